@@ -1,0 +1,161 @@
+"""The composition root: makes every part, gives each what it needs, starts and stops them in order."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
+from typing import Final
+
+from aiohttp import web
+from aiohttp.typedefs import Middleware
+from sqlalchemy import text
+from uuid6 import uuid7
+
+from app.connector_door import serve_connector
+from app.settings import Settings
+from bot.adapter import MAX_ACTIVITY_BYTES, Adapter, keep_keys_warm
+from bot.conversation import Conversation, say_sorry
+from bot.notifier import Notifier
+from bot.settings import BotSettings
+from core.hub.hub import Hub
+from core.hub.registry import Registry
+from core.identity.signing_keys import REFRESH_SECONDS, SigningKeys
+from core.identity.tenant_trust import TenantTrust
+from core.identity.tokens import ChannelTokenValidator, TabTokenValidator
+from core.licensing.key_register import KeyRegister
+from core.licensing.licence_key import vendor_keys
+from core.licensing.overview import Overview
+from core.licensing.sqlite_ledger import SqliteLedger
+from core.request import REQUEST_ID
+from core.signin.administration import Administration
+from core.signin.bus import Bus, pbx_topic
+from core.signin.signin import SignIn
+from core.store.conversations import Conversations
+from core.store.database import Database
+from core.store.moments import now
+from core.store.notices import Notices
+from core.store.sqlite_writer import SqliteWriter
+from tab import web_app
+from tab.events import STOPPING
+from tab.operations import API, TabServices
+
+logger = logging.getLogger(__name__)
+
+READY: Final[web.AppKey[Callable[[], Awaitable[bool]]]] = web.AppKey("ready")
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+def create(settings: Settings) -> web.Application:
+    """The whole service as one aiohttp application. The database must have its schema."""
+    database = Database(settings.database_url)
+    ledger = SqliteLedger(SqliteWriter(database.path))
+    overview = Overview(database)
+    registry = Registry(database, settings.key_pepper.get_secret_value().encode())
+    trust = TenantTrust(database)
+    bus = Bus()
+    key_register = KeyRegister(ledger, vendor_keys(settings.vendor_keys))
+
+    async def pbx_changed(pbx_id: str) -> None:
+        bus.publish(pbx_topic(pbx_id))
+
+    hub = Hub(registry, key_register.register, pbx_changed)
+    sign_in = SignIn(registry, hub, trust, ledger, overview, key_register, bus)
+    administration = Administration(registry, hub, trust, ledger, overview, sign_in, bus)
+
+    tab_tokens = TabTokenValidator(
+        keys=SigningKeys(jwks_url=f"{settings.entra_authority}/common/discovery/v2.0/keys"),
+        audiences=(settings.app_id, f"api://{settings.app_id}", *settings.application_id_uris),
+        authority=settings.entra_authority,
+        allowed_tenants=settings.allowed_tenants,
+    )
+    channel_tokens = ChannelTokenValidator(
+        SigningKeys(metadata_url=settings.channel_metadata_url), settings.app_id, settings.channel_issuer
+    )
+    bot_settings = BotSettings(
+        app_id=settings.app_id,
+        app_type=settings.app_type,
+        tenant_id=settings.app_tenant_id,
+        app_password=settings.app_password.get_secret_value(),
+        authority=settings.entra_authority,
+        oauth_scope=settings.channel_scope,
+        tab_url=f"{settings.public_url}/tab/",
+        teams_app_id=settings.teams_app_id,
+    )
+    adapter = Adapter(bot_settings, channel_tokens)
+    adapter.on_turn_error = say_sorry
+    conversations = Conversations(database)
+    conversation = Conversation(bot_settings, sign_in, conversations)
+    notifier = Notifier(adapter, conversation, conversations, Notices(database), bus)
+
+    app = web.Application(
+        middlewares=[request_ids(settings.trusted_proxies)], client_max_size=MAX_ACTIVITY_BYTES
+    )
+
+    async def messages(request: web.Request) -> web.StreamResponse:
+        return await adapter.handle(request, conversation)
+
+    async def link(request: web.Request) -> web.StreamResponse:
+        return await serve_connector(request, hub)
+
+    async def is_ready() -> bool:
+        async with database.reading() as connection:
+            await connection.execute(text("SELECT 1 FROM pbx LIMIT 1"))
+        return not app[STOPPING].is_set()
+
+    app.router.add_post("/api/messages", messages)
+    app.router.add_get("/connector/link", link)
+    app.router.add_get("/healthz", _healthz)
+    app.router.add_get("/readyz", _readyz)
+    app[READY] = is_ready
+    app[STOPPING] = asyncio.Event()
+    app.add_subapp(API, web_app.api(TabServices(tab_tokens, sign_in, administration, bus)))
+    app.add_subapp("/tab", web_app.pages())
+
+    async def life(_app: web.Application) -> AsyncIterator[None]:
+        await registry.all_closed(now())
+        background = [
+            asyncio.create_task(keep_keys_warm(channel_tokens, REFRESH_SECONDS / 2)),
+            asyncio.create_task(notifier.run()),
+        ]
+        yield
+        for task in background:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+        await ledger.close()
+        await database.close()
+
+    async def stop(_app: web.Application) -> None:
+        app[STOPPING].set()
+        await hub.close()
+
+    app.cleanup_ctx.append(life)
+    app.on_shutdown.append(stop)
+    return app
+
+
+def request_ids(trusted_proxies: int) -> Middleware:
+    """Gives each request an id and, behind proxies that are trusted, its real address."""
+
+    @web.middleware
+    async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
+        REQUEST_ID.set(str(uuid7()))
+        forwarded = [part.strip() for part in request.headers.get("X-Forwarded-For", "").split(",")]
+        if trusted_proxies and len(forwarded) >= trusted_proxies and forwarded[-trusted_proxies]:
+            request = request.clone(remote=forwarded[-trusted_proxies])
+        return await handler(request)
+
+    return middleware
+
+
+async def _healthz(_request: web.Request) -> web.Response:
+    return web.json_response({"status": "ok"})
+
+
+async def _readyz(request: web.Request) -> web.Response:
+    try:
+        ready = await request.app[READY]()
+    except Exception:
+        logger.exception("not ready")
+        ready = False
+    return web.json_response({"status": "ready" if ready else "not ready"}, status=200 if ready else 503)

@@ -1,0 +1,106 @@
+"""The service's settings, from the environment (or a file named by `PBX_TEAMS_ENV_FILE`).
+
+A setting that cannot work stops the service at once, with its name and what to do.
+"""
+
+import os
+from typing import Annotated
+
+from pydantic import AfterValidator, AliasChoices, Field, SecretStr, ValidationError, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from bot.settings import BotAppType
+
+PREFIX = "PBX_TEAMS_"
+
+
+class SettingsError(Exception):
+    """Names every setting that is missing or wrong."""
+
+
+def _no_final_slash(url: str) -> str:
+    if not url.startswith(("https://", "http://")):
+        raise ValueError("an address starts with https:// or http://")
+    return url.rstrip("/")
+
+
+Url = Annotated[str, AfterValidator(_no_final_slash)]
+Guid = Annotated[str, Field(pattern=r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")]
+
+
+class Settings(BaseSettings):
+    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="ignore", frozen=True)
+
+    host: str = "0.0.0.0"
+    port: int = Field(default=3978, ge=1, le=65535)
+    public_url: Url
+    """Where browsers and Teams reach the service, for instance https://pbx-teams.example.com."""
+    database_url: str = Field(
+        default="sqlite:///pbx-teams.db", validation_alias=AliasChoices("DATABASE_URL", "database_url")
+    )
+    nats_url: str | None = Field(default=None, validation_alias=AliasChoices("NATS_URL", "nats_url"))
+    key_pepper: SecretStr = Field(min_length=32)
+    """Keys the HMAC under which PBX keys are stored. Changing it makes every PBX key unknown until reconnect."""
+
+    app_id: Guid
+    """The application (client) id of the Entra app registration; the bot's id as well."""
+    app_tenant_id: Guid
+    """The tenant that the app registration belongs to."""
+    app_type: BotAppType = BotAppType.SINGLE_TENANT
+    app_password: SecretStr = SecretStr("")
+    """The client secret of a SingleTenant app; a managed identity has none."""
+    application_id_uris: Annotated[tuple[str, ...], NoDecode] = ()
+    """Audiences of the tab's tokens beside the app id, for instance api://pbx-teams.example.com/APP_ID."""
+    allowed_tenants: Annotated[tuple[str, ...], NoDecode] = ()
+    """Microsoft tenants whose users may use the service; empty: any."""
+    teams_app_id: Guid
+    """The id in the Teams app package."""
+    vendor_keys: dict[str, str] = Field(default_factory=dict)
+    """Public keys that licence keys are signed with: key id to base64url, as JSON."""
+
+    entra_authority: Url = "https://login.microsoftonline.com"
+    channel_issuer: str = "https://api.botframework.com"
+    channel_metadata_url: Url = "https://login.botframework.com/v1/.well-known/openidconfiguration"
+    channel_scope: str = "https://api.botframework.com"
+
+    trusted_proxies: int = Field(default=0, ge=0, le=5)
+    """How many reverse proxies stand before the service and append to X-Forwarded-For."""
+    log_level: str = Field(default="INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$")
+    shutdown_seconds: float = Field(default=10.0, gt=0, le=120)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _split_lists(cls, values: dict[str, object]) -> dict[str, object]:
+        for name in ("application_id_uris", "allowed_tenants"):
+            if isinstance(text := values.get(name), str):
+                values[name] = tuple(part.strip() for part in text.split(",") if part.strip())
+        return values
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> "Settings":
+        has_password = bool(self.app_password.get_secret_value())
+        if self.app_type is BotAppType.SINGLE_TENANT and not has_password:
+            raise ValueError(f"{PREFIX}APP_PASSWORD is missing: a SingleTenant bot needs its client secret")
+        if self.app_type is BotAppType.USER_ASSIGNED_MSI and has_password:
+            raise ValueError(
+                f"{PREFIX}APP_PASSWORD is set, but a managed identity has no password: remove one"
+            )
+        if self.nats_url is not None:
+            raise ValueError("NATS_URL is set, but this version runs as one process: remove it")
+        return self
+
+
+def load() -> Settings:
+    env_file = os.environ.get(f"{PREFIX}ENV_FILE")
+    try:
+        return Settings(_env_file=env_file)
+    except ValidationError as invalid:
+        raise SettingsError(
+            "\n".join(_line(error["loc"], error["msg"]) for error in invalid.errors())
+        ) from invalid
+
+
+def _line(where: tuple[int | str, ...], message: str) -> str:
+    name = ".".join(str(part) for part in where)
+    shown = name if name in ("DATABASE_URL", "NATS_URL") else f"{PREFIX}{name.upper()}"
+    return f"  {shown}: {message}" if name else f"  {message.removeprefix('Value error, ')}"

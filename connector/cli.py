@@ -1,0 +1,117 @@
+"""`pbx-connector`: the PBX side."""
+
+import argparse
+import asyncio
+import logging
+import os
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+from connector.config import Config, load
+from connector.errors import ConnectorError
+from connector.link import LinkClient
+from connector.logs import set_up
+from connector.methods import PbxMethods
+from connector.monitor import Monitor
+from connector.rest import StarfaceRest
+from connector.state import State
+from connector.uci import UciClient
+from wire.pbxkey import grouped
+
+FIRST_CHECK_SECONDS: Final = 5.0
+DEFAULT_CONFIG: Final = Path("/etc/pbx-connector/connector.toml")
+
+logger = logging.getLogger(__name__)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    options = _parser().parse_args(arguments)
+    run: Callable[[argparse.Namespace], int] = options.run
+    try:
+        return run(options)
+    except ConnectorError as error:
+        print(f"pbx-connector: {error}", file=sys.stderr)
+    except KeyboardInterrupt:
+        return 130
+    return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="pbx-connector", description="Links a STARFACE to PBX for Teams.")
+    configuration = os.environ.get("PBX_CONNECTOR_CONFIG", str(DEFAULT_CONFIG))
+    parser.add_argument("--config", type=Path, default=Path(configuration), help="the configuration (TOML)")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    run = commands.add_parser("run", help="link the PBX to the service, until stopped")
+    run.set_defaults(run=_run)
+    key = commands.add_parser("key", help="the PBX key that users sign in with").add_subparsers(
+        required=True, metavar="COMMAND"
+    )
+    new = key.add_parser("new", help="make a new key; the old one is good no longer")
+    new.set_defaults(run=_key_new)
+    file = key.add_parser("file", help="write the key file that users may drop on the sign-in page")
+    file.add_argument("--out", type=Path, help="where to; the PBX's name if not given")
+    file.set_defaults(run=_key_file)
+    return parser
+
+
+def _run(options: argparse.Namespace) -> int:
+    config = load(options.config)
+    set_up()
+    asyncio.run(_link(config))
+    return 0
+
+
+def _key_new(options: argparse.Namespace) -> int:
+    config = load(options.config)
+    key = State(config.state_directory).renew_pbx_key()
+    print(f"PBX name  {config.pbx.name}\nPBX key   {grouped(key)}")
+    return 0
+
+
+def _key_file(options: argparse.Namespace) -> int:
+    config = load(options.config)
+    out: Path = options.out or Path(f"{config.pbx.name}.pbxkey")
+    content = State(config.state_directory).key_file(config.pbx.name).model_dump_json(by_alias=True, indent=2)
+    try:
+        out.touch(mode=0o600)
+        out.write_text(content + "\n", encoding="utf-8")
+    except OSError as fault:
+        raise ConnectorError(f"cannot write {out}: {fault.strerror}") from fault
+    print(f"Wrote {out}. Whoever has it can sign in as soon as they have a PBX user: hand it out with care.")
+    return 0
+
+
+async def _link(config: Config) -> None:
+    state = State(config.state_directory)
+    state.pbx_key()
+    rest = StarfaceRest(config.pbx)
+    uci = UciClient(config.uci.model_copy(update={"enabled": config.uci.enabled and config.active}), rest)
+    monitor = Monitor(rest, uci, active=config.active)
+    methods = PbxMethods(rest, state, config.pbx.name, uses_oauth=config.pbx.auth == "oauth")
+    link = LinkClient(config, state, monitor, methods.handlers())
+    with suppress(TimeoutError):  # a PBX that is slow or gone is reported over the link
+        async with asyncio.timeout(FIRST_CHECK_SECONDS):
+            await monitor.check()
+    tasks = [asyncio.create_task(part) for part in (uci.run(), monitor.run(), link.run())]
+    stopped = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stopped.set)
+    ended = asyncio.create_task(stopped.wait())
+    await asyncio.wait([ended, tasks[1], tasks[2]], return_when=asyncio.FIRST_COMPLETED)
+    for task in (*tasks, ended):
+        task.cancel()
+    results = await asyncio.gather(*tasks, return_exceptions=True)
+    await rest.close()
+    for result in results:
+        if isinstance(result, Exception):
+            raise result
+    logger.info("stopped")
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,193 @@
+"""The connector's end of the link: outbound, signed, with heartbeat, back for as long as it takes.
+
+The address is dialled as http(s), because aiohttp looks up a proxy by that scheme: HTTPS_PROXY, HTTP_PROXY and
+NO_PROXY hold for the link as for everything else (CONNECT).
+"""
+
+import asyncio
+import logging
+import random
+import ssl
+from collections.abc import Mapping
+from typing import Final
+
+import aiohttp
+from pydantic import ValidationError
+
+from connector import __version__
+from connector.config import Config
+from connector.monitor import Monitor
+from connector.state import State
+from wire.jsonrpc import MAX_FRAME_BYTES, Endpoint, Frame, Handler, LinkClosedError, RpcRefusalError
+from wire.link import (
+    HEARTBEATS_MISSED,
+    SUBPROTOCOL,
+    Challenge,
+    Empty,
+    Hello,
+    Method,
+    Welcome,
+)
+from wire.pbxkey import digest
+
+logger = logging.getLogger(__name__)
+
+BACK_OFF_FIRST: Final = 1.0
+BACK_OFF_CAP: Final = 60.0
+"""Full jitter between 0 and min(cap, first * 2^n): after an outage of the service, a hundred thousand connectors
+do not come back in the same second."""
+OPEN_SECONDS: Final = 15.0
+KEY_CHECK_SECONDS: Final = 2.0
+
+
+class RefusedError(Exception):
+    """The hub refuses the link; `code` is one of the service's table."""
+
+    def __init__(self, code: str) -> None:
+        super().__init__(code)
+        self.code = code
+
+
+_REFUSALS: Final = {
+    "name-bound-elsewhere": "the PBX name is bound to another installation: either two connectors use the same name,"
+    " or this one was reinstalled without its state directory; restore it, or have the name handed over",
+    "bad-signature": "the service does not accept the signature: check the clock and the identity file",
+    "protocol-error": "the service speaks another protocol version: update the connector",
+}
+
+
+class LinkClient:
+    def __init__(
+        self, config: Config, state: State, monitor: Monitor, handlers: Mapping[str, Handler]
+    ) -> None:
+        self._config = config
+        self._state = state
+        self._monitor = monitor
+        self._handlers = handlers
+        self.is_open = asyncio.Event()
+
+    async def run(self) -> None:
+        """Runs until cancelled."""
+        failures = 0
+        while True:
+            try:
+                await self._once()
+                failures = 0
+            except RefusedError as refused:
+                logger.error("link refused: %s", _REFUSALS.get(refused.code, refused.code))  # noqa: TRY400
+                failures = max(failures, 4)
+            except (aiohttp.ClientError, TimeoutError, OSError, LinkClosedError) as fault:
+                logger.warning(
+                    "no link to the service", extra={"reason": f"{type(fault).__name__}: {fault}"[:300]}
+                )
+            was_open = self.is_open.is_set()
+            self.is_open.clear()
+            failures = 1 if was_open else failures + 1
+            delay = random.uniform(0, min(BACK_OFF_CAP, BACK_OFF_FIRST * 2 ** min(failures, 10)))  # noqa: S311
+            await asyncio.sleep(delay)
+
+    async def _once(self) -> None:
+        url = f"{self._config.service.url}/connector/link"
+        timeout = aiohttp.ClientTimeout(total=None, connect=OPEN_SECONDS, sock_connect=OPEN_SECONDS)
+        connector = aiohttp.TCPConnector(ssl=ssl.create_default_context())
+        async with aiohttp.ClientSession(timeout=timeout, connector=connector, trust_env=True) as http:
+            async with asyncio.timeout(OPEN_SECONDS):
+                socket = await http.ws_connect(
+                    url, protocols=(SUBPROTOCOL,), max_msg_size=MAX_FRAME_BYTES, compress=0, autoping=True
+                )
+            async with socket:
+                endpoint = Endpoint(socket.send_str, self._handlers)
+                try:
+                    await self._serve(socket, endpoint)
+                finally:
+                    endpoint.close()
+
+    async def _serve(self, socket: aiohttp.ClientWebSocketResponse, endpoint: Endpoint) -> None:
+        async with asyncio.timeout(OPEN_SECONDS):
+            challenge = await _challenge(socket)
+        clock = asyncio.get_running_loop().time
+        heard = clock()
+
+        async def read() -> None:
+            nonlocal heard
+            async for message in socket:
+                heard = clock()
+                if message.type is aiohttp.WSMsgType.TEXT:
+                    await endpoint.feed(message.data)
+
+        async def beat(every: float) -> None:
+            while clock() - heard < every * HEARTBEATS_MISSED:
+                await asyncio.sleep(every)
+                await endpoint.call(Method.PING, Empty(), deadline=every * HEARTBEATS_MISSED)
+
+        reading = asyncio.create_task(read())
+        tasks = [reading]
+        try:
+            welcome = await self._open(endpoint, challenge)
+            self.is_open.set()
+            logger.info(
+                "link open", extra={"pbx": self._config.pbx.name, "service": self._config.service.url}
+            )
+            for state in welcome.licence_keys:
+                if not state.accepted:
+                    logger.error("licence key refused: %s", state.reason, extra={"serial": state.serial})
+            tasks += [
+                asyncio.create_task(beat(welcome.heartbeat_seconds)),
+                asyncio.create_task(self._report(endpoint)),
+                asyncio.create_task(self._watch_key()),
+            ]
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
+            logger.info("link closed", extra={"code": socket.close_code})
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _open(self, endpoint: Endpoint, challenge: Challenge) -> Welcome:
+        hello = Hello(
+            pbx_name=self._config.pbx.name,
+            identity=self._state.identity_public,
+            nonce=challenge.nonce,
+            sealing_key=self._state.sealing_public,
+            sealing_signature=self._state.sealing_signature,
+            key_digest=digest(self._state.pbx_key()),
+            licence_keys=list(self._config.licences.keys),
+            connector_version=__version__,
+            status=self._monitor.status,
+        ).signed_by(self._state.identity)
+        try:
+            answer = await endpoint.call(Method.HELLO, hello, deadline=OPEN_SECONDS)
+            return Welcome.model_validate(answer)
+        except RpcRefusalError as refusal:
+            raise RefusedError(refusal.code) from refusal
+        except ValidationError as misfit:
+            raise RefusedError("protocol-error") from misfit
+
+    async def _report(self, endpoint: Endpoint) -> None:
+        """Sends the status as it is now, then whenever it changes."""
+        while True:
+            self._monitor.changed.clear()
+            await endpoint.notify(Method.STATUS, self._monitor.status)
+            await self._monitor.changed.wait()
+
+    async def _watch_key(self) -> None:
+        """Ends the link when `key new` has made another key: the next opening brings it."""
+        stamp = self._state.pbx_key_stamp()
+        while self._state.pbx_key_stamp() == stamp:
+            await asyncio.sleep(KEY_CHECK_SECONDS)
+        logger.info("the PBX key was renewed")
+
+
+async def _challenge(socket: aiohttp.ClientWebSocketResponse) -> Challenge:
+    message = await socket.receive()
+    if message.type is not aiohttp.WSMsgType.TEXT:
+        raise LinkClosedError
+    try:
+        frame = Frame.model_validate_json(message.data)
+        if frame.method == Method.CHALLENGE:
+            return Challenge.model_validate(frame.params or {})
+    except ValidationError as misfit:
+        raise RefusedError("protocol-error") from misfit
+    raise RefusedError("protocol-error")

@@ -1,0 +1,110 @@
+"""What the hub may ask of the connector: each method checks its params and answers from the PBX."""
+
+import secrets
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Final
+
+from pydantic import BaseModel, ValidationError
+
+from connector.errors import ChallengeExpiredError, LoginRejectedError, PbxError
+from connector.rest import StarfaceRest
+from connector.state import State
+from wire.jsonrpc import Handler, RpcRefusalError
+from wire.link import (
+    ChallengeProof,
+    Credentials,
+    EmailParams,
+    Empty,
+    IdParams,
+    LoginChallenge,
+    LoginChallengeParams,
+    LoginMethod,
+    LoginParams,
+    Method,
+    PbxUser,
+    PbxUsers,
+    SealedProof,
+    seal_context,
+)
+from wire.sealing import CannotOpenError, open_box
+
+NONCE_SECONDS: Final = 300.0
+MAX_NONCES: Final = 10_000
+
+
+class PbxMethods:
+    def __init__(self, rest: StarfaceRest, state: State, pbx_name: str, *, uses_oauth: bool) -> None:
+        self._rest = rest
+        self._state = state
+        self._pbx_name = pbx_name
+        self._uses_oauth = uses_oauth
+        self._nonces: dict[str, float] = {}
+
+    def handlers(self) -> Mapping[str, Handler]:
+        return {
+            Method.PING: _pong,
+            Method.LOGIN_CHALLENGE: _told(self._login_challenge),
+            Method.LOGIN: _told(self._login),
+            Method.USERS_BY_ID: _told(self._users_by_id),
+            Method.USERS_BY_EMAIL: _told(self._users_by_email),
+        }
+
+    async def _login_challenge(self, params: dict[str, Any]) -> LoginChallenge:
+        LoginChallengeParams.model_validate(params)
+        if not self._uses_oauth:
+            login_type, nonce = await self._rest.login_challenge()
+            if login_type == "Internal":
+                return LoginChallenge(method=LoginMethod.CHALLENGE, nonce=nonce)
+        return LoginChallenge(method=LoginMethod.SEALED, nonce=self._new_nonce())
+
+    async def _login(self, params: dict[str, Any]) -> PbxUser:
+        login = LoginParams.model_validate(params)
+        if isinstance(login.proof, ChallengeProof):
+            return await self._rest.prove_challenge(login.proof.nonce, login.proof.secret)
+        credentials = self._unseal(login, login.proof)
+        return await self._rest.prove_password(credentials.login, credentials.password)
+
+    async def _users_by_id(self, params: dict[str, Any]) -> PbxUsers:
+        user = await self._rest.user(IdParams.model_validate(params).user_id)
+        return PbxUsers(users=[user] if user is not None else [])
+
+    async def _users_by_email(self, params: dict[str, Any]) -> PbxUsers:
+        return PbxUsers(users=await self._rest.users_by_email(EmailParams.model_validate(params).email))
+
+    def _new_nonce(self) -> str:
+        now = time.monotonic()
+        self._nonces = {nonce: ends for nonce, ends in self._nonces.items() if ends > now}
+        while len(self._nonces) >= MAX_NONCES:
+            del self._nonces[next(iter(self._nonces))]
+        nonce = secrets.token_urlsafe(24)
+        self._nonces[nonce] = now + NONCE_SECONDS
+        return nonce
+
+    def _unseal(self, login: LoginParams, proof: SealedProof) -> Credentials:
+        if self._nonces.pop(proof.nonce, 0.0) < time.monotonic():
+            raise ChallengeExpiredError("unknown nonce")
+        context = seal_context(self._pbx_name, login.tenant_id, login.object_id, proof.nonce)
+        try:
+            opened = open_box(self._state.sealing, self._state.pbx_key(), proof.box, context)
+            return Credentials.model_validate_json(opened)
+        except (CannotOpenError, ValidationError) as fault:
+            # From None: the validation error would carry the opened password into the log.
+            del fault
+            raise LoginRejectedError("the sealed login cannot be opened") from None
+
+
+def _told(run: Callable[[dict[str, Any]], Awaitable[BaseModel]]) -> Handler:
+    """Turns what the PBX does wrong into a refusal that crosses the link."""
+
+    async def handler(params: dict[str, Any]) -> BaseModel:
+        try:
+            return await run(params)
+        except PbxError as fault:
+            raise RpcRefusalError(fault.code, str(fault), {"error": str(fault)}) from fault
+
+    return handler
+
+
+async def _pong(_params: dict[str, Any]) -> Empty:
+    return Empty()

@@ -1,0 +1,124 @@
+"""What the connector keeps: its identity, its sealing key, the PBX key. Readable by its user alone.
+
+The identity is made once and never replaced by an update: the service binds the PBX name to it.
+"""
+
+import os
+import secrets
+from pathlib import Path
+from typing import Final
+
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    load_pem_private_key,
+)
+
+from connector.errors import ConnectorError
+from wire.link import sealing_key_bytes
+from wire.pbxkey import KeyFile, MalformedKeyError, PbxKey, grouped, new_key, parse_key
+from wire.sealing import b64url, public_bytes
+
+_IDENTITY: Final = "identity.pem"
+_SEALING: Final = "sealing.pem"
+_KEY: Final = "pbx-key"
+
+
+class State:
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        try:
+            directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        except OSError as fault:
+            raise ConnectorError(f"cannot make the state directory {directory}: {fault.strerror}") from fault
+        self.identity = self._identity()
+        self.sealing = self._sealing()
+
+    @property
+    def identity_public(self) -> str:
+        return b64url(self.identity.public_key().public_bytes_raw())
+
+    @property
+    def sealing_public(self) -> str:
+        return b64url(public_bytes(self.sealing.public_key()))
+
+    @property
+    def sealing_signature(self) -> str:
+        return b64url(self.identity.sign(sealing_key_bytes(self.sealing_public)))
+
+    def pbx_key(self) -> PbxKey:
+        """The PBX key; makes the first one."""
+        path = self.directory / _KEY
+        if not path.exists():
+            return self.renew_pbx_key()
+        try:
+            return parse_key(self._read(path).decode())
+        except (MalformedKeyError, UnicodeDecodeError) as fault:
+            raise ConnectorError(f"{path} holds no PBX key; 'pbx-connector key new' makes another") from fault
+
+    def renew_pbx_key(self) -> PbxKey:
+        key = new_key()
+        self._write(self.directory / _KEY, grouped(key).encode() + b"\n")
+        return key
+
+    def pbx_key_stamp(self) -> int:
+        """Changes whenever the key does."""
+        try:
+            return (self.directory / _KEY).stat().st_mtime_ns
+        except FileNotFoundError:
+            return 0
+
+    def key_file(self, pbx_name: str) -> KeyFile:
+        return KeyFile(
+            pbx_name=pbx_name, pbx_key=grouped(self.pbx_key()), connector_identity=self.identity_public
+        )
+
+    def _identity(self) -> Ed25519PrivateKey:
+        path = self.directory / _IDENTITY
+        if not path.exists():
+            made = Ed25519PrivateKey.generate()
+            self._write(path, made.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+        key = self._load(path)
+        if not isinstance(key, Ed25519PrivateKey):
+            raise ConnectorError(f"{path} is not an Ed25519 key: restore it from the backup")
+        return key
+
+    def _sealing(self) -> ec.EllipticCurvePrivateKey:
+        path = self.directory / _SEALING
+        if not path.exists():
+            made = ec.generate_private_key(ec.SECP256R1())
+            self._write(path, made.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+        key = self._load(path)
+        if not isinstance(key, ec.EllipticCurvePrivateKey):
+            raise ConnectorError(f"{path} is not a P-256 key: remove it, and a new one is made")
+        return key
+
+    def _load(self, path: Path) -> object:
+        try:
+            return load_pem_private_key(self._read(path), password=None)
+        except ValueError as fault:
+            raise ConnectorError(f"{path} is damaged: restore it from the backup") from fault
+
+    @staticmethod
+    def _read(path: Path) -> bytes:
+        try:
+            return path.read_bytes()
+        except OSError as fault:
+            raise ConnectorError(f"cannot read {path}: {fault.strerror}") from fault
+
+    @staticmethod
+    def _write(path: Path, content: bytes) -> None:
+        """Whole or not at all, whenever the power fails."""
+        temporary = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
+        try:
+            descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(path)
+        except OSError as fault:
+            raise ConnectorError(f"cannot write {path}: {fault.strerror}") from fault

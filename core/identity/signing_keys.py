@@ -1,0 +1,78 @@
+"""Signing keys of an issuer (JWKS, RFC 7517), fetched off the event loop's way and kept warm."""
+
+import asyncio
+import logging
+import time
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import aiohttp
+import jwt
+
+logger = logging.getLogger(__name__)
+
+REFRESH_SECONDS: Final = 3600.0
+"""Entra and the Bot Framework publish new keys about a day before they sign with them."""
+UNKNOWN_KID_SECONDS: Final = 30.0
+"""An unknown key id makes us look again, but a flood of invented ones does not make us a flood of our own."""
+FETCH_SECONDS: Final = 10.0
+
+
+class KeysUnavailableError(Exception):
+    """The issuer's keys cannot be fetched at this moment: nobody's token can be judged."""
+
+
+@dataclass(frozen=True, slots=True)
+class SigningKey:
+    key: Any
+    endorsements: tuple[str, ...]
+    """Channels that this key may sign for (Bot Framework), empty elsewhere."""
+
+
+@dataclass
+class SigningKeys:
+    """The keys at `jwks_url`, or at the `jwks_uri` of the OpenID metadata at `metadata_url`."""
+
+    jwks_url: str | None = None
+    metadata_url: str | None = None
+    _keys: dict[str, SigningKey] = field(default_factory=dict)
+    _fetched_at: float = float("-inf")
+    _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    async def get(self, kid: str) -> SigningKey | None:
+        """The key with this id, or None when the issuer has no such key. Raises `KeysUnavailableError`."""
+        age = time.monotonic() - self._fetched_at
+        if age > REFRESH_SECONDS or (kid not in self._keys and age > UNKNOWN_KID_SECONDS):
+            await self.refresh(asked_at=time.monotonic())
+        return self._keys.get(kid)
+
+    async def refresh(self, asked_at: float | None = None) -> None:
+        async with self._lock:
+            if asked_at is not None and self._fetched_at > asked_at:
+                return  # somebody else has just done it
+            try:
+                self._keys = await self._fetch()
+            except (aiohttp.ClientError, TimeoutError, ValueError, KeyError) as fault:
+                logger.warning("signing keys not fetched", extra={"url": self.jwks_url or self.metadata_url})
+                if not self._keys:
+                    raise KeysUnavailableError from fault
+            self._fetched_at = time.monotonic()
+
+    async def _fetch(self) -> dict[str, SigningKey]:
+        timeout = aiohttp.ClientTimeout(total=FETCH_SECONDS)
+        async with aiohttp.ClientSession(timeout=timeout, trust_env=True, raise_for_status=True) as http:
+            url = self.jwks_url
+            if url is None:
+                async with http.get(str(self.metadata_url)) as answer:
+                    url = str((await answer.json())["jwks_uri"])
+            async with http.get(url) as answer:
+                return _parse(await answer.json())
+
+
+def _parse(document: dict[str, Any]) -> dict[str, SigningKey]:
+    keys = {}
+    for entry in document["keys"]:
+        if entry.get("kty") == "RSA" and entry.get("use", "sig") == "sig" and "kid" in entry:
+            key = jwt.PyJWK(entry, algorithm="RS256").key
+            keys[entry["kid"]] = SigningKey(key, tuple(entry.get("endorsements", ())))
+    return keys

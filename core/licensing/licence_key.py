@@ -1,0 +1,107 @@
+"""Licence keys: a JWS (RFC 7515, EdDSA) that makes a pool of N seats, verified offline.
+
+The claims are `serial`, `licensee`, `seats`, `from` and `until` (dates; the key is good through the whole last
+day, UTC). The header's `kid` names the vendor key, so that vendor keys can be rotated.
+"""
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, date, datetime, time, timedelta
+from enum import StrEnum
+from typing import Any, Final
+
+import jwt
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from wire.sealing import from_b64url
+
+MAX_SEATS: Final = 1_000_000
+_TYPE: Final = "pbx-licence"
+
+
+class LicenceKeyFault(StrEnum):
+    NOT_A_JWS = "not-a-jws"
+    UNKNOWN_VENDOR_KEY = "unknown-vendor-key"
+    BAD_SIGNATURE = "bad-signature"
+    BAD_CONTENT = "bad-content"
+
+
+class InvalidLicenceKeyError(Exception):
+    def __init__(self, fault: LicenceKeyFault) -> None:
+        super().__init__(fault.value)
+        self.fault = fault
+
+
+class LicenceKey(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+    serial: str = Field(min_length=1, max_length=100)
+    licensee: str = Field(min_length=1, max_length=200)
+    seats: int = Field(ge=1, le=MAX_SEATS)
+    valid_from: date = Field(alias="from")
+    valid_until: date = Field(alias="until")
+
+    @model_validator(mode="after")
+    def _in_order(self) -> "LicenceKey":
+        if self.valid_until < self.valid_from:
+            raise ValueError("until comes before from")
+        return self
+
+    @property
+    def starts(self) -> datetime:
+        return datetime.combine(self.valid_from, time.min, UTC)
+
+    @property
+    def ends(self) -> datetime:
+        """The first moment at which the key is no longer good."""
+        return datetime.combine(self.valid_until + timedelta(days=1), time.min, UTC)
+
+
+VendorKeys = Mapping[str, Ed25519PublicKey]
+"""Vendor public keys by key id."""
+
+
+def vendor_keys(encoded: Mapping[str, str]) -> VendorKeys:
+    """Reads the vendor keys of the settings: key id to base64url of the 32 raw bytes."""
+    return {kid: Ed25519PublicKey.from_public_bytes(from_b64url(raw)) for kid, raw in encoded.items()}
+
+
+def issue(key: LicenceKey, signing_key: Ed25519PrivateKey, kid: str) -> str:
+    return jwt.api_jws.encode(
+        key.model_dump_json(by_alias=True).encode(),
+        signing_key,
+        algorithm="EdDSA",
+        headers={"kid": kid, "typ": _TYPE},
+    )
+
+
+def read(text: str, vendors: VendorKeys) -> LicenceKey:
+    """Verifies signature and content; validity in time is judged when a seat is wanted."""
+    try:
+        header: dict[str, Any] = jwt.get_unverified_header(text.strip())
+    except jwt.InvalidTokenError as fault:
+        raise InvalidLicenceKeyError(LicenceKeyFault.NOT_A_JWS) from fault
+    vendor = vendors.get(str(header.get("kid")))
+    if vendor is None:
+        raise InvalidLicenceKeyError(LicenceKeyFault.UNKNOWN_VENDOR_KEY)
+    try:
+        payload = jwt.api_jws.decode(text.strip(), vendor, algorithms=["EdDSA"])
+    except jwt.InvalidTokenError as fault:
+        raise InvalidLicenceKeyError(LicenceKeyFault.BAD_SIGNATURE) from fault
+    if header.get("typ") != _TYPE:
+        raise InvalidLicenceKeyError(LicenceKeyFault.BAD_CONTENT)
+    try:
+        return LicenceKey.model_validate_json(payload)
+    except ValidationError as fault:
+        raise InvalidLicenceKeyError(LicenceKeyFault.BAD_CONTENT) from fault
+
+
+def peek(text: str) -> dict[str, Any]:
+    """The unverified content, for `licence inspect`."""
+    try:
+        decoded = jwt.api_jws.decode_complete(text.strip(), options={"verify_signature": False})
+        content: dict[str, Any] = {"header": decoded["header"], "content": json.loads(decoded["payload"])}
+    except (jwt.InvalidTokenError, ValueError) as fault:
+        raise InvalidLicenceKeyError(LicenceKeyFault.NOT_A_JWS) from fault
+    return content

@@ -1,0 +1,241 @@
+"""Signing in and out: ties identity, hub and licensing together."""
+
+import logging
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final
+
+from core.diagnosis import rules as diagnosis
+from core.diagnosis.codes import Code
+from core.diagnosis.finding import Finding
+from core.hub.hub import Hub, PbxRefusedError
+from core.hub.registry import Pbx, Registry
+from core.identity.teams_user import TeamsUser
+from core.identity.tenant_trust import TenantTrust
+from core.licensing.key_register import KeyRegister
+from core.licensing.ledger import EndCause, Ending, Ledger, OpenSession, Proof, Session, SessionPerson
+from core.licensing.overview import Overview
+from core.licensing.rules import decide
+from core.signin.bus import NOTICES_TOPIC, Bus, pbx_topic, user_topic
+from core.signin.throttle import Throttle
+from core.store.moments import now
+from wire.link import (
+    EmailParams,
+    LoginChallenge,
+    LoginChallengeParams,
+    LoginParams,
+    LoginProof,
+    Method,
+    PbxUser,
+    PbxUsers,
+)
+
+logger = logging.getLogger(__name__)
+
+SEEN_EVERY: Final = timedelta(minutes=1)
+"""`last seen` is written no more often than this."""
+
+
+@dataclass(frozen=True, slots=True)
+class PbxAccess:
+    """What every step of a sign-in proves again: the service keeps nothing between them, so it may restart."""
+
+    pbx_name: str
+    key_digest: str
+    address: str
+    """Where the request came from, for the throttle."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """What the browser needs to prove the PBX user."""
+
+    pbx_name: str
+    challenge: LoginChallenge
+    sealing_key: str
+    sealing_signature: str
+    connector_identity: str
+    email_offered: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """How the PBX of a session is reached at this moment."""
+
+    pbx: Pbx
+    blocker: Finding | None
+    warning: Finding | None
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """Everything that one Teams user is shown about themselves."""
+
+    user: TeamsUser
+    session: Session | None
+    connection: Connection | None = None
+    seats_used: int = 0
+    seats_total: int = 0
+    ending: tuple[str, Ending] | None = None
+
+
+class SignIn:
+    def __init__(
+        self,
+        registry: Registry,
+        hub: Hub,
+        trust: TenantTrust,
+        ledger: Ledger,
+        overview: Overview,
+        key_register: KeyRegister,
+        bus: Bus,
+    ) -> None:
+        self._registry = registry
+        self._hub = hub
+        self._trust = trust
+        self._ledger = ledger
+        self._overview = overview
+        self._key_register = key_register
+        self._bus = bus
+        self._throttle = Throttle()
+
+    async def prepare(self, user: TeamsUser, access: PbxAccess) -> Prepared | Finding:
+        """First step: is name and key right, is the PBX there, and how does it want its users proven?"""
+        pbx = await self._admit(user, access)
+        if isinstance(pbx, Finding):
+            return pbx
+        link = self._hub.link(pbx.id)
+        if link is None:
+            return Finding(Code.LINK_DOWN, {"pbx_name": pbx.name, "since": pbx.link_closed_at})
+        try:
+            challenge = await self._hub.call(
+                pbx.id, pbx.name, Method.LOGIN_CHALLENGE, LoginChallengeParams(), LoginChallenge
+            )
+        except PbxRefusedError as refused:
+            return refused.finding
+        return Prepared(
+            pbx_name=pbx.name,
+            challenge=challenge,
+            sealing_key=link.hello.sealing_key,
+            sealing_signature=link.hello.sealing_signature,
+            connector_identity=pbx.identity,
+            email_offered=bool(user.email) and await self._trust.is_trusted(pbx.id, user.tenant_id),
+        )
+
+    async def sign_in(
+        self, user: TeamsUser, access: PbxAccess, proof: LoginProof | None, *, take_over: bool
+    ) -> State | Finding:
+        """Second step: proves the PBX user (`proof` None: by e-mail), then takes the licence, in that order, so
+        that a PBX which goes away in the middle leaves no seat taken."""
+        pbx = await self._admit(user, access)
+        if isinstance(pbx, Finding):
+            return pbx
+        try:
+            if proof is None:
+                pbx_user = await self._by_email(user, pbx)
+            else:
+                params = LoginParams(proof=proof, tenant_id=user.tenant_id, object_id=user.object_id)
+                pbx_user = await self._hub.call(pbx.id, pbx.name, Method.LOGIN, params, PbxUser)
+        except PbxRefusedError as refused:
+            if refused.finding.code is Code.LOGIN_REJECTED:
+                self._throttle.failed(user, access.pbx_name, access.address)
+            return refused.finding
+        proven_by = Proof.EMAIL if proof is None else Proof.PASSWORD
+        refusal = await self._open(user, pbx, pbx_user, proven_by, take_over=take_over)
+        return refusal if refusal is not None else await self.state(user)
+
+    async def sign_out(self, user: TeamsUser) -> State:
+        """Idempotent: who is not signed in stays so."""
+        session = await self._overview.session_of(user)
+        if session is not None:
+            ending = Ending(EndCause.SIGNED_OUT, user.name or session.person.display_name, "", now())
+            ended = await self._ledger.end_sessions(session.pbx_id, [session.id], ending)
+            self.announce(session.pbx_id, *ended)
+        return await self.state(user)
+
+    async def state(self, user: TeamsUser) -> State:
+        session = await self._overview.session_of(user)
+        if session is None:
+            return State(user, None, ending=await self._overview.ending_of(user))
+        if now() - session.last_seen_at >= SEEN_EVERY:
+            await self._ledger.touch(session.id, now())
+        pools = await self._overview.pools(session.pbx_id)
+        return State(
+            user=user,
+            session=session,
+            connection=await self.connection(session.pbx_id),
+            seats_used=sum(pool.used for pool in pools),
+            seats_total=sum(pool.seats for pool in pools),
+        )
+
+    async def connection(self, pbx_id: str) -> Connection:
+        pbx = await self._registry.by_id(pbx_id)
+        if pbx is None:  # a foreign key holds it; only a broken database gets here
+            raise LookupError(pbx_id)
+        facts = pbx.facts(linked=self._hub.link(pbx.id) is not None)
+        return Connection(pbx, diagnosis.blocker(facts), diagnosis.warning(facts))
+
+    def announce(self, pbx_id: str, *touched: Session) -> None:
+        """Wakes whoever shows these sessions or their PBX."""
+        for session in touched:
+            self._bus.publish(user_topic(*session.teams_user.key))
+        self._bus.publish(pbx_topic(pbx_id), NOTICES_TOPIC)
+
+    async def _admit(self, user: TeamsUser, access: PbxAccess) -> Pbx | Finding:
+        """Name and key. Who has the wrong key learns nothing about the name, not even by the clock."""
+        if not self._throttle.allows(user, access.pbx_name, access.address):
+            return Finding(Code.THROTTLED)
+        pbx = await self._registry.by_name(access.pbx_name)
+        is_right = self._registry.verifies(pbx, access.key_digest)
+        is_trusted = await self._trust.is_trusted(pbx.id if pbx else "", user.tenant_id)
+        if pbx is None or not is_right:
+            self._throttle.failed(user, access.pbx_name, access.address)
+            logger.info("wrong name or key", extra={"known": pbx is not None, "tenant": user.tenant_id})
+            return Finding(Code.WRONG_KEY, {"pbx_name": access.pbx_name}, "trusted" if is_trusted else None)
+        blocker = diagnosis.blocker(pbx.facts(linked=self._hub.link(pbx.id) is not None))
+        return blocker if blocker is not None else pbx
+
+    async def _by_email(self, user: TeamsUser, pbx: Pbx) -> PbxUser:
+        """The one PBX user with this e-mail address, for a tenant that an administrator has trusted."""
+        if not await self._trust.is_trusted(pbx.id, user.tenant_id):
+            raise PbxRefusedError(Finding(Code.TENANT_NOT_TRUSTED, {"pbx_name": pbx.name}))
+        not_matched = Finding(Code.EMAIL_NOT_MATCHED, {"pbx_name": pbx.name, "email": user.email})
+        if "@" not in user.email:
+            raise PbxRefusedError(not_matched)
+        params = EmailParams(email=user.email)
+        found = await self._hub.call(pbx.id, pbx.name, Method.USERS_BY_EMAIL, params, PbxUsers)
+        if len(found.users) != 1:
+            raise PbxRefusedError(not_matched)
+        return found.users[0]
+
+    async def _open(
+        self, user: TeamsUser, pbx: Pbx, pbx_user: PbxUser, proof: Proof, *, take_over: bool
+    ) -> Finding | None:
+        holder = await self._overview.session_of_pbx_user(pbx.id, pbx_user.user_id)
+        verdict = decide(
+            pbx_name=pbx.name,
+            pbx_version=pbx.status.pbx_version if pbx.status else None,
+            has_permission=pbx_user.has_licence_permission,
+            pools=await self._overview.pools(pbx.id),
+            refused_keys=self._key_register.refused(pbx.id),
+            holds_seat=holder is not None and holder.seat_number is not None,
+            now=now(),
+        )
+        if isinstance(verdict, Finding):
+            return await self._deny(pbx, pbx_user, verdict)
+        person = SessionPerson(
+            pbx_user.user_id, pbx_user.login, pbx_user.display_name, pbx_user.email, pbx_user.is_administrator
+        )
+        opened = await self._ledger.open_session(
+            OpenSession(user, pbx.id, pbx.name, person, verdict, proof, take_over, now())
+        )
+        if isinstance(opened, Finding):
+            return await self._deny(pbx, pbx_user, opened)
+        logger.info("signed in", extra={"pbx": pbx.name, "kind": opened.session.kind, "proof": proof})
+        self.announce(pbx.id, opened.session, *opened.ended)
+        return None
+
+    async def _deny(self, pbx: Pbx, pbx_user: PbxUser, refusal: Finding) -> Finding:
+        if refusal.code is Code.NO_LICENCE:
+            await self._ledger.record_denial(pbx.id, pbx_user.display_name, refusal, now())
+        return refusal

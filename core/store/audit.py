@@ -1,0 +1,19 @@
+"""Audit rows of administrative acts. Those of licences are written by the ledger, in its own transactions."""
+
+from datetime import datetime
+
+from sqlalchemy import insert
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from core.store.moments import new_id, to_ms
+from core.store.tables import audit
+
+
+async def add_audit(
+    connection: AsyncConnection, pbx_id: str, kind: str, actor: str, subject: str, at: datetime
+) -> None:
+    await connection.execute(
+        insert(audit).values(
+            id=new_id(), at=to_ms(at), pbx_id=pbx_id, kind=kind, actor=actor, subject=subject, detail="{}"
+        )
+    )

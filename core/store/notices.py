@@ -1,0 +1,65 @@
+"""The outbox of notices to people: written with what they tell, delivered afterwards, at least tried again."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from sqlalchemy import select, update
+
+from core.store import tables
+from core.store.database import Database
+from core.store.moments import to_ms
+
+_notice = tables.notice.c
+
+MAX_ATTEMPTS: Final = 8
+FIRST_RETRY: Final = timedelta(seconds=5)
+"""Doubled each time: the last try comes about twenty minutes after the first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    id: str
+    tenant_id: str
+    object_id: str
+    kind: str
+    detail: dict[str, Any]
+    attempts: int
+
+
+class Notices:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def due(self, at: datetime, limit: int = 100) -> Sequence[Notice]:
+        query = (
+            select(tables.notice)
+            .where(_notice.delivered_at.is_(None), ~_notice.given_up, _notice.next_attempt_at <= to_ms(at))
+            .order_by(_notice.next_attempt_at)
+            .limit(limit)
+        )
+        async with self._database.reading() as connection:
+            return [
+                Notice(row.id, row.tenant_id, row.object_id, row.kind, json.loads(row.detail), row.attempts)
+                for row in (await connection.execute(query)).all()
+            ]
+
+    async def delivered(self, notice: Notice, at: datetime) -> None:
+        await self._set(notice, delivered_at=to_ms(at))
+
+    async def failed(self, notice: Notice, at: datetime) -> None:
+        attempts = notice.attempts + 1
+        next_attempt = at + FIRST_RETRY * 2**notice.attempts
+        await self._set(
+            notice, attempts=attempts, next_attempt_at=to_ms(next_attempt), given_up=attempts >= MAX_ATTEMPTS
+        )
+
+    async def give_up(self, notice: Notice) -> None:
+        """There is nowhere to write to: the user never met the bot."""
+        await self._set(notice, given_up=True)
+
+    async def _set(self, notice: Notice, **values: Any) -> None:
+        async with self._database.writing() as connection:
+            await connection.execute(update(tables.notice).where(_notice.id == notice.id).values(**values))

@@ -1,0 +1,162 @@
+"""The schema, once for both databases (SQLAlchemy Core). Moments are milliseconds since the epoch, UTC."""
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(column_0_N_label)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+pbx = Table(
+    "pbx",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("name", String(253), nullable=False, unique=True),
+    Column("identity", String(64), nullable=False),  # Ed25519 public key of the connector that owns the name
+    Column("key_hmac", String(64), nullable=False),
+    Column("claimed_at", BigInteger, nullable=False),
+    Column("status", Text),  # wire.link.Status as JSON, the last one reported
+    # Ownership of the link: whatever an owner writes carries its epoch and is refused when it is stale.
+    Column("link_epoch", BigInteger, nullable=False, default=0),
+    Column("link_opened_at", BigInteger),
+    Column("link_closed_at", BigInteger),
+)
+
+refused_claim = Table(
+    "refused_claim",
+    metadata,
+    Column("pbx_id", ForeignKey("pbx.id"), primary_key=True),
+    Column("identity", String(64), primary_key=True),
+    Column("address", String(64), nullable=False),
+    Column("connector_version", String(50), nullable=False),
+    Column("at", BigInteger, nullable=False),
+)
+
+trusted_tenant = Table(
+    "trusted_tenant",
+    metadata,
+    Column("pbx_id", ForeignKey("pbx.id"), primary_key=True),
+    Column("tenant_id", String(36), primary_key=True),
+    Column("trusted_by", String(200), nullable=False),
+    Column("at", BigInteger, nullable=False),
+)
+
+pool = Table(
+    "pool",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("serial", String(100), nullable=False, unique=True),
+    Column("pbx_id", ForeignKey("pbx.id"), nullable=False, index=True),
+    Column("licensee", String(200), nullable=False),
+    Column("valid_from", BigInteger, nullable=False),
+    Column("valid_until", BigInteger, nullable=False),
+    Column("withdrawn", Boolean, nullable=False, default=False),  # no longer in the connector's configuration
+)
+
+seat = Table(
+    "seat",
+    metadata,
+    Column("pool_id", ForeignKey("pool.id"), primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("pbx_id", ForeignKey("pbx.id"), nullable=False),
+    Column("holder", BigInteger),  # the PBX user's id
+    Column("taken_at", BigInteger),
+    Column(
+        "retired", Boolean, nullable=False, default=False
+    ),  # beyond a shrunken pool: held on, never granted
+    UniqueConstraint("pbx_id", "holder"),  # one PBX user never holds two seats; NULLs do not collide
+)
+Index("ix_seat_free", seat.c.pool_id, seat.c.holder, seat.c.retired)
+
+session = Table(
+    "session",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("tenant_id", String(36), nullable=False),
+    Column("object_id", String(36), nullable=False),
+    Column("teams_name", String(200), nullable=False),
+    Column("pbx_id", ForeignKey("pbx.id"), nullable=False),
+    Column("pbx_user_id", BigInteger, nullable=False),
+    Column("pbx_login", String(100), nullable=False),
+    Column("display_name", String(200), nullable=False),
+    Column("email", String(320), nullable=False),
+    Column("is_administrator", Boolean, nullable=False),
+    Column("licence_kind", String(3), nullable=False),
+    Column("pool_id", String(36)),
+    Column("seat_number", Integer),
+    Column("proof", String(20), nullable=False),
+    Column("started_at", BigInteger, nullable=False),
+    Column("last_seen_at", BigInteger, nullable=False),
+    ForeignKeyConstraint(["pool_id", "seat_number"], ["seat.pool_id", "seat.number"]),
+    UniqueConstraint("tenant_id", "object_id"),
+    UniqueConstraint("pbx_id", "pbx_user_id"),
+    UniqueConstraint("pool_id", "seat_number"),
+)
+
+session_end = Table(
+    "session_end",
+    metadata,
+    Column("tenant_id", String(36), primary_key=True),
+    Column("object_id", String(36), primary_key=True),
+    Column("pbx_name", String(253), nullable=False),
+    Column("cause", String(30), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("ended_by", String(200), nullable=False),
+    Column("at", BigInteger, nullable=False),
+)
+
+notice = Table(
+    "notice",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("tenant_id", String(36), nullable=False),
+    Column("object_id", String(36), nullable=False),
+    Column("kind", String(30), nullable=False),
+    Column("detail", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("attempts", Integer, nullable=False, default=0),
+    Column("next_attempt_at", BigInteger, nullable=False),
+    Column("delivered_at", BigInteger),
+    Column("given_up", Boolean, nullable=False, default=False),
+)
+Index("ix_notice_due", notice.c.delivered_at, notice.c.given_up, notice.c.next_attempt_at)
+
+conversation = Table(
+    "conversation",
+    metadata,
+    Column("tenant_id", String(36), primary_key=True),
+    Column("object_id", String(36), primary_key=True),
+    Column("reference", Text, nullable=False),  # botbuilder's ConversationReference as JSON
+    Column("locale", String(20), nullable=False),
+    Column("updated_at", BigInteger, nullable=False),
+)
+
+audit = Table(
+    "audit",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("at", BigInteger, nullable=False),
+    Column("pbx_id", String(36), nullable=False),
+    Column("kind", String(30), nullable=False),
+    Column("actor", String(200), nullable=False),
+    Column("subject", String(200), nullable=False),
+    Column("detail", Text, nullable=False),
+)
+Index("ix_audit_pbx_id_at", audit.c.pbx_id, audit.c.at)

@@ -1,0 +1,52 @@
+"""The icons, drawn: a handset and two speech bubbles' corner, in the two forms that Teams asks for.
+
+Colour: 192 x 192, full background, the symbol inside the central 96 x 96 (Teams rounds the corners).
+Outline: 32 x 32, white on transparent.
+"""
+
+import io
+from typing import Final
+
+from PIL import Image, ImageDraw
+
+ACCENT: Final = (70, 71, 117, 255)
+WHITE: Final = (255, 255, 255, 255)
+_SUPERSAMPLING: Final = 8
+
+
+def colour() -> bytes:
+    return _png(192, ACCENT, symbol=96)
+
+
+def outline() -> bytes:
+    return _png(32, (0, 0, 0, 0), symbol=26)
+
+
+def _png(size: int, background: tuple[int, int, int, int], symbol: int) -> bytes:
+    """Draws large and reduces, so that the edges are smooth."""
+    image = Image.new("RGBA", (size * _SUPERSAMPLING,) * 2, background)
+    _draw_handset(ImageDraw.Draw(image), size * _SUPERSAMPLING / 2, symbol * _SUPERSAMPLING)
+    image = image.resize((size, size), Image.Resampling.LANCZOS)
+    if background[3] == 0:  # an outline is white alone; only its transparency is graded
+        white = Image.new("RGBA", image.size, WHITE)
+        white.putalpha(image.getchannel("A"))
+        image = white
+    buffer = io.BytesIO()
+    image.save(buffer, format="PNG", optimize=True)
+    return buffer.getvalue()
+
+
+def _draw_handset(draw: ImageDraw.ImageDraw, middle: float, size: float) -> None:
+    half, width = size / 2, size * 0.13
+    # Earpiece and mouthpiece, joined by an arc, and the link's dot above.
+    box = (middle - half + width / 2, middle - half * 0.55, middle + half - width / 2, middle + half * 1.35)
+    draw.arc(box, 200, 340, fill=WHITE, width=round(width))
+    for side in (-1, 1):
+        centre = middle + side * (half - width)
+        draw.rounded_rectangle(
+            (centre - width, middle - half * 0.05, centre + width, middle + half * 0.5),
+            radius=width * 0.6,
+            fill=WHITE,
+        )
+    radius = width * 0.75
+    draw.ellipse((middle - radius, middle - half, middle + radius, middle - half + 2 * radius), fill=WHITE)

@@ -1,0 +1,337 @@
+"""The demonstration: the service, the simulated world around it, and a connector that links the two.
+
+Service and connector are started by their own commands with their own configuration, as anyone would; nothing
+in them knows that the world is simulated.
+"""
+
+import argparse
+import asyncio
+import json
+import os
+import secrets
+import shutil
+import signal
+import sys
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+import aiohttp
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    load_pem_private_key,
+)
+
+from simulator.people import (
+    APP_ID,
+    APP_SECRET,
+    LICENCE_PERMISSION,
+    PBX_NAME,
+    PEOPLE,
+    TEAMS_APP_ID,
+    TENANT_ID,
+)
+from simulator.starface.model import CLIENT_SECRET
+from wire.sealing import b64url
+
+START_SECONDS: Final = 40.0
+STOP_SECONDS: Final = 15.0
+VENDOR_KID: Final = "demo"
+
+
+class CannotRunError(Exception):
+    """Something that the presenter can mend."""
+
+
+class Demo:
+    """Ports, files and processes of one demonstration."""
+
+    def __init__(self, options: argparse.Namespace) -> None:
+        self.state: Path = options.state.absolute()
+        self.pbx_version: str = options.pbx_version
+        self.login_type: str = options.login_type
+        self.seats: int = options.seats
+        self.service_port, self.teams_port, self.starface_port, self.entra_port = range(
+            options.first_port, options.first_port + 4
+        )
+        self.service_url = f"http://127.0.0.1:{self.service_port}"
+        self.teams_url = f"http://localhost:{self.teams_port}"
+        self.processes: list[tuple[str, asyncio.subprocess.Process]] = []
+
+    async def start(self) -> None:
+        self.state.mkdir(parents=True, exist_ok=True, mode=0o700)
+        for old in self.state.glob("*.log"):
+            old.unlink()
+        python = sys.executable
+        await self._spawn(
+            "entra",
+            python,
+            "-m",
+            "simulator",
+            "entra",
+            "--port",
+            str(self.entra_port),
+            "--state",
+            str(self.state / "entra"),
+        )
+        await self._spawn(
+            "starface",
+            *(python, "-m", "simulator", "starface", "--port", str(self.starface_port)),
+            *("--pbx-version", self.pbx_version, "--login-type", self.login_type),
+        )
+        await self._spawn(
+            "teams",
+            *(python, "-m", "simulator", "teams", "--port", str(self.teams_port)),
+            *("--service", self.service_url, "--entra", f"http://127.0.0.1:{self.entra_port}"),
+        )
+        await self._answers(f"http://127.0.0.1:{self.entra_port}/")
+        await self._answers(f"http://127.0.0.1:{self.starface_port}/control/state")
+        self._write_settings()
+        await self.start_service()
+        await self._answers(f"http://127.0.0.1:{self.teams_port}/host/people")
+        await self.start_connector()
+
+    async def start_service(self) -> None:
+        await self._spawn("service", sys.executable, "-m", "app.cli", "serve", env=self.service_environment())
+        await self._answers(f"{self.service_url}/readyz")
+
+    async def start_connector(self) -> None:
+        await self.write_connector_configuration()
+        await self._connector("key", "file", "--out", str(self.key_file))
+        links = self._links_opened()
+        await self._spawn("connector", sys.executable, "-m", "connector.cli", *self._connector_options, "run")
+
+        async def linked(_http: aiohttp.ClientSession) -> bool:
+            return self._links_opened() > links
+
+        await self._until(linked, "the connector has no link")
+
+    @property
+    def key_file(self) -> Path:
+        return self.state / f"{PBX_NAME}.pbxkey"
+
+    @property
+    def connector_configuration(self) -> Path:
+        return self.state / "connector.toml"
+
+    @property
+    def _connector_options(self) -> tuple[str, ...]:
+        return "--config", str(self.connector_configuration)
+
+    def pbx_key(self) -> str:
+        return str(json.loads(self.key_file.read_text())["pbxKey"])
+
+    def service_environment(self) -> dict[str, str]:
+        """The environment of the service: the settings, and the trust in the simulator's certificates."""
+        ca = str(self.state / "entra" / "ca.pem")
+        return os.environ | {
+            "SSL_CERT_FILE": ca,
+            "REQUESTS_CA_BUNDLE": ca,
+            "NO_PROXY": "127.0.0.1,localhost",
+            "PBX_TEAMS_ENV_FILE": str(self.state / "service.env"),
+        }
+
+    async def write_connector_configuration(self, **changes: str) -> None:
+        """`changes`: `seats` and other values in place of the demonstration's own."""
+        licence = await self.licence_key(int(changes.get("seats", str(self.seats))))
+        uses_oauth = int(self.pbx_version.split(".")[0]) >= 10
+        auth = (
+            f'auth = "oauth"\noauth_client_secret = "{CLIENT_SECRET}"' if uses_oauth else 'auth = "classic"'
+        )
+        content = f"""\
+active = {changes.get("active", "true")}
+state_directory = {json.dumps(str(self.state / "connector"))}
+
+[service]
+url = "{self.service_url}"
+
+[pbx]
+name = "{changes.get("name", PBX_NAME)}"
+url = "http://127.0.0.1:{self.starface_port}"
+login = "0001"
+password = "foobar"
+{auth}
+licence_permission = "{LICENCE_PERMISSION}"
+
+[uci]
+enabled = {changes.get("uci", "true")}
+
+[licences]
+keys = ["{licence}"]
+"""
+        self.connector_configuration.touch(mode=0o600)
+        self.connector_configuration.write_text(content, encoding="utf-8")
+
+    async def licence_key(self, seats: int) -> str:
+        return await self._output(
+            *(sys.executable, "-m", "app.cli", "licence", "issue", "--serial", "DEMO-1"),
+            *("--licensee", "Example Ltd", "--seats", str(seats), "--kid", VENDOR_KID),
+            *("--signing-key", str(self.vendor_key)),
+        )
+
+    @property
+    def vendor_key(self) -> Path:
+        return self.state / "vendor.pem"
+
+    async def stop(self) -> None:
+        """In the order of dependence, each given time to close what it holds."""
+        for name in ("connector", "service", "teams", "starface", "entra"):
+            await self.stop_part(name)
+
+    async def stop_part(self, name: str, number: signal.Signals = signal.SIGTERM) -> None:
+        for entry in [entry for entry in self.processes if entry[0] == name]:
+            self.processes.remove(entry)
+            process = entry[1]
+            with suppress(ProcessLookupError):
+                process.send_signal(number)
+            try:
+                async with asyncio.timeout(STOP_SECONDS):
+                    await process.wait()
+            except TimeoutError:
+                process.kill()
+                await process.wait()
+
+    def log(self, name: str) -> Path:
+        return self.state / f"{name}.log"
+
+    def _write_settings(self) -> None:
+        secrets_file = self.state / "pepper"
+        if not secrets_file.exists():
+            secrets_file.touch(mode=0o600)
+            secrets_file.write_text(secrets.token_urlsafe(32))
+        if not self.vendor_key.exists():
+            key = Ed25519PrivateKey.generate()
+            self.vendor_key.touch(mode=0o600)
+            self.vendor_key.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+        settings = {
+            "HOST": "127.0.0.1",
+            "PORT": str(self.service_port),
+            # Teams reaches the tab through the host page, which passes it through under its own origin.
+            "PUBLIC_URL": self.teams_url,
+            "KEY_PEPPER": secrets_file.read_text(),
+            "APP_ID": APP_ID,
+            "APP_TENANT_ID": TENANT_ID,
+            "APP_PASSWORD": APP_SECRET,
+            "APPLICATION_ID_URIS": f"api://localhost:{self.teams_port}/{APP_ID}",
+            "ALLOWED_TENANTS": TENANT_ID,
+            "TEAMS_APP_ID": TEAMS_APP_ID,
+            "VENDOR_KEYS": json.dumps({VENDOR_KID: _public_of(self.vendor_key)}),
+            "ENTRA_AUTHORITY": f"https://127.0.0.1:{self.entra_port}",
+            "CHANNEL_METADATA_URL": f"https://127.0.0.1:{self.entra_port}/botframework/.well-known/openidconfiguration",
+        }
+        lines = [f"PBX_TEAMS_{name}='{value}'" for name, value in settings.items()]
+        lines.append(f"DATABASE_URL='sqlite:///{self.state / 'pbx-teams.db'}'")
+        file = self.state / "service.env"
+        file.touch(mode=0o600)
+        file.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+    async def _connector(self, *arguments: str) -> str:
+        return await self._output(sys.executable, "-m", "connector.cli", *self._connector_options, *arguments)
+
+    async def _output(self, *command: str) -> str:
+        process = await asyncio.create_subprocess_exec(
+            *command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+        )
+        out, err = await process.communicate()
+        if process.returncode:
+            raise CannotRunError(f"{' '.join(command[1:4])}: {err.decode().strip()}")
+        return out.decode().strip()
+
+    async def _spawn(self, name: str, *command: str, env: dict[str, str] | None = None) -> None:
+        log = await asyncio.to_thread(self.log(name).open, "ab")
+        with log:
+            process = await asyncio.create_subprocess_exec(
+                *command,
+                env=env,
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        self.processes.append((name, process))
+
+    async def _answers(self, url: str) -> None:
+        async def ready(http: aiohttp.ClientSession) -> bool:
+            async with http.get(url) as answer:
+                return answer.status == 200
+
+        await self._until(ready, f"{url} does not answer")
+
+    def _links_opened(self) -> int:
+        log = self.log("connector")
+        return log.read_text(errors="replace").count("link open") if log.exists() else 0
+
+    async def _until(self, ready: Callable[[aiohttp.ClientSession], Awaitable[bool]], complaint: str) -> None:
+        try:
+            async with asyncio.timeout(START_SECONDS), aiohttp.ClientSession() as http:
+                while True:
+                    self._still_running()
+                    with suppress(aiohttp.ClientError, OSError):
+                        if await ready(http):
+                            return
+                    await asyncio.sleep(0.05)
+        except TimeoutError as slow:
+            raise CannotRunError(f"{complaint}; see the logs in {self.state}") from slow
+
+    def _still_running(self) -> None:
+        for name, process in self.processes:
+            if process.returncode is not None:
+                end = self.log(name).read_text(errors="replace").strip().splitlines()[-3:]
+                raise CannotRunError(f"{name} has ended:\n  " + "\n  ".join(end))
+
+
+async def run(options: argparse.Namespace) -> int:
+    if options.fresh:
+        shutil.rmtree(options.state, ignore_errors=True)
+    demo = Demo(options)
+    stopped = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stopped.set)
+    try:
+        await demo.start()
+        _print_words(demo)
+        await stopped.wait()
+        print("\nStopping …", flush=True)
+    finally:
+        await demo.stop()
+    return 0
+
+
+def _print_words(demo: Demo) -> None:
+    people = "\n".join(
+        f"    {person.name:<12} {person.role:<14} PBX login {person.login}, password {person.password}"
+        for person in PEOPLE
+    )
+    print(
+        f"""
+PBX for Teams is running.
+
+  Open       {demo.teams_url}
+             (a Teams host with the tab and the chat with the bot; the switch at the top changes the person)
+
+  PBX name   {PBX_NAME}
+  PBX key    {demo.pbx_key()}
+  Key file   {demo.key_file}
+
+  People
+{people}
+
+  STARFACE   http://127.0.0.1:{demo.starface_port} (version {demo.pbx_version}, control API under /control/)
+  Entra ID   https://127.0.0.1:{demo.entra_port}
+  Service    {demo.service_url} (API: /api/v1/openapi.json)
+  Logs       {demo.state}
+
+Ctrl-C stops everything; what is kept lies in {demo.state}.""",
+        flush=True,
+    )
+
+
+def _public_of(path: Path) -> str:
+    key = load_pem_private_key(path.read_bytes(), password=None)
+    assert isinstance(key, Ed25519PrivateKey)  # noqa: S101 - made above
+    return b64url(key.public_key().public_bytes_raw())

@@ -1,0 +1,55 @@
+"""The demo people: who they are at Microsoft and at the PBX. The e-mail address is the same on both sides."""
+
+from dataclasses import dataclass
+from typing import Final
+
+TENANT_ID: Final = "7d0a6f3e-3c1b-4d6e-9a51-2f7f0f6c1a01"
+APP_ID: Final = "b1c7a0de-5d4e-4b57-8a3d-0d6f3a9b2c10"
+APP_SECRET: Final = "the-simulators-own-client-secret"
+TEAMS_APP_ID: Final = "e6a9f2b4-8c3d-4f71-9b0e-5a7d1c2e3f40"
+PBX_NAME: Final = "pbx.example.com"
+LICENCE_PERMISSION: Final = "Integration mit Microsoft Teams"
+ADMINISTRATOR_PERMISSION: Final = "Administrator"
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    name: str
+    object_id: str
+    email: str
+    login: str
+    password: str
+    role: str
+    """Shown in the host's switch."""
+
+
+PEOPLE: Final = (
+    Person(
+        "Anna Berger",
+        "11111111-1111-4111-8111-111111111111",
+        "anna.berger@example.com",
+        "1001",
+        "anna-1001",
+        "user",
+    ),
+    Person(
+        "Ben Krüger",
+        "22222222-2222-4222-8222-222222222222",
+        "ben.krueger@example.com",
+        "1002",
+        "ben-1002",
+        "user",
+    ),
+    Person(
+        "Clara Vogt",
+        "33333333-3333-4333-8333-333333333333",
+        "clara.vogt@example.com",
+        "1003",
+        "clara-1003",
+        "administrator",
+    ),
+)
+
+
+def by_object_id(object_id: str) -> Person:
+    return next(person for person in PEOPLE if person.object_id == object_id)

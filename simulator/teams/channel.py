@@ -1,0 +1,149 @@
+"""The simulated channel: signs what a bot client sends, and is the connector API that a bot answers to.
+
+Paths of the connector API: Bot Framework REST, `/v3/conversations/{id}/activities[/{activity}]`.
+"""
+
+import asyncio
+import itertools
+from collections import defaultdict
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import aiohttp
+import jwt
+from aiohttp import web
+
+from simulator.people import APP_ID, PEOPLE, TENANT_ID, Person, by_object_id
+
+_IDS: Final = itertools.count(1)
+
+
+@dataclass
+class Chat:
+    """The personal chat of one person with the bot, as a client shows it."""
+
+    activities: list[dict[str, Any]] = field(default_factory=list)
+    changed: asyncio.Condition = field(default_factory=asyncio.Condition)
+    revision: int = 0
+
+    async def put(self, activity: dict[str, Any]) -> None:
+        """Adds an activity, or replaces the one with its id."""
+        for index, old in enumerate(self.activities):
+            if old["id"] == activity["id"]:
+                self.activities[index] = activity
+                break
+        else:
+            self.activities.append(activity)
+        async with self.changed:
+            self.revision += 1
+            self.changed.notify_all()
+
+
+class Channel:
+    http: aiohttp.ClientSession
+    """Set when the server starts: it needs the running loop."""
+
+    def __init__(self, service_url: str, entra_url: str, own_url: str) -> None:
+        self._messages_url = f"{service_url}/api/messages"
+        self._entra_url = entra_url
+        self.own_url = own_url
+        self.chats: defaultdict[str, Chat] = defaultdict(Chat)
+
+    async def post(self, activity: dict[str, Any]) -> tuple[int, Any]:
+        """Signs an activity as the channel service does and hands it to the bot."""
+        body = {"serviceUrl": activity["serviceUrl"]}
+        async with self.http.post(f"{self._entra_url}/control/channel-token", json=body) as answer:
+            token = (await answer.json())["token"]
+        headers = {"Authorization": f"Bearer {token}"}
+        async with self.http.post(self._messages_url, json=activity, headers=headers) as response:
+            try:
+                return response.status, await response.json(content_type=None)
+            except ValueError:
+                return response.status, None
+
+    def activity(self, person: Person, locale: str, **members: Any) -> dict[str, Any]:
+        return {
+            "id": f"in-{next(_IDS)}",
+            "channelId": "msteams",
+            "serviceUrl": self.own_url,
+            "timestamp": datetime.now(UTC).isoformat(),
+            "locale": locale,
+            "from": {"id": f"29:{person.object_id}", "name": person.name, "aadObjectId": person.object_id},
+            "recipient": {"id": f"28:{APP_ID}", "name": "PBX for Teams"},
+            "conversation": {"id": person.object_id, "conversationType": "personal", "tenantId": TENANT_ID},
+            "channelData": {"tenant": {"id": TENANT_ID}},
+            "entities": [{"type": "clientInfo", "locale": locale, "platform": "Web"}],
+            **members,
+        }
+
+    def add_routes(self, app: web.Application) -> None:
+        app.router.add_post("/v3/conversations/{chat}/activities", self._send)
+        app.router.add_post("/v3/conversations/{chat}/activities/{activity}", self._send)
+        app.router.add_put("/v3/conversations/{chat}/activities/{activity}", self._send)
+        app.router.add_post("/gateway/messages", self._gateway)
+        app.router.add_get("/host/chats/{person}", self._show)
+        app.router.add_post("/host/chats/{person}", self._say)
+
+    async def _send(self, request: web.Request) -> web.Response:
+        token = request.headers.get("Authorization", "").removeprefix("Bearer ")
+        try:
+            claims = jwt.decode(token, options={"verify_signature": False})
+        except jwt.PyJWTError:
+            return web.json_response({"error": {"code": "Unauthorized"}}, status=401)
+        if claims.get("appid") != APP_ID:
+            return web.json_response({"error": {"code": "Forbidden"}}, status=403)
+        activity = await request.json()
+        updates = request.method == "PUT"
+        activity["id"] = request.match_info["activity"] if updates else f"out-{next(_IDS)}"
+        await self.chats[request.match_info["chat"]].put(activity)
+        return web.json_response({"id": activity["id"]}, status=200 if updates else 201)
+
+    async def _gateway(self, request: web.Request) -> web.Response:
+        """For a bot client without tokens (Microsoft's Agents Playground): makes its user one of the demo people.
+
+        `?person=OBJECT_ID&locale=de` choose; the client's own service address stays, so that it gets the answers.
+        """
+        activity = await request.json()
+        person = by_object_id(request.query.get("person", PEOPLE[0].object_id))
+        activity["channelId"] = "msteams"
+        activity["from"] = {**activity.get("from", {}), "name": person.name, "aadObjectId": person.object_id}
+        activity["conversation"] = {**activity.get("conversation", {}), "tenantId": TENANT_ID}
+        activity["channelData"] = {**(activity.get("channelData") or {}), "tenant": {"id": TENANT_ID}}
+        activity["locale"] = request.query.get("locale", activity.get("locale", "en-US"))
+        status, body = await self.post(activity)
+        return web.json_response(body, status=status)
+
+    async def _show(self, request: web.Request) -> web.Response:
+        """The chat's activities; waits up to 20 s for something newer than `?after=REVISION`."""
+        chat = self.chats[request.match_info["person"]]
+        after = int(request.query.get("after", "-1"))
+        try:
+            async with asyncio.timeout(20), chat.changed:
+                await chat.changed.wait_for(lambda: chat.revision > after)
+        except TimeoutError:
+            pass
+        return web.json_response({"revision": chat.revision, "activities": chat.activities})
+
+    async def _say(self, request: web.Request) -> web.Response:
+        """What the person does in the chat: a message, a card's button, a dialog."""
+        person, body = by_object_id(request.match_info["person"]), await request.json()
+        activity = self.activity(person, body.pop("locale", "en-US"), **body)
+        if activity["type"] == "message":
+            await self.chats[person.object_id].put(activity)
+        status, answer = await self.post(activity)
+        if (
+            activity.get("name") == "adaptiveCard/action"
+            and activity.get("replyToId")
+            and isinstance(answer, dict)
+        ):
+            await self._replace_card(person, activity["replyToId"], answer)
+        return web.json_response({"status": status, "body": answer})
+
+    async def _replace_card(self, person: Person, replied_to: str, answer: dict[str, Any]) -> None:
+        chat = self.chats[person.object_id]
+        for old in chat.activities:
+            if old["id"] == replied_to:
+                card = {"contentType": answer.get("type"), "content": answer.get("value")}
+                await chat.put({**old, "attachments": [card]})
+                return

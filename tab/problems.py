@@ -1,0 +1,124 @@
+"""Errors of the tab API: problem+json (RFC 9457) with a stable code, in the reader's language."""
+
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+from aiohttp import web
+from pydantic import ValidationError
+
+from core.diagnosis.codes import Code
+from core.diagnosis.finding import Finding, tell
+from core.identity.signing_keys import KeysUnavailableError
+from core.identity.tokens import TokenRejectedError
+from core.language import Language
+from core.request import REQUEST_ID
+from wire.tab import Problem
+
+logger = logging.getLogger(__name__)
+
+_STATUS: Final = {
+    Code.TOKEN_REJECTED: 401,
+    Code.INVALID_REQUEST: 400,
+    Code.MALFORMED_KEY: 400,
+    Code.NOT_FOUND: 404,
+    Code.METHOD_NOT_ALLOWED: 405,
+    Code.TOO_LARGE: 413,
+    Code.THROTTLED: 429,
+    Code.INTERNAL: 500,
+    Code.PROTOCOL_ERROR: 502,
+    Code.OUTCOME_UNKNOWN: 504,
+    Code.SESSION_GONE: 410,
+    Code.NO_LICENCE: 409,
+    Code.SESSION_HELD_ELSEWHERE: 409,
+    Code.CHALLENGE_EXPIRED: 409,
+    Code.PBX_TOO_OLD: 409,
+} | dict.fromkeys(
+    (
+        Code.UNKNOWN_PBX,
+        Code.WRONG_KEY,
+        Code.LOGIN_REJECTED,
+        Code.TENANT_NOT_TRUSTED,
+        Code.EMAIL_NOT_MATCHED,
+        Code.NOT_SIGNED_IN,
+        Code.NOT_ADMINISTRATOR,
+        Code.NAME_BOUND_ELSEWHERE,
+    ),
+    403,
+)
+_UNAVAILABLE: Final = 503
+"""For every cause that lies at the PBX or on the way to it."""
+
+
+class ProblemError(Exception):
+    """Ends a request with a finding."""
+
+    def __init__(self, finding: Finding) -> None:
+        super().__init__(finding.code)
+        self.finding = finding
+
+
+def language_of(request: web.Request) -> Language:
+    return Language.of(request.headers.get("Accept-Language"))
+
+
+def status_of(code: Code) -> int:
+    return _STATUS.get(code, _UNAVAILABLE)
+
+
+def problem(request: web.Request, finding: Finding) -> web.Response:
+    told = tell(finding, language_of(request))
+    status = status_of(finding.code)
+    body = Problem(
+        type=f"urn:pbx-teams:problem:{finding.code}",
+        title=told.title,
+        status=status,
+        detail=told.detail,
+        code=finding.code,
+        cure=told.cure,
+        reason=finding.variant,
+        request_id=REQUEST_ID.get(),
+    )
+    response = web.Response(
+        text=body.model_dump_json(by_alias=True), status=status, content_type="application/problem+json"
+    )
+    if status == 401:
+        response.headers["WWW-Authenticate"] = 'Bearer error="invalid_token"'
+    elif status == 429:
+        response.headers["Retry-After"] = "60"
+    return response
+
+
+@web.middleware
+async def problems(
+    request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+) -> web.StreamResponse:
+    """Turns everything that goes wrong below `/api/` into a problem."""
+    try:
+        return await handler(request)
+    except ProblemError as error:
+        return problem(request, error.finding)
+    except TokenRejectedError as rejected:
+        logger.info("token rejected", extra={"reason": rejected.fault, "path": request.path})
+        return problem(request, Finding(Code.TOKEN_REJECTED))
+    except KeysUnavailableError:
+        return problem(request, Finding(Code.TOKEN_REJECTED))
+    except ValidationError as invalid:
+        return problem(request, Finding(Code.INVALID_REQUEST, {"error": _where(invalid)}))
+    except web.HTTPRequestEntityTooLarge:
+        return problem(request, Finding(Code.TOO_LARGE))
+    except web.HTTPNotFound:
+        return problem(request, Finding(Code.NOT_FOUND))
+    except web.HTTPMethodNotAllowed:
+        return problem(request, Finding(Code.METHOD_NOT_ALLOWED))
+    except web.HTTPException:
+        raise
+    except Exception:
+        logger.exception("unexpected error", extra={"path": request.path})
+        return problem(request, Finding(Code.INTERNAL, {"request_id": REQUEST_ID.get()}))
+
+
+def _where(invalid: ValidationError) -> str:
+    """Names the members that do not fit, never their values."""
+    faults = invalid.errors(include_url=False, include_input=False, include_context=False)
+    return "; ".join(f"{'.'.join(map(str, fault['loc'])) or 'body'}: {fault['msg']}" for fault in faults[:5])

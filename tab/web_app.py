@@ -1,0 +1,114 @@
+"""The tab as aiohttp applications: API with live updates, the built client, security headers on both."""
+
+import json
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Final
+
+from aiohttp import web
+
+from tab.events import stream
+from tab.openapi import document
+from tab.operations import API, MAX_BODY_BYTES, OPERATIONS, Call, Operation, TabServices
+from tab.problems import problems
+
+DIST: Final = Path(__file__).parent / "web" / "dist"
+
+# https://learn.microsoft.com/microsoftteams/platform/tabs/how-to/using-teams-client-library#configure-content-security-policy
+TEAMS_HOSTS: Final = (
+    "https://teams.microsoft.com https://*.teams.microsoft.com https://teams.cloud.microsoft"
+    " https://*.cloud.microsoft https://*.office.com https://*.microsoft365.com https://outlook.office.com"
+    " https://outlook.office365.com https://*.skype.com"
+)
+CONTENT_SECURITY_POLICY: Final = "; ".join(
+    (
+        "default-src 'none'",
+        "script-src 'self'",
+        "style-src 'self'",
+        "img-src 'self' data:",
+        # teams-js asks Microsoft's CDN for its list of hosts and falls back to a built-in one.
+        "connect-src 'self' https://res.cdn.office.net",
+        "base-uri 'none'",
+        "form-action 'none'",
+        f"frame-ancestors 'self' {TEAMS_HOSTS}",
+    )
+)
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+def api(services: TabServices) -> web.Application:
+    """Below `/api/v1`."""
+    app = web.Application(middlewares=[headers, problems], client_max_size=MAX_BODY_BYTES)
+    for operation in OPERATIONS:
+        path = operation.path.removeprefix(API)
+        app.router.add_route(operation.method, path, _handler(operation, services))
+
+    async def events(request: web.Request) -> web.StreamResponse:
+        token = await services.tokens.validate(request.headers.get("Authorization"))
+        return await stream(request, token, services)
+
+    app.router.add_get("/events", events)
+    app.router.add_get("/openapi.json", _openapi)
+    return app
+
+
+def pages() -> web.Application:
+    """Below `/tab`: the built client."""
+    app = web.Application(middlewares=[headers])
+    app.router.add_get("", _to_tab)
+    app.router.add_get("/", _page)
+    app.router.add_get("/{file:.+}", _file)
+    return app
+
+
+def _handler(operation: Operation, services: TabServices) -> Handler:
+    async def handle(request: web.Request) -> web.StreamResponse:
+        token = await services.tokens.validate(request.headers.get("Authorization"))
+        body = None
+        if operation.body is not None:
+            body = operation.body.model_validate_json(await request.read())
+        answer = await operation.run(Call(request, token, services, body))
+        return web.Response(
+            text=answer.model_dump_json(by_alias=True),
+            content_type="application/json",
+            headers={"Cache-Control": "no-store"},
+        )
+
+    return handle
+
+
+async def _openapi(_request: web.Request) -> web.Response:
+    return web.json_response(document(), dumps=json.dumps)
+
+
+async def _to_tab(_request: web.Request) -> web.Response:
+    raise web.HTTPFound("/tab/")
+
+
+async def _page(_request: web.Request) -> web.StreamResponse:
+    page = DIST / "index.html"
+    if not page.is_file():
+        return web.Response(text="The tab is not built yet: run 'make install'.", status=503)
+    return web.FileResponse(page, headers={"Cache-Control": "no-cache"})
+
+
+async def _file(request: web.Request) -> web.StreamResponse:
+    path = (DIST / request.match_info["file"]).resolve()
+    if not path.is_relative_to(DIST) or not path.is_file():
+        raise web.HTTPNotFound
+    # Vite puts a hash of the content into the names below assets/.
+    hashed = path.parent.name == "assets"
+    cache = "public, max-age=31536000, immutable" if hashed else "no-cache"
+    return web.FileResponse(path, headers={"Cache-Control": cache})
+
+
+@web.middleware
+async def headers(request: web.Request, handler: Handler) -> web.StreamResponse:
+    response = await handler(request)
+    if not response.prepared:
+        response.headers["X-Content-Type-Options"] = "nosniff"
+        response.headers["Referrer-Policy"] = "no-referrer"
+        response.headers["Content-Security-Policy"] = CONTENT_SECURITY_POLICY
+        response.headers["Permissions-Policy"] = "geolocation=(), payment=(), usb=()"
+    return response

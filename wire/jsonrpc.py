@@ -1,0 +1,227 @@
+"""JSON-RPC 2.0 (https://www.jsonrpc.org/specification) over anything that carries text frames.
+
+The models describe the frames; `Endpoint` is one end of a link. Both ends may call. Batches are refused:
+a link carries one message a frame.
+"""
+
+import asyncio
+import itertools
+import json
+import logging
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from enum import IntEnum
+from typing import Any, Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+logger = logging.getLogger(__name__)
+
+MAX_FRAME_BYTES: Final = 256 * 1024
+"""The largest frame either end sends or takes (design, section 6)."""
+
+MAX_IN_FLIGHT: Final = 64
+"""Calls awaiting their answer on one link; past it the caller gets `pbx-busy` at once."""
+
+
+class RpcErrorCode(IntEnum):
+    PARSE = -32700
+    INVALID_REQUEST = -32600
+    METHOD_NOT_FOUND = -32601
+    INVALID_PARAMS = -32602
+    INTERNAL = -32603
+    REFUSED = -32000
+    """The method ran and says no; `data.code` is the stable reason."""
+
+
+class ErrorData(BaseModel):
+    model_config = ConfigDict(extra="ignore")
+
+    code: str
+    """A stable code, for instance one of the diagnosis codes."""
+    evidence: dict[str, Any] = Field(default_factory=dict)
+
+
+class ErrorObject(BaseModel):
+    model_config = ConfigDict(extra="ignore")
+
+    code: int
+    message: str
+    data: ErrorData | None = None
+
+
+class Frame(BaseModel):
+    """Any JSON-RPC 2.0 message; which one it is follows from the members it has."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    jsonrpc: Literal["2.0"]
+    id: int | str | None = None
+    method: str | None = Field(default=None, min_length=1, max_length=100)
+    params: dict[str, Any] | None = None
+    result: dict[str, Any] | None = None
+    error: ErrorObject | None = None
+
+
+class RpcRefusalError(Exception):
+    """The other end answered with an error, or a method of ours refuses: `code` is stable."""
+
+    def __init__(self, code: str, message: str = "", evidence: dict[str, Any] | None = None) -> None:
+        super().__init__(message or code)
+        self.code = code
+        self.evidence = evidence or {}
+
+
+class LinkBusyError(Exception):
+    """As many calls as the link may carry are already in flight."""
+
+
+class LinkClosedError(Exception):
+    """The link went away before the answer came: whether the call was carried out is unknown."""
+
+
+Handler = Callable[[dict[str, Any]], Awaitable[BaseModel | None]]
+Send = Callable[[str], Coroutine[Any, Any, None]]
+
+
+def dump(**members: Any) -> str:
+    return json.dumps({"jsonrpc": "2.0", **members}, separators=(",", ":"))
+
+
+class Endpoint:
+    """One end of a link: sends calls, matches answers, runs the methods the other end asks for.
+
+    Each call is sent at most once. A call that is not answered in time raises `TimeoutError`, one whose link
+    went away `LinkClosedError`; in both cases its effect is unknown and nothing is repeated by itself.
+    """
+
+    def __init__(
+        self, send: Send, methods: Mapping[str, Handler], max_in_flight: int = MAX_IN_FLIGHT
+    ) -> None:
+        self._send = send
+        self._methods = methods
+        self._max_in_flight = max_in_flight
+        self._ids = itertools.count(1)
+        self._waiting: dict[int, asyncio.Future[dict[str, Any]]] = {}
+        self._running: set[asyncio.Task[None]] = set()
+        self._closed = False
+        self.bad_frames = 0
+
+    @property
+    def in_flight(self) -> int:
+        return len(self._waiting)
+
+    async def call(self, method: str, params: BaseModel | None = None, *, deadline: float) -> dict[str, Any]:
+        """Sends one call and waits for its answer, `deadline` seconds at most."""
+        if self._closed:
+            raise LinkClosedError
+        if len(self._waiting) >= self._max_in_flight:
+            raise LinkBusyError
+        call_id = next(self._ids)
+        answer: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
+        self._waiting[call_id] = answer
+        try:
+            async with asyncio.timeout(deadline):
+                await self._send(dump(id=call_id, method=method, params=_params(params)))
+                return await answer
+        finally:
+            self._waiting.pop(call_id, None)
+
+    async def notify(self, method: str, params: BaseModel | None = None) -> None:
+        if self._closed:
+            raise LinkClosedError
+        await self._send(dump(method=method, params=_params(params)))
+
+    async def feed(self, text: str) -> None:
+        """Takes one received frame. A bad frame is answered and counted; it never raises."""
+        try:
+            frame = Frame.model_validate_json(text)
+        except ValidationError as fault:
+            self.bad_frames += 1
+            code = RpcErrorCode.PARSE if _is_no_json(fault) else RpcErrorCode.INVALID_REQUEST
+            await self._send_error(None, code, "not a JSON-RPC 2.0 message")
+            return
+        if frame.method is not None:
+            await self._take_request(frame)
+        elif "result" in frame.model_fields_set or frame.error is not None:
+            self._take_answer(frame)
+        else:
+            self.bad_frames += 1
+            await self._send_error(frame.id, RpcErrorCode.INVALID_REQUEST, "neither method, result nor error")
+
+    def close(self) -> None:
+        """Ends everything under way: waiting callers get `LinkClosedError`, running methods are cancelled."""
+        self._closed = True
+        for answer in self._waiting.values():
+            if not answer.done():
+                answer.set_exception(LinkClosedError())
+        for task in self._running:
+            task.cancel()
+
+    def _take_answer(self, frame: Frame) -> None:
+        answer = self._waiting.get(frame.id) if isinstance(frame.id, int) else None
+        if answer is None or answer.done():
+            return  # late: its caller has been told "unknown" already
+        if frame.error is None:
+            answer.set_result(frame.result or {})
+        elif frame.error.data is not None:
+            data = frame.error.data
+            answer.set_exception(RpcRefusalError(data.code, frame.error.message, data.evidence))
+        else:
+            answer.set_exception(RpcRefusalError("link-protocol-error", frame.error.message))
+
+    async def _take_request(self, frame: Frame) -> None:
+        handler = self._methods.get(frame.method or "")
+        if handler is None:
+            self.bad_frames += 1
+            await self._send_error(frame.id, RpcErrorCode.METHOD_NOT_FOUND, "no such method")
+        elif len(self._running) >= self._max_in_flight:
+            await self._send_error(frame.id, RpcErrorCode.REFUSED, "too many calls in flight", "pbx-busy")
+        else:
+            task = asyncio.create_task(self._run(handler, frame))
+            self._running.add(task)
+            task.add_done_callback(self._running.discard)
+
+    async def _run(self, handler: Handler, frame: Frame) -> None:
+        try:
+            result = await handler(frame.params or {})
+        except RpcRefusalError as refusal:
+            await self._send_error(
+                frame.id, RpcErrorCode.REFUSED, str(refusal), refusal.code, refusal.evidence
+            )
+        except ValidationError:
+            self.bad_frames += 1
+            await self._send_error(frame.id, RpcErrorCode.INVALID_PARAMS, "the params do not fit the method")
+        except Exception:
+            logger.exception("method failed", extra={"method": frame.method})
+            await self._send_error(frame.id, RpcErrorCode.INTERNAL, "internal error", "internal-error")
+        else:
+            if frame.id is not None:
+                body = result.model_dump(mode="json", by_alias=True) if result is not None else {}
+                await self._send_quietly(dump(id=frame.id, result=body))
+
+    async def _send_error(
+        self,
+        frame_id: int | str | None,
+        code: RpcErrorCode,
+        message: str,
+        data_code: str | None = None,
+        evidence: dict[str, Any] | None = None,
+    ) -> None:
+        error: dict[str, Any] = {"code": int(code), "message": message}
+        if data_code is not None:
+            error["data"] = {"code": data_code, "evidence": evidence or {}}
+        await self._send_quietly(dump(id=frame_id, error=error))
+
+    async def _send_quietly(self, text: str) -> None:
+        try:
+            await self._send(text)
+        except (ConnectionError, LinkClosedError, TimeoutError):
+            logger.debug("the link went away before an answer could be sent")
+
+
+def _params(params: BaseModel | None) -> dict[str, Any]:
+    return params.model_dump(mode="json", by_alias=True) if params is not None else {}
+
+
+def _is_no_json(fault: ValidationError) -> bool:
+    return any(error["type"] == "json_invalid" for error in fault.errors(include_url=False))

@@ -1,0 +1,216 @@
+"""The messages of a link between connector and hub (design, section 6): subprotocol `pbx-link.v1`.
+
+Opening: the hub notifies `link.challenge`; the connector calls `link.hello` within two seconds; the answer is
+`Welcome` or an error whose `data.code` is a diagnosis code. Then both ends call: the hub asks the PBX
+(`pbx.…`), the connector notifies `link.status`, and either end sends `link.ping`.
+"""
+
+from enum import StrEnum
+from typing import Annotated, Final, Literal
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from pydantic import AfterValidator, Field
+
+from wire.model import Moment, WireModel
+from wire.sealing import SealedBox, b64url, from_b64url
+
+SUBPROTOCOL: Final = "pbx-link.v1"
+HEARTBEAT_SECONDS: Final = 20.0
+"""Each end pings this often; NATs and proxies forget idle connections after 30 to 60 seconds."""
+HEARTBEATS_MISSED: Final = 3
+"""A link that has been silent for so many heartbeats is dead."""
+HELLO_SECONDS: Final = 2.0
+"""A peer that has not authenticated by then is cut."""
+
+
+def _pbx_name(name: str) -> str:
+    name = name.strip().rstrip(".").lower()
+    if (
+        not name
+        or len(name) > 253
+        or not name.isprintable()
+        or any(c.isspace() or c in "/\\@?#" for c in name)
+    ):
+        raise ValueError("a PBX name is a host name, normally the FQDN")
+    return name
+
+
+PbxName = Annotated[str, AfterValidator(_pbx_name), Field(max_length=300)]
+"""Host names do not tell case: the canonical form is lower case, without a final dot."""
+
+
+class Method(StrEnum):
+    CHALLENGE = "link.challenge"
+    HELLO = "link.hello"
+    STATUS = "link.status"
+    PING = "link.ping"
+    LOGIN_CHALLENGE = "pbx.loginChallenge"
+    LOGIN = "pbx.login"
+    USERS_BY_ID = "pbx.usersById"
+    USERS_BY_EMAIL = "pbx.usersByEmail"
+
+
+class UciState(StrEnum):
+    OFF = "off"
+    CONNECTING = "connecting"
+    ON = "on"
+    FAILED = "failed"
+
+
+class RestState(StrEnum):
+    UNKNOWN = "unknown"
+    OK = "ok"
+    UNREACHABLE = "unreachable"
+    LOGIN_FAILED = "login-failed"
+
+
+class LoginMethod(StrEnum):
+    CHALLENGE = "challenge"
+    """The PBX's own nonce (loginType Internal): the browser computes the secret, no password is sent."""
+    SEALED = "sealed"
+    """The PBX must see the password (ActiveDirectory, OAuth): the browser seals it to the connector."""
+
+
+class Status(WireModel):
+    """What the connector knows of itself and its PBX."""
+
+    module_active: bool
+    uci: UciState
+    rest: RestState
+    pbx_version: str | None = Field(default=None, max_length=50)
+    detail: str | None = Field(default=None, max_length=500)
+    """The last error in technical words, without secrets."""
+
+
+class Challenge(WireModel):
+    nonce: str = Field(min_length=32, max_length=100)
+    server_time: Moment
+
+
+class Hello(WireModel):
+    pbx_name: PbxName
+    identity: str = Field(max_length=100)
+    """Ed25519 public key, base64url."""
+    nonce: str
+    sealing_key: str = Field(max_length=200)
+    """P-256 point, base64url: vouched for by the signature below."""
+    key_digest: str = Field(pattern=r"^[0-9a-f]{64}$")
+    licence_keys: list[str] = Field(max_length=50)
+    connector_version: str = Field(max_length=50)
+    status: Status
+    sealing_signature: str = Field(max_length=200)
+    """The identity's signature over the sealing key, which the browser checks."""
+    signature: str = Field(default="", max_length=200)
+
+    def signed_bytes(self) -> bytes:
+        """Everything but the signature itself, so that none of it can be exchanged."""
+        return b"pbx-link.v1 hello\n" + self.model_dump_json(by_alias=True, exclude={"signature"}).encode()
+
+    def signed_by(self, identity: Ed25519PrivateKey) -> "Hello":
+        return self.model_copy(update={"signature": b64url(identity.sign(self.signed_bytes()))})
+
+    def is_genuine(self) -> bool:
+        return _verifies(self.identity, self.signature, self.signed_bytes()) and _verifies(
+            self.identity, self.sealing_signature, sealing_key_bytes(self.sealing_key)
+        )
+
+
+class LicenceKeyState(WireModel):
+    """What the hub makes of one licence key of the hello."""
+
+    serial: str | None
+    accepted: bool
+    reason: str | None = None
+
+
+class Welcome(WireModel):
+    pbx_id: str
+    heartbeat_seconds: float = Field(gt=0, le=300)
+    licence_keys: list[LicenceKeyState]
+
+
+class LoginChallengeParams(WireModel):
+    pass
+
+
+class LoginChallenge(WireModel):
+    """How a user proves who they are at this PBX, this time."""
+
+    method: LoginMethod
+    nonce: str
+    """For `challenge` the PBX's own; for `sealed` one of the connector, good once and for five minutes."""
+
+
+class ChallengeProof(WireModel):
+    method: Literal[LoginMethod.CHALLENGE] = LoginMethod.CHALLENGE
+    nonce: str = Field(max_length=200)
+    secret: str = Field(max_length=400)
+    """`LOGIN:hex(sha512(LOGIN + NONCE + hex(sha512(PASSWORD))))`."""
+
+
+class SealedProof(WireModel):
+    method: Literal[LoginMethod.SEALED] = LoginMethod.SEALED
+    nonce: str = Field(max_length=200)
+    box: SealedBox
+    """Opens to a `Credentials`; the context is `seal_context(pbx name, tenant, object id, nonce)`."""
+
+
+LoginProof = Annotated[ChallengeProof | SealedProof, Field(discriminator="method")]
+
+
+class Credentials(WireModel):
+    login: str = Field(min_length=1, max_length=100)
+    password: str = Field(max_length=500, repr=False)
+
+
+class LoginParams(WireModel):
+    proof: LoginProof
+    tenant_id: str
+    object_id: str
+
+
+class IdParams(WireModel):
+    user_id: int
+
+
+class EmailParams(WireModel):
+    email: str = Field(min_length=3, max_length=320)
+
+
+class PbxUser(WireModel):
+    user_id: int
+    """STARFACE's own id of the user."""
+    login: str
+    display_name: str
+    email: str
+    is_administrator: bool
+    has_licence_permission: bool
+    """Holds "Integration mit Microsoft Teams", found by name."""
+
+
+class PbxUsers(WireModel):
+    """None when nobody has that id or address."""
+
+    users: list[PbxUser]
+
+
+class Empty(WireModel):
+    pass
+
+
+def sealing_key_bytes(sealing_key: str) -> bytes:
+    return b"pbx-seal.v1 key\n" + sealing_key.encode("ascii")
+
+
+def seal_context(pbx_name: str, tenant_id: str, object_id: str, nonce: str) -> bytes:
+    """Ties a sealed password to one PBX, one Teams user and one attempt, so that it cannot be replayed."""
+    return "\n".join(("pbx-login.v1", pbx_name, tenant_id, object_id, nonce)).encode()
+
+
+def _verifies(public: str, signature: str, message: bytes) -> bool:
+    try:
+        Ed25519PublicKey.from_public_bytes(from_b64url(public)).verify(from_b64url(signature), message)
+    except (InvalidSignature, ValueError):
+        return False
+    return True

@@ -1,0 +1,82 @@
+"""Sealing to the connector: what the service carries here it cannot read.
+
+ECDH on P-256 with an ephemeral key, HKDF-SHA256, AES-256-GCM. The PBX key is mixed into the key derivation:
+the service knows only its digest, so even a service that hands out a sealing key of its own learns nothing.
+The browser seals (`tab/web/src/sealing.ts`), the connector opens; both are held to one vector by the tests.
+
+    ikm  = ECDH(ephemeral, recipient) || canonical PBX key
+    salt = SHA-256(recipient public || ephemeral public)         (uncompressed points, 65 bytes each)
+    key  = HKDF-SHA256(ikm, salt, info="pbx-seal.v1", 32 bytes)
+    box  = AES-256-GCM(key, 12 random bytes, plaintext, aad=context)
+"""
+
+import base64
+import hashlib
+import secrets
+from typing import Final
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from pydantic import Field
+
+from wire.model import WireModel
+from wire.pbxkey import PbxKey
+
+_INFO: Final = b"pbx-seal.v1"
+_NONCE_BYTES: Final = 12
+
+
+class CannotOpenError(ValueError):
+    """The box was not sealed to this key, with this PBX key and for this context."""
+
+
+class SealedBox(WireModel):
+    ephemeral_key: str = Field(max_length=200)
+    """Uncompressed P-256 point, base64url."""
+    nonce: str = Field(max_length=40)
+    ciphertext: str = Field(max_length=8192)
+
+
+def b64url(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode("ascii")
+
+
+def from_b64url(text: str) -> bytes:
+    return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+
+
+def public_bytes(key: ec.EllipticCurvePublicKey) -> bytes:
+    return key.public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
+
+
+def seal(recipient: bytes, pbx_key: PbxKey, plaintext: bytes, context: bytes) -> SealedBox:
+    """Seals to `recipient` (uncompressed P-256 point)."""
+    ephemeral = ec.generate_private_key(ec.SECP256R1())
+    own = public_bytes(ephemeral.public_key())
+    shared = ephemeral.exchange(
+        ec.ECDH(), ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), recipient)
+    )
+    nonce = secrets.token_bytes(_NONCE_BYTES)
+    ciphertext = AESGCM(_derive(shared, pbx_key, recipient, own)).encrypt(nonce, plaintext, context)
+    return SealedBox(ephemeral_key=b64url(own), nonce=b64url(nonce), ciphertext=b64url(ciphertext))
+
+
+def open_box(private: ec.EllipticCurvePrivateKey, pbx_key: PbxKey, box: SealedBox, context: bytes) -> bytes:
+    """Opens a box, or raises `CannotOpenError` whatever is wrong with it."""
+    try:
+        ephemeral = from_b64url(box.ephemeral_key)
+        sender = ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), ephemeral)
+        shared = private.exchange(ec.ECDH(), sender)
+        key = _derive(shared, pbx_key, public_bytes(private.public_key()), ephemeral)
+        return AESGCM(key).decrypt(from_b64url(box.nonce), from_b64url(box.ciphertext), context)
+    except (InvalidTag, ValueError) as fault:
+        raise CannotOpenError("the sealed box cannot be opened") from fault
+
+
+def _derive(shared: bytes, pbx_key: PbxKey, recipient: bytes, ephemeral: bytes) -> bytes:
+    salt = hashlib.sha256(recipient + ephemeral).digest()
+    return HKDF(hashes.SHA256(), 32, salt, _INFO).derive(shared + pbx_key.encode("ascii"))
