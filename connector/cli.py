@@ -89,9 +89,12 @@ async def _link(config: Config) -> None:
     state = State(config.state_directory)
     state.pbx_key()
     rest = StarfaceRest(config.pbx)
-    uci = UciClient(config.uci.model_copy(update={"enabled": config.uci.enabled and config.active}), rest)
-    monitor = Monitor(rest, uci, active=config.active)
-    methods = PbxMethods(rest, state, config.pbx.name, uses_oauth=config.pbx.auth == "oauth")
+    look = asyncio.Event()
+    uci = UciClient(
+        config.uci.model_copy(update={"enabled": config.uci.enabled and config.active}), rest, look
+    )
+    monitor = Monitor(rest, uci, look, active=config.active)
+    methods = PbxMethods(rest, state, monitor, config.pbx.name, uses_oauth=config.pbx.auth == "oauth")
     link = LinkClient(config, state, monitor, methods.handlers())
     with suppress(TimeoutError):  # a PBX that is slow or gone is reported over the link
         async with asyncio.timeout(FIRST_CHECK_SECONDS):

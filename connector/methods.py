@@ -7,7 +7,8 @@ from typing import Any, Final
 
 from pydantic import BaseModel, ValidationError
 
-from connector.errors import ChallengeExpiredError, LoginRejectedError, PbxError
+from connector.errors import ChallengeExpiredError, LoginRejectedError, PbxError, PbxUnreachableError
+from connector.monitor import Monitor
 from connector.rest import StarfaceRest
 from connector.state import State
 from wire.jsonrpc import Handler, RpcRefusalError
@@ -24,6 +25,7 @@ from wire.link import (
     Method,
     PbxUser,
     PbxUsers,
+    RestState,
     SealedProof,
     seal_context,
 )
@@ -34,8 +36,11 @@ MAX_NONCES: Final = 10_000
 
 
 class PbxMethods:
-    def __init__(self, rest: StarfaceRest, state: State, pbx_name: str, *, uses_oauth: bool) -> None:
+    def __init__(
+        self, rest: StarfaceRest, state: State, monitor: Monitor, pbx_name: str, *, uses_oauth: bool
+    ) -> None:
         self._rest = rest
+        self._monitor = monitor
         self._state = state
         self._pbx_name = pbx_name
         self._uses_oauth = uses_oauth
@@ -44,10 +49,10 @@ class PbxMethods:
     def handlers(self) -> Mapping[str, Handler]:
         return {
             Method.PING: _pong,
-            Method.LOGIN_CHALLENGE: _told(self._login_challenge),
-            Method.LOGIN: _told(self._login),
-            Method.USERS_BY_ID: _told(self._users_by_id),
-            Method.USERS_BY_EMAIL: _told(self._users_by_email),
+            Method.LOGIN_CHALLENGE: self._told(self._login_challenge),
+            Method.LOGIN: self._told(self._login),
+            Method.USERS_BY_ID: self._told(self._users_by_id),
+            Method.USERS_BY_EMAIL: self._told(self._users_by_email),
         }
 
     async def _login_challenge(self, params: dict[str, Any]) -> LoginChallenge:
@@ -72,6 +77,21 @@ class PbxMethods:
     async def _users_by_email(self, params: dict[str, Any]) -> PbxUsers:
         return PbxUsers(users=await self._rest.users_by_email(EmailParams.model_validate(params).email))
 
+    def _told(self, run: Callable[[dict[str, Any]], Awaitable[BaseModel]]) -> Handler:
+        """Turns what the PBX does wrong into a refusal that crosses the link."""
+
+        async def handler(params: dict[str, Any]) -> BaseModel:
+            try:
+                answer = await run(params)
+            except PbxError as fault:
+                if isinstance(fault, PbxUnreachableError):
+                    self._monitor.heard(RestState.UNREACHABLE)
+                raise RpcRefusalError(fault.code, str(fault), {"error": str(fault)}) from fault
+            self._monitor.heard(RestState.OK)
+            return answer
+
+        return handler
+
     def _new_nonce(self) -> str:
         now = time.monotonic()
         self._nonces = {nonce: ends for nonce, ends in self._nonces.items() if ends > now}
@@ -92,18 +112,6 @@ class PbxMethods:
             # From None: the validation error would carry the opened password into the log.
             del fault
             raise LoginRejectedError("the sealed login cannot be opened") from None
-
-
-def _told(run: Callable[[dict[str, Any]], Awaitable[BaseModel]]) -> Handler:
-    """Turns what the PBX does wrong into a refusal that crosses the link."""
-
-    async def handler(params: dict[str, Any]) -> BaseModel:
-        try:
-            return await run(params)
-        except PbxError as fault:
-            raise RpcRefusalError(fault.code, str(fault), {"error": str(fault)}) from fault
-
-    return handler
 
 
 async def _pong(_params: dict[str, Any]) -> Empty:

@@ -17,23 +17,36 @@ CHECK_SECONDS: Final = 15.0
 
 class Monitor:
     def __init__(
-        self, rest: StarfaceRest, uci: UciClient, *, active: bool, every: float = CHECK_SECONDS
+        self,
+        rest: StarfaceRest,
+        uci: UciClient,
+        look: asyncio.Event,
+        *,
+        active: bool,
+        every: float = CHECK_SECONDS,
     ) -> None:
+        """`look` is set by whoever has reason to believe that something changed."""
         self._rest = rest
         self._uci = uci
+        self._look = look
         self._every = every
         self.status = Status(module_active=active, uci=uci.state, rest=RestState.UNKNOWN)
         self.changed = asyncio.Event()
 
     async def run(self) -> None:
         while True:
+            self._look.clear()
             await self.check()
-            self._uci.changed.clear()
             try:
                 async with asyncio.timeout(self._every):
-                    await self._uci.changed.wait()
+                    await self._look.wait()
             except TimeoutError:
                 continue
+
+    def heard(self, rest: RestState) -> None:
+        """A request of the hub has met the PBX in this state: looked into when the status says otherwise."""
+        if self.status.module_active and rest is not self.status.rest:
+            self._look.set()
 
     async def check(self) -> Status:
         rest, detail, version = RestState.OK, None, self.status.pbx_version

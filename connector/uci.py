@@ -33,14 +33,17 @@ CALL_EVENTS: Final = "ucp.v22.events.call"
 
 
 class UciClient:
-    def __init__(self, config: Uci, rest: StarfaceRest, keep_alive: float = KEEP_ALIVE_SECONDS) -> None:
+    def __init__(
+        self, config: Uci, rest: StarfaceRest, look: asyncio.Event, keep_alive: float = KEEP_ALIVE_SECONDS
+    ) -> None:
+        """`look` is set whenever the state changes."""
         self._config = config
         self._rest = rest
         self._keep_alive = keep_alive
         self._path = f"/uci/{secrets.token_urlsafe(24)}"
         self._port = 0
         self.state = UciState.CONNECTING if config.enabled else UciState.OFF
-        self.changed = asyncio.Event()
+        self._look = look
         self.events_received = 0
         self.last_event: dict[str, Any] | None = None
 
@@ -145,4 +148,4 @@ class UciClient:
     def _set(self, state: UciState) -> None:
         if state is not self.state:
             self.state = state
-            self.changed.set()
+            self._look.set()

@@ -26,8 +26,10 @@ class SigningKey:
         self._private = rsa.generate_private_key(public_exponent=65537, key_size=2048)
         self.kid = secrets.token_urlsafe(16)
 
-    def sign(self, claims: dict[str, Any]) -> str:
-        return jwt.encode(claims, self._private, algorithm="RS256", headers={"kid": self.kid})
+    def sign(self, claims: dict[str, Any], **header: Any) -> str:
+        """`header` replaces or, with None, removes members of the header."""
+        members = {name: value for name, value in ({"kid": self.kid} | header).items() if value is not None}
+        return jwt.encode(claims, self._private, algorithm="RS256", headers=members)
 
     def jwk(self, **more: Any) -> dict[str, Any]:
         numbers = self._private.public_key().public_numbers()
@@ -190,6 +192,14 @@ def create(public_url: str) -> web.Application:
             {"token": entra.sso_token(body["objectId"], audience, int(body.get("seconds", TOKEN_SECONDS)))}
         )
 
+    async def sign(request: web.Request) -> web.Response:
+        """Signs any claims with the key for users or the one for the channel: for tokens as they must not be."""
+        body = await request.json()
+        key = entra.channel if body.get("key") == "channel" else entra.users
+        return web.json_response(
+            {"token": key.sign(body["claims"], **body.get("header", {})), "kid": key.kid}
+        )
+
     async def sign_channel(request: web.Request) -> web.Response:
         body = await request.json()
         return web.json_response(
@@ -209,6 +219,7 @@ def create(public_url: str) -> web.Application:
     app.router.add_get("/msi/token", managed_identity)
     app.router.add_post("/control/sso", sso)
     app.router.add_post("/control/channel-token", sign_channel)
+    app.router.add_post("/control/sign", sign)
     return app
 
 

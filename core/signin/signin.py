@@ -36,6 +36,10 @@ SEEN_EVERY: Final = timedelta(minutes=1)
 """`last seen` is written no more often than this."""
 
 
+_ASKED_ANEW: Final = (Code.PBX_UNREACHABLE, Code.PBX_LOGIN_FAILED)
+"""What the connector reported a moment ago may be over: the next step asks the PBX itself."""
+
+
 @dataclass(frozen=True, slots=True)
 class PbxAccess:
     """What every step of a sign-in proves again: the service keeps nothing between them, so it may restart."""
@@ -193,7 +197,9 @@ class SignIn:
             logger.info("wrong name or key", extra={"known": pbx is not None, "tenant": user.tenant_id})
             return Finding(Code.WRONG_KEY, {"pbx_name": access.pbx_name}, "trusted" if is_trusted else None)
         blocker = diagnosis.blocker(pbx.facts(linked=self._hub.link(pbx.id) is not None))
-        return blocker if blocker is not None else pbx
+        if blocker is None or blocker.code in _ASKED_ANEW:
+            return pbx
+        return blocker
 
     async def _by_email(self, user: TeamsUser, pbx: Pbx) -> PbxUser:
         """The one PBX user with this e-mail address, for a tenant that an administrator has trusted."""

@@ -1,0 +1,160 @@
+// The app: which page is shown, what is known of the person, and live updates.
+import { LitElement, css, html, nothing } from "lit";
+import { customElement, state } from "lit/decorators.js";
+import { api, troubleOf, type MyState, type SessionEnd, type Trouble } from "./api.js";
+import { closeDialog, enterTeams, type Surroundings } from "./host.js";
+import { watch } from "./live.js";
+import { shared } from "./styles.js";
+import { applyTheme } from "./theme.js";
+import { dateTime, setLocale, t } from "./words.js";
+
+type Page = "state" | "licences";
+
+@customElement("pbx-app")
+export class App extends LitElement {
+  static override styles = [
+    shared,
+    css`
+      main {
+        max-width: 1100px;
+        margin: 0 auto;
+        padding: 16px;
+      }
+      nav {
+        margin-bottom: 16px;
+      }
+      .skeleton {
+        height: 220px;
+        max-width: 480px;
+        margin: 0 auto;
+        box-sizing: border-box;
+      }
+    `,
+  ];
+
+  @state() private surroundings: Surroundings | null = null;
+  @state() private outside = false;
+  @state() private state: MyState | null = null;
+  @state() private trouble: Trouble | null = null;
+  @state() private page: Page = "state";
+  @state() private live = true;
+  @state() private licencesRevision = 1;
+  private readonly inDialog = new URLSearchParams(location.search).has("dialog");
+  private readonly leaving = new AbortController();
+
+  override connectedCallback() {
+    super.connectedCallback();
+    void this.start();
+  }
+
+  override disconnectedCallback() {
+    this.leaving.abort();
+    super.disconnectedCallback();
+  }
+
+  override render() {
+    return html`<main @signed-in=${this.signedIn} @signed-out=${this.signedOut}>${this.renderPage()}</main>`;
+  }
+
+  private renderPage() {
+    if (this.outside) {
+      return html`<h1>${t("app.outside-title")}</h1>
+        <p>${t("app.outside-text")}</p>`;
+    }
+    if (this.surroundings === null || (this.state === null && this.trouble === null)) {
+      return html`<div class="card skeleton" role="status">${t("app.loading")}</div>`;
+    }
+    if (this.state === null) {
+      return html`<pbx-message .trouble=${this.trouble}></pbx-message>
+        <fluent-button role="button" appearance="primary" @click=${this.load}>${t("app.retry")}</fluent-button>`;
+    }
+    return html`
+      ${this.live ? nothing : html`<pbx-message intent="warning" text=${t("live.lost")}></pbx-message>`}
+      ${this.state.signedIn ? this.renderSignedIn(this.state) : this.renderSignedOut(this.state, this.surroundings)}
+    `;
+  }
+
+  private renderSignedOut(state: MyState, surroundings: Surroundings) {
+    const end = state.sessionEnd;
+    return html`
+      ${end ? html`<pbx-message id="session-end" intent="warning" .trouble=${endOf(end)}></pbx-message>` : nothing}
+      <pbx-sign-in .surroundings=${surroundings}></pbx-sign-in>
+    `;
+  }
+
+  private renderSignedIn(state: MyState) {
+    const administrator = state.person?.isAdministrator ?? false;
+    const page = administrator ? this.page : "state";
+    return html`
+      ${administrator
+        ? html`<nav>
+            <fluent-tablist role="tablist" aria-label=${t("nav.label")} activeid=${`tab-${page}`} @change=${this.changePage}>
+              <fluent-tab role="tab" id="tab-state" aria-selected=${page === "state"}>${t("nav.state")}</fluent-tab>
+              <fluent-tab role="tab" id="tab-licences" aria-selected=${page === "licences"}>${t("nav.licences")}</fluent-tab>
+            </fluent-tablist>
+          </nav>`
+        : nothing}
+      ${page === "licences"
+        ? html`<pbx-licences .revision=${this.licencesRevision}></pbx-licences>`
+        : html`<pbx-my-state .state=${state}></pbx-my-state>`}
+    `;
+  }
+
+  private async start() {
+    setLocale(navigator.language);
+    applyTheme(matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "default");
+    try {
+      this.surroundings = await enterTeams();
+    } catch {
+      this.outside = true;
+      return;
+    }
+    if (this.surroundings.page === "licences") this.page = "licences";
+    document.title = t("app.title");
+    await this.load();
+    void watch(
+      {
+        onState: (state) => {
+          // A person in the middle of a sign-in keeps what they have typed: nothing changed for them.
+          if (this.state?.signedIn || state.signedIn) this.state = state;
+        },
+        onLicences: () => (this.licencesRevision += 1),
+        onLive: (live) => (this.live = live),
+      },
+      this.leaving.signal,
+    );
+  }
+
+  private async load() {
+    try {
+      this.state = await api.state();
+      this.trouble = null;
+    } catch (error) {
+      this.trouble = troubleOf(error);
+    }
+  }
+
+  private changePage(event: CustomEvent) {
+    const id = (event.target as HTMLElement & { activeid: string }).activeid;
+    this.page = id === "tab-licences" ? "licences" : "state";
+  }
+
+  private signedIn(event: CustomEvent<MyState>) {
+    this.state = event.detail;
+    if (this.inDialog) closeDialog({ signedIn: true });
+  }
+
+  private signedOut(event: CustomEvent<MyState>) {
+    this.state = event.detail;
+  }
+}
+
+function endOf(end: SessionEnd): Trouble {
+  const values = { by: end.endedBy, pbxName: end.pbxName, at: dateTime(end.at) };
+  return {
+    code: end.cause,
+    title: t(`end.${end.cause}.title`),
+    detail: t(`end.${end.cause}.detail`, values),
+    cure: end.reason ? t("end.reason", { reason: end.reason }) : "",
+  };
+}

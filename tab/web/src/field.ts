@@ -1,0 +1,66 @@
+// A text field: label, hint and state tied together natively, in Fluent's colours. Fluent's own text input keeps its
+// <input> in a shadow root, where a hint outside of it cannot describe it to a screen reader.
+import { css, html, nothing } from "lit";
+
+export interface Field {
+  id: string;
+  label: string;
+  hint?: string;
+  type?: "text" | "password" | "search";
+  value?: string;
+  autocomplete?: string;
+  maxLength?: number;
+  invalid?: boolean;
+  onInput?: (event: Event) => void;
+}
+
+export function field(options: Field) {
+  const { id, label, hint, type = "text", value, autocomplete = "off", maxLength, invalid = false, onInput } = options;
+  return html`<div class="field">
+    <label for=${id}>${label}</label>
+    <input
+      id=${id}
+      name=${id}
+      type=${type}
+      .value=${value ?? ""}
+      autocomplete=${autocomplete}
+      autocapitalize="off"
+      spellcheck="false"
+      maxlength=${maxLength ?? nothing}
+      aria-describedby=${hint ? `${id}-hint` : nothing}
+      aria-invalid=${invalid ? "true" : nothing}
+      @input=${onInput ?? nothing}
+    />
+    ${hint ? html`<p class="hint" id="${id}-hint">${hint}</p>` : nothing}
+  </div>`;
+}
+
+export const fieldStyles = css`
+  .field {
+    display: flex;
+    flex-direction: column;
+    gap: 4px;
+  }
+  .field label {
+    font-weight: 600;
+  }
+  .field input {
+    font: inherit;
+    color: var(--colorNeutralForeground1);
+    background: var(--colorNeutralBackground1);
+    border: 1px solid var(--colorNeutralStroke1);
+    border-bottom-color: var(--colorNeutralStrokeAccessible);
+    border-radius: var(--borderRadiusMedium, 4px);
+    padding: 5px 10px;
+    min-height: 32px;
+    box-sizing: border-box;
+    width: 100%;
+  }
+  .field input:focus {
+    outline: 2px solid var(--colorStrokeFocus2);
+    outline-offset: 1px;
+  }
+  .field input[aria-invalid="true"] {
+    border-color: var(--colorPaletteRedBorderActive);
+  }
+`;

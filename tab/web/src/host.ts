@@ -1,0 +1,68 @@
+// Microsoft Teams around us: who is there, in which language and theme, and the proof of identity.
+import { app, authentication, dialog } from "@microsoft/teams-js";
+import { applyTheme } from "./theme.js";
+import { setLocale } from "./words.js";
+
+export interface Surroundings {
+  tenantId: string;
+  objectId: string;
+  /** Page that a deep link names. */
+  page: string | undefined;
+}
+
+/** Rejects when nothing answers: the page was opened outside Teams. */
+export async function enterTeams(seconds = 10): Promise<Surroundings> {
+  await withTimeout(app.initialize(), seconds);
+  const context = await withTimeout(app.getContext(), seconds);
+  setLocale(context.app.locale);
+  applyTheme(context.app.theme);
+  app.registerOnThemeChangeHandler(applyTheme);
+  app.notifySuccess();
+  return {
+    tenantId: context.user?.tenant?.id ?? "",
+    objectId: context.user?.id ?? "",
+    page: context.page.subPageId,
+  };
+}
+
+export class NoTokenError extends Error {}
+
+let cached: { token: string; expires: number } | null = null;
+
+/** The Teams SSO token: kept in memory alone, fetched anew shortly before it expires or when `fresh` is asked. */
+export async function ssoToken(fresh = false): Promise<string> {
+  if (!fresh && cached !== null && cached.expires - 60_000 > Date.now()) return cached.token;
+  try {
+    const token = await authentication.getAuthToken();
+    cached = { token, expires: expiryOf(token) };
+    return token;
+  } catch (error) {
+    throw new NoTokenError(error instanceof Error ? error.message : String(error));
+  }
+}
+
+/** Ends the dialog that this page is shown in. */
+export function closeDialog(result: object): void {
+  dialog.url.submit(result);
+}
+
+function expiryOf(token: string): number {
+  try {
+    const claims = JSON.parse(atob((token.split(".")[1] ?? "").replace(/-/g, "+").replace(/_/g, "/"))) as { exp?: number };
+    return (claims.exp ?? 0) * 1000;
+  } catch {
+    return 0;
+  }
+}
+
+async function withTimeout<T>(promise: Promise<T>, seconds: number): Promise<T> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error("Teams does not answer")), seconds * 1000);
+  });
+  try {
+    return await Promise.race([promise, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}

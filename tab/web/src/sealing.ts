@@ -1,0 +1,93 @@
+// Proving the PBX user: by the PBX's own challenge, or sealed to the connector. Twin of wire/sealing.py and
+// connector/login.py, held to the same vectors by the tests.
+import { hex, utf8 } from "./pbxkey.js";
+
+export interface SealedBox {
+  ephemeralKey: string;
+  nonce: string;
+  ciphertext: string;
+}
+
+/** `LOGIN:hex(sha512(LOGIN + NONCE + hex(sha512(PASSWORD))))`: only this leaves the browser. */
+export async function challengeSecret(login: string, nonce: string, password: string): Promise<string> {
+  return `${login}:${await sha512(login + nonce + (await sha512(password)))}`;
+}
+
+/** ECDH P-256 with an ephemeral key, HKDF-SHA256 with the PBX key mixed in, AES-256-GCM. */
+export async function seal(sealingKey: string, pbxKey: string, plaintext: string, context: string): Promise<SealedBox> {
+  const curve = { name: "ECDH", namedCurve: "P-256" };
+  const recipient = fromBase64url(sealingKey);
+  const [theirs, ours] = await Promise.all([
+    crypto.subtle.importKey("raw", recipient, curve, false, []),
+    crypto.subtle.generateKey(curve, false, ["deriveBits"]),
+  ]);
+  const ephemeral = new Uint8Array(await crypto.subtle.exportKey("raw", ours.publicKey));
+  const shared = await crypto.subtle.deriveBits({ name: "ECDH", public: theirs }, ours.privateKey, 256);
+  const salt = await crypto.subtle.digest("SHA-256", concat(recipient, ephemeral));
+  const material = await crypto.subtle.importKey("raw", concat(new Uint8Array(shared), utf8(pbxKey)), "HKDF", false, [
+    "deriveKey",
+  ]);
+  const key = await crypto.subtle.deriveKey(
+    { name: "HKDF", hash: "SHA-256", salt, info: utf8("pbx-seal.v1") },
+    material,
+    { name: "AES-GCM", length: 256 },
+    false,
+    ["encrypt"],
+  );
+  const nonce = crypto.getRandomValues(new Uint8Array(12));
+  const sealed = await crypto.subtle.encrypt(
+    { name: "AES-GCM", iv: nonce, additionalData: utf8(context) },
+    key,
+    utf8(plaintext),
+  );
+  return {
+    ephemeralKey: toBase64url(ephemeral),
+    nonce: toBase64url(nonce),
+    ciphertext: toBase64url(new Uint8Array(sealed)),
+  };
+}
+
+export function sealContext(pbxName: string, tenantId: string, objectId: string, nonce: string): string {
+  return ["pbx-login.v1", pbxName, tenantId, objectId, nonce].join("\n");
+}
+
+/**
+ * Whether the connector's identity vouches for the sealing key. A browser without Ed25519 cannot tell and says so
+ * (null); the PBX key in the derivation protects the password all the same.
+ */
+export async function isVouchedFor(identity: string, sealingKey: string, signature: string): Promise<boolean | null> {
+  let key: CryptoKey;
+  try {
+    key = await crypto.subtle.importKey("raw", fromBase64url(identity), { name: "Ed25519" }, false, ["verify"]);
+  } catch {
+    return null;
+  }
+  return crypto.subtle.verify(
+    { name: "Ed25519" },
+    key,
+    fromBase64url(signature),
+    utf8(`pbx-seal.v1 key\n${sealingKey}`),
+  );
+}
+
+function concat(...parts: Uint8Array[]): Uint8Array<ArrayBuffer> {
+  const whole = new Uint8Array(parts.reduce((length, part) => length + part.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    whole.set(part, at);
+    at += part.length;
+  }
+  return whole;
+}
+
+function toBase64url(bytes: Uint8Array): string {
+  return btoa(String.fromCharCode(...bytes)).replace(/\+/g, "-").replace(/\//g, "_").replace(/=+$/, "");
+}
+
+function fromBase64url(text: string): Uint8Array<ArrayBuffer> {
+  return Uint8Array.from(atob(text.replace(/-/g, "+").replace(/_/g, "/")), (char) => char.charCodeAt(0));
+}
+
+async function sha512(text: string): Promise<string> {
+  return hex(await crypto.subtle.digest("SHA-512", utf8(text)));
+}

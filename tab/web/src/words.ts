@@ -1,0 +1,37 @@
+// Words for people: de and en. The language is the one of Teams; English for all others.
+import de from "./words/de.json";
+import en from "./words/en.json";
+
+export type Word = keyof typeof en;
+type Language = "de" | "en";
+
+const files: Record<Language, Record<Word, string>> = { de, en };
+let language: Language = "en";
+let locale = "en-GB";
+
+export function setLocale(tag: string): void {
+  language = tag.toLowerCase().startsWith("de") ? "de" : "en";
+  // Dates and numbers keep the region ("de-AT"); an unknown tag must not break them.
+  locale = Intl.DateTimeFormat.supportedLocalesOf([tag])[0] ?? language;
+  document.documentElement.lang = language;
+}
+
+export function currentLanguage(): Language {
+  return language;
+}
+
+export function t(word: Word, values: Record<string, string | number> = {}): string {
+  return files[language][word].replace(/\{(\w+)\}/g, (_, name: string) => String(values[name] ?? "…"));
+}
+
+export function dateTime(moment: string): string {
+  return new Intl.DateTimeFormat(locale, { dateStyle: "medium", timeStyle: "short" }).format(new Date(moment));
+}
+
+export function date(moment: string | Date): string {
+  return new Intl.DateTimeFormat(locale, { dateStyle: "medium", timeZone: "UTC" }).format(new Date(moment));
+}
+
+export function number(value: number): string {
+  return new Intl.NumberFormat(locale).format(value);
+}

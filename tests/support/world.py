@@ -1,0 +1,135 @@
+"""The whole world of a test run: service, simulator and connector as processes of their own."""
+
+import argparse
+import asyncio
+import json
+import socket
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+from simulator.demo import Demo
+from simulator.people import LICENCE_PERMISSION, PBX_NAME, PEOPLE
+from simulator.starface.model import OAUTH_PERMISSION
+from tests.support.tab_client import TabClient
+
+ANNA, BEN, CLARA = PEOPLE
+SECONDS = 15.0
+
+
+class World:
+    def __init__(self, state: Path, **options: Any) -> None:
+        defaults = {"pbx_version": "6.7.3.20", "login_type": "Internal", "seats": 2}
+        arguments = argparse.Namespace(state=state, first_port=free_ports(4), **(defaults | options))
+        self.demo = Demo(arguments)
+        self.pbx_name = PBX_NAME
+
+    async def start(self) -> None:
+        self.http = aiohttp.ClientSession()
+        try:
+            await self.demo.start()
+        except BaseException:
+            await self.stop()
+            raise
+
+    async def stop(self) -> None:
+        await self.demo.stop()
+        await self.http.close()
+
+    @property
+    def key(self) -> str:
+        return self.demo.pbx_key()
+
+    @property
+    def starface_url(self) -> str:
+        return f"http://127.0.0.1:{self.demo.starface_port}"
+
+    @property
+    def entra_url(self) -> str:
+        return f"http://127.0.0.1:{self.demo.entra_port}"
+
+    @property
+    def teams_url(self) -> str:
+        return self.demo.teams_url
+
+    def client(self, person: Any = ANNA, language: str = "en") -> TabClient:
+        return TabClient(self.http, self.demo.service_url, self.entra_url, person, language)
+
+    async def pbx(self, method: str, path: str, body: Any = None) -> Any:
+        """The control API of the simulated STARFACE."""
+        async with self.http.request(method, f"{self.starface_url}/control/{path}", json=body) as answer:
+            assert answer.status < 300, await answer.text()
+            return await answer.json()
+
+    async def sign(self, claims: dict[str, Any], key: str = "users", **header: Any) -> str:
+        body = {"claims": claims, "key": key, "header": header}
+        async with self.http.post(f"{self.entra_url}/control/sign", json=body) as answer:
+            return (await answer.json())["token"]
+
+    async def say(self, person: Any, locale: str = "en-US", **activity: Any) -> Any:
+        """What a person does in the chat with the bot."""
+        body = {"locale": locale, **activity}
+        async with self.http.post(
+            f"{self.demo.teams_url}/host/chats/{person.object_id}", json=body
+        ) as answer:
+            return await answer.json()
+
+    async def chat(self, person: Any) -> list[dict[str, Any]]:
+        """The activities of a chat, newest last."""
+        async with self.http.get(f"{self.demo.teams_url}/host/chats/{person.object_id}") as answer:
+            return (await answer.json())["activities"]
+
+    def log(self, name: str = "service") -> str:
+        return self.demo.log(name).read_text(errors="replace")
+
+    def log_entries(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in self.log().splitlines() if line.startswith("{")]
+
+    async def reset(self) -> None:
+        """Everybody signed out, the PBX as it was, nobody trusted."""
+        await self.pbx(
+            "PATCH",
+            "settings",
+            {"version": "6.7.3.20", "reachable": True, "uci": True, "loginType": "Internal"},
+        )
+        for person in PEOPLE:
+            held = {OAUTH_PERMISSION}
+            if person is CLARA:
+                held.add("Administrator")
+            if person is BEN:
+                held.add(LICENCE_PERMISSION)
+            await self.pbx(
+                "PATCH", f"users/{person.login}", {"permissions": sorted(held), "email": person.email}
+            )
+        clara = self.client(CLARA)
+        if not (await clara.state())["signedIn"]:
+            await clara.sign_in(self.pbx_name, self.key)
+        await clara.call("PUT", "trust", {"trusted": False})
+        for person in PEOPLE:
+            await self.client(person).sign_out()
+
+
+async def eventually(check: Callable[[], Awaitable[Any]], what: str, seconds: float = SECONDS) -> Any:
+    """Waits until `check` gives something true, and returns that."""
+    loop = asyncio.get_running_loop()
+    ends = loop.time() + seconds
+    while not (found := await check()):
+        if loop.time() > ends:
+            raise AssertionError(f"not in {seconds} s: {what}")
+        await asyncio.sleep(0.05)
+    return found
+
+
+def free_ports(count: int) -> int:
+    """The first of `count` consecutive ports that are free at this moment."""
+    for first in range(20_000, 30_000, count):
+        try:
+            for port in range(first, first + count):
+                with socket.socket() as probe:
+                    probe.bind(("127.0.0.1", port))
+        except OSError:
+            continue
+        return first
+    raise RuntimeError("no free ports")
