@@ -81,6 +81,15 @@ class World:
         async with self.http.get(f"{self.demo.teams_url}/host/chats/{person.object_id}") as answer:
             return (await answer.json())["activities"]
 
+    async def connected(self) -> None:
+        """Waits until the connector has found its way back."""
+
+        async def is_connected() -> bool:
+            answer = await self.client(CLARA).prepare(self.pbx_name, self.key)
+            return answer.status == 200
+
+        await eventually(is_connected, "the connector comes back", seconds=30)
+
     def log(self, name: str = "service") -> str:
         return self.demo.log(name).read_text(errors="replace")
 
@@ -103,6 +112,7 @@ class World:
             await self.pbx(
                 "PATCH", f"users/{person.login}", {"permissions": sorted(held), "email": person.email}
             )
+        await self.connected()
         clara = self.client(CLARA)
         if not (await clara.state())["signedIn"]:
             await clara.sign_in(self.pbx_name, self.key)

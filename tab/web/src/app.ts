@@ -86,17 +86,28 @@ export class App extends LitElement {
     const administrator = state.person?.isAdministrator ?? false;
     const page = administrator ? this.page : "state";
     return html`
-      ${administrator
-        ? html`<nav>
-            <fluent-tablist role="tablist" aria-label=${t("nav.label")} activeid=${`tab-${page}`} @change=${this.changePage}>
-              <fluent-tab role="tab" id="tab-state" aria-selected=${page === "state"}>${t("nav.state")}</fluent-tab>
-              <fluent-tab role="tab" id="tab-licences" aria-selected=${page === "licences"}>${t("nav.licences")}</fluent-tab>
-            </fluent-tablist>
-          </nav>`
-        : nothing}
-      ${page === "licences"
-        ? html`<pbx-licences .revision=${this.licencesRevision}></pbx-licences>`
-        : html`<pbx-my-state .state=${state}></pbx-my-state>`}
+      ${
+        administrator
+          ? html`<nav>
+              <fluent-tablist
+                role="tablist"
+                aria-label=${t("nav.label")}
+                activeid=${`tab-${page}`}
+                @change=${this.changePage}
+              >
+                <fluent-tab role="tab" id="tab-state" aria-selected=${page === "state"}>${t("nav.state")}</fluent-tab>
+                <fluent-tab role="tab" id="tab-licences" aria-selected=${page === "licences"}
+                  >${t("nav.licences")}</fluent-tab
+                >
+              </fluent-tablist>
+            </nav>`
+          : nothing
+      }
+      ${
+        page === "licences"
+          ? html`<pbx-licences .revision=${this.licencesRevision}></pbx-licences>`
+          : html`<pbx-my-state .state=${state}></pbx-my-state>`
+      }
     `;
   }
 

@@ -48,7 +48,9 @@ export function closeDialog(result: object): void {
 
 function expiryOf(token: string): number {
   try {
-    const claims = JSON.parse(atob((token.split(".")[1] ?? "").replace(/-/g, "+").replace(/_/g, "/"))) as { exp?: number };
+    const claims = JSON.parse(atob((token.split(".")[1] ?? "").replace(/-/g, "+").replace(/_/g, "/"))) as {
+      exp?: number;
+    };
     return (claims.exp ?? 0) * 1000;
   } catch {
     return 0;

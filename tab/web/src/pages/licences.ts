@@ -98,9 +98,11 @@ export class LicencesPage extends LitElement {
       <h1>${t("licences.title")}</h1>
       <pbx-message .trouble=${this.trouble}></pbx-message>
       <pbx-message intent="success" text=${this.notice}></pbx-message>
-      ${this.view === null
-        ? html`<div class="card skeleton" role="status">${this.trouble === null ? t("app.loading") : nothing}</div>`
-        : html`${this.renderPools(this.view)} ${this.renderHolders(this.view)}`}
+      ${
+        this.view === null
+          ? html`<div class="card skeleton" role="status">${this.trouble === null ? t("app.loading") : nothing}</div>`
+          : html`${this.renderPools(this.view)} ${this.renderHolders(this.view)}`
+      }
       ${this.renderDialog()}
     `;
   }
@@ -152,35 +154,42 @@ export class LicencesPage extends LitElement {
         <span role="status">
           ${t("licences.count", { shown: number(shown.length), total: number(view.holders.length) })}
         </span>
-        <fluent-button role="button" ?disabled=${chosen.length === 0} @click=${(event: Event) => this.ask(chosen, event)}>
+        <fluent-button
+          role="button"
+          ?disabled=${chosen.length === 0}
+          aria-disabled=${chosen.length === 0}
+          @click=${(event: Event) => this.ask(chosen, event)}
+        >
           ${t("licences.revoke-selected", { count: chosen.length })}
         </fluent-button>
       </div>
-      ${shown.length === 0
-        ? html`<p>${view.holders.length === 0 ? t("licences.none") : t("licences.none-found")}</p>`
-        : html`<div class="scroll" tabindex="0" role="region" aria-labelledby="holders">
-            <table aria-labelledby="holders">
-              <thead>
-                <tr>
-                  <th scope="col"><span class="visually-hidden">${t("licences.column.select")}</span></th>
-                  <th scope="col">${t("licences.column.name")}</th>
-                  <th scope="col">${t("licences.column.login")}</th>
-                  <th scope="col">${t("licences.column.teams")}</th>
-                  <th scope="col">${t("licences.column.kind")}</th>
-                  <th scope="col">${t("licences.column.since")}</th>
-                  <th scope="col">${t("licences.column.seen")}</th>
-                  <th scope="col"><span class="visually-hidden">${t("licences.column.action")}</span></th>
-                </tr>
-              </thead>
-              <tbody>
-                ${repeat(
-                  shown,
-                  (holder) => holder.sessionId,
-                  (holder) => this.renderHolder(holder),
-                )}
-              </tbody>
-            </table>
-          </div>`}
+      ${
+        shown.length === 0
+          ? html`<p>${view.holders.length === 0 ? t("licences.none") : t("licences.none-found")}</p>`
+          : html`<div class="scroll" tabindex="0" role="region" aria-labelledby="holders">
+              <table aria-labelledby="holders">
+                <thead>
+                  <tr>
+                    <th scope="col"><span class="visually-hidden">${t("licences.column.select")}</span></th>
+                    <th scope="col">${t("licences.column.name")}</th>
+                    <th scope="col">${t("licences.column.login")}</th>
+                    <th scope="col">${t("licences.column.teams")}</th>
+                    <th scope="col">${t("licences.column.kind")}</th>
+                    <th scope="col">${t("licences.column.since")}</th>
+                    <th scope="col">${t("licences.column.seen")}</th>
+                    <th scope="col"><span class="visually-hidden">${t("licences.column.action")}</span></th>
+                  </tr>
+                </thead>
+                <tbody>
+                  ${repeat(
+                    shown,
+                    (holder) => holder.sessionId,
+                    (holder) => this.renderHolder(holder),
+                  )}
+                </tbody>
+              </table>
+            </div>`
+      }
     </section>`;
   }
 
@@ -201,7 +210,8 @@ export class LicencesPage extends LitElement {
       <td>${dateTime(holder.since)}</td>
       <td>${dateTime(holder.lastSeen)}</td>
       <td>
-        <fluent-button role="button"
+        <fluent-button
+          role="button"
           size="small"
           aria-label=${t("licences.revoke-one", { name: holder.displayName })}
           @click=${(event: Event) => this.ask([holder], event)}
@@ -221,10 +231,22 @@ export class LicencesPage extends LitElement {
         <p>${t("licences.revoke-text", { names })}</p>
         ${field({ id: "reason", label: t("licences.reason"), maxLength: 500 })}
         <div class="actions end">
-          <fluent-button role="button" type="submit" appearance="primary" ?disabled=${this.busy}>
+          <fluent-button
+            role="button"
+            type="submit"
+            appearance="primary"
+            ?disabled=${this.busy}
+            aria-disabled=${this.busy}
+          >
             ${this.busy ? t("licences.revoking") : t("licences.revoke")}
           </fluent-button>
-          <fluent-button role="button" type="button" ?disabled=${this.busy} @click=${() => this.dialog.close()}>
+          <fluent-button
+            role="button"
+            type="button"
+            ?disabled=${this.busy}
+            aria-disabled=${this.busy}
+            @click=${() => this.dialog.close()}
+          >
             ${t("licences.cancel")}
           </fluent-button>
         </div>

@@ -68,15 +68,17 @@ export class MyStatePage extends LitElement {
             <dd>${dateTime(licence.since)}</dd>
             <dt>${t("state.seats")}</dt>
             <dd id="seats">
-              ${licence.seatsTotal > 0
-                ? t("state.seats-value", { used: number(licence.seatsUsed), total: number(licence.seatsTotal) })
-                : t("state.no-seats")}
+              ${
+                licence.seatsTotal > 0
+                  ? t("state.seats-value", { used: number(licence.seatsUsed), total: number(licence.seatsTotal) })
+                  : t("state.no-seats")
+              }
             </dd>
           </dl>
         </section>
         ${renderConnection(connection)}
       </div>
-      <fluent-button role="button" ?disabled=${this.busy} @click=${this.signOut}>
+      <fluent-button role="button" ?disabled=${this.busy} aria-disabled=${this.busy} @click=${this.signOut}>
         ${this.busy ? t("state.signing-out") : t("state.sign-out")}
       </fluent-button>
     `;
@@ -105,10 +107,12 @@ function renderConnection(connection: ConnectionState) {
       <dd>${connection.pbxName}</dd>
       <dt>${t("state.connection")}</dt>
       <dd class="light ${connection.connected ? "on" : ""}" id="connected">${words}</dd>
-      ${connection.since
-        ? html`<dt>${t("state.since")}</dt>
-            <dd>${dateTime(connection.since)}</dd>`
-        : nothing}
+      ${
+        connection.since
+          ? html`<dt>${t("state.since")}</dt>
+              <dd>${dateTime(connection.since)}</dd>`
+          : nothing
+      }
       <dt>${t("state.version")}</dt>
       <dd>${connection.pbxVersion ?? t("state.unknown")}</dd>
     </dl>

@@ -124,7 +124,9 @@ export class SignInPage extends LitElement {
           @drop=${this.drop}
         >
           <span>${t("sign-in.drop")}</span>
-          <fluent-button role="button" type="button" @click=${() => this.fileInput.click()}>${t("sign-in.choose")}</fluent-button>
+          <fluent-button role="button" type="button" @click=${() => this.fileInput.click()}
+            >${t("sign-in.choose")}</fluent-button
+          >
           <input
             id="file"
             type="file"
@@ -136,7 +138,13 @@ export class SignInPage extends LitElement {
           />
         </div>
         <div class="actions">
-          <fluent-button role="button" type="submit" appearance="primary" ?disabled=${this.busy}>
+          <fluent-button
+            role="button"
+            type="submit"
+            appearance="primary"
+            ?disabled=${this.busy}
+            aria-disabled=${this.busy}
+          >
             ${this.busy ? t("sign-in.checking") : t("sign-in.continue")}
           </fluent-button>
         </div>
@@ -151,13 +159,22 @@ export class SignInPage extends LitElement {
       ${this.heldElsewhere !== null ? this.renderTakeOver(this.heldElsewhere) : nothing}
       <form novalidate @submit=${this.submitUser} ?hidden=${this.heldElsewhere !== null}>
         ${submitOnEnter}
-        ${access.challenge.emailOffered
-          ? html`<p class="hint">${t("sign-in.by-email-hint")}</p>
-              <fluent-button role="button" type="button" appearance="primary" ?disabled=${this.busy} @click=${this.signInByEmail}>
-                ${t("sign-in.by-email", { email: access.challenge.email })}
-              </fluent-button>
-              <p class="or">${t("sign-in.or")}</p>`
-          : nothing}
+        ${
+          access.challenge.emailOffered
+            ? html`<p class="hint">${t("sign-in.by-email-hint")}</p>
+                <fluent-button
+                  role="button"
+                  type="button"
+                  appearance="primary"
+                  ?disabled=${this.busy}
+                  aria-disabled=${this.busy}
+                  @click=${this.signInByEmail}
+                >
+                  ${t("sign-in.by-email", { email: access.challenge.email })}
+                </fluent-button>
+                <p class="or">${t("sign-in.or")}</p>`
+            : nothing
+        }
         ${field({
           id: "login",
           label: t("sign-in.login"),
@@ -174,10 +191,23 @@ export class SignInPage extends LitElement {
           invalid: this.invalid === "password",
         })}
         <div class="actions">
-          <fluent-button role="button" type="submit" appearance="primary" ?disabled=${this.busy}>
+          <fluent-button
+            role="button"
+            type="submit"
+            appearance="primary"
+            ?disabled=${this.busy}
+            aria-disabled=${this.busy}
+          >
             ${this.busy ? t("sign-in.submitting") : t("sign-in.submit")}
           </fluent-button>
-          <fluent-button role="button" type="button" ?disabled=${this.busy} @click=${this.back}>${t("sign-in.back")}</fluent-button>
+          <fluent-button
+            role="button"
+            type="button"
+            ?disabled=${this.busy}
+            aria-disabled=${this.busy}
+            @click=${this.back}
+            >${t("sign-in.back")}</fluent-button
+          >
         </div>
       </form>
     `;
@@ -189,16 +219,24 @@ export class SignInPage extends LitElement {
         <h2 id="take-over-title">${t("sign-in.take-over-title")}</h2>
         <p id="take-over-text">${held.detail} ${held.cure}</p>
         <div class="actions">
-          <fluent-button role="button"
+          <fluent-button
+            role="button"
             id="take-over"
             type="button"
             appearance="primary"
             ?disabled=${this.busy}
+            aria-disabled=${this.busy}
             @click=${() => this.signIn(true)}
           >
             ${t("sign-in.take-over")}
           </fluent-button>
-          <fluent-button role="button" type="button" ?disabled=${this.busy} @click=${() => (this.heldElsewhere = null)}>
+          <fluent-button
+            role="button"
+            type="button"
+            ?disabled=${this.busy}
+            aria-disabled=${this.busy}
+            @click=${() => (this.heldElsewhere = null)}
+          >
             ${t("sign-in.cancel")}
           </fluent-button>
         </div>

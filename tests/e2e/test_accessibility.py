@@ -1,0 +1,56 @@
+"""axe finds nothing, on every page, in both languages, in all themes, and at a phone's width."""
+
+import pytest
+from playwright.async_api import expect
+
+from tests.e2e.conftest import OpenTab
+from tests.support.world import ANNA, BEN, CLARA, World
+from wire.pbxkey import grouped, new_key
+
+LANGUAGES = ("de-DE", "en-US")
+THEMES = ("default", "dark", "contrast")
+
+
+@pytest.mark.parametrize("locale", LANGUAGES)
+@pytest.mark.parametrize("theme", THEMES)
+async def test_pages(world: World, open_tab: OpenTab, locale: str, theme: str) -> None:
+    tab = await open_tab(ANNA, locale=locale, theme=theme)
+    await expect(tab.view.locator("#pbx-name")).to_be_visible()
+    assert await tab.violations() == []
+    await tab.view.locator("#pbx-name").fill("pbx.example.com")
+    await tab.view.locator("#pbx-key").fill(grouped(new_key()))
+    await tab.page.keyboard.press("Enter")
+    await expect(tab.view.get_by_role("alert")).to_be_visible()
+    assert await tab.violations() == []
+    await tab.view.locator("#pbx-key").fill(world.key)
+    await tab.page.keyboard.press("Enter")
+    await expect(tab.view.locator("#login")).to_be_visible()
+    assert await tab.violations() == []
+    for person in (ANNA, BEN, CLARA):
+        await world.client(person).sign_in(world.pbx_name, world.key)
+    await expect(tab.view.locator("#seats")).to_be_visible()
+    assert await tab.violations() == []
+    admin = await open_tab(CLARA, locale=locale, theme=theme, page="licences")
+    await expect(admin.view.get_by_role("row")).to_have_count(4)
+    assert await admin.violations() == []
+    await admin.view.get_by_role("row").nth(1).get_by_role("button").click()
+    await expect(admin.view.get_by_role("dialog")).to_be_visible()
+    assert await admin.violations() == []
+
+
+@pytest.mark.parametrize("width", [320, 375])
+async def test_a_phones_width_needs_no_sideways_scrolling(world: World, open_tab: OpenTab, width: int) -> None:
+    tab = await open_tab(CLARA, locale="de-DE", width=width)
+    await expect(tab.view.locator("#pbx-name")).to_be_visible()
+    assert await overflow(tab) <= 0
+    await world.client(CLARA).sign_in(world.pbx_name, world.key)
+    await expect(tab.view.locator("#seats")).to_be_visible()
+    assert await overflow(tab) <= 0
+    await tab.view.get_by_role("tab", name="Lizenzen").click()
+    await expect(tab.view.get_by_role("table")).to_be_visible()
+    assert await overflow(tab) <= 0
+    assert await tab.violations() == []
+
+
+async def overflow(tab) -> int:
+    return await tab.frame().evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")

@@ -1,0 +1,256 @@
+"""Signing in, in a real browser: the ways in, and every refusal."""
+
+import json
+
+import pytest
+from playwright.async_api import Request, expect
+
+from simulator.people import LICENCE_PERMISSION
+from tests.e2e.conftest import OpenTab
+from tests.support.browser import Tab
+from tests.support.world import ANNA, BEN, CLARA, World
+from wire.pbxkey import grouped, new_key
+
+
+def calls_of(tab: Tab) -> list[str]:
+    """The API calls that the tab makes from now on."""
+    made: list[str] = []
+
+    def note(request: Request) -> None:
+        if "/api/v1/sign-in" in request.url:
+            made.append(request.url.rsplit("/", 1)[-1])
+
+    tab.page.on("request", note)
+    return made
+
+
+async def test_by_typing_name_and_key(world: World, open_tab: OpenTab) -> None:
+    tab = await open_tab(ANNA)
+    await tab.sign_in()
+    await tab.sees("Floating licence (FL)")
+    await tab.sees("1 of 2")
+    await tab.sees("Connected")
+    await tab.sees(world.pbx_name)
+
+
+async def test_by_dropping_the_key_file_and_with_the_keyboard_alone(world: World, open_tab: OpenTab) -> None:
+    tab = await open_tab(ANNA, locale="de-DE")
+    await expect(tab.view.get_by_role("heading", name="An der Telefonanlage anmelden")).to_be_visible()
+    content = world.demo.key_file.read_text()
+    await tab.frame().evaluate(
+        """(content) => {
+          const files = new DataTransfer();
+          files.items.add(new File([content], "pbx.pbxkey", { type: "application/json" }));
+          const drop = document.querySelector("pbx-app").shadowRoot.querySelector("pbx-sign-in")
+            .shadowRoot.querySelector(".drop");
+          drop.dispatchEvent(new DragEvent("drop", { dataTransfer: files, bubbles: true, cancelable: true }));
+        }""",
+        content,
+    )
+    await tab.sees("Die Schlüsseldatei ist gelesen")
+    await expect(tab.field("Name der Telefonanlage")).to_have_value(world.pbx_name)
+    await tab.field("Schlüssel zur Anlage").focus()
+    await tab.page.keyboard.press("Enter")
+    await expect(tab.view.get_by_role("heading", name="Wer sind Sie")).to_be_focused()
+    await tab.page.keyboard.press("Tab")
+    await tab.page.keyboard.type(ANNA.login)
+    await tab.page.keyboard.press("Tab")
+    await tab.page.keyboard.type(ANNA.password)
+    await tab.page.keyboard.press("Enter")
+    await expect(tab.view.get_by_role("heading", name="Mein Stand")).to_be_visible()
+
+
+async def test_the_whole_first_step_by_tab_and_enter(world: World, open_tab: OpenTab) -> None:
+    tab = await open_tab(ANNA)
+    await expect(tab.field("PBX name")).to_be_visible()
+    await tab.frame().evaluate("document.body.focus()")
+    await tab.field("PBX name").focus()
+    await tab.page.keyboard.type(world.pbx_name)
+    await tab.page.keyboard.press("Tab")
+    await tab.page.keyboard.type(world.key)
+    await tab.page.keyboard.press("Tab")
+    await expect(tab.button("Choose key file")).to_be_focused()
+    await tab.page.keyboard.press("Tab")
+    await expect(tab.button("Continue")).to_be_focused()
+    await tab.page.keyboard.press("Enter")
+    await expect(tab.field("Login")).to_be_visible()
+
+
+async def test_choosing_the_key_file(world: World, open_tab: OpenTab) -> None:
+    tab = await open_tab(ANNA)
+    await tab.view.locator("input[type=file]").set_input_files(world.demo.key_file)
+    await tab.sees("The key file was read")
+    await expect(tab.field("PBX key")).to_have_value(world.key)
+    await tab.button("Continue").click()
+    await expect(tab.field("Login")).to_be_visible()
+
+
+async def test_a_mistyped_key_is_told_before_anything_is_sent(world: World, open_tab: OpenTab) -> None:
+    tab = await open_tab(ANNA)
+    calls = calls_of(tab)
+    mistyped = ("B" if world.key[0] != "B" else "C") + world.key[1:]
+    await tab.enter_pbx(world.pbx_name, mistyped)
+    await tab.is_alerted("There is a typo in the key")
+    await expect(tab.field("PBX key")).to_be_focused()
+    await expect(tab.field("PBX key")).to_have_attribute("aria-invalid", "true")
+    await expect(tab.field("PBX key")).to_have_value(mistyped)
+    assert calls == []
+
+
+async def test_empty_fields_are_told(world: World, open_tab: OpenTab) -> None:
+    tab = await open_tab(ANNA)
+    await tab.button("Continue").click()
+    await tab.is_alerted("The PBX name is missing")
+    await tab.field("PBX name").fill(world.pbx_name)
+    await tab.button("Continue").click()
+    await tab.is_alerted("The PBX key is missing")
+    await tab.field("PBX key").fill(world.key)
+    await tab.button("Continue").click()
+    await tab.button("Sign in").click()
+    await tab.is_alerted("Login and password are missing")
+
+
+@pytest.mark.parametrize("name", ["pbx.example.com", "unknown.example.com"])
+async def test_a_wrong_key_and_an_unknown_name_are_told_alike(open_tab: OpenTab, name: str) -> None:
+    tab = await open_tab(ANNA)
+    await tab.enter_pbx(name, grouped(new_key()))
+    await tab.is_alerted("PBX name or key is not right")
+    await tab.is_alerted(f"no open connection to STARFACE {name}")
+    await expect(tab.field("PBX name")).to_have_value(name)
+
+
+@pytest.mark.parametrize(
+    ("content", "text"),
+    [
+        (b"this is a letter to my aunt", "does not hold name and key"),
+        (json.dumps({"format": "pbx-key-file.v1", "pbxName": "x"}).encode(), "does not hold name and key"),
+        (json.dumps({"format": "pbx-key-file.v1", "pbxName": "x", "pbxKey": "AAAA"}).encode(), "does not hold"),
+        (b"\x00\xff" * 100, "does not hold name and key"),
+        (b"", "does not hold name and key"),
+        (b"{" * 5_000_000, "larger than a key file can be"),
+    ],
+)
+async def test_a_file_that_is_no_key_file(open_tab: OpenTab, content: bytes, text: str) -> None:
+    tab = await open_tab(ANNA)
+    await tab.field("PBX name").fill("kept.example.com")
+    file = {"name": "something.pbxkey", "mimeType": "application/json", "buffer": content}
+    await tab.view.locator("input[type=file]").set_input_files(files=[file])
+    await tab.is_alerted("This is not a key file")
+    await tab.is_alerted(text)
+    await expect(tab.field("PBX name")).to_have_value("kept.example.com")
+
+
+async def test_a_connector_that_did_not_make_the_key_file_gets_no_password(world: World, open_tab: OpenTab) -> None:
+    tab = await open_tab(ANNA)
+    content = json.loads(world.demo.key_file.read_text()) | {"connectorIdentity": "A" * 43}
+    file = {"name": "pbx.pbxkey", "mimeType": "application/json", "buffer": json.dumps(content).encode()}
+    await tab.view.locator("input[type=file]").set_input_files(files=[file])
+    await tab.sees("The key file was read")
+    await tab.button("Continue").click()
+    await tab.is_alerted("The PBX could not be recognised")
+
+
+async def test_a_wrong_password_can_be_tried_again_at_once(world: World, open_tab: OpenTab) -> None:
+    tab = await open_tab(ANNA)
+    await tab.enter_pbx(world.pbx_name, world.key)
+    await tab.enter_user(ANNA.login, "wrong")
+    await tab.is_alerted("Login or password is not right")
+    await expect(tab.field("Password")).to_be_focused()
+    await expect(tab.field("Login")).to_have_value(ANNA.login)
+    await tab.field("Password").fill(ANNA.password)
+    await tab.button("Sign in").click()
+    await expect(tab.view.get_by_role("heading", name="My state")).to_be_visible()
+
+
+async def test_the_way_back_keeps_name_and_key(world: World, open_tab: OpenTab) -> None:
+    tab = await open_tab(ANNA)
+    await tab.enter_pbx(world.pbx_name, world.key)
+    await tab.button("Back").click()
+    await expect(tab.field("PBX name")).to_have_value(world.pbx_name)
+    await expect(tab.field("PBX key")).to_have_value(world.key)
+
+
+async def test_an_exhausted_pool_says_how_many_are_taken(world: World, open_tab: OpenTab) -> None:
+    await world.pbx("PATCH", f"users/{BEN.login}", {"permissions": []})
+    for person in (ANNA, CLARA):
+        await world.client(person).sign_in(world.pbx_name, world.key)
+    tab = await open_tab(BEN)
+    await tab.enter_pbx(world.pbx_name, world.key)
+    await tab.enter_user(BEN.login, BEN.password)
+    await tab.is_alerted("All licences are in use")
+    await tab.is_alerted("2 of 2 floating licences are taken")
+
+
+async def test_an_expired_token_of_teams_is_told(open_tab: OpenTab) -> None:
+    tab = await open_tab(ANNA, tokenSeconds="-600")
+    await tab.is_alerted("Your proof of identity was not accepted")
+    await expect(tab.button("Try again")).to_be_visible()
+
+
+async def test_a_pbx_that_goes_away_in_the_middle(world: World, open_tab: OpenTab) -> None:
+    tab = await open_tab(ANNA)
+    await tab.enter_pbx(world.pbx_name, world.key)
+    await expect(tab.field("Login")).to_be_visible()
+    await world.pbx("PATCH", "settings", {"reachable": False})
+    await tab.enter_user(ANNA.login, ANNA.password)
+    await tab.is_alerted("The connector does not reach the PBX")
+    await expect(tab.field("Login")).to_have_value(ANNA.login)
+    await world.pbx("PATCH", "settings", {"reachable": True})
+    await tab.button("Sign in").click()
+    await expect(tab.view.get_by_role("heading", name="My state")).to_be_visible()
+
+
+async def test_a_service_that_is_gone_loses_nothing_that_was_typed(world: World, open_tab: OpenTab) -> None:
+    tab = await open_tab(ANNA)
+    await expect(tab.field("PBX name")).to_be_visible()
+    await world.demo.stop_part("service")
+    await tab.enter_pbx(world.pbx_name, world.key)
+    await tab.is_alerted("The service cannot be reached")
+    await expect(tab.field("PBX key")).to_have_value(world.key)
+    await world.demo.start_service()
+    await world.connected()
+    await tab.button("Continue").click()
+    await expect(tab.field("Login")).to_be_visible()
+
+
+async def test_a_second_microsoft_account_is_asked_before_it_takes_over(world: World, open_tab: OpenTab) -> None:
+    anna = await open_tab(ANNA)
+    await anna.sign_in()
+    ben = await open_tab(BEN)
+    await ben.enter_pbx(world.pbx_name, world.key)
+    await ben.enter_user(ANNA.login, ANNA.password)
+    question = ben.view.get_by_role("alertdialog", name="Take over the session?")
+    await expect(question).to_contain_text("Anna Berger is signed in as Anna Berger")
+    await ben.button("Cancel").click()
+    await expect(ben.field("Login")).to_have_value(ANNA.login)
+    await ben.button("Sign in").click()
+    await expect(ben.button("Take over")).to_be_focused()
+    await ben.page.keyboard.press("Enter")
+    await ben.sees("My state")
+    await anna.sees("Your session was taken over")
+
+
+async def test_by_email_in_a_trusted_tenant(world: World, open_tab: OpenTab) -> None:
+    clara = world.client(CLARA)
+    await clara.sign_in(world.pbx_name, world.key)
+    await clara.call("PUT", "trust", {"trusted": True})
+    tab = await open_tab(BEN)
+    await tab.enter_pbx(world.pbx_name, world.key)
+    await tab.button(f"Sign in as {BEN.email}").click()
+    await tab.sees("User licence (UAL)")
+
+
+async def test_no_licence_at_all_names_what_to_ask_for(world: World, open_tab: OpenTab) -> None:
+    """With an older PBX, the permission does not count yet, and the pool is what is left."""
+    await world.pbx("PATCH", f"users/{BEN.login}", {"permissions": [LICENCE_PERMISSION]})
+    tab = await open_tab(BEN)
+    await tab.enter_pbx(world.pbx_name, world.key)
+    await tab.enter_user(BEN.login, BEN.password)
+    await tab.sees("User licence (UAL)")
+
+
+async def test_outside_teams_the_page_says_so(world: World, browser) -> None:
+    page = await browser.new_page()
+    await page.goto(f"{world.demo.teams_url}/tab/")
+    await expect(page.get_by_role("heading")).to_contain_text("Microsoft Teams", timeout=20_000)
+    await page.close()

@@ -1,0 +1,140 @@
+"""My state and the licence view, live, in a real browser."""
+
+import time
+
+from playwright.async_api import expect
+
+from tests.e2e.conftest import OpenTab
+from tests.support.world import ANNA, BEN, CLARA, World
+
+
+async def test_revoking_signs_the_user_out_within_a_second_in_the_open_tab(world: World, open_tab: OpenTab) -> None:
+    anna = await open_tab(ANNA)
+    await anna.sign_in()
+    clara = await open_tab(CLARA)
+    await clara.sign_in()
+    await clara.view.get_by_role("tab", name="Licences").click()
+    await expect(clara.view.get_by_role("row")).to_have_count(3)
+    await clara.sees("2 of 2 in use")
+    await clara.button("Revoke the licence of Anna Berger").click()
+    dialog = clara.view.get_by_role("dialog", name="Revoke the licence?")
+    await expect(dialog).to_contain_text("Anna Berger will be signed out")
+    await expect(clara.field("Reason (the user reads it)")).to_be_focused()
+    await clara.page.keyboard.type("Please call me")
+    begun = time.monotonic()
+    await clara.page.keyboard.press("Enter")
+    await anna.sees("You have been signed out")
+    assert time.monotonic() - begun < 1
+    await anna.sees("Clara Vogt ended your session at STARFACE pbx.example.com")
+    await anna.sees("Reason: Please call me")
+    await clara.sees("1 of 2 in use")
+    await expect(clara.view.get_by_role("row")).to_have_count(2)
+
+
+async def test_the_licence_view_follows_sign_ins_by_itself_and_can_be_searched(world: World, open_tab: OpenTab) -> None:
+    clara = await open_tab(CLARA)
+    await clara.sign_in()
+    await clara.view.get_by_role("tab", name="Licences").click()
+    await expect(clara.view.get_by_role("row")).to_have_count(2)
+    for person in (ANNA, BEN):
+        await world.client(person).sign_in(world.pbx_name, world.key)
+    await expect(clara.view.get_by_role("row")).to_have_count(4)
+    await clara.field("Search").fill("ual")
+    await expect(clara.view.get_by_role("row")).to_have_count(2)
+    await clara.sees("1 of 3")
+    await clara.field("Search").fill("nobody")
+    await clara.sees("Nobody fits the search.")
+    await clara.field("Search").fill("")
+    for name in ("Anna Berger", "Ben Krüger"):
+        await clara.view.get_by_role("checkbox", name=f"Select {name}").check()
+    await clara.button("Revoke selected (2)").click()
+    await clara.view.get_by_role("dialog").get_by_role("button", name="Revoke").click()
+    await clara.sees("2 signed out.")
+    await expect(clara.view.get_by_role("row")).to_have_count(2)
+
+
+async def test_a_dialog_closes_with_escape_and_gives_the_focus_back(world: World, open_tab: OpenTab) -> None:
+    clara = await open_tab(CLARA)
+    await clara.sign_in()
+    await clara.view.get_by_role("tab", name="Licences").click()
+    revoke = clara.button("Revoke the licence of Clara Vogt")
+    await revoke.click()
+    await expect(clara.view.get_by_role("dialog")).to_be_visible()
+    await clara.page.keyboard.press("Escape")
+    await expect(clara.view.get_by_role("dialog")).to_be_hidden()
+    await expect(revoke).to_be_focused()
+
+
+async def test_the_switch_for_sign_in_by_email(world: World, open_tab: OpenTab) -> None:
+    clara = await open_tab(CLARA)
+    await clara.sign_in()
+    await clara.view.get_by_role("tab", name="Licences").click()
+    switch = clara.view.get_by_role("switch", name="Sign-in by e-mail")
+    await expect(switch).to_have_attribute("aria-checked", "false")
+    await switch.focus()
+    await clara.page.keyboard.press("Space")
+    await expect(switch).to_have_attribute("aria-checked", "true")
+    assert (await world.client(CLARA).call("GET", "licences")).body["tenantTrusted"]
+
+
+async def test_users_have_no_licence_view(world: World, open_tab: OpenTab) -> None:
+    anna = await open_tab(ANNA)
+    await anna.sign_in()
+    await expect(anna.view.get_by_role("tab")).to_have_count(0)
+
+
+async def test_signing_out_and_in_again(world: World, open_tab: OpenTab) -> None:
+    anna = await open_tab(ANNA)
+    await anna.sign_in()
+    await anna.button("Sign out").click()
+    await expect(anna.field("PBX name")).to_be_visible()
+    await anna.sign_in()
+
+
+async def test_a_session_survives_the_browser(world: World, open_tab: OpenTab) -> None:
+    first = await open_tab(ANNA)
+    await first.sign_in()
+    await first.page.close()
+    second = await open_tab(ANNA)
+    await second.sees("My state")
+
+
+async def test_an_open_tab_comes_back_after_a_restart_of_the_service(world: World, open_tab: OpenTab) -> None:
+    anna = await open_tab(ANNA)
+    await anna.sign_in()
+    await world.demo.stop_part("service")
+    await anna.sees("Live updates are interrupted")
+    await world.demo.start_service()
+    await expect(anna.view.get_by_text("Live updates are interrupted")).to_be_hidden(timeout=40_000)
+    await world.connected()
+    await expect(anna.view.locator("#connected")).to_have_text("Connected")
+
+
+async def test_a_lost_link_is_seen_live_with_its_cure(world: World, open_tab: OpenTab) -> None:
+    anna = await open_tab(ANNA)
+    await anna.sign_in()
+    await world.demo.stop_part("connector")
+    await anna.sees("Not connected")
+    await anna.is_alerted("No open connection to the PBX")
+    await world.demo.start_connector()
+    await expect(anna.view.locator("#connected")).to_have_text("Connected")
+
+
+async def test_theme_and_language_follow_the_host(world: World, open_tab: OpenTab) -> None:
+    anna = await open_tab(ANNA)
+    await expect(anna.field("PBX name")).to_be_visible()
+    root = anna.view.locator("html")
+    await expect(root).to_have_attribute("data-theme", "default")
+    for theme in ("dark", "contrast", "default"):
+        await anna.page.get_by_label("Theme").select_option(theme)
+        await expect(root).to_have_attribute("data-theme", theme)
+    await anna.page.get_by_label("Language").select_option("de-DE")
+    await anna.sees("An der Telefonanlage anmelden")
+    await expect(root).to_have_attribute("lang", "de")
+
+
+async def test_another_person_in_the_hosts_switch(world: World, open_tab: OpenTab) -> None:
+    tab = await open_tab(ANNA)
+    await tab.sign_in()
+    await tab.page.get_by_label("Person").select_option(label="Ben Krüger (user)")
+    await expect(tab.field("PBX name")).to_be_visible()

@@ -1,0 +1,102 @@
+"""A real Chromium at the Teams host, and axe in it."""
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+from playwright.async_api import Browser, Frame, FrameLocator, Page, Playwright, expect
+
+from tests.support.world import World
+
+E2E = Path(__file__).parents[1] / "e2e"
+_CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
+_ARGUMENTS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+)
+
+
+async def launch(playwright: Playwright) -> Browser:
+    path = next((found for name in _CHROMIUM if (found := shutil.which(name))), None)
+    return await playwright.chromium.launch(executable_path=path, args=list(_ARGUMENTS))
+
+
+class Tab:
+    """One person's Teams window with the tab in it."""
+
+    def __init__(self, page: Page, world: World, person: Any) -> None:
+        self.page = page
+        self.world = world
+        self.person = person
+
+    @classmethod
+    async def open(
+        cls,
+        browser: Browser,
+        world: World,
+        person: Any,
+        *,
+        locale: str = "en-US",
+        theme: str = "default",
+        width: int = 1100,
+        height: int = 860,
+        **query: str,
+    ) -> "Tab":
+        context = await browser.new_context(viewport={"width": width, "height": height}, timezone_id="Europe/Berlin")
+        page = await context.new_page()
+        tab = cls(page, world, person)
+        more = "".join(f"&{name}={value}" for name, value in query.items())
+        await page.goto(f"{world.demo.teams_url}/?person={person.object_id}&locale={locale}&theme={theme}{more}")
+        return tab
+
+    async def close(self) -> None:
+        await self.page.context.close()
+
+    @property
+    def view(self) -> FrameLocator:
+        return self.page.frame_locator("#tab iframe")
+
+    def frame(self) -> Frame:
+        return next(frame for frame in self.page.frames if "/tab/" in frame.url)
+
+    def field(self, label: str) -> Any:
+        return self.view.get_by_label(label, exact=True)
+
+    def button(self, name: str) -> Any:
+        return self.view.get_by_role("button", name=name, exact=True)
+
+    async def enter_pbx(self, name: str, key: str) -> None:
+        await self.field("PBX name").fill(name)
+        await self.field("PBX key").fill(key)
+        await self.button("Continue").click()
+
+    async def enter_user(self, login: str, password: str) -> None:
+        await self.field("Login").fill(login)
+        await self.field("Password").fill(password)
+        await self.button("Sign in").click()
+
+    async def sign_in(self) -> None:
+        await self.enter_pbx(self.world.pbx_name, self.world.key)
+        await self.enter_user(self.person.login, self.person.password)
+        await expect(self.view.get_by_role("heading", name="My state")).to_be_visible()
+
+    async def sees(self, text: str, seconds: float = 10) -> None:
+        await expect(self.view.get_by_text(text).first).to_be_visible(timeout=seconds * 1000)
+
+    async def is_alerted(self, text: str) -> None:
+        await expect(self.view.get_by_role("alert")).to_contain_text(text)
+
+    async def violations(self) -> list[str]:
+        """What axe finds in the tab, as lines that say what and where."""
+        frame = self.frame()
+        await frame.evaluate((E2E / "node_modules/axe-core/axe.min.js").read_text())
+        found = await frame.evaluate("axe.run(document, {resultTypes: ['violations']})")
+        return [
+            f"{violation['id']}: {node['html'][:200]} ({node.get('failureSummary', '')[:300]})"
+            for violation in found["violations"]
+            for node in violation["nodes"]
+        ]
