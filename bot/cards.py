@@ -125,7 +125,6 @@ def _card(body: list[Card], actions: list[Card], language: Language) -> Card:
         "lang": language,
         "body": body,
         "actions": actions,
-        "msteams": {"width": "Full"},
     }
 
 

@@ -114,6 +114,11 @@ class Demo:
         await self._until(linked, "the connector has no link")
 
     @property
+    def gateway_url(self) -> str:
+        """Where a bot client without tokens sends its activities."""
+        return f"http://127.0.0.1:{self.teams_port}/api/messages"
+
+    @property
     def key_file(self) -> Path:
         return self.state / f"{PBX_NAME}.pbxkey"
 

@@ -81,7 +81,7 @@ class Channel:
         app.router.add_post("/v3/conversations/{chat}/activities", self._send)
         app.router.add_post("/v3/conversations/{chat}/activities/{activity}", self._send)
         app.router.add_put("/v3/conversations/{chat}/activities/{activity}", self._send)
-        app.router.add_post("/gateway/messages", self._gateway)
+        app.router.add_post("/api/messages", self._gateway)
         app.router.add_get("/host/chats/{person}", self._show)
         app.router.add_post("/host/chats/{person}", self._say)
 

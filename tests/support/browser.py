@@ -21,6 +21,7 @@ _ARGUMENTS = (
 
 
 async def launch(playwright: Playwright) -> Browser:
+    """The machine's Chromium, or Playwright's own where there is none."""
     path = next((found for name in _CHROMIUM if (found := shutil.which(name))), None)
     return await playwright.chromium.launch(executable_path=path, args=list(_ARGUMENTS))
 
@@ -93,6 +94,8 @@ class Tab:
     async def violations(self) -> list[str]:
         """What axe finds in the tab, as lines that say what and where."""
         frame = self.frame()
+        # Colours in the middle of a transition are nobody's colours.
+        await frame.evaluate("Promise.allSettled(document.getAnimations().map((animation) => animation.finished))")
         await frame.evaluate((E2E / "node_modules/axe-core/axe.min.js").read_text())
         found = await frame.evaluate("axe.run(document, {resultTypes: ['violations']})")
         return [

@@ -17,6 +17,7 @@ export class LicencesPage extends LitElement {
         margin-bottom: 16px;
       }
       .scroll {
+        position: relative;
         overflow-x: auto;
       }
       table {
@@ -166,7 +167,7 @@ export class LicencesPage extends LitElement {
       ${
         shown.length === 0
           ? html`<p>${view.holders.length === 0 ? t("licences.none") : t("licences.none-found")}</p>`
-          : html`<div class="scroll" tabindex="0" role="region" aria-labelledby="holders">
+          : html`<div class="scroll" tabindex="0" role="group" aria-labelledby="holders">
               <table aria-labelledby="holders">
                 <thead>
                   <tr>

@@ -130,9 +130,7 @@ export class SignInPage extends LitElement {
           <input
             id="file"
             type="file"
-            class="visually-hidden"
-            tabindex="-1"
-            aria-label=${t("sign-in.choose")}
+            hidden
             accept=".pbxkey,.json,application/json"
             @change=${this.chooseFile}
           />
@@ -298,8 +296,6 @@ export class SignInPage extends LitElement {
         this.access = await this.prepare(access.pbxName, access.pbxKey).catch(() => access);
         if (error.trouble.code === "session-held-elsewhere") {
           this.heldElsewhere = error.trouble;
-          await this.updateComplete;
-          this.renderRoot.querySelector<HTMLElement>("#take-over")?.focus();
           return;
         }
         if (error.trouble.code !== "challenge-expired") throw error;
@@ -307,6 +303,10 @@ export class SignInPage extends LitElement {
       }
       this.dispatchEvent(new CustomEvent<MyState>("signed-in", { detail: state, bubbles: true, composed: true }));
     });
+    if (this.heldElsewhere !== null) {
+      await this.updateComplete;
+      this.renderRoot.querySelector<HTMLElement>("#take-over")?.focus();
+    }
   }
 
   private async attempt(access: Access, takeOver: boolean): Promise<MyState> {

@@ -1,0 +1,28 @@
+"""The bot in the simulated host: its sign-in button opens the tab's page as a dialog, as Teams does."""
+
+from playwright.async_api import expect
+
+from tests.e2e.conftest import OpenTab
+from tests.support.world import ANNA, World
+
+
+async def test_signing_in_from_the_chat(world: World, open_tab: OpenTab) -> None:
+    tab = await open_tab(ANNA, chat="1")
+    page = tab.page
+    await expect(page.locator("#messages .message").first).to_be_visible()
+    await page.get_by_label("Message to the bot").fill("status")
+    await page.keyboard.press("Enter")
+    await expect(page.locator("#messages")).to_contain_text("You are not signed in")
+    await page.locator("#messages").get_by_role("button", name="Sign in").last.click()
+    dialog = page.frame_locator("#dialog-frame iframe")
+    await dialog.get_by_label("PBX name", exact=True).fill(world.pbx_name)
+    await dialog.get_by_label("PBX key", exact=True).fill(world.key)
+    await dialog.get_by_role("button", name="Continue").click()
+    await dialog.get_by_label("Login", exact=True).fill(ANNA.login)
+    await dialog.get_by_label("Password", exact=True).fill(ANNA.password)
+    await dialog.get_by_role("button", name="Sign in", exact=True).click()
+    await expect(page.locator("#dialog")).to_be_hidden()
+    await expect(page.locator("#messages")).to_contain_text("Your connection to the PBX")
+    await tab.sees("My state")
+    await page.locator("#messages").get_by_role("button", name="Sign out").last.click()
+    await expect(tab.field("PBX name")).to_be_visible()
