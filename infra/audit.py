@@ -31,7 +31,11 @@ PERMISSIVE = (
 
 
 def main() -> int:
-    shipped = {line.split("==")[0].lower() for line in (LOCKS / "runtime.txt").read_text().splitlines() if "==" in line}
+    shipped = {
+        line.split("==")[0].lower()
+        for line in (LOCKS / "runtime.txt").read_text().splitlines()
+        if "==" in line
+    }
     listed = run("piplicenses", "--format=json", "--from=mixed")
     found = json.loads(listed.stdout)
     odd = [
@@ -46,7 +50,15 @@ def main() -> int:
 
 def vulnerabilities_are_known_good() -> bool:
     locked = str(LOCKS / "runtime.txt")
-    audit = run("pip_audit", "--progress-spinner=off", "--disable-pip", "--require-hashes", "--format=json", "-r", locked)
+    audit = run(
+        "pip_audit",
+        "--progress-spinner=off",
+        "--disable-pip",
+        "--require-hashes",
+        "--format=json",
+        "-r",
+        locked,
+    )
     try:
         packages = json.loads(audit.stdout)["dependencies"]
     except ValueError:
@@ -54,7 +66,9 @@ def vulnerabilities_are_known_good() -> bool:
         return True
     skipped = [package for package in packages if "skip_reason" in package]
     vulnerable = [package for package in packages if package.get("vulns")]
-    print(f"vulnerabilities: {len(packages) - len(skipped)} packages asked for, {len(skipped)} not known to the index here")
+    print(
+        f"vulnerabilities: {len(packages) - len(skipped)} packages asked for, {len(skipped)} not known to the index here"
+    )
     for package in vulnerable:
         print(f"  {package['name']} {package['version']}: {', '.join(v['id'] for v in package['vulns'])}")
     return not vulnerable

@@ -75,7 +75,7 @@ async def _starface(options: argparse.Namespace) -> int:
     )
     await _listen(starface.create(settings), "127.0.0.1", options.port)
     print(
-        f"STARFACE {options.pbx_version} on http://127.0.0.1:{options.port} (administrator 0001, foobar)",
+        f"STARFACE {options.pbx_version} on http://127.0.0.1:{options.port} (administrator login 0001)",
         flush=True,
     )
     return await _forever()

@@ -102,16 +102,24 @@ class Demo:
         await self._spawn("service", sys.executable, "-m", "app.cli", "serve", env=self.service_environment())
         await self._answers(f"{self.service_url}/readyz")
 
-    async def start_connector(self) -> None:
-        await self.write_connector_configuration()
-        await self._connector("key", "file", "--out", str(self.key_file))
+    async def start_connector(self, *, environment: dict[str, str] | None = None, **changes: str) -> None:
+        """`changes`: values of the configuration in place of the demonstration's own."""
+        await self.write_connector_configuration(**changes)
+        await self.write_key_file()
         links = self._links_opened()
-        await self._spawn("connector", sys.executable, "-m", "connector.cli", *self._connector_options, "run")
+        await self.spawn_connector(environment)
 
         async def linked(_http: aiohttp.ClientSession) -> bool:
             return self._links_opened() > links
 
         await self._until(linked, "the connector has no link")
+
+    async def write_key_file(self) -> None:
+        await self._connector("key", "file", "--out", str(self.key_file))
+
+    async def spawn_connector(self, environment: dict[str, str] | None = None) -> None:
+        command = (sys.executable, "-m", "connector.cli", *self._connector_options, "run")
+        await self._spawn("connector", *command, env=os.environ | (environment or {}))
 
     @property
     def gateway_url(self) -> str:

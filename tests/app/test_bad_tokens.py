@@ -136,7 +136,9 @@ async def test_without_key_id(the_world: World) -> None:
 
 
 async def test_the_channels_key_signs_no_users(the_world: World) -> None:
-    await refused(the_world, f"Bearer {await the_world.sign(good(the_world), key='channel')}", "unknown-key-id")
+    await refused(
+        the_world, f"Bearer {await the_world.sign(good(the_world), key='channel')}", "unknown-key-id"
+    )
 
 
 async def test_a_changed_claim_under_an_old_signature(the_world: World) -> None:

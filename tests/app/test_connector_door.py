@@ -139,7 +139,9 @@ async def test_bad_frames_of_an_open_link_are_answered_and_it_stays(the_world: W
         assert (await answer_to(socket, '{"jsonrpc":"2.0","id":1}'))["error"]["code"] == -32600
         unknown = await answer_to(socket, '{"jsonrpc":"2.0","id":2,"method":"pbx.explode"}')
         assert (unknown["id"], unknown["error"]["code"]) == (2, -32601)
-        misfit = await answer_to(socket, '{"jsonrpc":"2.0","id":3,"method":"link.status","params":{"uci":"x"}}')
+        misfit = await answer_to(
+            socket, '{"jsonrpc":"2.0","id":3,"method":"link.status","params":{"uci":"x"}}'
+        )
         assert (misfit["id"], misfit["error"]["code"]) == (3, -32602)
         pong = await answer_to(socket, '{"jsonrpc":"2.0","id":4,"method":"link.ping","params":{}}')
         assert pong == {"jsonrpc": "2.0", "id": 4, "result": {}}

@@ -50,7 +50,9 @@ async def test_german_by_locale_and_by_the_word_itself(world: World) -> None:
     assert "What I understand" in words(await ask(world, ANNA, "help", "de-DE"))
 
 
-@pytest.mark.parametrize("text", ["sign out", "SIGN-OUT!", "abmelden", "<at>PBX for Teams</at> sign out", "logout"])
+@pytest.mark.parametrize(
+    "text", ["sign out", "SIGN-OUT!", "abmelden", "<at>PBX for Teams</at> sign out", "logout"]
+)
 async def test_sign_out_frees_the_seat(world: World, text: str) -> None:
     await world.client(ANNA).sign_in(world.pbx_name, world.key)
     await ask(world, ANNA, text)
@@ -146,7 +148,12 @@ async def test_a_welcome_that_does_not_shout(world: World) -> None:
 
 async def test_group_chats_are_answered_politely(world: World) -> None:
     before = len(await world.chat(ANNA))
-    conversation = {"id": ANNA.object_id, "conversationType": "groupChat", "isGroup": True, "tenantId": TENANT_ID}
+    conversation = {
+        "id": ANNA.object_id,
+        "conversationType": "groupChat",
+        "isGroup": True,
+        "tenantId": TENANT_ID,
+    }
     await world.say(ANNA, "de-DE", type="message", text="status", conversation=conversation)
     assert (await world.chat(ANNA))[before + 1]["text"].startswith("Ich arbeite nur im persönlichen Chat")
 

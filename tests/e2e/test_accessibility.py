@@ -39,7 +39,9 @@ async def test_pages(world: World, open_tab: OpenTab, locale: str, theme: str) -
 
 
 @pytest.mark.parametrize("width", [320, 375])
-async def test_a_phones_width_needs_no_sideways_scrolling(world: World, open_tab: OpenTab, width: int) -> None:
+async def test_a_phones_width_needs_no_sideways_scrolling(
+    world: World, open_tab: OpenTab, width: int
+) -> None:
     tab = await open_tab(CLARA, locale="de-DE", width=width)
     await expect(tab.view.locator("#pbx-name")).to_be_visible()
     assert await overflow(tab) <= 0
@@ -53,4 +55,6 @@ async def test_a_phones_width_needs_no_sideways_scrolling(world: World, open_tab
 
 
 async def overflow(tab) -> int:
-    return await tab.frame().evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+    return await tab.frame().evaluate(
+        "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+    )

@@ -124,7 +124,10 @@ async def test_a_wrong_key_and_an_unknown_name_are_told_alike(open_tab: OpenTab,
     [
         (b"this is a letter to my aunt", "does not hold name and key"),
         (json.dumps({"format": "pbx-key-file.v1", "pbxName": "x"}).encode(), "does not hold name and key"),
-        (json.dumps({"format": "pbx-key-file.v1", "pbxName": "x", "pbxKey": "AAAA"}).encode(), "does not hold"),
+        (
+            json.dumps({"format": "pbx-key-file.v1", "pbxName": "x", "pbxKey": "AAAA"}).encode(),
+            "does not hold",
+        ),
         (b"\x00\xff" * 100, "does not hold name and key"),
         (b"", "does not hold name and key"),
         (b"{" * 5_000_000, "larger than a key file can be"),
@@ -140,7 +143,9 @@ async def test_a_file_that_is_no_key_file(open_tab: OpenTab, content: bytes, tex
     await expect(tab.field("PBX name")).to_have_value("kept.example.com")
 
 
-async def test_a_connector_that_did_not_make_the_key_file_gets_no_password(world: World, open_tab: OpenTab) -> None:
+async def test_a_connector_that_did_not_make_the_key_file_gets_no_password(
+    world: World, open_tab: OpenTab
+) -> None:
     tab = await open_tab(ANNA)
     content = json.loads(world.demo.key_file.read_text()) | {"connectorIdentity": "A" * 43}
     file = {"name": "pbx.pbxkey", "mimeType": "application/json", "buffer": json.dumps(content).encode()}
@@ -213,7 +218,9 @@ async def test_a_service_that_is_gone_loses_nothing_that_was_typed(world: World,
     await expect(tab.field("Login")).to_be_visible()
 
 
-async def test_a_second_microsoft_account_is_asked_before_it_takes_over(world: World, open_tab: OpenTab) -> None:
+async def test_a_second_microsoft_account_is_asked_before_it_takes_over(
+    world: World, open_tab: OpenTab
+) -> None:
     anna = await open_tab(ANNA)
     await anna.sign_in()
     ben = await open_tab(BEN)

@@ -8,7 +8,9 @@ from tests.e2e.conftest import OpenTab
 from tests.support.world import ANNA, BEN, CLARA, World
 
 
-async def test_revoking_signs_the_user_out_within_a_second_in_the_open_tab(world: World, open_tab: OpenTab) -> None:
+async def test_revoking_signs_the_user_out_within_a_second_in_the_open_tab(
+    world: World, open_tab: OpenTab
+) -> None:
     anna = await open_tab(ANNA)
     await anna.sign_in()
     clara = await open_tab(CLARA)
@@ -31,7 +33,9 @@ async def test_revoking_signs_the_user_out_within_a_second_in_the_open_tab(world
     await expect(clara.view.get_by_role("row")).to_have_count(2)
 
 
-async def test_the_licence_view_follows_sign_ins_by_itself_and_can_be_searched(world: World, open_tab: OpenTab) -> None:
+async def test_the_licence_view_follows_sign_ins_by_itself_and_can_be_searched(
+    world: World, open_tab: OpenTab
+) -> None:
     clara = await open_tab(CLARA)
     await clara.sign_in()
     await clara.view.get_by_role("tab", name="Licences").click()

@@ -47,11 +47,15 @@ class Tab:
         height: int = 860,
         **query: str,
     ) -> "Tab":
-        context = await browser.new_context(viewport={"width": width, "height": height}, timezone_id="Europe/Berlin")
+        context = await browser.new_context(
+            viewport={"width": width, "height": height}, timezone_id="Europe/Berlin"
+        )
         page = await context.new_page()
         tab = cls(page, world, person)
         more = "".join(f"&{name}={value}" for name, value in query.items())
-        await page.goto(f"{world.demo.teams_url}/?person={person.object_id}&locale={locale}&theme={theme}{more}")
+        await page.goto(
+            f"{world.demo.teams_url}/?person={person.object_id}&locale={locale}&theme={theme}{more}"
+        )
         return tab
 
     async def close(self) -> None:
@@ -95,7 +99,9 @@ class Tab:
         """What axe finds in the tab, as lines that say what and where."""
         frame = self.frame()
         # Colours in the middle of a transition are nobody's colours.
-        await frame.evaluate("Promise.allSettled(document.getAnimations().map((animation) => animation.finished))")
+        await frame.evaluate(
+            "Promise.allSettled(document.getAnimations().map((animation) => animation.finished))"
+        )
         await frame.evaluate((E2E / "node_modules/axe-core/axe.min.js").read_text())
         found = await frame.evaluate("axe.run(document, {resultTypes: ['violations']})")
         return [

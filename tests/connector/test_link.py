@@ -1,0 +1,147 @@
+"""The connector's own end: other systems, an inactive module, a rotated key, a proxy in the way."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.world import ANNA, World, eventually
+from wire.pbxkey import grouped
+
+
+@asynccontextmanager
+async def another_world(path: Path, **options: Any) -> AsyncIterator[World]:
+    world = World(path, **options)
+    await world.start()
+    try:
+        yield world
+    finally:
+        await world.stop()
+
+
+@pytest.mark.parametrize(
+    ("version", "login_type"), [("6.7.3.20", "ActiveDirectory"), ("10.0.1.6", "Internal")]
+)
+async def test_where_the_pbx_must_see_the_password_it_is_sealed(
+    tmp_path: Path, version: str, login_type: str
+) -> None:
+    async with another_world(tmp_path, pbx_version=version, login_type=login_type) as world:
+        client = world.client(ANNA)
+        assert (await client.prepare(world.pbx_name, world.key)).body["method"] == "sealed"
+        answer = await client.sign_in(world.pbx_name, world.key)
+        assert answer.status == 200 and answer.body["connection"]["pbxVersion"] == version
+        await client.sign_out()
+        assert (await client.sign_in(world.pbx_name, world.key, password="wrong")).code == "login-rejected"
+        # A sealed login is good once, and only for the person who sealed it.
+        box = {"ephemeralKey": "AAAA", "nonce": "AAAA", "ciphertext": "AAAA"}
+        proof = {"method": "sealed", "nonce": "invented", "box": box}
+        assert (await client.submit(world.pbx_name, world.key, proof)).code == "challenge-expired"
+        nonce = (await client.prepare(world.pbx_name, world.key)).body["nonce"]
+        proof["nonce"] = nonce
+        assert (await client.submit(world.pbx_name, world.key, proof)).code == "login-rejected"
+        assert (await client.submit(world.pbx_name, world.key, proof)).code == "challenge-expired"
+        for name in ("service", "connector"):
+            assert ANNA.password not in world.log(name)
+
+
+async def test_a_module_that_is_switched_off_says_so(world: World) -> None:
+    await restart_connector(world, active="false")
+
+    async def told() -> bool:
+        return (await world.client().prepare(world.pbx_name, world.key)).code == "module-inactive"
+
+    await eventually(told, "the connector reports it")
+    await restart_connector(world)
+    await world.connected()
+
+
+async def test_a_uci_connector_that_is_off_is_a_warning_with_its_cure(world: World) -> None:
+    await restart_connector(world, uci="false")
+    await world.connected()
+    state = (await world.client().sign_in(world.pbx_name, world.key)).body
+    assert [finding["code"] for finding in state["connection"]["findings"]] == ["uci-connector-off"]
+    assert state["connection"]["connected"]
+    await restart_connector(world)
+
+
+async def test_a_new_key_is_good_at_once_and_the_old_one_no_longer(world: World) -> None:
+    from connector.state import State
+
+    old = world.key
+    links = world.log("connector").count("link open")
+    new = grouped(State(world.demo.state / "connector").renew_pbx_key())
+
+    async def opened_again() -> bool:
+        return world.log("connector").count("link open") > links
+
+    await eventually(opened_again, "the connector opens its link with the new key", seconds=20)
+    assert (await world.client().prepare(world.pbx_name, new)).status == 200
+    assert (await world.client().prepare(world.pbx_name, old)).code == "wrong-key"
+    await world.demo.write_key_file()
+
+
+async def test_a_name_that_belongs_to_another_installation_is_told_in_the_log(world: World) -> None:
+    identity = world.demo.state / "connector" / "identity.pem"
+    kept = identity.read_bytes()
+    await world.demo.stop_part("connector")
+    identity.unlink()
+    await world.demo.spawn_connector()
+
+    async def told() -> bool:
+        return "bound to another installation" in world.log("connector")
+
+    await eventually(told, "the refusal is explained")
+    refused = await world.client().prepare(world.pbx_name, world.key)
+    assert (refused.status, refused.code) == (403, "name-bound-elsewhere")
+    await world.demo.stop_part("connector")
+    identity.write_bytes(kept)
+    await world.demo.start_connector()
+    await world.connected()
+
+
+async def test_the_link_goes_through_a_proxy_that_the_environment_names(world: World) -> None:
+    seen: list[str] = []
+
+    async def proxy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """A CONNECT and absolute-form proxy, as companies have them."""
+        head = (await reader.readuntil(b"\r\n\r\n")).decode()
+        method, target, _ = head.split(" ", 2)
+        seen.append(f"{method} {target}")
+        address = target if method == "CONNECT" else target.split("/")[2]
+        host, port = address.rsplit(":", 1)
+        far_reader, far_writer = await asyncio.open_connection(host, int(port))
+        if method == "CONNECT":
+            writer.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
+        else:
+            path = "/" + target.split("/", 3)[3]
+            far_writer.write(head.replace(target, path, 1).encode())
+
+        async def pump(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+            while data := await source.read(65_536):
+                sink.write(data)
+                await sink.drain()
+            sink.close()
+
+        await asyncio.gather(pump(reader, far_writer), pump(far_reader, writer), return_exceptions=True)
+
+    server = await asyncio.start_server(proxy, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    environment = {
+        "HTTP_PROXY": f"http://127.0.0.1:{port}",
+        "http_proxy": f"http://127.0.0.1:{port}",
+        "NO_PROXY": "",
+    }
+    await world.demo.stop_part("connector")
+    await world.demo.start_connector(environment=environment)
+    await world.connected()
+    assert any("/connector/link" in line or line.startswith("CONNECT") for line in seen), seen
+    await restart_connector(world)
+    server.close()
+
+
+async def restart_connector(world: World, **changes: str) -> None:
+    await world.demo.stop_part("connector")
+    await world.demo.start_connector(**changes)

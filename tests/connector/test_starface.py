@@ -1,0 +1,187 @@
+"""The REST and UCI clients against a simulated STARFACE, as an older system and as version 10."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import aiohttp
+import pytest
+from aiohttp import web
+
+from connector.config import Pbx, Uci
+from connector.errors import LoginRejectedError, PbxLoginFailedError, PbxUnreachableError
+from connector.login import internal_secret
+from connector.rest import StarfaceRest
+from connector.uci import UciClient
+from simulator.people import ADMINISTRATOR_PERMISSION, LICENCE_PERMISSION
+from simulator.starface.model import CLIENT_SECRET, LoginType, Settings
+from simulator.starface.server import create
+from tests.support.world import eventually, free_ports
+from wire.link import UciState
+
+SYSTEMS = {
+    "6.7 Internal": Settings(version="6.7.3.20"),
+    "6.7 ActiveDirectory": Settings(version="6.7.3.20", login_type=LoginType.ACTIVE_DIRECTORY),
+    "8 Internal": Settings(version="8.1.0.5"),
+    "10 OAuth": Settings(version="10.0.1.6", oauth=True),
+}
+
+
+class System:
+    def __init__(self, settings: Settings, port: int) -> None:
+        self.settings = settings
+        self.url = f"http://127.0.0.1:{port}"
+        self.http = aiohttp.ClientSession()
+
+    def rest(self, password: str = "foobar", **changes: Any) -> StarfaceRest:
+        values: dict[str, Any] = {"name": "p", "url": self.url, "login": "0001", "password": password}
+        if self.settings.oauth:
+            values |= {"auth": "oauth", "oauth_client_secret": CLIENT_SECRET}
+        return StarfaceRest(Pbx(**(values | changes)))
+
+    async def control(self, method: str, path: str, body: Any = None) -> Any:
+        async with self.http.request(method, f"{self.url}/control/{path}", json=body) as answer:
+            return await answer.json()
+
+
+@pytest.fixture(params=SYSTEMS)
+async def system(request: pytest.FixtureRequest) -> AsyncIterator[System]:
+    from dataclasses import replace
+
+    settings = replace(SYSTEMS[request.param])
+    port = free_ports(1)
+    runner = web.AppRunner(create(settings), access_log=None)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", port).start()
+    system = System(settings, port)
+    yield system
+    await system.http.close()
+    await runner.cleanup()
+
+
+async def test_a_users_password_is_proven_with_rights_and_licence(system: System) -> None:
+    rest = system.rest()
+    clara = await rest.prove_password("1003", "clara-1003")
+    assert (clara.display_name, clara.email) == ("Clara Vogt", "clara.vogt@example.com")
+    assert (clara.is_administrator, clara.has_licence_permission) == (True, False)
+    ben = await rest.prove_password("1002", "ben-1002")
+    assert (ben.is_administrator, ben.has_licence_permission) == (False, True)
+    with pytest.raises(LoginRejectedError):
+        await rest.prove_password("1003", "wrong")
+    await rest.close()
+
+
+async def test_the_challenge_of_the_pbx_itself(system: System) -> None:
+    rest = system.rest()
+    login_type, nonce = await rest.login_challenge()
+    assert login_type == system.settings.login_type
+    if login_type == LoginType.INTERNAL:
+        user = await rest.prove_challenge(nonce, internal_secret("1001", nonce, "anna-1001"))
+        assert user.login == "1001"
+        with pytest.raises(LoginRejectedError):
+            await rest.prove_challenge(nonce, internal_secret("1001", nonce, "anna-1001"))
+    await rest.close()
+
+
+async def test_users_are_found_by_id_and_email(system: System) -> None:
+    rest = system.rest()
+    found = await rest.users_by_email("ANNA.berger@example.com")
+    assert [user.login for user in found] == ["1001"]
+    same = await rest.user(found[0].user_id)
+    assert same == found[0]
+    assert await rest.user(4711) is None
+    assert await rest.users_by_email("nobody@example.com") == []
+    await rest.close()
+
+
+async def test_an_expired_token_is_renewed_without_anyone_noticing(system: System) -> None:
+    rest = system.rest()
+    await rest.check()
+    await system.control("POST", "tokens/expire")
+    await rest.check()
+    await rest.close()
+
+
+async def test_a_wrong_login_of_the_connector_is_told_apart_from_an_absent_pbx(system: System) -> None:
+    rest = system.rest(password="wrong")
+    with pytest.raises(PbxLoginFailedError):
+        await rest.check()
+    await rest.close()
+    rest = system.rest()
+    await system.control("PATCH", "settings", {"reachable": False})
+    with pytest.raises(PbxUnreachableError):
+        await rest.check()
+    await system.control("PATCH", "settings", {"reachable": True})
+    await rest.check()
+    await rest.close()
+
+
+async def test_the_version_by_rest_or_by_uci(system: System) -> None:
+    rest = system.rest()
+    uci = UciClient(Uci(), rest, asyncio.Event())
+    told = await rest.version()
+    assert told == (None if system.settings.version.startswith("6") else system.settings.version)
+    assert await uci.server_version() == system.settings.version
+    await rest.close()
+
+
+async def test_permissions_are_found_by_their_name_whatever_it_is(system: System) -> None:
+    rest = system.rest(licence_permission="rufumleitungen", administrator_permission=LICENCE_PERMISSION)
+    await system.control(
+        "PATCH", "users/1001", {"permissions": ["Rufumleitungen", "API Zugriff mit OAuth Password Grant"]}
+    )
+    (anna,) = await rest.users_by_email("anna.berger@example.com")
+    assert (anna.has_licence_permission, anna.is_administrator) == (True, False)
+    assert ADMINISTRATOR_PERMISSION != "rufumleitungen"
+    await rest.close()
+
+
+async def test_call_events_arrive_and_come_back_after_a_loss(system: System) -> None:
+    rest = system.rest()
+    uci = UciClient(Uci(), rest, asyncio.Event(), keep_alive=0.2)
+    running = asyncio.create_task(uci.run())
+
+    async def is_on() -> bool:
+        return uci.state is UciState.ON
+
+    await eventually(is_on, "UCI is connected")
+    call = await system.control(
+        "POST", "calls", {"login": "0001", "callerNumber": "+49123", "callerName": "Jürgen"}
+    )
+
+    async def rang() -> bool:
+        return uci.last_event is not None and uci.last_event["state"] == "INCOMING"
+
+    await eventually(rang, "the event arrives")
+    assert uci.last_event is not None and uci.last_event["callerName"] == "Jürgen"
+    await system.control("POST", f"calls/{call['id']}/connect")
+    await system.control("POST", f"calls/{call['id']}/hangup")
+
+    async def three() -> bool:
+        return uci.events_received == 3
+
+    await eventually(three, "ringing, connected, ended")
+    await system.control("POST", "uci/drop")
+
+    async def subscribed_again() -> bool:
+        return bool((await system.control("GET", "state"))["uciLogins"].get("0001"))
+
+    await eventually(subscribed_again, "it subscribes again", seconds=20)
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    assert (await system.control("GET", "state"))["uciLogins"] == {}
+    await rest.close()
+
+
+async def test_a_wrong_oauth_client_is_the_connectors_fault_not_the_users() -> None:
+    port = free_ports(1)
+    runner = web.AppRunner(create(Settings(version="10.0.0.1", oauth=True)), access_log=None)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", port).start()
+    system = System(Settings(oauth=True), port)
+    rest = system.rest(oauth_client_secret="wrong")
+    with pytest.raises(PbxLoginFailedError, match="invalid_client"):
+        await rest.check()
+    await rest.close()
+    await system.http.close()
+    await runner.cleanup()

@@ -1,0 +1,148 @@
+"""Which licence a PBX user gets, and what keeps a PBX from being used: by table."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from core.diagnosis.codes import Code, LicenceReason
+from core.diagnosis.finding import Finding, tell
+from core.diagnosis.rules import PbxFacts, blocker, warning
+from core.diagnosis.version import is_older
+from core.language import Language
+from core.licensing.rules import Pool, TakeSeat, UseUal, decide
+from wire.link import RestState, Status, UciState
+
+NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
+DAY = timedelta(days=1)
+
+
+def pool(name: str = "a", *, seats: int = 2, used: int = 0, begins: int = -10, ends: int = 10) -> Pool:
+    return Pool(name, f"serial-{name}", seats, used, NOW + begins * DAY, NOW + ends * DAY)
+
+
+@pytest.mark.parametrize(
+    ("version", "permission", "pools", "refused", "holds", "verdict"),
+    [
+        ("6.6.9.9", True, [pool()], [], False, "pbx-too-old"),
+        ("6.6.9", False, [], [], False, "pbx-too-old"),
+        ("6.7.0", True, [pool()], [], False, ("a",)),
+        ("6.7.2.99", True, [pool()], [], False, ("a",)),
+        ("6.7.2.99", True, [], [], False, "no-pool"),
+        ("6.7.3", True, [pool()], [], False, "UAL"),
+        ("6.7.3.20", True, [], [], False, "UAL"),
+        ("10.0.1.6", True, [pool(used=2)], [], False, "UAL"),
+        (None, True, [], [], False, "UAL"),
+        (None, False, [pool()], [], False, ("a",)),
+        ("7", False, [pool()], [], False, ("a",)),
+        ("7", False, [pool("a", used=2), pool("b")], [], False, ("a", "b")),
+        ("7", False, [pool(used=2)], [], False, "pool-exhausted"),
+        ("7", False, [pool(seats=2, used=3)], [], False, "pool-exhausted"),
+        ("7", False, [pool(used=2)], [], True, ("a",)),
+        ("7", False, [pool(ends=0)], [], False, "key-expired"),
+        ("7", False, [pool(ends=0)], [], True, "key-expired"),
+        ("7", False, [pool(begins=1)], [], False, "key-not-yet-valid"),
+        ("7", False, [pool("a", ends=-1), pool("b", begins=1)], [], False, "key-not-yet-valid"),
+        ("7", False, [pool("a", ends=-1), pool("b")], [], False, ("b",)),
+        ("7", False, [], [], False, "no-pool"),
+        ("7", False, [], [LicenceReason.KEY_BOUND_ELSEWHERE], False, "key-bound-elsewhere"),
+        ("7", False, [], [LicenceReason.KEY_INVALID], False, "key-invalid"),
+        ("7", False, [pool()], [LicenceReason.KEY_INVALID], False, ("a",)),
+    ],
+)
+def test_the_licence_table(version, permission, pools, refused, holds, verdict) -> None:
+    decided = decide(
+        pbx_name="pbx.example.com",
+        pbx_version=version,
+        has_permission=permission,
+        pools=pools,
+        refused_keys=refused,
+        holds_seat=holds,
+        now=NOW,
+    )
+    match decided:
+        case UseUal():
+            found = "UAL"
+        case TakeSeat(pool_ids):
+            found = pool_ids
+        case Finding():
+            found = decided.variant or decided.code
+    assert found == verdict
+
+
+def test_an_exhausted_pool_tells_used_and_total() -> None:
+    decided = decide(
+        pbx_name="p",
+        pbx_version="7",
+        has_permission=False,
+        pools=[pool("a", used=2), pool("b", seats=3, used=3)],
+        refused_keys=[],
+        holds_seat=False,
+        now=NOW,
+    )
+    assert isinstance(decided, Finding)
+    assert "5 of 5" in tell(decided, Language.EN).detail
+    assert "5 von 5" in tell(decided, Language.DE).detail
+
+
+GOOD = Status(module_active=True, uci=UciState.ON, rest=RestState.OK, pbx_version="6.7.3")
+
+
+def facts(*, linked: bool = True, status: Status | None = GOOD, **more) -> PbxFacts:
+    return PbxFacts("pbx.example.com", linked=linked, status=status, **more)
+
+
+@pytest.mark.parametrize(
+    ("given", "code"),
+    [
+        (facts(), None),
+        (facts(status=None), None),
+        (facts(linked=False, ever_linked=False), Code.NEVER_CONNECTED),
+        (facts(linked=False, down_since=NOW), Code.LINK_DOWN),
+        (facts(linked=False, down_since=NOW, refused_claim_at=NOW + DAY), Code.NAME_BOUND_ELSEWHERE),
+        (facts(linked=False, down_since=NOW, refused_claim_at=NOW - DAY), Code.LINK_DOWN),
+        (facts(status=GOOD.model_copy(update={"module_active": False})), Code.MODULE_INACTIVE),
+        (facts(status=GOOD.model_copy(update={"rest": RestState.UNREACHABLE})), Code.PBX_UNREACHABLE),
+        (facts(status=GOOD.model_copy(update={"rest": RestState.LOGIN_FAILED})), Code.PBX_LOGIN_FAILED),
+        (facts(status=GOOD.model_copy(update={"pbx_version": "6.6.1"})), Code.PBX_TOO_OLD),
+        (facts(status=GOOD.model_copy(update={"uci": UciState.OFF})), None),
+    ],
+)
+def test_what_blocks_a_pbx(given: PbxFacts, code: Code | None) -> None:
+    found = blocker(given)
+    assert (found.code if found else None) == code
+
+
+def test_what_only_warns() -> None:
+    off = warning(facts(status=GOOD.model_copy(update={"uci": UciState.OFF})))
+    assert off is not None and off.code is Code.UCI_CONNECTOR_OFF
+    second = warning(facts(refused_claim_at=NOW))
+    assert second is not None and (second.code, second.variant) == (Code.NAME_BOUND_ELSEWHERE, "linked")
+    assert warning(facts()) is None
+
+
+@pytest.mark.parametrize(
+    ("version", "than", "older"),
+    [
+        ("6.7.0", "6.7.0", False),
+        ("6.7", "6.7.0", False),
+        ("6.7.0.22", "6.7.0", False),
+        ("6.6.99", "6.7.0", True),
+        ("10.0.1.6", "6.7.3", False),
+        ("v6.7.3-beta", "6.7.3", False),
+        ("", "6.7.0", True),
+        ("unknown", "6.7.0", True),
+    ],
+)
+def test_versions_compare_number_by_number(version: str, than: str, older: bool) -> None:
+    assert is_older(version, than) is older
+
+
+def test_every_code_has_words_in_both_languages() -> None:
+    for code in Code:
+        for language in Language:
+            told = tell(Finding(code), language)
+            assert told.title and told.detail and told.cure
+    for reason in LicenceReason:
+        for language in Language:
+            special = tell(Finding(Code.NO_LICENCE, {}, reason.value), language)
+            assert special.title != tell(Finding(Code.NO_LICENCE), language).title or reason == "no-pool"

@@ -1,0 +1,41 @@
+"""The whole run's logs, searched for every secret that was used in it. Runs last (`conftest.py`)."""
+
+import re
+
+from connector.login import sha512_hex, uci_token
+from simulator.people import APP_SECRET, PEOPLE
+from simulator.starface.model import CLIENT_SECRET
+from tests.support.world import World
+from wire.pbxkey import digest, parse_key
+
+
+async def test_no_secret_is_in_any_log(the_world: World) -> None:
+    demo = the_world.demo
+    secrets = {
+        "the PBX key": the_world.key,
+        "the PBX key without hyphens": the_world.key.replace("-", ""),
+        "the digest of the PBX key": digest(parse_key(the_world.key)),
+        "the pepper": (demo.state / "pepper").read_text(),
+        "the bot's client secret": APP_SECRET,
+        "the PBX's client secret": CLIENT_SECRET,
+        "the connector's password": "foobar",
+        "the connector's UCI token": uci_token("0001", "foobar").split(":")[1],
+        "a licence key": re.search(r'keys = \["([^"]+)"', demo.connector_configuration.read_text())[1],
+    }
+    for person in PEOPLE:
+        secrets[f"the password of {person.name}"] = person.password
+        secrets[f"the hash of the password of {person.name}"] = sha512_hex(person.password)
+    patterns = {
+        "a JWT": re.compile(r"eyJ[\w-]{10,}\.[\w-]{10,}"),
+        "a login secret": re.compile(r"\b\d{4}:[0-9a-f]{128}\b"),
+        "an authToken": re.compile(r"\b[0-9a-f]{40}\b"),
+        "a bearer header": re.compile(r"(?i)bearer [\w.-]{20,}"),
+    }
+    logs = {path.name: path.read_text(errors="replace") for path in demo.state.glob("*.log")}
+    assert len(logs["service.log"].splitlines()) > 3 and "link open" in logs["connector.log"]
+    for name, text in logs.items():
+        for what, secret in secrets.items():
+            assert secret not in text, f"{what} is in {name}"
+        for what, pattern in patterns.items():
+            found = pattern.search(text)
+            assert found is None, f"{what} is in {name}: {found}"

@@ -1,0 +1,53 @@
+"""Words for people: no language lacks a key or a placeholder of the other, and none stands unused."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from core.language import Language, load
+
+ROOT = Path(__file__).parents[1]
+PLACEHOLDER = re.compile(r"\{(\w+)\}")
+
+
+def check(german: dict[str, str], english: dict[str, str]) -> None:
+    assert set(german) == set(english)
+    for key, text in german.items():
+        assert text.strip() and english[key].strip()
+        assert set(PLACEHOLDER.findall(text)) == set(PLACEHOLDER.findall(english[key])), key
+
+
+@pytest.mark.parametrize("package", ["core.diagnosis", "bot", "manifest"])
+def test_the_packages_languages_agree(package: str) -> None:
+    check(dict(load(package, Language.DE)), dict(load(package, Language.EN)))
+
+
+def test_the_tabs_languages_agree_and_every_word_is_used() -> None:
+    words = ROOT / "tab" / "web" / "src"
+    german, english = (json.loads((words / "words" / f"{name}.json").read_text()) for name in ("de", "en"))
+    check(german, english)
+    source = "".join(path.read_text() for path in words.rglob("*.ts"))
+    for key in english:
+        used = f'"{key}"' in source or any(
+            f"`{prefix}" in source for prefix in (key.rsplit(".", 1)[0] + ".${", key.split(".")[0] + ".${")
+        )
+        assert used, f"{key} is not used"
+
+
+@pytest.mark.parametrize(
+    ("tag", "language"),
+    [
+        ("de", "de"),
+        ("de-AT", "de"),
+        ("DE-ch", "de"),
+        ("en-US,en;q=0.9", "en"),
+        ("fr-FR,de;q=0.5", "de"),
+        ("fr", "en"),
+        ("", "en"),
+        (None, "en"),
+    ],
+)
+def test_the_language_of_a_locale(tag: str | None, language: str) -> None:
+    assert Language.of(tag) == language
