@@ -13,7 +13,7 @@ NODE = PATH="$(NODE_HOME)/bin:$$PATH" node
 NPM = PATH="$(NODE_HOME)/bin:$$PATH" node "$(NODE_HOME)/lib/node_modules/npm/bin/npm-cli.js"
 PIP_INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: run test install install-dev check format bench lock clean api-types screenshots
+.PHONY: run test install install-dev check format lock clean api-types screenshots
 
 run: install
 	@exec $(BIN)/python -m simulator demo

@@ -1,5 +1,6 @@
 """What the bot must be told. Both app types are checked here, because the SDK takes an empty app id for "no
-authentication" and a misspelt type for MultiTenant."""
+authentication" and a misspelt type for MultiTenant.
+"""
 
 from dataclasses import dataclass
 from enum import StrEnum

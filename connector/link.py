@@ -175,7 +175,7 @@ class LinkClient:
     async def _watch_key(self) -> None:
         """Ends the link when `key new` has made another key: the next opening brings it."""
         stamp = self._state.pbx_key_stamp()
-        while self._state.pbx_key_stamp() == stamp:
+        while self._state.pbx_key_stamp() == stamp:  # noqa: ASYNC110 - another process writes the file
             await asyncio.sleep(KEY_CHECK_SECONDS)
         logger.info("the PBX key was renewed")
 

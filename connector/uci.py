@@ -107,6 +107,22 @@ class UciClient:
         logger.info("UCI connected")
 
     async def _call(self, method: str, *params: Any) -> Any:
+        body = xmlrpc.client.dumps(params, methodname=method)
+        try:
+            status, text = await self._post(body)
+        except (aiohttp.ClientError, TimeoutError, OSError) as fault:
+            raise PbxUnreachableError(f"UCI: {type(fault).__name__}") from fault
+        if status != 200:
+            raise PbxUnreachableError(f"UCI answers {status}")
+        try:
+            values, _ = xmlrpc.client.loads(text)
+        except xmlrpc.client.Fault as fault:
+            raise PbxUnreachableError(f"UCI refuses {method}: {fault.faultString}") from fault
+        except Exception as fault:
+            raise PbxUnreachableError("UCI answers no XML-RPC") from fault
+        return values[0] if values else None
+
+    async def _post(self, body: str) -> tuple[int, str]:
         http = self._rest.http
         query = await self._rest.own_login.uci_query(http)
         if self._port:
@@ -116,23 +132,9 @@ class UciClient:
                 "de.vertico.starface.callback.port": str(self._port),
                 "de.vertico.starface.callback.path": self._path,
             }
-        body = xmlrpc.client.dumps(params, methodname=method)
-        try:
-            async with http.post(
-                f"{self._rest.url}/xml-rpc?{urlencode(query)}",
-                data=body,
-                headers={"Content-Type": "text/xml"},
-            ) as response:
-                if response.status != 200:
-                    raise PbxUnreachableError(f"UCI answers {response.status}")
-                values, _ = xmlrpc.client.loads(await response.text())
-        except xmlrpc.client.Fault as fault:
-            raise PbxUnreachableError(f"UCI refuses {method}: {fault.faultString}") from fault
-        except (aiohttp.ClientError, TimeoutError, OSError) as fault:
-            raise PbxUnreachableError(f"UCI: {type(fault).__name__}") from fault
-        except Exception as fault:
-            raise PbxUnreachableError("UCI answers no XML-RPC") from fault
-        return values[0] if values else None
+        url = f"{self._rest.url}/xml-rpc?{urlencode(query)}"
+        async with http.post(url, data=body, headers={"Content-Type": "text/xml"}) as response:
+            return response.status, await response.text()
 
     async def _receive(self, request: web.Request) -> web.Response:
         try:

@@ -25,9 +25,9 @@ def main() -> int:
     )
     for name, extra in parts:
         out = str(LOCKS / f"{name}.txt")
-        subprocess.run(
+        subprocess.run(  # noqa: S603 - our own command
             [sys.executable, "-m", "uv", *COMMON, *extra, "--output-file", out], cwd=ROOT, check=True
-        )  # noqa: S603
+        )
     return 0
 
 

@@ -155,7 +155,7 @@ def create(public_url: str) -> web.Application:
         scope = str(form.get("scope", ""))
         match form.get("grant_type"):
             case "client_credentials":
-                audience = scope.split(" ")[0].removesuffix("/.default")
+                audience = scope.split(" ", maxsplit=1)[0].removesuffix("/.default")
                 return _token(entra.app_token(APP_ID, audience), scope)
             case grant if grant == _ON_BEHALF_OF:
                 claims = entra.users.verified(str(form.get("assertion", "")))

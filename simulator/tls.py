@@ -6,7 +6,7 @@ through SSL_CERT_FILE and REQUESTS_CA_BUNDLE, as with any authority of one's own
 """
 
 import asyncio
-import datetime
+import datetime as dt
 import ipaddress
 import ssl
 from contextlib import suppress
@@ -25,7 +25,7 @@ _TLS_HANDSHAKE: Final = b"\x16"
 def make_certificates(directory: Path) -> None:
     """`ca.pem`, and `server.pem` (certificate and key) for this machine's loopback names."""
     directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-    now = datetime.datetime.now(datetime.UTC)
+    now = dt.datetime.now(dt.UTC)
     ca_key = ec.generate_private_key(ec.SECP256R1())
     ca_name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "PBX for Teams simulator")])
     key_usage = x509.KeyUsage(
@@ -77,7 +77,7 @@ def server_context(directory: Path) -> ssl.SSLContext:
 
 
 def _builder(
-    subject: x509.Name, issuer: x509.Name, public_key: ec.EllipticCurvePublicKey, now: datetime.datetime
+    subject: x509.Name, issuer: x509.Name, public_key: ec.EllipticCurvePublicKey, now: dt.datetime
 ) -> x509.CertificateBuilder:
     return (
         x509.CertificateBuilder()
@@ -85,8 +85,8 @@ def _builder(
         .issuer_name(issuer)
         .public_key(public_key)
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=365))
+        .not_valid_before(now - dt.timedelta(days=1))
+        .not_valid_after(now + dt.timedelta(days=365))
     )
 
 

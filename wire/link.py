@@ -205,7 +205,7 @@ def sealing_key_bytes(sealing_key: str) -> bytes:
 
 def seal_context(pbx_name: str, tenant_id: str, object_id: str, nonce: str) -> bytes:
     """Ties a sealed password to one PBX, one Teams user and one attempt, so that it cannot be replayed."""
-    return "\n".join(("pbx-login.v1", pbx_name, tenant_id, object_id, nonce)).encode()
+    return f"pbx-login.v1\n{pbx_name}\n{tenant_id}\n{object_id}\n{nonce}".encode()
 
 
 def _verifies(public: str, signature: str, message: bytes) -> bool:

@@ -37,7 +37,7 @@ class SqliteLedger:
     async def open_session(self, wish: OpenSession) -> Opened | Finding:
         try:
             return await self._writer.run(lambda connection: _open(connection, wish))
-        except _Refused as refused:
+        except _RefusedError as refused:
             return refused.finding
 
     async def end_sessions(
@@ -88,7 +88,7 @@ class SqliteLedger:
         await self._writer.run(lambda connection: connection.execute(statement, values).close())
 
 
-class _Refused(Exception):
+class _RefusedError(Exception):
     """Leaves the transaction, which undoes what it had begun."""
 
     def __init__(self, finding: Finding) -> None:
@@ -105,7 +105,7 @@ def _open(connection: sqlite3.Connection, wish: OpenSession) -> Opened:
     ended: list[Session] = []
     if other is not None:
         if not wish.take_over:
-            raise _Refused(_held_elsewhere(other))
+            raise _RefusedError(_held_elsewhere(other))
         _end(connection, other, Ending(EndCause.TAKEN_OVER, _who(user), "", wish.now))
         ended.append(other)
     is_same = own is not None and own.pbx_id == wish.pbx_id and own.person.pbx_user_id == person.pbx_user_id
@@ -162,7 +162,7 @@ def _settle_seat(connection: sqlite3.Connection, wish: OpenSession) -> tuple[str
         ).fetchone()
         if taken is not None:
             return pool_id, taken[0]
-    raise _Refused(
+    raise _RefusedError(
         exhausted(wish.pbx_name, [_pool(connection, pool_id) for pool_id in wish.licence.pool_ids])
     )
 
@@ -228,7 +228,8 @@ def _tell_the_user(connection: sqlite3.Connection, session: Session, ending: End
 
 def _free(connection: sqlite3.Connection, pool_id: str, number: int) -> None:
     """Frees a seat. While a shrunken pool has more holders than seats, the freed row retires in a holder's stead,
-    so that a row that can be granted is free only when the pool has room."""
+    so that a row that can be granted is free only when the pool has room.
+    """
     connection.execute(
         "UPDATE seat SET holder = NULL, taken_at = NULL WHERE pool_id = ? AND number = ?", (pool_id, number)
     )

@@ -82,7 +82,8 @@ class Administration:
         self, user: TeamsUser, session_ids: Sequence[str], reason: str
     ) -> Sequence[Session] | Finding:
         """Ends sessions of this PBX and frees their seats. Those that ended already are passed over; when none
-        is left, the administrator is told so."""
+        is left, the administrator is told so.
+        """
         administrator = await self._administrator(user)
         if isinstance(administrator, Finding):
             return administrator

@@ -130,7 +130,8 @@ class SignIn:
         self, user: TeamsUser, access: PbxAccess, proof: LoginProof | None, *, take_over: bool
     ) -> State | Finding:
         """Second step: proves the PBX user (`proof` None: by e-mail), then takes the licence, in that order, so
-        that a PBX which goes away in the middle leaves no seat taken."""
+        that a PBX which goes away in the middle leaves no seat taken.
+        """
         pbx = await self._admit(user, access)
         if isinstance(pbx, Finding):
             return pbx

@@ -110,9 +110,8 @@ async def test_a_signature_over_something_else_is_refused(the_world: World) -> N
 
 async def test_a_hello_cannot_be_replayed(the_world: World) -> None:
     peer = Peer("replay.example.com")
-    async with connected(the_world) as (_, old):
-        async with connected(the_world) as (socket, _):
-            assert (await say(socket, peer.hello(old)))["error"]["data"]["code"] == "bad-signature"
+    async with connected(the_world) as (_, old), connected(the_world) as (socket, _):
+        assert (await say(socket, peer.hello(old)))["error"]["data"]["code"] == "bad-signature"
 
 
 async def test_knowing_the_pbx_key_does_not_let_anyone_pose_as_the_pbx(world: World) -> None:

@@ -120,10 +120,12 @@ async def test_the_link_goes_through_a_proxy_that_the_environment_names(world: W
             far_writer.write(head.replace(target, path, 1).encode())
 
         async def pump(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
-            while data := await source.read(65_536):
-                sink.write(data)
-                await sink.drain()
-            sink.close()
+            try:
+                while data := await source.read(65_536):
+                    sink.write(data)
+                    await sink.drain()
+            finally:
+                sink.close()
 
         await asyncio.gather(pump(reader, far_writer), pump(far_reader, writer), return_exceptions=True)
 

@@ -1,0 +1,67 @@
+"""Takes the pictures of `docs/screenshots`: three pages, two languages, three themes, from the running world.
+
+    make screenshots
+"""
+
+import asyncio
+import sys
+import tempfile
+from pathlib import Path
+
+from playwright.async_api import async_playwright, expect
+
+from tests.support.browser import Tab, launch
+from tests.support.playground import playground
+from tests.support.world import ANNA, BEN, CLARA, World
+
+OUT = Path(__file__).parents[2] / "docs" / "screenshots"
+
+
+async def main() -> int:
+    OUT.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as state:
+        world = World(Path(state), seats=3)
+        await world.start()
+        try:
+            async with async_playwright() as playwright:
+                browser = await launch(playwright)
+                for locale in ("de-DE", "en-US"):
+                    for theme in ("default", "dark", "contrast"):
+                        await world.reset()
+                        await take(world, browser, locale, theme)
+                await world.reset()
+                await world.client(ANNA).sign_in(world.pbx_name, world.key)
+                for locale, word in (("de-DE", "Lizenz"), ("en-US", "licence")):
+                    async with playground(world, browser, ANNA.object_id, locale) as chat:
+                        await chat.say("status")
+                        await chat.shows("Anna Berger (1001)")
+                        await chat.say(word)
+                        await chat.shows("Floating" if locale == "de-DE" else "floating licence")
+                        await chat.page.screenshot(path=OUT / f"bot-{locale[:2]}.png")
+                await browser.close()
+        finally:
+            await world.stop()
+    print(f"Wrote {len(list(OUT.glob('*.png')))} pictures to {OUT}")
+    return 0
+
+
+async def take(world: World, browser, locale: str, theme: str) -> None:
+    suffix = f"{locale[:2]}-{theme}"
+    tab = await Tab.open(browser, world, ANNA, locale=locale, theme=theme, width=1000, height=720)
+    await expect(tab.view.locator("#pbx-name")).to_be_visible()
+    await tab.page.screenshot(path=OUT / f"sign-in-{suffix}.png")
+    for person in (ANNA, BEN, CLARA):
+        await world.client(person).sign_in(world.pbx_name, world.key)
+    await expect(tab.view.locator("#seats")).to_contain_text("2")
+    await tab.page.screenshot(path=OUT / f"state-{suffix}.png")
+    await tab.close()
+    admin = await Tab.open(
+        browser, world, CLARA, locale=locale, theme=theme, width=1100, height=720, page="licences"
+    )
+    await expect(admin.view.get_by_role("row")).to_have_count(4)
+    await admin.page.screenshot(path=OUT / f"licences-{suffix}.png")
+    await admin.close()
+
+
+if __name__ == "__main__":
+    sys.exit(asyncio.run(main()))
