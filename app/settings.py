@@ -4,12 +4,23 @@ A setting that cannot work stops the service at once, with its name and what to 
 """
 
 import os
+from pathlib import Path
 from typing import Annotated
 
-from pydantic import AfterValidator, AliasChoices, Field, SecretStr, ValidationError, model_validator
+import pydantic_settings
+from pydantic import (
+    AfterValidator,
+    AliasChoices,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from bot.settings import BotAppType
+from core.licensing.licence_key import vendor_keys
 
 PREFIX = "PBX_TEAMS_"
 
@@ -76,6 +87,15 @@ class Settings(BaseSettings):
                 values[name] = tuple(part.strip() for part in text.split(",") if part.strip())
         return values
 
+    @field_validator("vendor_keys")
+    @classmethod
+    def _are_keys(cls, encoded: dict[str, str]) -> dict[str, str]:
+        try:
+            vendor_keys(encoded)
+        except ValueError as fault:
+            raise ValueError("a key is what 'pbx-teams licence vendor-key' prints") from fault
+        return encoded
+
     @model_validator(mode="after")
     def _fits_together(self) -> "Settings":
         has_password = bool(self.app_password.get_secret_value())
@@ -92,8 +112,12 @@ class Settings(BaseSettings):
 
 def load() -> Settings:
     env_file = os.environ.get(f"{PREFIX}ENV_FILE")
+    if env_file is not None and not Path(env_file).is_file():
+        raise SettingsError(f"  {PREFIX}ENV_FILE names {env_file}, which is no file")
     try:
         return Settings(_env_file=env_file)
+    except pydantic_settings.SettingsError as unreadable:
+        raise SettingsError(f'  {PREFIX}VENDOR_KEYS: not JSON of the form {{"KID": "KEY"}}') from unreadable
     except ValidationError as invalid:
         raise SettingsError(
             "\n".join(_line(error["loc"], error["msg"]) for error in invalid.errors())

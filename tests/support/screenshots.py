@@ -1,6 +1,6 @@
 """Takes the pictures of `docs/screenshots`: three pages, two languages, three themes, from the running world.
 
-    make screenshots
+make screenshots
 """
 
 import asyncio
