@@ -89,6 +89,7 @@ class Demo:
         self._write_settings()
         await self.start_service()
         await self.start_connector()
+        self._still_running()
 
     async def start_teams(self) -> None:
         await self._spawn(
@@ -152,8 +153,8 @@ class Demo:
         }
 
     async def write_connector_configuration(self, **changes: str) -> None:
-        """`changes`: `seats` and other values in place of the demonstration's own."""
-        licence = await self.licence_key(int(changes.get("seats", str(self.seats))))
+        """`changes`: values in place of the demonstration's own."""
+        keys = changes.get("keys") or json.dumps([await self.licence_key(self.seats)])
         uses_oauth = int(self.pbx_version.split(".")[0]) >= 10
         auth = (
             f'auth = "oauth"\noauth_client_secret = "{CLIENT_SECRET}"' if uses_oauth else 'auth = "classic"'
@@ -177,16 +178,17 @@ licence_permission = "{LICENCE_PERMISSION}"
 enabled = {changes.get("uci", "true")}
 
 [licences]
-keys = ["{licence}"]
+keys = {keys}
 """
         self.connector_configuration.touch(mode=0o600)
         self.connector_configuration.write_text(content, encoding="utf-8")
 
-    async def licence_key(self, seats: int) -> str:
+    async def licence_key(self, seats: int, serial: str = "DEMO-1", *more: str) -> str:
+        """`more`: further arguments of `pbx-teams licence issue`."""
         return await self._output(
-            *(sys.executable, "-m", "app.cli", "licence", "issue", "--serial", "DEMO-1"),
+            *(sys.executable, "-m", "app.cli", "licence", "issue", "--serial", serial),
             *("--licensee", "Example Ltd", "--seats", str(seats), "--kid", VENDOR_KID),
-            *("--signing-key", str(self.vendor_key)),
+            *("--signing-key", str(self.vendor_key), *more),
         )
 
     @property
@@ -293,6 +295,16 @@ keys = ["{licence}"]
         except TimeoutError as slow:
             raise CannotRunError(f"{complaint}; see the logs in {self.state}") from slow
 
+    async def any_ended(self) -> None:
+        """Waits until a part ends by itself, and raises with the end of its log."""
+        waits = [asyncio.create_task(process.wait()) for _, process in self.processes]
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+            self._still_running()
+        finally:
+            for wait in waits:
+                wait.cancel()
+
     def _still_running(self) -> None:
         for name, process in self.processes:
             if process.returncode is not None:
@@ -311,7 +323,12 @@ async def run(options: argparse.Namespace) -> int:
     try:
         await demo.start()
         _print_words(demo)
-        await stopped.wait()
+        ended = asyncio.create_task(demo.any_ended())
+        stopping = asyncio.create_task(stopped.wait())
+        await asyncio.wait([ended, stopping], return_when=asyncio.FIRST_COMPLETED)
+        if ended.done():
+            ended.result()
+        ended.cancel()
         print("\nStopping …", flush=True)
     finally:
         await demo.stop()

@@ -1,11 +1,11 @@
 """Signing in, in a real browser: the ways in, and every refusal."""
 
 import json
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
 from playwright.async_api import Request, expect
 
-from simulator.people import LICENCE_PERMISSION
 from tests.e2e.conftest import OpenTab
 from tests.support.browser import Tab
 from tests.support.world import ANNA, BEN, CLARA, World
@@ -247,13 +247,71 @@ async def test_by_email_in_a_trusted_tenant(world: World, open_tab: OpenTab) -> 
     await tab.sees("User licence (UAL)")
 
 
-async def test_no_licence_at_all_names_what_to_ask_for(world: World, open_tab: OpenTab) -> None:
-    """With an older PBX, the permission does not count yet, and the pool is what is left."""
-    await world.pbx("PATCH", f"users/{BEN.login}", {"permissions": [LICENCE_PERMISSION]})
-    tab = await open_tab(BEN)
+@pytest.fixture
+async def other_connector(world: World) -> AsyncIterator[Callable[..., Awaitable[None]]]:
+    """Restarts the connector with another configuration; afterwards with its own."""
+
+    async def restart(**changes: str) -> None:
+        await world.demo.stop_part("connector")
+        await world.demo.start_connector(**changes)
+
+    yield restart
+    await restart()
+    await world.connected()
+
+
+async def is_refused(tab: Tab, *texts: str) -> None:
+    await tab.enter_pbx(tab.world.pbx_name, tab.world.key)
+    await tab.enter_user(tab.person.login, tab.person.password)
+    for text in texts:
+        await tab.is_alerted(text)
+
+
+async def test_no_licence_at_all_names_what_to_ask_for(open_tab: OpenTab, other_connector) -> None:
+    await other_connector(keys="[]")
+    await is_refused(
+        await open_tab(ANNA), "No licence is available for you", "has no floating licences", "permission"
+    )
+
+
+async def test_an_expired_licence_key(world: World, open_tab: OpenTab, other_connector) -> None:
+    dates = ("--from", "2020-01-01", "--until", "2020-12-31")
+    await other_connector(keys=json.dumps([await world.demo.licence_key(2, "OLD-1", *dates)]))
+    await is_refused(await open_tab(ANNA), "The floating licences have expired", "valid until")
+
+
+async def test_a_licence_key_that_is_not_genuine(open_tab: OpenTab, other_connector) -> None:
+    await other_connector(keys='["eyJhbGciOiJFZERTQSIsImtpZCI6ImRlbW8ifQ.e30.AAAA"]')
+    await is_refused(await open_tab(ANNA), "The licence key is not accepted")
+
+
+async def test_a_module_that_is_switched_off(world: World, open_tab: OpenTab, other_connector) -> None:
+    await other_connector(active="false")
+    tab = await open_tab(ANNA, locale="de-DE")
+    await tab.field("Name der Telefonanlage").fill(world.pbx_name)
+    await tab.field("Schlüssel zur Anlage").fill(world.key)
+    await tab.button("Weiter").click()
+    await tab.is_alerted("Der Connector ist ausgeschaltet")
+    await tab.is_alerted("active = true")
+
+
+async def test_a_link_that_is_down(world: World, open_tab: OpenTab, other_connector) -> None:
+    await world.demo.stop_part("connector")
+    tab = await open_tab(ANNA)
     await tab.enter_pbx(world.pbx_name, world.key)
-    await tab.enter_user(BEN.login, BEN.password)
-    await tab.sees("User licence (UAL)")
+    await tab.is_alerted("No open connection to the PBX")
+    await tab.is_alerted("has been down since")
+
+
+async def test_a_pbx_that_refuses_the_connectors_own_login(world: World, open_tab: OpenTab) -> None:
+    tab = await open_tab(ANNA)
+    await tab.enter_pbx(world.pbx_name, world.key)
+    await expect(tab.field("Login")).to_be_visible()
+    await world.pbx("PATCH", "users/0001", {"password": "changed"})
+    await world.pbx("POST", "tokens/expire")
+    await tab.enter_user(ANNA.login, ANNA.password)
+    await tab.is_alerted("The connector cannot log in to the PBX")
+    await world.pbx("PATCH", "users/0001", {"password": "foobar"})
 
 
 async def test_outside_teams_the_page_says_so(world: World, browser) -> None:
@@ -261,3 +319,12 @@ async def test_outside_teams_the_page_says_so(world: World, browser) -> None:
     await page.goto(f"{world.demo.teams_url}/tab/")
     await expect(page.get_by_role("heading")).to_contain_text("Microsoft Teams", timeout=20_000)
     await page.close()
+
+
+async def test_too_many_attempts(world: World, open_tab: OpenTab) -> None:
+    for _ in range(10):
+        await world.client(BEN).prepare(world.pbx_name, grouped(new_key()))
+    tab = await open_tab(BEN)
+    await tab.enter_pbx(world.pbx_name, grouped(new_key()))
+    await tab.is_alerted("Too many attempts")
+    await tab.is_alerted("Wait a minute")

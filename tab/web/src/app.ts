@@ -127,7 +127,8 @@ export class App extends LitElement {
       {
         onState: (state) => {
           // A person in the middle of a sign-in keeps what they have typed: nothing changed for them.
-          if (this.state?.signedIn || state.signedIn) this.state = state;
+          if (this.state === null || this.state.signedIn || state.signedIn) this.state = state;
+          this.trouble = null;
         },
         onLicences: () => (this.licencesRevision += 1),
         onLive: (live) => (this.live = live),

@@ -21,7 +21,9 @@ export async function watch(watcher: Watcher, signal: AbortSignal): Promise<void
       watcher.onLive(true);
       pause = FIRST_RETRY_MS;
       await read(response, watcher);
-      continue; // ended by the service, for instance because the token's time is over: at once again
+      // Ended by the service, because the token's time is over or it stops: again after a moment, without a word.
+      await wait(pause * Math.random(), signal);
+      continue;
     } catch {
       if (signal.aborted) return;
     }

@@ -127,13 +127,7 @@ export class SignInPage extends LitElement {
           <fluent-button role="button" type="button" @click=${() => this.fileInput.click()}
             >${t("sign-in.choose")}</fluent-button
           >
-          <input
-            id="file"
-            type="file"
-            hidden
-            accept=".pbxkey,.json,application/json"
-            @change=${this.chooseFile}
-          />
+          <input id="file" type="file" hidden accept=".pbxkey,.json,application/json" @change=${this.chooseFile} />
         </div>
         <div class="actions">
           <fluent-button
