@@ -2,12 +2,14 @@
 
 import asyncio
 import time
+from collections.abc import Hashable
 from typing import Final
 
 from aiohttp import web
 
 from core.identity.tokens import TabToken
 from core.signin.bus import pbx_topic, user_topic
+from core.signin.signin import State
 from tab import present
 from tab.operations import TabServices
 from tab.problems import language_of
@@ -28,22 +30,26 @@ async def stream(request: web.Request, token: TabToken, services: TabServices) -
     response.headers["X-Accel-Buffering"] = "no"
     await response.prepare(request)
     stopping = request.config_dict[STOPPING]
+    state = await services.sign_in.state(token.user)
     try:
         while not stopping.is_set() and (left := token.expires_at - time.time()) > 0:
-            state = await services.sign_in.state(token.user)
-            topics = [user_topic(*token.user.key)]
-            if state.session is not None:
-                topics.append(pbx_topic(state.session.pbx_id))
+            topics = _topics(state)
             with services.bus.watch(*topics) as woken:
-                # Once more, now that nothing can slip by unseen.
+                # Read after the watch has begun, so that nothing slips by unseen.
                 state = await services.sign_in.state(token.user)
                 await _send_state(response, present.my_state(state, language_of(request)))
-                if not await _wait(response, woken, stopping, left):
+                if _topics(state) == topics and not await _wait(response, woken, stopping, left):
                     break
             await asyncio.sleep(PAUSE_SECONDS)
     except ConnectionError:
         pass
     return response
+
+
+def _topics(state: State) -> tuple[Hashable, ...]:
+    """What changes this state: the person's own session, and everything about their PBX."""
+    own = user_topic(*state.user.key)
+    return (own,) if state.session is None else (own, pbx_topic(state.session.pbx_id))
 
 
 async def _send_state(response: web.StreamResponse, state: MyState) -> None:

@@ -64,7 +64,10 @@ class Administration:
         if clock - self._checked.get(session.id, float("-inf")) >= READ_RECHECK_SECONDS:
             checked = await self._check(session)
             if isinstance(checked, Session):
-                self._checked[session.id] = clock
+                recent = clock - READ_RECHECK_SECONDS
+                self._checked = {id_: at for id_, at in self._checked.items() if at > recent} | {
+                    session.id: clock
+                }
                 is_administrator = True
             elif checked.code is Code.NOT_ADMINISTRATOR:
                 self._checked.pop(session.id, None)

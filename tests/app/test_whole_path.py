@@ -261,6 +261,11 @@ async def test_a_session_survives_a_restart_of_service_and_connector(
 async def test_failed_attempts_are_throttled_per_identity(world: World) -> None:
     from wire.pbxkey import grouped, new_key
 
-    codes = [(await world.client(BEN).sign_in(world.pbx_name, grouped(new_key()))).code for _ in range(12)]
-    assert codes[0] == "wrong-key" and codes[-1] == "throttled"
-    assert (await world.client(ANNA).sign_in(world.pbx_name, world.key)).status == 200
+    try:
+        wrong = [grouped(new_key()) for _ in range(12)]
+        codes = [(await world.client(BEN).sign_in(world.pbx_name, key)).code for key in wrong]
+        assert codes == ["wrong-key"] * 10 + ["throttled"] * 2
+        assert (await world.client(BEN).sign_in(world.pbx_name, world.key)).code == "throttled"
+        assert (await world.client(ANNA).sign_in(world.pbx_name, world.key)).status == 200
+    finally:
+        await world.forget_throttles()

@@ -142,3 +142,12 @@ async def test_another_person_in_the_hosts_switch(world: World, open_tab: OpenTa
     await tab.sign_in()
     await tab.page.get_by_label("Person").select_option(label="Ben Krüger (user)")
     await expect(tab.field("PBX name")).to_be_visible()
+
+
+async def test_the_pages_by_keyboard(world: World, open_tab: OpenTab) -> None:
+    clara = await open_tab(CLARA)
+    await clara.sign_in()
+    await clara.view.get_by_role("tab", name="My state").focus()
+    await clara.page.keyboard.press("ArrowRight")
+    await expect(clara.view.get_by_role("tab", name="Licences")).to_have_attribute("aria-selected", "true")
+    await expect(clara.view.get_by_role("table")).to_be_visible()

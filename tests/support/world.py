@@ -81,6 +81,12 @@ class World:
         async with self.http.get(f"{self.demo.teams_url}/host/chats/{person.object_id}") as answer:
             return (await answer.json())["activities"]
 
+    async def forget_throttles(self) -> None:
+        """Throttles live in the service's memory."""
+        await self.demo.stop_part("service")
+        await self.demo.start_service()
+        await self.connected()
+
     async def connected(self) -> None:
         """Waits until the connector has found its way back."""
 

@@ -1,0 +1,127 @@
+"""The hub behind real WebSockets, with heartbeats short enough to wait for."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+from aiohttp import web
+
+from app.connector_door import serve_connector
+from core.diagnosis.codes import Code
+from core.hub.hub import Hub, PbxRefusedError
+from core.hub.registry import Registry
+from core.store.database import Database, upgrade
+from tests.app.test_connector_door import Peer
+from tests.support.world import eventually, free_ports
+from wire.link import SUBPROTOCOL, LoginChallenge, LoginChallengeParams, Method
+
+HEARTBEAT = 0.2
+
+
+class Place:
+    def __init__(self, hub: Hub, registry: Registry, url: str, http: aiohttp.ClientSession) -> None:
+        self.hub = hub
+        self.registry = registry
+        self.url = url
+        self.http = http
+
+    async def connect(self, peer: Peer) -> aiohttp.ClientWebSocketResponse:
+        socket = await self.http.ws_connect(self.url, protocols=(SUBPROTOCOL,), autoping=True)
+        nonce = json.loads((await socket.receive()).data)["params"]["nonce"]
+        params = peer.hello(nonce).model_dump(mode="json", by_alias=True)
+        await socket.send_json({"jsonrpc": "2.0", "id": 1, "method": Method.HELLO, "params": params})
+        welcome = json.loads((await socket.receive()).data)
+        peer.pbx_id = welcome["result"]["pbxId"]
+        return socket
+
+
+@pytest.fixture
+async def place(tmp_path: Path) -> AsyncIterator[Place]:
+    url = f"sqlite:///{tmp_path / 'hub.db'}"
+    upgrade(url)
+    database = Database(url)
+    registry = Registry(database, b"pepper")
+
+    async def no_keys(_pbx_id: str, _keys: list[str]) -> list[Any]:
+        return []
+
+    async def unheard(_pbx_id: str) -> None:
+        return None
+
+    hub = Hub(registry, no_keys, unheard, heartbeat=HEARTBEAT)
+    app = web.Application()
+
+    async def door(request: web.Request) -> web.StreamResponse:
+        return await serve_connector(request, hub)
+
+    app.router.add_get("/link", door)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=1)
+    await runner.setup()
+    port = free_ports(1)
+    await web.TCPSite(runner, "127.0.0.1", port).start()
+    async with aiohttp.ClientSession() as http:
+        yield Place(hub, registry, f"http://127.0.0.1:{port}/link", http)
+        await hub.close()
+    await runner.cleanup()
+    await database.close()
+
+
+async def test_a_silent_link_is_dead_after_three_heartbeats(place: Place) -> None:
+    peer = Peer("silent.example.com")
+    socket = await place.connect(peer)
+    begun = asyncio.get_running_loop().time()
+    while (message := await socket.receive(timeout=5)).type is aiohttp.WSMsgType.TEXT:
+        assert json.loads(message.data)["method"] == Method.PING  # heard, and not answered
+    assert message.type is aiohttp.WSMsgType.CLOSE and message.data == 4410
+    assert 2 * HEARTBEAT < asyncio.get_running_loop().time() - begun < 8 * HEARTBEAT
+    assert place.hub.link(peer.pbx_id) is None
+
+
+async def test_a_link_that_answers_its_pings_stays(place: Place) -> None:
+    peer = Peer("alive.example.com")
+    socket = await place.connect(peer)
+    for _ in range(8):
+        ping = json.loads((await socket.receive(timeout=5)).data)
+        await socket.send_json({"jsonrpc": "2.0", "id": ping["id"], "result": {}})
+    assert place.hub.link(peer.pbx_id) is not None
+    await socket.close()
+
+
+async def test_a_late_close_of_an_old_link_never_removes_the_new_one(place: Place) -> None:
+    peer = Peer("epoch.example.com")
+    first = await place.connect(peer)
+    second = await place.connect(peer)
+    await first.receive()
+    await first.close()
+    link = place.hub.link(peer.pbx_id)
+    assert link is not None and link.epoch == 2
+    pbx = await place.registry.by_id(peer.pbx_id)
+    assert pbx is not None and pbx.link_closed_at is None
+    await second.close()
+
+    async def closed() -> bool:
+        pbx = await place.registry.by_id(peer.pbx_id)
+        return pbx is not None and pbx.link_closed_at is not None
+
+    await eventually(closed, "the last link's end is written down")
+
+
+async def test_without_a_link_nothing_is_asked(place: Place) -> None:
+    with pytest.raises(PbxRefusedError) as refused:
+        await place.hub.call("none", "none", Method.LOGIN_CHALLENGE, LoginChallengeParams(), LoginChallenge)
+    assert refused.value.finding.code is Code.LINK_DOWN
+
+
+async def test_a_hub_that_stops_takes_no_new_link_and_closes_the_old(place: Place) -> None:
+    socket = await place.connect(Peer("stops.example.com"))
+    await place.hub.close()
+    while (message := await socket.receive(timeout=5)).type is aiohttp.WSMsgType.TEXT:
+        pass
+    assert message.data == 1001
+    late = await place.http.ws_connect(place.url, protocols=(SUBPROTOCOL,))
+    assert (await late.receive(timeout=5)).data == 1001
+    await late.close()
