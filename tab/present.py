@@ -54,13 +54,15 @@ def my_state(state: State, language: Language) -> MyState:
 def connection_state(connection: Connection, language: Language) -> ConnectionState:
     pbx = connection.pbx
     connected = pbx.link_closed_at is None and connection.blocker is None
-    findings = [finding for finding in (connection.blocker, connection.warning) if finding is not None]
+    found = ((connection.blocker, True), (connection.warning, False))
     return ConnectionState(
         pbx_name=pbx.name,
         connected=connected,
         since=pbx.link_closed_at or pbx.link_opened_at,
         pbx_version=pbx.status.pbx_version if pbx.status else None,
-        findings=[_words(finding, language) for finding in findings],
+        findings=[
+            _words(finding, language, blocking=blocks) for finding, blocks in found if finding is not None
+        ],
     )
 
 
@@ -116,6 +118,8 @@ def _session_end(pbx_name: str, ending: Ending) -> SessionEnd:
     )
 
 
-def _words(finding: Finding, language: Language) -> ProblemWords:
+def _words(finding: Finding, language: Language, *, blocking: bool) -> ProblemWords:
     told = tell(finding, language)
-    return ProblemWords(code=finding.code, title=told.title, detail=told.detail, cure=told.cure)
+    return ProblemWords(
+        blocking=blocking, code=finding.code, title=told.title, detail=told.detail, cure=told.cure
+    )

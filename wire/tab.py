@@ -29,6 +29,8 @@ class Problem(WireModel):
 class ProblemWords(WireModel):
     """A finding that is no error of the request: the state of a connection."""
 
+    blocking: bool
+    """Keeps people from signing in; otherwise it only costs something."""
     code: str
     title: str
     detail: str

@@ -1,14 +1,17 @@
 """From what is known of a PBX to why it cannot be used: pure, tested by table."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Final
 
 from core.diagnosis.codes import Code
 from core.diagnosis.finding import Finding
 from core.diagnosis.version import is_older
 from wire.link import RestState, Status, UciState
 
-OLDEST_PBX = "6.7.0"
+OLDEST_PBX: Final = "6.7.0"
+CLAIM_IS_NEWS: Final = timedelta(days=1)
+"""A second installation that has not tried for so long is history, not a warning."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +53,11 @@ def blocker(facts: PbxFacts) -> Finding | None:
     return None
 
 
-def warning(facts: PbxFacts) -> Finding | None:
+def warning(facts: PbxFacts, now: datetime) -> Finding | None:
     """What does not keep anyone from signing in, but costs something."""
     if facts.linked and facts.status is not None and facts.status.uci is not UciState.ON:
         return Finding(Code.UCI_CONNECTOR_OFF, {"pbx_name": facts.pbx_name, "state": facts.status.uci.value})
-    if facts.refused_claim_at is not None:
+    if facts.linked and facts.refused_claim_at is not None and now - facts.refused_claim_at < CLAIM_IS_NEWS:
         return Finding(
             Code.NAME_BOUND_ELSEWHERE, {"pbx_name": facts.pbx_name, "at": facts.refused_claim_at}, "linked"
         )

@@ -178,7 +178,7 @@ class SignIn:
         if pbx is None:  # a foreign key holds it; only a broken database gets here
             raise LookupError(pbx_id)
         facts = pbx.facts(linked=self._hub.link(pbx.id) is not None)
-        return Connection(pbx, diagnosis.blocker(facts), diagnosis.warning(facts))
+        return Connection(pbx, diagnosis.blocker(facts), diagnosis.warning(facts, now()))
 
     def announce(self, pbx_id: str, *touched: Session) -> None:
         """Wakes whoever shows these sessions or their PBX."""

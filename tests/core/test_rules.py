@@ -113,11 +113,13 @@ def test_what_blocks_a_pbx(given: PbxFacts, code: Code | None) -> None:
 
 
 def test_what_only_warns() -> None:
-    off = warning(facts(status=GOOD.model_copy(update={"uci": UciState.OFF})))
+    off = warning(facts(status=GOOD.model_copy(update={"uci": UciState.OFF})), NOW)
     assert off is not None and off.code is Code.UCI_CONNECTOR_OFF
-    second = warning(facts(refused_claim_at=NOW))
+    second = warning(facts(refused_claim_at=NOW - DAY / 2), NOW)
     assert second is not None and (second.code, second.variant) == (Code.NAME_BOUND_ELSEWHERE, "linked")
-    assert warning(facts()) is None
+    assert warning(facts(refused_claim_at=NOW - 2 * DAY), NOW) is None
+    assert warning(facts(linked=False, refused_claim_at=NOW), NOW) is None
+    assert warning(facts(), NOW) is None
 
 
 @pytest.mark.parametrize(

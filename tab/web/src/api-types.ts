@@ -307,6 +307,8 @@ export interface components {
          * @description A finding that is no error of the request: the state of a connection.
          */
         ProblemWords: {
+            /** Blocking */
+            blocking: boolean;
             /** Code */
             code: string;
             /** Title */

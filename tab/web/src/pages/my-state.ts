@@ -43,7 +43,7 @@ export class MyStatePage extends LitElement {
       <pbx-message .trouble=${this.trouble}></pbx-message>
       ${connection.findings.map(
         (finding) =>
-          html`<pbx-message intent=${connection.connected ? "warning" : "error"} .trouble=${finding}></pbx-message>`,
+          html`<pbx-message intent=${finding.blocking ? "error" : "warning"} .trouble=${finding}></pbx-message>`,
       )}
       <div class="cards">
         <section class="card" aria-labelledby="person">
