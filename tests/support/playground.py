@@ -24,6 +24,7 @@ async def playground(world: World, browser: Browser, person: str, locale: str) -
     process = await asyncio.create_subprocess_exec(
         *(str(node), str(_CLI), "start", "--app-endpoint", endpoint, "--channel-id", "msteams"),
         *("--port", str(port), "--disable-telemetry"),
+        cwd=world.demo.state,  # it writes a log of its own into the folder it is started in
         stdout=asyncio.subprocess.DEVNULL,
         stderr=asyncio.subprocess.DEVNULL,
     )
