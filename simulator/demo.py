@@ -66,30 +66,26 @@ class Demo:
         self.state.mkdir(parents=True, exist_ok=True, mode=0o700)
         for old in self.state.glob("*.log"):
             old.unlink()
-        python = sys.executable
-        await self._spawn(
-            "entra",
-            python,
-            "-m",
-            "simulator",
-            "entra",
-            "--port",
-            str(self.entra_port),
-            "--state",
-            str(self.state / "entra"),
-        )
         await self._spawn(
             "starface",
-            *(python, "-m", "simulator", "starface", "--port", str(self.starface_port)),
+            *(sys.executable, "-m", "simulator", "starface", "--port", str(self.starface_port)),
             *("--pbx-version", self.pbx_version, "--login-type", self.login_type),
         )
         await self.start_teams()
-        await self._answers(f"http://127.0.0.1:{self.entra_port}/")
+        await self.start_entra()
         await self._answers(f"http://127.0.0.1:{self.starface_port}/control/state")
         self._write_settings()
         await self.start_service()
         await self.start_connector()
         self._still_running()
+
+    async def start_entra(self) -> None:
+        await self._spawn(
+            "entra",
+            *(sys.executable, "-m", "simulator", "entra", "--port", str(self.entra_port)),
+            *("--state", str(self.state / "entra")),
+        )
+        await self._answers(f"http://127.0.0.1:{self.entra_port}/")
 
     async def start_teams(self) -> None:
         await self._spawn(
@@ -322,7 +318,9 @@ async def run(options: argparse.Namespace) -> int:
         loop.add_signal_handler(number, stopped.set)
     try:
         await demo.start()
-        _print_words(demo)
+        # The state folder is hidden, and file choosers do not show it.
+        shown = Path(shutil.copy(demo.key_file, Path.cwd()))
+        _print_words(demo, shown)
         ended = asyncio.create_task(demo.any_ended())
         stopping = asyncio.create_task(stopped.wait())
         await asyncio.wait([ended, stopping], return_when=asyncio.FIRST_COMPLETED)
@@ -335,7 +333,7 @@ async def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _print_words(demo: Demo) -> None:
+def _print_words(demo: Demo, key_file: Path) -> None:
     people = "\n".join(
         f"    {person.name:<12} {person.role:<14} PBX login {person.login}, password {person.password}"
         for person in PEOPLE
@@ -349,7 +347,7 @@ PBX for Teams is running.
 
   PBX name   {PBX_NAME}
   PBX key    {demo.pbx_key()}
-  Key file   {demo.key_file}
+  Key file   {key_file}
 
   People
 {people}

@@ -51,7 +51,7 @@ def document() -> dict[str, Any]:
 
 def _operation(operation: Operation) -> dict[str, Any]:
     by_status: dict[int, list[Code]] = defaultdict(list)
-    general = [Code.TOKEN_REJECTED, Code.INTERNAL]
+    general = [Code.TOKEN_REJECTED, Code.IDENTITY_UNAVAILABLE, Code.INTERNAL]
     if operation.body is not None:
         general += [Code.INVALID_REQUEST, Code.TOO_LARGE]
     for code in (*general, *operation.problems):

@@ -102,7 +102,7 @@ async def problems(
         logger.info("token rejected", extra={"reason": rejected.fault, "path": request.path})
         return problem(request, Finding(Code.TOKEN_REJECTED))
     except KeysUnavailableError:
-        return problem(request, Finding(Code.TOKEN_REJECTED))
+        return problem(request, Finding(Code.IDENTITY_UNAVAILABLE))
     except ValidationError as invalid:
         return problem(request, Finding(Code.INVALID_REQUEST, {"error": _where(invalid)}))
     except web.HTTPRequestEntityTooLarge:

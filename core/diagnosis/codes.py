@@ -41,6 +41,7 @@ class Code(StrEnum):
 
     # The web API's edge.
     TOKEN_REJECTED = "token-rejected"  # noqa: S105 - a code, not a secret
+    IDENTITY_UNAVAILABLE = "identity-unavailable"
     INVALID_REQUEST = "invalid-request"
     NOT_FOUND = "not-found"
     METHOD_NOT_ALLOWED = "method-not-allowed"

@@ -16,6 +16,8 @@ REFRESH_SECONDS: Final = 3600.0
 UNKNOWN_KID_SECONDS: Final = 30.0
 """An unknown key id makes us look again, but a flood of invented ones does not make us a flood of our own."""
 FETCH_SECONDS: Final = 10.0
+FAILURE_SECONDS: Final = 3.0
+"""After a failed fetch nobody else waits for another one so soon."""
 
 
 class KeysUnavailableError(Exception):
@@ -37,6 +39,7 @@ class SigningKeys:
     metadata_url: str | None = None
     _keys: dict[str, SigningKey] = field(default_factory=dict)
     _fetched_at: float = float("-inf")
+    _failed_at: float = float("-inf")
     _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def get(self, kid: str) -> SigningKey | None:
@@ -50,10 +53,13 @@ class SigningKeys:
         async with self._lock:
             if asked_at is not None and self._fetched_at > asked_at:
                 return  # somebody else has just done it
+            if not self._keys and time.monotonic() - self._failed_at < FAILURE_SECONDS:
+                raise KeysUnavailableError
             try:
                 self._keys = await self._fetch()
             except (aiohttp.ClientError, TimeoutError, ValueError, KeyError) as fault:
                 logger.warning("signing keys not fetched", extra={"url": self.jwks_url or self.metadata_url})
+                self._failed_at = time.monotonic()
                 if not self._keys:
                     raise KeysUnavailableError from fault
             self._fetched_at = time.monotonic()

@@ -16,7 +16,7 @@ from openapi_spec_validator import validate
 
 from simulator.people import APP_ID, TEAMS_APP_ID, TENANT_ID
 from tab.openapi import document
-from tests.support.world import ANNA, CLARA, World
+from tests.support.world import ANNA, CLARA, World, eventually
 
 ROOT = Path(__file__).parents[2]
 GOOD = {
@@ -203,3 +203,21 @@ async def test_bad_requests_are_told_with_a_stable_code(
 async def test_problems_come_in_the_readers_language(the_world: World) -> None:
     german = (await the_world.client(language="de-AT,de;q=0.9").call("GET", "licences")).body
     assert german["title"] == "Sie sind nicht angemeldet"
+
+
+async def test_identities_that_cannot_be_checked_are_nobodys_fault(world: World) -> None:
+    """Entra is gone and the service has just started: 503 and a word, then all is well by itself."""
+    client = world.client(ANNA)
+    token = await client.token()
+    await world.demo.stop_part("service")
+    await world.demo.stop_part("entra")
+    await world.demo.start_service()
+    answers = [await client.call("GET", "state", token=token) for _ in range(3)]
+    assert {(answer.status, answer.code) for answer in answers} == {(503, "identity-unavailable")}
+    await world.demo.start_entra()
+
+    async def checked_again() -> bool:
+        return (await client.call("GET", "state")).status == 200
+
+    await eventually(checked_again, "the keys are fetched again")
+    await world.connected()

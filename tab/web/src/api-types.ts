@@ -454,6 +454,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description identity-unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
         };
     };
     prepareSignIn: {
@@ -541,7 +550,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description never-connected, link-down, module-inactive, pbx-unreachable, pbx-login-failed, pbx-busy */
+            /** @description identity-unavailable, never-connected, link-down, module-inactive, pbx-unreachable, pbx-login-failed, pbx-busy */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -646,7 +655,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description never-connected, link-down, module-inactive, pbx-unreachable, pbx-login-failed, pbx-busy */
+            /** @description identity-unavailable, never-connected, link-down, module-inactive, pbx-unreachable, pbx-login-failed, pbx-busy */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -702,6 +711,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description identity-unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
         };
     };
     getLicences: {
@@ -742,6 +760,15 @@ export interface operations {
             };
             /** @description internal-error */
             500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description identity-unavailable */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -827,7 +854,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description link-down, pbx-busy */
+            /** @description identity-unavailable, link-down, pbx-busy */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -914,7 +941,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description link-down, pbx-busy */
+            /** @description identity-unavailable, link-down, pbx-busy */
             503: {
                 headers: {
                     [name: string]: unknown;
