@@ -43,8 +43,8 @@ def main() -> int:
         for package in found
         if package["Name"].lower() in shipped and not any(word in package["License"] for word in PERMISSIVE)
     ]
-    for _line in odd:
-        pass
+    for line in odd:
+        print(f"licence not on the list: {line}")
     return 1 if odd or not vulnerabilities_are_known_good() else 0
 
 
@@ -62,11 +62,18 @@ def vulnerabilities_are_known_good() -> bool:
     try:
         packages = json.loads(audit.stdout)["dependencies"]
     except ValueError:
+        words = audit.stderr.strip().splitlines() or ["no word"]
+        print(f"vulnerabilities could not be asked for here: {words[-1]}")
         return True
-    [package for package in packages if "skip_reason" in package]
+    skipped = [package for package in packages if "skip_reason" in package]
     vulnerable = [package for package in packages if package.get("vulns")]
-    for _package in vulnerable:
-        pass
+    print(
+        f"vulnerabilities: asked for {len(packages) - len(skipped)} packages, {len(skipped)} unknown to the index here"
+    )
+    for package in vulnerable:
+        print(
+            f"  {package['name']} {package['version']}: {', '.join(found['id'] for found in package['vulns'])}"
+        )
     return not vulnerable
 
 
