@@ -23,18 +23,20 @@ from core.identity.signing_keys import REFRESH_SECONDS, SigningKeys
 from core.identity.tenant_trust import TenantTrust
 from core.identity.tokens import ChannelTokenValidator, TabTokenValidator
 from core.licensing.key_register import KeyRegister
+from core.licensing.ledger import open_ledger
 from core.licensing.licence_key import vendor_keys
 from core.licensing.overview import Overview
-from core.licensing.sqlite_ledger import SqliteLedger
+from core.licensing.usage import UsageReader
 from core.request import REQUEST_ID
 from core.signin.administration import Administration
 from core.signin.bus import Bus, pbx_topic
+from core.signin.following import Following
 from core.signin.signin import SignIn
+from core.signin.sweeper import Sweeper
 from core.store.conversations import Conversations
 from core.store.database import Database
 from core.store.moments import now
 from core.store.notices import Notices
-from core.store.sqlite_writer import SqliteWriter
 from tab import web_app
 from tab.events import STOPPING
 from tab.operations import API, TabServices
@@ -48,7 +50,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 def create(settings: Settings) -> web.Application:
     """The whole service as one aiohttp application. The database must have its schema."""
     database = Database(settings.database_url)
-    ledger = SqliteLedger(SqliteWriter(database.path))
+    ledger = open_ledger(database.address)
     overview = Overview(database)
     registry = Registry(database, settings.key_pepper.get_secret_value().encode())
     trust = TenantTrust(database)
@@ -58,9 +60,14 @@ def create(settings: Settings) -> web.Application:
     async def pbx_changed(pbx_id: str) -> None:
         bus.publish(pbx_topic(pbx_id))
 
-    hub = Hub(registry, key_register.register, pbx_changed)
+    following = Following(registry, ledger, overview, key_register)
+    hub = Hub(registry, key_register.register, pbx_changed, following.users_changed)
     sign_in = SignIn(registry, hub, trust, ledger, overview, key_register, bus)
-    administration = Administration(registry, hub, trust, ledger, overview, sign_in, bus)
+    following.start(hub, sign_in)
+    sweeper = Sweeper(ledger, sign_in, bus, settings.audit_days)
+    administration = Administration(
+        registry, hub, trust, ledger, overview, sign_in, bus, UsageReader(database)
+    )
 
     tab_tokens = TabTokenValidator(
         keys=SigningKeys(jwks_url=f"{settings.entra_authority}/common/discovery/v2.0/keys"),
@@ -116,12 +123,14 @@ def create(settings: Settings) -> web.Application:
         background = [
             asyncio.create_task(keep_keys_warm(channel_tokens, REFRESH_SECONDS / 2)),
             asyncio.create_task(notifier.run()),
+            asyncio.create_task(sweeper.run()),
         ]
         yield
         for task in background:
             task.cancel()
             with suppress(asyncio.CancelledError):
                 await task
+        await following.close()
         await ledger.close()
         await database.close()
 

@@ -69,6 +69,9 @@ class Settings(BaseSettings):
     vendor_keys: dict[str, str] = Field(default_factory=dict)
     """Public keys that licence keys are signed with: key id to base64url, as JSON."""
 
+    audit_days: int = Field(default=400, ge=1, le=3650)
+    """How long the audit is kept; the history of use reaches as far back."""
+
     entra_authority: Url = "https://login.microsoftonline.com"
     channel_issuer: str = "https://api.botframework.com"
     channel_metadata_url: Url = "https://login.botframework.com/v1/.well-known/openidconfiguration"

@@ -9,8 +9,10 @@ from botbuilder.schema import Attachment
 from bot.commands import Command
 from core.diagnosis.finding import Finding, tell
 from core.language import Language, Words
+from core.licensing.overview import Place
 from core.licensing.rules import LicenceKind
 from core.signin.signin import State
+from core.store.moments import from_ms
 
 WORDS: Final = Words("bot")
 CONTENT_TYPE: Final = "application/vnd.microsoft.card.adaptive"
@@ -46,7 +48,7 @@ def licence_card(state: State, language: Language, open_url: str) -> Card:
         return signed_out_card(state, language, open_url)
     facts = [
         (_t(language, "licence.kind"), _t(language, f"licence.{session.kind}")),
-        (_t(language, "licence.since"), _card_time(session.started_at)),
+        (_t(language, "licence.since"), _card_time(session.licence_since)),
     ]
     if session.kind is LicenceKind.FL:
         seats = _t(language, "licence.seats-value", used=state.seats_used, total=state.seats_total)
@@ -64,6 +66,8 @@ def signed_out_card(state: State, language: Language, open_url: str) -> Card:
         body.append(_text(words))
         if ending.reason:
             body.append(_text(_t(language, "notice.reason", reason=ending.reason)))
+    if state.place is not None and state.place.waiting.joined_at is not None:
+        body.append(_text(_place_words(state.place, language)))
     body.append(_text(_t(language, "signed-out.text")))
     return _card(body, [_sign_in(language), _open(language, open_url)], language)
 
@@ -84,13 +88,24 @@ def help_card(language: Language, open_url: str, *, welcome: bool = False) -> Ca
 
 
 def notice_card(kind: str, detail: dict[str, Any], language: Language, open_url: str) -> Card:
+    values = {
+        name: _card_time(from_ms(value)) if name == "until" else value for name, value in detail.items()
+    }
     body = [
         _heading(_t(language, f"notice.{kind}.title")),
-        _text(_t(language, f"notice.{kind}.text", **detail)),
+        _text(_t(language, f"notice.{kind}.text", **values)),
     ]
     if detail.get("reason"):
         body.append(_text(_t(language, "notice.reason", reason=detail["reason"])))
-    return _card(body, [_sign_in(language), _open(language, open_url)], language)
+    opens = [_open(language, open_url)]
+    return _card(body, opens if kind == "key-expires" else [_sign_in(language), *opens], language)
+
+
+def _place_words(place: Place, language: Language) -> str:
+    if place.waiting.offered_until is not None:
+        until = _card_time(place.waiting.offered_until)
+        return _t(language, "notice.seat-offered.text", pbx_name=place.pbx_name, until=until)
+    return _t(language, "signed-out.waiting", pbx_name=place.pbx_name, position=place.position)
 
 
 def _connection_words(state: State, language: Language) -> str:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from connector.config import Config, load
+from connector.directory import Directory
 from connector.errors import ConnectorError
 from connector.link import LinkClient
 from connector.logs import set_up
@@ -94,18 +95,20 @@ async def _link(config: Config) -> None:
         config.uci.model_copy(update={"enabled": config.uci.enabled and config.active}), rest, look
     )
     monitor = Monitor(rest, uci, look, active=config.active)
-    methods = PbxMethods(rest, state, monitor, config.pbx.name, uses_oauth=config.pbx.auth == "oauth")
-    link = LinkClient(config, state, monitor, methods.handlers())
+    directory = Directory(rest, active=config.active)
+    uses_oauth = config.pbx.auth == "oauth"
+    methods = PbxMethods(rest, directory, state, monitor, config.pbx.name, uses_oauth=uses_oauth)
+    link = LinkClient(config, state, monitor, directory, methods.handlers())
     with suppress(TimeoutError):  # a PBX that is slow or gone is reported over the link
         async with asyncio.timeout(FIRST_CHECK_SECONDS):
             await monitor.check()
-    tasks = [asyncio.create_task(part) for part in (uci.run(), monitor.run(), link.run())]
+    tasks = [asyncio.create_task(part) for part in (uci.run(), monitor.run(), link.run(), directory.run())]
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stopped.set)
     ended = asyncio.create_task(stopped.wait())
-    await asyncio.wait([ended, tasks[1], tasks[2]], return_when=asyncio.FIRST_COMPLETED)
+    await asyncio.wait([ended, *tasks[1:]], return_when=asyncio.FIRST_COMPLETED)
     for task in (*tasks, ended):
         task.cancel()
     results = await asyncio.gather(*tasks, return_exceptions=True)

@@ -16,6 +16,7 @@ from pydantic import ValidationError
 
 from connector import __version__
 from connector.config import Config
+from connector.directory import Directory
 from connector.monitor import Monitor
 from connector.state import State
 from wire.jsonrpc import MAX_FRAME_BYTES, Endpoint, Frame, Handler, LinkClosedError, RpcRefusalError
@@ -38,6 +39,7 @@ BACK_OFF_CAP: Final = 60.0
 do not come back in the same second."""
 OPEN_SECONDS: Final = 15.0
 KEY_CHECK_SECONDS: Final = 2.0
+USERS_SECONDS: Final = 60.0
 
 
 class RefusedError(Exception):
@@ -58,11 +60,17 @@ _REFUSALS: Final = {
 
 class LinkClient:
     def __init__(
-        self, config: Config, state: State, monitor: Monitor, handlers: Mapping[str, Handler]
+        self,
+        config: Config,
+        state: State,
+        monitor: Monitor,
+        directory: Directory,
+        handlers: Mapping[str, Handler],
     ) -> None:
         self._config = config
         self._state = state
         self._monitor = monitor
+        self._directory = directory
         self._handlers = handlers
         self.is_open = asyncio.Event()
 
@@ -134,6 +142,7 @@ class LinkClient:
             tasks += [
                 asyncio.create_task(beat(welcome.heartbeat_seconds)),
                 asyncio.create_task(self._report(endpoint)),
+                asyncio.create_task(self._report_users(endpoint)),
                 asyncio.create_task(self._watch_key()),
             ]
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -171,6 +180,15 @@ class LinkClient:
             self._monitor.changed.clear()
             await endpoint.notify(Method.STATUS, self._monitor.status)
             await self._monitor.changed.wait()
+
+    async def _report_users(self, endpoint: Endpoint) -> None:
+        """Reports what changed of the PBX's users; what the service has not taken is reported on the next link."""
+        while True:
+            self._directory.changed.clear()
+            for portion in self._directory.unreported():
+                await endpoint.call(Method.USERS_CHANGED, portion, deadline=USERS_SECONDS)
+                self._directory.reported(portion)
+            await self._directory.changed.wait()
 
     async def _watch_key(self) -> None:
         """Ends the link when `key new` has made another key: the next opening brings it."""

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from pydantic import BaseModel, ValidationError
 
+from connector.directory import Directory
 from connector.errors import ChallengeExpiredError, LoginRejectedError, PbxError, PbxUnreachableError
 from connector.monitor import Monitor
 from connector.rest import StarfaceRest
@@ -18,6 +19,7 @@ from wire.link import (
     EmailParams,
     Empty,
     IdParams,
+    IdsParams,
     LoginChallenge,
     LoginChallengeParams,
     LoginMethod,
@@ -25,6 +27,8 @@ from wire.link import (
     Method,
     PbxUser,
     PbxUsers,
+    People,
+    PeopleParams,
     RestState,
     SealedProof,
     seal_context,
@@ -37,9 +41,17 @@ MAX_NONCES: Final = 10_000
 
 class PbxMethods:
     def __init__(
-        self, rest: StarfaceRest, state: State, monitor: Monitor, pbx_name: str, *, uses_oauth: bool
+        self,
+        rest: StarfaceRest,
+        directory: Directory,
+        state: State,
+        monitor: Monitor,
+        pbx_name: str,
+        *,
+        uses_oauth: bool,
     ) -> None:
         self._rest = rest
+        self._directory = directory
         self._monitor = monitor
         self._state = state
         self._pbx_name = pbx_name
@@ -53,6 +65,8 @@ class PbxMethods:
             Method.LOGIN: self._told(self._login),
             Method.USERS_BY_ID: self._told(self._users_by_id),
             Method.USERS_BY_EMAIL: self._told(self._users_by_email),
+            Method.USERS_BY_IDS: self._told(self._users_by_ids),
+            Method.PEOPLE: self._told(self._people),
         }
 
     async def _login_challenge(self, params: dict[str, Any]) -> LoginChallenge:
@@ -66,16 +80,27 @@ class PbxMethods:
     async def _login(self, params: dict[str, Any]) -> PbxUser:
         login = LoginParams.model_validate(params)
         if isinstance(login.proof, ChallengeProof):
-            return await self._rest.prove_challenge(login.proof.nonce, login.proof.secret)
+            return self._grouped(await self._rest.prove_challenge(login.proof.nonce, login.proof.secret))
         credentials = self._unseal(login, login.proof)
-        return await self._rest.prove_password(credentials.login, credentials.password)
+        return self._grouped(await self._rest.prove_password(credentials.login, credentials.password))
 
     async def _users_by_id(self, params: dict[str, Any]) -> PbxUsers:
         user = await self._rest.user(IdParams.model_validate(params).user_id)
         return PbxUsers(users=[user] if user is not None else [])
 
     async def _users_by_email(self, params: dict[str, Any]) -> PbxUsers:
-        return PbxUsers(users=await self._rest.users_by_email(EmailParams.model_validate(params).email))
+        found = await self._rest.users_by_email(EmailParams.model_validate(params).email)
+        return PbxUsers(users=[self._grouped(user) for user in found])
+
+    async def _users_by_ids(self, params: dict[str, Any]) -> PbxUsers:
+        return PbxUsers(users=await self._directory.by_ids(IdsParams.model_validate(params).user_ids))
+
+    async def _people(self, params: dict[str, Any]) -> People:
+        wanted = PeopleParams.model_validate(params)
+        return await self._directory.people(wanted.search, wanted.user_ids)
+
+    def _grouped(self, user: PbxUser) -> PbxUser:
+        return user.model_copy(update={"group_ids": self._directory.groups_of(user.user_id)})
 
     def _told(self, run: Callable[[dict[str, Any]], Awaitable[BaseModel]]) -> Handler:
         """Turns what the PBX does wrong into a refusal that crosses the link."""

@@ -1,7 +1,7 @@
 """The STARFACE REST client: what the connector reads of users, permissions and version."""
 
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from typing import Any, Final
 
@@ -10,10 +10,13 @@ import aiohttp
 from connector.config import Pbx
 from connector.errors import LoginRejectedError, PbxError, PbxLoginFailedError, PbxUnreachableError
 from connector.login import HEADERS, ClassicLogin, Login, OAuthLogin, answer, challenge, log_out
-from wire.link import PbxUser
+from wire.link import PbxGroup, PbxUser
 
 TIMEOUT_SECONDS: Final = 8.0
 """Below the hub's own deadline, so that a person is told of the PBX and not of the link."""
+
+
+MAX_GROUPS: Final = 500
 
 
 class StarfaceRest:
@@ -96,6 +99,43 @@ class StarfaceRest:
             if str(user.get("email") or "").casefold() == wanted
         ]
 
+    async def all_users(self, groups: Mapping[int, tuple[int, ...]]) -> list[PbxUser]:
+        """Every user with permissions: four requests for any number of users (FACTS: `/permissions/{id}/users`)."""
+        users = await self._own("/users") or []
+        if all(str(user.get("login")) != self._config.login for user in users):
+            # A list without the connector's own user is not the whole list: nobody must lose a licence by it.
+            raise PbxUnreachableError("the PBX's list of users is not complete")
+        held: dict[str, set[int]] = {}
+        for permission in await self._own("/permissions") or []:
+            names = {str(permission.get(member) or "").casefold() for member in ("permission", "description")}
+            for wanted in (self._config.administrator_permission, self._config.licence_permission):
+                if wanted.casefold() in names:
+                    holders = await self._own(f"/permissions/{int(permission['id'])}/users") or []
+                    held.setdefault(wanted, set()).update(int(user["id"]) for user in holders)
+        administrators = held.get(self._config.administrator_permission, set())
+        licensed = held.get(self._config.licence_permission, set())
+        return [
+            _pbx_user(
+                user,
+                is_administrator=int(user["id"]) in administrators,
+                has_licence_permission=int(user["id"]) in licensed,
+                group_ids=groups.get(int(user["id"]), ()),
+            )
+            for user in users
+        ]
+
+    async def all_groups(self) -> list[tuple[PbxGroup, list[int]]]:
+        """Every group with the ids of its users; one request for each group."""
+        found: list[tuple[PbxGroup, list[int]]] = []
+        for item in (await self._own("/groups") or [])[:MAX_GROUPS]:
+            group = await self._own(f"/groups/{int(item['id'])}")
+            if group is None:
+                continue
+            name = str(group.get("name") or item.get("groupname") or item["id"])
+            members = [int(user["id"]) for user in group.get("assignableUsers") or [] if user.get("assigned")]
+            found.append((PbxGroup(group_id=int(item["id"]), name=name[:200]), members))
+        return found
+
     async def version(self) -> str | None:
         """`GET /server/version` of newer systems: a string or an object; None when it is not told."""
         try:
@@ -118,12 +158,8 @@ class StarfaceRest:
             for permission in await self._own(f"/permissions/users/{user_id}") or []
             for member in ("permission", "description")
         }
-        names = (str(user.get("firstName") or ""), str(user.get("familyName") or ""))
-        return PbxUser(
-            user_id=user_id,
-            login=str(user.get("login") or ""),
-            display_name=" ".join(name for name in names if name) or str(user.get("login") or user_id),
-            email=str(user.get("email") or ""),
+        return _pbx_user(
+            user,
             is_administrator=self._config.administrator_permission.casefold() in held,
             has_licence_permission=self._config.licence_permission.casefold() in held,
         )
@@ -154,6 +190,26 @@ class StarfaceRest:
                 return await response.json(content_type=None)
             except ValueError as fault:
                 raise PbxUnreachableError(f"GET {path} answers no JSON") from fault
+
+
+def _pbx_user(
+    user: dict[str, Any],
+    *,
+    is_administrator: bool,
+    has_licence_permission: bool,
+    group_ids: tuple[int, ...] = (),
+) -> PbxUser:
+    names = (str(user.get("firstName") or ""), str(user.get("familyName") or ""))
+    login = str(user.get("login") or "")
+    return PbxUser(
+        user_id=int(user["id"]),
+        login=login,
+        display_name=" ".join(name for name in names if name) or login or str(user["id"]),
+        email=str(user.get("email") or ""),
+        is_administrator=is_administrator,
+        has_licence_permission=has_licence_permission,
+        group_ids=group_ids,
+    )
 
 
 class _TokenExpiredError(PbxError):

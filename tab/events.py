@@ -1,6 +1,7 @@
 """Live updates to an open tab: server-sent events over a request that carries the token in its header."""
 
 import asyncio
+import logging
 import time
 from collections.abc import Hashable
 from typing import Final
@@ -10,13 +11,17 @@ from aiohttp import web
 from core.identity.tokens import TabToken
 from core.signin.bus import pbx_topic, user_topic
 from core.signin.signin import State
+from core.store.script import StorageUnavailableError, WriterClosedError
 from tab import present
 from tab.operations import TabServices
 from tab.problems import language_of
 from wire.tab import MyState
 
+logger = logging.getLogger(__name__)
+
 KEEP_ALIVE_SECONDS: Final = 15.0
 """Proxies close a stream that is silent for 30 to 60 seconds."""
+SEEN_SECONDS: Final = 300.0
 PAUSE_SECONDS: Final = 0.2
 """Between two updates, so that a morning's rush of sign-ins is not one update each."""
 
@@ -38,12 +43,27 @@ async def stream(request: web.Request, token: TabToken, services: TabServices) -
                 # Read after the watch has begun, so that nothing slips by unseen.
                 state = await services.sign_in.state(token.user)
                 await _send_state(response, present.my_state(state, language_of(request)))
-                if _topics(state) == topics and not await _wait(response, woken, stopping, left):
-                    break
+                if _topics(state) == topics:
+                    seen = asyncio.create_task(_keep_seen(token, services))
+                    try:
+                        if not await _wait(response, woken, stopping, left):
+                            break
+                    finally:
+                        seen.cancel()
             await asyncio.sleep(PAUSE_SECONDS)
     except ConnectionError:
         pass
     return response
+
+
+async def _keep_seen(token: TabToken, services: TabServices) -> None:
+    """An open tab is activity: its session is not idle."""
+    while True:
+        await asyncio.sleep(SEEN_SECONDS)
+        try:
+            await services.sign_in.seen(token.user)
+        except (StorageUnavailableError, WriterClosedError):
+            logger.warning("not noted as seen", exc_info=True)
 
 
 def _topics(state: State) -> tuple[Hashable, ...]:

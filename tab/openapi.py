@@ -52,7 +52,7 @@ def document() -> dict[str, Any]:
 def _operation(operation: Operation) -> dict[str, Any]:
     by_status: dict[int, list[Code]] = defaultdict(list)
     general = [Code.TOKEN_REJECTED, Code.IDENTITY_UNAVAILABLE, Code.INTERNAL]
-    if operation.body is not None:
+    if operation.body is not None or operation.query is not None:
         general += [Code.INVALID_REQUEST, Code.TOO_LARGE]
     for code in (*general, *operation.problems):
         by_status[status_of(code)].append(code)
@@ -69,6 +69,12 @@ def _operation(operation: Operation) -> dict[str, Any]:
         }
         | {str(status): _problem_response(codes) for status, codes in sorted(by_status.items())},
     }
+    if operation.query is not None:
+        members = operation.query.model_json_schema(by_alias=True)["properties"]
+        described["parameters"] = [
+            {"name": name, "in": "query", "required": False, "schema": schema}
+            for name, schema in members.items()
+        ]
     if operation.body is not None:
         schema = {"$ref": _REF.format(model=operation.body.__name__)}
         described["requestBody"] = {"required": True, "content": {"application/json": {"schema": schema}}}

@@ -11,21 +11,35 @@ from core.diagnosis.codes import Code
 from core.diagnosis.finding import Finding
 from core.identity.teams_user import TeamsUser
 from core.identity.tokens import TabToken, TabTokenValidator
+from core.licensing.overview import HoldersQuery, SortBy
+from core.licensing.policy import Policy
+from core.licensing.usage import Span
 from core.signin.administration import Administration
 from core.signin.bus import Bus
 from core.signin.signin import PbxAccess, SignIn
 from tab import present
 from tab.problems import ProblemError, language_of
 from wire.tab import (
+    AdviceParams,
+    AuditParams,
     ChallengeRequest,
     EmailProof,
+    Export,
+    ExportParams,
+    HoldersParams,
+    LicenceAdvice,
     Licences,
     MyState,
+    PeopleFound,
+    PeopleParams,
+    PolicyRequest,
     Revoked,
     RevokeRequest,
     SignInChallenge,
     SignInRequest,
     TrustRequest,
+    Usage,
+    UsageParams,
 )
 
 API: Final = "/api/v1"
@@ -51,6 +65,7 @@ class Call:
     token: TabToken
     services: TabServices
     body: Any
+    query: Any
 
     @property
     def user(self) -> TeamsUser:
@@ -70,6 +85,7 @@ class Operation:
     answer: type[BaseModel]
     body: type[BaseModel] | None = None
     problems: tuple[Code, ...] = ()
+    query: type[BaseModel] | None = None
 
 
 async def get_state(call: Call) -> MyState:
@@ -92,9 +108,57 @@ async def sign_out(call: Call) -> MyState:
     return present.my_state(await call.services.sign_in.sign_out(call.user), language_of(call.request))
 
 
+async def join_waiting_list(call: Call) -> MyState:
+    state = expect(await call.services.sign_in.join_waiting_list(call.user))
+    return present.my_state(state, language_of(call.request))
+
+
+async def leave_waiting_list(call: Call) -> MyState:
+    state = await call.services.sign_in.leave_waiting_list(call.user)
+    return present.my_state(state, language_of(call.request))
+
+
 async def get_licences(call: Call) -> Licences:
-    view = expect(await call.services.administration.view(call.user))
-    return present.licences(view, call.user, language_of(call.request))
+    query = call.query or HoldersParams()
+    view = await call.services.administration.view(
+        call.user,
+        HoldersQuery(query.search, SortBy(query.sort), query.descending, query.offset, query.limit),
+    )
+    return present.licences(expect(view), call.user, language_of(call.request))
+
+
+async def export_holders(call: Call) -> Export:
+    holders = expect(await call.services.administration.all_holders(call.user))
+    return present.holders_export(holders, language_of(call.request), call.query.time_zone)
+
+
+async def export_audit(call: Call) -> Export:
+    rows = expect(await call.services.administration.audit(call.user, call.query.days))
+    return present.audit_export(rows, language_of(call.request), call.query.time_zone)
+
+
+async def get_usage(call: Call) -> Usage:
+    administration = call.services.administration
+    buckets = expect(await administration.usage(call.user, Span(call.query.span)))
+    view = expect(await administration.view(call.user, HoldersQuery(limit=1)))
+    return present.usage(buckets, view.pools)
+
+
+async def get_advice(call: Call) -> LicenceAdvice:
+    advice = expect(await call.services.administration.advice(call.user))
+    return present.advice(advice, call.query.ual_price, call.query.fl_price)
+
+
+async def get_people(call: Call) -> PeopleFound:
+    return present.people(expect(await call.services.administration.people(call.user, call.query.search)))
+
+
+async def set_policy(call: Call) -> Licences:
+    policy = Policy.model_validate(call.body.policy.model_dump(by_alias=False))
+    refusal = await call.services.administration.set_policy(call.user, call.body.pool_id, policy)
+    if refusal is not None:
+        raise ProblemError(refusal)
+    return await get_licences(call)
 
 
 async def revoke(call: Call) -> Revoked:
@@ -172,6 +236,24 @@ OPERATIONS: Final = (
     ),
     Operation("signOut", "POST", "/api/v1/sign-out", "Ends my session, frees my seat", sign_out, MyState),
     Operation(
+        "joinWaitingList",
+        "POST",
+        "/api/v1/waiting",
+        "After a refusal because all seats are taken: tells me when one is free",
+        join_waiting_list,
+        MyState,
+        None,
+        (Code.NOT_REFUSED,),
+    ),
+    Operation(
+        "leaveWaitingList",
+        "DELETE",
+        "/api/v1/waiting",
+        "Gives up my place on the waiting list",
+        leave_waiting_list,
+        MyState,
+    ),
+    Operation(
         "getLicences",
         "GET",
         "/api/v1/licences",
@@ -180,6 +262,72 @@ OPERATIONS: Final = (
         Licences,
         None,
         _ADMINISTRATION,
+        HoldersParams,
+    ),
+    Operation(
+        "exportHolders",
+        "GET",
+        "/api/v1/licences/export",
+        "All holders as CSV (administrators)",
+        export_holders,
+        Export,
+        None,
+        _ADMINISTRATION,
+        ExportParams,
+    ),
+    Operation(
+        "getUsage",
+        "GET",
+        "/api/v1/licences/usage",
+        "Peak, average and denials over time (administrators)",
+        get_usage,
+        Usage,
+        None,
+        _ADMINISTRATION,
+        UsageParams,
+    ),
+    Operation(
+        "getAdvice",
+        "GET",
+        "/api/v1/licences/advice",
+        "Which licences the history advises (administrators)",
+        get_advice,
+        LicenceAdvice,
+        None,
+        _ADMINISTRATION,
+        AdviceParams,
+    ),
+    Operation(
+        "getPeople",
+        "GET",
+        "/api/v1/licences/people",
+        "PBX users and groups, for a policy (administrators)",
+        get_people,
+        PeopleFound,
+        None,
+        _ACT,
+        PeopleParams,
+    ),
+    Operation(
+        "setPolicy",
+        "PUT",
+        "/api/v1/licences/policy",
+        "Decides about a pool: who may have a seat, which are reserved, when one is released (administrators)",
+        set_policy,
+        Licences,
+        PolicyRequest,
+        (*_ACT, Code.POOL_GONE, Code.BAD_POLICY),
+    ),
+    Operation(
+        "exportAudit",
+        "GET",
+        "/api/v1/audit/export",
+        "The audit as CSV, newest first (administrators)",
+        export_audit,
+        Export,
+        None,
+        _ADMINISTRATION,
+        AuditParams,
     ),
     Operation(
         "revoke",

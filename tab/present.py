@@ -1,26 +1,45 @@
 """From what the house knows to what the tab is told."""
 
-from typing import Literal
+from collections.abc import Iterable, Sequence
+from typing import Final
+from zoneinfo import ZoneInfo
 
 from core.diagnosis.finding import Finding, tell
 from core.identity.teams_user import TeamsUser
-from core.language import Language
-from core.licensing.ledger import EndCause, Ending, Session
+from core.language import Language, Words
+from core.licensing.advice import Advice, Mix, Prices
+from core.licensing.overview import Place
 from core.licensing.rules import Pool
+from core.licensing.session import Ending, Session
+from core.licensing.usage import Bucket
 from core.signin.administration import LicenceView
 from core.signin.signin import Connection, Prepared, State
+from tab.export import to_csv
+from wire.link import People
 from wire.tab import (
     ConnectionState,
+    ConstantUser,
+    Export,
     Holder,
     Licence,
+    LicenceAdvice,
+    LicenceMix,
     Licences,
     MyState,
+    NamedPerson,
     PbxPerson,
+    PeopleFound,
+    PolicyState,
     PoolState,
     ProblemWords,
     SessionEnd,
     SignInChallenge,
+    Usage,
+    UsageBucket,
+    WaitingPlace,
 )
+
+_WORDS: Final = Words("tab")
 
 
 def my_state(state: State, language: Language) -> MyState:
@@ -30,6 +49,7 @@ def my_state(state: State, language: Language) -> MyState:
             signed_in=False,
             teams_name=state.user.name,
             session_end=_session_end(*state.ending) if state.ending else None,
+            waiting=_place(state.place) if state.place else None,
         )
     person = session.person
     return MyState(
@@ -43,7 +63,7 @@ def my_state(state: State, language: Language) -> MyState:
         ),
         licence=Licence(
             kind=session.kind.value,
-            since=session.started_at,
+            since=session.licence_since,
             seats_used=state.seats_used,
             seats_total=state.seats_total,
         ),
@@ -81,10 +101,86 @@ def challenge(prepared: Prepared, user: TeamsUser) -> SignInChallenge:
 
 def licences(view: LicenceView, user: TeamsUser, language: Language) -> Licences:
     return Licences(
-        holders=[_holder(session, user) for session in view.sessions],
+        holders=[_holder(session, user) for session in view.page.sessions],
+        found=view.page.found,
+        waiting=view.waiting,
         pools=[_pool(pool) for pool in view.pools],
         connection=connection_state(view.connection, language),
         tenant_trusted=view.tenant_trusted,
+    )
+
+
+def holders_export(holders: Sequence[Session], language: Language, time_zone: str) -> Export:
+    columns = ("name", "login", "email", "teams-name", "kind", "since", "last-seen")
+    rows = (
+        (
+            *(session.person.display_name, session.person.login, session.person.email),
+            *(session.teams_user.name, session.kind, session.licence_since, session.last_seen_at),
+        )
+        for session in holders
+    )
+    return _export("holders", columns, rows, language, time_zone)
+
+
+def audit_export(rows: Sequence[Sequence[object]], language: Language, time_zone: str) -> Export:
+    return _export("audit", ("at", "event", "actor", "subject", "detail"), rows, language, time_zone)
+
+
+def _export(
+    name: str,
+    columns: Sequence[str],
+    rows: Iterable[Sequence[object]],
+    language: Language,
+    time_zone: str,
+) -> Export:
+    try:
+        zone = ZoneInfo(time_zone)
+    except (KeyError, ValueError, OSError):  # not a zone, or one that this machine does not know
+        zone = ZoneInfo("UTC")
+    headings = [_WORDS.text(language, f"export.{column}") for column in columns]
+    file_name = _WORDS.text(language, f"export.{name}-file")
+    return Export(file_name=file_name, content=to_csv(headings, rows, language, zone))
+
+
+def usage(buckets: Sequence[Bucket], pools: Sequence[Pool]) -> Usage:
+    return Usage(
+        buckets=[
+            UsageBucket(
+                start=bucket.start,
+                peak=bucket.peak,
+                average=round(bucket.average, 2),
+                denials=bucket.denials,
+            )
+            for bucket in buckets
+        ],
+        seats=sum(pool.seats for pool in pools),
+    )
+
+
+def advice(found: Advice, ual_price: float | None, fl_price: float | None) -> LicenceAdvice:
+    prices = Prices(ual_price, fl_price) if ual_price is not None and fl_price is not None else None
+
+    def mix(one: Mix) -> LicenceMix:
+        return LicenceMix(ual=one.ual, fl=one.fl, cost=one.cost(prices) if prices is not None else None)
+
+    return LicenceAdvice(
+        working_days=found.working_days,
+        enough_history=found.enough_history,
+        constant=[ConstantUser(name=one.name, days=one.days) for one in found.constant],
+        peak=found.peak,
+        percentile=found.percentile,
+        now=mix(found.now),
+        advised=mix(found.advised),
+        lean=mix(found.lean),
+    )
+
+
+def people(found: People) -> PeopleFound:
+    return PeopleFound(
+        users=[
+            NamedPerson(id=user.user_id, name=user.display_name, login=user.login) for user in found.users
+        ],
+        groups=[NamedPerson(id=group.group_id, name=group.name) for group in found.groups],
     )
 
 
@@ -95,7 +191,7 @@ def _holder(session: Session, user: TeamsUser) -> Holder:
         login=session.person.login,
         teams_name=session.teams_user.name,
         kind=session.kind.value,
-        since=session.started_at,
+        since=session.licence_since,
         last_seen=session.last_seen_at,
         is_me=session.teams_user.key == user.key,
     )
@@ -103,18 +199,36 @@ def _holder(session: Session, user: TeamsUser) -> Holder:
 
 def _pool(pool: Pool) -> PoolState:
     return PoolState(
+        pool_id=pool.id,
         serial=pool.serial,
         seats_used=pool.used,
         seats_total=pool.seats,
+        seats_reserved=pool.reserved,
+        seats_kept=pool.kept,
+        seats_free=pool.free,
+        policy=PolicyState.model_validate(pool.policy.model_dump()),
         valid_from=pool.valid_from,
         valid_until=pool.valid_until,
     )
 
 
+def _place(place: Place) -> WaitingPlace:
+    waiting = place.waiting
+    return WaitingPlace(
+        pbx_name=place.pbx_name,
+        joined=waiting.joined_at is not None,
+        position=place.position,
+        offered_until=waiting.offered_until,
+    )
+
+
 def _session_end(pbx_name: str, ending: Ending) -> SessionEnd:
-    cause: Literal["revoked", "taken-over"] = "revoked" if ending.cause is EndCause.REVOKED else "taken-over"
     return SessionEnd(
-        cause=cause, pbx_name=pbx_name, ended_by=ending.actor, reason=ending.reason, at=ending.now
+        cause=ending.cause.value,
+        pbx_name=pbx_name,
+        ended_by=ending.actor,
+        reason=ending.reason,
+        at=ending.now,
     )
 
 

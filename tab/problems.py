@@ -13,6 +13,7 @@ from core.identity.signing_keys import KeysUnavailableError
 from core.identity.tokens import TokenRejectedError
 from core.language import Language
 from core.request import REQUEST_ID
+from core.store.script import StorageUnavailableError, WriterClosedError
 from wire.tab import Problem
 
 logger = logging.getLogger(__name__)
@@ -29,6 +30,9 @@ _STATUS: Final = {
     Code.PROTOCOL_ERROR: 502,
     Code.OUTCOME_UNKNOWN: 504,
     Code.SESSION_GONE: 410,
+    Code.POOL_GONE: 410,
+    Code.NOT_REFUSED: 409,
+    Code.BAD_POLICY: 422,
     Code.NO_LICENCE: 409,
     Code.SESSION_HELD_ELSEWHERE: 409,
     Code.CHALLENGE_EXPIRED: 409,
@@ -76,7 +80,7 @@ def problem(request: web.Request, finding: Finding) -> web.Response:
         detail=told.detail,
         code=finding.code,
         cure=told.cure,
-        reason=finding.variant,
+        reason=finding.evidence.get("reason") or finding.variant,
         request_id=REQUEST_ID.get(),
     )
     response = web.Response(
@@ -105,6 +109,9 @@ async def problems(
         return problem(request, Finding(Code.IDENTITY_UNAVAILABLE))
     except ValidationError as invalid:
         return problem(request, Finding(Code.INVALID_REQUEST, {"error": _where(invalid)}))
+    except (StorageUnavailableError, WriterClosedError):
+        logger.warning("storage unavailable", extra={"path": request.path}, exc_info=True)
+        return problem(request, Finding(Code.STORAGE_UNAVAILABLE))
     except web.HTTPRequestEntityTooLarge:
         return problem(request, Finding(Code.TOO_LARGE))
     except web.HTTPNotFound:

@@ -65,10 +65,11 @@ def pages() -> web.Application:
 def _handler(operation: Operation, services: TabServices) -> Handler:
     async def handle(request: web.Request) -> web.StreamResponse:
         token = await services.tokens.validate(request.headers.get("Authorization"))
+        query = operation.query.model_validate(dict(request.query)) if operation.query else None
         body = None
         if operation.body is not None:
             body = operation.body.model_validate_json(await request.read())
-        answer = await operation.run(Call(request, token, services, body))
+        answer = await operation.run(Call(request, token, services, body, query))
         return web.Response(
             text=answer.model_dump_json(by_alias=True),
             content_type="application/json",

@@ -1,7 +1,10 @@
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
 import pytest
 
+from tests.support.book import Book
+from tests.support.postgres import Postgres
 from tests.support.world import World
 
 
@@ -18,6 +21,32 @@ async def world(the_world: World) -> World:
     """The one world of the run, as it was at the beginning."""
     await the_world.reset()
     return the_world
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """The one PostgreSQL of the run."""
+    server = Postgres()
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """An empty database, once of each kind."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'test.db'}"
+    server: Postgres = request.getfixturevalue("postgres")
+    return server.new_database("pbx_teams")
+
+
+@pytest.fixture
+async def book(database_url: str) -> AsyncIterator[Book]:
+    """A ledger on each of the two databases."""
+    book = await Book(database_url).open()
+    yield book
+    await book.close()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -2,7 +2,8 @@
 
 Opening: the hub notifies `link.challenge`; the connector calls `link.hello` within two seconds; the answer is
 `Welcome` or an error whose `data.code` is a diagnosis code. Then both ends call: the hub asks the PBX
-(`pbx.…`), the connector notifies `link.status`, and either end sends `link.ping`.
+(`pbx.…`), the connector notifies `link.status` and reports `link.usersChanged`, and either end sends
+`link.ping`.
 """
 
 from enum import StrEnum
@@ -49,6 +50,9 @@ class Method(StrEnum):
     LOGIN = "pbx.login"
     USERS_BY_ID = "pbx.usersById"
     USERS_BY_EMAIL = "pbx.usersByEmail"
+    USERS_BY_IDS = "pbx.usersByIds"
+    USERS_CHANGED = "link.usersChanged"
+    PEOPLE = "pbx.people"
 
 
 class UciState(StrEnum):
@@ -187,12 +191,46 @@ class PbxUser(WireModel):
     is_administrator: bool
     has_licence_permission: bool
     """Holds "Integration mit Microsoft Teams", found by name."""
+    group_ids: tuple[int, ...] = Field(default=(), max_length=1000)
+    """The PBX groups that the user belongs to."""
 
 
 class PbxUsers(WireModel):
     """None when nobody has that id or address."""
 
     users: list[PbxUser]
+
+
+MAX_USERS_AT_ONCE: Final = 200
+"""Users in one frame, which stays well under its 256 KiB."""
+
+
+class IdsParams(WireModel):
+    user_ids: list[int] = Field(max_length=MAX_USERS_AT_ONCE)
+
+
+class UsersChanged(WireModel):
+    """Users whose name, permissions or groups have changed at the PBX, and those that are there no longer."""
+
+    users: list[PbxUser] = Field(default_factory=list, max_length=MAX_USERS_AT_ONCE)
+    gone: list[int] = Field(default_factory=list, max_length=MAX_USERS_AT_ONCE)
+
+
+class PbxGroup(WireModel):
+    group_id: int
+    name: str = Field(max_length=200)
+
+
+class PeopleParams(WireModel):
+    """People by a part of their name, login or group's name; and those with these ids besides."""
+
+    search: str = Field(default="", max_length=100)
+    user_ids: list[int] = Field(default_factory=list, max_length=MAX_USERS_AT_ONCE)
+
+
+class People(WireModel):
+    users: list[PbxUser] = Field(max_length=2 * MAX_USERS_AT_ONCE)
+    groups: list[PbxGroup] = Field(max_length=500)
 
 
 class Empty(WireModel):

@@ -90,11 +90,22 @@ class PbxPerson(WireModel):
 
 
 class SessionEnd(WireModel):
-    cause: Literal["revoked", "taken-over"]
+    cause: str
+    """revoked, taken-over, licence-lost, user-gone, idle or licence-expired."""
     pbx_name: str
     ended_by: str
     reason: str
     at: Moment
+
+
+class WaitingPlace(WireModel):
+    """On the list of those who wait for a seat; `joined` false: was refused and may join."""
+
+    pbx_name: str
+    joined: bool
+    position: int
+    offered_until: Moment | None
+    """A seat is kept for this user until then."""
 
 
 class MyState(WireModel):
@@ -103,6 +114,7 @@ class MyState(WireModel):
     person: PbxPerson | None = None
     licence: Licence | None = None
     connection: ConnectionState | None = None
+    waiting: WaitingPlace | None = None
     session_end: SessionEnd | None = None
     """How the last session was ended by someone else, until the next sign-in."""
 
@@ -118,10 +130,40 @@ class Holder(WireModel):
     is_me: bool
 
 
+class PeopleSet(WireModel):
+    """PBX users and members of PBX groups, by the PBX's own ids."""
+
+    user_ids: list[int] = Field(max_length=1000)
+    group_ids: list[int] = Field(max_length=1000)
+
+
+class ReservationState(WireModel):
+    id: str = Field(min_length=1, max_length=36)
+    name: str = Field(min_length=1, max_length=100)
+    seats: int = Field(ge=1, le=1_000_000)
+    people: PeopleSet
+
+
+class PolicyState(WireModel):
+    """What the administrator has decided about a pool."""
+
+    idle_hours: int | None = Field(ge=1, le=24 * 365)
+    reservations: list[ReservationState] = Field(max_length=50)
+    admitted: PeopleSet | None
+    """Who may have a seat of this pool at all; null: everybody."""
+
+
 class PoolState(WireModel):
+    pool_id: str
     serial: str
     seats_used: int
     seats_total: int
+    seats_reserved: int
+    """Free, but for some people only."""
+    seats_kept: int
+    """Free, but kept for whoever is next on the waiting list."""
+    seats_free: int
+    policy: PolicyState
     valid_from: Moment
     valid_until: Moment
     """The first moment at which the pool is no longer good."""
@@ -129,9 +171,106 @@ class PoolState(WireModel):
 
 class Licences(WireModel):
     holders: list[Holder]
+    """One page of them."""
+    found: int
+    """How many the search finds on all pages."""
+    waiting: int
     pools: list[PoolState]
     connection: ConnectionState
     tenant_trusted: bool
+
+
+class HoldersParams(WireModel):
+    """Which holders to show, in which order; one page at a time."""
+
+    search: str = Field(default="", max_length=100)
+    sort: Literal["name", "login", "kind", "since", "last-seen", "teams-name"] = "name"
+    descending: bool = False
+    offset: int = Field(default=0, ge=0, le=10_000_000)
+    limit: int = Field(default=50, ge=1, le=200)
+
+
+class ExportParams(WireModel):
+    time_zone: str = Field(default="UTC", max_length=64)
+    """IANA name; moments are written in this zone."""
+
+
+class AuditParams(ExportParams):
+    days: int = Field(default=90, ge=1, le=3650)
+
+
+class Export(WireModel):
+    """A file to be saved by the browser."""
+
+    file_name: str
+    content: str
+
+
+class UsageParams(WireModel):
+    span: Literal["day", "week", "month"] = "day"
+
+
+class UsageBucket(WireModel):
+    start: Moment
+    peak: int
+    average: float
+    denials: int
+
+
+class Usage(WireModel):
+    buckets: list[UsageBucket]
+    seats: int
+    """What the pools have now."""
+
+
+class LicenceMix(WireModel):
+    ual: int
+    fl: int
+    cost: float | None
+    """With the prices that were given; null without."""
+
+
+class ConstantUser(WireModel):
+    name: str
+    days: int
+
+
+class AdviceParams(WireModel):
+    ual_price: float | None = Field(default=None, ge=0, le=1_000_000)
+    fl_price: float | None = Field(default=None, ge=0, le=1_000_000)
+
+
+class LicenceAdvice(WireModel):
+    """Of the last 28 days; the rule is in docs/licences.md."""
+
+    working_days: int
+    enough_history: bool
+    constant: list[ConstantUser]
+    peak: int
+    percentile: int
+    now: LicenceMix
+    advised: LicenceMix
+    lean: LicenceMix
+
+
+class PeopleParams(WireModel):
+    search: str = Field(default="", max_length=100)
+
+
+class NamedPerson(WireModel):
+    id: int
+    name: str
+    login: str = ""
+
+
+class PeopleFound(WireModel):
+    users: list[NamedPerson]
+    groups: list[NamedPerson]
+
+
+class PolicyRequest(WireModel):
+    pool_id: str = Field(max_length=36)
+    policy: PolicyState
 
 
 class RevokeRequest(WireModel):

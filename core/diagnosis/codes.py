@@ -34,6 +34,10 @@ class Code(StrEnum):
     NOT_SIGNED_IN = "not-signed-in"
     NOT_ADMINISTRATOR = "not-administrator"
     SESSION_GONE = "session-gone"
+    NOT_REFUSED = "not-refused"
+    POOL_GONE = "pool-gone"
+    BAD_POLICY = "bad-policy"
+    STORAGE_UNAVAILABLE = "storage-unavailable"
 
     # The link's own handshake.
     BAD_SIGNATURE = "bad-signature"
@@ -62,3 +66,4 @@ class LicenceReason(StrEnum):
     KEY_NOT_YET_VALID = "key-not-yet-valid"
     KEY_BOUND_ELSEWHERE = "key-bound-elsewhere"
     KEY_INVALID = "key-invalid"
+    NOT_ADMITTED = "not-admitted"

@@ -23,6 +23,7 @@ from wire.link import (
     LicenceKeyState,
     Method,
     Status,
+    UsersChanged,
     Welcome,
 )
 from wire.model import WireModel
@@ -35,6 +36,7 @@ CALL_SECONDS: Final = 10.0
 M = TypeVar("M", bound=WireModel)
 RegisterLicenceKeys = Callable[[str, list[str]], Awaitable[list[LicenceKeyState]]]
 OnChange = Callable[[str], Awaitable[None]]
+OnUsers = Callable[[str, UsersChanged | None], Awaitable[None]]
 
 
 class PbxRefusedError(Exception):
@@ -49,7 +51,8 @@ class Hub:
     """Holds the links of this process.
 
     `register_licence_keys` is told a PBX's licence keys before its welcome; `on_change` is told a PBX's id
-    whenever its link or status changes.
+    whenever its link or status changes; `on_users` is told what changed of a PBX's users, and `None` when a link
+    has opened and nobody knows what changed meanwhile.
     """
 
     def __init__(
@@ -57,6 +60,7 @@ class Hub:
         registry: Registry,
         register_licence_keys: RegisterLicenceKeys,
         on_change: OnChange,
+        on_users: OnUsers,
         *,
         heartbeat: float = HEARTBEAT_SECONDS,
         hello_seconds: float = HELLO_SECONDS,
@@ -64,6 +68,7 @@ class Hub:
         self._registry = registry
         self._register_licence_keys = register_licence_keys
         self._on_change = on_change
+        self._on_users = on_users
         self._heartbeat = heartbeat
         self._hello_seconds = hello_seconds
         self._links: dict[str, Link] = {}
@@ -94,6 +99,7 @@ class Hub:
         try:
             await link.welcome(hello_id, welcome.model_dump(mode="json", by_alias=True))
             await self._on_change(link.pbx_id)
+            await self._on_users(link.pbx_id, None)
             await link.serve()
         finally:
             if self._links.get(link.pbx_id) is link:
@@ -157,7 +163,7 @@ class Hub:
             return None
         states = await self._register_licence_keys(claim.pbx.id, hello.licence_keys)
         link = Link(transport, claim.pbx.id, claim.epoch, hello, self._heartbeat)
-        link.on({Method.STATUS: self._status_handler(link)})
+        link.on({Method.STATUS: self._status_handler(link), Method.USERS_CHANGED: self._users_handler(link)})
         welcome = Welcome(pbx_id=claim.pbx.id, heartbeat_seconds=self._heartbeat, licence_keys=states)
         return link, frame.id, welcome
 
@@ -167,6 +173,14 @@ class Hub:
             link.status = status
             await self._registry.report(link.pbx_id, link.epoch, status)
             await self._on_change(link.pbx_id)
+            return Empty()
+
+        return take
+
+    def _users_handler(self, link: Link) -> Callable[[dict[str, Any]], Awaitable[Empty]]:
+        async def take(params: dict[str, Any]) -> Empty:
+            if self._links.get(link.pbx_id) is link:
+                await self._on_users(link.pbx_id, UsersChanged.model_validate(params))
             return Empty()
 
         return take

@@ -7,11 +7,11 @@ from datetime import datetime
 from typing import Any, Final
 
 from sqlalchemy import Row, Select, func, insert, select, update
-from sqlalchemy.dialects.sqlite import insert as upsert
+from sqlalchemy.exc import IntegrityError
 
 from core.diagnosis.rules import PbxFacts
 from core.store import tables
-from core.store.database import Database
+from core.store.database import Database, upsert
 from core.store.moments import from_ms, new_id, to_ms
 from wire.link import Hello, Status
 
@@ -27,6 +27,7 @@ class Pbx:
     name: str
     identity: str
     key_hmac: str
+    claimed_at: datetime
     status: Status | None
     link_epoch: int
     link_opened_at: datetime | None
@@ -73,12 +74,19 @@ class Registry:
 
     async def claim(self, hello: Hello, address: str, now: datetime) -> Claimed | BoundElsewhere:
         """Takes a link's opening: the first identity that claims a name owns it. Raises the link's epoch."""
+        try:
+            return await self._claim(hello, address, now)
+        except IntegrityError:  # another replica has made the row between our look and our insert
+            return await self._claim(hello, address, now)
+
+    async def _claim(self, hello: Hello, address: str, now: datetime) -> Claimed | BoundElsewhere:
+        query = _query().where(_pbx.name == hello.pbx_name)
         async with self._database.writing() as connection:
-            row = (await connection.execute(_query().where(_pbx.name == hello.pbx_name))).one_or_none()
+            row = (await connection.execute(query.with_for_update(of=tables.pbx))).one_or_none()
             if row is not None and row.identity != hello.identity:
                 claim = {"address": address, "connector_version": hello.connector_version, "at": to_ms(now)}
                 await connection.execute(
-                    upsert(tables.refused_claim)
+                    upsert(connection, tables.refused_claim)
                     .values(pbx_id=row.id, identity=hello.identity, **claim)
                     .on_conflict_do_update(index_elements=["pbx_id", "identity"], set_=claim)
                 )
@@ -155,6 +163,7 @@ def _to_pbx(row: Row[Any]) -> Pbx:
         name=row.name,
         identity=row.identity,
         key_hmac=row.key_hmac,
+        claimed_at=from_ms(row.claimed_at),
         status=Status.model_validate_json(row.status) if row.status else None,
         link_epoch=row.link_epoch,
         link_opened_at=_moment(row.link_opened_at),

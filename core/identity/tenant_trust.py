@@ -3,11 +3,10 @@
 from datetime import datetime
 
 from sqlalchemy import delete, func, select
-from sqlalchemy.dialects.sqlite import insert as upsert
 
 from core.store import tables
 from core.store.audit import add_audit
-from core.store.database import Database
+from core.store.database import Database, upsert
 from core.store.moments import to_ms
 
 _trust = tables.trusted_tenant.c
@@ -29,7 +28,7 @@ class TenantTrust:
         async with self._database.writing() as connection:
             if trusted:
                 changed = await connection.execute(
-                    upsert(tables.trusted_tenant)
+                    upsert(connection, tables.trusted_tenant)
                     .values(pbx_id=pbx_id, tenant_id=tenant_id, trusted_by=actor, at=to_ms(at))
                     .on_conflict_do_nothing()
                 )

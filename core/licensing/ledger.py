@@ -1,113 +1,156 @@
 """The ledger: sessions and the seats they hold. Every operation is one transaction, acknowledged after it.
 
-`Ledger` is the interface that the rest of the house sees; `core.licensing.sqlite_ledger` keeps it in SQLite.
+Signing in and out in the ordinary case takes the quick way: many at once, in few statements. Whatever is not
+ordinary (a seat reserved, kept or shared out by a waiting list, a session that is there already, an empty pool)
+is a script of `core.licensing.transactions`.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
-from typing import Protocol
+from functools import partial
+from typing import Any, TypeVar
 
 from core.diagnosis.finding import Finding
 from core.identity.teams_user import TeamsUser
+from core.licensing import quick_postgres, quick_sqlite, transactions
 from core.licensing.licence_key import LicenceKey
-from core.licensing.rules import LicenceKind, TakeSeat, UseUal
+from core.licensing.policy import Policy
+from core.licensing.quick import END, OPEN, QuickEnd, QuickOpen
+from core.licensing.rules import LicenceKind, TakeSeat
+from core.licensing.session import Ending, Opened, OpenSession, Session, UserFacts
+from core.licensing.transactions import RefusedError, Swept
+from core.store.database import Address, PostgresAddress
+from core.store.moments import new_id
+from core.store.postgres_writer import PostgresWriter
+from core.store.script import MakeScript, Writer
+from core.store.sqlite_writer import SqliteWriter
 
-
-class Proof(StrEnum):
-    """How the PBX user was proven."""
-
-    PASSWORD = "password"  # noqa: S105 - a kind of proof, not a secret
-    EMAIL = "email"
-
-
-class EndCause(StrEnum):
-    SIGNED_OUT = "signed-out"
-    REVOKED = "revoked"
-    TAKEN_OVER = "taken-over"
-    SWITCHED = "switched"
-    """The Teams user signed in as another PBX user."""
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class SessionPerson:
-    """The PBX user of a session, as the PBX told at sign-in."""
+class SeatsHeld:
+    """So many sessions hold seats of this key."""
 
-    pbx_user_id: int
-    login: str
-    display_name: str
-    email: str
-    is_administrator: bool
+    count: int
 
 
-@dataclass(frozen=True, slots=True)
-class Session:
-    id: str
-    teams_user: TeamsUser
-    pbx_id: str
-    person: SessionPerson
-    kind: LicenceKind
-    pool_id: str | None
-    seat_number: int | None
-    proof: Proof
-    started_at: datetime
-    last_seen_at: datetime
+class Ledger:
+    def __init__(self, writer: Writer) -> None:
+        self._writer = writer
 
-
-@dataclass(frozen=True, slots=True)
-class OpenSession:
-    """What a sign-in wants, after everything that can be checked beforehand was checked."""
-
-    teams_user: TeamsUser
-    pbx_id: str
-    pbx_name: str
-    person: SessionPerson
-    licence: UseUal | TakeSeat
-    proof: Proof
-    take_over: bool
-    now: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class Opened:
-    session: Session
-    ended: tuple[Session, ...]
-    """Sessions that ended for this one: taken over, or this Teams user's earlier one."""
-
-
-@dataclass(frozen=True, slots=True)
-class Ending:
-    """Why sessions end: goes to the audit, to the ended user's tab, and to the bot."""
-
-    cause: EndCause
-    actor: str
-    reason: str
-    now: datetime
-
-
-class Ledger(Protocol):
     async def open_session(self, wish: OpenSession) -> Opened | Finding:
         """Opens or refreshes a session with its licence. Idempotent per PBX user: a retry never takes two seats."""
+        quick = _quick(wish)
+        make: MakeScript[Any] = partial(transactions.open_session, wish)
+        try:
+            if quick is None:
+                opened = await self._writer.run(make)
+            else:
+                opened = await self._writer.run_together(OPEN, quick, make)
+        except RefusedError as refused:
+            return refused.finding
+        if quick is None or isinstance(opened, Opened):
+            played: Opened = opened
+            return played
+        return Opened(quick.session(opened), ())  # the quick way answers with the number of the seat
 
     async def end_sessions(
         self, pbx_id: str, session_ids: Sequence[str], ending: Ending
     ) -> tuple[Session, ...]:
         """Ends those that are still there, frees their seats, and returns them."""
+        return await self._writer.run(lambda: transactions.end_sessions(pbx_id, session_ids, ending))
 
-    async def record_denial(self, pbx_id: str, who: str, finding: Finding, now: datetime) -> None:
-        """Writes a refusal for want of a licence into the audit."""
+    async def sign_out(self, session: Session, actor: str, now: datetime) -> Session | None:
+        """Ends a session at its user's wish; None when it had ended already."""
+        quick = QuickEnd(session, actor, now)
+        is_ended = await self._writer.run_together(END, quick, partial(transactions.sign_out, quick))
+        return session if is_ended else None
+
+    async def follow_user(
+        self, pbx_id: str, pbx_name: str, facts: UserFacts, now: datetime
+    ) -> Session | None:
+        """Brings a session in line with what the PBX says now; gives it when something changed."""
+        return await self._writer.run(lambda: transactions.follow_user(pbx_id, pbx_name, facts, now))
+
+    async def record_denial(self, wish: OpenSession, finding: Finding) -> None:
+        """Writes a refusal for want of a licence down; afterwards the user may join the waiting list."""
+        await self._writer.run(lambda: transactions.record_denial(wish, finding))
+
+    async def join_waiting_list(self, user: TeamsUser, now: datetime) -> str | Finding:
+        """Gives the PBX's id."""
+        return await self._refusable(lambda: transactions.join_waiting_list(user, now))
+
+    async def leave_waiting_list(self, user: TeamsUser, now: datetime) -> str | None:
+        return await self._writer.run(lambda: transactions.leave_waiting_list(user, now))
 
     async def put_pool(self, pbx_id: str, key: LicenceKey, now: datetime) -> bool:
         """Makes or adjusts the pool of one licence key; False when the key is bound to another PBX."""
+        return await self._writer.run(lambda: transactions.put_pool(pbx_id, key, now))
 
     async def withdraw_pools_except(self, pbx_id: str, serials: Sequence[str], now: datetime) -> None:
         """Pools whose key is no longer in the connector's configuration grant nothing any more."""
+        await self._writer.run(lambda: transactions.withdraw_pools_except(pbx_id, serials, now))
+
+    async def put_policy(
+        self, pbx_id: str, pool_id: str, policy: Policy, actor: str, now: datetime
+    ) -> Finding | None:
+        return await self._refusable(lambda: transactions.put_policy(pbx_id, pool_id, policy, actor, now))
+
+    async def release_key(
+        self, serial: str, actor: str, now: datetime, *, end_sessions: bool
+    ) -> tuple[Session, ...] | SeatsHeld | Finding:
+        """Unbinds a licence key from its PBX; ends the sessions that hold its seats only when told to."""
+        outcome = await self._refusable(
+            lambda: transactions.release_key(serial, actor, now, end_sessions=end_sessions)
+        )
+        return SeatsHeld(outcome) if isinstance(outcome, int) else outcome
 
     async def touch(self, session_id: str, now: datetime) -> None:
         """Notes that the user was seen."""
+        await self._writer.run(lambda: transactions.touch(session_id, now))
 
     async def put_administrator(self, session_id: str, *, is_administrator: bool) -> None:
         """Notes what the PBX said last about the user's administrator permission."""
+        await self._writer.run(
+            lambda: transactions.put_administrator(session_id, is_administrator=is_administrator)
+        )
 
-    async def close(self) -> None: ...
+    async def due(self, now: datetime) -> Sequence[str]:
+        """The PBXs where `sweep` has something to do."""
+        return await self._writer.run(lambda: transactions.due(now))
+
+    async def sweep(self, pbx_id: str, now: datetime) -> Swept:
+        return await self._writer.run(lambda: transactions.sweep(pbx_id, now))
+
+    async def forget_audit(self, before: datetime) -> None:
+        await self._writer.run(lambda: transactions.forget_audit(before))
+
+    async def close(self) -> None:
+        await self._writer.close()
+
+    async def _refusable(self, make: MakeScript[T]) -> T | Finding:
+        try:
+            return await self._writer.run(make)
+        except RefusedError as refused:
+            return refused.finding
+
+
+def open_ledger(address: Address) -> Ledger:
+    """The ledger of this database; on PostgreSQL it needs a running event loop."""
+    if isinstance(address, PostgresAddress):
+        return Ledger(PostgresWriter(address.dsn, quick_postgres.GROUPS))
+    return Ledger(SqliteWriter(address.path, quick_sqlite.GROUPS))
+
+
+def _quick(wish: OpenSession) -> QuickOpen | None:
+    """The ordinary sign-in: a licence of one's own, or any seat of the first pool that has one."""
+    if wish.take_over:
+        return None
+    if not isinstance(wish.licence, TakeSeat):
+        return QuickOpen(new_id(), wish, LicenceKind.UAL, None)
+    choice = next(iter(wish.licence.choices), None)
+    if choice is None or choice.reservations:
+        return None
+    return QuickOpen(new_id(), wish, LicenceKind.FL, choice.pool_id)

@@ -1,18 +1,73 @@
-"""Reading the ledger: sessions, pools, holders. Never decides and never writes."""
+"""Reading the ledger: sessions, pools, holders, the waiting list. Never decides and never writes."""
 
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
 
-from sqlalchemy import ColumnElement, Row, and_, case, func, select
+from sqlalchemy import ColumnElement, and_, case, func, or_, select
 
 from core.identity.teams_user import TeamsUser
-from core.licensing.ledger import EndCause, Ending, Proof, Session, SessionPerson
-from core.licensing.rules import LicenceKind, Pool
+from core.licensing.rules import Pool
+from core.licensing.session import EndCause, Ending, Session, Waiting, to_session
+from core.licensing.transactions import to_pool
 from core.store import tables
 from core.store.database import Database
 from core.store.moments import from_ms
 
 _session = tables.session.c
+_waiting = tables.waiting.c
+_seat = tables.seat.c
+
+MAX_PAGE: Final = 200
+
+
+class SortBy(StrEnum):
+    """Columns of the holders' table."""
+
+    NAME = "name"
+    LOGIN = "login"
+    KIND = "kind"
+    SINCE = "since"
+    LAST_SEEN = "last-seen"
+    TEAMS_NAME = "teams-name"
+
+
+_COLUMNS: Final[dict[SortBy, ColumnElement[object]]] = {
+    SortBy.NAME: func.lower(_session.display_name),
+    SortBy.LOGIN: _session.pbx_login,
+    SortBy.KIND: _session.licence_kind,
+    SortBy.SINCE: _session.started_at,
+    SortBy.LAST_SEEN: _session.last_seen_at,
+    SortBy.TEAMS_NAME: func.lower(_session.teams_name),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class HoldersQuery:
+    search: str = ""
+    """Found in name, login, e-mail or Microsoft account, whatever the case."""
+    sort: SortBy = SortBy.NAME
+    descending: bool = False
+    offset: int = 0
+    limit: int = 50
+
+
+@dataclass(frozen=True, slots=True)
+class HoldersPage:
+    sessions: Sequence[Session]
+    found: int
+    """How many the search finds on all pages."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A place on the waiting list as its holder sees it."""
+
+    waiting: Waiting
+    pbx_name: str
+    position: int
+    """1: next."""
 
 
 class Overview:
@@ -27,32 +82,120 @@ class Overview:
     async def session_of_pbx_user(self, pbx_id: str, pbx_user_id: int) -> Session | None:
         return await self._one(and_(_session.pbx_id == pbx_id, _session.pbx_user_id == pbx_user_id))
 
-    async def sessions(self, pbx_id: str) -> Sequence[Session]:
-        query = select(tables.session).where(_session.pbx_id == pbx_id).order_by(_session.display_name)
+    async def holders(self, pbx_id: str, query: HoldersQuery) -> HoldersPage:
+        where = [_session.pbx_id == pbx_id]
+        if query.search:
+            where.append(
+                or_(
+                    *(
+                        func.lower(column).contains(query.search.lower(), autoescape=True)
+                        for column in (
+                            _session.display_name,
+                            _session.pbx_login,
+                            _session.email,
+                            _session.teams_name,
+                        )
+                    )
+                )
+            )
+        by = _COLUMNS[query.sort]
+        page = (
+            select(tables.session)
+            .where(*where)
+            .order_by(by.desc() if query.descending else by.asc(), _session.id)
+            .offset(query.offset)
+            .limit(query.limit)
+        )
         async with self._database.reading() as connection:
-            return [to_session(row) for row in (await connection.execute(query)).all()]
+            rows = (await connection.execute(page)).mappings().all()
+            count = select(func.count()).select_from(tables.session).where(*where)
+            found = (await connection.execute(count)).scalar_one()
+        return HoldersPage([to_session(row) for row in rows], found)
+
+    async def all_holders(self, pbx_id: str) -> Sequence[Session]:
+        """For the export."""
+        query = select(tables.session).where(_session.pbx_id == pbx_id).order_by(_COLUMNS[SortBy.NAME])
+        async with self._database.reading() as connection:
+            return [to_session(row) for row in (await connection.execute(query)).mappings().all()]
+
+    async def pbx_user_ids(self, pbx_id: str) -> Sequence[int]:
+        """The PBX users that are signed in or wait: whose changes matter."""
+        signed_in = select(_session.pbx_user_id).where(_session.pbx_id == pbx_id)
+        waits = select(_waiting.pbx_user_id).where(_waiting.pbx_id == pbx_id, _waiting.joined_at.is_not(None))
+        async with self._database.reading() as connection:
+            return list((await connection.execute(signed_in.union(waits))).scalars().all())
 
     async def pools(self, pbx_id: str) -> Sequence[Pool]:
         """The pools that grant: those whose key is in the connector's configuration now."""
-        seat = tables.seat.c
+        is_free = and_(_seat.holder.is_(None), ~_seat.retired)
+        pool = tables.pool.c
+
+        def count(condition: ColumnElement[bool]) -> ColumnElement[int]:
+            return func.coalesce(func.sum(case((condition, 1), else_=0)), 0)
+
         query = (
             select(
                 tables.pool,
-                func.coalesce(func.sum(case((seat.retired, 0), else_=1)), 0).label("seats"),
-                func.count(seat.holder).label("used"),
+                count(~_seat.retired).label("seats"),
+                func.count(_seat.holder).label("used"),
+                count(and_(is_free, _seat.kept_for.is_(None), _seat.reserved_for.is_not(None))).label(
+                    "reserved"
+                ),
+                count(and_(is_free, _seat.kept_for.is_not(None))).label("kept"),
             )
-            .join(tables.seat, seat.pool_id == tables.pool.c.id)
-            .where(tables.pool.c.pbx_id == pbx_id, ~tables.pool.c.withdrawn)
-            .group_by(tables.pool.c.id)
-            .order_by(tables.pool.c.valid_until)
+            .join(tables.seat, _seat.pool_id == pool.id)
+            .where(pool.pbx_id == pbx_id, ~pool.withdrawn)
+            .group_by(pool.id)
+            .order_by(pool.valid_until, pool.id)
         )
         async with self._database.reading() as connection:
-            return [
-                Pool(
-                    row.id, row.serial, row.seats, row.used, from_ms(row.valid_from), from_ms(row.valid_until)
-                )
-                for row in (await connection.execute(query)).all()
-            ]
+            return [to_pool(row) for row in (await connection.execute(query)).mappings().all()]
+
+    async def place_of(self, user: TeamsUser) -> Place | None:
+        """The user's place on a waiting list, also that of a refused user who may still join (`joined_at` None)."""
+        kept_until = (
+            select(_seat.kept_until)
+            .where(_seat.pbx_id == _waiting.pbx_id, _seat.kept_for == _waiting.pbx_user_id)
+            .limit(1)
+            .scalar_subquery()
+        )
+        query = (
+            select(tables.waiting, tables.pbx.c.name, kept_until.label("kept_until"))
+            .join(tables.pbx, tables.pbx.c.id == _waiting.pbx_id)
+            .where(_waiting.tenant_id == user.tenant_id, _waiting.object_id == user.object_id)
+        )
+        async with self._database.reading() as connection:
+            row = (await connection.execute(query)).one_or_none()
+            if row is None:
+                return None
+            before = select(func.count()).where(
+                _waiting.pbx_id == row.pbx_id,
+                _waiting.joined_at.is_not(None),
+                or_(
+                    _waiting.joined_at < (row.joined_at or 0),
+                    and_(_waiting.joined_at == row.joined_at, _waiting.pbx_user_id < row.pbx_user_id),
+                ),
+            )
+            position = 1 + (await connection.execute(before)).scalar_one()
+        waiting = Waiting(
+            pbx_id=row.pbx_id,
+            pbx_user_id=row.pbx_user_id,
+            teams_user=user,
+            joined_at=from_ms(row.joined_at) if row.joined_at is not None else None,
+            offered_until=from_ms(row.kept_until) if row.kept_until is not None else None,
+        )
+        return Place(waiting, row.name, position)
+
+    async def waiting_count(self, pbx_id: str) -> int:
+        query = select(func.count()).where(_waiting.pbx_id == pbx_id, _waiting.joined_at.is_not(None))
+        async with self._database.reading() as connection:
+            return int((await connection.execute(query)).scalar_one())
+
+    async def ual_count(self, pbx_id: str) -> int:
+        """Users that are signed in with a licence of their own."""
+        query = select(func.count()).where(_session.pbx_id == pbx_id, _session.pool_id.is_(None))
+        async with self._database.reading() as connection:
+            return int((await connection.execute(query)).scalar_one())
 
     async def ending_of(self, user: TeamsUser) -> tuple[str, Ending] | None:
         """How this user's last session was ended by someone else (PBX name, ending), until the next sign-in."""
@@ -68,22 +211,5 @@ class Overview:
 
     async def _one(self, condition: ColumnElement[bool]) -> Session | None:
         async with self._database.reading() as connection:
-            row = (await connection.execute(select(tables.session).where(condition))).one_or_none()
+            row = (await connection.execute(select(tables.session).where(condition))).mappings().one_or_none()
         return to_session(row) if row is not None else None
-
-
-def to_session(row: Row[Any]) -> Session:
-    return Session(
-        id=row.id,
-        teams_user=TeamsUser(row.tenant_id, row.object_id, row.teams_name),
-        pbx_id=row.pbx_id,
-        person=SessionPerson(
-            row.pbx_user_id, row.pbx_login, row.display_name, row.email, row.is_administrator
-        ),
-        kind=LicenceKind(row.licence_kind),
-        pool_id=row.pool_id,
-        seat_number=row.seat_number,
-        proof=Proof(row.proof),
-        started_at=from_ms(row.started_at),
-        last_seen_at=from_ms(row.last_seen_at),
-    )

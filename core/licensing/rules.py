@@ -1,6 +1,6 @@
 """Which licence a PBX user gets (design, section 5): a pure function from facts to a verdict."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -10,6 +10,7 @@ from core.diagnosis.codes import Code, LicenceReason
 from core.diagnosis.finding import Finding
 from core.diagnosis.rules import OLDEST_PBX
 from core.diagnosis.version import is_older
+from core.licensing.policy import Policy
 
 UAL_SINCE: Final = "6.7.3"
 """User-assigned licences are known to the PBX from this version on; floating ones from 6.7.0."""
@@ -18,6 +19,9 @@ UAL_SINCE: Final = "6.7.3"
 class LicenceKind(StrEnum):
     UAL = "UAL"
     FL = "FL"
+
+
+NO_POLICY: Final = Policy()
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +33,19 @@ class Pool:
     valid_from: datetime
     valid_until: datetime
     """The first moment at which the pool is no longer good."""
+    policy: Policy = NO_POLICY
+    reserved: int = 0
+    """Free seats that only some may take."""
+    kept: int = 0
+    """Free seats that were offered to somebody on the waiting list."""
+
+    @property
+    def free(self) -> int:
+        """Seats that anybody may take now. A pool that has shrunk below its use has none."""
+        return max(0, self.seats - self.used - self.reserved - self.kept)
+
+    def is_valid(self, now: datetime) -> bool:
+        return self.valid_from <= now < self.valid_until
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +54,18 @@ class UseUal:
 
 
 @dataclass(frozen=True, slots=True)
-class TakeSeat:
-    """One seat of the first of these pools that has one free."""
+class SeatChoice:
+    """A pool that the user may have a seat of, and its reservations that hold for them."""
 
-    pool_ids: tuple[str, ...]
+    pool_id: str
+    reservations: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class TakeSeat:
+    """One seat of the first of these pools that has one for this user."""
+
+    choices: tuple[SeatChoice, ...]
 
 
 Verdict = UseUal | TakeSeat | Finding
@@ -50,13 +75,14 @@ def decide(
     *,
     pbx_name: str,
     pbx_version: str | None,
+    user_id: int,
+    group_ids: Collection[int] = (),
     has_permission: bool,
     pools: Sequence[Pool],
     refused_keys: Sequence[LicenceReason],
-    holds_seat: bool,
     now: datetime,
 ) -> Verdict:
-    """The verdict for one PBX user. `holds_seat`: has one already, so that an exhausted pool is no obstacle.
+    """The verdict for one PBX user. Whether a seat is free is not decided here but where it is taken.
 
     `pbx_version` None means that the PBX does not tell (FACTS: `/server/version` may be refused): then the
     permission itself, which exists only from 6.7.3 on, is proof enough.
@@ -66,11 +92,12 @@ def decide(
         return Finding(Code.PBX_TOO_OLD, {**evidence, "version": pbx_version, "needed": OLDEST_PBX})
     if has_permission and (pbx_version is None or not is_older(pbx_version, UAL_SINCE)):
         return UseUal()
-    good = [pool for pool in pools if pool.valid_from <= now < pool.valid_until]
-    if good and (holds_seat or any(pool.used < pool.seats for pool in good)):
-        return TakeSeat(tuple(pool.id for pool in good))
+    good = [pool for pool in pools if pool.is_valid(now)]
+    choices = seat_choices(good, user_id, group_ids, now)
+    if choices:
+        return TakeSeat(choices)
     if good:
-        return exhausted(pbx_name, good)
+        return _refusal(LicenceReason.NOT_ADMITTED, evidence)
     if pools:
         last = max(pools, key=lambda pool: pool.valid_until)
         if last.valid_until <= now:
@@ -81,14 +108,30 @@ def decide(
     return _refusal(reason, evidence)
 
 
-def exhausted(pbx_name: str, pools: Sequence[Pool]) -> Finding:
-    return _refusal(
-        LicenceReason.POOL_EXHAUSTED,
+def seat_choices(
+    pools: Sequence[Pool], user_id: int, group_ids: Collection[int], now: datetime
+) -> tuple[SeatChoice, ...]:
+    """Pools that are good now and open to this user; those where seats are reserved for them come first."""
+    choices = [
+        SeatChoice(pool.id, pool.policy.reservations_of(user_id, group_ids))
+        for pool in pools
+        if pool.is_valid(now) and pool.policy.admits(user_id, group_ids)
+    ]
+    return tuple(sorted(choices, key=lambda choice: not choice.reservations))
+
+
+def exhausted(pbx_name: str, *, used: int, total: int, reserved: int) -> Finding:
+    """`reserved`: seats that are free but reserved for others, or kept for whoever is next on the waiting list."""
+    return Finding(
+        Code.NO_LICENCE,
         {
             "pbx_name": pbx_name,
-            "used": sum(pool.used for pool in pools),
-            "total": sum(pool.seats for pool in pools),
+            "used": used,
+            "total": total,
+            "reserved": reserved,
+            "reason": LicenceReason.POOL_EXHAUSTED.value,
         },
+        "pool-exhausted-reserved" if reserved else LicenceReason.POOL_EXHAUSTED.value,
     )
 
 

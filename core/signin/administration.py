@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Final
 
 from core.diagnosis.codes import Code
@@ -12,26 +13,35 @@ from core.hub.hub import Hub, PbxRefusedError
 from core.hub.registry import Registry
 from core.identity.teams_user import TeamsUser
 from core.identity.tenant_trust import TenantTrust
-from core.licensing.ledger import EndCause, Ending, Ledger, Session
-from core.licensing.overview import Overview
+from core.licensing.advice import PERIOD, Advice, advise
+from core.licensing.ledger import Ledger
+from core.licensing.overview import HoldersPage, HoldersQuery, Overview
+from core.licensing.policy import Policy
 from core.licensing.rules import Pool
+from core.licensing.session import EndCause, Ending, Session
+from core.licensing.usage import Bucket, Span, UsageReader, usage
 from core.signin.bus import Bus, pbx_topic
 from core.signin.signin import Connection, SignIn
 from core.store.moments import now
-from wire.link import IdParams, Method, PbxUsers
+from wire.link import MAX_USERS_AT_ONCE, IdParams, Method, PbxUsers, People, PeopleParams
 
 logger = logging.getLogger(__name__)
 
 READ_RECHECK_SECONDS: Final = 30.0
 """A view that updates itself asks the PBX again no more often than this; every act asks anew."""
 
+MAX_AUDIT_ROWS: Final = 50_000
+"""In one export: about ten megabytes."""
+
 
 @dataclass(frozen=True, slots=True)
 class LicenceView:
-    sessions: Sequence[Session]
+    page: HoldersPage
     pools: Sequence[Pool]
     connection: Connection
     tenant_trusted: bool
+    waiting: int
+    """How many wait for a seat."""
 
 
 class Administration:
@@ -44,7 +54,9 @@ class Administration:
         overview: Overview,
         sign_in: SignIn,
         bus: Bus,
+        usage: UsageReader,
     ) -> None:
+        self._usage = usage
         self._registry = registry
         self._hub = hub
         self._trust = trust
@@ -54,31 +66,17 @@ class Administration:
         self._bus = bus
         self._checked: dict[str, float] = {}
 
-    async def view(self, user: TeamsUser) -> LicenceView | Finding:
+    async def view(self, user: TeamsUser, query: HoldersQuery) -> LicenceView | Finding:
         """The licence view. While the PBX cannot be asked, what it said last counts: reading harms nobody."""
-        session = await self._overview.session_of(user)
-        if session is None:
-            return Finding(Code.NOT_SIGNED_IN)
-        clock = asyncio.get_running_loop().time()
-        is_administrator = session.person.is_administrator
-        if clock - self._checked.get(session.id, float("-inf")) >= READ_RECHECK_SECONDS:
-            checked = await self._check(session)
-            if isinstance(checked, Session):
-                recent = clock - READ_RECHECK_SECONDS
-                self._checked = {id_: at for id_, at in self._checked.items() if at > recent} | {
-                    session.id: clock
-                }
-                is_administrator = True
-            elif checked.code is Code.NOT_ADMINISTRATOR:
-                self._checked.pop(session.id, None)
-                is_administrator = False
-        if not is_administrator:
-            return Finding(Code.NOT_ADMINISTRATOR)
+        session = await self._reader(user)
+        if isinstance(session, Finding):
+            return session
         return LicenceView(
-            sessions=await self._overview.sessions(session.pbx_id),
+            page=await self._overview.holders(session.pbx_id, query),
             pools=await self._overview.pools(session.pbx_id),
             connection=await self._sign_in.connection(session.pbx_id),
             tenant_trusted=await self._trust.is_trusted(session.pbx_id, user.tenant_id),
+            waiting=await self._overview.waiting_count(session.pbx_id),
         )
 
     async def revoke(
@@ -109,6 +107,93 @@ class Administration:
         )
         self._bus.publish(pbx_topic(administrator.pbx_id))
         return None
+
+    async def all_holders(self, user: TeamsUser) -> Sequence[Session] | Finding:
+        session = await self._reader(user)
+        if isinstance(session, Finding):
+            return session
+        return await self._overview.all_holders(session.pbx_id)
+
+    async def usage(self, user: TeamsUser, span: Span) -> Sequence[Bucket] | Finding:
+        session = await self._reader(user)
+        if isinstance(session, Finding):
+            return session
+        at = now()
+        count, length = span.buckets
+        holdings = await self._usage.holdings(session.pbx_id, at - count * length)
+        denials = await self._usage.denials(session.pbx_id, at - count * length)
+        return await asyncio.to_thread(usage, holdings, denials, span, at)
+
+    async def advice(self, user: TeamsUser) -> Advice | Finding:
+        session = await self._reader(user)
+        if isinstance(session, Finding):
+            return session
+        at = now()
+        pools = await self._overview.pools(session.pbx_id)
+        pbx = await self._registry.by_id(session.pbx_id)
+        history_from = pbx.claimed_at if pbx is not None else at
+        holdings = await self._usage.holdings(session.pbx_id, at - PERIOD)
+        return await asyncio.to_thread(
+            advise,
+            holdings,
+            uals=await self._overview.ual_count(session.pbx_id),
+            seats=sum(pool.seats for pool in pools),
+            history_from=history_from,
+            now=at,
+        )
+
+    async def audit(self, user: TeamsUser, days: int) -> Sequence[tuple[object, ...]] | Finding:
+        """(moment, kind, actor, subject, detail as JSON), newest first, at most `MAX_AUDIT_ROWS`."""
+        session = await self._reader(user)
+        if isinstance(session, Finding):
+            return session
+        return await self._usage.audit_rows(session.pbx_id, now() - timedelta(days=days), MAX_AUDIT_ROWS)
+
+    async def people(self, user: TeamsUser, search: str) -> People | Finding:
+        """PBX users and groups for a policy: those that the search finds, and those that policies name already."""
+        session = await self._reader(user)
+        if isinstance(session, Finding):
+            return session
+        named: set[int] = set()
+        for pool in await self._overview.pools(session.pbx_id):
+            policy = pool.policy
+            for one in (*(reservation.people for reservation in policy.reservations), policy.admitted):
+                named.update(one.user_ids if one is not None else ())
+        params = PeopleParams(search=search, user_ids=sorted(named)[:MAX_USERS_AT_ONCE])
+        try:
+            return await self._hub.call(session.pbx_id, "", Method.PEOPLE, params, People)
+        except PbxRefusedError as refused:
+            return refused.finding
+
+    async def set_policy(self, user: TeamsUser, pool_id: str, policy: Policy) -> Finding | None:
+        administrator = await self._administrator(user)
+        if isinstance(administrator, Finding):
+            return administrator
+        actor = user.name or administrator.person.display_name
+        refusal = await self._ledger.put_policy(administrator.pbx_id, pool_id, policy, actor, now())
+        if refusal is None:
+            self._sign_in.announce(administrator.pbx_id)
+        return refusal
+
+    async def _reader(self, user: TeamsUser) -> Session | Finding:
+        """The administrator who reads: asked again now and then, because a view reads often."""
+        session = await self._overview.session_of(user)
+        if session is None:
+            return Finding(Code.NOT_SIGNED_IN)
+        clock = asyncio.get_running_loop().time()
+        is_administrator = session.person.is_administrator
+        if clock - self._checked.get(session.id, float("-inf")) >= READ_RECHECK_SECONDS:
+            checked = await self._check(session)
+            if isinstance(checked, Session):
+                recent = clock - READ_RECHECK_SECONDS
+                self._checked = {id_: at for id_, at in self._checked.items() if at > recent} | {
+                    session.id: clock
+                }
+                is_administrator = True
+            elif checked.code is Code.NOT_ADMINISTRATOR:
+                self._checked.pop(session.id, None)
+                is_administrator = False
+        return session if is_administrator else Finding(Code.NOT_ADMINISTRATOR)
 
     async def _administrator(self, user: TeamsUser) -> Session | Finding:
         session = await self._overview.session_of(user)

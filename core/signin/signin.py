@@ -13,9 +13,10 @@ from core.hub.registry import Pbx, Registry
 from core.identity.teams_user import TeamsUser
 from core.identity.tenant_trust import TenantTrust
 from core.licensing.key_register import KeyRegister
-from core.licensing.ledger import EndCause, Ending, Ledger, OpenSession, Proof, Session, SessionPerson
-from core.licensing.overview import Overview
-from core.licensing.rules import decide
+from core.licensing.ledger import Ledger
+from core.licensing.overview import Overview, Place
+from core.licensing.rules import TakeSeat, decide
+from core.licensing.session import Ending, OpenSession, Proof, Session, SessionPerson, who
 from core.signin.bus import NOTICES_TOPIC, Bus, pbx_topic, user_topic
 from core.signin.throttle import Throttle
 from core.store.moments import now
@@ -81,6 +82,8 @@ class State:
     seats_used: int = 0
     seats_total: int = 0
     ending: tuple[str, Ending] | None = None
+    place: Place | None = None
+    """On a waiting list, or refused a moment ago and free to join it."""
 
 
 class SignIn:
@@ -152,16 +155,40 @@ class SignIn:
     async def sign_out(self, user: TeamsUser) -> State:
         """Idempotent: who is not signed in stays so."""
         session = await self._overview.session_of(user)
-        if session is not None:
-            ending = Ending(EndCause.SIGNED_OUT, user.name or session.person.display_name, "", now())
-            ended = await self._ledger.end_sessions(session.pbx_id, [session.id], ending)
-            self.announce(session.pbx_id, *ended)
+        if session is not None and await self._ledger.sign_out(session, who(user), now()) is not None:
+            self.announce(session.pbx_id, session)
         return await self.state(user)
+
+    async def join_waiting_list(self, user: TeamsUser) -> State | Finding:
+        """After a refusal because all seats were taken: whoever is next is told, and the seat is kept a while."""
+        joined = await self._ledger.join_waiting_list(user, now())
+        if isinstance(joined, Finding):
+            return joined
+        self._announce_waiting(joined, user)
+        return await self.state(user)
+
+    async def leave_waiting_list(self, user: TeamsUser) -> State:
+        """Idempotent."""
+        left = await self._ledger.leave_waiting_list(user, now())
+        if left is not None:
+            self._announce_waiting(left, user)
+        return await self.state(user)
+
+    async def seen(self, user: TeamsUser) -> None:
+        """An open tab is activity."""
+        session = await self._overview.session_of(user)
+        if session is not None and now() - session.last_seen_at >= SEEN_EVERY:
+            await self._ledger.touch(session.id, now())
 
     async def state(self, user: TeamsUser) -> State:
         session = await self._overview.session_of(user)
         if session is None:
-            return State(user, None, ending=await self._overview.ending_of(user))
+            return State(
+                user,
+                None,
+                ending=await self._overview.ending_of(user),
+                place=await self._overview.place_of(user),
+            )
         if now() - session.last_seen_at >= SEEN_EVERY:
             await self._ledger.touch(session.id, now())
         pools = await self._overview.pools(session.pbx_id)
@@ -185,6 +212,10 @@ class SignIn:
         for session in touched:
             self._bus.publish(user_topic(*session.teams_user.key))
         self._bus.publish(pbx_topic(pbx_id), NOTICES_TOPIC)
+
+    def _announce_waiting(self, pbx_id: str, user: TeamsUser) -> None:
+        self._bus.publish(user_topic(*user.key))
+        self.announce(pbx_id)
 
     async def _admit(self, user: TeamsUser, access: PbxAccess) -> Pbx | Finding:
         """Name and key. Who has the wrong key learns nothing about the name, not even by the clock."""
@@ -218,31 +249,36 @@ class SignIn:
     async def _open(
         self, user: TeamsUser, pbx: Pbx, pbx_user: PbxUser, proof: Proof, *, take_over: bool
     ) -> Finding | None:
-        holder = await self._overview.session_of_pbx_user(pbx.id, pbx_user.user_id)
+        person = person_of(pbx_user)
         verdict = decide(
             pbx_name=pbx.name,
             pbx_version=pbx.status.pbx_version if pbx.status else None,
+            user_id=pbx_user.user_id,
+            group_ids=pbx_user.group_ids,
             has_permission=pbx_user.has_licence_permission,
             pools=await self._overview.pools(pbx.id),
             refused_keys=self._key_register.refused(pbx.id),
-            holds_seat=holder is not None and holder.seat_number is not None,
             now=now(),
         )
+        licence = TakeSeat(()) if isinstance(verdict, Finding) else verdict
+        wish = OpenSession(user, pbx.id, pbx.name, person, licence, proof, take_over, now())
         if isinstance(verdict, Finding):
-            return await self._deny(pbx, pbx_user, verdict)
-        person = SessionPerson(
-            pbx_user.user_id, pbx_user.login, pbx_user.display_name, pbx_user.email, pbx_user.is_administrator
-        )
-        opened = await self._ledger.open_session(
-            OpenSession(user, pbx.id, pbx.name, person, verdict, proof, take_over, now())
-        )
+            return await self._deny(wish, verdict)
+        opened = await self._ledger.open_session(wish)
         if isinstance(opened, Finding):
-            return await self._deny(pbx, pbx_user, opened)
+            return await self._deny(wish, opened)
         logger.info("signed in", extra={"pbx": pbx.name, "kind": opened.session.kind, "proof": proof})
         self.announce(pbx.id, opened.session, *opened.ended)
         return None
 
-    async def _deny(self, pbx: Pbx, pbx_user: PbxUser, refusal: Finding) -> Finding:
+    async def _deny(self, wish: OpenSession, refusal: Finding) -> Finding:
         if refusal.code is Code.NO_LICENCE:
-            await self._ledger.record_denial(pbx.id, pbx_user.display_name, refusal, now())
+            await self._ledger.record_denial(wish, refusal)
+            self._announce_waiting(wish.pbx_id, wish.teams_user)
         return refusal
+
+
+def person_of(pbx_user: PbxUser) -> SessionPerson:
+    return SessionPerson(
+        pbx_user.user_id, pbx_user.login, pbx_user.display_name, pbx_user.email, pbx_user.is_administrator
+    )

@@ -5,7 +5,7 @@ from datetime import datetime
 from sqlalchemy import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from core.store.moments import new_id, to_ms
+from core.store.moments import to_ms
 from core.store.tables import audit
 
 
@@ -14,6 +14,6 @@ async def add_audit(
 ) -> None:
     await connection.execute(
         insert(audit).values(
-            id=new_id(), at=to_ms(at), pbx_id=pbx_id, kind=kind, actor=actor, subject=subject, detail="{}"
+            at=to_ms(at), pbx_id=pbx_id, kind=kind, actor=actor, subject=subject, detail="{}"
         )
     )

@@ -4,10 +4,9 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import select
-from sqlalchemy.dialects.sqlite import insert as upsert
 
 from core.store import tables
-from core.store.database import Database
+from core.store.database import Database, upsert
 from core.store.moments import to_ms
 
 _conversation = tables.conversation.c
@@ -32,7 +31,7 @@ class Conversations:
         }
         async with self._database.writing() as connection:
             await connection.execute(
-                upsert(tables.conversation)
+                upsert(connection, tables.conversation)
                 .values(tenant_id=tenant_id, object_id=object_id, **values)
                 .on_conflict_do_update(index_elements=["tenant_id", "object_id"], set_=values)
             )

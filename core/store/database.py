@@ -1,21 +1,28 @@
-"""Opening the database, and bringing its schema up to date (Alembic)."""
+"""Opening the database, and bringing its schema up to date (Alembic). SQLite and PostgreSQL, one schema."""
 
+import asyncio
+import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import Connection, Engine, create_engine, event, text
+from sqlalchemy import URL, Connection, Table, event, text
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError
+from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 BUSY_TIMEOUT_MS: Final = 10_000
 """How long a writer waits for another before SQLite says "database is locked"."""
+OLDEST_SQLITE: Final = (3, 35, 0)
+"""The first that knows RETURNING."""
 
 _MIGRATIONS: Final = Path(__file__).parent / "migrations"
+_UPGRADE_LOCK: Final = 0x70627874  # any number, the same for every replica
 
 SQLITE_PRAGMAS: Final = (
     "PRAGMA journal_mode=WAL",
@@ -29,13 +36,59 @@ class UnusableDatabaseError(Exception):
     """The database address cannot be used; the message says why and what to do."""
 
 
+@dataclass(frozen=True, slots=True)
+class SqliteAddress:
+    path: Path
+
+    @property
+    def engine_url(self) -> str:
+        return f"sqlite+aiosqlite:///{self.path}"
+
+
+@dataclass(frozen=True, slots=True)
+class PostgresAddress:
+    url: URL
+
+    @property
+    def engine_url(self) -> URL:
+        return self.url.set(drivername="postgresql+asyncpg")
+
+    @property
+    def dsn(self) -> str:
+        """For asyncpg itself."""
+        return self.url.set(drivername="postgresql").render_as_string(hide_password=False)
+
+
+Address = SqliteAddress | PostgresAddress
+
+
+def address_of(url: str) -> Address:
+    """Reads DATABASE_URL; raises `UnusableDatabaseError`."""
+    try:
+        parsed = make_url(url)
+    except ArgumentError as fault:
+        raise UnusableDatabaseError("DATABASE_URL is not a database address") from fault
+    backend = parsed.get_backend_name()
+    if backend == "sqlite" and parsed.database and parsed.database != ":memory:":
+        if sqlite3.sqlite_version_info < OLDEST_SQLITE:
+            raise UnusableDatabaseError(
+                f"SQLite {sqlite3.sqlite_version} is too old; 3.35 or later is needed"
+            )
+        return SqliteAddress(Path(parsed.database))
+    if backend == "postgresql" and parsed.drivername in ("postgresql", "postgresql+asyncpg"):
+        return PostgresAddress(parsed)
+    raise UnusableDatabaseError(
+        f"DATABASE_URL names {parsed.drivername!r}; use an SQLite file, for instance sqlite:///pbx-teams.db,"
+        " or postgresql+asyncpg://user:password@host/database"
+    )
+
+
 class Database:
-    """Reads and administrative writes, through SQLAlchemy Core. Seats have a way of their own (`SqliteWriter`)."""
+    """Reads and administrative writes, through SQLAlchemy Core. Seats have a way of their own (`Writer`)."""
 
     def __init__(self, url: str) -> None:
-        self.path = sqlite_path(url)
-        self._engine: AsyncEngine = create_async_engine(f"sqlite+aiosqlite:///{self.path}")
-        _set_up_sqlite(self._engine.sync_engine)
+        self.address = address_of(url)
+        self._engine = _engine(self.address)
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncConnection]:
@@ -44,9 +97,12 @@ class Database:
 
     @asynccontextmanager
     async def writing(self) -> AsyncIterator[AsyncConnection]:
-        """One transaction that holds the write lock from its start, so that what it read stays true."""
+        """One transaction. SQLite: it holds the write lock from its start. PostgreSQL: whoever writes what they
+        have read locks the rows (`with_for_update`, which SQLite does not need).
+        """
         async with self._engine.connect() as connection:
-            await connection.execute(text("BEGIN IMMEDIATE"))
+            if isinstance(self.address, SqliteAddress):
+                await connection.execute(text("BEGIN IMMEDIATE"))
             try:
                 yield connection
             except BaseException:
@@ -58,48 +114,66 @@ class Database:
         await self._engine.dispose()
 
 
-def sqlite_path(url: str) -> Path:
-    try:
-        parsed = make_url(url)
-    except ArgumentError as fault:
-        raise UnusableDatabaseError(f"DATABASE_URL is not a database address: {url!r}") from fault
-    if parsed.get_backend_name() != "sqlite" or not parsed.database or parsed.database == ":memory:":
-        raise UnusableDatabaseError(
-            f"DATABASE_URL names {parsed.get_backend_name()!r}; this version stores in an SQLite file, "
-            "for instance sqlite:///pbx-teams.db"
-        )
-    return Path(parsed.database)
+def upsert(connection: AsyncConnection, table: Table) -> Any:
+    """`INSERT … ON CONFLICT` of the connection's database."""
+    return {"sqlite": sqlite.insert, "postgresql": postgresql.insert}[connection.dialect.name](table)
 
 
-def upgrade(url: str) -> None:
-    """Creates the schema or brings it up to date; doing so twice changes nothing."""
-    path = sqlite_path(url)
+def upgrade(url: str, to: str = "head") -> None:
+    """Creates the schema or brings it up to date; doing so twice, or on two replicas at once, changes nothing."""
+    asyncio.run(upgrade_async(url, to))
+
+
+async def upgrade_async(url: str, to: str = "head") -> None:
+    address = address_of(url)
+    if isinstance(address, SqliteAddress):
+        try:
+            address.path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as fault:
+            raise UnusableDatabaseError(f"cannot create {address.path.parent}: {fault.strerror}") from fault
+    engine = _engine(address)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as fault:
-        raise UnusableDatabaseError(f"cannot create {path.parent}: {fault.strerror}") from fault
-    engine = create_engine(f"sqlite:///{path}")
-    _set_up_sqlite(engine)
-    try:
-        with engine.connect() as connection:
-            connection.execute(text("BEGIN IMMEDIATE"))
-            config = Config()
-            config.set_main_option("script_location", str(_MIGRATIONS))
-            config.attributes["connection"] = connection
-            command.upgrade(config, "head")
-            connection.commit()
+        async with engine.connect() as connection:
+            if isinstance(address, SqliteAddress):
+                # A table that is built anew is dropped first; whether every row still fits is looked at after.
+                await connection.execute(text("PRAGMA foreign_keys=OFF"))
+                await connection.execute(text("BEGIN IMMEDIATE"))
+            else:
+                await connection.execute(text(f"SELECT pg_advisory_xact_lock({_UPGRADE_LOCK})"))
+            await connection.run_sync(_migrate, to)
+            if isinstance(address, SqliteAddress):
+                loose = (await connection.execute(text("PRAGMA foreign_key_check"))).all()
+                if loose:
+                    raise UnusableDatabaseError(f"{len(loose)} rows refer to others that are not there")
+            await connection.commit()
+    except (OSError, DBAPIError) as fault:
+        cause = fault.orig if isinstance(fault, DBAPIError) else fault
+        raise UnusableDatabaseError(f"the database of DATABASE_URL cannot be used: {cause}") from fault
     finally:
-        engine.dispose()
+        await engine.dispose()
 
 
-def _set_up_sqlite(engine: Engine) -> None:
-    @event.listens_for(engine, "connect")
+def _migrate(connection: Connection, to: str) -> None:
+    config = Config()
+    config.set_main_option("script_location", str(_MIGRATIONS))
+    config.attributes["connection"] = connection
+    command.upgrade(config, to)
+
+
+def _engine(address: Address) -> AsyncEngine:
+    if isinstance(address, PostgresAddress):
+        return create_async_engine(address.engine_url, pool_pre_ping=True, pool_size=5, max_overflow=5)
+    engine = create_async_engine(address.engine_url)
+
+    @event.listens_for(engine.sync_engine, "connect")
     def on_connect(dbapi_connection: Any, _record: Any) -> None:
         dbapi_connection.isolation_level = None  # transactions begin where the code says so
         cursor = dbapi_connection.cursor()
         for pragma in SQLITE_PRAGMAS:
             cursor.execute(pragma)
         cursor.close()
+
+    return engine
 
 
 def migration_connection(config: Config) -> Connection:

@@ -1,124 +1,294 @@
-"""One thread that writes to SQLite and commits what waits together (design, section 9).
+"""Writes to SQLite, one transaction after the other, and commits what waits together (design, section 9).
 
-An operation is a function from a `sqlite3.Connection` to a result. Operations that wait at the same time share
-one commit, each in a savepoint of its own, so that one that fails undoes only itself. A result is handed out
-only after the commit that made it last.
+Transactions that wait at the same time share one commit: those of one group in one go, all others one by one,
+each in a savepoint of its own, so that one that fails undoes only itself. A result is handed out only after the
+commit that made it last.
+
+Where the work is done is a matter of cost. On a quick disk a commit takes less time than handing it to a thread
+and back, so a group's work is done on the event loop, as long as commits are quick and nobody else is writing;
+scripts, and everything on a slow disk, are done by a thread.
 """
 
 import asyncio
 import contextlib
+import functools
 import logging
 import queue
+import re
 import sqlite3
 import threading
-from collections.abc import Callable
+import time
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from core.store.database import BUSY_TIMEOUT_MS, SQLITE_PRAGMAS
+from core.store.script import (
+    NOT_THIS_WAY,
+    MakeScript,
+    Script,
+    StorageUnavailableError,
+    WriterClosedError,
+)
 
 logger = logging.getLogger(__name__)
 
 MAX_TOGETHER: Final = 64
-"""Operations in one commit. More would let the first wait long for the last."""
+"""Transactions in one commit. More would let the first wait long for the last."""
+QUICK_COMMIT_SECONDS: Final = 0.001
+"""A commit that takes longer is not done on the event loop."""
+SLOW_FOR: Final = 100
+"""So many commits are left to the thread after a slow one; then the loop tries again."""
 
 T = TypeVar("T")
+Group = Callable[[sqlite3.Connection, Sequence[Any]], Sequence[Any]]
+"""Does many payloads in one go; gives a result for each, `NOT_THIS_WAY` for one that needs its script."""
 
 
-class WriterClosedError(Exception):
-    """The service is shutting down."""
+class SpoiltError(Exception):
+    """A group cannot be done together: undone, and each member's script is run."""
 
 
 @dataclass(slots=True)
 class _Waiting:
-    operation: Callable[[sqlite3.Connection], Any]
-    loop: asyncio.AbstractEventLoop
+    make: MakeScript[Any]
+    group: str | None
+    payload: Any
     done: asyncio.Future[Any]
-    result: Any = None
+    result: Any = NOT_THIS_WAY
     error: BaseException | None = None
-
-    def hand_out(self) -> None:
-        if self.done.cancelled():
-            return
-        if self.error is not None:
-            self.done.set_exception(self.error)
-        else:
-            self.done.set_result(self.result)
 
 
 class SqliteWriter:
-    def __init__(self, path: Path) -> None:
+    """For one event loop: the one that runs when its first transaction comes."""
+
+    def __init__(self, path: Path, groups: Mapping[str, Group] | None = None) -> None:
         self._path = path
+        self._groups = groups or {}
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._together: list[_Waiting] = []
+        self._handed_over = 0  # transactions that the thread has and has not answered
+        self._slow = 0
+        self._connection: sqlite3.Connection | None = None
         self._queue: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._work, name="sqlite-writer", daemon=True)
         self._closed = False
         self._thread.start()
 
-    async def run(self, operation: Callable[[sqlite3.Connection], T]) -> T:
-        """Runs one operation; returns its result after the commit, raises what it raised."""
-        if self._closed:
-            raise WriterClosedError
-        loop = asyncio.get_running_loop()
-        waiting = _Waiting(operation, loop, loop.create_future())
-        self._queue.put(waiting)
+    async def run(self, make: MakeScript[T]) -> T:
+        waiting = self._waiting(make, None, None)
+        self._hand_over([waiting])
+        result: T = await waiting.done
+        return result
+
+    async def run_together(self, group: str, payload: Any, make: MakeScript[T]) -> T:
+        waiting = self._waiting(make, group, payload)
+        if not self._together:
+            # After everything that is ready now: whoever comes in the same turn of the loop is done together.
+            waiting.done.get_loop().call_soon(self._flush)
+        self._together.append(waiting)
         result: T = await waiting.done
         return result
 
     async def close(self) -> None:
-        """Finishes what waits, then ends the thread."""
-        if not self._closed:
-            self._closed = True
-            self._queue.put(None)
-            await asyncio.to_thread(self._thread.join)
+        if self._closed:
+            return
+        self._closed = True
+        self._flush()
+        self._queue.put(None)
+        await asyncio.to_thread(self._thread.join)
+        if self._connection is not None:
+            self._connection.close()
+
+    def _waiting(self, make: MakeScript[Any], group: str | None, payload: Any) -> _Waiting:
+        if self._closed:
+            raise WriterClosedError
+        if self._loop is None:
+            self._loop = asyncio.get_running_loop()
+        return _Waiting(make, group, payload, self._loop.create_future())
+
+    def _hand_over(self, members: Sequence[_Waiting]) -> None:
+        self._handed_over += len(members)
+        for waiting in members:
+            self._queue.put(waiting)
+
+    def _flush(self) -> None:
+        members, self._together = self._together, []
+        while members and self._done_here(members[:MAX_TOGETHER]):
+            del members[:MAX_TOGETHER]
+        self._hand_over(members)
+
+    def _done_here(self, members: list[_Waiting]) -> bool:
+        """Does them on the event loop, if that costs it little; one that needs its script goes to the thread."""
+        if self._handed_over:
+            return False
+        if self._slow:
+            self._slow -= 1
+            return False
+        if self._connection is None:
+            self._connection = self._connect(timeout=0)
+        started = time.perf_counter()
+        try:
+            self._connection.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError:  # somebody else is writing: waiting is for the thread
+            return False
+        if len(members) == 1:
+            _run_alone(self._connection, self._groups, members[0])
+        else:
+            _run_groups(self._connection, self._groups, members)
+        fault = _commit(self._connection)
+        if time.perf_counter() - started > QUICK_COMMIT_SECONDS + len(members) * 1e-4:
+            self._slow = SLOW_FOR
+        left = [waiting for waiting in members if waiting.result is NOT_THIS_WAY and fault is None]
+        for waiting in members:
+            waiting.error = fault or waiting.error
+        _hand_out([waiting for waiting in members if waiting not in left] if left else members)
+        for waiting in left:
+            waiting.group = None
+        self._hand_over(left)
+        return True
+
+    def _connect(self, timeout: float) -> sqlite3.Connection:
+        connection = sqlite3.connect(
+            self._path,
+            isolation_level=None,
+            timeout=timeout,
+            cached_statements=512,
+            check_same_thread=False,  # made and closed by the loop's thread, whichever that is
+        )
+        connection.row_factory = sqlite3.Row
+        for pragma in SQLITE_PRAGMAS:
+            if "busy_timeout" not in pragma:
+                connection.execute(pragma)
+        return connection
 
     def _work(self) -> None:
-        connection = sqlite3.connect(self._path, isolation_level=None, timeout=BUSY_TIMEOUT_MS / 1000)
+        connection = self._connect(timeout=BUSY_TIMEOUT_MS / 1000)
         try:
-            for pragma in SQLITE_PRAGMAS:
-                connection.execute(pragma)
-            while (first := self._queue.get()) is not None:
-                together, ends = self._gather(first)
-                self._commit(connection, together)
-                for waiting in together:
-                    with contextlib.suppress(RuntimeError):  # its loop has ended, and the caller with it
-                        waiting.loop.call_soon_threadsafe(waiting.hand_out)
+            while (one := self._queue.get()) is not None:
+                members, ends = self._gather(one)
+                self._do(connection, members)
+                if self._loop is not None:
+                    with contextlib.suppress(RuntimeError):  # the loop has ended, and the callers with it
+                        self._loop.call_soon_threadsafe(self._answered, members)
                 if ends:
                     break
         finally:
             connection.close()
 
-    def _gather(self, first: _Waiting) -> tuple[list[_Waiting], bool]:
-        together = [first]
-        while len(together) < MAX_TOGETHER:
+    def _gather(self, one: _Waiting) -> tuple[list[_Waiting], bool]:
+        members = [one]
+        while len(members) < MAX_TOGETHER:
             try:
                 following = self._queue.get_nowait()
             except queue.Empty:
                 break
             if following is None:
-                return together, True
-            together.append(following)
-        return together, False
+                return members, True
+            members.append(following)
+        return members, False
 
-    def _commit(self, connection: sqlite3.Connection, together: list[_Waiting]) -> None:
+    def _do(self, connection: sqlite3.Connection, members: list[_Waiting]) -> None:
+        fault: StorageUnavailableError | None = None
         try:
             connection.execute("BEGIN IMMEDIATE")
-            for waiting in together:
-                self._run_one(connection, waiting)
-            connection.execute("COMMIT")
-        except sqlite3.Error as fault:
-            logger.exception("commit failed", extra={"operations": len(together)})
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
-            for waiting in together:
+        except sqlite3.Error as locked:
+            fault = StorageUnavailableError(str(locked))
+        else:
+            _run_groups(connection, self._groups, members)
+            for waiting in members:
+                if waiting.result is NOT_THIS_WAY:
+                    _run_one(connection, waiting)
+            fault = _commit(connection)
+        if fault is not None:
+            logger.error("commit failed", extra={"transactions": len(members), "reason": str(fault)})
+            for waiting in members:
                 waiting.error = fault
 
-    @staticmethod
-    def _run_one(connection: sqlite3.Connection, waiting: _Waiting) -> None:
-        connection.execute("SAVEPOINT operation")
+    def _answered(self, members: list[_Waiting]) -> None:
+        self._handed_over -= len(members)
+        _hand_out(members)
+
+
+def _run_groups(
+    connection: sqlite3.Connection, groups: Mapping[str, Group], members: Sequence[_Waiting]
+) -> None:
+    grouped: defaultdict[str, list[_Waiting]] = defaultdict(list)
+    for waiting in members:
+        if waiting.group is not None:
+            grouped[waiting.group].append(waiting)
+    for name, together in grouped.items():
+        connection.execute("SAVEPOINT together")
         try:
-            waiting.result = waiting.operation(connection)
-        except Exception as fault:  # noqa: BLE001 - handed to whoever asked
-            connection.execute("ROLLBACK TO operation")
-            waiting.error = fault
-        connection.execute("RELEASE operation")
+            results = groups[name](connection, [waiting.payload for waiting in together])
+        except (SpoiltError, sqlite3.Error):  # the scripts find out what is the matter, one by one
+            connection.execute("ROLLBACK TO together")
+        else:
+            for waiting, result in zip(together, results, strict=True):
+                waiting.result = result
+        connection.execute("RELEASE together")
+
+
+def _run_alone(connection: sqlite3.Connection, groups: Mapping[str, Group], waiting: _Waiting) -> None:
+    """The only one of its transaction needs no savepoint."""
+    try:
+        (waiting.result,) = groups[waiting.group or ""](connection, [waiting.payload])
+    except (SpoiltError, sqlite3.Error):
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        connection.execute("BEGIN IMMEDIATE")
+
+
+def _run_one(connection: sqlite3.Connection, waiting: _Waiting) -> None:
+    connection.execute("SAVEPOINT one")
+    try:
+        waiting.result = play(connection, waiting.make())
+    except sqlite3.Error as fault:
+        waiting.error = StorageUnavailableError(str(fault))
+        waiting.error.__cause__ = fault
+    except Exception as fault:  # noqa: BLE001 - handed to whoever asked
+        waiting.error = fault
+    if waiting.error is not None and connection.in_transaction:
+        connection.execute("ROLLBACK TO one")
+    if connection.in_transaction:
+        connection.execute("RELEASE one")
+
+
+def _commit(connection: sqlite3.Connection) -> StorageUnavailableError | None:
+    """The fault, when nothing of this transaction was made last (a full disk undoes it by itself)."""
+    try:
+        connection.execute("COMMIT")
+    except sqlite3.Error as fault:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        return StorageUnavailableError(str(fault))
+    return None
+
+
+def play(connection: sqlite3.Connection, script: Script[T]) -> T:
+    """Drives a script on a connection that is in a transaction."""
+    try:
+        statement = next(script)
+        while True:
+            rows = connection.execute(to_sqlite(statement.text), statement.values).fetchall()
+            statement = script.send(rows)
+    except StopIteration as end:
+        result: T = end.value
+        return result
+
+
+@functools.lru_cache(maxsize=512)
+def to_sqlite(text: str) -> str:
+    return re.sub(r"\$(\d+)", r"?\1", text).removesuffix(" FOR UPDATE")
+
+
+def _hand_out(members: Sequence[_Waiting]) -> None:
+    for waiting in members:
+        if waiting.done.cancelled():
+            continue
+        if waiting.error is not None:
+            waiting.done.set_exception(waiting.error)
+        else:
+            waiting.done.set_result(waiting.result)

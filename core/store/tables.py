@@ -13,6 +13,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    text,
 )
 
 metadata = MetaData(
@@ -68,6 +69,13 @@ pool = Table(
     Column("valid_from", BigInteger, nullable=False),
     Column("valid_until", BigInteger, nullable=False),
     Column("withdrawn", Boolean, nullable=False, default=False),  # no longer in the connector's configuration
+    # Nothing special about it: nobody holds more than the pool has, nobody waits, no seat is kept for anybody.
+    # Only then may seats be taken and freed in the quick way (core.licensing.quick_*).
+    Column("plain", Boolean, nullable=False, default=True, server_default=text("true")),
+    Column(
+        "policy", Text, nullable=False, default="{}", server_default="{}"
+    ),  # core.licensing.policy as JSON
+    Column("expiry_told", Integer),  # the days ahead of which administrators were told last
 )
 
 seat = Table(
@@ -77,13 +85,44 @@ seat = Table(
     Column("number", Integer, primary_key=True),
     Column("pbx_id", ForeignKey("pbx.id"), nullable=False),
     Column("holder", BigInteger),  # the PBX user's id
-    Column("taken_at", BigInteger),
     Column(
         "retired", Boolean, nullable=False, default=False
     ),  # beyond a shrunken pool: held on, never granted
+    Column("reserved_for", String(36)),  # a reservation of the pool's policy
+    Column("kept_for", BigInteger),  # the PBX user who was offered it and has not come yet
+    Column("kept_until", BigInteger),
     UniqueConstraint("pbx_id", "holder"),  # one PBX user never holds two seats; NULLs do not collide
+    sqlite_with_rowid=False,
 )
-Index("ix_seat_free", seat.c.pool_id, seat.c.holder, seat.c.retired)
+FREE_FOR_ALL = "holder IS NULL AND NOT retired AND reserved_for IS NULL AND kept_for IS NULL"
+"""The rows that anybody may take: the words of the index, so that a query with them uses it."""
+Index(
+    "ix_seat_free_for_all",
+    seat.c.pool_id,
+    sqlite_where=text(FREE_FOR_ALL),
+    postgresql_where=text(FREE_FOR_ALL),
+)
+Index(
+    "ix_seat_kept",
+    seat.c.kept_until,
+    sqlite_where=text("kept_for IS NOT NULL"),
+    postgresql_where=text("kept_for IS NOT NULL"),
+)
+
+waiting = Table(
+    "waiting",
+    metadata,
+    Column("pbx_id", ForeignKey("pbx.id"), primary_key=True),
+    Column("pbx_user_id", BigInteger, primary_key=True),
+    Column("tenant_id", String(36), nullable=False),
+    Column("object_id", String(36), nullable=False),
+    Column("display_name", String(200), nullable=False),
+    Column("choices", Text, nullable=False),  # the pools and reservations open to this user, as JSON
+    Column("refused_at", BigInteger, nullable=False),
+    Column("joined_at", BigInteger),  # None: was refused and may ask to be told, does not wait yet
+    Column("offered_at", BigInteger),
+    UniqueConstraint("tenant_id", "object_id"),
+)
 
 session = Table(
     "session",
@@ -103,11 +142,12 @@ session = Table(
     Column("seat_number", Integer),
     Column("proof", String(20), nullable=False),
     Column("started_at", BigInteger, nullable=False),
+    Column("licence_since", BigInteger, nullable=False),  # since when it holds this licence, this seat
     Column("last_seen_at", BigInteger, nullable=False),
     ForeignKeyConstraint(["pool_id", "seat_number"], ["seat.pool_id", "seat.number"]),
     UniqueConstraint("tenant_id", "object_id"),
     UniqueConstraint("pbx_id", "pbx_user_id"),
-    UniqueConstraint("pool_id", "seat_number"),
+    sqlite_with_rowid=False,
 )
 
 session_end = Table(
@@ -151,12 +191,16 @@ conversation = Table(
 audit = Table(
     "audit",
     metadata,
-    Column("id", String(36), primary_key=True),
+    # In the order of writing; an integer, because one is written with every seat taken and freed.
+    Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
     Column("at", BigInteger, nullable=False),
     Column("pbx_id", String(36), nullable=False),
     Column("kind", String(30), nullable=False),
     Column("actor", String(200), nullable=False),
     Column("subject", String(200), nullable=False),
     Column("detail", Text, nullable=False),
+    Column("pbx_user_id", BigInteger),
+    Column("pool_id", String(36)),  # of the seat that this row is about
+    Column("held_from", BigInteger),  # the row ends the holding of that seat, which began then
 )
 Index("ix_audit_pbx_id_at", audit.c.pbx_id, audit.c.at)

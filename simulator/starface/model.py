@@ -5,6 +5,7 @@ import hashlib
 import itertools
 import secrets
 import time
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
@@ -46,6 +47,13 @@ class User:
 
 
 @dataclass
+class Group:
+    id: int
+    name: str
+    members: set[int] = field(default_factory=set)
+
+
+@dataclass
 class Call:
     id: str
     login: str
@@ -80,6 +88,8 @@ class Starface:
             4: "Rufumleitungen",
         }
         self.users: dict[int, User] = {}
+        self.groups: dict[int, Group] = {}
+        self.requests = 0
         self.calls: dict[str, Call] = {}
         self._ids = itertools.count(1)
         self._call_ids = itertools.count(1)
@@ -102,6 +112,13 @@ class Starface:
             if person.login == "1002":
                 held.add(LICENCE_PERMISSION)
             self.add_user(person.login, person.password, first, family, person.email, held)
+        self.add_group("Vertrieb", {"1001"})
+
+    def add_group(self, name: str, logins: Collection[str]) -> Group:
+        group = Group(len(self.groups) + 1, name)
+        group.members = {user.id for user in self.users.values() if user.login in logins}
+        self.groups[group.id] = group
+        return group
 
     def add_user(
         self, login: str, password: str, first_name: str, family_name: str, email: str, permissions: set[str]

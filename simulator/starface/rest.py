@@ -91,6 +91,44 @@ def add_routes(app: web.Application, pbx: Starface) -> None:
             return error(404, "NOT_FOUND", "no such permission")
         return web.json_response([shown(user) for user in pbx.users.values() if name in user.permissions])
 
+    async def get_groups(_request: web.Request, _user: User) -> web.Response:
+        return web.json_response(
+            [
+                {
+                    "id": group.id,
+                    "groupname": group.name,
+                    "groupinternalnumber": f"8{group.id:02}",
+                    "groupexternalnumber": "",
+                }
+                for group in pbx.groups.values()
+            ]
+        )
+
+    async def get_group(request: web.Request, _user: User) -> web.Response:
+        group = pbx.groups.get(int(request.match_info["group"]))
+        if group is None:
+            return error(500, "INTERNAL", "no such group")
+        members = [
+            {
+                "id": user.id,
+                "firstname": user.first_name,
+                "lastname": user.family_name,
+                "assigned": user.id in group.members,
+            }
+            for user in pbx.users.values()
+        ]
+        return web.json_response(
+            {
+                "id": group.id,
+                "groupId": f"group-{group.id}",
+                "name": group.name,
+                "chatGroup": False,
+                "voicemail": False,
+                "assignableNumbers": [],
+                "assignableUsers": members,
+            }
+        )
+
     async def get_version(_request: web.Request, _user: User) -> web.Response:
         if int(pbx.settings.version.split(".")[0]) < 7:
             return error(404, "NOT_FOUND", "not in this version")
@@ -144,6 +182,8 @@ def add_routes(app: web.Application, pbx: Starface) -> None:
     app.router.add_get("/rest/permissions", logged_in(get_permissions))
     app.router.add_get(r"/rest/permissions/users/{user:\d+}", administrators(get_user_permissions))
     app.router.add_get(r"/rest/permissions/{permission:\d+}/users", administrators(get_permission_users))
+    app.router.add_get("/rest/groups", administrators(get_groups))
+    app.router.add_get(r"/rest/groups/{group:\d+}", administrators(get_group))
     app.router.add_get("/rest/server/version", logged_in(get_version))
     app.router.add_get("/.well-known/openid-configuration", discovery_redirect)
     app.router.add_get("/auth/realms/pbx/.well-known/openid-configuration", discovery)

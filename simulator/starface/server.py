@@ -30,6 +30,8 @@ def _reachable(pbx: Starface) -> Any:
             if request.transport is not None:
                 request.transport.abort()
             raise web.HTTPServiceUnavailable
+        if not request.path.startswith("/control/"):
+            pbx.requests += 1
         return await handler(request)
 
     return middleware
@@ -48,6 +50,7 @@ class Control:
         app.router.add_post("/control/users", self.add_user)
         app.router.add_patch("/control/users/{login}", self.change_user)
         app.router.add_delete("/control/users/{login}", self.remove_user)
+        app.router.add_post("/control/groups", self.add_group)
         app.router.add_post("/control/tokens/expire", self.expire_tokens)
         app.router.add_post("/control/uci/drop", self.drop_uci)
         app.router.add_post("/control/calls", self.ring)
@@ -57,6 +60,7 @@ class Control:
         return web.json_response(
             {
                 "version": self._pbx.settings.version,
+                "requests": self._pbx.requests,
                 "users": {
                     user.login: {"email": user.email, "permissions": sorted(user.permissions)}
                     for user in self._pbx.users.values()
@@ -91,6 +95,11 @@ class Control:
             set(body.get("permissions", ())),
         )
         return web.json_response({"id": user.id}, status=201)
+
+    async def add_group(self, request: web.Request) -> web.Response:
+        body = await read_object(request)
+        group = self._pbx.add_group(body["name"], body["logins"])
+        return web.json_response({"id": group.id}, status=201)
 
     async def change_user(self, request: web.Request) -> web.Response:
         body, user = await read_object(request), self._pbx.by_login(request.match_info["login"])

@@ -14,7 +14,7 @@ from app.connector_door import serve_connector
 from core.diagnosis.codes import Code
 from core.hub.hub import Hub, PbxRefusedError
 from core.hub.registry import Registry
-from core.store.database import Database, upgrade
+from core.store.database import Database, upgrade_async
 from tests.app.test_connector_door import Peer
 from tests.support.world import eventually, free_ports
 from wire.link import SUBPROTOCOL, LoginChallenge, LoginChallengeParams, Method
@@ -42,17 +42,17 @@ class Place:
 @pytest.fixture
 async def place(tmp_path: Path) -> AsyncIterator[Place]:
     url = f"sqlite:///{tmp_path / 'hub.db'}"
-    upgrade(url)
+    await upgrade_async(url)
     database = Database(url)
     registry = Registry(database, b"pepper")
 
     async def no_keys(_pbx_id: str, _keys: list[str]) -> list[Any]:
         return []
 
-    async def unheard(_pbx_id: str) -> None:
+    async def unheard(_pbx_id: str, *_changed: object) -> None:
         return None
 
-    hub = Hub(registry, no_keys, unheard, heartbeat=HEARTBEAT)
+    hub = Hub(registry, no_keys, unheard, unheard, heartbeat=HEARTBEAT)
     app = web.Application()
 
     async def door(request: web.Request) -> web.StreamResponse:

@@ -1,98 +1,13 @@
-"""The ledger on a real SQLite file: never more holders than seats, nothing half done."""
+"""The ledger on a real SQLite file and a real PostgreSQL: never more holders than seats, nothing half done."""
 
 import asyncio
-import sqlite3
-from collections.abc import AsyncIterator
-from dataclasses import replace
-from datetime import UTC, date, datetime
-from pathlib import Path
-
-import pytest
-from sqlalchemy import insert
 
 from core.diagnosis.codes import Code
 from core.diagnosis.finding import Finding
 from core.identity.teams_user import TeamsUser
-from core.licensing.ledger import EndCause, Ending, Opened, OpenSession, Proof, SessionPerson
-from core.licensing.licence_key import LicenceKey
-from core.licensing.overview import Overview
-from core.licensing.rules import TakeSeat, UseUal
-from core.licensing.sqlite_ledger import SqliteLedger
-from core.store import tables
-from core.store.database import Database, upgrade
-from core.store.sqlite_writer import SqliteWriter
-
-NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
-PBX = "pbx-1"
-
-
-class Book:
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        upgrade(f"sqlite:///{path}")
-        self.database = Database(f"sqlite:///{path}")
-        self.ledger = SqliteLedger(SqliteWriter(path))
-        self.overview = Overview(self.database)
-
-    async def add_pbx(self, pbx_id: str = PBX) -> None:
-        async with self.database.writing() as connection:
-            await connection.execute(
-                insert(tables.pbx).values(
-                    id=pbx_id,
-                    name=f"{pbx_id}.example.com",
-                    identity="i",
-                    key_hmac="k",
-                    claimed_at=0,
-                    link_epoch=1,
-                )
-            )
-
-    async def put(self, seats: int, serial: str = "S", pbx_id: str = PBX) -> bool:
-        key = LicenceKey(
-            serial=serial,
-            licensee="L",
-            seats=seats,
-            valid_from=date(2026, 1, 1),
-            valid_until=date(2027, 1, 1),
-        )
-        return await self.ledger.put_pool(pbx_id, key, NOW)
-
-    async def take(self, number: int, *, ual: bool = False, **changes) -> Opened | Finding:
-        pools = tuple(pool.id for pool in await self.overview.pools(PBX))
-        wish = OpenSession(
-            teams_user=TeamsUser("tenant", f"object-{number}", f"Teams {number}"),
-            pbx_id=PBX,
-            pbx_name="pbx.example.com",
-            person=SessionPerson(number, str(number), f"User {number}", "", is_administrator=False),
-            licence=UseUal() if ual else TakeSeat(pools),
-            proof=Proof.PASSWORD,
-            take_over=False,
-            now=NOW,
-        )
-        return await self.ledger.open_session(replace(wish, **changes))
-
-    async def end(self, *opened: Opened, cause: EndCause = EndCause.SIGNED_OUT) -> int:
-        ids = [one.session.id for one in opened]
-        return len(await self.ledger.end_sessions(PBX, ids, Ending(cause, "Admin", "because", NOW)))
-
-    async def used(self) -> tuple[int, int]:
-        pools = await self.overview.pools(PBX)
-        return sum(pool.used for pool in pools), sum(pool.seats for pool in pools)
-
-    def rows(self, query: str) -> list[tuple]:
-        with sqlite3.connect(self.path) as connection:
-            found = connection.execute(query).fetchall()
-        connection.close()
-        return found
-
-
-@pytest.fixture
-async def book(tmp_path: Path) -> AsyncIterator[Book]:
-    book = Book(tmp_path / "test.db")
-    await book.add_pbx()
-    yield book
-    await book.ledger.close()
-    await book.database.close()
+from core.licensing.session import EndCause, Ending, Opened, SessionPerson
+from core.store.script import Script, execute
+from tests.support.book import NOW, PBX, Book
 
 
 async def test_never_more_holders_than_seats_under_a_rush(book: Book) -> None:
@@ -102,7 +17,7 @@ async def test_never_more_holders_than_seats_under_a_rush(book: Book) -> None:
     refusals = [outcome for outcome in outcomes if isinstance(outcome, Finding)]
     assert {refusal.variant for refusal in refusals} == {"pool-exhausted"}
     assert await book.used() == (5, 5)
-    assert len(book.rows("SELECT 1 FROM session")) == 5
+    assert len(await book.rows("SELECT 1 FROM session")) == 5
 
 
 async def test_a_refusal_leaves_the_users_earlier_session_as_it_was(book: Book) -> None:
@@ -123,7 +38,7 @@ async def test_a_person_who_switches_pbx_users_moves_their_seat(book: Book) -> N
     await book.take(1)
     moved = await book.take(1, person=SessionPerson(2, "2", "User 2", "", is_administrator=False))
     assert isinstance(moved, Opened) and moved.ended[0].person.pbx_user_id == 1
-    assert book.rows("SELECT holder FROM seat") == [(2,)]
+    assert await book.rows("SELECT holder FROM seat") == [(2,)]
 
 
 async def test_taking_over_moves_the_session_and_tells_the_other(book: Book) -> None:
@@ -135,7 +50,7 @@ async def test_taking_over_moves_the_session_and_tells_the_other(book: Book) -> 
     taken = await book.take(1, teams_user=thief, take_over=True)
     assert isinstance(taken, Opened) and taken.ended[0].teams_user.object_id == "object-1"
     assert await book.used() == (1, 1)
-    assert book.rows("SELECT object_id, kind FROM notice") == [("object-1", "taken-over")]
+    assert await book.rows("SELECT object_id, kind FROM notice") == [("object-1", "taken-over")]
 
 
 async def test_revoking_frees_the_seat_and_leaves_a_notice_and_an_audit_row(book: Book) -> None:
@@ -144,8 +59,8 @@ async def test_revoking_frees_the_seat_and_leaves_a_notice_and_an_audit_row(book
     assert isinstance(opened, Opened)
     assert await book.end(opened, cause=EndCause.REVOKED) == 1
     assert await book.used() == (0, 1)
-    assert book.rows("SELECT kind FROM notice") == [("revoked",)]
-    assert [kind for (kind,) in book.rows("SELECT kind FROM audit ORDER BY id")] == [
+    assert await book.rows("SELECT kind FROM notice") == [("revoked",)]
+    assert [kind for (kind,) in await book.rows("SELECT kind FROM audit ORDER BY id")] == [
         "pool-added",
         "granted",
         "ended",
@@ -183,7 +98,7 @@ async def test_a_pool_that_shrinks_keeps_the_seats_that_are_held(book: Book) -> 
     await book.end(held[0], held[1])
     await book.put(2)
     assert await book.used() == (2, 2)
-    assert book.rows("SELECT count(*) FROM seat WHERE retired AND holder IS NOT NULL") == [(0,)]
+    assert await book.rows("SELECT count(*) FROM seat WHERE retired AND holder IS NOT NULL") == [(0,)]
 
 
 async def test_a_renewed_key_keeps_the_holders_and_grows_the_pool(book: Book) -> None:
@@ -218,18 +133,17 @@ async def test_gaining_a_licence_of_ones_own_gives_the_seat_back(book: Book) -> 
 
 
 async def test_an_operation_that_fails_undoes_only_itself(book: Book) -> None:
-    writer = SqliteWriter(book.path)
     await book.put(1)
 
-    def good(connection: sqlite3.Connection) -> str:
-        connection.execute("UPDATE pool SET licensee = 'good'")
+    def good() -> Script[str]:
+        yield from execute("UPDATE pool SET licensee = 'good'")
         return "done"
 
-    def bad(connection: sqlite3.Connection) -> None:
-        connection.execute("UPDATE pool SET licensee = 'bad'")
+    def bad() -> Script[None]:
+        yield from execute("UPDATE pool SET licensee = 'bad'")
         raise RuntimeError("broken")
 
-    results = await asyncio.gather(writer.run(good), writer.run(bad), return_exceptions=True)
+    run = book.ledger._writer.run
+    results = await asyncio.gather(run(good), run(bad), return_exceptions=True)
     assert results[0] == "done" and isinstance(results[1], RuntimeError)
-    assert book.rows("SELECT licensee FROM pool") == [("good",)]
-    await writer.close()
+    assert await book.rows("SELECT licensee FROM pool") == [("good",)]

@@ -9,7 +9,7 @@ from core.diagnosis.finding import Finding, tell
 from core.diagnosis.rules import PbxFacts, blocker, warning
 from core.diagnosis.version import is_older
 from core.language import Language
-from core.licensing.rules import Pool, TakeSeat, UseUal, decide
+from core.licensing.rules import Pool, TakeSeat, UseUal, decide, exhausted
 from wire.link import RestState, Status, UciState
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
@@ -21,67 +21,58 @@ def pool(name: str = "a", *, seats: int = 2, used: int = 0, begins: int = -10, e
 
 
 @pytest.mark.parametrize(
-    ("version", "permission", "pools", "refused", "holds", "verdict"),
+    ("version", "permission", "pools", "refused", "verdict"),
     [
-        ("6.6.9.9", True, [pool()], [], False, "pbx-too-old"),
-        ("6.6.9", False, [], [], False, "pbx-too-old"),
-        ("6.7.0", True, [pool()], [], False, ("a",)),
-        ("6.7.2.99", True, [pool()], [], False, ("a",)),
-        ("6.7.2.99", True, [], [], False, "no-pool"),
-        ("6.7.3", True, [pool()], [], False, "UAL"),
-        ("6.7.3.20", True, [], [], False, "UAL"),
-        ("10.0.1.6", True, [pool(used=2)], [], False, "UAL"),
-        (None, True, [], [], False, "UAL"),
-        (None, False, [pool()], [], False, ("a",)),
-        ("7", False, [pool()], [], False, ("a",)),
-        ("7", False, [pool("a", used=2), pool("b")], [], False, ("a", "b")),
-        ("7", False, [pool(used=2)], [], False, "pool-exhausted"),
-        ("7", False, [pool(seats=2, used=3)], [], False, "pool-exhausted"),
-        ("7", False, [pool(used=2)], [], True, ("a",)),
-        ("7", False, [pool(ends=0)], [], False, "key-expired"),
-        ("7", False, [pool(ends=0)], [], True, "key-expired"),
-        ("7", False, [pool(begins=1)], [], False, "key-not-yet-valid"),
-        ("7", False, [pool("a", ends=-1), pool("b", begins=1)], [], False, "key-not-yet-valid"),
-        ("7", False, [pool("a", ends=-1), pool("b")], [], False, ("b",)),
-        ("7", False, [], [], False, "no-pool"),
-        ("7", False, [], [LicenceReason.KEY_BOUND_ELSEWHERE], False, "key-bound-elsewhere"),
-        ("7", False, [], [LicenceReason.KEY_INVALID], False, "key-invalid"),
-        ("7", False, [pool()], [LicenceReason.KEY_INVALID], False, ("a",)),
+        ("6.6.9.9", True, [pool()], [], "pbx-too-old"),
+        ("6.6.9", False, [], [], "pbx-too-old"),
+        ("6.7.0", True, [pool()], [], ("a",)),
+        ("6.7.2.99", True, [pool()], [], ("a",)),
+        ("6.7.2.99", True, [], [], "no-pool"),
+        ("6.7.3", True, [pool()], [], "UAL"),
+        ("6.7.3.20", True, [], [], "UAL"),
+        ("10.0.1.6", True, [pool(used=2)], [], "UAL"),
+        (None, True, [], [], "UAL"),
+        (None, False, [pool()], [], ("a",)),
+        ("7", False, [pool()], [], ("a",)),
+        ("7", False, [pool("a", used=2), pool("b")], [], ("a", "b")),
+        ("7", False, [pool(used=2)], [], ("a",)),
+        ("7", False, [pool(used=2)], [], ("a",)),
+        ("7", False, [pool(ends=0)], [], "key-expired"),
+        ("7", False, [pool(ends=0)], [], "key-expired"),
+        ("7", False, [pool(begins=1)], [], "key-not-yet-valid"),
+        ("7", False, [pool("a", ends=-1), pool("b", begins=1)], [], "key-not-yet-valid"),
+        ("7", False, [pool("a", ends=-1), pool("b")], [], ("b",)),
+        ("7", False, [], [], "no-pool"),
+        ("7", False, [], [LicenceReason.KEY_BOUND_ELSEWHERE], "key-bound-elsewhere"),
+        ("7", False, [], [LicenceReason.KEY_INVALID], "key-invalid"),
+        ("7", False, [pool()], [LicenceReason.KEY_INVALID], ("a",)),
     ],
 )
-def test_the_licence_table(version, permission, pools, refused, holds, verdict) -> None:
+def test_the_licence_table(version, permission, pools, refused, verdict) -> None:
     decided = decide(
         pbx_name="pbx.example.com",
         pbx_version=version,
         has_permission=permission,
         pools=pools,
         refused_keys=refused,
-        holds_seat=holds,
+        user_id=1,
         now=NOW,
     )
     match decided:
         case UseUal():
             found = "UAL"
-        case TakeSeat(pool_ids):
-            found = pool_ids
+        case TakeSeat(choices):
+            found = tuple(choice.pool_id for choice in choices)
         case Finding():
             found = decided.variant or decided.code
     assert found == verdict
 
 
 def test_an_exhausted_pool_tells_used_and_total() -> None:
-    decided = decide(
-        pbx_name="p",
-        pbx_version="7",
-        has_permission=False,
-        pools=[pool("a", used=2), pool("b", seats=3, used=3)],
-        refused_keys=[],
-        holds_seat=False,
-        now=NOW,
-    )
-    assert isinstance(decided, Finding)
-    assert "5 of 5" in tell(decided, Language.EN).detail
-    assert "5 von 5" in tell(decided, Language.DE).detail
+    refusal = exhausted("p", used=5, total=5, reserved=0)
+    assert "5 of 5" in tell(refusal, Language.EN).detail
+    assert "5 von 5" in tell(refusal, Language.DE).detail
+    assert "3 more are reserved" in tell(exhausted("p", used=2, total=5, reserved=3), Language.EN).detail
 
 
 GOOD = Status(module_active=True, uci=UciState.ON, rest=RestState.OK, pbx_version="6.7.3")

@@ -11,6 +11,23 @@ export type SignInChallenge = Schemas["SignInChallenge"];
 export type SignInRequest = Schemas["SignInRequest"];
 export type ConnectionState = Schemas["ConnectionState"];
 export type SessionEnd = Schemas["SessionEnd"];
+export type WaitingPlace = Schemas["WaitingPlace"];
+export type PoolState = Schemas["PoolState"];
+export type PolicyState = Schemas["PolicyState"];
+export type PeopleFound = Schemas["PeopleFound"];
+export type Usage = Schemas["Usage"];
+export type LicenceAdvice = Schemas["LicenceAdvice"];
+export type LicenceMix = Schemas["LicenceMix"];
+export type SortColumn = "name" | "login" | "kind" | "since" | "last-seen" | "teams-name";
+
+/** Which holders, in which order; one page at a time. */
+export interface HoldersQuery {
+  search: string;
+  sort: SortColumn;
+  descending: boolean;
+  offset: number;
+  limit: number;
+}
 
 /** What a person is told when something does not work: what happened, and what to do. */
 export interface Trouble {
@@ -44,10 +61,36 @@ export const api = {
   prepareSignIn: (body: Schemas["ChallengeRequest"]) => call<SignInChallenge>("POST", "sign-in/challenge", body),
   signIn: (body: SignInRequest) => call<MyState>("POST", "sign-in", body),
   signOut: () => call<MyState>("POST", "sign-out"),
-  licences: () => call<Licences>("GET", "licences"),
+  joinWaitingList: () => call<MyState>("POST", "waiting"),
+  leaveWaitingList: () => call<MyState>("DELETE", "waiting"),
+  licences: (query: HoldersQuery) => call<Licences>("GET", `licences${queryOf({ ...query })}`),
+  exportHolders: () => call<Schemas["Export"]>("GET", `licences/export${queryOf({ timeZone })}`),
+  exportAudit: (days: number) => call<Schemas["Export"]>("GET", `audit/export${queryOf({ timeZone, days })}`),
+  usage: (span: string) => call<Usage>("GET", `licences/usage${queryOf({ span })}`),
+  advice: (prices: { ualPrice?: number; flPrice?: number }) =>
+    call<LicenceAdvice>("GET", `licences/advice${queryOf(prices)}`),
+  people: (search: string) => call<PeopleFound>("GET", `licences/people${queryOf({ search })}`),
+  setPolicy: (poolId: string, policy: PolicyState) => call<Licences>("PUT", "licences/policy", { poolId, policy }),
   revoke: (body: Schemas["RevokeRequest"]) => call<Schemas["Revoked"]>("POST", "licences/revoke", body),
   setTrust: (trusted: boolean) => call<Licences>("PUT", "trust", { trusted }),
 };
+
+const timeZone = Intl.DateTimeFormat().resolvedOptions().timeZone;
+
+function queryOf(values: Record<string, string | number | boolean | undefined>): string {
+  const given = Object.entries(values).filter(([, value]) => value !== undefined);
+  return `?${new URLSearchParams(given.map(([name, value]) => [name, String(value)]))}`;
+}
+
+/** Saves a file that the service made. */
+export function save(file: { fileName: string; content: string }): void {
+  const url = URL.createObjectURL(new Blob([file.content], { type: "text/csv;charset=utf-8" }));
+  const link = document.createElement("a");
+  link.href = url;
+  link.download = file.fileName;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(url), 10_000);
+}
 
 /** One request; an expired token is renewed once. */
 export async function request(method: string, path: string, body?: unknown, signal?: AbortSignal): Promise<Response> {

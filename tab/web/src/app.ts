@@ -6,7 +6,7 @@ import { closeDialog, enterTeams, type Surroundings } from "./host.js";
 import { watch } from "./live.js";
 import { shared } from "./styles.js";
 import { applyTheme } from "./theme.js";
-import { dateTime, setLocale, t } from "./words.js";
+import { dateTime, setLocale, t, type Word } from "./words.js";
 
 type Page = "state" | "licences";
 
@@ -78,6 +78,7 @@ export class App extends LitElement {
     const end = state.sessionEnd;
     return html`
       ${end ? html`<pbx-message id="session-end" intent="warning" .trouble=${endOf(end)}></pbx-message>` : nothing}
+      ${state.waiting ? html`<pbx-waiting .place=${state.waiting}></pbx-waiting>` : nothing}
       <pbx-sign-in .surroundings=${surroundings}></pbx-sign-in>
     `;
   }
@@ -85,6 +86,8 @@ export class App extends LitElement {
   private renderSignedIn(state: MyState) {
     const administrator = state.person?.isAdministrator ?? false;
     const page = administrator ? this.page : "state";
+    // For administrators only, and large: everybody else's first view does without.
+    if (administrator) void import("./pages/licences.js");
     return html`
       ${
         administrator
@@ -126,8 +129,7 @@ export class App extends LitElement {
     void watch(
       {
         onState: (state) => {
-          // A person in the middle of a sign-in keeps what they have typed: nothing changed for them.
-          if (this.state === null || this.state.signedIn || state.signedIn) this.state = state;
+          this.state = state;
           this.trouble = null;
         },
         onLicences: () => (this.licencesRevision += 1),
@@ -165,8 +167,8 @@ function endOf(end: SessionEnd): Trouble {
   const values = { by: end.endedBy, pbxName: end.pbxName, at: dateTime(end.at) };
   return {
     code: end.cause,
-    title: t(`end.${end.cause}.title`),
-    detail: t(`end.${end.cause}.detail`, values),
+    title: t(`end.${end.cause}.title` as Word),
+    detail: t(`end.${end.cause}.detail` as Word, values),
     cure: end.reason ? t("end.reason", { reason: end.reason }) : "",
   };
 }

@@ -3,7 +3,7 @@ import "@fluentui/web-components/switch.js";
 import "@fluentui/web-components/tab.js";
 import "@fluentui/web-components/tablist.js";
 import "./message.js";
-import "./pages/licences.js";
 import "./pages/my-state.js";
 import "./pages/sign-in.js";
+import "./pages/waiting.js";
 import "./app.js";

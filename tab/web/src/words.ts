@@ -28,6 +28,20 @@ export function dateTime(moment: string): string {
   return new Intl.DateTimeFormat(locale, { dateStyle: "medium", timeStyle: "short" }).format(new Date(moment));
 }
 
+export function time(moment: string): string {
+  return new Intl.DateTimeFormat(locale, { timeStyle: "short" }).format(new Date(moment));
+}
+
+/** What a person typed as a number, with the decimal sign of their language; null when it is none. */
+export function parseNumber(text: string): number | null {
+  const decimal = number(1.5)[1] ?? ".";
+  const plain = text
+    .trim()
+    .replaceAll(decimal === "," ? "." : ",", "")
+    .replace(decimal, ".");
+  return plain === "" || Number.isNaN(Number(plain)) || Number(plain) < 0 ? null : Number(plain);
+}
+
 export function date(moment: string | Date): string {
   return new Intl.DateTimeFormat(locale, { dateStyle: "medium", timeZone: "UTC" }).format(new Date(moment));
 }

@@ -2,16 +2,34 @@
 import { LitElement, css, html, nothing } from "lit";
 import { customElement, property, query, state } from "lit/decorators.js";
 import { repeat } from "lit/directives/repeat.js";
-import { api, troubleOf, type Holder, type Licences, type Trouble } from "../api.js";
+import {
+  api,
+  save,
+  troubleOf,
+  type Holder,
+  type HoldersQuery,
+  type Licences,
+  type PoolState,
+  type SortColumn,
+  type Trouble,
+} from "../api.js";
 import { field, fieldStyles } from "../field.js";
-import { shared } from "../styles.js";
+import { dialogStyles, shared } from "../styles.js";
+import "./advice.js";
+import "./policy.js";
+import type { PolicyDialog } from "./policy.js";
+import "./usage.js";
 import { date, dateTime, number, t } from "../words.js";
+
+const PAGE = 50;
+const SEARCH_PAUSE_MS = 250;
 
 @customElement("pbx-licences")
 export class LicencesPage extends LitElement {
   static override styles = [
     shared,
     fieldStyles,
+    dialogStyles,
     css`
       .card {
         margin-bottom: 16px;
@@ -52,27 +70,20 @@ export class LicencesPage extends LitElement {
       .skeleton {
         height: 240px;
       }
-      dialog {
+      .pages {
+        display: flex;
+        gap: 12px;
+        align-items: center;
+        margin-top: 8px;
+      }
+      th button {
+        font: inherit;
+        font-weight: 600;
         color: inherit;
-        background: var(--colorNeutralBackground1);
-        border: 1px solid var(--colorTransparentStroke, transparent);
-        border-radius: var(--borderRadiusXLarge, 8px);
-        box-shadow: var(--shadow64);
-        padding: 24px;
-        box-sizing: border-box;
-        width: min(560px, calc(100vw - 32px));
-      }
-      dialog::backdrop {
-        background: rgba(0, 0, 0, 0.4);
-      }
-      .end {
-        justify-content: flex-end;
-        margin-top: 16px;
-      }
-      input[type="checkbox"] {
-        width: 18px;
-        height: 18px;
-        accent-color: var(--colorCompoundBrandBackground);
+        background: none;
+        border: 0;
+        padding: 4px 0;
+        cursor: pointer;
       }
     `,
   ];
@@ -82,13 +93,16 @@ export class LicencesPage extends LitElement {
   @state() private view: Licences | null = null;
   @state() private trouble: Trouble | null = null;
   @state() private notice = "";
-  @state() private search = "";
-  @state() private selected: ReadonlySet<string> = new Set();
+  @state() private query: HoldersQuery = { search: "", sort: "name", descending: false, offset: 0, limit: PAGE };
+  /** By session, with the name: a choice outlives the page of the table that it was made on. */
+  @state() private selected: ReadonlyMap<string, Holder> = new Map();
   @state() private revoking: readonly Holder[] = [];
   @state() private busy = false;
   @query("dialog") private dialog!: HTMLDialogElement;
+  @query("pbx-policy") private policy!: PolicyDialog;
   @query("#reason") private reasonInput!: HTMLInputElement;
   private returnFocus: HTMLElement | null = null;
+  private searchPause = 0;
 
   override willUpdate(changed: Map<string, unknown>) {
     if (changed.has("revision")) void this.load();
@@ -102,9 +116,13 @@ export class LicencesPage extends LitElement {
       ${
         this.view === null
           ? html`<div class="card skeleton" role="status">${this.trouble === null ? t("app.loading") : nothing}</div>`
-          : html`${this.renderPools(this.view)} ${this.renderHolders(this.view)}`
+          : html`${this.renderPools(this.view)} ${this.renderHolders(this.view)}
+              <pbx-usage .revision=${this.revision}></pbx-usage>
+              <pbx-advice></pbx-advice>
+              ${this.renderAudit()}`
       }
       ${this.renderDialog()}
+      <pbx-policy @closed=${() => this.returnFocus?.focus()} @saved=${this.saved}></pbx-policy>
     `;
   }
 
@@ -119,9 +137,26 @@ export class LicencesPage extends LitElement {
         return html`<p>
           <meter aria-label=${`${pool.serial}: ${use}`} min="0" max=${pool.seatsTotal} .value=${pool.seatsUsed}></meter>
           <br />${pool.serial}: <span class="use">${use}</span>,
-          ${t("licences.valid", { from: date(pool.validFrom), until: date(lastDay) })}
+          ${t("licences.valid", { from: date(pool.validFrom), until: date(lastDay) })}<br />
+          <span class="hint">
+            ${t("licences.pool-rest", {
+              free: number(pool.seatsFree),
+              reserved: number(pool.seatsReserved),
+              kept: number(pool.seatsKept),
+            })}
+            ${pool.seatsUsed > pool.seatsTotal ? t("licences.pool-surplus") : nothing}
+          </span>
+          <fluent-button
+            role="button"
+            size="small"
+            aria-label=${t("licences.policy-one", { serial: pool.serial })}
+            @click=${(event: Event) => this.decide(pool, event)}
+          >
+            ${t("licences.policy")}
+          </fluent-button>
         </p>`;
       })}
+      ${view.waiting > 0 ? html`<p>${t("licences.waiting", { count: number(view.waiting) })}</p>` : nothing}
       <div class="trust">
         <fluent-switch
           id="trust"
@@ -140,8 +175,9 @@ export class LicencesPage extends LitElement {
   }
 
   private renderHolders(view: Licences) {
-    const shown = this.found(view);
-    const chosen = view.holders.filter((holder) => this.selected.has(holder.sessionId));
+    const chosen = [...this.selected.values()];
+    const first = this.query.offset + 1;
+    const last = this.query.offset + view.holders.length;
     return html`<section class="card" aria-labelledby="holders">
       <h2 id="holders">${t("licences.holders")}</h2>
       <div class="tools">
@@ -153,7 +189,7 @@ export class LicencesPage extends LitElement {
           onInput: this.onSearch,
         })}
         <span role="status">
-          ${t("licences.count", { shown: number(shown.length), total: number(view.holders.length) })}
+          ${view.found === 0 ? nothing : t("licences.count", { first: number(first), last: number(last), found: number(view.found) })}
         </span>
         <fluent-button
           role="button"
@@ -161,29 +197,32 @@ export class LicencesPage extends LitElement {
           aria-disabled=${chosen.length === 0}
           @click=${(event: Event) => this.ask(chosen, event)}
         >
-          ${t("licences.revoke-selected", { count: chosen.length })}
+          ${t("licences.revoke-selected", { count: number(chosen.length) })}
+        </fluent-button>
+        <fluent-button role="button" @click=${() => this.fetch(() => api.exportHolders())}>
+          ${t("licences.export")}
         </fluent-button>
       </div>
       ${
-        shown.length === 0
-          ? html`<p>${view.holders.length === 0 ? t("licences.none") : t("licences.none-found")}</p>`
+        view.found === 0
+          ? html`<p>${this.query.search === "" ? t("licences.none") : t("licences.none-found")}</p>`
           : html`<div class="scroll" tabindex="0" role="group" aria-labelledby="holders">
               <table aria-labelledby="holders">
                 <thead>
                   <tr>
                     <th scope="col"><span class="visually-hidden">${t("licences.column.select")}</span></th>
-                    <th scope="col">${t("licences.column.name")}</th>
-                    <th scope="col">${t("licences.column.login")}</th>
-                    <th scope="col">${t("licences.column.teams")}</th>
-                    <th scope="col">${t("licences.column.kind")}</th>
-                    <th scope="col">${t("licences.column.since")}</th>
-                    <th scope="col">${t("licences.column.seen")}</th>
+                    ${this.renderColumn("name", t("licences.column.name"))}
+                    ${this.renderColumn("login", t("licences.column.login"))}
+                    ${this.renderColumn("teams-name", t("licences.column.teams"))}
+                    ${this.renderColumn("kind", t("licences.column.kind"))}
+                    ${this.renderColumn("since", t("licences.column.since"))}
+                    ${this.renderColumn("last-seen", t("licences.column.seen"))}
                     <th scope="col"><span class="visually-hidden">${t("licences.column.action")}</span></th>
                   </tr>
                 </thead>
                 <tbody>
                   ${repeat(
-                    shown,
+                    view.holders,
                     (holder) => holder.sessionId,
                     (holder) => this.renderHolder(holder),
                   )}
@@ -191,6 +230,46 @@ export class LicencesPage extends LitElement {
               </table>
             </div>`
       }
+      ${
+        view.found > PAGE || this.query.offset > 0
+          ? html`<nav class="pages" aria-label=${t("licences.pages")}>
+              ${this.renderTurn(-PAGE, "licences.previous", this.query.offset === 0)}
+              ${this.renderTurn(PAGE, "licences.next", last >= view.found)}
+            </nav>`
+          : nothing
+      }
+    </section>`;
+  }
+
+  private renderTurn(by: number, word: "licences.previous" | "licences.next", disabled: boolean) {
+    return html`<fluent-button
+      role="button"
+      ?disabled=${disabled}
+      aria-disabled=${disabled}
+      @click=${() => this.show({ offset: Math.max(0, this.query.offset + by) })}
+    >
+      ${t(word)}
+    </fluent-button>`;
+  }
+
+  private renderColumn(sort: SortColumn, name: string) {
+    const mine = this.query.sort === sort;
+    const order = mine ? (this.query.descending ? "descending" : "ascending") : "none";
+    const turn = () => this.show({ sort, descending: mine && !this.query.descending, offset: 0 });
+    return html`<th scope="col" aria-sort=${order}>
+      <button type="button" @click=${turn}>
+        ${name}<span aria-hidden="true">${mine ? (this.query.descending ? " ▼" : " ▲") : ""}</span>
+      </button>
+    </th>`;
+  }
+
+  private renderAudit() {
+    return html`<section class="card" aria-labelledby="audit">
+      <h2 id="audit">${t("audit.title")}</h2>
+      <p>${t("audit.text")}</p>
+      <fluent-button role="button" @click=${() => this.fetch(() => api.exportAudit(90))}>
+        ${t("audit.export")}
+      </fluent-button>
     </section>`;
   }
 
@@ -201,7 +280,7 @@ export class LicencesPage extends LitElement {
           type="checkbox"
           aria-label=${t("licences.select-one", { name: holder.displayName })}
           .checked=${this.selected.has(holder.sessionId)}
-          @change=${() => this.toggle(holder.sessionId)}
+          @change=${() => this.toggle(holder)}
         />
       </td>
       <th scope="row">${holder.displayName}${holder.isMe ? ` (${t("licences.me")})` : ""}</th>
@@ -255,33 +334,54 @@ export class LicencesPage extends LitElement {
     </dialog>`;
   }
 
-  private found(view: Licences): Holder[] {
-    const words = this.search.toLocaleLowerCase().split(/\s+/).filter(Boolean);
-    return view.holders.filter((holder) => {
-      const text = `${holder.displayName} ${holder.login} ${holder.teamsName} ${holder.kind}`.toLocaleLowerCase();
-      return words.every((word) => text.includes(word));
-    });
+  private show(change: Partial<HoldersQuery>) {
+    this.query = { ...this.query, ...change };
+    void this.load();
   }
 
   private async load() {
+    const asked = this.query;
     try {
-      this.view = await api.licences();
+      const view = await api.licences(asked);
+      if (asked !== this.query) return;
+      if (view.holders.length === 0 && asked.offset > 0) return this.show({ offset: Math.max(0, asked.offset - PAGE) });
+      this.view = view;
       this.trouble = null;
-      const present = new Set(this.view.holders.map((holder) => holder.sessionId));
-      this.selected = new Set([...this.selected].filter((id) => present.has(id)));
     } catch (error) {
       this.trouble = troubleOf(error);
     }
   }
 
   private onSearch(event: Event) {
-    this.search = (event.target as HTMLInputElement).value;
+    const search = (event.target as HTMLInputElement).value.trim();
+    window.clearTimeout(this.searchPause);
+    this.searchPause = window.setTimeout(() => this.show({ search, offset: 0 }), SEARCH_PAUSE_MS);
   }
 
-  private toggle(id: string) {
-    const selected = new Set(this.selected);
-    if (!selected.delete(id)) selected.add(id);
+  private toggle(holder: Holder) {
+    const selected = new Map(this.selected);
+    if (!selected.delete(holder.sessionId)) selected.set(holder.sessionId, holder);
     this.selected = selected;
+  }
+
+  private async fetch(get: () => Promise<{ fileName: string; content: string }>) {
+    this.trouble = null;
+    try {
+      save(await get());
+    } catch (error) {
+      this.trouble = troubleOf(error);
+    }
+  }
+
+  private decide(pool: PoolState, event: Event) {
+    this.returnFocus = event.target as HTMLElement;
+    this.notice = "";
+    void this.policy.open(pool);
+  }
+
+  private saved() {
+    this.notice = t("policy.saved");
+    void this.load();
   }
 
   private async ask(holders: readonly Holder[], event: Event) {
@@ -303,7 +403,7 @@ export class LicencesPage extends LitElement {
       const sessionIds = this.revoking.map((holder) => holder.sessionId);
       const revoked = await api.revoke({ sessionIds, reason: this.reasonInput.value });
       this.notice = t("licences.revoked", { count: number(revoked.sessionIds.length) });
-      this.selected = new Set();
+      this.selected = new Map();
     } catch (error) {
       this.trouble = troubleOf(error);
     } finally {
@@ -320,7 +420,8 @@ export class LicencesPage extends LitElement {
     this.busy = true;
     this.trouble = null;
     try {
-      this.view = await api.setTrust(toggle.checked);
+      await api.setTrust(toggle.checked);
+      await this.load();
     } catch (error) {
       this.trouble = troubleOf(error);
       toggle.checked = this.view?.tenantTrusted ?? false;

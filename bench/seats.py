@@ -1,0 +1,261 @@
+"""Taking and freeing seats, with session and audit row, as a sign-in and a sign-out do it.
+
+    postgresql_hot_pool  over the plainest UPDATE of one hot row, 64 clients, on the same server in the same run
+    sqlite_hot_pool      over the same rows written by sqlite3 itself, one commit for each take or free
+    latency_alone        one client's take or free over the same rows written and committed by the database's
+                         driver itself, nothing else beside it; the worse of the two databases
+
+Rates are the median of short rounds in which baseline and measurement take turns, so that a slow moment of the
+machine meets both.
+"""
+
+import asyncio
+import contextlib
+import itertools
+import sqlite3
+import statistics
+import tempfile
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Final
+
+import asyncpg
+
+from bench.report import Bar, Report
+from core.identity.teams_user import TeamsUser
+from core.licensing.quick import QuickOpen
+from core.licensing.rules import LicenceKind, SeatChoice, TakeSeat
+from core.licensing.session import SESSION_COLUMNS, Opened, OpenSession
+from core.store.database import SQLITE_PRAGMAS, PostgresAddress, upgrade_async
+from tests.support.book import NOW, PBX, Book, person
+from tests.support.postgres import Postgres
+
+CLIENTS: Final = 64
+SEATS: Final = 500
+POOLS: Final = 1000
+ROUNDS: Final = 5
+ROUND_SECONDS: Final = 1
+BARS: Final = {
+    "postgresql_hot_pool": Bar(2.5),
+    "sqlite_hot_pool": Bar(8),
+    "latency_alone": Bar(1.2, at_most=True),
+}
+
+_BARE_OPEN: Final = f"INSERT INTO session ({SESSION_COLUMNS}) VALUES ({', '.join('?' * 17)})"
+_AUDIT: Final = (
+    "INSERT INTO audit (at, pbx_id, kind, actor, subject, detail, pbx_user_id, pool_id, held_from)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+)
+_BARE_POSTGRESQL: Final = (
+    f"""
+    WITH taken AS (UPDATE seat SET holder = $6 WHERE pool_id = $12 AND number = $13), opened AS
+    (INSERT INTO session ({SESSION_COLUMNS}) VALUES ({", ".join(f"${n}" for n in range(1, 18))}))
+    INSERT INTO audit (at, pbx_id, kind, actor, subject, detail, pbx_user_id, pool_id)
+    VALUES ($15, $5, 'granted', $4, $8, '{{}}', $6, $12)
+    """,
+    """
+    WITH gone AS (DELETE FROM session WHERE id = $1 RETURNING *), freed AS
+    (UPDATE seat SET holder = NULL FROM gone WHERE seat.pool_id = gone.pool_id AND number = seat_number)
+    INSERT INTO audit (at, pbx_id, kind, actor, subject, detail, pbx_user_id, pool_id, held_from)
+    SELECT started_at, pbx_id, 'ended', teams_name, display_name, '{}', pbx_user_id, pool_id, started_at FROM gone
+    """,
+)
+
+Rate = Callable[[float], Awaitable[float]]
+"""Works for so many seconds; gives operations per second."""
+
+
+async def run() -> Report:
+    report = Report("seats", BARS)
+    with tempfile.TemporaryDirectory() as directory:
+        async with _book(f"sqlite:///{directory}/bench.db") as book:
+            await _sqlite(report, book, Path(directory) / "bare.db")
+        server = Postgres()
+        server.start()
+        try:
+            async with _book(server.new_database("bench")) as book:
+                await _postgresql(report, book)
+        finally:
+            server.stop()
+    report.ratios["latency_alone"] = max(
+        report.ratios.pop("sqlite_latency_alone"), report.ratios.pop("postgresql_latency_alone")
+    )
+    return report
+
+
+async def _sqlite(report: Report, book: Book, bare_path: Path) -> None:
+    await upgrade_async(f"sqlite:///{bare_path}")
+    bare = sqlite3.connect(bare_path, isolation_level=None, check_same_thread=False)
+    for pragma in SQLITE_PRAGMAS:
+        bare.execute(pragma)
+    await _fill(f"sqlite:///{bare_path}")
+    (pool_id,) = bare.execute("SELECT id FROM pool").fetchone()
+    session = (await book.wish(1), pool_id)
+
+    def take_and_free(seconds: float) -> float:
+        count, ends = 0, time.perf_counter() + seconds
+        while time.perf_counter() < ends:
+            number, id_ = count // 2 % SEATS + 1, f"{count // 2:036}"
+            bare.execute("BEGIN IMMEDIATE")
+            bare.execute("UPDATE seat SET holder = 1 WHERE pool_id = ? AND number = ?", (pool_id, number))
+            bare.execute(_BARE_OPEN, _row(id_, session, number))
+            bare.execute(_AUDIT, (0, PBX, "granted", "Teams 1", "User 1", "{}", 1, pool_id, None))
+            bare.execute("COMMIT")
+            bare.execute("BEGIN IMMEDIATE")
+            bare.execute("DELETE FROM session WHERE id = ?", (id_,))
+            bare.execute("UPDATE seat SET holder = NULL WHERE pool_id = ? AND number = ?", (pool_id, number))
+            bare.execute(_AUDIT, (0, PBX, "ended", "Teams 1", "User 1", "{}", 1, pool_id, 0))
+            bare.execute("COMMIT")
+            count += 2
+        return count / seconds
+
+    def one_row(seconds: float) -> float:
+        count, ends = 0, time.perf_counter() + seconds
+        while time.perf_counter() < ends:
+            bare.execute("UPDATE pool SET expiry_told = ?", (count,))
+            count += 1
+        return count / seconds
+
+    report.figures["sqlite: one row and its commit, microseconds"] = round(
+        1e6 / await _blocking(one_row)(ROUND_SECONDS)
+    )
+    bare_rate = _blocking(take_and_free)
+    await _measure(report, "sqlite", book, bare_rate, bare_rate)
+    bare.close()
+
+
+async def _postgresql(report: Report, book: Book) -> None:
+    assert isinstance(book.database.address, PostgresAddress)
+    connections: list[asyncpg.Connection[Any]] = [
+        await asyncpg.connect(book.database.address.dsn) for _ in range(CLIENTS)
+    ]
+    await connections[0].execute("CREATE TABLE hot (id INTEGER PRIMARY KEY, n BIGINT)")
+    await connections[0].execute("INSERT INTO hot VALUES (1, 0)")
+
+    async def hot_row(seconds: float, count: int = CLIENTS) -> float:
+        ends, done = time.perf_counter() + seconds, 0
+
+        async def client(connection: "asyncpg.Connection[Any]") -> None:
+            nonlocal done
+            statement = await connection.prepare("UPDATE hot SET n = n + 1 WHERE id = 1")
+            while time.perf_counter() < ends:
+                await statement.fetch()
+                done += 1
+
+        await asyncio.gather(*(client(connection) for connection in connections[:count]))
+        return done / seconds
+
+    await book.put(SEATS, "bare")
+    pool_id = next(pool.id for pool in await book.overview.pools(PBX) if pool.serial == "bare")
+    take, free = [await connections[0].prepare(text) for text in _BARE_POSTGRESQL]
+    session = (replace(await book.wish(1), teams_user=TeamsUser("bare", "bare", "Bare")), pool_id)
+    session = (replace(session[0], person=person(10_000)), pool_id)
+
+    async def same_rows(seconds: float) -> float:
+        ends, done = time.perf_counter() + seconds, 0
+        while time.perf_counter() < ends:
+            number, id_ = done // 2 % SEATS + 1, f"{done // 2:036}"
+            await take.fetch(*_row(id_, session, number))
+            await free.fetch(id_)
+            done += 2
+        return done / seconds
+
+    report.figures["postgresql: one row and its commit, microseconds"] = round(
+        1e6 / await hot_row(ROUND_SECONDS, 1)
+    )
+    await _measure(report, "postgresql", book, hot_row, same_rows)
+    for connection in connections:
+        await connection.close()
+
+
+async def _measure(report: Report, name: str, book: Book, baseline: Rate, one_commit: Rate) -> None:
+    hot, alone = _clients(book, ["hot"], CLIENTS), _clients(book, ["hot"], 1)
+    many = _clients(book, [f"pool-{number}" for number in range(POOLS)], CLIENTS)
+    await _put_pools(book)
+    bare_rates, hot_rates, many_rates, commit_rates, alone_rates = [], [], [], [], []
+    for _round in range(ROUNDS):
+        bare_rates.append(await baseline(ROUND_SECONDS))
+        hot_rates.append(await hot(ROUND_SECONDS))
+        many_rates.append(await many(ROUND_SECONDS))
+        commit_rates.append(await one_commit(ROUND_SECONDS))
+        alone_rates.append(await alone(ROUND_SECONDS))
+    bare, hot_rate, commits, single = map(
+        statistics.median, (bare_rates, hot_rates, commit_rates, alone_rates)
+    )
+    report.ratios[f"{name}_hot_pool"] = hot_rate / bare
+    report.ratios[f"{name}_latency_alone"] = commits / single
+    report.figures |= {
+        f"{name}: baseline, operations per second": round(bare),
+        f"{name}: hot pool of {SEATS}, {CLIENTS} clients, per second": round(hot_rate),
+        f"{name}: {POOLS} pools, {CLIENTS} clients, per second": round(statistics.median(many_rates)),
+        f"{name}: the same rows by the driver itself, microseconds": round(1e6 / commits),
+        f"{name}: one client alone, microseconds": round(1e6 / single),
+    }
+
+
+async def _put_pools(book: Book) -> None:
+    await book.put(SEATS, "hot")
+    for number in range(POOLS):
+        await book.put(1, f"pool-{number}")
+
+
+def _clients(book: Book, serials: list[str], clients: int) -> Rate:
+    """Clients that sign in and out, one after the other, at pools of their own share."""
+
+    async def rate(seconds: float) -> float:
+        ids = {pool.serial: pool.id for pool in await book.overview.pools(PBX)}
+        template = await book.wish(1)
+        wishes = [
+            [
+                replace(
+                    template,
+                    teams_user=TeamsUser("tenant", f"object-{number}", f"Teams {number}"),
+                    person=person(number),
+                    licence=TakeSeat((SeatChoice(ids[serial]),)),
+                )
+                for serial in serials[number::clients] or serials
+            ]
+            for number in range(clients)
+        ]
+        ends, done = time.perf_counter() + seconds, 0
+
+        async def client(mine: Sequence[OpenSession]) -> None:
+            nonlocal done
+            for wish in itertools.cycle(mine):
+                opened = await book.ledger.open_session(wish)
+                assert isinstance(opened, Opened)
+                await book.ledger.sign_out(opened.session, "Teams", NOW)
+                done += 2
+                if time.perf_counter() >= ends:
+                    return
+
+        await asyncio.gather(*(client(mine) for mine in wishes))
+        return done / seconds
+
+    return rate
+
+
+def _row(id_: str, session: tuple[OpenSession, str], number: int) -> tuple[Any, ...]:
+    """A session's row, in the order of `SESSION_COLUMNS`."""
+    return QuickOpen(id_, session[0], LicenceKind.FL, session[1]).row(number)
+
+
+async def _fill(url: str) -> None:
+    async with _book(url) as book:
+        await book.put(SEATS, "bare")
+
+
+def _blocking(work: Callable[[float], float]) -> Rate:
+    async def rate(seconds: float) -> float:
+        return await asyncio.to_thread(work, seconds)
+
+    return rate
+
+
+@contextlib.asynccontextmanager
+async def _book(url: str) -> AsyncIterator[Book]:
+    book = await Book(url).open()
+    yield book
+    await book.close()

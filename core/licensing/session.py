@@ -1,0 +1,147 @@
+"""Sessions: a Teams user tied to a PBX user, with the licence it holds; and how one begins and ends."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Final
+
+from core.identity.teams_user import TeamsUser
+from core.licensing.rules import LicenceKind, TakeSeat, UseUal
+from core.store.moments import from_ms
+from core.store.script import Row
+
+
+class Proof(StrEnum):
+    """How the PBX user was proven."""
+
+    PASSWORD = "password"  # noqa: S105 - a kind of proof, not a secret
+    EMAIL = "email"
+
+
+class EndCause(StrEnum):
+    SIGNED_OUT = "signed-out"
+    SWITCHED = "switched"
+    """The Teams user signed in as another PBX user."""
+    REVOKED = "revoked"
+    TAKEN_OVER = "taken-over"
+    LICENCE_LOST = "licence-lost"
+    """The PBX user lost the permission, and no seat was free."""
+    USER_GONE = "user-gone"
+    IDLE = "idle"
+    EXPIRED = "licence-expired"
+
+
+TOLD: Final = frozenset(EndCause) - {EndCause.SIGNED_OUT, EndCause.SWITCHED}
+"""Causes that the user did not choose: they are told, in the tab and by the bot."""
+
+
+@dataclass(frozen=True, slots=True)
+class SessionPerson:
+    """The PBX user of a session, as the PBX told last."""
+
+    pbx_user_id: int
+    login: str
+    display_name: str
+    email: str
+    is_administrator: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    id: str
+    teams_user: TeamsUser
+    pbx_id: str
+    person: SessionPerson
+    kind: LicenceKind
+    pool_id: str | None
+    seat_number: int | None
+    proof: Proof
+    started_at: datetime
+    licence_since: datetime
+    """Since when it holds this licence; the session itself may be older."""
+    last_seen_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class OpenSession:
+    """What a sign-in wants, after everything that can be checked beforehand was checked."""
+
+    teams_user: TeamsUser
+    pbx_id: str
+    pbx_name: str
+    person: SessionPerson
+    licence: UseUal | TakeSeat
+    proof: Proof
+    take_over: bool
+    now: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    session: Session
+    ended: tuple[Session, ...]
+    """Sessions that ended for this one: taken over, or this Teams user's earlier one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """Why sessions end: goes to the audit, to the ended user's tab, and to the bot."""
+
+    cause: EndCause
+    actor: str
+    reason: str
+    now: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class UserFacts:
+    """What the PBX says now of a user, and the licence that follows from it. `person` None: there is no such user."""
+
+    pbx_user_id: int
+    person: SessionPerson | None
+    licence: UseUal | TakeSeat | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A place on the waiting list. `joined_at` None: was refused, may ask to be told."""
+
+    pbx_id: str
+    pbx_user_id: int
+    teams_user: TeamsUser
+    joined_at: datetime | None
+    offered_until: datetime | None
+    """A seat is kept for this user until then."""
+
+
+SESSION_COLUMNS: Final = (
+    "id, tenant_id, object_id, teams_name, pbx_id, pbx_user_id, pbx_login, display_name, email,"
+    " is_administrator, licence_kind, pool_id, seat_number, proof, started_at, licence_since, last_seen_at"
+)
+
+
+def to_session(row: Row) -> Session:
+    """From a row of the table `session`."""
+    return Session(
+        id=row["id"],
+        teams_user=TeamsUser(row["tenant_id"], row["object_id"], row["teams_name"]),
+        pbx_id=row["pbx_id"],
+        person=SessionPerson(
+            row["pbx_user_id"],
+            row["pbx_login"],
+            row["display_name"],
+            row["email"],
+            bool(row["is_administrator"]),
+        ),
+        kind=LicenceKind(row["licence_kind"]),
+        pool_id=row["pool_id"],
+        seat_number=row["seat_number"],
+        proof=Proof(row["proof"]),
+        started_at=from_ms(row["started_at"]),
+        licence_since=from_ms(row["licence_since"]),
+        last_seen_at=from_ms(row["last_seen_at"]),
+    )
+
+
+def who(user: TeamsUser) -> str:
+    return user.name or f"{user.tenant_id}/{user.object_id}"

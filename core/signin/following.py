@@ -1,0 +1,107 @@
+"""Follows what changes at the PBX: users come and go, gain and lose the permission; their sessions follow.
+
+The connector reports changes within a minute. When a link opens, nobody knows what changed while there was none:
+then everybody who is signed in or waits is asked for.
+"""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+
+from core.diagnosis.finding import Finding
+from core.hub.hub import Hub, PbxRefusedError
+from core.hub.registry import Pbx, Registry
+from core.licensing.key_register import KeyRegister
+from core.licensing.ledger import Ledger
+from core.licensing.overview import Overview
+from core.licensing.rules import decide
+from core.licensing.session import UserFacts
+from core.signin.signin import SignIn, person_of
+from core.store.moments import now
+from wire.link import MAX_USERS_AT_ONCE, IdsParams, Method, PbxUser, PbxUsers, UsersChanged
+
+logger = logging.getLogger(__name__)
+
+
+class Following:
+    def __init__(
+        self,
+        registry: Registry,
+        ledger: Ledger,
+        overview: Overview,
+        key_register: KeyRegister,
+    ) -> None:
+        self._registry = registry
+        self._ledger = ledger
+        self._overview = overview
+        self._key_register = key_register
+        self._comparing: dict[str, asyncio.Task[None]] = {}
+
+    def start(self, hub: Hub, sign_in: SignIn) -> None:
+        """These two know of this part, so it is told of them when they are there."""
+        self._hub = hub
+        self._sign_in = sign_in
+
+    async def close(self) -> None:
+        tasks = list(self._comparing.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def users_changed(self, pbx_id: str, changed: UsersChanged | None) -> None:
+        """`None`: a link has opened. The comparison asks through that link, so it must not hold it up."""
+        if changed is not None:
+            await self._follow(pbx_id, changed.users, changed.gone)
+            return
+        before = self._comparing.pop(pbx_id, None)
+        if before is not None:
+            before.cancel()
+        task = asyncio.create_task(self._compare(pbx_id))
+        self._comparing[pbx_id] = task
+        task.add_done_callback(lambda done: self._forget(pbx_id, done))
+
+    def _forget(self, pbx_id: str, task: "asyncio.Task[None]") -> None:
+        if self._comparing.get(pbx_id) is task:
+            del self._comparing[pbx_id]
+
+    async def _compare(self, pbx_id: str) -> None:
+        pbx = await self._registry.by_id(pbx_id)
+        user_ids = await self._overview.pbx_user_ids(pbx_id)
+        for start in range(0, len(user_ids), MAX_USERS_AT_ONCE):
+            asked = list(user_ids[start : start + MAX_USERS_AT_ONCE])
+            try:
+                found = await self._hub.call(
+                    pbx_id, pbx.name if pbx else "", Method.USERS_BY_IDS, IdsParams(user_ids=asked), PbxUsers
+                )
+            except PbxRefusedError as refused:
+                # Nothing is concluded from a PBX that does not answer; the next link compares again.
+                logger.info("users not compared", extra={"pbx_id": pbx_id, "code": refused.finding.code})
+                return
+            there = {user.user_id for user in found.users}
+            await self._follow(pbx_id, found.users, [user_id for user_id in asked if user_id not in there])
+
+    async def _follow(self, pbx_id: str, users: Sequence[PbxUser], gone: Sequence[int]) -> None:
+        pbx = await self._registry.by_id(pbx_id)
+        if pbx is None:
+            return
+        mine = set(await self._overview.pbx_user_ids(pbx_id))
+        facts = [UserFacts(user_id, None) for user_id in gone if user_id in mine]
+        facts += [await self._facts(pbx, user) for user in users if user.user_id in mine]
+        for one in facts:
+            changed = await self._ledger.follow_user(pbx_id, pbx.name, one, now())
+            if changed is not None:
+                logger.info("session follows the PBX", extra={"pbx": pbx.name, "session": changed.id})
+                self._sign_in.announce(pbx_id, changed)
+
+    async def _facts(self, pbx: Pbx, user: PbxUser) -> UserFacts:
+        verdict = decide(
+            pbx_name=pbx.name,
+            pbx_version=pbx.status.pbx_version if pbx.status else None,
+            user_id=user.user_id,
+            group_ids=user.group_ids,
+            has_permission=user.has_licence_permission,
+            pools=await self._overview.pools(pbx.id),
+            refused_keys=self._key_register.refused(pbx.id),
+            now=now(),
+        )
+        return UserFacts(user.user_id, person_of(user), None if isinstance(verdict, Finding) else verdict)

@@ -1,0 +1,50 @@
+"""Does what time brings: offers pass on, the idle are released, keys expire, old audit rows go."""
+
+import asyncio
+import logging
+from datetime import timedelta
+from typing import Final
+
+from core.licensing.ledger import Ledger
+from core.signin.bus import Bus, user_topic
+from core.signin.signin import SignIn
+from core.store.moments import now
+
+logger = logging.getLogger(__name__)
+
+SWEEP_SECONDS: Final = 5.0
+FORGET_EVERY: Final = timedelta(hours=1)
+
+
+class Sweeper:
+    """Every replica may run one: a sweep has the pools of its PBX to itself, and a second finds nothing left."""
+
+    def __init__(self, ledger: Ledger, sign_in: SignIn, bus: Bus, audit_days: int) -> None:
+        self._ledger = ledger
+        self._sign_in = sign_in
+        self._bus = bus
+        self._audit_kept = timedelta(days=audit_days)
+
+    async def run(self) -> None:
+        forgotten = now() - FORGET_EVERY
+        while True:
+            try:
+                await self.sweep()
+                if now() - forgotten >= FORGET_EVERY:
+                    await self._ledger.forget_audit(now() - self._audit_kept)
+                    forgotten = now()
+            except Exception:
+                logger.exception("not swept; tried again soon")
+            await asyncio.sleep(SWEEP_SECONDS)
+
+    async def sweep(self) -> None:
+        for pbx_id in await self._ledger.due(now()):
+            swept = await self._ledger.sweep(pbx_id, now())
+            if swept:
+                logger.info(
+                    "swept",
+                    extra={"pbx_id": pbx_id, "sessions": len(swept.sessions), "waiting": len(swept.waiting)},
+                )
+                for user in swept.waiting:
+                    self._bus.publish(user_topic(*user.key))
+                self._sign_in.announce(pbx_id, *swept.sessions)

@@ -1,0 +1,204 @@
+// What the administrator decides about one pool: when a seat is released, which are reserved, who may have one.
+import { LitElement, css, html, nothing } from "lit";
+import { customElement, property, query, state } from "lit/decorators.js";
+import { api, troubleOf, type PeopleFound, type PolicyState, type PoolState, type Trouble } from "../api.js";
+import { field, fieldStyles } from "../field.js";
+import { dialogStyles, shared } from "../styles.js";
+import { number, t } from "../words.js";
+
+type Reservation = PolicyState["reservations"][number];
+type People = Reservation["people"];
+
+const NOBODY: People = { userIds: [], groupIds: [] };
+
+@customElement("pbx-policy")
+export class PolicyDialog extends LitElement {
+  static override styles = [
+    shared,
+    fieldStyles,
+    dialogStyles,
+    css`
+      fieldset {
+        border: 1px solid var(--colorNeutralStroke2);
+        border-radius: 4px;
+        margin: 12px 0;
+        padding: 12px;
+        min-width: 0;
+      }
+      .row {
+        display: flex;
+        flex-wrap: wrap;
+        gap: 12px;
+        align-items: end;
+        margin-bottom: 8px;
+      }
+      .people {
+        max-height: 160px;
+        overflow: auto;
+        border: 1px solid var(--colorNeutralStroke2);
+        padding: 4px 8px;
+      }
+      .people label {
+        display: block;
+        padding: 2px 0;
+      }
+    `,
+  ];
+
+  @property({ attribute: false }) pool!: PoolState;
+  @state() private policy: PolicyState = { idleHours: null, reservations: [], admitted: null };
+  @state() private people: PeopleFound = { users: [], groups: [] };
+  @state() private trouble: Trouble | null = null;
+  @state() private busy = false;
+  @query("dialog") private dialog!: HTMLDialogElement;
+
+  async open(pool: PoolState) {
+    this.pool = pool;
+    this.policy = structuredClone(pool.policy);
+    this.trouble = null;
+    await this.updateComplete;
+    this.dialog.showModal();
+    await this.find("");
+  }
+
+  override render() {
+    const { idleHours, reservations, admitted } = this.policy;
+    return html`<dialog aria-labelledby="policy-title" @close=${() => this.dispatchEvent(new CustomEvent("closed"))}>
+      <form method="dialog" @submit=${this.submit}>
+        <h2 id="policy-title">${t("policy.title", { serial: this.pool?.serial ?? "" })}</h2>
+        <pbx-message .trouble=${this.trouble}></pbx-message>
+        ${field({
+          id: "idle",
+          label: t("policy.idle"),
+          hint: t("policy.idle-hint"),
+          value: idleHours ? String(idleHours) : "",
+          onInput: (event) => {
+            const hours = Number.parseInt((event.target as HTMLInputElement).value, 10);
+            this.policy = { ...this.policy, idleHours: Number.isNaN(hours) || hours < 1 ? null : hours };
+          },
+        })}
+        ${field({
+          id: "people-search",
+          label: t("policy.find"),
+          hint: t("policy.find-hint"),
+          type: "search",
+          onInput: (event) => void this.find((event.target as HTMLInputElement).value),
+        })}
+        ${reservations.map((reservation, index) => this.renderReservation(reservation, index))}
+        <fluent-button role="button" type="button" @click=${this.add}>${t("policy.add")}</fluent-button>
+        <fieldset>
+          <legend>${t("policy.admitted")}</legend>
+          <label
+            ><input
+              type="checkbox"
+              .checked=${admitted !== null}
+              @change=${() => (this.policy = { ...this.policy, admitted: admitted === null ? NOBODY : null })}
+            />
+            ${t("policy.admitted-only")}</label
+          >
+          ${
+            admitted === null || admitted === undefined
+              ? nothing
+              : this.renderPeople(t("policy.admitted"), admitted, (people) => {
+                  this.policy = { ...this.policy, admitted: people };
+                })
+          }
+        </fieldset>
+        <div class="actions end">
+          <fluent-button role="button" type="submit" appearance="primary" ?disabled=${this.busy}>
+            ${t(this.busy ? "policy.saving" : "policy.save")}
+          </fluent-button>
+          <fluent-button role="button" type="button" @click=${() => this.dialog.close()}>
+            ${t("licences.cancel")}
+          </fluent-button>
+        </div>
+      </form>
+    </dialog>`;
+  }
+
+  private renderReservation(reservation: Reservation, index: number) {
+    const change = (changed: Partial<Reservation>) => {
+      const reservations = this.policy.reservations.map((one, at) => (at === index ? { ...one, ...changed } : one));
+      this.policy = { ...this.policy, reservations };
+    };
+    const text = (event: Event) => (event.target as HTMLInputElement).value;
+    return html`<fieldset>
+      <legend>${t("policy.reservation", { number: number(index + 1) })}</legend>
+      <div class="row">
+        ${field({
+          id: `name-${index}`,
+          label: t("policy.name"),
+          value: reservation.name,
+          maxLength: 100,
+          onInput: (event) => change({ name: text(event) }),
+        })}
+        ${field({
+          id: `seats-${index}`,
+          label: t("policy.seats"),
+          value: String(reservation.seats),
+          onInput: (event) => change({ seats: Math.max(1, Number.parseInt(text(event), 10) || 1) }),
+        })}
+        <fluent-button
+          role="button"
+          type="button"
+          aria-label=${t("policy.remove-one", { name: reservation.name })}
+          @click=${() => {
+            const reservations = this.policy.reservations.filter((_, at) => at !== index);
+            this.policy = { ...this.policy, reservations };
+          }}
+        >
+          ${t("policy.remove")}
+        </fluent-button>
+      </div>
+      ${this.renderPeople(reservation.name, reservation.people, (people) => change({ people }))}
+    </fieldset>`;
+  }
+
+  private renderPeople(label: string, chosen: People, change: (people: People) => void) {
+    const toggled = (ids: number[], id: number) => (ids.includes(id) ? ids.filter((one) => one !== id) : [...ids, id]);
+    const choice = (kind: "userIds" | "groupIds", id: number, name: string) =>
+      html`<label
+        ><input
+          type="checkbox"
+          .checked=${chosen[kind].includes(id)}
+          @change=${() => change({ ...chosen, [kind]: toggled(chosen[kind], id) })}
+        />
+        ${name}</label
+      >`;
+    return html`<div class="people" role="group" aria-label=${label} tabindex="0">
+      ${this.people.groups.map((one) => choice("groupIds", one.id, t("policy.group", { name: one.name })))}
+      ${this.people.users.map((one) => choice("userIds", one.id, `${one.name} (${one.login})`))}
+    </div>`;
+  }
+
+  private add() {
+    const id = crypto.randomUUID();
+    const name = t("policy.reservation", { number: number(this.policy.reservations.length + 1) });
+    const reservations = [...this.policy.reservations, { id, name, seats: 1, people: NOBODY }];
+    this.policy = { ...this.policy, reservations };
+  }
+
+  private async find(search: string) {
+    try {
+      this.people = await api.people(search);
+    } catch (error) {
+      this.trouble = troubleOf(error);
+    }
+  }
+
+  private async submit(event: Event) {
+    event.preventDefault();
+    if (this.busy) return;
+    this.busy = true;
+    this.trouble = null;
+    try {
+      await api.setPolicy(this.pool.poolId, this.policy);
+      this.dialog.close();
+      this.dispatchEvent(new CustomEvent("saved"));
+    } catch (error) {
+      this.trouble = troubleOf(error);
+    } finally {
+      this.busy = false;
+    }
+  }
+}

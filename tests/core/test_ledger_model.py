@@ -1,0 +1,350 @@
+"""The ledger against a plain model, by random histories, on both databases.
+
+make test                        a short run
+python -m tests.proof model      2,000 examples of 50 steps on each database
+"""
+
+import asyncio
+import os
+from collections import defaultdict
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    invariant,
+    rule,
+    run_state_machine_as_test,
+)
+from sqlalchemy import text
+
+from core.diagnosis.codes import Code
+from core.diagnosis.finding import Finding
+from core.licensing.rules import LicenceKind, TakeSeat, UseUal
+from core.licensing.session import EndCause, Ending, Opened, UserFacts
+from core.licensing.transactions import GRACE, OFFER_KEPT, REFUSAL_COUNTS
+from core.store.script import Script, execute
+from tests.support.book import NOW, PBX, Book, person
+
+EXAMPLES = int(os.environ.get("PBX_TEAMS_MODEL_EXAMPLES", "25"))
+STEPS = 50
+NO_SHRINK = "PBX_TEAMS_MODEL_NO_SHRINK" in os.environ
+USERS = st.integers(1, 7)
+POOLS = ("S", "T")
+TABLES = ("waiting", "session", "session_end", "notice", "audit", "seat", "pool")
+
+
+@dataclass
+class ModelPool:
+    seats: int
+    until: datetime
+    idle_hours: int | None = None
+    withdrawn: bool = False
+
+
+@dataclass
+class Model:
+    """What must be true, kept the plainest way: sets of people, no seats at all."""
+
+    pools: dict[str, ModelPool] = field(default_factory=dict)
+    ual: set[int] = field(default_factory=set)
+    holders: dict[int, str] = field(default_factory=dict)
+    refused: dict[int, datetime] = field(default_factory=dict)
+    line: list[int] = field(default_factory=list)
+    offered: dict[int, tuple[str, datetime]] = field(default_factory=dict)
+
+    def room(self, serial: str) -> int:
+        pool = self.pools[serial]
+        held = sum(of == serial for of in self.holders.values())
+        kept = sum(of == serial for of, _ in self.offered.values())
+        return pool.seats - held - kept
+
+
+class Machine(RuleBasedStateMachine):
+    """Time moves only forward; every operation is checked against the model, every state against invariants."""
+
+    url = ""
+    loop: asyncio.AbstractEventLoop
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now = NOW
+        self.model = Model()
+        self.book = self.do(self._fresh())
+
+    def do(self, coroutine: Any) -> Any:
+        return self.loop.run_until_complete(coroutine)
+
+    async def _fresh(self) -> Book:
+        book = await Book(self.url).open(prepare=False)
+        async with book.database.writing() as connection:
+            for table in TABLES:
+                await connection.execute(text(f"DELETE FROM {table}"))
+        return book
+
+    def teardown(self) -> None:
+        self.do(self.book.close())
+
+    # --- what people and time do
+
+    @rule(user=USERS)
+    def sign_in(self, user: int) -> None:
+        opened = self.do(self.book.take(user, now=self.now))
+        model = self.model
+        if user in model.holders:
+            assert isinstance(opened, Opened)
+            self._left_the_line(user)
+            return
+        mine = model.offered.get(user)
+        serials = self._valid()
+        first = next((serial for serial in serials if model.room(serial) > 0), None)
+        where = mine[0] if mine is not None and mine[0] in serials else first
+        if where is None:
+            assert isinstance(opened, Finding) and opened.code is Code.NO_LICENCE
+            if serials:
+                refused = self.do(self.book.deny(user, now=self.now))
+                assert refused.evidence["used"] == sum(of in serials for of in model.holders.values())
+                if user not in model.line:
+                    model.refused[user] = self.now
+            return  # who has lost the permission meanwhile keeps their session until the PBX is followed
+        assert isinstance(opened, Opened), opened
+        assert opened.session.kind is LicenceKind.FL
+        assert self._serial(opened.session.pool_id) == where
+        model.holders[user] = where
+        model.ual.discard(user)
+        self._left_the_line(user)
+
+    @rule(user=USERS)
+    def sign_in_with_permission(self, user: int) -> None:
+        opened = self.do(self.book.take(user, ual=True, now=self.now))
+        assert isinstance(opened, Opened) and opened.session.kind is LicenceKind.UAL
+        self.model.holders.pop(user, None)
+        self.model.ual.add(user)
+        self._left_the_line(user)
+
+    @rule(user=USERS, revoked=st.booleans())
+    def leave(self, user: int, *, revoked: bool) -> None:
+        session = self.do(self.book.overview.session_of_pbx_user(PBX, user))
+        assert (session is not None) == (user in self.model.ual or user in self.model.holders)
+        if session is None:
+            return
+        if revoked:
+            ending = Ending(EndCause.REVOKED, "Admin", "", self.now)
+            assert len(self.do(self.book.ledger.end_sessions(PBX, [session.id], ending))) == 1
+        else:
+            assert self.do(self.book.ledger.sign_out(session, "me", self.now)) is not None
+            assert self.do(self.book.ledger.sign_out(session, "me", self.now)) is None
+        self._gone(user)
+
+    @rule(user=USERS)
+    def lose_permission(self, user: int) -> None:
+        choices = self.do(self.book.choices(user, self.now))
+        facts = UserFacts(user, person(user), TakeSeat(choices) if choices else None)
+        self.do(self.book.ledger.follow_user(PBX, "pbx", facts, self.now))
+        if user not in self.model.ual:
+            return
+        self.model.ual.discard(user)
+        where = next((serial for serial in self._valid() if self.model.room(serial) > 0), None)
+        if where is not None:
+            self.model.holders[user] = where
+
+    @rule(user=USERS)
+    def gain_permission(self, user: int) -> None:
+        self.do(self.book.ledger.follow_user(PBX, "pbx", UserFacts(user, person(user), UseUal()), self.now))
+        if self.model.holders.pop(user, None) is not None:
+            self.model.ual.add(user)
+        if user not in self.model.ual:
+            self._left_the_line(user)
+
+    @rule(user=USERS)
+    def vanish(self, user: int) -> None:
+        self.do(self.book.ledger.follow_user(PBX, "pbx", UserFacts(user, None), self.now))
+        self._gone(user)
+        self._left_the_line(user)
+
+    @rule(user=USERS)
+    def wait(self, user: int) -> None:
+        wish = self.do(self.book.wish(user, now=self.now))
+        joined = self.do(self.book.ledger.join_waiting_list(wish.teams_user, self.now))
+        may = user in self.model.line or (
+            user in self.model.refused and self.now - self.model.refused[user] <= REFUSAL_COUNTS
+        )
+        assert isinstance(joined, str) == may
+        if may and user not in self.model.line:
+            self.model.line.append(user)
+            self.model.refused.pop(user)
+
+    @rule(user=USERS)
+    def wait_no_longer(self, user: int) -> None:
+        wish = self.do(self.book.wish(user, now=self.now))
+        self.do(self.book.ledger.leave_waiting_list(wish.teams_user, self.now))
+        self._left_the_line(user)
+
+    @rule(serial=st.sampled_from(POOLS), seats=st.integers(1, 4), days=st.integers(0, 3))
+    def put_key(self, serial: str, seats: int, days: int) -> None:
+        last = (self.now + timedelta(days=days)).date()
+        assert self.do(self.book.put(seats, serial, until=last, now=self.now))
+        ends = datetime.combine(last + timedelta(days=1), datetime.min.time(), self.now.tzinfo)
+        self.model.pools[serial] = ModelPool(seats, ends)
+        # Offers beyond a pool that has shrunk are taken back, the holders keep theirs.
+        while self.model.room(serial) < 0 and (kept := self._kept(serial)):
+            del self.model.offered[max(kept, key=self.model.line.index)]
+
+    @rule(hours=st.sampled_from((0, 1, 30)), minutes=st.integers(1, 10))
+    def time_passes(self, hours: int, minutes: int) -> None:
+        self.now += timedelta(hours=hours, minutes=minutes)
+        for pbx_id in self.do(self.book.ledger.due(self.now)):
+            self.do(self.book.ledger.sweep(pbx_id, self.now))
+        model = self.model
+        for user, (_, until) in list(model.offered.items()):
+            if until <= self.now:
+                del model.offered[user]
+                model.line.remove(user)
+        model.refused = {u: at for u, at in model.refused.items() if self.now - at <= REFUSAL_COUNTS}
+        for user, serial in list(model.holders.items()):
+            pool = model.pools[serial]
+            if pool.until <= self.now:
+                now_held = self.do(self.book.overview.session_of_pbx_user(PBX, user))
+                if now_held is None:
+                    assert pool.until + GRACE <= self.now, "ended before its hour of grace"
+                    assert all(model.room(other) <= 0 for other in self._valid()), "had somewhere to go"
+                    self._gone(user)
+                else:
+                    model.holders[user] = self._serial(now_held.pool_id)
+
+    @rule()
+    def crash(self) -> None:
+        """A process that dies and another that goes on: what was acknowledged is there, nothing else."""
+
+        async def again() -> Book:
+            writer = self.book.ledger._writer
+
+            def half() -> Script[None]:
+                yield from execute("UPDATE seat SET holder = NULL")
+                yield from execute("DELETE FROM session")
+                raise RuntimeError("killed here")
+
+            with pytest.raises(RuntimeError):
+                await writer.run(half)
+            await self.book.close()
+            return await Book(self.url).open(prepare=False)
+
+        self.book = self.do(again())
+
+    # --- the model's own reckoning
+
+    def _valid(self) -> list[str]:
+        pools = self.do(self.book.overview.pools(PBX))
+        return [pool.serial for pool in pools if self.model.pools[pool.serial].until > self.now]
+
+    def _serial(self, pool_id: str | None) -> str:
+        return next(pool.serial for pool in self.do(self.book.overview.pools(PBX)) if pool.id == pool_id)
+
+    def _kept(self, serial: str) -> list[int]:
+        return [user for user, (of, _) in self.model.offered.items() if of == serial]
+
+    def _gone(self, user: int) -> None:
+        self.model.ual.discard(user)
+        self.model.holders.pop(user, None)
+
+    def _left_the_line(self, user: int) -> None:
+        self.model.refused.pop(user, None)
+        self.model.offered.pop(user, None)
+        if user in self.model.line:
+            self.model.line.remove(user)
+
+    # --- what must hold in every state
+
+    @invariant()
+    def nobody_is_lost_and_nothing_is_oversold(self) -> None:
+        rows = self.do(
+            self.book.rows(
+                "SELECT pool.serial, number, holder, kept_for, retired, kept_until, valid_until"
+                " FROM seat JOIN pool ON pool.id = pool_id"
+            )
+        )
+        sessions = self.do(
+            self.book.rows(
+                "SELECT pbx_user_id, licence_kind, serial, seat_number FROM session"
+                " LEFT JOIN pool ON pool.id = pool_id"
+            )
+        )
+        model = self.model
+        held = {holder: (serial, number) for serial, number, holder, *_ in rows if holder is not None}
+        assert held == {user: (serial, number) for user, kind, serial, number in sessions if kind == "FL"}
+        assert {user for user, kind, *_ in sessions if kind == "UAL"} == model.ual
+        assert {user: serial for user, (serial, _) in held.items()} == model.holders
+        granted: defaultdict[str, int] = defaultdict(int)
+        for serial, _, holder, kept_for, retired, *_ in rows:
+            granted[serial] += not retired
+            assert holder is None or kept_for is None
+            assert not (retired and kept_for is not None)
+            if retired and holder is not None:  # a surplus: then nothing of this pool is free
+                assert not any(other[0] == serial and other[2] is None and not other[4] for other in rows), (
+                    "free beside a surplus"
+                )
+        assert all(granted[serial] == pool.seats for serial, pool in model.pools.items())
+
+        waiting = self.do(
+            self.book.rows(
+                "SELECT pbx_user_id, offered_at FROM waiting WHERE joined_at IS NOT NULL"
+                " ORDER BY joined_at, pbx_user_id"
+            )
+        )
+        assert {user for user, _ in waiting} == set(model.line)
+        offers = {
+            kept_for: (serial, NOW.fromtimestamp(until / 1000, NOW.tzinfo))
+            for serial, _, _, kept_for, _, until, _ in rows
+            if kept_for is not None
+        }
+        assert {user for user, offered_at in waiting if offered_at is not None} == set(offers)
+        for user, (_, until) in offers.items():
+            assert user in model.line and until <= self.now + OFFER_KEPT
+        # First come, first served: whoever has no offer has come later than all who have, or no seat is free.
+        without = [user for user, offered_at in waiting if offered_at is None]
+        valid = set(self._valid())
+        free = [row for row in rows if row[0] in valid and row[2] is None and not row[4] and row[3] is None]
+        assert not (without and free), "a seat is free, and somebody who waits has not been offered it"
+        model.offered = offers
+
+    @invariant()
+    def the_audit_tells_the_whole_story(self) -> None:
+        (granted,), (ended,) = self.do(
+            self.book.rows(
+                "SELECT count(*) FROM audit WHERE kind = 'granted' UNION ALL"
+                " SELECT count(*) FROM audit WHERE kind = 'ended'"
+            )
+        )
+        assert granted - ended == len(self.model.ual) + len(self.model.holders)
+
+
+def run_model(url: str, examples: int) -> None:
+    loop = asyncio.new_event_loop()
+
+    async def prepare() -> None:
+        await (await Book(url).open()).close()
+
+    loop.run_until_complete(prepare())
+    machine = type("LedgerMachine", (Machine,), {"url": url, "loop": loop})
+    try:
+        run_state_machine_as_test(
+            machine,
+            settings=settings(
+                max_examples=examples,
+                stateful_step_count=STEPS,
+                deadline=None,
+                suppress_health_check=list(HealthCheck),
+                database=None,
+                phases=(Phase.generate,) if NO_SHRINK else tuple(Phase),
+            ),
+        )
+    finally:
+        loop.close()
+
+
+def test_the_ledger_is_what_the_model_says(database_url: str) -> None:
+    run_model(database_url, EXAMPLES)

@@ -1,0 +1,114 @@
+"""A ledger on a database of its own, with one PBX, for tests of licensing."""
+
+from dataclasses import replace
+from datetime import UTC, date, datetime
+from typing import Any
+
+from sqlalchemy import insert, text
+
+from core.diagnosis.finding import Finding
+from core.identity.teams_user import TeamsUser
+from core.licensing.ledger import open_ledger
+from core.licensing.licence_key import LicenceKey
+from core.licensing.overview import Overview
+from core.licensing.rules import SeatChoice, TakeSeat, UseUal, seat_choices
+from core.licensing.session import EndCause, Ending, Opened, OpenSession, Proof, SessionPerson
+from core.store import tables
+from core.store.database import Database, upgrade_async
+
+NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
+PBX = "pbx-1"
+
+
+class Book:
+    def __init__(self, url: str) -> None:
+        self.url = url
+
+    async def open(self, *, prepare: bool = True) -> "Book":
+        if prepare:
+            await upgrade_async(self.url)
+        self.database = Database(self.url)
+        self.ledger = open_ledger(self.database.address)
+        self.overview = Overview(self.database)
+        if prepare:
+            await self.add_pbx()
+        return self
+
+    async def close(self) -> None:
+        await self.ledger.close()
+        await self.database.close()
+
+    async def add_pbx(self, pbx_id: str = PBX) -> None:
+        async with self.database.writing() as connection:
+            await connection.execute(
+                insert(tables.pbx).values(
+                    id=pbx_id,
+                    name=f"{pbx_id}.example.com",
+                    identity="i",
+                    key_hmac="k",
+                    claimed_at=0,
+                    link_epoch=1,
+                )
+            )
+
+    async def put(
+        self,
+        seats: int,
+        serial: str = "S",
+        pbx_id: str = PBX,
+        until: date = date(2027, 6, 1),
+        now: datetime = NOW,
+    ) -> bool:
+        key = LicenceKey(
+            serial=serial, licensee="L", seats=seats, valid_from=date(2026, 1, 1), valid_until=until
+        )
+        return await self.ledger.put_pool(pbx_id, key, now)
+
+    async def choices(self, number: int, now: datetime = NOW) -> tuple[SeatChoice, ...]:
+        return seat_choices(await self.overview.pools(PBX), number, (), now)
+
+    async def wish(self, number: int, *, ual: bool = False, **changes: Any) -> OpenSession:
+        if "licence" not in changes:
+            choices = await self.choices(number, changes.get("now", NOW))
+            changes["licence"] = UseUal() if ual else TakeSeat(choices or (SeatChoice("none"),))
+        wish = OpenSession(
+            teams_user=TeamsUser("tenant", f"object-{number}", f"Teams {number}"),
+            pbx_id=PBX,
+            pbx_name="pbx.example.com",
+            person=person(number),
+            licence=UseUal(),
+            proof=Proof.PASSWORD,
+            take_over=False,
+            now=NOW,
+        )
+        return replace(wish, **changes)
+
+    async def take(self, number: int, *, ual: bool = False, **changes: Any) -> Opened | Finding:
+        return await self.ledger.open_session(await self.wish(number, ual=ual, **changes))
+
+    async def deny(self, number: int, **changes: Any) -> Finding:
+        """A sign-in that must be refused, and is written down."""
+        wish = await self.wish(number, **changes)
+        refused = await self.ledger.open_session(wish)
+        assert isinstance(refused, Finding)
+        await self.ledger.record_denial(wish, refused)
+        return refused
+
+    async def end(self, *opened: Opened, cause: EndCause = EndCause.SIGNED_OUT, now: datetime = NOW) -> int:
+        if cause is EndCause.SIGNED_OUT:
+            left = [await self.ledger.sign_out(one.session, "Admin", now) for one in opened]
+            return sum(session is not None for session in left)
+        ids = [one.session.id for one in opened]
+        return len(await self.ledger.end_sessions(PBX, ids, Ending(cause, "Admin", "because", now)))
+
+    async def used(self) -> tuple[int, int]:
+        pools = await self.overview.pools(PBX)
+        return sum(pool.used for pool in pools), sum(pool.seats for pool in pools)
+
+    async def rows(self, query: str) -> list[tuple[Any, ...]]:
+        async with self.database.reading() as connection:
+            return [tuple(row) for row in (await connection.execute(text(query))).all()]
+
+
+def person(number: int) -> SessionPerson:
+    return SessionPerson(number, str(number), f"User {number}", "", is_administrator=False)

@@ -1,0 +1,150 @@
+"""Cycles of work and kill -9, and the check of what is left."""
+
+import asyncio
+import random
+import statistics
+import sys
+import time
+from collections import Counter
+
+from core.identity.teams_user import TeamsUser
+from core.licensing.rules import TakeSeat
+from core.licensing.session import EndCause, Ending, Opened
+from core.store.moments import now
+from core.store.script import StorageUnavailableError
+from tests.support.book import NOW, PBX, Book
+from tests.support.postgres import Postgres
+
+SEATS = 20
+CLIENTS = 64
+USERS = 40
+"""Fewer than clients: two Teams users now and then want to be the same PBX user."""
+
+
+class Crash:
+    def __init__(self, url: str, server: Postgres | None = None) -> None:
+        self._url = url
+        self._server = server
+        self._chance = random.Random(4711)
+        self._prepared = False
+        self._told: dict[str, str] = {}
+        self._cycle = 0
+        self.acknowledged = 0
+        self.recovery: list[float] = []
+
+    def summary(self) -> str:
+        worst, middle = max(self.recovery), statistics.median(self.recovery)
+        return (
+            f"{self._cycle} cycles, {self.acknowledged} answers, none lost;"
+            f" the next sign-in after {middle:.2f} s in the middle, {worst:.2f} s at worst"
+        )
+
+    async def cycle(self) -> None:
+        if not self._prepared:
+            self._prepared = True
+            book = await Book(self._url).open()
+            await book.put(SEATS)
+            await book.close()
+        self._cycle += 1
+        worker = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "tests.support.crash",
+            self._url,
+            str(self._cycle),
+            stdout=asyncio.subprocess.PIPE,
+        )
+        assert worker.stdout is not None
+        assert await worker.stdout.readline() == b"ready\n"
+        await asyncio.sleep(self._chance.uniform(0.05, 0.5))
+        if self._server is not None:
+            await asyncio.to_thread(self._server.kill)
+            await asyncio.sleep(self._chance.uniform(0, 0.2))
+        worker.kill()
+        output, _ = await worker.communicate()
+        started = time.monotonic()
+        if self._server is not None:
+            await asyncio.to_thread(self._server.start)
+        self._read(output.decode())
+        await self._check()
+        self.recovery.append(time.monotonic() - started)
+
+    def _read(self, output: str) -> None:
+        """Only whole lines: the last may have been cut by the kill."""
+        for line in output.splitlines(keepends=True):
+            if line.endswith("\n"):
+                word, user = line.split()
+                self._told[user] = word
+                self.acknowledged += word in ("in", "out")
+
+    async def _check(self) -> None:
+        book = await Book(self._url).open(prepare=False)
+        held = await book.rows("SELECT holder, number FROM seat WHERE holder IS NOT NULL")
+        sessions = await book.rows("SELECT object_id, pbx_user_id, seat_number FROM session")
+        counts = Counter(kind for (kind,) in await book.rows("SELECT kind FROM audit"))
+        ((notices,),) = await book.rows("SELECT count(*) FROM notice")
+        ((told_ends,),) = await book.rows(
+            "SELECT count(*) FROM audit WHERE kind = 'ended' AND detail LIKE '%revoked%'"
+        )
+        assert dict(held) == {user: number for _, user, number in sessions}, (
+            "a seat without its session, or a session without its seat"
+        )
+        assert len(held) <= SEATS, "oversold"
+        assert counts["granted"] - counts["ended"] == len(sessions), "the audit does not tell the whole story"
+        assert notices == told_ends, "an end without its notice"
+        signed_in = {object_id for object_id, _, _ in sessions}
+        for user, word in self._told.items():
+            # Between "leaving" and "out" (and "coming" and "in") either is right.
+            assert word != "in" or user in signed_in, f"{user} was told that they are signed in, and are not"
+            assert word != "out" or user not in signed_in, f"{user} was told that they are out, and are not"
+        # The next process goes on: everybody out, and all seats can be taken again.
+        ids = [session.id for session in await book.overview.all_holders(PBX)]
+        await book.ledger.end_sessions(PBX, ids, Ending(EndCause.REVOKED, "Admin", "", NOW))
+        self._told.clear()
+        assert isinstance(await book.take(1000), Opened)
+        session = await book.overview.session_of_pbx_user(PBX, 1000)
+        assert session is not None
+        assert await book.ledger.sign_out(session, "me", NOW) is not None
+        await book.close()
+
+
+async def _client(book: Book, number: int, licence: TakeSeat, chance: random.Random) -> None:
+    user = f"object-{number}"
+    teams_user = TeamsUser("tenant", user, user)
+    while True:
+        try:
+            wish = await book.wish(1 + number % USERS, teams_user=teams_user, licence=licence, now=now())
+            print("coming", user, flush=True)
+            opened = await book.ledger.open_session(wish)
+            if not isinstance(opened, Opened):
+                print("refused", user, flush=True)
+                await asyncio.sleep(chance.random() / 50)
+                continue
+            print("in", user, flush=True)
+            await asyncio.sleep(chance.random() / 50)
+            print("leaving", user, flush=True)
+            if chance.random() < 0.5:
+                await book.ledger.sign_out(opened.session, user, now())
+            else:
+                ending = Ending(EndCause.REVOKED, "Admin", "", now())
+                await book.ledger.end_sessions(PBX, [opened.session.id], ending)
+            print("out", user, flush=True)
+        except (StorageUnavailableError, OSError):
+            await asyncio.sleep(0.05)
+        except Exception as fault:
+            if "connect" not in f"{type(fault)} {fault}".lower() and "shut" not in str(fault).lower():
+                raise
+            await asyncio.sleep(0.05)
+
+
+async def _work(url: str, cycle: str) -> None:
+    book = await Book(url).open(prepare=False)
+    licence = TakeSeat(await book.choices(1))
+    print("ready", flush=True)
+    await asyncio.gather(
+        *(_client(book, number, licence, random.Random(f"{cycle}-{number}")) for number in range(CLIENTS))
+    )
+
+
+if __name__ == "__main__":
+    asyncio.run(_work(*sys.argv[1:]))
