@@ -62,6 +62,9 @@ def _parser() -> argparse.ArgumentParser:
     everything.add_argument("--pbx-version", default="6.7.3.20")
     everything.add_argument("--login-type", choices=list(LoginType), default=LoginType.INTERNAL)
     everything.add_argument("--seats", type=int, default=2)
+    everything.add_argument(
+        "--database-url", help="another database than the SQLite file, for instance postgresql+asyncpg://…"
+    )
     everything.add_argument("--first-port", type=int, default=3978, help="service; the others follow it")
     everything.set_defaults(run=demo.run)
     return parser

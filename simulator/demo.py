@@ -55,6 +55,7 @@ class Demo:
         self.pbx_version: str = options.pbx_version
         self.login_type: str = options.login_type
         self.seats: int = options.seats
+        self.database_url: str | None = options.database_url
         self.service_port, self.teams_port, self.starface_port, self.entra_port = range(
             options.first_port, options.first_port + 4
         )
@@ -238,7 +239,8 @@ keys = {keys}
             "CHANNEL_METADATA_URL": f"https://127.0.0.1:{self.entra_port}/botframework/.well-known/openidconfiguration",
         }
         lines = [f"PBX_TEAMS_{name}='{value}'" for name, value in settings.items()]
-        lines.append(f"DATABASE_URL='sqlite:///{self.state / 'pbx-teams.db'}'")
+        database_url = self.database_url or f"sqlite:///{self.state / 'pbx-teams.db'}"
+        lines.append(f"DATABASE_URL='{database_url}'")
         file = self.state / "service.env"
         file.touch(mode=0o600)
         file.write_text("\n".join(lines) + "\n", encoding="utf-8")

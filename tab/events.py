@@ -11,7 +11,7 @@ from aiohttp import web
 from core.identity.tokens import TabToken
 from core.signin.bus import pbx_topic, user_topic
 from core.signin.signin import State
-from core.store.script import StorageUnavailableError, WriterClosedError
+from core.store.database import STORAGE_ERRORS
 from tab import present
 from tab.operations import TabServices
 from tab.problems import language_of
@@ -62,7 +62,7 @@ async def _keep_seen(token: TabToken, services: TabServices) -> None:
         await asyncio.sleep(SEEN_SECONDS)
         try:
             await services.sign_in.seen(token.user)
-        except (StorageUnavailableError, WriterClosedError):
+        except STORAGE_ERRORS:
             logger.warning("not noted as seen", exc_info=True)
 
 

@@ -13,7 +13,7 @@ from core.identity.signing_keys import KeysUnavailableError
 from core.identity.tokens import TokenRejectedError
 from core.language import Language
 from core.request import REQUEST_ID
-from core.store.script import StorageUnavailableError, WriterClosedError
+from core.store.database import STORAGE_ERRORS
 from wire.tab import Problem
 
 logger = logging.getLogger(__name__)
@@ -109,7 +109,7 @@ async def problems(
         return problem(request, Finding(Code.IDENTITY_UNAVAILABLE))
     except ValidationError as invalid:
         return problem(request, Finding(Code.INVALID_REQUEST, {"error": _where(invalid)}))
-    except (StorageUnavailableError, WriterClosedError):
+    except STORAGE_ERRORS:
         logger.warning("storage unavailable", extra={"path": request.path}, exc_info=True)
         return problem(request, Finding(Code.STORAGE_UNAVAILABLE))
     except web.HTTPRequestEntityTooLarge:

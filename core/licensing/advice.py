@@ -66,7 +66,8 @@ class Advice:
 def advise(
     holdings: Sequence[Holding], *, uals: int, seats: int, history_from: datetime, now: datetime
 ) -> Advice:
-    since = max(history_from, now - PERIOD)
+    midnight = (now - PERIOD).replace(hour=0, minute=0, second=0, microsecond=0)
+    since = max(history_from, midnight)
     days = _working_days(since, now)
     enough = len(days) >= MIN_WORKING_DAYS
     constant = _constant(holdings, days, since, now) if enough else {}
@@ -87,8 +88,8 @@ def advise(
 
 
 def _working_days(since: datetime, now: datetime) -> list[date]:
-    """Whole days only: neither the first, which may have begun before, nor today."""
-    first, found = since.date() + timedelta(days=1), []
+    """Whole days only: not a first one that had begun before, nor today."""
+    first, found = (since + timedelta(days=1) - timedelta(microseconds=1)).date(), []
     while first < now.date():
         if first.weekday() < 5:
             found.append(first)

@@ -8,13 +8,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+import asyncpg
 from alembic import command
 from alembic.config import Config
 from sqlalchemy import URL, Connection, Table, event, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from core.store.script import StorageUnavailableError, WriterClosedError
 
 BUSY_TIMEOUT_MS: Final = 10_000
 """How long a writer waits for another before SQLite says "database is locked"."""
@@ -30,6 +33,18 @@ SQLITE_PRAGMAS: Final = (
     "PRAGMA foreign_keys=ON",
     f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}",
 )
+
+
+STORAGE_ERRORS: Final = (
+    StorageUnavailableError,
+    WriterClosedError,
+    OperationalError,
+    InterfaceError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.CannotConnectNowError,
+    OSError,
+)
+"""What reading and writing raise while the database is away."""
 
 
 class UnusableDatabaseError(Exception):

@@ -1,0 +1,164 @@
+"""Licences through the API, the link and the bot's outbox: waiting, policies, exports, usage, the mix at the PBX."""
+
+import asyncio
+import csv
+from collections.abc import AsyncIterator
+
+import pytest
+
+from simulator.people import LICENCE_PERMISSION
+from tests.support.postgres import Postgres
+from tests.support.world import ANNA, BEN, CLARA, World, eventually
+
+A_MINUTE = 65.0
+"""A change at the PBX is known within a minute."""
+
+
+@pytest.fixture
+async def holders(world: World) -> AsyncIterator[World]:
+    """Clara, the administrator, and Anna hold the two seats; Ben has lost his own licence."""
+    await world.pbx("PATCH", f"users/{BEN.login}", {"permissions": []})
+    for person in (CLARA, ANNA):
+        answer = await world.client(person).sign_in(world.pbx_name, world.key)
+        assert answer.status == 200, answer
+    yield world
+    clara = world.client(CLARA)
+    for pool in (await clara.call("GET", "licences")).body.get("pools", []):
+        policy = {"idleHours": None, "reservations": [], "admitted": None}
+        await clara.call("PUT", "licences/policy", {"poolId": pool["poolId"], "policy": policy})
+    await world.client(BEN).call("DELETE", "waiting")
+
+
+async def test_refused_waiting_offered_signed_in(holders: World) -> None:
+    ben = holders.client(BEN)
+    assert (await ben.call("POST", "waiting")).body["code"] == "not-refused"
+    refused = await ben.sign_in(holders.pbx_name, holders.key)
+    assert (refused.status, refused.body["reason"]) == (409, "pool-exhausted")
+    assert "2 of 2" in refused.body["detail"]
+    state = await ben.state()
+    assert state["waiting"] == {
+        "pbxName": holders.pbx_name,
+        "joined": False,
+        "position": 1,
+        "offeredUntil": None,
+    }
+    joined = await ben.call("POST", "waiting")
+    assert joined.body["waiting"]["joined"]
+    view = await holders.client(CLARA).call("GET", "licences")
+    assert view.body["waiting"] == 1
+
+    await holders.client(ANNA).sign_out()
+    offered = (await ben.state())["waiting"]
+    assert offered["offeredUntil"] is not None
+    anna_again = await holders.client(ANNA).sign_in(holders.pbx_name, holders.key)
+    assert anna_again.body["reason"] == "pool-exhausted" and "1 more" in anna_again.body["detail"]
+    assert (await ben.sign_in(holders.pbx_name, holders.key)).status == 200
+    assert (await ben.state())["licence"]["kind"] == "FL"
+
+
+async def test_a_reservation_and_who_is_admitted(holders: World) -> None:
+    clara = holders.client(CLARA)
+    people = (await clara.call("GET", "licences/people?search=anna")).body
+    assert [group["name"] for group in people["groups"]] == ["Vertrieb"]
+    (anna,) = [user for user in people["users"] if user["login"] == ANNA.login]
+    (pool,) = (await clara.call("GET", "licences")).body["pools"]
+    assert (pool["seatsUsed"], pool["seatsTotal"], pool["seatsFree"]) == (2, 2, 0)
+
+    too_many = {"id": "r", "name": "R", "seats": 3, "people": {"userIds": [anna["id"]], "groupIds": []}}
+    policy = {"idleHours": 8, "reservations": [too_many], "admitted": None}
+    refused = await clara.call("PUT", "licences/policy", {"poolId": pool["poolId"], "policy": policy})
+    assert (refused.status, refused.body["code"]) == (422, "bad-policy")
+
+    policy = {"idleHours": 8, "reservations": [], "admitted": {"userIds": [], "groupIds": [1]}}
+    taken = await clara.call("PUT", "licences/policy", {"poolId": pool["poolId"], "policy": policy})
+    assert taken.body["pools"][0]["policy"] == policy
+    await holders.client(ANNA).sign_out()
+    ben = await holders.client(BEN).sign_in(holders.pbx_name, holders.key)
+    assert ben.body["reason"] == "not-admitted"
+    # Anna belongs to the group.
+    assert (await holders.client(ANNA).sign_in(holders.pbx_name, holders.key)).status == 200
+
+
+async def test_the_table_is_searched_sorted_and_paged_by_the_service(holders: World) -> None:
+    clara = holders.client(CLARA)
+    page = (await clara.call("GET", "licences?sort=name&descending=true&limit=1")).body
+    assert page["found"] == 2 and [one["displayName"] for one in page["holders"]] == ["Clara Vogt"]
+    page = (await clara.call("GET", "licences?sort=name&limit=1&offset=1")).body
+    assert [one["displayName"] for one in page["holders"]] == ["Clara Vogt"]
+    found = (await clara.call("GET", "licences?search=BERG")).body
+    assert [one["displayName"] for one in found["holders"]] == ["Anna Berger"] and found["found"] == 1
+    assert (await clara.call("GET", "licences?search=%25")).body["found"] == 0
+    assert (await clara.call("GET", "licences?limit=100000")).body["code"] == "invalid-request"
+    assert (await clara.call("GET", "licences?nonsense=1")).body["code"] == "invalid-request"
+
+
+async def test_exports_usage_and_advice_are_for_administrators(holders: World) -> None:
+    clara, anna = holders.client(CLARA), holders.client(ANNA)
+    for path in ("licences/export", "audit/export", "licences/usage", "licences/advice", "licences/people"):
+        assert (await anna.call("GET", path)).body["code"] == "not-administrator", path
+    clara.language = "de"
+    export = (await clara.call("GET", "licences/export?timeZone=Europe/Berlin")).body
+    assert export["fileName"] == "Lizenzen.csv"
+    rows = list(csv.reader(export["content"].removeprefix("\ufeff").splitlines(), delimiter=";"))
+    assert [row[0] for row in rows] == ["Benutzer der Telefonanlage", "Anna Berger", "Clara Vogt"]
+    clara.language = "en"
+    audit = (await clara.call("GET", "audit/export?timeZone=Nowhere/Land")).body["content"]
+    assert "granted" in audit and "Anna Berger" in audit
+    usage = (await clara.call("GET", "licences/usage?span=day")).body
+    assert usage["seats"] == 2 and usage["buckets"][-1]["peak"] == 2 and len(usage["buckets"]) == 24
+    advice = (await clara.call("GET", "licences/advice?ualPrice=5&flPrice=7.5")).body
+    assert not advice["enoughHistory"] and advice["now"] == {"ual": 0, "fl": 2, "cost": 15.0}
+
+
+async def test_what_changes_at_the_pbx_reaches_the_sessions_within_a_minute(holders: World) -> None:
+    anna = holders.client(ANNA)
+    await holders.pbx("PATCH", f"users/{ANNA.login}", {"permissions": [LICENCE_PERMISSION]})
+
+    async def has_ual() -> bool:
+        return (await anna.state())["licence"]["kind"] == "UAL"
+
+    await eventually(has_ual, "the session moves to the user's own licence", A_MINUTE)
+    assert (await anna.state())["licence"]["seatsUsed"] == 1
+    # Ben takes the seat that came free; then Anna loses the permission, and nothing is left for her.
+    assert (await holders.client(BEN).sign_in(holders.pbx_name, holders.key)).status == 200
+    await holders.pbx("PATCH", f"users/{ANNA.login}", {"permissions": []})
+
+    async def is_out() -> bool:
+        return not (await anna.state())["signedIn"]
+
+    await eventually(is_out, "the session ends, because no seat is free", A_MINUTE)
+    assert (await anna.state())["sessionEnd"]["cause"] == "licence-lost"
+
+
+async def test_the_whole_service_on_postgresql(
+    postgres: Postgres, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    world = World(
+        tmp_path_factory.mktemp("postgres"), seats=1, database_url=postgres.new_database("whole_service")
+    )
+    await world.start()
+    try:
+        anna, ben, clara = (world.client(person) for person in (ANNA, BEN, CLARA))
+        assert (await anna.sign_in(world.pbx_name, world.key)).body["licence"]["kind"] == "FL"
+        assert (await ben.sign_in(world.pbx_name, world.key)).body["licence"]["kind"] == "UAL"
+        assert (await clara.sign_in(world.pbx_name, world.key)).body["reason"] == "pool-exhausted"
+        await anna.sign_out()
+        assert (await clara.sign_in(world.pbx_name, world.key)).status == 200
+        view = (await clara.call("GET", "licences")).body
+        assert view["found"] == 2 and view["pools"][0]["seatsUsed"] == 1
+        assert (await clara.call("PUT", "trust", {"trusted": True})).body["tenantTrusted"]
+
+        # The database goes away and comes back: a clear word meanwhile, nothing lost after.
+        await asyncio.to_thread(postgres.kill)
+        gone = await anna.sign_in(world.pbx_name, world.key)
+        assert (gone.status, gone.body["code"]) == (503, "storage-unavailable")
+        await asyncio.to_thread(postgres.start)
+
+        async def is_back() -> bool:
+            return (await clara.call("GET", "state")).body.get("signedIn", False)
+
+        await eventually(is_back, "the service finds its database again")
+        assert (await clara.sign_out()).status == 200
+        assert (await anna.sign_in(world.pbx_name, world.key)).status == 200
+    finally:
+        await world.stop()
