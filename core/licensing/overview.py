@@ -46,7 +46,7 @@ _COLUMNS: Final[dict[SortBy, ColumnElement[object]]] = {
 @dataclass(frozen=True, slots=True)
 class HoldersQuery:
     search: str = ""
-    """Found in name, login, e-mail or Microsoft account, whatever the case."""
+    """Found in name, login, e-mail, Microsoft account or kind of licence, whatever the case."""
     sort: SortBy = SortBy.NAME
     descending: bool = False
     offset: int = 0
@@ -94,6 +94,7 @@ class Overview:
                             _session.pbx_login,
                             _session.email,
                             _session.teams_name,
+                            _session.licence_kind,
                         )
                     )
                 )

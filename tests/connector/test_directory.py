@@ -77,7 +77,9 @@ async def test_a_change_is_reported_until_it_is_taken(place: Place) -> None:
 
 async def test_two_thousand_users_cost_a_handful_of_requests(place: Place) -> None:
     for number in range(USERS):
-        await place.control("POST", "users", {"login": f"u{number}", "password": "x", "firstName": f"U {number}"})
+        await place.control(
+            "POST", "users", {"login": f"u{number}", "password": "x", "firstName": f"U {number}"}
+        )
     directory = Directory(place.rest, active=True)
     await directory.people("", [])
     before = await place.requests()

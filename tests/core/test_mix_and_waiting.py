@@ -170,7 +170,10 @@ async def test_a_permission_ends_the_waiting(book: Book) -> None:
 async def test_reserved_seats_are_for_their_people_alone(book: Book) -> None:
     await book.put(2)
     people = People(user_ids=(7,), group_ids=(40,))
-    assert await decide(book, Policy(reservations=(Reservation(id="r", name="R", seats=1, people=people),))) is None
+    assert (
+        await decide(book, Policy(reservations=(Reservation(id="r", name="R", seats=1, people=people),)))
+        is None
+    )
     assert isinstance(await book.take(1), Opened)
     refused = await book.take(2)
     assert isinstance(refused, Finding) and refused.evidence["reserved"] == 1

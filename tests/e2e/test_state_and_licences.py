@@ -5,6 +5,7 @@ import time
 from playwright.async_api import expect
 
 from tests.e2e.conftest import OpenTab
+from tests.support import history
 from tests.support.world import ANNA, BEN, CLARA, World
 
 
@@ -45,7 +46,7 @@ async def test_the_licence_view_follows_sign_ins_by_itself_and_can_be_searched(
     await expect(clara.view.get_by_role("row")).to_have_count(4)
     await clara.field("Search").fill("ual")
     await expect(clara.view.get_by_role("row")).to_have_count(2)
-    await clara.sees("1 of 3")
+    await clara.sees("1 to 1 of 1")
     await clara.field("Search").fill("nobody")
     await clara.sees("Nobody fits the search.")
     await clara.field("Search").fill("")
@@ -151,3 +152,68 @@ async def test_the_pages_by_keyboard(world: World, open_tab: OpenTab) -> None:
     await clara.page.keyboard.press("ArrowRight")
     await expect(clara.view.get_by_role("tab", name="Licences")).to_have_attribute("aria-selected", "true")
     await expect(clara.view.get_by_role("table")).to_be_visible()
+
+
+async def test_waiting_for_a_seat_in_the_browser(world: World, open_tab: OpenTab) -> None:
+    await world.pbx("PATCH", f"users/{BEN.login}", {"permissions": []})
+    for person in (CLARA, ANNA):
+        await world.client(person).sign_in(world.pbx_name, world.key)
+    ben = await open_tab(BEN)
+    await ben.enter_pbx(world.pbx_name, world.key)
+    await ben.enter_user(BEN.login, BEN.password)
+    await ben.is_alerted("2 of 2 floating licences are taken")
+    # What was typed is still there beside the offer.
+    await ben.button("Tell me").click()
+    await ben.sees("You are number 1 at")
+    assert await ben.violations() == []
+    await world.client(ANNA).sign_out()
+    await ben.sees("A licence is free for you")
+    await ben.button("Do not wait any longer").click()
+    await expect(ben.button("Tell me")).not_to_be_visible()
+
+
+async def test_the_rules_of_a_pool_by_keyboard(world: World, open_tab: OpenTab) -> None:
+    clara = await open_tab(CLARA, page="licences")
+    if not (await world.client(CLARA).state())["signedIn"]:
+        await world.client(CLARA).sign_in(world.pbx_name, world.key)
+    rules = clara.button("Rules for DEMO-1")
+    await rules.focus()
+    await clara.page.keyboard.press("Enter")
+    dialog = clara.view.get_by_role("dialog")
+    await expect(dialog).to_be_visible()
+    await clara.field("Release after hours without activity").fill("12")
+    await dialog.get_by_role("button", name="Reserve seats").press("Enter")
+    await dialog.get_by_label("Name", exact=True).fill("Sales")
+    await dialog.get_by_role("checkbox", name="Group Vertrieb").first.press("Space")
+    assert await clara.violations() == []
+    await dialog.get_by_role("button", name="Save").press("Enter")
+    await clara.sees("The rules are saved.")
+    await clara.sees("0 free, 1 reserved and free, 0 offered to people who wait")
+    await expect(rules).to_be_focused()
+    view = (await world.client(CLARA).call("GET", "licences")).body
+    (pool,) = view["pools"]
+    assert pool["policy"]["idleHours"] == 12
+    assert pool["policy"]["reservations"][0]["people"] == {"userIds": [], "groupIds": [1]}
+    policy = {"idleHours": None, "reservations": [], "admitted": None}
+    await world.client(CLARA).call("PUT", "licences/policy", {"poolId": pool["poolId"], "policy": policy})
+
+
+async def test_use_advice_and_exports(world: World, open_tab: OpenTab) -> None:
+    history.write(world)
+    try:
+        await world.client(CLARA).sign_in(world.pbx_name, world.key)
+        clara = await open_tab(CLARA, page="licences")
+        await clara.sees("4 sign-ins were refused")
+        await clara.view.get_by_role("radio", name="Month").check()
+        await clara.view.get_by_text("As a table").click()
+        await expect(clara.view.get_by_role("row").filter(has_text="Peak")).to_be_visible()
+        await clara.sees("Dora Constant, on 20 working days")
+        await clara.field("Price of a user licence").fill("4")
+        await clara.field("Price of a floating licence").fill("6.50")
+        await expect(clara.view.get_by_role("row").filter(has_text="As it is")).to_contain_text("13")
+        assert await clara.violations() == []
+        async with clara.page.expect_download() as download:
+            await clara.button("Export as CSV").click()
+        assert (await download.value).suggested_filename == "licences.csv"
+    finally:
+        history.forget(world)

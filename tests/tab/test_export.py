@@ -18,7 +18,7 @@ BERLIN = ZoneInfo("Europe/Berlin")
     [(Language.DE, ";", "24.11.2026 13:00"), (Language.EN, ",", "2026-11-24 13:00")],
 )
 def test_it_is_split_and_dated_as_the_language_wants(language, delimiter, moment) -> None:
-    text = to_csv(["Name", "Seit"], [["Müller, Jörg; \"Joe\"", NOON]], language, BERLIN)
+    text = to_csv(["Name", "Seit"], [['Müller, Jörg; "Joe"', NOON]], language, BERLIN)
     assert text.startswith("\ufeff")
     rows = list(csv.reader(text.removeprefix("\ufeff").splitlines(), delimiter=delimiter))
     assert rows == [["Name", "Seit"], ['Müller, Jörg; "Joe"', moment]]

@@ -1,0 +1,53 @@
+"""Four weeks of use, written into the audit as if they had happened: for pages that show a history."""
+
+import sqlite3
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+
+from tests.support.world import World
+
+ACTOR = "history"
+
+
+def write(world: World) -> None:
+    """One user who holds a seat all day, four who come and go, and some refusals."""
+    now = datetime.now(UTC)
+    start = (now - timedelta(days=28)).replace(hour=0, minute=0, second=0, microsecond=0)
+    rows = []
+    for day in (start + timedelta(days=number) for number in range(28)):
+        if day.weekday() >= 5:
+            continue
+        rows.append((day, 8.0, 17.5, 101, "Dora Constant"))
+        for user in range(4):
+            begins = 8 + (day.day * 7 + user * 3) % 8
+            rows.append((day, begins, begins + 1.5 + user / 2, 110 + user, f"Guest {user}"))
+    with closing(_open(world)) as database, database:
+        (pbx_id,) = database.execute("SELECT id FROM pbx").fetchone()
+        database.execute("UPDATE pbx SET claimed_at = ?", (_ms(start - timedelta(days=1)),))
+        for day, begins, ends, user_id, name in rows:
+            since, until = day + timedelta(hours=begins), day + timedelta(hours=ends)
+            if until < now:
+                database.execute(
+                    "INSERT INTO audit (at, pbx_id, kind, actor, subject, detail, pbx_user_id, pool_id, held_from)"
+                    " VALUES (?, ?, 'ended', ?, ?, '{}', ?, 'p', ?)",
+                    (_ms(until), pbx_id, ACTOR, name, user_id, _ms(since)),
+                )
+        for hours in (3, 4, 27, 51):
+            database.execute(
+                "INSERT INTO audit (at, pbx_id, kind, actor, subject, detail) VALUES (?, ?, 'denied', ?, 'Guest 9', '{}')",
+                (_ms(now - timedelta(hours=hours)), pbx_id, ACTOR),
+            )
+
+
+def forget(world: World) -> None:
+    with closing(_open(world)) as database, database:
+        database.execute("DELETE FROM audit WHERE actor = ?", (ACTOR,))
+        database.execute("UPDATE pbx SET claimed_at = ?", (_ms(datetime.now(UTC)),))
+
+
+def _open(world: World) -> sqlite3.Connection:
+    return sqlite3.connect(world.demo.state / "pbx-teams.db", timeout=10)
+
+
+def _ms(moment: datetime) -> int:
+    return round(moment.timestamp() * 1000)
