@@ -1,6 +1,7 @@
 """`pbx-teams`: the service and its tools."""
 
 import argparse
+import asyncio
 import json
 import logging
 import sys
@@ -10,14 +11,16 @@ from pathlib import Path
 
 import uvloop
 from aiohttp import web
-from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from pydantic import ValidationError
 
-from app import composition, logs, settings
+from app import composition, logs, settings, signing_key
+from core.diagnosis.finding import Finding
 from core.licensing import licence_key
+from core.licensing.ledger import SeatsHeld, open_ledger
+from core.licensing.session import Session
 from core.store import database
+from core.store.moments import now
 from manifest import build as manifest_build
 from tab.openapi import document
 from wire.sealing import b64url
@@ -34,7 +37,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return run(options)
     except settings.SettingsError as error:
         print(f"pbx-teams: the settings are not complete:\n{error}", file=sys.stderr)
-    except (CannotDoError, database.UnusableDatabaseError, manifest_build.ManifestError) as error:
+    except (
+        CannotDoError,
+        signing_key.NoSigningKeyError,
+        database.UnusableDatabaseError,
+        manifest_build.ManifestError,
+    ) as error:
         print(f"pbx-teams: {error}", file=sys.stderr)
     except KeyboardInterrupt:
         return 130
@@ -60,7 +68,7 @@ def _parser() -> argparse.ArgumentParser:
     vendor_key = licence.add_parser(
         "vendor-key", help="show the public half of a signing key for the settings"
     )
-    vendor_key.add_argument("--signing-key", type=Path, required=True, metavar="PEM")
+    _add_signing_key(vendor_key)
     vendor_key.set_defaults(run=_licence_vendor_key)
     issue = licence.add_parser("issue", help="make a licence key")
     issue.add_argument("--serial", required=True)
@@ -71,9 +79,7 @@ def _parser() -> argparse.ArgumentParser:
         "--until", type=date.fromisoformat, help="last day; a year from the first if not given"
     )
     issue.add_argument("--kid", required=True, help="the vendor key's id")
-    issue.add_argument(
-        "--signing-key", type=Path, required=True, metavar="PEM", help="Ed25519 private key, PKCS 8"
-    )
+    _add_signing_key(issue)
     issue.set_defaults(run=_licence_issue)
     inspect = licence.add_parser("inspect", help="read a licence key and say whether it would be accepted")
     inspect.add_argument("key", help="the licence key, or - to read it from standard input")
@@ -81,6 +87,14 @@ def _parser() -> argparse.ArgumentParser:
         "--vendor-keys", type=json.loads, default=None, metavar="JSON", help="instead of the settings'"
     )
     inspect.set_defaults(run=_licence_inspect)
+    release = licence.add_parser(
+        "release", help="unbind a licence key from its PBX, so that another may use it"
+    )
+    release.add_argument("serial")
+    release.add_argument(
+        "--end-sessions", action="store_true", help="although seats are held; their users are told"
+    )
+    release.set_defaults(run=_licence_release)
 
     manifest = commands.add_parser("manifest", help="the Teams app package").add_subparsers(
         required=True, metavar="COMMAND"
@@ -92,6 +106,19 @@ def _parser() -> argparse.ArgumentParser:
     openapi = commands.add_parser("openapi", help="print the OpenAPI document of the tab API")
     openapi.set_defaults(run=_openapi)
     return parser
+
+
+def _add_signing_key(parser: argparse.ArgumentParser) -> None:
+    where = parser.add_mutually_exclusive_group(required=True)
+    where.add_argument(
+        "--signing-key", type=Path, metavar="PEM", help="file with an Ed25519 private key, PKCS 8"
+    )
+    where.add_argument(
+        "--signing-key-vault",
+        nargs=2,
+        metavar=("URL", "SECRET"),
+        help="Azure Key Vault and the name of the secret that holds the same",
+    )
 
 
 def _serve(_options: argparse.Namespace) -> int:
@@ -126,7 +153,7 @@ def _db_upgrade(_options: argparse.Namespace) -> int:
 
 
 def _licence_vendor_key(options: argparse.Namespace) -> int:
-    print(b64url(_signing_key(options.signing_key).public_key().public_bytes_raw()))
+    print(b64url(_signing_key(options).public_key().public_bytes_raw()))
     return 0
 
 
@@ -145,42 +172,56 @@ def _licence_issue(options: argparse.Namespace) -> int:
             f"{'.'.join(map(str, f['loc']))}: {f['msg']}".removeprefix(": ") for f in invalid.errors()
         )
         raise CannotDoError(f"no licence key was made: {faults}") from invalid
-    print(licence_key.issue(key, _signing_key(options.signing_key), options.kid))
+    print(licence_key.issue(key, _signing_key(options), options.kid))
     return 0
 
 
 def _licence_inspect(options: argparse.Namespace) -> int:
     text = sys.stdin.read() if options.key == "-" else options.key
     encoded = options.vendor_keys if options.vendor_keys is not None else settings.load().vendor_keys
-    faults: list[str] = []
     try:
-        content = licence_key.peek(text)
-        print(json.dumps(content, indent=2))
-        key = licence_key.read(text, licence_key.vendor_keys(encoded))
-    except licence_key.InvalidLicenceKeyError as invalid:
-        faults.append(invalid.fault)
+        vendors = licence_key.vendor_keys(encoded)
     except ValueError as fault:
         raise CannotDoError(f"the vendor keys cannot be read: {fault}") from fault
-    else:
-        today = datetime.now(UTC)
-        if today < key.starts:
-            faults.append("key-not-yet-valid")
-        if today >= key.ends:
-            faults.append("key-expired")
-    print(f"would be refused: {', '.join(faults)}" if faults else "would be accepted")
-    return 1 if faults else 0
+    inspected = licence_key.inspect(text, vendors, datetime.now(UTC))
+    if inspected.content is not None:
+        print(json.dumps(inspected.content, indent=2))
+    for reason in inspected.faults:
+        print(f"would be refused: {reason.code}: {reason.words}")
+    if not inspected.faults:
+        print("would be accepted, unless it is bound to another PBX already")
+    return 1 if inspected.faults else 0
 
 
-def _signing_key(path: Path) -> Ed25519PrivateKey:
-    try:
-        key = load_pem_private_key(path.read_bytes(), password=None)
-    except OSError as fault:
-        raise CannotDoError(f"cannot read {path}: {fault.strerror}") from fault
-    except (ValueError, TypeError, UnsupportedAlgorithm) as fault:
-        raise CannotDoError(f"{path} is not a private key in PEM, or it has a password") from fault
-    if not isinstance(key, Ed25519PrivateKey):
-        raise CannotDoError(f"{path} is not an Ed25519 key (make one: openssl genpkey -algorithm ed25519)")
-    return key
+def _licence_release(options: argparse.Namespace) -> int:
+    url = settings.load().database_url
+    database.upgrade(url)
+
+    async def release() -> tuple[Session, ...] | SeatsHeld | Finding:
+        ledger = open_ledger(database.address_of(url))
+        try:
+            return await ledger.release_key(
+                options.serial, "operator", now(), end_sessions=options.end_sessions
+            )
+        finally:
+            await ledger.close()
+
+    outcome = asyncio.run(release())
+    if isinstance(outcome, Finding):
+        raise CannotDoError(f"no PBX uses a licence key with the serial {options.serial!r}")
+    if isinstance(outcome, SeatsHeld):
+        raise CannotDoError(
+            f"{outcome.count} sessions hold seats of {options.serial!r}; with --end-sessions they end"
+        )
+    ended = f"; {len(outcome)} sessions were ended and their users are told" if outcome else ""
+    print(f"{options.serial} is bound to no PBX any more{ended}. The first connector that brings it gets it.")
+    return 0
+
+
+def _signing_key(options: argparse.Namespace) -> Ed25519PrivateKey:
+    if options.signing_key is not None:
+        return signing_key.from_file(options.signing_key)
+    return signing_key.from_vault(*options.signing_key_vault)
 
 
 def _manifest_build(options: argparse.Namespace) -> int:

@@ -6,6 +6,7 @@ day, UTC). The header's `kid` names the vendor key, so that vendor keys can be r
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
 from typing import Any, Final
@@ -14,6 +15,7 @@ import jwt
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from core.diagnosis.codes import LicenceReason
 from wire.sealing import from_b64url
 
 MAX_SEATS: Final = 1_000_000
@@ -97,11 +99,55 @@ def read(text: str, vendors: VendorKeys) -> LicenceKey:
         raise InvalidLicenceKeyError(LicenceKeyFault.BAD_CONTENT) from fault
 
 
-def peek(text: str) -> dict[str, Any]:
-    """The unverified content, for `licence inspect`."""
+@dataclass(frozen=True, slots=True)
+class Fault:
+    code: str
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
+class Inspected:
+    content: dict[str, Any] | None
+    """Header and content as they stand there, verified or not; None when it is no JWS."""
+    faults: tuple[Fault, ...]
+    """Every reason why the key would be refused now."""
+
+
+def inspect(text: str, vendors: VendorKeys, now: datetime) -> Inspected:
+    """Reads a key for a person: all that is wrong with it, not only the first."""
     try:
         decoded = jwt.api_jws.decode_complete(text.strip(), options={"verify_signature": False})
         content: dict[str, Any] = {"header": decoded["header"], "content": json.loads(decoded["payload"])}
     except (jwt.InvalidTokenError, ValueError) as fault:
-        raise InvalidLicenceKeyError(LicenceKeyFault.NOT_A_JWS) from fault
-    return content
+        return Inspected(None, (Fault(LicenceKeyFault.NOT_A_JWS, f"this is no licence key: {fault}"),))
+    faults: list[Fault] = []
+    try:
+        read(text, vendors)
+    except InvalidLicenceKeyError as invalid:
+        words = {
+            LicenceKeyFault.UNKNOWN_VENDOR_KEY: (
+                f"signed with the key {content['header'].get('kid')!r}, which is not among the vendor keys"
+            ),
+            LicenceKeyFault.BAD_SIGNATURE: "the signature does not fit: the key was changed, or cut",
+            LicenceKeyFault.NOT_A_JWS: "this is no licence key",
+        }
+        if invalid.fault is not LicenceKeyFault.BAD_CONTENT:
+            faults.append(Fault(invalid.fault, words[invalid.fault]))
+    if content["header"].get("typ") != _TYPE:
+        faults.append(Fault(LicenceKeyFault.BAD_CONTENT, f"its type is not {_TYPE!r}"))
+    try:
+        key = LicenceKey.model_validate_json(decoded["payload"])
+    except ValidationError as invalid_content:
+        faults += [
+            Fault(
+                LicenceKeyFault.BAD_CONTENT,
+                f"{'.'.join(str(part) for part in error['loc']) or 'content'}: {error['msg']}",
+            )
+            for error in invalid_content.errors()
+        ]
+        return Inspected(content, tuple(faults))
+    if now < key.starts:
+        faults.append(Fault(LicenceReason.KEY_NOT_YET_VALID, f"good from {key.valid_from} on"))
+    if now >= key.ends:
+        faults.append(Fault(LicenceReason.KEY_EXPIRED, f"was good until {key.valid_until}"))
+    return Inspected(content, tuple(faults))

@@ -67,7 +67,7 @@ export class AdvicePart extends LitElement {
       ${
         advice.constant.length === 0
           ? html`<p>${t("advice.nobody-constant")}</p>`
-          : html`<p>${t("advice.constant", { count: number(advice.constant.length) })}</p>
+          : html`<p>${t("advice.constant")}</p>
               <ul>
                 ${advice.constant.map(
                   (one) => html`<li>${t("advice.constant-one", { name: one.name, days: number(one.days) })}</li>`,

@@ -18,6 +18,9 @@ export class PolicyDialog extends LitElement {
     fieldStyles,
     dialogStyles,
     css`
+      form > .field {
+        margin-bottom: 12px;
+      }
       fieldset {
         border: 1px solid var(--colorNeutralStroke2);
         border-radius: 4px;

@@ -64,6 +64,7 @@ export class UsageChart extends LitElement {
         background: var(--colorPaletteRedBackground3, #d13438);
       }
       .legend .s::before {
+        width: 24px;
         height: 0;
         vertical-align: 4px;
         background: none;
