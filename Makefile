@@ -13,7 +13,7 @@ NODE = PATH="$(NODE_HOME)/bin:$$PATH" node
 NPM = PATH="$(NODE_HOME)/bin:$$PATH" node "$(NODE_HOME)/lib/node_modules/npm/bin/npm-cli.js"
 PIP_INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: run test install install-dev check format lock clean api-types screenshots
+.PHONY: run test bench install install-dev check format lock clean api-types screenshots
 
 run: install
 	@exec $(BIN)/python -m simulator demo
@@ -24,6 +24,9 @@ install-dev: install $(CACHE)/dev.stamp $(CACHE)/e2e.stamp $(CACHE)/browser.stam
 
 test: install-dev
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+bench: install-dev
+	$(BIN)/python -m bench seats
 
 check: install-dev
 	$(BIN)/ruff format --check .

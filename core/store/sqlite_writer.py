@@ -38,9 +38,8 @@ logger = logging.getLogger(__name__)
 MAX_TOGETHER: Final = 64
 """Transactions in one commit. More would let the first wait long for the last."""
 QUICK_COMMIT_SECONDS: Final = 0.001
-"""A commit that takes longer is not done on the event loop."""
-SLOW_FOR: Final = 100
-"""So many commits are left to the thread after a slow one; then the loop tries again."""
+"""While commits take longer on average, none is done on the event loop."""
+_NEWEST_COUNTS: Final = 0.1
 
 T = TypeVar("T")
 Group = Callable[[sqlite3.Connection, Sequence[Any]], Sequence[Any]]
@@ -70,7 +69,7 @@ class SqliteWriter:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._together: list[_Waiting] = []
         self._handed_over = 0  # transactions that the thread has and has not answered
-        self._slow = 0
+        self._commit_seconds = 0.0  # a moving average, so that one checkpoint does not decide
         self._connection: sqlite3.Connection | None = None
         self._queue: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._work, name="sqlite-writer", daemon=True)
@@ -122,14 +121,10 @@ class SqliteWriter:
 
     def _done_here(self, members: list[_Waiting]) -> bool:
         """Does them on the event loop, if that costs it little; one that needs its script goes to the thread."""
-        if self._handed_over:
-            return False
-        if self._slow:
-            self._slow -= 1
+        if self._handed_over or self._commit_seconds > QUICK_COMMIT_SECONDS:
             return False
         if self._connection is None:
             self._connection = self._connect(timeout=0)
-        started = time.perf_counter()
         try:
             self._connection.execute("BEGIN IMMEDIATE")
         except sqlite3.OperationalError:  # somebody else is writing: waiting is for the thread
@@ -138,9 +133,7 @@ class SqliteWriter:
             _run_alone(self._connection, self._groups, members[0])
         else:
             _run_groups(self._connection, self._groups, members)
-        fault = _commit(self._connection)
-        if time.perf_counter() - started > QUICK_COMMIT_SECONDS + len(members) * 1e-4:
-            self._slow = SLOW_FOR
+        fault = self._commit(self._connection)
         left = [waiting for waiting in members if waiting.result is NOT_THIS_WAY and fault is None]
         for waiting in members:
             waiting.error = fault or waiting.error
@@ -201,11 +194,24 @@ class SqliteWriter:
             for waiting in members:
                 if waiting.result is NOT_THIS_WAY:
                     _run_one(connection, waiting)
-            fault = _commit(connection)
+            fault = self._commit(connection)
         if fault is not None:
             logger.error("commit failed", extra={"transactions": len(members), "reason": str(fault)})
             for waiting in members:
                 waiting.error = fault
+
+    def _commit(self, connection: sqlite3.Connection) -> StorageUnavailableError | None:
+        """The fault, when nothing of this transaction was made last (a full disk undoes it by itself)."""
+        started = time.perf_counter()
+        try:
+            connection.execute("COMMIT")
+        except sqlite3.Error as fault:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            return StorageUnavailableError(str(fault))
+        took = time.perf_counter() - started
+        self._commit_seconds += _NEWEST_COUNTS * (took - self._commit_seconds)
+        return None
 
     def _answered(self, members: list[_Waiting]) -> None:
         self._handed_over -= len(members)
@@ -254,17 +260,6 @@ def _run_one(connection: sqlite3.Connection, waiting: _Waiting) -> None:
         connection.execute("ROLLBACK TO one")
     if connection.in_transaction:
         connection.execute("RELEASE one")
-
-
-def _commit(connection: sqlite3.Connection) -> StorageUnavailableError | None:
-    """The fault, when nothing of this transaction was made last (a full disk undoes it by itself)."""
-    try:
-        connection.execute("COMMIT")
-    except sqlite3.Error as fault:
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
-        return StorageUnavailableError(str(fault))
-    return None
 
 
 def play(connection: sqlite3.Connection, script: Script[T]) -> T:
