@@ -69,7 +69,10 @@ async def _keep_seen(token: TabToken, services: TabServices) -> None:
 def _topics(state: State) -> tuple[Hashable, ...]:
     """What changes this state: the person's own session, and everything about their PBX."""
     own = user_topic(*state.user.key)
-    return (own,) if state.session is None else (own, pbx_topic(state.session.pbx_id))
+    if state.session is not None:
+        return own, pbx_topic(state.session.pbx_id)
+    # Whoever waits is moved up by what others do.
+    return (own,) if state.place is None else (own, pbx_topic(state.place.waiting.pbx_id))
 
 
 async def _send_state(response: web.StreamResponse, state: MyState) -> None:

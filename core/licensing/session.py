@@ -74,6 +74,8 @@ class OpenSession:
     proof: Proof
     take_over: bool
     now: datetime
+    group_ids: tuple[int, ...] = ()
+    """The PBX groups of the user: kept with a place on the waiting list."""
 
 
 @dataclass(frozen=True, slots=True)

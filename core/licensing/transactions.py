@@ -205,7 +205,6 @@ def record_denial(wish: OpenSession, finding: Finding) -> Script[None]:
     )
     if finding.evidence.get("reason") != LicenceReason.POOL_EXHAUSTED or isinstance(wish.licence, UseUal):
         return
-    choices = json.dumps([[choice.pool_id, choice.reservations] for choice in wish.licence.choices])
     # A place elsewhere is given up for this one; a seat that was kept there passes on with the next sweep.
     yield from execute(
         "DELETE FROM waiting WHERE tenant_id = $1 AND object_id = $2 AND NOT (pbx_id = $3 AND pbx_user_id = $4)",
@@ -215,16 +214,16 @@ def record_denial(wish: OpenSession, finding: Finding) -> Script[None]:
         person.pbx_user_id,
     )
     yield from execute(
-        "INSERT INTO waiting (pbx_id, pbx_user_id, tenant_id, object_id, display_name, choices, refused_at)"
+        "INSERT INTO waiting (pbx_id, pbx_user_id, tenant_id, object_id, display_name, group_ids, refused_at)"
         " VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (pbx_id, pbx_user_id) DO UPDATE SET"
-        " tenant_id = excluded.tenant_id, object_id = excluded.object_id, choices = excluded.choices,"
+        " tenant_id = excluded.tenant_id, object_id = excluded.object_id, group_ids = excluded.group_ids,"
         " refused_at = excluded.refused_at",
         wish.pbx_id,
         person.pbx_user_id,
         user.tenant_id,
         user.object_id,
         person.display_name,
-        choices,
+        json.dumps(wish.group_ids),
         to_ms(wish.now),
     )
 
@@ -748,20 +747,19 @@ def _offer(pbx_id: str, now: datetime) -> Script[list[TeamsUser]]:
     )
     if not line:
         return offered
-    pools = {pool.id: pool for pool in (yield from _pools(pbx_id))}
+    pools = yield from _pools(pbx_id)
     until = now + OFFER_KEPT
     for place in line:
         if (yield from first(any_free, pbx_id)) is None:
             break
-        for pool_id, reservations in json.loads(place["choices"]):
-            if pool_id not in pools or not pools[pool_id].is_valid(now):
-                continue
+        # As the pools and their rules are now: a key that came after the refusal counts too.
+        for choice in seat_choices(pools, place["pbx_user_id"], json.loads(place["group_ids"]), now):
             kept = yield from first(
                 "UPDATE seat SET kept_for = $1, kept_until = $2 WHERE (pool_id, number) = (SELECT pool_id, number"
                 f" FROM seat WHERE pool_id = $3 AND {_GRANTABLE} AND kept_for IS NULL"
-                f" AND (reserved_for IS NULL OR reserved_for IN ({marks(reservations, 4)}))"
+                f" AND (reserved_for IS NULL OR reserved_for IN ({marks(choice.reservations, 4)}))"
                 " ORDER BY reserved_for IS NULL, number LIMIT 1) RETURNING number",
-                *(place["pbx_user_id"], to_ms(until), pool_id, *reservations),
+                *(place["pbx_user_id"], to_ms(until), choice.pool_id, *choice.reservations),
             )
             if kept is None:
                 continue
@@ -780,7 +778,7 @@ def _offer(pbx_id: str, now: datetime) -> Script[list[TeamsUser]]:
                 {},
                 now,
                 pbx_user_id=place["pbx_user_id"],
-                pool_id=pool_id,
+                pool_id=choice.pool_id,
             )
             offered.append(TeamsUser(place["tenant_id"], place["object_id"]))
             break

@@ -261,7 +261,9 @@ class SignIn:
             now=now(),
         )
         licence = TakeSeat(()) if isinstance(verdict, Finding) else verdict
-        wish = OpenSession(user, pbx.id, pbx.name, person, licence, proof, take_over, now())
+        wish = OpenSession(
+            user, pbx.id, pbx.name, person, licence, proof, take_over, now(), pbx_user.group_ids
+        )
         if isinstance(verdict, Finding):
             return await self._deny(wish, verdict)
         opened = await self._ledger.open_session(wish)

@@ -117,7 +117,7 @@ waiting = Table(
     Column("tenant_id", String(36), nullable=False),
     Column("object_id", String(36), nullable=False),
     Column("display_name", String(200), nullable=False),
-    Column("choices", Text, nullable=False),  # the pools and reservations open to this user, as JSON
+    Column("group_ids", Text, nullable=False),  # the user's PBX groups, as JSON: which seats are open to them
     Column("refused_at", BigInteger, nullable=False),
     Column("joined_at", BigInteger),  # None: was refused and may ask to be told, does not wait yet
     Column("offered_at", BigInteger),

@@ -205,16 +205,18 @@ class Machine(RuleBasedStateMachine):
                 del model.offered[user]
                 model.line.remove(user)
         model.refused = {u: at for u, at in model.refused.items() if self.now - at <= REFUSAL_COUNTS}
-        for user, serial in list(model.holders.items()):
-            pool = model.pools[serial]
-            if pool.until <= self.now:
-                now_held = self.do(self.book.overview.session_of_pbx_user(PBX, user))
-                if now_held is None:
-                    assert pool.until + GRACE <= self.now, "ended before its hour of grace"
-                    assert all(model.room(other) <= 0 for other in self._valid()), "had somewhere to go"
-                    self._gone(user)
-                else:
-                    model.holders[user] = self._serial(now_held.pool_id)
+        expired = [user for user, serial in model.holders.items() if model.pools[serial].until <= self.now]
+        sessions = {user: self.do(self.book.overview.session_of_pbx_user(PBX, user)) for user in expired}
+        for user, session in sessions.items():
+            if session is not None:
+                model.holders[user] = self._serial(session.pool_id)
+        for user, session in sessions.items():
+            if session is None:
+                assert model.pools[model.holders[user]].until + GRACE <= self.now, (
+                    "ended before its hour of grace"
+                )
+                assert all(model.room(other) <= 0 for other in self._valid()), "had somewhere to go"
+                self._gone(user)
 
     @rule()
     def crash(self) -> None:

@@ -155,6 +155,16 @@ async def test_a_pool_that_grows_serves_those_who_wait(book: Book) -> None:
     assert await notices(book) == [("object-2", "seat-offered")]
 
 
+async def test_a_key_that_comes_later_serves_those_who_wait(book: Book) -> None:
+    await book.put(1)
+    await book.take(1)
+    await book.deny(2)
+    await book.ledger.join_waiting_list(await user_of(book, 2), NOW)
+    await book.put(1, "another")
+    assert await notices(book) == [("object-2", "seat-offered")]
+    assert isinstance(await book.take(2), Opened)
+
+
 async def test_a_permission_ends_the_waiting(book: Book) -> None:
     await book.put(1)
     await book.take(1)

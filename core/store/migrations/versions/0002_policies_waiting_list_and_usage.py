@@ -50,7 +50,7 @@ def upgrade() -> None:
     sa.Column('tenant_id', sa.String(length=36), nullable=False),
     sa.Column('object_id', sa.String(length=36), nullable=False),
     sa.Column('display_name', sa.String(length=200), nullable=False),
-    sa.Column('choices', sa.Text(), nullable=False),
+    sa.Column('group_ids', sa.Text(), nullable=False),
     sa.Column('refused_at', sa.BigInteger(), nullable=False),
     sa.Column('joined_at', sa.BigInteger()),
     sa.Column('offered_at', sa.BigInteger()),
