@@ -13,13 +13,15 @@ from typing import Any, TypeVar
 
 from core.diagnosis.finding import Finding
 from core.identity.teams_user import TeamsUser
-from core.licensing import quick_postgres, quick_sqlite, transactions
+from core.licensing import quick_postgres, quick_sqlite
 from core.licensing.licence_key import LicenceKey
 from core.licensing.policy import Policy
 from core.licensing.quick import END, OPEN, QuickEnd, QuickOpen
 from core.licensing.rules import LicenceKind, TakeSeat
 from core.licensing.session import Ending, Opened, OpenSession, Session, UserFacts
-from core.licensing.transactions import RefusedError, Swept
+from core.licensing.transactions import pools, sessions, sweeping, waiting_list
+from core.licensing.transactions.steps import RefusedError
+from core.licensing.transactions.sweeping import Swept
 from core.store.database import Address, PostgresAddress
 from core.store.moments import new_id
 from core.store.postgres_writer import PostgresWriter
@@ -43,7 +45,7 @@ class Ledger:
     async def open_session(self, wish: OpenSession) -> Opened | Finding:
         """Opens or refreshes a session with its licence. Idempotent per PBX user: a retry never takes two seats."""
         quick = _quick(wish)
-        make: MakeScript[Any] = partial(transactions.open_session, wish)
+        make: MakeScript[Any] = partial(sessions.open_session, wish)
         try:
             if quick is None:
                 opened = await self._writer.run(make)
@@ -60,72 +62,72 @@ class Ledger:
         self, pbx_id: str, session_ids: Sequence[str], ending: Ending
     ) -> tuple[Session, ...]:
         """Ends those that are still there, frees their seats, and returns them."""
-        return await self._writer.run(lambda: transactions.end_sessions(pbx_id, session_ids, ending))
+        return await self._writer.run(lambda: sessions.end_sessions(pbx_id, session_ids, ending))
 
     async def sign_out(self, session: Session, actor: str, now: datetime) -> Session | None:
         """Ends a session at its user's wish; None when it had ended already."""
         quick = QuickEnd(session, actor, now)
-        is_ended = await self._writer.run_together(END, quick, partial(transactions.sign_out, quick))
+        is_ended = await self._writer.run_together(END, quick, partial(sessions.sign_out, quick))
         return session if is_ended else None
 
     async def follow_user(
         self, pbx_id: str, pbx_name: str, facts: UserFacts, now: datetime
     ) -> Session | None:
         """Brings a session in line with what the PBX says now; gives it when something changed."""
-        return await self._writer.run(lambda: transactions.follow_user(pbx_id, pbx_name, facts, now))
+        return await self._writer.run(lambda: sessions.follow_user(pbx_id, pbx_name, facts, now))
 
     async def record_denial(self, wish: OpenSession, finding: Finding) -> None:
         """Writes a refusal for want of a licence down; afterwards the user may join the waiting list."""
-        await self._writer.run(lambda: transactions.record_denial(wish, finding))
+        await self._writer.run(lambda: waiting_list.record_denial(wish, finding))
 
     async def join_waiting_list(self, user: TeamsUser, now: datetime) -> str | Finding:
         """Gives the PBX's id."""
-        return await self._refusable(lambda: transactions.join_waiting_list(user, now))
+        return await self._refusable(lambda: waiting_list.join_waiting_list(user, now))
 
     async def leave_waiting_list(self, user: TeamsUser, now: datetime) -> str | None:
-        return await self._writer.run(lambda: transactions.leave_waiting_list(user, now))
+        return await self._writer.run(lambda: waiting_list.leave_waiting_list(user, now))
 
     async def put_pool(self, pbx_id: str, key: LicenceKey, now: datetime) -> bool:
         """Makes or adjusts the pool of one licence key; False when the key is bound to another PBX."""
-        return await self._writer.run(lambda: transactions.put_pool(pbx_id, key, now))
+        return await self._writer.run(lambda: pools.put_pool(pbx_id, key, now))
 
     async def withdraw_pools_except(self, pbx_id: str, serials: Sequence[str], now: datetime) -> None:
         """Pools whose key is no longer in the connector's configuration grant nothing any more."""
-        await self._writer.run(lambda: transactions.withdraw_pools_except(pbx_id, serials, now))
+        await self._writer.run(lambda: pools.withdraw_pools_except(pbx_id, serials, now))
 
     async def put_policy(
         self, pbx_id: str, pool_id: str, policy: Policy, actor: str, now: datetime
     ) -> Finding | None:
-        return await self._refusable(lambda: transactions.put_policy(pbx_id, pool_id, policy, actor, now))
+        return await self._refusable(lambda: pools.put_policy(pbx_id, pool_id, policy, actor, now))
 
     async def release_key(
         self, serial: str, actor: str, now: datetime, *, end_sessions: bool
     ) -> tuple[Session, ...] | SeatsHeld | Finding:
         """Unbinds a licence key from its PBX; ends the sessions that hold its seats only when told to."""
         outcome = await self._refusable(
-            lambda: transactions.release_key(serial, actor, now, end_sessions=end_sessions)
+            lambda: pools.release_key(serial, actor, now, end_sessions=end_sessions)
         )
         return SeatsHeld(outcome) if isinstance(outcome, int) else outcome
 
     async def touch(self, session_id: str, now: datetime) -> None:
         """Notes that the user was seen."""
-        await self._writer.run(lambda: transactions.touch(session_id, now))
+        await self._writer.run(lambda: sessions.touch(session_id, now))
 
     async def put_administrator(self, session_id: str, *, is_administrator: bool) -> None:
         """Notes what the PBX said last about the user's administrator permission."""
         await self._writer.run(
-            lambda: transactions.put_administrator(session_id, is_administrator=is_administrator)
+            lambda: sessions.put_administrator(session_id, is_administrator=is_administrator)
         )
 
     async def due(self, now: datetime) -> Sequence[str]:
         """The PBXs where `sweep` has something to do."""
-        return await self._writer.run(lambda: transactions.due(now))
+        return await self._writer.run(lambda: sweeping.due(now))
 
     async def sweep(self, pbx_id: str, now: datetime) -> Swept:
-        return await self._writer.run(lambda: transactions.sweep(pbx_id, now))
+        return await self._writer.run(lambda: sweeping.sweep(pbx_id, now))
 
     async def forget_audit(self, before: datetime) -> None:
-        await self._writer.run(lambda: transactions.forget_audit(before))
+        await self._writer.run(lambda: sweeping.forget_audit(before))
 
     async def close(self) -> None:
         await self._writer.close()

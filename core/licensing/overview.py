@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, and_, case, func, or_, select
 from core.identity.teams_user import TeamsUser
 from core.licensing.rules import Pool
 from core.licensing.session import EndCause, Ending, Session, Waiting, to_session
-from core.licensing.transactions import to_pool
+from core.licensing.transactions.steps import to_pool
 from core.store import tables
 from core.store.database import Database
 from core.store.moments import from_ms

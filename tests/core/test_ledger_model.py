@@ -26,7 +26,9 @@ from core.diagnosis.codes import Code
 from core.diagnosis.finding import Finding
 from core.licensing.rules import LicenceKind, TakeSeat, UseUal
 from core.licensing.session import EndCause, Ending, Opened, UserFacts
-from core.licensing.transactions import GRACE, OFFER_KEPT, REFUSAL_COUNTS
+from core.licensing.transactions.settling import OFFER_KEPT
+from core.licensing.transactions.sweeping import GRACE
+from core.licensing.transactions.waiting_list import REFUSAL_COUNTS
 from core.store.script import Script, execute
 from tests.support.book import NOW, PBX, Book, person
 

@@ -11,7 +11,9 @@ from core.licensing.ledger import SeatsHeld
 from core.licensing.policy import People, Policy, Reservation
 from core.licensing.rules import LicenceKind, TakeSeat, UseUal
 from core.licensing.session import EndCause, Opened, UserFacts
-from core.licensing.transactions import GRACE, OFFER_KEPT, REFUSAL_COUNTS
+from core.licensing.transactions.settling import OFFER_KEPT
+from core.licensing.transactions.sweeping import GRACE
+from core.licensing.transactions.waiting_list import REFUSAL_COUNTS
 from tests.support.book import NOW, PBX, Book, person
 
 MINUTE = timedelta(minutes=1)

@@ -1,0 +1,140 @@
+"""Pools: licence keys come, change and go; the administrator's rules."""
+
+import json
+from collections.abc import Sequence
+from datetime import datetime
+
+from core.diagnosis.codes import Code
+from core.diagnosis.finding import Finding
+from core.licensing.licence_key import LicenceKey
+from core.licensing.policy import Policy
+from core.licensing.session import (
+    SESSION_COLUMNS,
+    EndCause,
+    Ending,
+    Session,
+    to_session,
+)
+from core.licensing.transactions.settling import mark_reservations, settle
+from core.licensing.transactions.steps import RefusedError, audit, end_session, lock_pools
+from core.store.moments import new_id, to_ms
+from core.store.script import Script, execute, first
+
+
+def put_pool(pbx_id: str, key: LicenceKey, now: datetime) -> Script[bool]:
+    """Makes or adjusts the pool of one licence key; False when the key is bound to another PBX."""
+    yield from lock_pools(pbx_id)
+    row = yield from first(
+        "SELECT id, pbx_id, valid_from, valid_until, withdrawn FROM pool WHERE serial = $1", key.serial
+    )
+    if row is not None and row["pbx_id"] != pbx_id:
+        return False
+    start, end = to_ms(key.starts), to_ms(key.ends)
+    if row is None:
+        pool_id, have, is_new = new_id(), 0, True
+        yield from execute(
+            "INSERT INTO pool (id, serial, pbx_id, licensee, valid_from, valid_until, withdrawn, plain, policy)"
+            " VALUES ($1, $2, $3, $4, $5, $6, false, true, '{}')",
+            *(pool_id, key.serial, pbx_id, key.licensee, start, end),
+        )
+    else:
+        pool_id, is_new = row["id"], bool(row["withdrawn"])
+        seats = yield from first("SELECT count(*) AS n FROM seat WHERE pool_id = $1 AND NOT retired", pool_id)
+        have = seats["n"] if seats is not None else 0
+        if (row["valid_from"], row["valid_until"]) != (start, end):
+            yield from execute("UPDATE pool SET expiry_told = NULL WHERE id = $1", pool_id)
+            is_new = True
+        yield from execute(
+            "UPDATE pool SET licensee = $1, valid_from = $2, valid_until = $3, withdrawn = false WHERE id = $4",
+            *(key.licensee, start, end, pool_id),
+        )
+    if have != key.seats:
+        yield from _fit_seats(pbx_id, pool_id, key.seats)
+        yield from mark_reservations(pool_id)
+    if is_new or have != key.seats:
+        detail = {
+            "seats": key.seats,
+            "from": key.valid_from.isoformat(),
+            "until": key.valid_until.isoformat(),
+        }
+        kind = "pool-added" if row is None else "pool-changed"
+        yield from audit(pbx_id, kind, "connector", key.serial, detail, now)
+        yield from settle(pbx_id, now)
+    return True
+
+
+def withdraw_pools_except(pbx_id: str, serials: Sequence[str], now: datetime) -> Script[None]:
+    """Pools whose key is no longer in the connector's configuration grant nothing any more."""
+    rows = yield from execute("SELECT id, serial FROM pool WHERE pbx_id = $1 AND NOT withdrawn", pbx_id)
+    gone = [row for row in rows if row["serial"] not in serials]
+    if not gone:
+        return
+    yield from lock_pools(pbx_id)
+    for row in gone:
+        yield from execute("UPDATE pool SET withdrawn = true WHERE id = $1", row["id"])
+        yield from audit(pbx_id, "pool-withdrawn", "connector", row["serial"], {}, now)
+    yield from settle(pbx_id, now)
+
+
+def put_policy(pbx_id: str, pool_id: str, policy: Policy, actor: str, now: datetime) -> Script[None]:
+    yield from lock_pools(pbx_id)
+    row = yield from first("SELECT serial, policy FROM pool WHERE id = $1 AND pbx_id = $2", pool_id, pbx_id)
+    if row is None:
+        raise RefusedError(Finding(Code.POOL_GONE))
+    seats = yield from first("SELECT count(*) AS n FROM seat WHERE pool_id = $1 AND NOT retired", pool_id)
+    total = seats["n"] if seats is not None else 0
+    if policy.reserved_seats > total:
+        raise RefusedError(Finding(Code.BAD_POLICY, {"reserved": policy.reserved_seats, "total": total}))
+    text = policy.model_dump_json(exclude_defaults=True)
+    if text == row["policy"]:
+        return
+    yield from execute("UPDATE pool SET policy = $1 WHERE id = $2", text, pool_id)
+    yield from mark_reservations(pool_id)
+    detail = {"before": json.loads(row["policy"]), "after": json.loads(text)}
+    yield from audit(pbx_id, "policy-changed", actor, row["serial"], detail, now)
+    yield from settle(pbx_id, now)
+
+
+def release_key(
+    serial: str, actor: str, now: datetime, *, end_sessions: bool
+) -> Script[tuple[Session, ...] | int]:
+    """Unbinds a licence key from its PBX, so that another may register it. While seats are held, it gives their
+    number and changes nothing, unless the sessions are to end.
+    """
+    row = yield from first("SELECT id, pbx_id FROM pool WHERE serial = $1", serial)
+    if row is None:
+        raise RefusedError(Finding(Code.POOL_GONE))
+    pbx_id, pool_id = row["pbx_id"], row["id"]
+    yield from lock_pools(pbx_id)
+    rows = yield from execute(
+        f"SELECT {SESSION_COLUMNS} FROM session WHERE pbx_id = $1 AND pool_id = $2", pbx_id, pool_id
+    )
+    if rows and not end_sessions:
+        return len(rows)
+    ended = tuple(to_session(row) for row in rows)
+    for session in ended:
+        yield from end_session(session, Ending(EndCause.REVOKED, actor, "", now))
+    yield from execute("DELETE FROM seat WHERE pool_id = $1", pool_id)
+    yield from execute("DELETE FROM pool WHERE id = $1", pool_id)
+    yield from audit(pbx_id, "key-released", actor, serial, {"ended": len(ended)}, now)
+    yield from settle(pbx_id, now)
+    return ended
+
+
+def _fit_seats(pbx_id: str, pool_id: str, seats: int) -> Script[None]:
+    """Exactly `seats` rows can be granted, held ones first; the rest is retired, not deleted: who holds one keeps it."""
+    row = yield from first("SELECT count(*) AS n FROM seat WHERE pool_id = $1", pool_id)
+    have = row["n"] if row is not None else 0
+    if have < seats:
+        yield from execute(
+            "INSERT INTO seat (pool_id, number, pbx_id, retired) WITH RECURSIVE n (number) AS"
+            " (SELECT CAST($1 AS INTEGER) UNION ALL SELECT number + 1 FROM n WHERE number < CAST($2 AS INTEGER))"
+            " SELECT $3, number, $4, false FROM n",
+            *(have + 1, seats, pool_id, pbx_id),
+        )
+    yield from execute(
+        "UPDATE seat SET retired = number NOT IN"
+        " (SELECT number FROM seat WHERE pool_id = $1 ORDER BY holder IS NULL, kept_for IS NULL, number LIMIT $2)"
+        " WHERE pool_id = $1",
+        *(pool_id, seats),
+    )

@@ -1,0 +1,154 @@
+"""What every transaction ends with: surplus covered, offers made, reservations marked, `plain` told.
+
+A seat that anybody may take is free only when the pool has room, and nobody is passed over who waits.
+"""
+
+import json
+from datetime import datetime, timedelta
+from typing import Final
+
+from core.identity.teams_user import TeamsUser
+from core.licensing.policy import Policy
+from core.licensing.rules import seat_choices
+from core.licensing.transactions.steps import GRANTABLE, SYSTEM, audit, pbx_name_of, pools_of, tell_user
+from core.store.moments import to_ms
+from core.store.script import Script, execute, first, marks
+
+OFFER_KEPT: Final = timedelta(minutes=5)
+"""How long a seat is kept for whoever is next on the waiting list."""
+
+
+def mark_reservations(pool_id: str) -> Script[None]:
+    """Marks as many rows for each reservation as the policy says; free ones first."""
+    row = yield from first("SELECT policy FROM pool WHERE id = $1", pool_id)
+    policy = Policy.model_validate_json(row["policy"]) if row is not None else Policy()
+    ids = [reservation.id for reservation in policy.reservations]
+    yield from execute(
+        "UPDATE seat SET reserved_for = NULL WHERE pool_id = $1 AND reserved_for IS NOT NULL"
+        f" AND (retired OR reserved_for NOT IN ({marks(ids, 2) if ids else repr('')}))",
+        *(pool_id, *ids),
+    )
+    for reservation in policy.reservations:
+        count = yield from first(
+            "SELECT count(*) AS n FROM seat WHERE pool_id = $1 AND reserved_for = $2", pool_id, reservation.id
+        )
+        have = count["n"] if count is not None else 0
+        if have > reservation.seats:
+            yield from execute(
+                "UPDATE seat SET reserved_for = NULL WHERE pool_id = $1 AND number IN (SELECT number FROM seat"
+                " WHERE pool_id = $1 AND reserved_for = $2 ORDER BY holder IS NULL, number LIMIT $3)",
+                *(pool_id, reservation.id, have - reservation.seats),
+            )
+        elif have < reservation.seats:
+            yield from execute(
+                "UPDATE seat SET reserved_for = $2 WHERE pool_id = $1 AND number IN (SELECT number FROM seat"
+                " WHERE pool_id = $1 AND reserved_for IS NULL AND NOT retired"
+                " ORDER BY holder IS NOT NULL, kept_for IS NOT NULL, number LIMIT $3)",
+                *(pool_id, reservation.id, reservation.seats - have),
+            )
+
+
+def settle(pbx_id: str, now: datetime) -> Script[list[TeamsUser]]:
+    """Puts right what a change has left; gives the users that were offered a seat."""
+    yield from _cover_surplus(pbx_id)
+    yield from _take_back_stray_offers(pbx_id)
+    offered = yield from _offer(pbx_id, now)
+    special = (
+        "EXISTS (SELECT 1 FROM seat WHERE seat.pool_id = pool.id AND retired AND holder IS NOT NULL)"
+        " OR EXISTS (SELECT 1 FROM seat WHERE seat.pool_id = pool.id AND kept_for IS NOT NULL)"
+        " OR EXISTS (SELECT 1 FROM waiting WHERE waiting.pbx_id = pool.pbx_id AND joined_at IS NOT NULL)"
+    )
+    yield from execute(
+        f"UPDATE pool SET plain = NOT ({special}) WHERE pbx_id = $1 AND plain = ({special})", pbx_id
+    )
+    return offered
+
+
+def _cover_surplus(pbx_id: str) -> Script[None]:
+    """While a shrunken pool has more holders than seats, a row that comes free retires in a holder's stead."""
+    surplus = yield from execute(
+        "SELECT seat.pool_id AS pool_id, number FROM seat JOIN pool ON pool.id = seat.pool_id"
+        " WHERE pool.pbx_id = $1 AND retired AND holder IS NOT NULL ORDER BY number",
+        pbx_id,
+    )
+    reserve_again: set[str] = set()
+    for row in surplus:
+        freed = yield from first(
+            "UPDATE seat SET retired = true, reserved_for = NULL, kept_for = NULL, kept_until = NULL"
+            " WHERE (pool_id, number) = (SELECT pool_id, number FROM seat"
+            f" WHERE pool_id = $1 AND {GRANTABLE} ORDER BY kept_for IS NOT NULL, reserved_for IS NOT NULL LIMIT 1)"
+            " RETURNING number",
+            row["pool_id"],
+        )
+        if freed is not None:
+            yield from execute(
+                "UPDATE seat SET retired = false WHERE pool_id = $1 AND number = $2",
+                *(row["pool_id"], row["number"]),
+            )
+            reserve_again.add(row["pool_id"])
+    for pool_id in sorted(reserve_again):
+        yield from mark_reservations(pool_id)
+
+
+def _take_back_stray_offers(pbx_id: str) -> Script[None]:
+    """A seat that is kept for somebody who waits no longer, or that was retired, is kept no longer."""
+    yield from execute(
+        "UPDATE seat SET kept_for = NULL, kept_until = NULL WHERE pbx_id = $1 AND kept_for IS NOT NULL AND"
+        " (retired OR holder IS NOT NULL OR NOT EXISTS (SELECT 1 FROM waiting WHERE waiting.pbx_id = seat.pbx_id"
+        " AND waiting.pbx_user_id = seat.kept_for AND offered_at IS NOT NULL))",
+        pbx_id,
+    )
+    yield from execute(
+        "UPDATE waiting SET offered_at = NULL WHERE pbx_id = $1 AND offered_at IS NOT NULL AND NOT EXISTS"
+        " (SELECT 1 FROM seat WHERE seat.pbx_id = waiting.pbx_id AND seat.kept_for = waiting.pbx_user_id)",
+        pbx_id,
+    )
+
+
+def _offer(pbx_id: str, now: datetime) -> Script[list[TeamsUser]]:
+    """Keeps every free seat for whoever is next and may have it, and tells them."""
+    offered: list[TeamsUser] = []
+    any_free = f"SELECT number FROM seat WHERE pbx_id = $1 AND {GRANTABLE} AND kept_for IS NULL LIMIT 1"
+    line = yield from execute(
+        "SELECT * FROM waiting WHERE pbx_id = $1 AND joined_at IS NOT NULL AND offered_at IS NULL"
+        " ORDER BY joined_at, pbx_user_id",
+        pbx_id,
+    )
+    if not line:
+        return offered
+    pools = yield from pools_of(pbx_id)
+    until = now + OFFER_KEPT
+    for place in line:
+        if (yield from first(any_free, pbx_id)) is None:
+            break
+        # As the pools and their rules are now: a key that came after the refusal counts too.
+        for choice in seat_choices(pools, place["pbx_user_id"], json.loads(place["group_ids"]), now):
+            kept = yield from first(
+                "UPDATE seat SET kept_for = $1, kept_until = $2 WHERE (pool_id, number) = (SELECT pool_id, number"
+                f" FROM seat WHERE pool_id = $3 AND {GRANTABLE} AND kept_for IS NULL"
+                f" AND (reserved_for IS NULL OR reserved_for IN ({marks(choice.reservations, 4)}))"
+                " ORDER BY reserved_for IS NULL, number LIMIT 1) RETURNING number",
+                *(place["pbx_user_id"], to_ms(until), choice.pool_id, *choice.reservations),
+            )
+            if kept is None:
+                continue
+            yield from execute(
+                "UPDATE waiting SET offered_at = $1 WHERE pbx_id = $2 AND pbx_user_id = $3",
+                *(to_ms(now), pbx_id, place["pbx_user_id"]),
+            )
+            pbx_name = yield from pbx_name_of(pbx_id)
+            detail = {"pbx_name": pbx_name, "pbx_user": place["display_name"], "until": to_ms(until)}
+            yield from tell_user(place["tenant_id"], place["object_id"], "seat-offered", detail, now)
+            yield from audit(
+                pbx_id,
+                "offered",
+                SYSTEM,
+                place["display_name"],
+                {},
+                now,
+                pbx_user_id=place["pbx_user_id"],
+                pool_id=choice.pool_id,
+            )
+            offered.append(TeamsUser(place["tenant_id"], place["object_id"]))
+            break
+    return offered

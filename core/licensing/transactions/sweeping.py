@@ -1,0 +1,227 @@
+"""What time brings: offers pass on, the idle are released, keys expire, old audit rows go."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from core.identity.teams_user import TeamsUser
+from core.licensing.policy import Policy
+from core.licensing.rules import Pool, TakeSeat, seat_choices
+from core.licensing.session import (
+    SESSION_COLUMNS,
+    EndCause,
+    Ending,
+    Session,
+    to_session,
+)
+from core.licensing.transactions.settling import settle
+from core.licensing.transactions.steps import (
+    GRANTABLE,
+    SYSTEM,
+    RefusedError,
+    audit,
+    end_session,
+    free_seat,
+    lock_pools,
+    pbx_name_of,
+    pools_of,
+    put_session,
+    take_seat,
+    tell_user,
+)
+from core.licensing.transactions.waiting_list import REFUSAL_COUNTS
+from core.store.moments import to_ms
+from core.store.script import Script, execute, first
+
+GRACE: Final = timedelta(hours=1)
+"""So long after a key's last day sessions go on, so that no call is cut."""
+
+TELL_EXPIRY_DAYS: Final = (30, 7, 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Swept:
+    """What a sweep changed: whose tabs have something new to show."""
+
+    sessions: tuple[Session, ...]
+    waiting: tuple[TeamsUser, ...]
+
+    def __bool__(self) -> bool:
+        return bool(self.sessions or self.waiting)
+
+
+def due(now: datetime) -> Script[list[str]]:
+    """PBXs where a sweep has something to do."""
+    at = to_ms(now)
+    found: set[str] = set()
+    queries: tuple[tuple[str, tuple[Any, ...]], ...] = (
+        ("SELECT DISTINCT pbx_id FROM seat WHERE kept_for IS NOT NULL AND kept_until <= $1", (at,)),
+        (
+            (
+                "SELECT DISTINCT waiting.pbx_id FROM waiting JOIN seat ON seat.pbx_id = waiting.pbx_id"
+                f" WHERE joined_at IS NOT NULL AND offered_at IS NULL AND {GRANTABLE} AND kept_for IS NULL"
+            ),
+            (),
+        ),
+        (
+            "SELECT DISTINCT pbx_id FROM waiting WHERE joined_at IS NULL AND refused_at < $1",
+            (to_ms(now - REFUSAL_COUNTS),),
+        ),
+        (
+            (
+                "SELECT DISTINCT pool.pbx_id FROM pool JOIN session ON session.pbx_id = pool.pbx_id"
+                " AND session.pool_id = pool.id WHERE valid_until <= $1"
+            ),
+            (at,),
+        ),
+        *(
+            (
+                (
+                    "SELECT DISTINCT pbx_id FROM pool WHERE NOT withdrawn AND valid_until > $1"
+                    " AND valid_until <= $2 AND (expiry_told IS NULL OR expiry_told > $3)"
+                ),
+                (at, to_ms(now + timedelta(days=days)), days),
+            )
+            for days in TELL_EXPIRY_DAYS
+        ),
+    )
+    for text, values in queries:
+        rows = yield from execute(text, *values)
+        found.update(row["pbx_id"] for row in rows)
+    pools = yield from execute("SELECT id, pbx_id, policy FROM pool WHERE policy <> '{}'")
+    for pool in pools:
+        hours = Policy.model_validate_json(pool["policy"]).idle_hours
+        if hours is not None and pool["pbx_id"] not in found:
+            idle = yield from first(
+                "SELECT id FROM session WHERE pbx_id = $1 AND pool_id = $2 AND last_seen_at <= $3 LIMIT 1",
+                *(pool["pbx_id"], pool["id"], to_ms(now - timedelta(hours=hours))),
+            )
+            if idle is not None:
+                found.add(pool["pbx_id"])
+    return sorted(found)
+
+
+def sweep(pbx_id: str, now: datetime) -> Script[Swept]:
+    """Does what time has brought at one PBX: offers pass on, the idle are released, keys expire."""
+    yield from lock_pools(pbx_id)
+    touched: list[Session] = []
+    told = yield from _pass_on(pbx_id, now)
+    pools = yield from pools_of(pbx_id)
+    for pool in pools:
+        yield from _tell_expiry(pbx_id, pool, now)
+        if pool.valid_until <= now:
+            touched += yield from _leave_expired(pbx_id, pool, pools, now)
+        if pool.policy.idle_hours is not None:
+            before = to_ms(now - timedelta(hours=pool.policy.idle_hours))
+            rows = yield from execute(
+                f"SELECT {SESSION_COLUMNS} FROM session WHERE pbx_id = $1 AND pool_id = $2 AND last_seen_at <= $3",
+                *(pbx_id, pool.id, before),
+            )
+            for session in (to_session(row) for row in rows):
+                yield from end_session(session, Ending(EndCause.IDLE, SYSTEM, "", now))
+                touched.append(session)
+    yield from execute(
+        "DELETE FROM waiting WHERE pbx_id = $1 AND joined_at IS NULL AND refused_at < $2",
+        *(pbx_id, to_ms(now - REFUSAL_COUNTS)),
+    )
+    told += yield from settle(pbx_id, now)
+    return Swept(tuple(touched), tuple(told))
+
+
+def forget_audit(before: datetime) -> Script[None]:
+    """Deletes audit rows and old tellings that are older than they are kept."""
+    yield from execute("DELETE FROM audit WHERE at < $1", to_ms(before))
+
+
+def _pass_on(pbx_id: str, now: datetime) -> Script[list[TeamsUser]]:
+    """Whoever did not come for the seat that was kept for them has lost their place; they are told."""
+    rows = yield from execute(
+        "SELECT kept_for FROM seat WHERE pbx_id = $1 AND kept_for IS NOT NULL AND kept_until <= $2",
+        *(pbx_id, to_ms(now)),
+    )
+    missed: list[TeamsUser] = []
+    for row in rows:
+        place = yield from first(
+            "DELETE FROM waiting WHERE pbx_id = $1 AND pbx_user_id = $2 RETURNING *", pbx_id, row["kept_for"]
+        )
+        if place is not None:
+            pbx_name = yield from pbx_name_of(pbx_id)
+            detail = {"pbx_name": pbx_name, "pbx_user": place["display_name"]}
+            yield from tell_user(place["tenant_id"], place["object_id"], "offer-passed", detail, now)
+            yield from audit(
+                *(pbx_id, "offer-passed", SYSTEM, place["display_name"], {}, now),
+                pbx_user_id=place["pbx_user_id"],
+            )
+            missed.append(TeamsUser(place["tenant_id"], place["object_id"]))
+    yield from execute(
+        "UPDATE seat SET kept_for = NULL, kept_until = NULL WHERE pbx_id = $1 AND kept_for IS NOT NULL"
+        " AND kept_until <= $2",
+        *(pbx_id, to_ms(now)),
+    )
+    return missed
+
+
+def _tell_expiry(pbx_id: str, pool: Pool, now: datetime) -> Script[None]:
+    """Tells the administrators that are signed in, once for each of the days ahead."""
+    days = next(
+        (days for days in sorted(TELL_EXPIRY_DAYS) if pool.valid_until <= now + timedelta(days=days)), None
+    )
+    row = yield from first("SELECT expiry_told FROM pool WHERE id = $1", pool.id)
+    told = row["expiry_told"] if row is not None else None
+    if days is None or pool.valid_until <= now or (told is not None and told <= days):
+        return
+    yield from execute("UPDATE pool SET expiry_told = $1 WHERE id = $2", days, pool.id)
+    pbx_name = yield from pbx_name_of(pbx_id)
+    detail = {
+        "pbx_name": pbx_name,
+        "serial": pool.serial,
+        "seats": pool.seats,
+        "until": to_ms(pool.valid_until),
+    }
+    administrators = yield from execute(
+        "SELECT tenant_id, object_id FROM session WHERE pbx_id = $1 AND is_administrator", pbx_id
+    )
+    for row in administrators:
+        yield from tell_user(row["tenant_id"], row["object_id"], "key-expires", detail, now)
+    yield from audit(
+        pbx_id, "expiry-told", SYSTEM, pool.serial, {"days": days, "told": len(administrators)}, now
+    )
+
+
+def _leave_expired(pbx_id: str, pool: Pool, pools: Sequence[Pool], now: datetime) -> Script[list[Session]]:
+    """Moves sessions of an expired pool to another that has room; after the hour of grace the others end."""
+    touched: list[Session] = []
+    is_over = pool.valid_until + GRACE <= now
+    if not is_over and not any(other.is_valid(now) and other.used < other.seats for other in pools):
+        return touched
+    rows = yield from execute(
+        f"SELECT {SESSION_COLUMNS} FROM session WHERE pbx_id = $1 AND pool_id = $2", pbx_id, pool.id
+    )
+    pbx_name = yield from pbx_name_of(pbx_id)
+    for session in (to_session(row) for row in rows):
+        wish = TakeSeat(seat_choices(pools, session.person.pbx_user_id, (), now))
+        loose = replace(session, pool_id=None, seat_number=None)
+        try:
+            yield from put_session(loose)
+            held_from = yield from free_seat(session)
+            moved = yield from take_seat(loose, wish, pbx_name, now)
+        except RefusedError:
+            yield from execute(
+                "UPDATE seat SET holder = $1 WHERE pool_id = $2 AND number = $3",
+                *(session.person.pbx_user_id, session.pool_id, session.seat_number),
+            )
+            yield from put_session(session)
+            if is_over:
+                yield from end_session(session, Ending(EndCause.EXPIRED, SYSTEM, pool.serial, now))
+                touched.append(session)
+            continue
+        yield from put_session(moved)
+        yield from audit(
+            *(pbx_id, "moved", SYSTEM, session.person.display_name, {"from": "FL", "to": "FL"}, now),
+            pbx_user_id=session.person.pbx_user_id,
+            pool_id=pool.id,
+            held_from=held_from,
+        )
+        touched.append(moved)
+    return touched
