@@ -157,6 +157,29 @@ async def test_a_pool_that_grows_serves_those_who_wait(book: Book) -> None:
     assert await notices(book) == [("object-2", "seat-offered")]
 
 
+async def test_who_was_offered_a_seat_waits_no_longer_once_signed_in(book: Book) -> None:
+    await book.put(2)
+    held = [await book.take(number) for number in (1, 2)]
+    await book.deny(3)
+    await book.ledger.join_waiting_list(await user_of(book, 3), NOW)
+    for opened in held:
+        assert isinstance(opened, Opened)
+        await book.end(opened)
+    (pool,) = await book.overview.pools(PBX)
+    assert (pool.kept, pool.free) == (1, 1)
+    assert isinstance(await book.take(3), Opened)
+    (pool,) = await book.overview.pools(PBX)
+    assert (pool.used, pool.kept, pool.free) == (1, 0, 1)
+    assert await book.overview.waiting_count(PBX) == 0
+
+
+async def test_a_pool_withdrawn_a_moment_ago_grants_nothing(book: Book) -> None:
+    await book.put(1)
+    wish = await book.wish(1)
+    await book.ledger.withdraw_pools_except(PBX, [], NOW)
+    assert isinstance(await book.ledger.open_session(wish), Finding)
+
+
 async def test_a_key_that_comes_later_serves_those_who_wait(book: Book) -> None:
     await book.put(1)
     await book.take(1)

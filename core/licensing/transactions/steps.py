@@ -47,7 +47,9 @@ def take_seat(session: Session, wish: TakeSeat, pbx_name: str, now: datetime) ->
     kept = yield from first(
         "SELECT pool_id FROM seat WHERE pbx_id = $1 AND kept_for = $2", session.pbx_id, user_id
     )
-    choices = list(wish.choices)
+    pools = yield from pools_of(session.pbx_id)
+    good = {pool.id for pool in pools if pool.is_valid(now)}  # a choice was made a moment ago
+    choices = [choice for choice in wish.choices if choice.pool_id in good]
     if kept is not None:
         choices.sort(key=lambda choice: choice.pool_id != kept["pool_id"])
     for choice in choices:
@@ -67,7 +69,6 @@ def take_seat(session: Session, wish: TakeSeat, pbx_name: str, now: datetime) ->
                 seat_number=taken["number"],
                 licence_since=now,
             )
-    pools = yield from pools_of(session.pbx_id)
     open_ids = {choice.pool_id for choice in wish.choices}
     mine = [pool for pool in pools if pool.id in open_ids]
     raise RefusedError(
