@@ -42,6 +42,7 @@ STORAGE_ERRORS: Final = (
     InterfaceError,
     asyncpg.PostgresConnectionError,
     asyncpg.CannotConnectNowError,
+    asyncpg.InternalClientError,
     OSError,
 )
 """What reading and writing raise while the database is away."""

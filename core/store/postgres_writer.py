@@ -37,7 +37,10 @@ _MET_ANOTHER: Final = (
     asyncpg.SerializationError,
     asyncpg.UniqueViolationError,
 )
-_GONE: Final = (OSError, TimeoutError, asyncpg.PostgresConnectionError, asyncpg.InterfaceError)
+_GONE: Final = (
+    *(OSError, TimeoutError, asyncpg.PostgresConnectionError, asyncpg.InterfaceError),
+    asyncpg.InternalClientError,  # a connection that was cut in the middle of something
+)
 _REFUSED: Final = (asyncpg.OperatorInterventionError, asyncpg.InsufficientResourcesError)
 
 

@@ -91,7 +91,6 @@ def change_licence(
         if session.kind is LicenceKind.UAL:
             return session
         session = replace(session, kind=LicenceKind.UAL, pool_id=None, seat_number=None, licence_since=now)
-        yield from put_session(session)  # lets go of the seat before it is freed
         held_from = yield from free_seat(before)
     else:
         if session.kind is LicenceKind.FL:

@@ -1,7 +1,7 @@
 """What time brings: offers pass on, the idle are released, keys expire, old audit rows go."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -201,17 +201,14 @@ def _leave_expired(pbx_id: str, pool: Pool, pools: Sequence[Pool], now: datetime
     pbx_name = yield from pbx_name_of(pbx_id)
     for session in (to_session(row) for row in rows):
         wish = TakeSeat(seat_choices(pools, session.person.pbx_user_id, (), now))
-        loose = replace(session, pool_id=None, seat_number=None)
         try:
-            yield from put_session(loose)
             held_from = yield from free_seat(session)
-            moved = yield from take_seat(loose, wish, pbx_name, now)
+            moved = yield from take_seat(session, wish, pbx_name, now)
         except RefusedError:
             yield from execute(
                 "UPDATE seat SET holder = $1 WHERE pool_id = $2 AND number = $3",
                 *(session.person.pbx_user_id, session.pool_id, session.seat_number),
             )
-            yield from put_session(session)
             if is_over:
                 yield from end_session(session, Ending(EndCause.EXPIRED, SYSTEM, pool.serial, now))
                 touched.append(session)
