@@ -1,4 +1,4 @@
-"""Takes the pictures of `docs/screenshots`: three pages, two languages, three themes, from the running world.
+"""Takes the pictures of `docs/screenshots`: the pages, two languages, three themes, from the running world.
 
 make screenshots
 """
@@ -10,6 +10,7 @@ from pathlib import Path
 
 from playwright.async_api import async_playwright, expect
 
+from tests.support import history
 from tests.support.browser import Tab, launch
 from tests.support.playground import playground
 from tests.support.world import ANNA, BEN, CLARA, World
@@ -20,11 +21,12 @@ OUT = Path(__file__).parents[2] / "docs" / "screenshots"
 async def main() -> int:
     OUT.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as state:
-        world = World(Path(state), seats=3)
+        world = World(Path(state), seats=2)
         await world.start()
         try:
             async with async_playwright() as playwright:
                 browser = await launch(playwright)
+                history.write(world)
                 for locale in ("de-DE", "en-US"):
                     for theme in ("default", "dark", "contrast"):
                         await world.reset()
@@ -56,11 +58,29 @@ async def take(world: World, browser, locale: str, theme: str) -> None:
     await tab.page.screenshot(path=OUT / f"state-{suffix}.png")
     await tab.close()
     admin = await Tab.open(
-        browser, world, CLARA, locale=locale, theme=theme, width=1100, height=720, page="licences"
+        browser, world, CLARA, locale=locale, theme=theme, width=1100, height=1640, page="licences"
     )
-    await expect(admin.view.get_by_role("row")).to_have_count(4)
+    await expect(admin.view.locator("pbx-advice table")).to_be_visible()
     await admin.page.screenshot(path=OUT / f"licences-{suffix}.png")
+    await admin.page.set_viewport_size({"width": 1100, "height": 820})
+    await admin.view.locator("section p fluent-button").first.click()
+    await admin.view.get_by_role("dialog").get_by_role("button").first.click()
+    await admin.page.screenshot(path=OUT / f"rules-{suffix}.png")
     await admin.close()
+    await wait_for_a_seat(world, browser, locale, theme, OUT / f"waiting-{suffix}.png")
+
+
+async def wait_for_a_seat(world: World, browser, locale: str, theme: str, out: Path) -> None:
+    """Ben without a licence of his own finds the seats taken, and waits."""
+    await world.client(BEN).sign_out()
+    await world.pbx("PATCH", f"users/{BEN.login}", {"permissions": []})
+    await world.client(BEN).sign_in(world.pbx_name, world.key)
+    await world.client(BEN).call("POST", "waiting")
+    tab = await Tab.open(browser, world, BEN, locale=locale, theme=theme, width=1000, height=720)
+    await expect(tab.view.locator("#waiting")).to_be_visible()
+    await tab.page.screenshot(path=out)
+    await tab.close()
+    await world.client(BEN).call("DELETE", "waiting")
 
 
 if __name__ == "__main__":
