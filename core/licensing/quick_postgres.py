@@ -24,6 +24,10 @@ _WISH_TYPES: Final = (
 _ONE_WISH: Final = ", ".join(f"${i}::{kind}" for i, kind in enumerate(_WISH_TYPES, 1))
 _MANY_WISHES: Final = ", ".join(f"${i}::{kind}[]" for i, kind in enumerate(_WISH_TYPES, 1))
 
+_NOBODY_WAITS: Final = (
+    "NOT EXISTS (SELECT 1 FROM waiting WHERE waiting.pbx_id = wish.pbx_id AND joined_at IS NOT NULL)"
+)
+
 # What follows when wishes have found their seats (`matched`).
 _DO_OPEN: Final = f"""
 taken AS (
@@ -34,6 +38,9 @@ taken AS (
 ), forgotten AS (
   DELETE FROM session_end USING matched
   WHERE session_end.tenant_id = matched.tenant_id AND session_end.object_id = matched.object_id
+), waits_no_more AS (
+  DELETE FROM waiting USING matched
+  WHERE waiting.tenant_id = matched.tenant_id AND waiting.object_id = matched.object_id
 ), noted AS (
   INSERT INTO audit (at, pbx_id, kind, actor, subject, detail, pbx_user_id, pool_id)
   SELECT started_at, pbx_id, 'granted', actor, display_name, granted_detail, pbx_user_id, pool_id FROM matched
@@ -57,7 +64,7 @@ WITH wish AS MATERIALIZED (
   ) AS free
 ), matched AS MATERIALIZED (
   SELECT wish.*, picked.number AS seat_number FROM wish LEFT JOIN picked USING (pool_id, rank)
-  WHERE picked.number IS NOT NULL OR wish.pool_id IS NULL
+  WHERE (picked.number IS NOT NULL OR wish.pool_id IS NULL) AND {_NOBODY_WAITS}
 ), {_DO_OPEN}
 """
 
@@ -69,7 +76,7 @@ WITH open_pool AS MATERIALIZED (
   LIMIT 1 FOR UPDATE SKIP LOCKED
 ), matched AS MATERIALIZED (
   SELECT wish.*, picked.number AS seat_number FROM (VALUES ({_ONE_WISH})) AS wish ({_WISH_COLUMNS})
-  LEFT JOIN picked ON true WHERE picked.number IS NOT NULL OR wish.pool_id IS NULL
+  LEFT JOIN picked ON true WHERE (picked.number IS NOT NULL OR wish.pool_id IS NULL) AND {_NOBODY_WAITS}
 ), {_DO_OPEN}
 """
 

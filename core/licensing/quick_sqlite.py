@@ -21,7 +21,12 @@ _TAKE: Final = "UPDATE seat SET holder = ? WHERE pool_id = ? AND number = ?"
 _RELEASE: Final = "UPDATE seat SET holder = NULL WHERE pool_id = ? AND number = ?"
 _OPEN: Final = f"INSERT INTO session ({SESSION_COLUMNS}) VALUES ({', '.join('?' * 17)})"
 _CLOSE: Final = "DELETE FROM session WHERE id = ? AND pool_id IS ? AND seat_number IS ?"
-_FORGET: Final = "DELETE FROM session_end WHERE tenant_id = ? AND object_id = ?"
+_ANYBODY_WAITS: Final = "SELECT 1 FROM waiting WHERE pbx_id = ? AND joined_at IS NOT NULL LIMIT 1"
+_FORGET: Final = tuple(
+    (f"SELECT 1 FROM {table} LIMIT 1", f"DELETE FROM {table} WHERE tenant_id = ? AND object_id = ?")
+    for table in ("session_end", "waiting")
+)
+"""What a sign-in ends: how the last session ended, and a place on a waiting list elsewhere."""
 _AUDIT: Final = (
     "INSERT INTO audit (at, pbx_id, kind, actor, subject, detail, pbx_user_id, pool_id, held_from)"
     " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
@@ -37,9 +42,16 @@ def open_together(connection: sqlite3.Connection, wishes: Sequence[QuickOpen]) -
         pool_id: [number for (number,) in connection.execute(_FREE, (pool_id, count))]
         for pool_id, count in wanted.items()
     }
+    queues = {
+        pbx_id: connection.execute(_ANYBODY_WAITS, (pbx_id,)).fetchone() is not None
+        for pbx_id in {wish.wish.pbx_id for wish in wishes}
+    }
     results: list[Any] = []
     sessions, seats, audits, users = [], [], [], []
     for wish in wishes:
+        if queues[wish.wish.pbx_id]:
+            results.append(NOT_THIS_WAY)
+            continue
         number = None
         if wish.pool_id is not None:
             if not free[wish.pool_id]:
@@ -61,7 +73,9 @@ def open_together(connection: sqlite3.Connection, wishes: Sequence[QuickOpen]) -
         )
     connection.executemany(_TAKE, seats)
     connection.executemany(_OPEN, sessions)
-    connection.executemany(_FORGET, users)
+    for is_there, forget in _FORGET:
+        if connection.execute(is_there).fetchone() is not None:
+            connection.executemany(forget, users)
     connection.executemany(_AUDIT, audits)
     return results
 

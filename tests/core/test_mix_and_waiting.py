@@ -190,6 +190,29 @@ async def test_a_key_that_comes_later_serves_those_who_wait(book: Book) -> None:
     assert isinstance(await book.take(2), Opened)
 
 
+async def test_signing_in_with_a_licence_of_ones_own_ends_the_waiting(book: Book) -> None:
+    await book.put(1)
+    first = await book.take(1)
+    assert isinstance(first, Opened)
+    await book.deny(2)
+    await book.ledger.join_waiting_list(await user_of(book, 2), NOW)
+    assert isinstance(await book.take(2, ual=True), Opened)
+    assert await book.overview.waiting_count(PBX) == 0
+    await book.end(first)
+    (pool,) = await book.overview.pools(PBX)
+    assert (pool.used, pool.kept, pool.free) == (0, 0, 1)
+
+
+async def test_a_place_at_another_pbx_is_given_up_by_signing_in(book: Book) -> None:
+    await book.add_pbx("pbx-2")
+    await book.put(1)
+    await book.take(1)
+    await book.deny(2)
+    await book.ledger.join_waiting_list(await user_of(book, 2), NOW)
+    assert isinstance(await book.take(2, ual=True, pbx_id="pbx-2"), Opened)
+    assert await book.overview.waiting_count(PBX) == 0
+
+
 async def test_a_permission_ends_the_waiting(book: Book) -> None:
     await book.put(1)
     await book.take(1)
