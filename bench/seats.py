@@ -35,7 +35,7 @@ from tests.support.postgres import Postgres
 CLIENTS: Final = 64
 SEATS: Final = 500
 POOLS: Final = 1000
-ROUNDS: Final = 5
+ROUNDS: Final = 7
 ROUND_SECONDS: Final = 1
 BARS: Final = {
     "postgresql_hot_pool": Bar(2.5),

@@ -21,12 +21,19 @@ _WISH_TYPES: Final = (
     *("text", "text", "text", "text", "text", "bigint", "text", "text", "text", "boolean", "text", "text"),
     *("text", "bigint", "bigint", "bigint", "text", "text"),
 )
-_ONE_WISH: Final = ", ".join(f"${i}::{kind}" for i, kind in enumerate(_WISH_TYPES, 1))
 _MANY_WISHES: Final = ", ".join(f"${i}::{kind}[]" for i, kind in enumerate(_WISH_TYPES, 1))
 
-_NOBODY_WAITS: Final = (
-    "NOT EXISTS (SELECT 1 FROM waiting WHERE waiting.pbx_id = wish.pbx_id AND joined_at IS NOT NULL)"
+_NOTHING_LEFT: Final = """
+NOT EXISTS (SELECT 1 FROM waiting WHERE waiting.tenant_id = {tenant} AND waiting.object_id = {object})
+AND NOT EXISTS (
+  SELECT 1 FROM session_end WHERE session_end.tenant_id = {tenant} AND session_end.object_id = {object}
+)"""
+"""Nothing of this user is left that a sign-in ends: else the script does it."""
+_ORDINARY: Final = (
+    "NOT EXISTS (SELECT 1 FROM waiting WHERE waiting.pbx_id = wish.pbx_id AND joined_at IS NOT NULL) AND "
+    + _NOTHING_LEFT.format(tenant="wish.tenant_id", object="wish.object_id")
 )
+"""And nobody waits at this PBX, which a plain pool says already, but a licence of one's own has no pool."""
 
 # What follows when wishes have found their seats (`matched`).
 _DO_OPEN: Final = f"""
@@ -35,12 +42,6 @@ taken AS (
   WHERE seat.pool_id = matched.pool_id AND seat.number = matched.seat_number
 ), opened AS (
   INSERT INTO session ({SESSION_COLUMNS}) SELECT {SESSION_COLUMNS} FROM matched
-), forgotten AS (
-  DELETE FROM session_end USING matched
-  WHERE session_end.tenant_id = matched.tenant_id AND session_end.object_id = matched.object_id
-), waits_no_more AS (
-  DELETE FROM waiting USING matched
-  WHERE waiting.tenant_id = matched.tenant_id AND waiting.object_id = matched.object_id
 ), noted AS (
   INSERT INTO audit (at, pbx_id, kind, actor, subject, detail, pbx_user_id, pool_id)
   SELECT started_at, pbx_id, 'granted', actor, display_name, granted_detail, pbx_user_id, pool_id FROM matched
@@ -64,20 +65,23 @@ WITH wish AS MATERIALIZED (
   ) AS free
 ), matched AS MATERIALIZED (
   SELECT wish.*, picked.number AS seat_number FROM wish LEFT JOIN picked USING (pool_id, rank)
-  WHERE (picked.number IS NOT NULL OR wish.pool_id IS NULL) AND {_NOBODY_WAITS}
+  WHERE (picked.number IS NOT NULL OR wish.pool_id IS NULL) AND {_ORDINARY}
 ), {_DO_OPEN}
 """
 
 _OPEN_ONE: Final = f"""
-WITH open_pool AS MATERIALIZED (
-  SELECT id AS open_id FROM pool WHERE id = $12 AND plain AND NOT withdrawn FOR SHARE
-), picked AS MATERIALIZED (
-  SELECT number FROM seat WHERE pool_id = (SELECT open_id FROM open_pool) AND {FREE_FOR_ALL}
-  LIMIT 1 FOR UPDATE SKIP LOCKED
-), matched AS MATERIALIZED (
-  SELECT wish.*, picked.number AS seat_number FROM (VALUES ({_ONE_WISH})) AS wish ({_WISH_COLUMNS})
-  LEFT JOIN picked ON true WHERE (picked.number IS NOT NULL OR wish.pool_id IS NULL) AND {_NOBODY_WAITS}
-), {_DO_OPEN}
+WITH taken AS (
+  UPDATE seat SET holder = $6 WHERE (pool_id, number) = (
+    SELECT pool_id, number FROM seat WHERE pool_id = (
+      SELECT id FROM pool WHERE id = $12 AND plain AND NOT withdrawn AND {_NOTHING_LEFT.format(tenant="$2", object="$3")} FOR SHARE
+    ) AND {FREE_FOR_ALL} LIMIT 1 FOR UPDATE SKIP LOCKED
+  ) RETURNING pool_id, number
+), opened AS (
+  INSERT INTO session ({SESSION_COLUMNS})
+  SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, pool_id, number, $13, $14, $15, $16 FROM taken
+)
+INSERT INTO audit (at, pbx_id, kind, actor, subject, detail, pbx_user_id, pool_id)
+SELECT $14, $5, 'granted', $17, $8, $18, $6, pool_id FROM taken RETURNING (SELECT number FROM taken) AS number
 """
 
 _DO_END: Final = """
@@ -107,12 +111,15 @@ WITH wish AS MATERIALIZED (
 ), {_DO_END}
 """
 
-_END_ONE: Final = f"""
-WITH wish AS MATERIALIZED (
-  SELECT * FROM (VALUES ({", ".join(f"${i}::{kind}" for i, kind in enumerate(_END_TYPES, 1))})) AS w ({_END_COLUMNS})
-), open_pool AS MATERIALIZED (
-  SELECT id FROM pool WHERE id = $2 AND plain FOR SHARE
-), {_DO_END}
+_END_ONE: Final = """
+WITH gone AS (
+  DELETE FROM session WHERE id = $1 AND pool_id = $2 AND seat_number = $3
+  AND pool_id = (SELECT id FROM pool WHERE id = $2 AND plain FOR SHARE) RETURNING pool_id, seat_number
+), freed AS (
+  UPDATE seat SET holder = NULL FROM gone WHERE seat.pool_id = gone.pool_id AND number = seat_number
+)
+INSERT INTO audit (at, pbx_id, kind, actor, subject, detail, pbx_user_id, pool_id, held_from)
+SELECT $9, $4, 'ended', $6, $7, $8, $5, $2, $10 FROM gone RETURNING 1
 """
 
 
@@ -121,10 +128,10 @@ async def open_together(connection: Any, wishes: Sequence[QuickOpen]) -> Sequenc
     for wish in wishes:
         values = wish.row(None)
         rows.append((*values[:12], *values[13:], who(wish.wish.teams_user), GRANTED_DETAIL[wish.kind]))
-    if len(rows) == 1:
-        matched = await connection.fetch(_OPEN_ONE, *rows[0])
-    else:
-        matched = await connection.fetch(_OPEN_MANY, *zip(*rows, strict=True))
+    if len(wishes) == 1 and wishes[0].pool_id is not None:
+        opened = await connection.fetch(_OPEN_ONE, *rows[0])
+        return [opened[0]["number"] if opened else NOT_THIS_WAY]
+    matched = await connection.fetch(_OPEN_MANY, *zip(*rows, strict=True))
     numbers = {row["id"]: row["seat_number"] for row in matched}
     return [numbers.get(wish.session_id, NOT_THIS_WAY) for wish in wishes]
 
@@ -141,10 +148,9 @@ async def end_together(connection: Any, ends: Sequence[QuickEnd]) -> Sequence[An
                 *(ENDED_DETAIL[session.kind], to_ms(end.now), held_from),
             )
         )
-    if len(rows) == 1:
-        gone = await connection.fetch(_END_ONE, *rows[0])
-    else:
-        gone = await connection.fetch(_END_MANY, *zip(*rows, strict=True))
+    if len(ends) == 1 and ends[0].session.pool_id is not None:
+        return [True if await connection.fetch(_END_ONE, *rows[0]) else NOT_THIS_WAY]
+    gone = await connection.fetch(_END_MANY, *zip(*rows, strict=True))
     left = {row["session_id"] for row in gone}
     results: list[Any] = []
     for end in ends:

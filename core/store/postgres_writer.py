@@ -130,7 +130,9 @@ class PostgresWriter:
         try:
             if self._together_connection is None or self._together_connection.is_closed():
                 self._together_connection = await asyncpg.connect(
-                    self._dsn, timeout=CONNECT_SECONDS, command_timeout=STATEMENT_SECONDS
+                    self._dsn,
+                    timeout=CONNECT_SECONDS,
+                    command_timeout=STATEMENT_SECONDS,
                 )
             outcome = await self._groups[group](
                 self._together_connection, [waiting.payload for waiting in members]
