@@ -1,0 +1,32 @@
+"""Every notice that the ledger writes becomes a card with all its words, in both languages."""
+
+import json
+
+import pytest
+
+from bot.cards import notice_card
+from core.language import Language
+from core.licensing.session import TOLD
+
+KINDS = [*sorted(TOLD), "seat-offered", "offer-passed", "key-expires"]
+DETAIL = {
+    "pbx_name": "pbx.example.com",
+    "pbx_user": "Anna Berger",
+    "actor": "Clara",
+    "reason": "because",
+    "until": 1_800_000_000_000,
+    "serial": "S-1",
+    "seats": 5,
+}
+
+
+@pytest.mark.parametrize("language", list(Language))
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_card_of_a_notice(kind: str, language: Language) -> None:
+    card = notice_card(kind, DETAIL, language, "https://teams.example.com")
+    text = json.dumps(card, ensure_ascii=False)
+    assert "pbx.example.com" in text and "because" in text
+    if kind in ("seat-offered", "key-expires"):
+        assert "{{DATE(2027-01-15T08:00:00Z,SHORT)}}" in text
+    assert "…" not in text
+    assert ("Anmelden" in text or "Sign in" in text) == (kind != "key-expires")
