@@ -177,7 +177,7 @@ async def _postgresql(report: Report, book: Book) -> None:
 
 
 async def _measure(report: Report, name: str, book: Book, baseline: Rate, one_commit: Rate) -> None:
-    hot, alone = _clients(book, ["hot"], CLIENTS), _clients(book, ["hot"], 1)
+    hot, alone = _clients(book, ["hot"], CLIENTS), _clients(book, ["alone"], 1)
     many = _clients(book, [f"pool-{number}" for number in range(POOLS)], CLIENTS)
     await _put_pools(book)
     bare_rates, hot_rates, many_rates, commit_rates, alone_rates = [], [], [], [], []
@@ -203,6 +203,7 @@ async def _measure(report: Report, name: str, book: Book, baseline: Rate, one_co
 
 async def _put_pools(book: Book) -> None:
     await book.put(SEATS, "hot")
+    await book.put(SEATS, "alone")  # as untouched by the rush as the baseline's own pool
     for number in range(POOLS):
         await book.put(1, f"pool-{number}")
 

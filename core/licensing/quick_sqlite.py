@@ -22,9 +22,9 @@ _RELEASE: Final = "UPDATE seat SET holder = NULL WHERE pool_id = ? AND number = 
 _OPEN: Final = f"INSERT INTO session ({SESSION_COLUMNS}) VALUES ({', '.join('?' * 17)})"
 _CLOSE: Final = "DELETE FROM session WHERE id = ? AND pool_id IS ? AND seat_number IS ?"
 _ANYBODY_WAITS: Final = "SELECT 1 FROM waiting WHERE pbx_id = ? AND joined_at IS NOT NULL LIMIT 1"
+_LEFT: Final = "SELECT EXISTS (SELECT 1 FROM session_end), EXISTS (SELECT 1 FROM waiting)"
 _FORGET: Final = tuple(
-    (f"SELECT 1 FROM {table} LIMIT 1", f"DELETE FROM {table} WHERE tenant_id = ? AND object_id = ?")
-    for table in ("session_end", "waiting")
+    f"DELETE FROM {table} WHERE tenant_id = ? AND object_id = ?" for table in ("session_end", "waiting")
 )
 """What a sign-in ends: how the last session ended, and a place on a waiting list elsewhere."""
 _AUDIT: Final = (
@@ -44,12 +44,12 @@ def open_together(connection: sqlite3.Connection, wishes: Sequence[QuickOpen]) -
     }
     queues = {
         pbx_id: connection.execute(_ANYBODY_WAITS, (pbx_id,)).fetchone() is not None
-        for pbx_id in {wish.wish.pbx_id for wish in wishes}
+        for pbx_id in {wish.wish.pbx_id for wish in wishes if wish.pool_id is None}
     }
     results: list[Any] = []
     sessions, seats, audits, users = [], [], [], []
     for wish in wishes:
-        if queues[wish.wish.pbx_id]:
+        if wish.pool_id is None and queues[wish.wish.pbx_id]:  # a plain pool has nobody waiting
             results.append(NOT_THIS_WAY)
             continue
         number = None
@@ -73,8 +73,8 @@ def open_together(connection: sqlite3.Connection, wishes: Sequence[QuickOpen]) -
         )
     connection.executemany(_TAKE, seats)
     connection.executemany(_OPEN, sessions)
-    for is_there, forget in _FORGET:
-        if connection.execute(is_there).fetchone() is not None:
+    for is_there, forget in zip(connection.execute(_LEFT).fetchone(), _FORGET, strict=True):
+        if is_there:
             connection.executemany(forget, users)
     connection.executemany(_AUDIT, audits)
     return results
