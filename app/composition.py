@@ -33,6 +33,7 @@ from core.signin.bus import Bus, pbx_topic
 from core.signin.following import Following
 from core.signin.signin import SignIn
 from core.signin.sweeper import Sweeper
+from core.signin.verdicts import Verdicts
 from core.store.conversations import Conversations
 from core.store.database import Database
 from core.store.moments import now
@@ -60,11 +61,12 @@ def create(settings: Settings) -> web.Application:
     async def pbx_changed(pbx_id: str) -> None:
         bus.publish(pbx_topic(pbx_id))
 
-    following = Following(registry, ledger, overview, key_register)
+    verdicts = Verdicts(overview, key_register)
+    following = Following(registry, ledger, overview, verdicts)
     hub = Hub(registry, key_register.register, pbx_changed, following.users_changed)
-    sign_in = SignIn(registry, hub, trust, ledger, overview, key_register, bus)
+    sign_in = SignIn(registry, hub, trust, ledger, overview, verdicts, bus)
     following.start(hub, sign_in)
-    sweeper = Sweeper(ledger, sign_in, bus, settings.audit_days)
+    sweeper = Sweeper(ledger, sign_in, settings.audit_days)
     administration = Administration(
         registry, hub, trust, ledger, overview, sign_in, bus, UsageReader(database)
     )

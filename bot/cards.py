@@ -66,7 +66,7 @@ def signed_out_card(state: State, language: Language, open_url: str) -> Card:
         body.append(_text(words))
         if ending.reason:
             body.append(_text(_t(language, "notice.reason", reason=ending.reason)))
-    if state.place is not None and state.place.waiting.joined_at is not None:
+    if state.place is not None and state.place.joined_at is not None:
         body.append(_text(_place_words(state.place, language)))
     body.append(_text(_t(language, "signed-out.text")))
     return _card(body, [_sign_in(language), _open(language, open_url)], language)
@@ -102,8 +102,8 @@ def notice_card(kind: str, detail: dict[str, Any], language: Language, open_url:
 
 
 def _place_words(place: Place, language: Language) -> str:
-    if place.waiting.offered_until is not None:
-        until = _card_time(place.waiting.offered_until)
+    if place.offered_until is not None:
+        until = _card_time(place.offered_until)
         return _t(language, "notice.seat-offered.text", pbx_name=place.pbx_name, until=until)
     return _t(language, "signed-out.waiting", pbx_name=place.pbx_name, position=place.position)
 

@@ -39,7 +39,8 @@ class Directory:
         while True:
             if self._active:
                 try:
-                    await self._read()
+                    async with self._reading:
+                        await self._read_now()
                 except PbxError as fault:
                     logger.info("users not read", extra={"reason": str(fault)[:300]})
             await asyncio.sleep(self._every)
@@ -91,10 +92,6 @@ class Directory:
         for user_id in portion.gone:
             if user_id in self._unreported and self._unreported[user_id] is None:
                 del self._unreported[user_id]
-
-    async def _read(self) -> None:
-        async with self._reading:
-            await self._read_now()
 
     async def _read_now(self) -> None:
         await self._read_groups()

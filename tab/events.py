@@ -72,7 +72,7 @@ def _topics(state: State) -> tuple[Hashable, ...]:
     if state.session is not None:
         return own, pbx_topic(state.session.pbx_id)
     # Whoever waits is moved up by what others do.
-    return (own,) if state.place is None else (own, pbx_topic(state.place.waiting.pbx_id))
+    return (own,) if state.place is None else (own, pbx_topic(state.place.pbx_id))
 
 
 async def _send_state(response: web.StreamResponse, state: MyState) -> None:

@@ -138,10 +138,8 @@ async def export_audit(call: Call) -> Export:
 
 
 async def get_usage(call: Call) -> Usage:
-    administration = call.services.administration
-    buckets = expect(await administration.usage(call.user, Span(call.query.span)))
-    view = expect(await administration.view(call.user, HoldersQuery(limit=1)))
-    return present.usage(buckets, view.pools)
+    found = expect(await call.services.administration.usage(call.user, Span(call.query.span)))
+    return present.usage(found)
 
 
 async def get_advice(call: Call) -> LicenceAdvice:

@@ -11,8 +11,7 @@ from core.licensing.advice import Advice, Mix, Prices
 from core.licensing.overview import Place
 from core.licensing.rules import Pool
 from core.licensing.session import Ending, Session
-from core.licensing.usage import Bucket
-from core.signin.administration import LicenceView
+from core.signin.administration import LicenceView, UsageView
 from core.signin.signin import Connection, Prepared, State
 from tab.export import to_csv
 from wire.link import People
@@ -142,7 +141,7 @@ def _export(
     return Export(file_name=file_name, content=to_csv(headings, rows, language, zone))
 
 
-def usage(buckets: Sequence[Bucket], pools: Sequence[Pool]) -> Usage:
+def usage(found: UsageView) -> Usage:
     return Usage(
         buckets=[
             UsageBucket(
@@ -151,9 +150,9 @@ def usage(buckets: Sequence[Bucket], pools: Sequence[Pool]) -> Usage:
                 average=round(bucket.average, 2),
                 denials=bucket.denials,
             )
-            for bucket in buckets
+            for bucket in found.buckets
         ],
-        seats=sum(pool.seats for pool in pools),
+        seats=found.seats,
     )
 
 
@@ -213,12 +212,11 @@ def _pool(pool: Pool) -> PoolState:
 
 
 def _place(place: Place) -> WaitingPlace:
-    waiting = place.waiting
     return WaitingPlace(
         pbx_name=place.pbx_name,
-        joined=waiting.joined_at is not None,
+        joined=place.joined_at is not None,
         position=place.position,
-        offered_until=waiting.offered_until,
+        offered_until=place.offered_until,
     )
 
 

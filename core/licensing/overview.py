@@ -2,15 +2,16 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
-from sqlalchemy import ColumnElement, and_, case, func, or_, select
+from sqlalchemy import ColumnElement, and_, func, or_, select, text
 
 from core.identity.teams_user import TeamsUser
 from core.licensing.rules import Pool
-from core.licensing.session import EndCause, Ending, Session, Waiting, to_session
-from core.licensing.transactions.steps import to_pool
+from core.licensing.session import EndCause, Ending, Session, to_session
+from core.licensing.transactions.steps import POOLS, to_pool
 from core.store import tables
 from core.store.database import Database
 from core.store.moments import from_ms
@@ -18,8 +19,6 @@ from core.store.moments import from_ms
 _session = tables.session.c
 _waiting = tables.waiting.c
 _seat = tables.seat.c
-
-MAX_PAGE: Final = 200
 
 
 class SortBy(StrEnum):
@@ -64,10 +63,14 @@ class HoldersPage:
 class Place:
     """A place on the waiting list as its holder sees it."""
 
-    waiting: Waiting
+    pbx_id: str
     pbx_name: str
     position: int
     """1: next."""
+    joined_at: datetime | None
+    """None: was refused and may ask to be told, does not wait yet."""
+    offered_until: datetime | None
+    """A seat is kept for this user until then."""
 
 
 class Overview:
@@ -75,12 +78,12 @@ class Overview:
         self._database = database
 
     async def session_of(self, user: TeamsUser) -> Session | None:
-        return await self._one(
-            and_(_session.tenant_id == user.tenant_id, _session.object_id == user.object_id)
+        query = select(tables.session).where(
+            _session.tenant_id == user.tenant_id, _session.object_id == user.object_id
         )
-
-    async def session_of_pbx_user(self, pbx_id: str, pbx_user_id: int) -> Session | None:
-        return await self._one(and_(_session.pbx_id == pbx_id, _session.pbx_user_id == pbx_user_id))
+        async with self._database.reading() as connection:
+            row = (await connection.execute(query)).mappings().one_or_none()
+        return to_session(row) if row is not None else None
 
     async def holders(self, pbx_id: str, query: HoldersQuery) -> HoldersPage:
         where = [_session.pbx_id == pbx_id]
@@ -128,29 +131,10 @@ class Overview:
 
     async def pools(self, pbx_id: str) -> Sequence[Pool]:
         """The pools that grant: those whose key is in the connector's configuration now."""
-        is_free = and_(_seat.holder.is_(None), ~_seat.retired)
-        pool = tables.pool.c
-
-        def count(condition: ColumnElement[bool]) -> ColumnElement[int]:
-            return func.coalesce(func.sum(case((condition, 1), else_=0)), 0)
-
-        query = (
-            select(
-                tables.pool,
-                count(~_seat.retired).label("seats"),
-                func.count(_seat.holder).label("used"),
-                count(and_(is_free, _seat.kept_for.is_(None), _seat.reserved_for.is_not(None))).label(
-                    "reserved"
-                ),
-                count(and_(is_free, _seat.kept_for.is_not(None))).label("kept"),
-            )
-            .join(tables.seat, _seat.pool_id == pool.id)
-            .where(pool.pbx_id == pbx_id, ~pool.withdrawn)
-            .group_by(pool.id)
-            .order_by(pool.valid_until, pool.id)
-        )
+        query = text(POOLS.format(pbx_id=":pbx_id"))
         async with self._database.reading() as connection:
-            return [to_pool(row) for row in (await connection.execute(query)).mappings().all()]
+            rows = (await connection.execute(query, {"pbx_id": pbx_id})).mappings().all()
+        return [to_pool(row) for row in rows]
 
     async def place_of(self, user: TeamsUser) -> Place | None:
         """The user's place on a waiting list, also that of a refused user who may still join (`joined_at` None)."""
@@ -178,14 +162,13 @@ class Overview:
                 ),
             )
             position = 1 + (await connection.execute(before)).scalar_one()
-        waiting = Waiting(
+        return Place(
             pbx_id=row.pbx_id,
-            pbx_user_id=row.pbx_user_id,
-            teams_user=user,
+            pbx_name=row.name,
+            position=position,
             joined_at=from_ms(row.joined_at) if row.joined_at is not None else None,
             offered_until=from_ms(row.kept_until) if row.kept_until is not None else None,
         )
-        return Place(waiting, row.name, position)
 
     async def waiting_count(self, pbx_id: str) -> int:
         query = select(func.count()).where(_waiting.pbx_id == pbx_id, _waiting.joined_at.is_not(None))
@@ -209,8 +192,3 @@ class Overview:
         if row is None:
             return None
         return row.pbx_name, Ending(EndCause(row.cause), row.ended_by, row.reason, from_ms(row.at))
-
-    async def _one(self, condition: ColumnElement[bool]) -> Session | None:
-        async with self._database.reading() as connection:
-            row = (await connection.execute(select(tables.session).where(condition))).mappings().one_or_none()
-        return to_session(row) if row is not None else None

@@ -48,11 +48,6 @@ class Policy(BaseModel):
         return self
 
     @property
-    def names_groups(self) -> bool:
-        people = [reservation.people for reservation in self.reservations]
-        return any(one.group_ids for one in (*people, self.admitted) if one is not None)
-
-    @property
     def reserved_seats(self) -> int:
         return sum(reservation.seats for reservation in self.reservations)
 

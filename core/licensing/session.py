@@ -104,18 +104,6 @@ class UserFacts:
     licence: UseUal | TakeSeat | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Waiting:
-    """A place on the waiting list. `joined_at` None: was refused, may ask to be told."""
-
-    pbx_id: str
-    pbx_user_id: int
-    teams_user: TeamsUser
-    joined_at: datetime | None
-    offered_until: datetime | None
-    """A seat is kept for this user until then."""
-
-
 SESSION_COLUMNS: Final = (
     "id, tenant_id, object_id, teams_name, pbx_id, pbx_user_id, pbx_login, display_name, email,"
     " is_administrator, licence_kind, pool_id, seat_number, proof, started_at, licence_since, last_seen_at"

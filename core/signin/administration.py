@@ -5,7 +5,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Final
+from typing import Final, TypeVar
 
 from core.diagnosis.codes import Code
 from core.diagnosis.finding import Finding
@@ -24,8 +24,11 @@ from core.signin.bus import Bus, pbx_topic
 from core.signin.signin import Connection, SignIn
 from core.store.moments import now
 from wire.link import MAX_USERS_AT_ONCE, IdParams, Method, PbxUsers, People, PeopleParams
+from wire.model import WireModel
 
 logger = logging.getLogger(__name__)
+
+M = TypeVar("M", bound=WireModel)
 
 READ_RECHECK_SECONDS: Final = 30.0
 """A view that updates itself asks the PBX again no more often than this; every act asks anew."""
@@ -42,6 +45,13 @@ class LicenceView:
     tenant_trusted: bool
     waiting: int
     """How many wait for a seat."""
+
+
+@dataclass(frozen=True, slots=True)
+class UsageView:
+    buckets: Sequence[Bucket]
+    seats: int
+    """What the pools have now."""
 
 
 class Administration:
@@ -114,7 +124,7 @@ class Administration:
             return session
         return await self._overview.all_holders(session.pbx_id)
 
-    async def usage(self, user: TeamsUser, span: Span) -> Sequence[Bucket] | Finding:
+    async def usage(self, user: TeamsUser, span: Span) -> UsageView | Finding:
         session = await self._reader(user)
         if isinstance(session, Finding):
             return session
@@ -122,14 +132,14 @@ class Administration:
         count, length = span.buckets
         holdings = await self._usage.holdings(session.pbx_id, at - count * length)
         denials = await self._usage.denials(session.pbx_id, at - count * length)
-        return await asyncio.to_thread(usage, holdings, denials, span, at)
+        buckets = await asyncio.to_thread(usage, holdings, denials, span, at)
+        return UsageView(buckets, seats=await self._seats(session.pbx_id))
 
     async def advice(self, user: TeamsUser) -> Advice | Finding:
         session = await self._reader(user)
         if isinstance(session, Finding):
             return session
         at = now()
-        pools = await self._overview.pools(session.pbx_id)
         pbx = await self._registry.by_id(session.pbx_id)
         history_from = pbx.claimed_at if pbx is not None else at
         holdings = await self._usage.holdings(session.pbx_id, at - PERIOD)
@@ -137,7 +147,7 @@ class Administration:
             advise,
             holdings,
             uals=await self._overview.ual_count(session.pbx_id),
-            seats=sum(pool.seats for pool in pools),
+            seats=await self._seats(session.pbx_id),
             history_from=history_from,
             now=at,
         )
@@ -160,10 +170,7 @@ class Administration:
             for one in (*(reservation.people for reservation in policy.reservations), policy.admitted):
                 named.update(one.user_ids if one is not None else ())
         params = PeopleParams(search=search, user_ids=sorted(named)[:MAX_USERS_AT_ONCE])
-        try:
-            return await self._hub.call(session.pbx_id, "", Method.PEOPLE, params, People)
-        except PbxRefusedError as refused:
-            return refused.finding
+        return await self._ask(session.pbx_id, Method.PEOPLE, params, People)
 
     async def set_policy(self, user: TeamsUser, pool_id: str, policy: Policy) -> Finding | None:
         administrator = await self._administrator(user)
@@ -201,14 +208,21 @@ class Administration:
 
     async def _check(self, session: Session) -> Session | Finding:
         """Asks the PBX whether the session's user is an administrator now."""
-        pbx = await self._registry.by_id(session.pbx_id)
-        name = pbx.name if pbx else ""
         params = IdParams(user_id=session.person.pbx_user_id)
-        try:
-            found = await self._hub.call(session.pbx_id, name, Method.USERS_BY_ID, params, PbxUsers)
-        except PbxRefusedError as refused:
-            return refused.finding
+        found = await self._ask(session.pbx_id, Method.USERS_BY_ID, params, PbxUsers)
+        if isinstance(found, Finding):
+            return found
         is_administrator = any(pbx_user.is_administrator for pbx_user in found.users)
         if is_administrator != session.person.is_administrator:
             await self._ledger.put_administrator(session.id, is_administrator=is_administrator)
         return session if is_administrator else Finding(Code.NOT_ADMINISTRATOR)
+
+    async def _ask(self, pbx_id: str, method: Method, params: WireModel, answer: type[M]) -> M | Finding:
+        pbx = await self._registry.by_id(pbx_id)
+        try:
+            return await self._hub.call(pbx_id, pbx.name if pbx else "", method, params, answer)
+        except PbxRefusedError as refused:
+            return refused.finding
+
+    async def _seats(self, pbx_id: str) -> int:
+        return sum(pool.seats for pool in await self._overview.pools(pbx_id))

@@ -10,13 +10,12 @@ from collections.abc import Sequence
 
 from core.diagnosis.finding import Finding
 from core.hub.hub import Hub, PbxRefusedError
-from core.hub.registry import Pbx, Registry
-from core.licensing.key_register import KeyRegister
+from core.hub.registry import Registry
 from core.licensing.ledger import Ledger
 from core.licensing.overview import Overview
-from core.licensing.rules import decide
 from core.licensing.session import UserFacts
-from core.signin.signin import SignIn, person_of
+from core.signin.signin import SignIn
+from core.signin.verdicts import Verdicts, person_of
 from core.store.moments import now
 from wire.link import MAX_USERS_AT_ONCE, IdsParams, Method, PbxUser, PbxUsers, UsersChanged
 
@@ -29,12 +28,12 @@ class Following:
         registry: Registry,
         ledger: Ledger,
         overview: Overview,
-        key_register: KeyRegister,
+        verdicts: Verdicts,
     ) -> None:
         self._registry = registry
         self._ledger = ledger
         self._overview = overview
-        self._key_register = key_register
+        self._verdicts = verdicts
         self._comparing: dict[str, asyncio.Task[None]] = {}
 
     def start(self, hub: Hub, sign_in: SignIn) -> None:
@@ -86,22 +85,12 @@ class Following:
             return
         mine = set(await self._overview.pbx_user_ids(pbx_id))
         facts = [UserFacts(user_id, None) for user_id in gone if user_id in mine]
-        facts += [await self._facts(pbx, user) for user in users if user.user_id in mine]
+        known = [user for user in users if user.user_id in mine]
+        for user, verdict in zip(known, await self._verdicts.of(pbx, known), strict=True):
+            licence = None if isinstance(verdict, Finding) else verdict
+            facts.append(UserFacts(user.user_id, person_of(user), licence))
         for one in facts:
             changed = await self._ledger.follow_user(pbx_id, pbx.name, one, now())
             if changed is not None:
                 logger.info("session follows the PBX", extra={"pbx": pbx.name, "session": changed.id})
                 self._sign_in.announce(pbx_id, changed)
-
-    async def _facts(self, pbx: Pbx, user: PbxUser) -> UserFacts:
-        verdict = decide(
-            pbx_name=pbx.name,
-            pbx_version=pbx.status.pbx_version if pbx.status else None,
-            user_id=user.user_id,
-            group_ids=user.group_ids,
-            has_permission=user.has_licence_permission,
-            pools=await self._overview.pools(pbx.id),
-            refused_keys=self._key_register.refused(pbx.id),
-            now=now(),
-        )
-        return UserFacts(user.user_id, person_of(user), None if isinstance(verdict, Finding) else verdict)

@@ -12,13 +12,13 @@ from core.hub.hub import Hub, PbxRefusedError
 from core.hub.registry import Pbx, Registry
 from core.identity.teams_user import TeamsUser
 from core.identity.tenant_trust import TenantTrust
-from core.licensing.key_register import KeyRegister
 from core.licensing.ledger import Ledger
 from core.licensing.overview import Overview, Place
-from core.licensing.rules import TakeSeat, decide
-from core.licensing.session import Ending, OpenSession, Proof, Session, SessionPerson, who
+from core.licensing.rules import TakeSeat
+from core.licensing.session import Ending, OpenSession, Proof, Session, who
 from core.signin.bus import NOTICES_TOPIC, Bus, pbx_topic, user_topic
 from core.signin.throttle import Throttle
+from core.signin.verdicts import Verdicts, person_of
 from core.store.moments import now
 from wire.link import (
     EmailParams,
@@ -94,7 +94,7 @@ class SignIn:
         trust: TenantTrust,
         ledger: Ledger,
         overview: Overview,
-        key_register: KeyRegister,
+        verdicts: Verdicts,
         bus: Bus,
     ) -> None:
         self._registry = registry
@@ -102,7 +102,7 @@ class SignIn:
         self._trust = trust
         self._ledger = ledger
         self._overview = overview
-        self._key_register = key_register
+        self._verdicts = verdicts
         self._bus = bus
         self._throttle = Throttle()
 
@@ -249,17 +249,8 @@ class SignIn:
     async def _open(
         self, user: TeamsUser, pbx: Pbx, pbx_user: PbxUser, proof: Proof, *, take_over: bool
     ) -> Finding | None:
+        (verdict,) = await self._verdicts.of(pbx, [pbx_user])
         person = person_of(pbx_user)
-        verdict = decide(
-            pbx_name=pbx.name,
-            pbx_version=pbx.status.pbx_version if pbx.status else None,
-            user_id=pbx_user.user_id,
-            group_ids=pbx_user.group_ids,
-            has_permission=pbx_user.has_licence_permission,
-            pools=await self._overview.pools(pbx.id),
-            refused_keys=self._key_register.refused(pbx.id),
-            now=now(),
-        )
         licence = TakeSeat(()) if isinstance(verdict, Finding) else verdict
         wish = OpenSession(
             user, pbx.id, pbx.name, person, licence, proof, take_over, now(), pbx_user.group_ids
@@ -278,9 +269,3 @@ class SignIn:
             await self._ledger.record_denial(wish, refusal)
             self._announce_waiting(wish.pbx_id, wish.teams_user)
         return refusal
-
-
-def person_of(pbx_user: PbxUser) -> SessionPerson:
-    return SessionPerson(
-        pbx_user.user_id, pbx_user.login, pbx_user.display_name, pbx_user.email, pbx_user.is_administrator
-    )

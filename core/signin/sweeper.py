@@ -6,7 +6,6 @@ from datetime import timedelta
 from typing import Final
 
 from core.licensing.ledger import Ledger
-from core.signin.bus import Bus, user_topic
 from core.signin.signin import SignIn
 from core.store.moments import now
 
@@ -19,10 +18,9 @@ FORGET_EVERY: Final = timedelta(hours=1)
 class Sweeper:
     """Every replica may run one: a sweep has the pools of its PBX to itself, and a second finds nothing left."""
 
-    def __init__(self, ledger: Ledger, sign_in: SignIn, bus: Bus, audit_days: int) -> None:
+    def __init__(self, ledger: Ledger, sign_in: SignIn, audit_days: int) -> None:
         self._ledger = ledger
         self._sign_in = sign_in
-        self._bus = bus
         self._audit_kept = timedelta(days=audit_days)
 
     async def run(self) -> None:
@@ -43,8 +41,6 @@ class Sweeper:
             if swept:
                 logger.info(
                     "swept",
-                    extra={"pbx_id": pbx_id, "sessions": len(swept.sessions), "waiting": len(swept.waiting)},
+                    extra={"pbx_id": pbx_id, "sessions": len(swept.sessions), "line_moved": swept.line_moved},
                 )
-                for user in swept.waiting:
-                    self._bus.publish(user_topic(*user.key))
                 self._sign_in.announce(pbx_id, *swept.sessions)

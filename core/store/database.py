@@ -19,7 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 
 from core.store.script import StorageUnavailableError, WriterClosedError
 
-BUSY_TIMEOUT_MS: Final = 10_000
+BUSY_SECONDS: Final = 10.0
 """How long a writer waits for another before SQLite says "database is locked"."""
 OLDEST_SQLITE: Final = (3, 35, 0)
 """The first that knows RETURNING."""
@@ -31,7 +31,6 @@ SQLITE_PRAGMAS: Final = (
     "PRAGMA journal_mode=WAL",
     "PRAGMA synchronous=FULL",  # a seat granted is a seat on disk
     "PRAGMA foreign_keys=ON",
-    f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}",
 )
 
 
@@ -179,7 +178,7 @@ def _migrate(connection: Connection, to: str) -> None:
 def _engine(address: Address) -> AsyncEngine:
     if isinstance(address, PostgresAddress):
         return create_async_engine(address.engine_url, pool_pre_ping=True, pool_size=5, max_overflow=5)
-    engine = create_async_engine(address.engine_url)
+    engine = create_async_engine(address.engine_url, connect_args={"timeout": BUSY_SECONDS})
 
     @event.listens_for(engine.sync_engine, "connect")
     def on_connect(dbapi_connection: Any, _record: Any) -> None:

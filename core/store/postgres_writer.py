@@ -12,6 +12,7 @@ from typing import Any, Final, TypeVar
 import asyncpg
 
 from core.store.script import (
+    MAX_TOGETHER,
     NOT_THIS_WAY,
     MakeScript,
     Script,
@@ -21,7 +22,6 @@ from core.store.script import (
 
 logger = logging.getLogger(__name__)
 
-MAX_TOGETHER: Final = 64
 POOL_SIZE: Final = 5
 CONNECT_SECONDS: Final = 10.0
 STATEMENT_SECONDS: Final = 30.0
@@ -64,13 +64,13 @@ class PostgresWriter:
     async def run(self, make: MakeScript[T]) -> T:
         if self._closed:
             raise WriterClosedError
-        for attempt in range(REPLAYS):
+        met: Exception | None = None
+        for _attempt in range(REPLAYS):
             try:
                 return await self._play(make)
-            except _MET_ANOTHER as met:
-                if attempt == REPLAYS - 1:
-                    raise StorageUnavailableError(str(met)) from met
-        raise AssertionError
+            except _MET_ANOTHER as another:
+                met = another
+        raise StorageUnavailableError(str(met)) from met
 
     async def run_together(self, group: str, payload: Any, make: MakeScript[T]) -> T:
         if self._closed:
@@ -142,6 +142,9 @@ class PostgresWriter:
         except (*_GONE, *_REFUSED) as gone:
             logger.warning("the database is gone", extra={"reason": f"{type(gone).__name__}: {gone}"[:300]})
             outcome = StorageUnavailableError(f"{type(gone).__name__}: {gone}")
+            if self._together_connection is not None:  # whatever state it is in: the next has one of its own
+                self._together_connection.terminate()
+                self._together_connection = None
         except Exception as fault:
             logger.exception("a group failed", extra={"group": group})
             outcome = fault

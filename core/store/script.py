@@ -9,7 +9,7 @@ writer anyway.
 
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 
 T = TypeVar("T")
 
@@ -42,6 +42,12 @@ def first(text: str, *values: Any) -> Script[Any | None]:
     return rows[0] if rows else None
 
 
+def count(text: str, *values: Any) -> Script[int]:
+    """The number that one statement counts: its first column, named `n`."""
+    row = yield from first(text, *values)
+    return int(row["n"]) if row is not None else 0
+
+
 def marks(values: Sequence[Any], start: int) -> str:
     """`$4, $5, $6`: placeholders for an IN list; `NULL` for an empty one, so that nothing matches."""
     return ", ".join(f"${start + offset}" for offset in range(len(values))) or "NULL"
@@ -53,6 +59,10 @@ class StorageUnavailableError(Exception):
 
 class WriterClosedError(Exception):
     """The service is shutting down."""
+
+
+MAX_TOGETHER: Final = 64
+"""Transactions in one commit. More would let the first wait long for the last."""
 
 
 class Writer(Protocol):

@@ -24,8 +24,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from core.store.database import BUSY_TIMEOUT_MS, SQLITE_PRAGMAS
+from core.store.database import BUSY_SECONDS, SQLITE_PRAGMAS
 from core.store.script import (
+    MAX_TOGETHER,
     NOT_THIS_WAY,
     MakeScript,
     Script,
@@ -35,8 +36,6 @@ from core.store.script import (
 
 logger = logging.getLogger(__name__)
 
-MAX_TOGETHER: Final = 64
-"""Transactions in one commit. More would let the first wait long for the last."""
 QUICK_COMMIT_SECONDS: Final = 0.001
 """While commits take longer on average, none is done on the event loop."""
 _NEWEST_COUNTS: Final = 0.1
@@ -123,20 +122,14 @@ class SqliteWriter:
         """Does them on the event loop, if that costs it little; one that needs its script goes to the thread."""
         if self._handed_over or self._commit_seconds > QUICK_COMMIT_SECONDS:
             return False
-        if self._connection is None:
-            self._connection = self._connect(timeout=0)
         try:
+            if self._connection is None:
+                self._connection = self._connect(timeout=0)
             self._connection.execute("BEGIN IMMEDIATE")
         except sqlite3.OperationalError:  # somebody else is writing: waiting is for the thread
             return False
-        if len(members) == 1:
-            _run_alone(self._connection, self._groups, members[0])
-        else:
-            _run_groups(self._connection, self._groups, members)
-        fault = self._commit(self._connection)
-        left = [waiting for waiting in members if waiting.result is NOT_THIS_WAY and fault is None]
-        for waiting in members:
-            waiting.error = fault or waiting.error
+        self._do(self._connection, members, scripts=False)
+        left = [waiting for waiting in members if waiting.result is NOT_THIS_WAY and waiting.error is None]
         _hand_out([waiting for waiting in members if waiting not in left] if left else members)
         for waiting in left:
             waiting.group = None
@@ -153,16 +146,20 @@ class SqliteWriter:
         )
         connection.row_factory = sqlite3.Row
         for pragma in SQLITE_PRAGMAS:
-            if "busy_timeout" not in pragma:
-                connection.execute(pragma)
+            connection.execute(pragma)
         return connection
 
     def _work(self) -> None:
-        connection = self._connect(timeout=BUSY_TIMEOUT_MS / 1000)
+        connection = self._connect(timeout=BUSY_SECONDS)
         try:
             while (one := self._queue.get()) is not None:
                 members, ends = self._gather(one)
-                self._do(connection, members)
+                try:
+                    connection.execute("BEGIN IMMEDIATE")
+                except sqlite3.Error as locked:
+                    _fail(members, locked)
+                else:
+                    self._do(connection, members, scripts=True)
                 if self._loop is not None:
                     with contextlib.suppress(RuntimeError):  # the loop has ended, and the callers with it
                         self._loop.call_soon_threadsafe(self._answered, members)
@@ -183,35 +180,25 @@ class SqliteWriter:
             members.append(following)
         return members, False
 
-    def _do(self, connection: sqlite3.Connection, members: list[_Waiting]) -> None:
-        fault: StorageUnavailableError | None = None
+    def _do(self, connection: sqlite3.Connection, members: list[_Waiting], *, scripts: bool) -> None:
+        """The rest of a transaction that has begun; when it fails (a full disk), nothing of it was made last."""
         try:
-            connection.execute("BEGIN IMMEDIATE")
-        except sqlite3.Error as locked:
-            fault = StorageUnavailableError(str(locked))
-        else:
-            _run_groups(connection, self._groups, members)
-            for waiting in members:
+            if len(members) > 1 or scripts:
+                _run_groups(connection, self._groups, members)
+            else:
+                _run_alone(connection, self._groups, members[0])
+            for waiting in members if scripts else ():
                 if waiting.result is NOT_THIS_WAY:
                     _run_one(connection, waiting)
-            fault = self._commit(connection)
-        if fault is not None:
-            logger.error("commit failed", extra={"transactions": len(members), "reason": str(fault)})
-            for waiting in members:
-                waiting.error = fault
-
-    def _commit(self, connection: sqlite3.Connection) -> StorageUnavailableError | None:
-        """The fault, when nothing of this transaction was made last (a full disk undoes it by itself)."""
-        started = time.perf_counter()
-        try:
+            started = time.perf_counter()
             connection.execute("COMMIT")
         except sqlite3.Error as fault:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
-            return StorageUnavailableError(str(fault))
-        took = time.perf_counter() - started
-        self._commit_seconds += _NEWEST_COUNTS * (took - self._commit_seconds)
-        return None
+            _fail(members, fault)
+        else:
+            took = time.perf_counter() - started
+            self._commit_seconds += _NEWEST_COUNTS * (took - self._commit_seconds)
 
     def _answered(self, members: list[_Waiting]) -> None:
         self._handed_over -= len(members)
@@ -227,24 +214,33 @@ def _run_groups(
             grouped[waiting.group].append(waiting)
     for name, together in grouped.items():
         connection.execute("SAVEPOINT together")
-        try:
-            results = groups[name](connection, [waiting.payload for waiting in together])
-        except (SpoiltError, sqlite3.Error):  # the scripts find out what is the matter, one by one
+        if not _is_done(connection, groups[name], together):
             connection.execute("ROLLBACK TO together")
-        else:
-            for waiting, result in zip(together, results, strict=True):
-                waiting.result = result
         connection.execute("RELEASE together")
 
 
 def _run_alone(connection: sqlite3.Connection, groups: Mapping[str, Group], waiting: _Waiting) -> None:
     """The only one of its transaction needs no savepoint."""
-    try:
-        (waiting.result,) = groups[waiting.group or ""](connection, [waiting.payload])
-    except (SpoiltError, sqlite3.Error):
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
+    if not _is_done(connection, groups[waiting.group or ""], [waiting]):
+        connection.execute("ROLLBACK")
         connection.execute("BEGIN IMMEDIATE")
+
+
+def _is_done(connection: sqlite3.Connection, group: Group, together: Sequence[_Waiting]) -> bool:
+    """Does them together; if that cannot be, the scripts find out what is the matter, one by one."""
+    try:
+        results = group(connection, [waiting.payload for waiting in together])
+    except (SpoiltError, sqlite3.IntegrityError):
+        return False
+    for waiting, result in zip(together, results, strict=True):
+        waiting.result = result
+    return True
+
+
+def _fail(members: Sequence[_Waiting], fault: sqlite3.Error) -> None:
+    logger.error("commit failed", extra={"transactions": len(members), "reason": str(fault)})
+    for waiting in members:
+        waiting.error = StorageUnavailableError(str(fault))
 
 
 def _run_one(connection: sqlite3.Connection, waiting: _Waiting) -> None:

@@ -130,7 +130,7 @@ class Machine(RuleBasedStateMachine):
 
     @rule(user=USERS, revoked=st.booleans())
     def leave(self, user: int, *, revoked: bool) -> None:
-        session = self.do(self.book.overview.session_of_pbx_user(PBX, user))
+        session = self.do(self.book.session_of(user))
         assert (session is not None) == (user in self.model.ual or user in self.model.holders)
         if session is None:
             return
@@ -208,7 +208,7 @@ class Machine(RuleBasedStateMachine):
                 model.line.remove(user)
         model.refused = {u: at for u, at in model.refused.items() if self.now - at <= REFUSAL_COUNTS}
         expired = [user for user, serial in model.holders.items() if model.pools[serial].until <= self.now]
-        sessions = {user: self.do(self.book.overview.session_of_pbx_user(PBX, user)) for user in expired}
+        sessions = {user: self.do(self.book.session_of(user)) for user in expired}
         for user, session in sessions.items():
             if session is not None:
                 model.holders[user] = self._serial(session.pool_id)

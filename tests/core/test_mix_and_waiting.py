@@ -108,7 +108,7 @@ async def test_whoever_is_next_gets_the_seat_for_five_minutes_and_then_it_passes
     stranger = await book.take(9, now=later)
     assert isinstance(stranger, Finding) and stranger.evidence["reserved"] == 1
     place = await book.overview.place_of(await user_of(book, 2))
-    assert place is not None and place.waiting.offered_until == later + OFFER_KEPT
+    assert place is not None and place.offered_until == later + OFFER_KEPT
 
     await sweep(book, later + OFFER_KEPT)
     assert await notices(book) == [
@@ -238,7 +238,7 @@ async def test_reserved_seats_are_for_their_people_alone(book: Book) -> None:
     assert isinstance(await book.take(7), Opened)
     (pool,) = await book.overview.pools(PBX)
     assert (pool.used, pool.reserved, pool.free) == (2, 0, 0)
-    await book.ledger.sign_out((await book.overview.session_of_pbx_user(PBX, 1)), "me", NOW)
+    await book.ledger.sign_out((await book.session_of(1)), "me", NOW)
     assert isinstance(await book.take(2), Opened)
 
 
@@ -310,7 +310,7 @@ async def test_a_session_of_an_expired_pool_moves_to_another_that_has_room(book:
     await book.put(1, "new")
     ends = NOW.replace(hour=0) + timedelta(days=1)
     await sweep(book, ends)
-    session = await book.overview.session_of_pbx_user(PBX, 1)
+    session = await book.session_of(1)
     assert session is not None and isinstance(opened, Opened)
     assert session.pool_id != opened.session.pool_id
     assert await notices(book) == []

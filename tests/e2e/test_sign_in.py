@@ -180,8 +180,7 @@ async def test_an_exhausted_pool_says_how_many_are_taken(world: World, open_tab:
     for person in (ANNA, CLARA):
         await world.client(person).sign_in(world.pbx_name, world.key)
     tab = await open_tab(BEN)
-    await tab.enter_pbx(world.pbx_name, world.key)
-    await tab.enter_user(BEN.login, BEN.password)
+    await tab.try_to_sign_in()
     await tab.is_alerted("All licences are in use")
     await tab.is_alerted("2 of 2 floating licences are taken")
 

@@ -159,8 +159,7 @@ async def test_waiting_for_a_seat_in_the_browser(world: World, open_tab: OpenTab
     for person in (CLARA, ANNA):
         await world.client(person).sign_in(world.pbx_name, world.key)
     ben = await open_tab(BEN)
-    await ben.enter_pbx(world.pbx_name, world.key)
-    await ben.enter_user(BEN.login, BEN.password)
+    await ben.try_to_sign_in()
     await ben.is_alerted("2 of 2 floating licences are taken")
     # What was typed is still there beside the offer.
     await ben.button("Tell me").click()

@@ -12,7 +12,7 @@ from core.licensing.ledger import open_ledger
 from core.licensing.licence_key import LicenceKey
 from core.licensing.overview import Overview
 from core.licensing.rules import SeatChoice, TakeSeat, UseUal, seat_choices
-from core.licensing.session import EndCause, Ending, Opened, OpenSession, Proof, SessionPerson
+from core.licensing.session import EndCause, Ending, Opened, OpenSession, Proof, Session, SessionPerson
 from core.store import tables
 from core.store.database import Database, upgrade_async
 
@@ -100,6 +100,11 @@ class Book:
             return sum(session is not None for session in left)
         ids = [one.session.id for one in opened]
         return len(await self.ledger.end_sessions(PBX, ids, Ending(cause, "Admin", "because", now)))
+
+    async def session_of(self, number: int) -> Session | None:
+        """Of this PBX user, whichever Teams account it belongs to."""
+        sessions = await self.overview.all_holders(PBX)
+        return next((session for session in sessions if session.person.pbx_user_id == number), None)
 
     async def used(self) -> tuple[int, int]:
         pools = await self.overview.pools(PBX)

@@ -102,7 +102,7 @@ class Crash:
         await book.ledger.end_sessions(PBX, ids, Ending(EndCause.REVOKED, "Admin", "", NOW))
         self._told.clear()
         assert isinstance(await book.take(1000), Opened)
-        session = await book.overview.session_of_pbx_user(PBX, 1000)
+        session = await book.session_of(1000)
         assert session is not None
         assert await book.ledger.sign_out(session, "me", NOW) is not None
         await book.close()

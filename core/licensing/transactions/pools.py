@@ -18,7 +18,7 @@ from core.licensing.session import (
 from core.licensing.transactions.settling import mark_reservations, settle
 from core.licensing.transactions.steps import RefusedError, audit, end_session, lock_pools
 from core.store.moments import new_id, to_ms
-from core.store.script import Script, execute, first
+from core.store.script import Script, count, execute, first
 
 
 def put_pool(pbx_id: str, key: LicenceKey, now: datetime) -> Script[bool]:
@@ -39,8 +39,7 @@ def put_pool(pbx_id: str, key: LicenceKey, now: datetime) -> Script[bool]:
         )
     else:
         pool_id, is_new = row["id"], bool(row["withdrawn"])
-        seats = yield from first("SELECT count(*) AS n FROM seat WHERE pool_id = $1 AND NOT retired", pool_id)
-        have = seats["n"] if seats is not None else 0
+        have = yield from _seats_of(pool_id)
         if (row["valid_from"], row["valid_until"]) != (start, end):
             yield from execute("UPDATE pool SET expiry_told = NULL WHERE id = $1", pool_id)
             is_new = True
@@ -81,8 +80,7 @@ def put_policy(pbx_id: str, pool_id: str, policy: Policy, actor: str, now: datet
     row = yield from first("SELECT serial, policy FROM pool WHERE id = $1 AND pbx_id = $2", pool_id, pbx_id)
     if row is None:
         raise RefusedError(Finding(Code.POOL_GONE))
-    seats = yield from first("SELECT count(*) AS n FROM seat WHERE pool_id = $1 AND NOT retired", pool_id)
-    total = seats["n"] if seats is not None else 0
+    total = yield from _seats_of(pool_id)
     if policy.reserved_seats > total:
         raise RefusedError(Finding(Code.BAD_POLICY, {"reserved": policy.reserved_seats, "total": total}))
     text = policy.model_dump_json(exclude_defaults=True)
@@ -121,10 +119,14 @@ def release_key(
     return ended
 
 
+def _seats_of(pool_id: str) -> Script[int]:
+    """What the key grants: held or free, but not retired."""
+    return count("SELECT count(*) AS n FROM seat WHERE pool_id = $1 AND NOT retired", pool_id)
+
+
 def _fit_seats(pbx_id: str, pool_id: str, seats: int) -> Script[None]:
     """Exactly `seats` rows can be granted, held ones first; the rest is retired, not deleted: who holds one keeps it."""
-    row = yield from first("SELECT count(*) AS n FROM seat WHERE pool_id = $1", pool_id)
-    have = row["n"] if row is not None else 0
+    have = yield from count("SELECT count(*) AS n FROM seat WHERE pool_id = $1", pool_id)
     if have < seats:
         yield from execute(
             "INSERT INTO seat (pool_id, number, pbx_id, retired) WITH RECURSIVE n (number) AS"

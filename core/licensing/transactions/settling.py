@@ -7,12 +7,11 @@ import json
 from datetime import datetime, timedelta
 from typing import Final
 
-from core.identity.teams_user import TeamsUser
 from core.licensing.policy import Policy
 from core.licensing.rules import seat_choices
 from core.licensing.transactions.steps import GRANTABLE, SYSTEM, audit, pbx_name_of, pools_of, tell_user
 from core.store.moments import to_ms
-from core.store.script import Script, execute, first, marks
+from core.store.script import Script, count, execute, first, marks
 
 OFFER_KEPT: Final = timedelta(minutes=5)
 """How long a seat is kept for whoever is next on the waiting list."""
@@ -29,10 +28,9 @@ def mark_reservations(pool_id: str) -> Script[None]:
         *(pool_id, *ids),
     )
     for reservation in policy.reservations:
-        count = yield from first(
+        have = yield from count(
             "SELECT count(*) AS n FROM seat WHERE pool_id = $1 AND reserved_for = $2", pool_id, reservation.id
         )
-        have = count["n"] if count is not None else 0
         if have > reservation.seats:
             yield from execute(
                 "UPDATE seat SET reserved_for = NULL WHERE pool_id = $1 AND number IN (SELECT number FROM seat"
@@ -48,8 +46,8 @@ def mark_reservations(pool_id: str) -> Script[None]:
             )
 
 
-def settle(pbx_id: str, now: datetime) -> Script[list[TeamsUser]]:
-    """Puts right what a change has left; gives the users that were offered a seat."""
+def settle(pbx_id: str, now: datetime) -> Script[bool]:
+    """Puts right what a change has left; whether somebody who waits was offered a seat."""
     yield from _cover_surplus(pbx_id)
     yield from _take_back_stray_offers(pbx_id)
     offered = yield from _offer(pbx_id, now)
@@ -105,9 +103,9 @@ def _take_back_stray_offers(pbx_id: str) -> Script[None]:
     )
 
 
-def _offer(pbx_id: str, now: datetime) -> Script[list[TeamsUser]]:
-    """Keeps every free seat for whoever is next and may have it, and tells them."""
-    offered: list[TeamsUser] = []
+def _offer(pbx_id: str, now: datetime) -> Script[bool]:
+    """Keeps every free seat for whoever is next and may have it, and tells them; whether there was anybody."""
+    offered = False
     any_free = f"SELECT number FROM seat WHERE pbx_id = $1 AND {GRANTABLE} AND kept_for IS NULL LIMIT 1"
     line = yield from execute(
         "SELECT * FROM waiting WHERE pbx_id = $1 AND joined_at IS NOT NULL AND offered_at IS NULL"
@@ -149,6 +147,6 @@ def _offer(pbx_id: str, now: datetime) -> Script[list[TeamsUser]]:
                 pbx_user_id=place["pbx_user_id"],
                 pool_id=choice.pool_id,
             )
-            offered.append(TeamsUser(place["tenant_id"], place["object_id"]))
+            offered = True
             break
     return offered

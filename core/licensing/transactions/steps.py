@@ -24,6 +24,16 @@ SYSTEM: Final = "pbx-teams"
 
 GRANTABLE: Final = "holder IS NULL AND NOT retired"
 
+POOLS: Final = (
+    "SELECT pool.id AS id, serial, valid_from, valid_until, policy,"
+    " count(seat.number) FILTER (WHERE NOT retired) AS seats, count(holder) AS used,"
+    f" count(seat.number) FILTER (WHERE {GRANTABLE} AND kept_for IS NULL AND reserved_for IS NOT NULL) AS reserved,"
+    f" count(seat.number) FILTER (WHERE {GRANTABLE} AND kept_for IS NOT NULL) AS kept"
+    " FROM pool LEFT JOIN seat ON seat.pool_id = pool.id WHERE pool.pbx_id = {pbx_id} AND NOT withdrawn"
+    " GROUP BY pool.id, serial, valid_from, valid_until, policy ORDER BY valid_until, pool.id"
+)
+"""The rows of `to_pool`; `{pbx_id}` is for the placeholder of whoever reads them."""
+
 _SESSION_UPDATES: Final = ", ".join(f"{name} = excluded.{name}" for name in SESSION_COLUMNS.split(", ")[1:])
 
 
@@ -209,15 +219,7 @@ def pbx_name_of(pbx_id: str) -> Script[str]:
 
 def pools_of(pbx_id: str) -> Script[list[Pool]]:
     """Those whose key is in the connector's configuration now."""
-    rows = yield from execute(
-        "SELECT pool.id AS id, serial, valid_from, valid_until, policy,"
-        " count(seat.number) FILTER (WHERE NOT retired) AS seats, count(holder) AS used,"
-        f" count(seat.number) FILTER (WHERE {GRANTABLE} AND kept_for IS NULL AND reserved_for IS NOT NULL) AS reserved,"
-        f" count(seat.number) FILTER (WHERE {GRANTABLE} AND kept_for IS NOT NULL) AS kept"
-        " FROM pool LEFT JOIN seat ON seat.pool_id = pool.id WHERE pool.pbx_id = $1 AND NOT withdrawn"
-        " GROUP BY pool.id, serial, valid_from, valid_until, policy ORDER BY valid_until, pool.id",
-        pbx_id,
-    )
+    rows = yield from execute(POOLS.format(pbx_id="$1"), pbx_id)
     return [to_pool(row) for row in rows]
 
 

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from core.identity.teams_user import TeamsUser
 from core.licensing.policy import Policy
 from core.licensing.rules import Pool, TakeSeat, seat_choices
 from core.licensing.session import (
@@ -45,47 +44,38 @@ class Swept:
     """What a sweep changed: whose tabs have something new to show."""
 
     sessions: tuple[Session, ...]
-    waiting: tuple[TeamsUser, ...]
+    line_moved: bool
+    """Somebody who waits was offered a seat, or has missed one."""
 
     def __bool__(self) -> bool:
-        return bool(self.sessions or self.waiting)
+        return bool(self.sessions) or self.line_moved
 
 
 def due(now: datetime) -> Script[list[str]]:
     """PBXs where a sweep has something to do."""
     at = to_ms(now)
     found: set[str] = set()
-    queries: tuple[tuple[str, tuple[Any, ...]], ...] = (
-        ("SELECT DISTINCT pbx_id FROM seat WHERE kept_for IS NOT NULL AND kept_until <= $1", (at,)),
-        (
-            (
-                "SELECT DISTINCT waiting.pbx_id FROM waiting JOIN seat ON seat.pbx_id = waiting.pbx_id"
-                f" WHERE joined_at IS NOT NULL AND offered_at IS NULL AND {GRANTABLE} AND kept_for IS NULL"
-            ),
-            (),
-        ),
-        (
-            "SELECT DISTINCT pbx_id FROM waiting WHERE joined_at IS NULL AND refused_at < $1",
-            (to_ms(now - REFUSAL_COUNTS),),
-        ),
-        (
-            (
-                "SELECT DISTINCT pool.pbx_id FROM pool JOIN session ON session.pbx_id = pool.pbx_id"
-                " AND session.pool_id = pool.id WHERE valid_until <= $1"
-            ),
-            (at,),
-        ),
-        *(
-            (
-                (
-                    "SELECT DISTINCT pbx_id FROM pool WHERE NOT withdrawn AND valid_until > $1"
-                    " AND valid_until <= $2 AND (expiry_told IS NULL OR expiry_told > $3)"
-                ),
-                (at, to_ms(now + timedelta(days=days)), days),
-            )
-            for days in TELL_EXPIRY_DAYS
-        ),
+    offer_missed = "SELECT DISTINCT pbx_id FROM seat WHERE kept_for IS NOT NULL AND kept_until <= $1"
+    passed_over = (
+        "SELECT DISTINCT waiting.pbx_id FROM waiting JOIN seat ON seat.pbx_id = waiting.pbx_id"
+        f" WHERE joined_at IS NOT NULL AND offered_at IS NULL AND {GRANTABLE} AND kept_for IS NULL"
     )
+    refusal_old = "SELECT DISTINCT pbx_id FROM waiting WHERE joined_at IS NULL AND refused_at < $1"
+    key_expired = (
+        "SELECT DISTINCT pool.pbx_id FROM pool JOIN session ON session.pbx_id = pool.pbx_id"
+        " AND session.pool_id = pool.id WHERE valid_until <= $1"
+    )
+    expiry_near = (
+        "SELECT DISTINCT pbx_id FROM pool WHERE NOT withdrawn AND valid_until > $1 AND valid_until <= $2"
+        " AND (expiry_told IS NULL OR expiry_told > $3)"
+    )
+    queries: list[tuple[str, tuple[Any, ...]]] = [
+        (offer_missed, (at,)),
+        (passed_over, ()),
+        (refusal_old, (to_ms(now - REFUSAL_COUNTS),)),
+        (key_expired, (at,)),
+        *((expiry_near, (at, to_ms(now + timedelta(days=days)), days)) for days in TELL_EXPIRY_DAYS),
+    ]
     for text, values in queries:
         rows = yield from execute(text, *values)
         found.update(row["pbx_id"] for row in rows)
@@ -106,7 +96,7 @@ def sweep(pbx_id: str, now: datetime) -> Script[Swept]:
     """Does what time has brought at one PBX: offers pass on, the idle are released, keys expire."""
     yield from lock_pools(pbx_id)
     touched: list[Session] = []
-    told = yield from _pass_on(pbx_id, now)
+    missed = yield from _pass_on(pbx_id, now)
     pools = yield from pools_of(pbx_id)
     for pool in pools:
         yield from _tell_expiry(pbx_id, pool, now)
@@ -125,8 +115,8 @@ def sweep(pbx_id: str, now: datetime) -> Script[Swept]:
         "DELETE FROM waiting WHERE pbx_id = $1 AND joined_at IS NULL AND refused_at < $2",
         *(pbx_id, to_ms(now - REFUSAL_COUNTS)),
     )
-    told += yield from settle(pbx_id, now)
-    return Swept(tuple(touched), tuple(told))
+    offered = yield from settle(pbx_id, now)
+    return Swept(tuple(touched), line_moved=missed or offered)
 
 
 def forget_audit(before: datetime) -> Script[None]:
@@ -134,13 +124,15 @@ def forget_audit(before: datetime) -> Script[None]:
     yield from execute("DELETE FROM audit WHERE at < $1", to_ms(before))
 
 
-def _pass_on(pbx_id: str, now: datetime) -> Script[list[TeamsUser]]:
-    """Whoever did not come for the seat that was kept for them has lost their place; they are told."""
+def _pass_on(pbx_id: str, now: datetime) -> Script[bool]:
+    """Whoever did not come for the seat that was kept for them has lost their place; they are told.
+
+    Whether there was anybody.
+    """
     rows = yield from execute(
         "SELECT kept_for FROM seat WHERE pbx_id = $1 AND kept_for IS NOT NULL AND kept_until <= $2",
         *(pbx_id, to_ms(now)),
     )
-    missed: list[TeamsUser] = []
     for row in rows:
         place = yield from first(
             "DELETE FROM waiting WHERE pbx_id = $1 AND pbx_user_id = $2 RETURNING *", pbx_id, row["kept_for"]
@@ -153,13 +145,12 @@ def _pass_on(pbx_id: str, now: datetime) -> Script[list[TeamsUser]]:
                 *(pbx_id, "offer-passed", SYSTEM, place["display_name"], {}, now),
                 pbx_user_id=place["pbx_user_id"],
             )
-            missed.append(TeamsUser(place["tenant_id"], place["object_id"]))
     yield from execute(
         "UPDATE seat SET kept_for = NULL, kept_until = NULL WHERE pbx_id = $1 AND kept_for IS NOT NULL"
         " AND kept_until <= $2",
         *(pbx_id, to_ms(now)),
     )
-    return missed
+    return bool(rows)
 
 
 def _tell_expiry(pbx_id: str, pool: Pool, now: datetime) -> Script[None]:
@@ -167,11 +158,14 @@ def _tell_expiry(pbx_id: str, pool: Pool, now: datetime) -> Script[None]:
     days = next(
         (days for days in sorted(TELL_EXPIRY_DAYS) if pool.valid_until <= now + timedelta(days=days)), None
     )
-    row = yield from first("SELECT expiry_told FROM pool WHERE id = $1", pool.id)
-    told = row["expiry_told"] if row is not None else None
-    if days is None or pool.valid_until <= now or (told is not None and told <= days):
+    if days is None or pool.valid_until <= now:
         return
-    yield from execute("UPDATE pool SET expiry_told = $1 WHERE id = $2", days, pool.id)
+    is_news = yield from first(
+        "UPDATE pool SET expiry_told = $1 WHERE id = $2 AND (expiry_told IS NULL OR expiry_told > $1) RETURNING id",
+        *(days, pool.id),
+    )
+    if is_news is None:
+        return
     pbx_name = yield from pbx_name_of(pbx_id)
     detail = {
         "pbx_name": pbx_name,

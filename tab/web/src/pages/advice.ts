@@ -115,8 +115,11 @@ export class AdvicePart extends LitElement {
   }
 
   private async load() {
+    const asked = this.prices;
     try {
-      this.advice = await api.advice(this.prices);
+      const advice = await api.advice(asked);
+      if (asked !== this.prices) return;
+      this.advice = advice;
       this.trouble = null;
     } catch (error) {
       this.trouble = troubleOf(error);

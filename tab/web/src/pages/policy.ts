@@ -53,6 +53,7 @@ export class PolicyDialog extends LitElement {
   @state() private people: PeopleFound = { users: [], groups: [] };
   @state() private trouble: Trouble | null = null;
   @state() private busy = false;
+  private search = "";
   @query("dialog") private dialog!: HTMLDialogElement;
 
   async open(pool: PoolState) {
@@ -182,8 +183,10 @@ export class PolicyDialog extends LitElement {
   }
 
   private async find(search: string) {
+    this.search = search;
     try {
-      this.people = await api.people(search);
+      const people = await api.people(search);
+      if (search === this.search) this.people = people;
     } catch (error) {
       this.trouble = troubleOf(error);
     }

@@ -1,0 +1,40 @@
+"""Which licence a PBX user gets at a PBX as it is now: the facts are gathered here, `rules.decide` decides."""
+
+from collections.abc import Sequence
+
+from core.hub.registry import Pbx
+from core.licensing.key_register import KeyRegister
+from core.licensing.overview import Overview
+from core.licensing.rules import Verdict, decide
+from core.licensing.session import SessionPerson
+from core.store.moments import now
+from wire.link import PbxUser
+
+
+class Verdicts:
+    def __init__(self, overview: Overview, key_register: KeyRegister) -> None:
+        self._overview = overview
+        self._key_register = key_register
+
+    async def of(self, pbx: Pbx, users: Sequence[PbxUser]) -> list[Verdict]:
+        """One for each of these users; the pools are read once."""
+        pools = await self._overview.pools(pbx.id)
+        return [
+            decide(
+                pbx_name=pbx.name,
+                pbx_version=pbx.status.pbx_version if pbx.status else None,
+                user_id=user.user_id,
+                group_ids=user.group_ids,
+                has_permission=user.has_licence_permission,
+                pools=pools,
+                refused_keys=self._key_register.refused(pbx.id),
+                now=now(),
+            )
+            for user in users
+        ]
+
+
+def person_of(pbx_user: PbxUser) -> SessionPerson:
+    return SessionPerson(
+        pbx_user.user_id, pbx_user.login, pbx_user.display_name, pbx_user.email, pbx_user.is_administrator
+    )
