@@ -7,6 +7,7 @@ import pytest
 
 from core.diagnosis.codes import Code
 from core.diagnosis.finding import Finding
+from core.identity.teams_user import TeamsUser
 from core.licensing.ledger import SeatsHeld
 from core.licensing.policy import People, Policy, Reservation
 from core.licensing.rules import LicenceKind, TakeSeat, UseUal
@@ -180,6 +181,16 @@ async def test_a_pool_withdrawn_a_moment_ago_grants_nothing(book: Book) -> None:
     assert isinstance(await book.ledger.open_session(wish), Finding)
 
 
+async def test_a_pool_that_expired_a_moment_ago_grants_nothing(book: Book) -> None:
+    await book.put(1, "old", until=NOW.date())
+    await book.put(1, "new")
+    await book.take(9, licence=TakeSeat((await book.choices(9))[1:]))
+    ends = NOW.replace(hour=0) + timedelta(days=1)
+    # The first choice is full, so the quick way does not serve it; the second is expired by then.
+    stale = TakeSeat(tuple(reversed(await book.choices(1))))
+    assert isinstance(await book.take(1, licence=stale, now=ends), Finding)
+
+
 async def test_a_key_that_comes_later_serves_those_who_wait(book: Book) -> None:
     await book.put(1)
     await book.take(1)
@@ -201,6 +212,16 @@ async def test_signing_in_with_a_licence_of_ones_own_ends_the_waiting(book: Book
     await book.end(first)
     (pool,) = await book.overview.pools(PBX)
     assert (pool.used, pool.kept, pool.free) == (0, 0, 1)
+
+
+async def test_the_place_of_the_same_pbx_user_under_another_account_ends_too(book: Book) -> None:
+    await book.put(1)
+    await book.take(1)
+    await book.deny(2)
+    await book.ledger.join_waiting_list(await user_of(book, 2), NOW)
+    another = TeamsUser("tenant", "another", "Another")
+    assert isinstance(await book.take(2, ual=True, teams_user=another), Opened)
+    assert await book.overview.waiting_count(PBX) == 0
 
 
 async def test_a_place_at_another_pbx_is_given_up_by_signing_in(book: Book) -> None:
