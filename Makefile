@@ -27,6 +27,7 @@ test: install-dev
 
 bench: install-dev
 	$(BIN)/python -m bench seats
+	$(BIN)/python -m bench audio
 
 check: install-dev
 	$(BIN)/ruff format --check .

@@ -15,7 +15,10 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from pydantic import ValidationError
 
 from app import composition, logs, settings, signing_key
+from core.audio import comparison
+from core.audio.device import AudioDevice
 from core.diagnosis.finding import Finding
+from core.language import Language
 from core.licensing import licence_key
 from core.licensing.ledger import SeatsHeld, open_ledger
 from core.licensing.session import Session
@@ -102,6 +105,15 @@ def _parser() -> argparse.ArgumentParser:
     build = manifest.add_parser("build", help="build the package that is sideloaded")
     build.add_argument("--out", type=Path, default=Path("pbx-teams.zip"))
     build.set_defaults(run=_manifest_build)
+
+    audio = commands.add_parser("audio", help="the audio advisor").add_subparsers(
+        required=True, metavar="COMMAND"
+    )
+    compare = audio.add_parser("compare", help="are two device names the same physical device?")
+    compare.add_argument("one", metavar="A", help="a device's name as some program shows it")
+    compare.add_argument("other", metavar="B", help="another")
+    compare.add_argument("--json", action="store_true", help="verdict and reason as JSON")
+    compare.set_defaults(run=_audio_compare)
 
     openapi = commands.add_parser("openapi", help="print the OpenAPI document of the tab API")
     openapi.set_defaults(run=_openapi)
@@ -236,6 +248,15 @@ def _manifest_build(options: argparse.Namespace) -> int:
         options.out,
     )
     print(f"Wrote {options.out}: sideload it in Teams under Apps, Manage your apps, Upload an app.")
+    return 0
+
+
+def _audio_compare(options: argparse.Namespace) -> int:
+    compared = comparison.compare(AudioDevice(options.one), AudioDevice(options.other))
+    if options.json:
+        print(json.dumps({"verdict": compared.verdict, "reason": compared.reason}))
+    else:
+        print(f"{compared.verdict}: {compared.words(Language.EN)} ({compared.reason})")
     return 0
 
 

@@ -6,9 +6,9 @@ import sys
 
 import uvloop
 
-from bench import seats
+from bench import audio, seats
 
-BENCHMARKS = {"seats": seats.run}
+BENCHMARKS = {"audio": audio.run, "seats": seats.run}
 
 
 def main() -> int:

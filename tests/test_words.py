@@ -19,7 +19,7 @@ def check(german: dict[str, str], english: dict[str, str]) -> None:
         assert set(PLACEHOLDER.findall(text)) == set(PLACEHOLDER.findall(english[key])), key
 
 
-@pytest.mark.parametrize("package", ["core.diagnosis", "bot", "manifest", "tab"])
+@pytest.mark.parametrize("package", ["core.audio", "core.diagnosis", "bot", "manifest", "tab"])
 def test_the_packages_languages_agree(package: str) -> None:
     check(dict(load(package, Language.DE)), dict(load(package, Language.EN)))
 

@@ -1,0 +1,138 @@
+"""Whether two names are one device: by labels from public reports, by pairs, by ids, and for any text at all."""
+
+import itertools
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from core.audio.comparison import Reason, Sameness, compare
+from core.audio.device import AudioDevice, Kind, Platform
+from core.language import Language
+from tests.support.audio_labels import PAIRS, machine_pairs
+
+HEADSET = "Headset (Jabra Evolve2 65)"
+
+
+@pytest.mark.parametrize(("one", "other", "expected"), PAIRS)
+def test_a_pair_of_names(one: str, other: str, expected: list[str]) -> None:
+    found = compare(AudioDevice(one), AudioDevice(other))
+    assert found.verdict in expected, found
+    assert compare(AudioDevice(other), AudioDevice(one)) == found
+
+
+@pytest.mark.parametrize(("source", "one", "other", "is_one_device"), machine_pairs())
+def test_names_on_one_machine_are_never_taken_for_each_other(
+    source: str, one: str, other: str, is_one_device: bool
+) -> None:
+    verdict = compare(AudioDevice(one), AudioDevice(other)).verdict
+    assert verdict is not (Sameness.DIFFERENT if is_one_device else Sameness.SAME), source
+
+
+CONTAINER, OTHER_CONTAINER = (
+    "{7b0e5b3c-0000-4000-8000-000000000001}",
+    "{7b0e5b3c-0000-4000-8000-000000000002}",
+)
+COMPUTER = "{00000000-0000-0000-FFFF-FFFFFFFFFFFF}"
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "reason"),
+    [
+        (
+            AudioDevice("Telefon", container_id=CONTAINER),
+            AudioDevice("Lautsprecher (Ganz was anderes)", container_id=CONTAINER.upper()),
+            Reason.SAME_CONTAINER,
+        ),
+        (
+            AudioDevice(HEADSET, container_id=CONTAINER),
+            AudioDevice(HEADSET, container_id=OTHER_CONTAINER),
+            Reason.OTHER_CONTAINER,
+        ),
+        (
+            AudioDevice("Speakers (Realtek(R) Audio)", container_id=COMPUTER),
+            AudioDevice("Microphone Array (Realtek(R) Audio)", container_id=COMPUTER),
+            Reason.SEVERAL_SOCKETS,
+        ),
+        (
+            AudioDevice("A", platform=Platform.LINUX, endpoint_id="alsa_input.usb-X-00"),
+            AudioDevice("B", platform=Platform.LINUX, endpoint_id="alsa_input.usb-X-00"),
+            Reason.SAME_ENDPOINT,
+        ),
+        (
+            AudioDevice("Some A", platform=Platform.LINUX, endpoint_id="7"),
+            AudioDevice("Other B", platform=Platform.WINDOWS, endpoint_id="7"),
+            Reason.OTHER_NAME,
+        ),
+        (
+            AudioDevice(HEADSET, usb_id="0B0E:0a44", serial="1"),
+            AudioDevice(HEADSET, usb_id="0b0e:0A44", serial="2"),
+            Reason.OTHER_SERIAL,
+        ),
+        (
+            AudioDevice("Left", usb_id="0b0e:0a44", serial="1"),
+            AudioDevice("Right", usb_id="0b0e:0a44", serial="1"),
+            Reason.SAME_SERIAL,
+        ),
+        (
+            AudioDevice("Headset (X Y)", platform=Platform.BROWSER, group_id="g"),
+            AudioDevice("Mikrofon (Y Z)", platform=Platform.BROWSER, group_id="g"),
+            Reason.SAME_GROUP,
+        ),
+        (
+            AudioDevice("Speakers (Realtek(R) Audio)", platform=Platform.BROWSER, group_id="g"),
+            AudioDevice("Microphone (Realtek(R) Audio)", platform=Platform.BROWSER, group_id="g"),
+            Reason.SEVERAL_SOCKETS,
+        ),
+        (
+            AudioDevice("Headset (Jabra)", Kind.INPUT, Platform.WINDOWS, "{0.0.1.00000000}.{a}"),
+            AudioDevice("Headset (2- Jabra)", Kind.INPUT, Platform.WINDOWS, "{0.0.1.00000000}.{b}"),
+            Reason.OTHER_PIECE,
+        ),
+        (
+            AudioDevice("Headset (Jabra)", usb_id="0b0e:0a44"),
+            AudioDevice("Speakers (Other)", usb_id="0b0e:0a45"),
+            Reason.OTHER_MODEL,
+        ),
+    ],
+)
+def test_ids_come_before_labels(one: AudioDevice, other: AudioDevice, reason: Reason) -> None:
+    assert compare(one, other).reason is reason
+    assert compare(other, one).reason is reason
+
+
+@given(st.text(max_size=80), st.text(max_size=80))
+def test_any_text_gets_an_answer_and_the_same_one_from_both_sides(one: str, other: str) -> None:
+    found = compare(AudioDevice(one), AudioDevice(other))
+    assert found == compare(AudioDevice(other), AudioDevice(one))
+    assert found.words(Language.DE) and found.words(Language.EN)
+
+
+ROLES = ["Default - ", "Communications - ", "Standard - ", "Kommunikation - ", "Par défaut - ", "既定 - "]
+
+
+@given(st.sampled_from(PAIRS), st.sampled_from(ROLES))
+def test_a_role_before_the_name_changes_nothing(pair: tuple[str, str, list[str]], role: str) -> None:
+    one, other, _expected = pair
+    if one.startswith(("alsa_", "bluez_", "hw:")) or len(one) == 31 or " - " in one[:20] or not one.strip():
+        return  # browsers put it before names of devices; a cut name is cut with it
+    assert compare(AudioDevice(role + one), AudioDevice(other)) == compare(
+        AudioDevice(one), AudioDevice(other)
+    )
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["(" * 20_000, "a " * 20_000, " - " * 20_000, "stereo mono " * 5_000, "alsa_output.usb-" + "a." * 9_000],
+)
+def test_a_monstrous_label_is_read_in_no_time(text: str) -> None:
+    assert compare(AudioDevice(text), AudioDevice(HEADSET)).verdict is not Sameness.SAME
+
+
+def test_every_machine_names_its_source() -> None:
+    machines = json.loads((Path(__file__).parent / "labels.json").read_text())["machines"]
+    assert all(machine["source"] for machine in machines)
+    assert len({device["label"] for machine in machines for device in machine["devices"]}) > 60
+    assert sum(1 for machine in machines for _ in itertools.combinations(machine["devices"], 2)) > 100
