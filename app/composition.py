@@ -12,11 +12,14 @@ from sqlalchemy import text
 from uuid6 import uuid7
 
 from app.connector_door import serve_connector
+from app.probe_door import serve_probe
 from app.settings import Settings
 from bot.adapter import MAX_ACTIVITY_BYTES, Adapter, keep_keys_warm
 from bot.conversation import Conversation, say_sorry
 from bot.notifier import Notifier
 from bot.settings import BotSettings
+from core.advisor.advisor import Advisor
+from core.advisor.probes import Probes
 from core.hub.hub import Hub
 from core.hub.registry import Registry
 from core.identity.signing_keys import REFRESH_SECONDS, SigningKeys
@@ -34,13 +37,14 @@ from core.signin.following import Following
 from core.signin.signin import SignIn
 from core.signin.sweeper import Sweeper
 from core.signin.verdicts import Verdicts
+from core.store.audio import AudioStore
 from core.store.conversations import Conversations
 from core.store.database import Database
 from core.store.moments import now
 from core.store.notices import Notices
 from tab import web_app
 from tab.events import STOPPING
-from tab.operations import API, TabServices
+from tab.operation import API, TabServices
 
 logger = logging.getLogger(__name__)
 
@@ -66,10 +70,14 @@ def create(settings: Settings) -> web.Application:
     hub = Hub(registry, key_register.register, pbx_changed, following.users_changed)
     sign_in = SignIn(registry, hub, trust, ledger, overview, verdicts, bus)
     following.start(hub, sign_in)
-    sweeper = Sweeper(ledger, sign_in, settings.audit_days)
+    audio_store = AudioStore(database)
+    sweeper = Sweeper(ledger, sign_in, audio_store, settings.audit_days)
     administration = Administration(
         registry, hub, trust, ledger, overview, sign_in, bus, UsageReader(database)
     )
+
+    advisor = Advisor(audio_store, overview, administration, bus)
+    probes = Probes(advisor, audio_store, bus)
 
     tab_tokens = TabTokenValidator(
         keys=SigningKeys(jwks_url=f"{settings.entra_authority}/common/discovery/v2.0/keys"),
@@ -106,6 +114,9 @@ def create(settings: Settings) -> web.Application:
     async def link(request: web.Request) -> web.StreamResponse:
         return await serve_connector(request, hub)
 
+    async def probe(request: web.Request) -> web.StreamResponse:
+        return await serve_probe(request, probes)
+
     async def is_ready() -> bool:
         async with database.reading() as connection:
             await connection.execute(text("SELECT 1 FROM pbx LIMIT 1"))
@@ -113,11 +124,17 @@ def create(settings: Settings) -> web.Application:
 
     app.router.add_post("/api/messages", messages)
     app.router.add_get("/connector/link", link)
+    app.router.add_get("/probe/link", probe)
     app.router.add_get("/healthz", _healthz)
     app.router.add_get("/readyz", _readyz)
     app[READY] = is_ready
     app[STOPPING] = asyncio.Event()
-    app.add_subapp(API, web_app.api(TabServices(tab_tokens, sign_in, administration, bus)))
+    app.add_subapp(
+        API,
+        web_app.api(
+            TabServices(tab_tokens, sign_in, administration, advisor, probes, bus, settings.public_url)
+        ),
+    )
     app.add_subapp("/tab", web_app.pages())
 
     async def life(_app: web.Application) -> AsyncIterator[None]:
@@ -138,6 +155,7 @@ def create(settings: Settings) -> web.Application:
 
     async def stop(_app: web.Application) -> None:
         app[STOPPING].set()
+        await probes.close()
         await hub.close()
 
     app.cleanup_ctx.append(life)

@@ -8,12 +8,13 @@ from typing import Final
 
 from aiohttp import web
 
+from core.advisor.advisor import audio_topic
 from core.identity.tokens import TabToken
 from core.signin.bus import pbx_topic, user_topic
 from core.signin.signin import State
 from core.store.database import STORAGE_ERRORS
 from tab import present
-from tab.operations import TabServices
+from tab.operation import TabServices
 from tab.problems import language_of
 from wire.tab import MyState
 
@@ -69,14 +70,16 @@ async def _keep_seen(token: TabToken, services: TabServices) -> None:
 def _topics(state: State) -> tuple[Hashable, ...]:
     """What changes this state: the person's own session, and everything about their PBX."""
     own = user_topic(*state.user.key)
+    audio = audio_topic(*state.user.key)
     if state.session is not None:
-        return own, pbx_topic(state.session.pbx_id)
+        return own, audio, pbx_topic(state.session.pbx_id)
     # Whoever waits is moved up by what others do.
     return (own,) if state.place is None else (own, pbx_topic(state.place.pbx_id))
 
 
 async def _send_state(response: web.StreamResponse, state: MyState) -> None:
-    text = f"event: state\ndata: {state.model_dump_json(by_alias=True)}\n\n"
+    text = "event: audio\ndata: {}\n\n" if state.signed_in else ""
+    text += f"event: state\ndata: {state.model_dump_json(by_alias=True)}\n\n"
     if state.person is not None and state.person.is_administrator:
         text += "event: licences\ndata: {}\n\n"
     await response.write(text.encode())

@@ -7,7 +7,8 @@ from typing import Any
 from pydantic.json_schema import models_json_schema
 
 from core.diagnosis.codes import Code
-from tab.operations import OPERATIONS, Operation
+from tab.operation import Operation
+from tab.operations import OPERATIONS
 from tab.problems import status_of
 from wire.tab import Problem
 
@@ -26,7 +27,7 @@ def document() -> dict[str, Any]:
         paths[operation.path][operation.method.lower()] = _operation(operation)
     paths["/api/v1/events"]["get"] = {
         "operationId": "watch",
-        "summary": "Live updates (server-sent events): `state` carries MyState, `licences` says that the view changed",
+        "summary": "Live updates (server-sent events): `state` carries MyState, `audio` and `licences` say that these changed",
         "responses": {
             "200": {"description": "OK", "content": {"text/event-stream": {"schema": {"type": "string"}}}},
             "401": _problem_response([Code.TOKEN_REJECTED]),

@@ -1,23 +1,14 @@
-"""The operations of the tab API, each described once: routes and the OpenAPI document both come from here."""
+"""The operations of the tab API: who I am, signing in, licences and their administration."""
 
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from typing import Any, Final, TypeVar
-
-from aiohttp import web
-from pydantic import BaseModel
+from typing import Final
 
 from core.diagnosis.codes import Code
-from core.diagnosis.finding import Finding
-from core.identity.teams_user import TeamsUser
-from core.identity.tokens import TabToken, TabTokenValidator
 from core.licensing.overview import HoldersQuery, SortBy
 from core.licensing.policy import Policy
 from core.licensing.usage import Span
-from core.signin.administration import Administration
-from core.signin.bus import Bus
-from core.signin.signin import PbxAccess, SignIn
 from tab import present
+from tab.audio import AUDIO_OPERATIONS
+from tab.operation import Call, Operation, expect
 from tab.problems import ProblemError, language_of
 from wire.tab import (
     AdviceParams,
@@ -41,51 +32,6 @@ from wire.tab import (
     Usage,
     UsageParams,
 )
-
-API: Final = "/api/v1"
-MAX_BODY_BYTES: Final = 256 * 1024
-T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class TabServices:
-    """What the tab API stands on."""
-
-    tokens: TabTokenValidator
-    sign_in: SignIn
-    administration: Administration
-    bus: Bus
-
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    """One validated call."""
-
-    request: web.Request
-    token: TabToken
-    services: TabServices
-    body: Any
-    query: Any
-
-    @property
-    def user(self) -> TeamsUser:
-        return self.token.user
-
-    def access(self) -> PbxAccess:
-        return PbxAccess(self.body.pbx_name, self.body.key_digest, self.request.remote or "")
-
-
-@dataclass(frozen=True, slots=True)
-class Operation:
-    id: str
-    method: str
-    path: str
-    summary: str
-    run: Callable[[Call], Awaitable[BaseModel]]
-    answer: type[BaseModel]
-    body: type[BaseModel] | None = None
-    problems: tuple[Code, ...] = ()
-    query: type[BaseModel] | None = None
 
 
 async def get_state(call: Call) -> MyState:
@@ -171,12 +117,6 @@ async def set_trust(call: Call) -> Licences:
     if refusal is not None:
         raise ProblemError(refusal)
     return await get_licences(call)
-
-
-def expect(outcome: T | Finding) -> T:
-    if isinstance(outcome, Finding):
-        raise ProblemError(outcome)
-    return outcome
 
 
 _ADMISSION: Final = (
@@ -347,4 +287,5 @@ OPERATIONS: Final = (
         TrustRequest,
         _ACT,
     ),
+    *AUDIO_OPERATIONS,
 )

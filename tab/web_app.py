@@ -9,7 +9,8 @@ from aiohttp import web
 
 from tab.events import stream
 from tab.openapi import document
-from tab.operations import API, MAX_BODY_BYTES, OPERATIONS, Call, Operation, TabServices
+from tab.operation import API, MAX_BODY_BYTES, Call, Operation, TabServices
+from tab.operations import OPERATIONS
 from tab.problems import problems
 
 DIST: Final = Path(__file__).parent / "web" / "dist"

@@ -298,3 +298,20 @@ def _without_trailing(name: str) -> str:
         if shorter in ("", name):
             return name
         name = shorter
+
+
+def listed_name(text: str) -> str:
+    """As the system lists it, without what browsers add: "Headset (2- Jabra Evolve2 65)"."""
+    label = _mended(_MARKS.sub("", unicodedata.normalize("NFC", text[:MAX_LENGTH]))).strip()
+    label, _ = _without_usb_id(_without_role(label))
+    return " ".join(label.split()) or text.strip()
+
+
+def shown_name(text: str) -> str:
+    """The device as people know it: "Jabra Evolve2 65" of "Default - Headset (2- Jabra Evolve2 65) (0b0e:0a44)"."""
+    name, label = listed_name(text), read(text)
+    if label.sort in (Sort.ORDINARY, Sort.GENERIC) and label.is_windows:
+        _, name = _without_instance(_split(name)[1])
+        for profile in (" Hands-Free AG Audio", " Hands-Free", " Stereo"):
+            name = name.removesuffix(profile)
+    return name

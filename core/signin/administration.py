@@ -78,7 +78,7 @@ class Administration:
 
     async def view(self, user: TeamsUser, query: HoldersQuery) -> LicenceView | Finding:
         """The licence view. While the PBX cannot be asked, what it said last counts: reading harms nobody."""
-        session = await self._reader(user)
+        session = await self.reader(user)
         if isinstance(session, Finding):
             return session
         return LicenceView(
@@ -119,13 +119,13 @@ class Administration:
         return None
 
     async def all_holders(self, user: TeamsUser) -> Sequence[Session] | Finding:
-        session = await self._reader(user)
+        session = await self.reader(user)
         if isinstance(session, Finding):
             return session
         return await self._overview.all_holders(session.pbx_id)
 
     async def usage(self, user: TeamsUser, span: Span) -> UsageView | Finding:
-        session = await self._reader(user)
+        session = await self.reader(user)
         if isinstance(session, Finding):
             return session
         at = now()
@@ -136,7 +136,7 @@ class Administration:
         return UsageView(buckets, seats=await self._seats(session.pbx_id))
 
     async def advice(self, user: TeamsUser) -> Advice | Finding:
-        session = await self._reader(user)
+        session = await self.reader(user)
         if isinstance(session, Finding):
             return session
         at = now()
@@ -154,14 +154,14 @@ class Administration:
 
     async def audit(self, user: TeamsUser, days: int) -> Sequence[tuple[object, ...]] | Finding:
         """(moment, kind, actor, subject, detail as JSON), newest first, at most `MAX_AUDIT_ROWS`."""
-        session = await self._reader(user)
+        session = await self.reader(user)
         if isinstance(session, Finding):
             return session
         return await self._usage.audit_rows(session.pbx_id, now() - timedelta(days=days), MAX_AUDIT_ROWS)
 
     async def people(self, user: TeamsUser, search: str) -> People | Finding:
         """PBX users and groups for a policy: those that the search finds, and those that policies name already."""
-        session = await self._reader(user)
+        session = await self.reader(user)
         if isinstance(session, Finding):
             return session
         named: set[int] = set()
@@ -182,7 +182,7 @@ class Administration:
             self._sign_in.announce(administrator.pbx_id)
         return refusal
 
-    async def _reader(self, user: TeamsUser) -> Session | Finding:
+    async def reader(self, user: TeamsUser) -> Session | Finding:
         """The administrator who reads: asked again now and then, because a view reads often."""
         session = await self._overview.session_of(user)
         if session is None:

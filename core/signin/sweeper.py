@@ -1,4 +1,6 @@
-"""Does what time brings: offers pass on, the idle are released, keys expire, old audit rows go."""
+"""Does what time brings: offers pass on, the idle are released, keys expire, old audit rows and what was known of
+devices go.
+"""
 
 import asyncio
 import logging
@@ -7,6 +9,7 @@ from typing import Final
 
 from core.licensing.ledger import Ledger
 from core.signin.signin import SignIn
+from core.store.audio import AudioStore
 from core.store.moments import now
 
 logger = logging.getLogger(__name__)
@@ -18,9 +21,10 @@ FORGET_EVERY: Final = timedelta(hours=1)
 class Sweeper:
     """Every replica may run one: a sweep has the pools of its PBX to itself, and a second finds nothing left."""
 
-    def __init__(self, ledger: Ledger, sign_in: SignIn, audit_days: int) -> None:
+    def __init__(self, ledger: Ledger, sign_in: SignIn, audio: AudioStore, audit_days: int) -> None:
         self._ledger = ledger
         self._sign_in = sign_in
+        self._audio = audio
         self._audit_kept = timedelta(days=audit_days)
 
     async def run(self) -> None:
@@ -30,6 +34,7 @@ class Sweeper:
                 await self.sweep()
                 if now() - forgotten >= FORGET_EVERY:
                     await self._ledger.forget_audit(now() - self._audit_kept)
+                    await self._audio.forget_old(now())
                     forgotten = now()
             except Exception:
                 logger.exception("not swept; tried again soon")

@@ -1,16 +1,16 @@
 """The outbox of notices to people: written with what they tell, delivered afterwards, at least tried again."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import select, update
+from sqlalchemy import Insert, insert, select, update
 
 from core.store import tables
 from core.store.database import Database
-from core.store.moments import to_ms
+from core.store.moments import new_id, to_ms
 
 _notice = tables.notice.c
 
@@ -27,6 +27,24 @@ class Notice:
     kind: str
     detail: dict[str, Any]
     attempts: int
+
+
+def new_notice(person: tuple[str, str], kind: str, detail: Mapping[str, Any], at: datetime) -> Insert:
+    """The statement that writes one, for the transaction that it tells about. The ledger has its own
+    (`core.licensing.transactions.steps.tell_user`).
+    """
+    tenant_id, object_id = person
+    return insert(tables.notice).values(
+        id=new_id(),
+        tenant_id=tenant_id,
+        object_id=object_id,
+        kind=kind,
+        detail=json.dumps(detail),
+        created_at=to_ms(at),
+        attempts=0,
+        next_attempt_at=to_ms(at),
+        given_up=False,
+    )
 
 
 class Notices:

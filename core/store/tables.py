@@ -204,3 +204,68 @@ audit = Table(
     Column("held_from", BigInteger),  # the row ends the holding of that seat, which began then
 )
 Index("ix_audit_pbx_id_at", audit.c.pbx_id, audit.c.at)
+
+# The audio advisor: what is stored of devices, all of it deletable by the person it is about.
+audio_probe = Table(
+    "audio_probe",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("tenant_id", String(36), nullable=False),
+    Column("object_id", String(36), nullable=False),
+    Column("token_hash", String(64), nullable=False, unique=True),  # SHA-256 of 256 random bits
+    Column("machine", String(100), nullable=False),
+    Column("platform", String(20), nullable=False),
+    Column("version", String(50), nullable=False),
+    Column("paired_at", BigInteger, nullable=False),
+    Column("last_seen_at", BigInteger, nullable=False),
+)
+Index("ix_audio_probe_tenant_id_object_id", audio_probe.c.tenant_id, audio_probe.c.object_id)
+
+audio_pairing = Table(
+    "audio_pairing",
+    metadata,
+    Column("tenant_id", String(36), primary_key=True),
+    Column("object_id", String(36), primary_key=True),
+    Column("code_hash", String(64), nullable=False, unique=True),
+    Column("expires_at", BigInteger, nullable=False),
+)
+
+audio_report = Table(
+    "audio_report",
+    metadata,
+    Column("tenant_id", String(36), primary_key=True),
+    Column("object_id", String(36), primary_key=True),
+    Column("source", String(20), primary_key=True),  # core.audio.evidence.Source, or "present"
+    Column("origin", String(36), primary_key=True),  # the probe's id; empty for the others
+    Column("at", BigInteger, nullable=False),
+    Column("content", Text, nullable=False),  # core.store.audio.Stored as JSON
+)
+Index("ix_audio_report_at", audio_report.c.at)
+
+audio_call = Table(
+    "audio_call",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("tenant_id", String(36), nullable=False),
+    Column("object_id", String(36), nullable=False),
+    Column("at", BigInteger, nullable=False),  # when a call ended at once; nothing else about the call
+)
+Index("ix_audio_call_tenant_id_object_id", audio_call.c.tenant_id, audio_call.c.object_id)
+
+audio_person = Table(
+    "audio_person",
+    metadata,
+    Column("tenant_id", String(36), primary_key=True),
+    Column("object_id", String(36), primary_key=True),
+    Column(
+        "named", Boolean, nullable=False, default=False
+    ),  # administrators may see the name beside a conflict
+    Column("help_since", BigInteger),  # the connector follows this user's calls, with their consent
+    Column("quiet_until", BigInteger),  # "not now"
+    Column("never", Text, nullable=False, default="[]"),  # devices that nothing is written about, as JSON
+    Column("told_at", BigInteger),
+    # The last conclusion, for the administrators' count.
+    Column("verdict", String(10)),
+    Column("model", String(200)),
+    Column("concluded_at", BigInteger),
+)

@@ -1,0 +1,249 @@
+"""The probes that are connected: one opens with a pairing code or its token, then reports."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from typing import Any, Final, Protocol
+
+from limits import RateLimitItem, parse
+from limits.storage import MemoryStorage
+from limits.strategies import MovingWindowRateLimiter
+from pydantic import ValidationError
+
+from core.advisor.advisor import Advisor, audio_topic
+from core.audio.device import AudioDevice, Kind, Platform
+from core.audio.evidence import DeviceUse, Program, Source
+from core.hub.link import CloseCode
+from core.identity.teams_user import TeamsUser
+from core.signin.bus import Bus
+from core.store.audio import AudioStore, Probe
+from core.store.moments import now
+from wire.jsonrpc import Endpoint, LinkClosedError, RpcRefusalError
+from wire.model import WireModel
+from wire.probe import (
+    OPEN_SECONDS,
+    PING_SECONDS,
+    HelloParams,
+    Paired,
+    PairParams,
+    ProbeMethod,
+    ProbeReport,
+    ProbeUse,
+    ProbeWelcome,
+)
+
+logger = logging.getLogger(__name__)
+
+PER_ADDRESS: Final = parse("20/minute")
+"""Wrong codes and tokens. A code has 40 bits and ten minutes: guessing it at this rate is hopeless."""
+PER_PROBE: Final = parse("120/minute")
+"""Reports of one probe; more are refused, and the next one replaces them anyway."""
+MISSED: Final = 3
+MAX_BAD_FRAMES: Final = 5
+
+
+class ProbeTransport(Protocol):
+    """What carries a probe's frames."""
+
+    async def send(self, text: str) -> None: ...
+
+    async def close(self, code: CloseCode, reason: str) -> None: ...
+
+    def __aiter__(self) -> AsyncIterator[str]: ...
+
+
+class Empty(WireModel):
+    pass
+
+
+class Probes:
+    def __init__(self, advisor: Advisor, store: AudioStore, bus: Bus) -> None:
+        self._advisor = advisor
+        self._store = store
+        self._bus = bus
+        self._limiter = MovingWindowRateLimiter(MemoryStorage())
+        self._connected: dict[str, Connected] = {}
+
+    def is_connected(self, probe_id: str) -> bool:
+        return probe_id in self._connected
+
+    async def serve(self, transport: ProbeTransport, address: str) -> None:
+        """The whole life of one connection."""
+        connected = Connected(self, transport, address)
+        await connected.serve()
+
+    async def remove(self, user: TeamsUser, probe_id: str) -> None:
+        """Unpairs a probe: its token is worth nothing from now on. Idempotent."""
+        if await self._store.remove_probe(user.key, probe_id):
+            await self._end(probe_id)
+            self._bus.publish(audio_topic(*user.key))
+
+    async def remove_all(self, user: TeamsUser) -> None:
+        """Everything about this person was deleted: their probes are told."""
+        for probe_id, connected in list(self._connected.items()):
+            if connected.probe is not None and connected.probe.person == user.key:
+                await self._end(probe_id)
+
+    async def close(self) -> None:
+        await asyncio.gather(
+            *(
+                connected.close(CloseCode.GOING_AWAY, "shutting down")
+                for connected in [*self._connected.values()]
+            )
+        )
+
+    async def opened(self, probe: Probe, connected: "Connected") -> None:
+        old, self._connected[probe.id] = self._connected.get(probe.id), connected
+        if old is not None:
+            await old.close(CloseCode.REPLACED, "replaced by a newer connection")
+        self._bus.publish(audio_topic(*probe.person))
+
+    async def closed(self, probe: Probe, connected: "Connected") -> None:
+        if self._connected.get(probe.id) is connected:
+            del self._connected[probe.id]
+            await self._advisor.unseen(probe.person, probe.id)
+
+    async def pair(self, params: PairParams, address: str) -> tuple[Probe, str]:
+        self._throttled(PER_ADDRESS, "address", address)
+        redeemed = await self._store.redeem(
+            params.code, params.machine, params.platform, params.version, now()
+        )
+        if redeemed is None:
+            self._limiter.hit(PER_ADDRESS, "address", address)
+            raise RpcRefusalError("pairing-code-unknown", "the pairing code is unknown, used or too old")
+        logger.info("probe paired", extra={"platform": params.platform})
+        return redeemed
+
+    async def hello(self, params: HelloParams, address: str) -> Probe:
+        self._throttled(PER_ADDRESS, "address", address)
+        probe = await self._store.probe_of(params.token, params.version, now())
+        if probe is None:
+            self._limiter.hit(PER_ADDRESS, "address", address)
+            raise RpcRefusalError("probe-unpaired", "this probe is paired with nobody any more")
+        return probe
+
+    async def report(self, probe: Probe, report: ProbeReport) -> None:
+        self._throttled(PER_PROBE, "probe", probe.id)
+        self._limiter.hit(PER_PROBE, "probe", probe.id)
+        if self.is_connected(probe.id):
+            await self._advisor.reported(probe.person, probe.id, [_use(use, probe) for use in report.uses])
+
+    async def person_of(self, probe: Probe) -> str:
+        return await self._advisor.name_of(probe.person)
+
+    def _throttled(self, item: RateLimitItem, kind: str, key: str) -> None:
+        if not self._limiter.test(item, kind, key):
+            raise RpcRefusalError("throttled", "too many attempts; wait a minute")
+
+    async def _end(self, probe_id: str) -> None:
+        connected = self._connected.pop(probe_id, None)
+        if connected is not None:
+            await connected.unpaired()
+
+
+class Connected:
+    """One connection of a probe."""
+
+    def __init__(self, probes: Probes, transport: ProbeTransport, address: str) -> None:
+        self._probes = probes
+        self._transport = transport
+        self._address = address
+        self.probe: Probe | None = None
+        self._heard = asyncio.get_running_loop().time()
+        self._endpoint = Endpoint(
+            transport.send,
+            {
+                ProbeMethod.PAIR: self._pair,
+                ProbeMethod.HELLO: self._hello,
+                ProbeMethod.REPORT: self._report,
+                ProbeMethod.PING: self._ping,
+            },
+            max_in_flight=4,
+        )
+
+    async def serve(self) -> None:
+        watch = asyncio.create_task(self._watch())
+        try:
+            async for text in self._transport:
+                self._heard = asyncio.get_running_loop().time()
+                await self._endpoint.feed(text)
+                if self._endpoint.bad_frames >= MAX_BAD_FRAMES:
+                    await self.close(CloseCode.POLICY, "too many bad frames")
+        finally:
+            watch.cancel()
+            self._endpoint.close()
+            if self.probe is not None:
+                await self._probes.closed(self.probe, self)
+
+    async def close(self, code: CloseCode, reason: str) -> None:
+        self._endpoint.close()
+        await self._transport.close(code, reason)
+
+    async def unpaired(self) -> None:
+        try:
+            await self._endpoint.notify(ProbeMethod.UNPAIRED, Empty())
+        except (ConnectionError, LinkClosedError):
+            return
+        await self.close(CloseCode.REFUSED, "unpaired")
+
+    async def _watch(self) -> None:
+        await asyncio.sleep(OPEN_SECONDS)
+        if self.probe is None:
+            await self.close(CloseCode.HELLO_TIMEOUT, "neither paired nor said hello")
+            return
+        clock = asyncio.get_running_loop().time
+        while (left := self._heard + PING_SECONDS * MISSED - clock()) > 0:
+            await asyncio.sleep(left)
+        await self.close(CloseCode.SILENT, "no ping")
+
+    async def _pair(self, params: dict[str, Any]) -> Paired:
+        probe, token = await self._probes.pair(PairParams.model_validate(params), self._address)
+        await self._take(probe)
+        return Paired(token=token, person=await self._probes.person_of(probe))
+
+    async def _hello(self, params: dict[str, Any]) -> ProbeWelcome:
+        probe = await self._probes.hello(HelloParams.model_validate(params), self._address)
+        await self._take(probe)
+        return ProbeWelcome(person=await self._probes.person_of(probe))
+
+    async def _take(self, probe: Probe) -> None:
+        if self.probe is not None:
+            await self._probes.closed(self.probe, self)
+        self.probe = probe
+        await self._probes.opened(probe, self)
+
+    async def _report(self, params: dict[str, Any]) -> Empty:
+        if self.probe is None:
+            raise RpcRefusalError("probe-unpaired", "pair or say hello first")
+        try:
+            report = ProbeReport.model_validate(params)
+        except ValidationError as misfit:
+            raise RpcRefusalError("invalid-request", "the report cannot be read") from misfit
+        await self._probes.report(self.probe, report)
+        return Empty()
+
+    async def _ping(self, _params: dict[str, Any]) -> Empty:
+        return Empty()
+
+
+def _use(use: ProbeUse, probe: Probe) -> DeviceUse:
+    kind = Kind(use.kind)
+    device = use.device
+    return DeviceUse(
+        source=Source.PROBE,
+        program=Program(use.program),
+        kind=kind,
+        device=AudioDevice(
+            label=device.label,
+            kind=kind,
+            platform=Platform(probe.platform),
+            endpoint_id=device.endpoint_id,
+            container_id=device.container_id,
+            usb_id=device.usb_id,
+            serial=device.serial,
+        ),
+        at=now() - timedelta(seconds=use.seconds_ago),
+        active=use.active,
+        assumed=use.assumed,
+    )

@@ -1,0 +1,100 @@
+"""What to change: which program, and to which other device that is there."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from core.audio.comparison import Sameness, compare
+from core.audio.device import AudioDevice, Kind
+from core.audio.evidence import DeviceUse, Program
+from core.audio.finding import Conclusion
+from core.audio.label import Sort, listed_name, read
+from core.audio.vocabulary import Noun
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One setting of one program."""
+
+    program: Program
+    kind: Kind
+    device: str
+    """The name of the device to choose, as the system lists it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Advice:
+    changes: tuple[Change, ...]
+    """The shorter way; empty when no other device is there, or none is known."""
+    instead: tuple[Change, ...]
+    """The other way round: the other program changes."""
+
+
+def advise(conclusion: Conclusion, present: Sequence[AudioDevice]) -> Advice:
+    """`present`: the devices of that machine, as a browser or the probe lists them."""
+    ways = [
+        (_changes(conclusion, program, present), _cost(conclusion, program))
+        for program in (Program.SOFTPHONE, Program.TEAMS)
+    ]
+    possible = sorted((way for way in ways if way[0]), key=lambda way: way[1])
+    return Advice(
+        changes=possible[0][0] if possible else (),
+        instead=possible[1][0] if len(possible) > 1 else (),
+    )
+
+
+def _cost(conclusion: Conclusion, program: Program) -> int:
+    """A program that only follows the system's default was given nothing on purpose: it changes first. Else the
+    one with fewer settings to change; the softphone when it is all the same.
+    """
+    mine = {use.kind: use for use in _shared_uses(conclusion, program)}
+    return len(mine) - 4 * any(use.assumed for use in mine.values())
+
+
+def _shared_uses(conclusion: Conclusion, program: Program) -> list[DeviceUse]:
+    return [pair.teams if program is Program.TEAMS else pair.softphone for pair in conclusion.pairs]
+
+
+def _changes(conclusion: Conclusion, program: Program, present: Sequence[AudioDevice]) -> tuple[Change, ...]:
+    """All directions in which the program uses the shared device; nothing when one of them has no other device."""
+    kinds = [kind for kind in Kind if any(use.kind is kind for use in _shared_uses(conclusion, program))]
+    taken = [use.device for use in conclusion.uses if use.program is not program]
+    free = {
+        kind: [device for device in present if device.kind is kind and _is_free(device, taken)]
+        for kind in Kind
+    }
+    if not kinds or any(not free[kind] for kind in kinds):
+        return ()
+    first = max(free[kinds[0]], key=lambda device: _worth(device, free))
+    chosen = [first]
+    for kind in kinds[1:]:
+        together = [device for device in free[kind] if compare(device, first).verdict is Sameness.SAME]
+        chosen.append(max(together or free[kind], key=lambda device: _worth(device, free)))
+    return tuple(
+        Change(program, kind, listed_name(device.label)) for kind, device in zip(kinds, chosen, strict=True)
+    )
+
+
+def _is_free(device: AudioDevice, taken: Sequence[AudioDevice]) -> bool:
+    """Surely not what the other program uses."""
+    label = read(device.label)
+    if label.sort in (Sort.NAMELESS, Sort.VIRTUAL) or label.is_monitor or label.noun is Noun.STEREO_MIX:
+        return False
+    return all(_are_apart(device, other) for other in taken)
+
+
+def _are_apart(device: AudioDevice, other: AudioDevice) -> bool:
+    if compare(device, other).verdict is Sameness.DIFFERENT:
+        return True
+    # Two sockets of the computer's own sound, one in and one out, take nothing from each other.
+    return device.kind is not other.kind and {read(device.label).sort, read(other.label).sort} == {
+        Sort.ONBOARD
+    }
+
+
+def _worth(device: AudioDevice, free: dict[Kind, list[AudioDevice]]) -> tuple[int, int]:
+    """Best a device that speaks and listens, such as another headset; last a monitor's speakers."""
+    label = read(device.label)
+    partners = free[Kind.OUTPUT if device.kind is Kind.INPUT else Kind.INPUT]
+    both_ways = any(compare(device, partner).verdict is Sameness.SAME for partner in partners)
+    by_sort = {Sort.ORDINARY: 2, Sort.GENERIC: 1, Sort.ONBOARD: 1, Sort.DISPLAY: 0}
+    return int(both_ways and label.sort is Sort.ORDINARY), by_sort.get(label.sort, 0)

@@ -1,0 +1,188 @@
+"""From observations to a verdict: pure, tested by table, and able to explain itself."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Final
+
+from core.audio.comparison import Comparison, Sameness, compare
+from core.audio.device import Kind
+from core.audio.evidence import (
+    RELIABILITY,
+    DeviceUse,
+    Observation,
+    Program,
+    Source,
+    SuspiciousCall,
+    is_good,
+    is_kept,
+)
+
+
+class Verdict(StrEnum):
+    CONFLICT = "conflict"
+    LIKELY = "likely"
+    CLEAR = "clear"
+    UNKNOWN = "unknown"
+
+
+class Why(StrEnum):
+    """What the verdict rests on; each has a sentence in `words/`."""
+
+    SHARED = "shared"
+    """Both programs use one device."""
+    SHARED_ONCE = "shared-once"
+    """They did when last seen, which is a while ago."""
+    SHARED_BY_DEFAULT = "shared-by-default"
+    """One of them follows the system's default, and that is the other's device."""
+    CALLS_END = "calls-end"
+    """Calls end at once, again and again."""
+    CALLS_END_UNCLEAR = "calls-end-unclear"
+    """A call ended at once, and two names may be one device."""
+    CALLS_END_STILL = "calls-end-still"
+    """The devices are different, as far as known, and calls end at once all the same."""
+    ALL_DIFFERENT = "all-different"
+    NOT_TOLD_APART = "not-told-apart"
+    MISSING = "missing"
+
+
+class Missing(StrEnum):
+    """What would make it certain."""
+
+    TEAMS_INPUT = "teams-input"
+    TEAMS_OUTPUT = "teams-output"
+    SOFTPHONE_INPUT = "softphone-input"
+    SOFTPHONE_OUTPUT = "softphone-output"
+    FRESH_LOOK = "fresh-look"
+    """What is known is old: make a call with both programs while the probe runs, or choose anew."""
+    TELL_APART = "tell-apart"
+    """Two names may be one device: the test tone and the level meter tell."""
+    PROBE = "probe"
+    """Nothing here was seen, only told: the probe would see it."""
+
+
+SUSPICIOUS_CALLS: Final = 2
+"""One call that ends at once may be a slip of the finger."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """A device of Teams beside one of the softphone."""
+
+    teams: DeviceUse
+    softphone: DeviceUse
+    comparison: Comparison
+
+
+@dataclass(frozen=True, slots=True)
+class Conclusion:
+    verdict: Verdict
+    why: Why
+    pairs: tuple[Pair, ...]
+    """Those that the verdict rests on: shared ones, or ones that cannot be told apart."""
+    evidence: tuple[Observation, ...]
+    """Everything that was weighed, newest first."""
+    missing: tuple[Missing, ...]
+    uses: tuple[DeviceUse, ...]
+    """What each program uses, as far as known: at most one of each program and direction."""
+
+    @property
+    def shared_kinds(self) -> tuple[Kind, ...]:
+        """In which directions the softphone uses the shared device."""
+        return tuple(kind for kind in Kind if any(pair.softphone.kind is kind for pair in self.pairs))
+
+    def use_of(self, program: Program, kind: Kind) -> DeviceUse | None:
+        return next((use for use in self.uses if use.program is program and use.kind is kind), None)
+
+
+def conclude(observations: Sequence[Observation], now: datetime) -> Conclusion:
+    kept = sorted(
+        (seen for seen in observations if is_kept(seen, now)), key=lambda seen: seen.at, reverse=True
+    )
+    uses = _present(kept, now)
+    calls = [seen for seen in kept if isinstance(seen, SuspiciousCall) and is_good(seen, now)]
+    pairs = _pairs(uses)
+    shared = tuple(pair for pair in pairs if pair.comparison.verdict is Sameness.SAME)
+    doubtful = tuple(pair for pair in pairs if pair.comparison.verdict is Sameness.UNSURE)
+    missing = _missing(uses, now)
+
+    def concluded(
+        verdict: Verdict, why: Why, on: tuple[Pair, ...] = (), also: tuple[Missing, ...] = ()
+    ) -> Conclusion:
+        return Conclusion(verdict, why, on, tuple(kept), (*missing, *also), uses)
+
+    if shared:
+        seen_now = [pair for pair in shared if _good(pair, now)]
+        if any(not _assumed(pair) for pair in seen_now):
+            return concluded(Verdict.CONFLICT, Why.SHARED, shared)
+        why = Why.SHARED_BY_DEFAULT if seen_now else Why.SHARED_ONCE
+        return concluded(Verdict.LIKELY, why, shared)
+    if calls and doubtful:
+        return concluded(Verdict.LIKELY, Why.CALLS_END_UNCLEAR, doubtful, (Missing.TELL_APART,))
+    all_known = len(uses) == len(Program) * len(Kind)
+    if (
+        len([call for call in calls if not all_known or call.at > max(use.at for use in uses)])
+        >= SUSPICIOUS_CALLS
+    ):
+        return concluded(Verdict.LIKELY, Why.CALLS_END_STILL if all_known else Why.CALLS_END)
+    if doubtful:
+        return concluded(Verdict.UNKNOWN, Why.NOT_TOLD_APART, doubtful, (Missing.TELL_APART,))
+    if all_known and all(is_good(use, now) for use in uses):
+        return concluded(Verdict.CLEAR, Why.ALL_DIFFERENT)
+    return concluded(Verdict.UNKNOWN, Why.MISSING)
+
+
+def _present(kept: Sequence[Observation], now: datetime) -> tuple[DeviceUse, ...]:
+    """Of each program and direction the one use that stands for the present: what is seen now, else the newest."""
+
+    def rank(use: DeviceUse) -> tuple[bool, bool, bool, float, int]:
+        return (
+            use.active and is_good(use, now),
+            is_good(use, now),
+            not use.assumed,
+            use.at.timestamp(),
+            RELIABILITY[use.source],
+        )
+
+    present = []
+    for program in Program:
+        for kind in Kind:
+            candidates = [
+                seen
+                for seen in kept
+                if isinstance(seen, DeviceUse) and (seen.program, seen.kind) == (program, kind)
+            ]
+            if candidates:
+                present.append(max(candidates, key=rank))
+    return tuple(present)
+
+
+def _pairs(uses: Sequence[DeviceUse]) -> list[Pair]:
+    return [
+        Pair(teams, softphone, compare(teams.device, softphone.device))
+        for teams in uses
+        if teams.program is Program.TEAMS
+        for softphone in uses
+        if softphone.program is Program.SOFTPHONE
+    ]
+
+
+def _good(pair: Pair, now: datetime) -> bool:
+    return is_good(pair.teams, now) and is_good(pair.softphone, now)
+
+
+def _assumed(pair: Pair) -> bool:
+    return pair.teams.assumed or pair.softphone.assumed
+
+
+def _missing(uses: Sequence[DeviceUse], now: datetime) -> tuple[Missing, ...]:
+    known = {(use.program, use.kind) for use in uses}
+    missing = [
+        Missing(f"{program}-{kind}") for program in Program for kind in Kind if (program, kind) not in known
+    ]
+    if any(not is_good(use, now) for use in uses):
+        missing.append(Missing.FRESH_LOOK)
+    if not any(use.source is Source.PROBE for use in uses):
+        missing.append(Missing.PROBE)
+    return tuple(missing)

@@ -1,0 +1,88 @@
+"""Words for a finding: the same in the tab and in the bot. What is told is data, so that it can be told later, in
+another language.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from core.audio.advice import Advice, Change
+from core.audio.device import Kind
+from core.audio.evidence import Program
+from core.audio.finding import Conclusion, Missing, Why
+from core.audio.label import shown_name
+from core.language import Language, Words
+
+_WORDS: Final = Words("core.audio")
+
+
+@dataclass(frozen=True, slots=True)
+class Gist:
+    """A finding and its cure, without a language."""
+
+    why: Why
+    device: str
+    """The shared one, or one of two that cannot be told apart."""
+    other: str
+    teams: str
+    softphone: str
+    reason: str
+    """Of the comparison; empty when the finding rests on none."""
+    changes: tuple[Change, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        names = {
+            name: getattr(self, name) for name in ("why", "device", "other", "teams", "softphone", "reason")
+        }
+        changes = [(change.program, change.kind, change.device) for change in self.changes]
+        return {**names, "changes": changes}
+
+    @classmethod
+    def of_json(cls, content: Mapping[str, Any]) -> "Gist":
+        changes = tuple(
+            Change(Program(program), Kind(kind), device) for program, kind, device in content["changes"]
+        )
+        names = {name: content[name] for name in ("device", "other", "teams", "softphone", "reason")}
+        return cls(why=Why(content["why"]), changes=changes, **names)
+
+
+def gist(conclusion: Conclusion, advice: Advice) -> Gist:
+    pair = conclusion.pairs[0] if conclusion.pairs else None
+    return Gist(
+        why=conclusion.why,
+        device=shown_name(pair.softphone.device.label) if pair is not None else "",
+        other=shown_name(pair.teams.device.label) if pair is not None else "",
+        teams=_devices(conclusion, Program.TEAMS),
+        softphone=_devices(conclusion, Program.SOFTPHONE),
+        reason=pair.comparison.reason if pair is not None else "",
+        changes=advice.changes,
+    )
+
+
+def _devices(conclusion: Conclusion, program: Program) -> str:
+    names = [shown_name(use.device.label) for use in conclusion.uses if use.program is program]
+    return ", ".join(dict.fromkeys(names))
+
+
+def title(told: Gist, language: Language) -> str:
+    return _WORDS.text(language, f"finding.{told.why}.title")
+
+
+def detail(told: Gist, language: Language) -> str:
+    values = {
+        "device": told.device,
+        "other": told.other,
+        "teams": told.teams,
+        "softphone": told.softphone,
+        "reason": _WORDS.text(language, f"reason.{told.reason}") if told.reason else "",
+    }
+    return _WORDS.text(language, f"finding.{told.why}.detail", **values)
+
+
+def step(change: Change, language: Language) -> str:
+    """Where in the program the setting is, and what to choose there."""
+    return _WORDS.text(language, f"step.{change.program}.{change.kind}", device=change.device)
+
+
+def missing(what: Missing, language: Language) -> str:
+    return _WORDS.text(language, f"missing.{what}")

@@ -1,0 +1,359 @@
+"""What is stored of a person's audio devices: reports, probes, pairing codes, calls that ended at once, choices."""
+
+import hashlib
+import json
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from pydantic import TypeAdapter
+from sqlalchemy import ColumnElement, and_, delete, func, insert, or_, select, update
+
+from core.audio.device import AudioDevice
+from core.audio.evidence import KEPT_FOR, DeviceUse, Source, SuspiciousCall
+from core.store import tables
+from core.store.database import Database, upsert
+from core.store.moments import from_ms, new_id, to_ms
+from core.store.notices import new_notice
+
+CODE_LIFETIME: Final = timedelta(minutes=10)
+PRESENT: Final = "present"
+"""The source of the list of devices that a browser sees; not an observation."""
+PRESENT_KEPT: Final = timedelta(days=30)
+_ALPHABET: Final = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"
+"""Without 0, 1, I and O, which people mistake."""
+
+Person = tuple[str, str]
+"""Tenant and object id of a Teams user."""
+
+_USES: Final = TypeAdapter(list[DeviceUse])
+_DEVICES: Final = TypeAdapter(list[AudioDevice])
+_probe = tables.audio_probe.c
+_report = tables.audio_report.c
+_call = tables.audio_call.c
+_person = tables.audio_person.c
+_pairing = tables.audio_pairing.c
+_ALL: Final = (
+    tables.audio_probe,
+    tables.audio_pairing,
+    tables.audio_report,
+    tables.audio_call,
+    tables.audio_person,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    id: str
+    person: Person
+    machine: str
+    platform: str
+    version: str
+    paired_at: datetime
+    last_seen_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Choices:
+    """What a person has decided about the advisor."""
+
+    named: bool = False
+    help_since: datetime | None = None
+    quiet_until: datetime | None = None
+    never: tuple[str, ...] = ()
+    told_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """Everything that is stored about one person."""
+
+    uses: tuple[DeviceUse, ...]
+    """Of all sources; of the probes only the one that reported last: devices of two machines do not collide."""
+    calls: tuple[SuspiciousCall, ...]
+    present: tuple[AudioDevice, ...]
+    probes: tuple[Probe, ...]
+    choices: Choices
+    verdict: str | None
+    """What was concluded when something changed last."""
+
+
+@dataclass(frozen=True, slots=True)
+class ConflictCount:
+    model: str
+    people: int
+    names: tuple[str, ...]
+    """Of those who let administrators see it."""
+
+
+class AudioStore:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def of(self, person: Person) -> Stored:
+        async with self._database.reading() as connection:
+            reports = (
+                await connection.execute(
+                    select(tables.audio_report).where(_is(_report, person)).order_by(_report.at.desc())
+                )
+            ).all()
+            calls = (
+                await connection.execute(select(_call.at).where(_is(_call, person)).order_by(_call.at.desc()))
+            ).all()
+            probes = (
+                await connection.execute(
+                    select(tables.audio_probe).where(_is(_probe, person)).order_by(_probe.paired_at)
+                )
+            ).all()
+            choices = (
+                await connection.execute(select(tables.audio_person).where(_is(_person, person)))
+            ).one_or_none()
+        uses: list[DeviceUse] = []
+        present: tuple[AudioDevice, ...] = ()
+        seen: set[str] = set()
+        for report in reports:
+            if report.source in seen:
+                continue  # an older one of another probe
+            seen.add(report.source)
+            if report.source == PRESENT:
+                present = tuple(_DEVICES.validate_json(report.content))
+            else:
+                uses += _USES.validate_json(report.content)
+        return Stored(
+            uses=tuple(uses),
+            calls=tuple(SuspiciousCall(from_ms(call.at)) for call in calls),
+            present=present,
+            probes=tuple(_to_probe(row) for row in probes),
+            choices=_to_choices(choices) if choices is not None else Choices(),
+            verdict=choices.verdict if choices is not None else None,
+        )
+
+    async def report(
+        self, person: Person, source: Source, uses: Sequence[DeviceUse], at: datetime, origin: str = ""
+    ) -> None:
+        """Replaces what this source said before."""
+        await self._put(person, source, origin, at, _USES.dump_json(list(uses)).decode())
+
+    async def reported_by(self, person: Person, origin: str) -> Sequence[DeviceUse]:
+        """What one probe said last."""
+        query = select(_report.content).where(_is(_report, person), _report.origin == origin)
+        async with self._database.reading() as connection:
+            content = (await connection.execute(query)).scalar_one_or_none()
+        return _USES.validate_json(content) if content is not None else ()
+
+    async def set_present(self, person: Person, devices: Sequence[AudioDevice], at: datetime) -> None:
+        await self._put(person, PRESENT, "", at, _DEVICES.dump_json(list(devices)).decode())
+
+    async def _put(self, person: Person, source: str, origin: str, at: datetime, content: str) -> None:
+        async with self._database.writing() as connection:
+            await connection.execute(
+                upsert(connection, tables.audio_report)
+                .values(**_keys(person), source=source, origin=origin, at=to_ms(at), content=content)
+                .on_conflict_do_update(
+                    index_elements=["tenant_id", "object_id", "source", "origin"],
+                    set_={"at": to_ms(at), "content": content},
+                )
+            )
+
+    async def add_call(self, person: Person, at: datetime) -> None:
+        async with self._database.writing() as connection:
+            await connection.execute(
+                insert(tables.audio_call).values(id=new_id(), **_keys(person), at=to_ms(at))
+            )
+
+    async def new_code(self, person: Person, at: datetime) -> tuple[str, datetime]:
+        """A pairing code in two groups of four; the one before is good no longer."""
+        letters = "".join(secrets.choice(_ALPHABET) for _ in range(8))
+        expires = at + CODE_LIFETIME
+        values = {"code_hash": _code_hash(letters), "expires_at": to_ms(expires)}
+        async with self._database.writing() as connection:
+            await connection.execute(
+                upsert(connection, tables.audio_pairing)
+                .values(**_keys(person), **values)
+                .on_conflict_do_update(index_elements=["tenant_id", "object_id"], set_=values)
+            )
+        return f"{letters[:4]}-{letters[4:]}", expires
+
+    async def redeem(
+        self, code: str, machine: str, platform: str, version: str, at: datetime
+    ) -> tuple[Probe, str] | None:
+        """The new probe and its token; None when the code is unknown, used or too old. Code and probe are one
+        transaction: after a crash the code is either still good or the probe is there, whose token nobody has.
+        """
+        token = secrets.token_urlsafe(32)
+        async with self._database.writing() as connection:
+            row = (
+                await connection.execute(
+                    delete(tables.audio_pairing)
+                    .where(_pairing.code_hash == _code_hash(code), _pairing.expires_at > to_ms(at))
+                    .returning(_pairing.tenant_id, _pairing.object_id)
+                )
+            ).one_or_none()
+            if row is None:
+                return None
+            person = (row.tenant_id, row.object_id)
+            probe = Probe(new_id(), person, machine, platform, version, at, at)
+            await connection.execute(
+                insert(tables.audio_probe).values(
+                    id=probe.id,
+                    **_keys(person),
+                    token_hash=_hash(token),
+                    machine=machine,
+                    platform=platform,
+                    version=version,
+                    paired_at=to_ms(at),
+                    last_seen_at=to_ms(at),
+                )
+            )
+        return probe, token
+
+    async def probe_of(self, token: str, version: str, at: datetime) -> Probe | None:
+        """The probe whose token this is, noted as seen."""
+        async with self._database.writing() as connection:
+            row = (
+                await connection.execute(
+                    update(tables.audio_probe)
+                    .where(_probe.token_hash == _hash(token))
+                    .values(last_seen_at=to_ms(at), version=version)
+                    .returning(tables.audio_probe)
+                )
+            ).one_or_none()
+        return _to_probe(row) if row is not None else None
+
+    async def remove_probe(self, person: Person, probe_id: str) -> bool:
+        async with self._database.writing() as connection:
+            removed = await connection.execute(
+                delete(tables.audio_probe).where(_is(_probe, person), _probe.id == probe_id)
+            )
+            await connection.execute(
+                delete(tables.audio_report).where(_is(_report, person), _report.origin == probe_id)
+            )
+        return removed.rowcount > 0
+
+    async def choose(self, person: Person, **values: Any) -> None:
+        """Sets columns of `audio_person`; without any, sees to it that the row is there."""
+        keys = ["tenant_id", "object_id"]
+        async with self._database.writing() as connection:
+            row = upsert(connection, tables.audio_person).values(
+                **_keys(person), **{"named": False, "never": "[]", **values}
+            )
+            await connection.execute(
+                row.on_conflict_do_update(index_elements=keys, set_=values)
+                if values
+                else row.on_conflict_do_nothing(index_elements=keys)
+            )
+
+    async def tell(
+        self, person: Person, kind: str, detail: Mapping[str, Any], at: datetime, every: timedelta
+    ) -> bool:
+        """Writes a notice, unless one was written less than `every` ago; both in one transaction."""
+        await self.choose(person)
+        async with self._database.writing() as connection:
+            claimed = await connection.execute(
+                update(tables.audio_person)
+                .where(
+                    _is(_person, person),
+                    or_(_person.told_at.is_(None), _person.told_at <= to_ms(at - every)),
+                    or_(_person.quiet_until.is_(None), _person.quiet_until <= to_ms(at)),
+                )
+                .values(told_at=to_ms(at))
+            )
+            if claimed.rowcount == 0:
+                return False
+            await connection.execute(new_notice(person, kind, detail, at))
+        return True
+
+    async def forget(self, person: Person) -> None:
+        """Deletes everything about this person, probes and their tokens included."""
+        async with self._database.writing() as connection:
+            for table in _ALL:
+                await connection.execute(delete(table).where(_is(table.c, person)))
+
+    async def forget_old(self, at: datetime) -> None:
+        """Deletes what is kept no longer."""
+        limits = [(source.value, KEPT_FOR[source]) for source in Source if source is not Source.SYMPTOM]
+        old = or_(
+            *(
+                and_(_report.source == source, _report.at < to_ms(at - kept))
+                for source, kept in [*limits, (PRESENT, PRESENT_KEPT)]
+            )
+        )
+        async with self._database.writing() as connection:
+            await connection.execute(delete(tables.audio_report).where(old))
+            await connection.execute(
+                delete(tables.audio_call).where(_call.at < to_ms(at - KEPT_FOR[Source.SYMPTOM]))
+            )
+            await connection.execute(delete(tables.audio_pairing).where(_pairing.expires_at < to_ms(at)))
+
+    async def conflicts(self, pbx_id: str, at: datetime) -> tuple[Sequence[ConflictCount], int]:
+        """Conflicts of the people who are signed in at this PBX, by device model, most first; and how many people
+        there is a conclusion about at all.
+        """
+        session = tables.session.c
+        joined = tables.audio_person.join(
+            tables.session,
+            and_(session.tenant_id == _person.tenant_id, session.object_id == _person.object_id),
+        )
+        recent = _person.concluded_at > to_ms(at - KEPT_FOR[Source.PROBE])
+        query = (
+            select(_person.model, _person.named, session.display_name)
+            .select_from(joined)
+            .where(session.pbx_id == pbx_id, _person.verdict == "conflict", recent)
+            .order_by(session.display_name)
+        )
+        counted = select(func.count()).select_from(joined).where(session.pbx_id == pbx_id, recent)
+        async with self._database.reading() as connection:
+            rows = (await connection.execute(query)).all()
+            known = (await connection.execute(counted)).scalar_one()
+        by_model: dict[str, list[Any]] = {}
+        for row in rows:
+            by_model.setdefault(row.model or "", []).append(row)
+        counts = [
+            ConflictCount(model, len(people), tuple(row.display_name for row in people if row.named))
+            for model, people in by_model.items()
+        ]
+        return sorted(counts, key=lambda count: (-count.people, count.model)), known
+
+
+def _is(columns: Any, person: Person) -> ColumnElement[bool]:
+    return and_(columns.tenant_id == person[0], columns.object_id == person[1])
+
+
+def _keys(person: Person) -> dict[str, str]:
+    return {"tenant_id": person[0], "object_id": person[1]}
+
+
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _code_hash(code: str) -> str:
+    """As people type it: any case, with or without the dash."""
+    return _hash("".join(character for character in code.upper() if character.isalnum()))
+
+
+def _to_probe(row: Any) -> Probe:
+    return Probe(
+        row.id,
+        (row.tenant_id, row.object_id),
+        row.machine,
+        row.platform,
+        row.version,
+        from_ms(row.paired_at),
+        from_ms(row.last_seen_at),
+    )
+
+
+def _to_choices(row: Any) -> Choices:
+    def moment(value: int | None) -> datetime | None:
+        return from_ms(value) if value is not None else None
+
+    return Choices(
+        bool(row.named),
+        moment(row.help_since),
+        moment(row.quiet_until),
+        tuple(json.loads(row.never)),
+        moment(row.told_at),
+    )

@@ -1,0 +1,246 @@
+"""The tab API's operations about audio devices."""
+
+from typing import Final
+
+from core.advisor.advisor import AudioView
+from core.audio import telling
+from core.audio.advice import Change
+from core.audio.device import AudioDevice, Kind, Platform
+from core.audio.evidence import DeviceUse, Program, Source
+from core.audio.finding import Conclusion, Verdict, Why
+from core.audio.label import shown_name
+from core.diagnosis.codes import Code
+from core.language import Language
+from core.store.moments import now
+from tab.operation import Call, Operation, expect
+from tab.problems import language_of
+from wire.tab_audio import (
+    AudioConflict,
+    AudioConflicts,
+    AudioFinding,
+    AudioState,
+    AudioStep,
+    AudioUse,
+    BrowserDevice,
+    DeclaredRequest,
+    DevicesRequest,
+    NamedRequest,
+    PairedProbe,
+    PairingCode,
+    ProbeRequest,
+    StoredAudio,
+)
+
+
+async def get_audio(call: Call) -> AudioState:
+    return _state(expect(await call.services.advisor.view(call.user)), call)
+
+
+async def set_devices(call: Call) -> AudioState:
+    devices = [_device(device) for device in call.body.devices]
+    return _state(expect(await call.services.advisor.set_present(call.user, devices)), call)
+
+
+async def declare(call: Call) -> AudioState:
+    uses = [
+        DeviceUse(
+            source=Source.DECLARED,
+            program=Program(use.program),
+            kind=Kind(use.device.kind),
+            device=_device(use.device),
+            at=now(),
+        )
+        for use in call.body.uses
+    ]
+    return _state(expect(await call.services.advisor.declare(call.user, uses)), call)
+
+
+async def new_code(call: Call) -> PairingCode:
+    code, expires = expect(await call.services.advisor.new_code(call.user))
+    return PairingCode(code=code, expires=expires, service=call.services.public_url)
+
+
+async def remove_probe(call: Call) -> AudioState:
+    await call.services.probes.remove(call.user, call.body.probe_id)
+    return await get_audio(call)
+
+
+async def set_named(call: Call) -> AudioState:
+    return _state(expect(await call.services.advisor.set_named(call.user, named=call.body.named)), call)
+
+
+async def forget(call: Call) -> AudioState:
+    await call.services.probes.remove_all(call.user)
+    return _state(await call.services.advisor.forget(call.user), call)
+
+
+async def get_conflicts(call: Call) -> AudioConflicts:
+    view = expect(await call.services.advisor.conflicts(call.user))
+    return AudioConflicts(
+        conflicts=[
+            AudioConflict(device=count.model, people=count.people, names=list(count.names))
+            for count in view.conflicts
+        ],
+        people=view.people,
+    )
+
+
+def _device(device: BrowserDevice) -> AudioDevice:
+    return AudioDevice(
+        label=device.label,
+        kind=Kind(device.kind),
+        platform=Platform.BROWSER,
+        endpoint_id=device.device_id,
+        group_id=device.group_id,
+    )
+
+
+def _state(view: AudioView, call: Call) -> AudioState:
+    language = language_of(call.request)
+    conclusion, stored = view.conclusion, view.stored
+    return AudioState(
+        finding=_finding(view, language),
+        uses=[_use(use, conclusion) for use in conclusion.uses],
+        probes=[
+            PairedProbe(
+                probe_id=probe.id,
+                machine=probe.machine,
+                platform=probe.platform,
+                version=probe.version,
+                paired_at=probe.paired_at,
+                last_seen=probe.last_seen_at,
+                connected=call.services.probes.is_connected(probe.id),
+            )
+            for probe in stored.probes
+        ],
+        named=stored.choices.named,
+        stored=StoredAudio(
+            uses=[_use(use, conclusion) for use in stored.uses],
+            present=[device.label for device in stored.present],
+            calls=[seen.at for seen in stored.calls],
+            never=list(stored.choices.never),
+        ),
+    )
+
+
+def _finding(view: AudioView, language: Language) -> AudioFinding:
+    told = telling.gist(view.conclusion, view.advice)
+    return AudioFinding(
+        verdict=view.conclusion.verdict.value,
+        why=told.why,
+        title=telling.title(told, language),
+        detail=telling.detail(told, language),
+        steps=[_step(change, language) for change in view.advice.changes],
+        instead=[_step(change, language) for change in view.advice.instead],
+        missing=[telling.missing(what, language) for what in view.conclusion.missing],
+    )
+
+
+def _step(change: Change, language: Language) -> AudioStep:
+    return AudioStep(
+        program=change.program.value,
+        kind=change.kind.value,
+        device=change.device,
+        text=telling.step(change, language),
+    )
+
+
+def _use(use: DeviceUse, conclusion: Conclusion) -> AudioUse:
+    is_paired = any(use in (pair.teams, pair.softphone) for pair in conclusion.pairs)
+    is_shared = is_paired and conclusion.why in (Why.SHARED, Why.SHARED_ONCE, Why.SHARED_BY_DEFAULT)
+    return AudioUse(
+        program=use.program.value,
+        kind=use.kind.value,
+        name=shown_name(use.device.label),
+        label=use.device.label,
+        source=use.source.value,
+        at=use.at,
+        active=use.active,
+        assumed=use.assumed,
+        shared=is_shared and conclusion.verdict in (Verdict.CONFLICT, Verdict.LIKELY),
+        doubtful=is_paired and not is_shared,
+    )
+
+
+_SIGNED_IN: Final = (Code.NOT_SIGNED_IN,)
+
+AUDIO_OPERATIONS: Final = (
+    Operation(
+        "getAudio",
+        "GET",
+        "/api/v1/audio",
+        "What is known of my audio devices, and what follows from it",
+        get_audio,
+        AudioState,
+        None,
+        _SIGNED_IN,
+    ),
+    Operation(
+        "setDevices",
+        "PUT",
+        "/api/v1/audio/devices",
+        "The devices that my browser lists, so that the cure can name one that is there",
+        set_devices,
+        AudioState,
+        DevicesRequest,
+        _SIGNED_IN,
+    ),
+    Operation(
+        "declareUses",
+        "PUT",
+        "/api/v1/audio/declared",
+        "Which devices Teams and the softphone use, as I say",
+        declare,
+        AudioState,
+        DeclaredRequest,
+        _SIGNED_IN,
+    ),
+    Operation(
+        "newPairingCode",
+        "POST",
+        "/api/v1/audio/pairing",
+        "A code for `pbx-audio-probe pair`, good once and for ten minutes",
+        new_code,
+        PairingCode,
+        None,
+        _SIGNED_IN,
+    ),
+    Operation(
+        "removeProbe",
+        "POST",
+        "/api/v1/audio/probes/remove",
+        "Unpairs a probe and deletes what it reported",
+        remove_probe,
+        AudioState,
+        ProbeRequest,
+        _SIGNED_IN,
+    ),
+    Operation(
+        "setNamed",
+        "PUT",
+        "/api/v1/audio/named",
+        "Whether administrators may see my name beside a conflict",
+        set_named,
+        AudioState,
+        NamedRequest,
+        _SIGNED_IN,
+    ),
+    Operation(
+        "forgetAudio",
+        "DELETE",
+        "/api/v1/audio",
+        "Deletes everything that is stored about my devices",
+        forget,
+        AudioState,
+    ),
+    Operation(
+        "getConflicts",
+        "GET",
+        "/api/v1/audio/conflicts",
+        "How many people of my PBX have a conflict, by device (administrators)",
+        get_conflicts,
+        AudioConflicts,
+        None,
+        (Code.NOT_SIGNED_IN, Code.NOT_ADMINISTRATOR),
+    ),
+)

@@ -1,0 +1,74 @@
+"""What an operation of the tab API is: routes and the OpenAPI document both come from these."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, Final, TypeVar
+
+from aiohttp import web
+from pydantic import BaseModel
+
+from core.advisor.advisor import Advisor
+from core.advisor.probes import Probes
+from core.diagnosis.codes import Code
+from core.diagnosis.finding import Finding
+from core.identity.teams_user import TeamsUser
+from core.identity.tokens import TabToken, TabTokenValidator
+from core.signin.administration import Administration
+from core.signin.bus import Bus
+from core.signin.signin import PbxAccess, SignIn
+from tab.problems import ProblemError
+
+API: Final = "/api/v1"
+MAX_BODY_BYTES: Final = 256 * 1024
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class TabServices:
+    """What the tab API stands on."""
+
+    tokens: TabTokenValidator
+    sign_in: SignIn
+    administration: Administration
+    advisor: Advisor
+    probes: Probes
+    bus: Bus
+    public_url: str
+    """The service's own address, for programs that are to connect to it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One validated call."""
+
+    request: web.Request
+    token: TabToken
+    services: TabServices
+    body: Any
+    query: Any
+
+    @property
+    def user(self) -> TeamsUser:
+        return self.token.user
+
+    def access(self) -> PbxAccess:
+        return PbxAccess(self.body.pbx_name, self.body.key_digest, self.request.remote or "")
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    id: str
+    method: str
+    path: str
+    summary: str
+    run: Callable[[Call], Awaitable[BaseModel]]
+    answer: type[BaseModel]
+    body: type[BaseModel] | None = None
+    problems: tuple[Code, ...] = ()
+    query: type[BaseModel] | None = None
+
+
+def expect(outcome: T | Finding) -> T:
+    if isinstance(outcome, Finding):
+        raise ProblemError(outcome)
+    return outcome

@@ -1,0 +1,130 @@
+"""The tab's messages about audio devices (tab API)."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from wire.model import Moment, WireModel
+
+Program = Literal["teams", "softphone"]
+Kind = Literal["input", "output"]
+Label = Annotated[str, Field(min_length=1, max_length=256)]
+
+
+class BrowserDevice(WireModel):
+    """A device as `enumerateDevices` lists it; ids are hashed per origin and mean something to this browser alone."""
+
+    kind: Kind
+    label: Label
+    device_id: Annotated[str, Field(max_length=128)] = ""
+    group_id: Annotated[str, Field(max_length=128)] = ""
+
+
+class DevicesRequest(WireModel):
+    """The devices that the person's browser lists at this moment."""
+
+    devices: list[BrowserDevice] = Field(max_length=100)
+
+
+class DeclaredUse(WireModel):
+    program: Program
+    device: BrowserDevice
+
+
+class DeclaredRequest(WireModel):
+    """What the person says each program uses; replaces what they said before, also by nothing."""
+
+    uses: list[DeclaredUse] = Field(max_length=4)
+
+
+class ProbeRequest(WireModel):
+    probe_id: str = Field(max_length=36)
+
+
+class NamedRequest(WireModel):
+    named: bool
+    """Administrators may see my name beside a conflict."""
+
+
+class AudioUse(WireModel):
+    program: Program
+    kind: Kind
+    name: str
+    """The device as people know it."""
+    label: str
+    source: Literal["probe", "call-records", "declared"]
+    at: Moment
+    active: bool
+    assumed: bool
+    shared: bool
+    """This use is part of the collision."""
+    doubtful: bool
+    """It may be the same device as one of the other program."""
+
+
+class AudioStep(WireModel):
+    program: Program
+    kind: Kind
+    device: str
+    text: str
+
+
+class AudioFinding(WireModel):
+    verdict: Literal["conflict", "likely", "clear", "unknown"]
+    why: str
+    title: str
+    detail: str
+    steps: list[AudioStep]
+    """The shorter way out; empty when there is nothing to change, or no other device."""
+    instead: list[AudioStep]
+    """The other way out."""
+    missing: list[str]
+    """What would make it certain, in words."""
+
+
+class PairedProbe(WireModel):
+    probe_id: str
+    machine: str
+    platform: str
+    version: str
+    paired_at: Moment
+    last_seen: Moment
+    connected: bool
+
+
+class StoredAudio(WireModel):
+    """What is stored about me, for me to see."""
+
+    uses: list[AudioUse]
+    present: list[str]
+    calls: list[Moment]
+    never: list[str]
+
+
+class AudioState(WireModel):
+    finding: AudioFinding
+    uses: list[AudioUse]
+    """At most one of each program and direction: what stands for the present."""
+    probes: list[PairedProbe]
+    named: bool
+    stored: StoredAudio
+
+
+class PairingCode(WireModel):
+    code: str
+    expires: Moment
+    service: str
+    """The service's address, for `pbx-audio-probe pair`."""
+
+
+class AudioConflict(WireModel):
+    device: str
+    people: int
+    names: list[str]
+    """Of those who let administrators see it."""
+
+
+class AudioConflicts(WireModel):
+    conflicts: list[AudioConflict]
+    people: int
+    """About so many people something is known."""
