@@ -20,7 +20,7 @@ run: install
 
 install: $(CACHE)/build.stamp $(CACHE)/package.stamp $(CACHE)/host-page.stamp $(WEB)/dist/index.html
 
-install-dev: install $(CACHE)/dev.stamp $(CACHE)/e2e.stamp $(CACHE)/browser.stamp
+install-dev: install $(CACHE)/dev.stamp $(CACHE)/e2e.stamp $(CACHE)/browser.stamp $(CACHE)/sound.stamp
 
 test: install-dev
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
@@ -95,4 +95,9 @@ $(CACHE)/e2e.stamp: $(E2E)/package-lock.json $(CACHE)/build.stamp
 
 $(CACHE)/browser.stamp: infra/browser.sh $(CACHE)/dev.stamp
 	sh infra/browser.sh $(BIN)/python
+	@touch $@
+
+$(CACHE)/sound.stamp: infra/sound.sh
+	@mkdir -p $(CACHE)
+	sh infra/sound.sh
 	@touch $@

@@ -19,8 +19,8 @@ COMMON = (
 
 def main() -> int:
     parts: tuple[tuple[str, tuple[str, ...]], ...] = (
-        ("dev", ("--extra", "build", "--extra", "dev")),
-        ("build", ("--extra", "build", "--constraint", str(LOCKS / "dev.txt"))),
+        ("dev", ("--extra", "build", "--extra", "probe", "--extra", "dev")),
+        ("build", ("--extra", "build", "--extra", "probe", "--constraint", str(LOCKS / "dev.txt"))),
         ("runtime", ("--constraint", str(LOCKS / "dev.txt"))),
     )
     for name, extra in parts:

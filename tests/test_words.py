@@ -30,8 +30,9 @@ def test_the_tabs_languages_agree_and_every_word_is_used() -> None:
     check(german, english)
     source = "".join(path.read_text() for path in words.rglob("*.ts"))
     for key in english:
+        parts = key.split(".")
         used = f'"{key}"' in source or any(
-            f"`{prefix}" in source for prefix in (key.rsplit(".", 1)[0] + ".${", key.split(".")[0] + ".${")
+            f"`{'.'.join(parts[:length])}.${{" in source for length in range(1, len(parts))
         )
         assert used, f"{key} is not used"
 

@@ -55,15 +55,13 @@ class ProbeUse(WireModel):
     active: bool
     """It has a stream open on this device at this moment."""
     assumed: bool = False
-    """The program runs without a stream, and this is the system's default device for calls."""
+    """The program runs and has no stream: this is the system's default device for calls, which it may follow."""
     exclusive: bool = False
     """The stream has the device to itself (Windows' exclusive mode)."""
-    seconds_ago: float = Field(default=0.0, ge=0, le=10_000_000)
-    """How long ago it was last seen; an age, because clocks differ."""
 
 
 class ProbeReport(WireModel):
-    """All that the probe knows at this moment; it replaces what it said before."""
+    """All that the probe sees at this moment. The service remembers what was seen before."""
 
     uses: list[ProbeUse] = Field(max_length=MAX_USES)
 

@@ -85,15 +85,22 @@ class Advisor:
         return await self._changed(user.key)
 
     async def reported(self, person: Person, probe_id: str, uses: Sequence[DeviceUse]) -> None:
-        """What a probe sees."""
-        await self._store.report(person, Source.PROBE, uses, now(), probe_id)
+        """What a probe sees now; what it saw before and sees no longer is remembered."""
+        at = now()
+        seen = {(use.program, use.kind) for use in uses if not use.assumed}
+        before = [
+            _past(use, at)
+            for use in await self._store.reported_by(person, probe_id)
+            if not use.assumed and (use.program, use.kind) not in seen
+        ]
+        await self._store.report(person, Source.PROBE, [*uses, *before], at, probe_id)
         await self._changed(person)
 
     async def unseen(self, person: Person, probe_id: str) -> None:
         """The probe has gone: what it saw a moment ago was seen just now, and is seen no longer."""
         uses, at = await self._store.reported_by(person, probe_id), now()
         if any(use.active for use in uses):
-            past = [replace(use, active=False, at=at) if use.active else use for use in uses]
+            past = [_past(use, at) for use in uses if not use.assumed]
             await self._store.report(person, Source.PROBE, past, at, probe_id)
         self._bus.publish(audio_topic(*person))
 
@@ -177,6 +184,11 @@ class Advisor:
         if await self._store.tell(person, NOTICE, told.as_json(), now(), TELL_EVERY):
             self._bus.publish(NOTICES_TOPIC)
             logger.info("told of an audio conflict", extra={"why": told.why})
+
+
+def _past(use: DeviceUse, at: datetime) -> DeviceUse:
+    """What was seen until now."""
+    return replace(use, active=False, at=at) if use.active else use
 
 
 def audio_topic(tenant_id: str, object_id: str) -> Hashable:

@@ -3,7 +3,6 @@
 import asyncio
 import logging
 from collections.abc import AsyncIterator
-from datetime import timedelta
 from typing import Any, Final, Protocol
 
 from limits import RateLimitItem, parse
@@ -193,8 +192,8 @@ class Connected:
             await self.close(CloseCode.HELLO_TIMEOUT, "neither paired nor said hello")
             return
         clock = asyncio.get_running_loop().time
-        while (left := self._heard + PING_SECONDS * MISSED - clock()) > 0:
-            await asyncio.sleep(left)
+        while (left := self._heard + PING_SECONDS * MISSED - clock()) > 0:  # noqa: ASYNC110 - see below
+            await asyncio.sleep(left)  # every frame moves the end
         await self.close(CloseCode.SILENT, "no ping")
 
     async def _pair(self, params: dict[str, Any]) -> Paired:
@@ -243,7 +242,7 @@ def _use(use: ProbeUse, probe: Probe) -> DeviceUse:
             usb_id=device.usb_id,
             serial=device.serial,
         ),
-        at=now() - timedelta(seconds=use.seconds_ago),
+        at=now(),
         active=use.active,
         assumed=use.assumed,
     )

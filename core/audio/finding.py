@@ -85,7 +85,7 @@ class Conclusion:
     """Everything that was weighed, newest first."""
     missing: tuple[Missing, ...]
     uses: tuple[DeviceUse, ...]
-    """What each program uses, as far as known: at most one of each program and direction."""
+    """What each program uses, as far as known: of each program and direction all that are seen now, else one."""
 
     @property
     def shared_kinds(self) -> tuple[Kind, ...]:
@@ -120,7 +120,7 @@ def conclude(observations: Sequence[Observation], now: datetime) -> Conclusion:
         return concluded(Verdict.LIKELY, why, shared)
     if calls and doubtful:
         return concluded(Verdict.LIKELY, Why.CALLS_END_UNCLEAR, doubtful, (Missing.TELL_APART,))
-    all_known = len(uses) == len(Program) * len(Kind)
+    all_known = len({(use.program, use.kind) for use in uses}) == len(Program) * len(Kind)
     if (
         len([call for call in calls if not all_known or call.at > max(use.at for use in uses)])
         >= SUSPICIOUS_CALLS
@@ -154,7 +154,9 @@ def _present(kept: Sequence[Observation], now: datetime) -> tuple[DeviceUse, ...
                 if isinstance(seen, DeviceUse) and (seen.program, seen.kind) == (program, kind)
             ]
             if candidates:
-                present.append(max(candidates, key=rank))
+                best = max(candidates, key=rank)
+                # A program may use several at once, for instance one to ring and one to talk.
+                present += [use for use in candidates if use.active and rank(use)[0]] or [best]
     return tuple(present)
 
 

@@ -20,10 +20,10 @@ _ARGUMENTS = (
 )
 
 
-async def launch(playwright: Playwright) -> Browser:
+async def launch(playwright: Playwright, *more: str, environment: dict[str, str] | None = None) -> Browser:
     """The machine's Chromium, or Playwright's own where there is none."""
     path = next((found for name in _CHROMIUM if (found := shutil.which(name))), None)
-    return await playwright.chromium.launch(executable_path=path, args=list(_ARGUMENTS))
+    return await playwright.chromium.launch(executable_path=path, args=[*_ARGUMENTS, *more], env=environment)
 
 
 class Tab:

@@ -17,6 +17,13 @@ export type PolicyState = Schemas["PolicyState"];
 export type PeopleFound = Schemas["PeopleFound"];
 export type Usage = Schemas["Usage"];
 export type LicenceAdvice = Schemas["LicenceAdvice"];
+export type AudioState = Schemas["AudioState"];
+export type AudioUse = Schemas["AudioUse"];
+export type AudioStep = Schemas["AudioStep"];
+export type AudioConflicts = Schemas["AudioConflicts"];
+export type BrowserDevice = Schemas["BrowserDevice"];
+export type DeclaredUse = Schemas["DeclaredUse"];
+export type PairingCode = Schemas["PairingCode"];
 export type LicenceMix = Schemas["LicenceMix"];
 export type SortColumn = "name" | "login" | "kind" | "since" | "last-seen" | "teams-name";
 
@@ -73,6 +80,14 @@ export const api = {
   setPolicy: (poolId: string, policy: PolicyState) => call<Licences>("PUT", "licences/policy", { poolId, policy }),
   revoke: (body: Schemas["RevokeRequest"]) => call<Schemas["Revoked"]>("POST", "licences/revoke", body),
   setTrust: (trusted: boolean) => call<Licences>("PUT", "trust", { trusted }),
+  audio: () => call<AudioState>("GET", "audio"),
+  setDevices: (devices: BrowserDevice[]) => call<AudioState>("PUT", "audio/devices", { devices }),
+  declareUses: (uses: DeclaredUse[]) => call<AudioState>("PUT", "audio/declared", { uses }),
+  newPairingCode: () => call<PairingCode>("POST", "audio/pairing"),
+  removeProbe: (probeId: string) => call<AudioState>("POST", "audio/probes/remove", { probeId }),
+  setNamed: (named: boolean) => call<AudioState>("PUT", "audio/named", { named }),
+  forgetAudio: () => call<AudioState>("DELETE", "audio"),
+  conflicts: () => call<AudioConflicts>("GET", "audio/conflicts"),
 };
 
 const timeZone = Intl.DateTimeFormat().resolvedOptions().timeZone;

@@ -8,7 +8,8 @@ import { shared } from "./styles.js";
 import { applyTheme } from "./theme.js";
 import { dateTime, setLocale, t, type Word } from "./words.js";
 
-type Page = "state" | "licences";
+const PAGES = ["state", "audio", "licences"] as const;
+type Page = (typeof PAGES)[number];
 
 @customElement("pbx-app")
 export class App extends LitElement {
@@ -39,6 +40,7 @@ export class App extends LitElement {
   @state() private page: Page = "state";
   @state() private live = true;
   @state() private licencesRevision = 1;
+  @state() private audioRevision = 1;
   private readonly inDialog = new URLSearchParams(location.search).has("dialog");
   private readonly leaving = new AbortController();
 
@@ -85,33 +87,40 @@ export class App extends LitElement {
 
   private renderSignedIn(state: MyState) {
     const administrator = state.person?.isAdministrator ?? false;
-    const page = administrator ? this.page : "state";
-    // For administrators only, and large: everybody else's first view does without.
+    const pages = PAGES.filter((page) => administrator || page !== "licences");
+    const page = pages.includes(this.page) ? this.page : "state";
+    // Everybody's first view does without the large pages.
+    if (page === "audio") void import("./pages/audio.js");
     if (administrator) void import("./pages/licences.js");
     return html`
-      ${
-        administrator
-          ? html`<nav>
-              <fluent-tablist
-                role="tablist"
-                aria-label=${t("nav.label")}
-                activeid=${`tab-${page}`}
-                @change=${this.changePage}
-              >
-                <fluent-tab role="tab" id="tab-state" aria-selected=${page === "state"}>${t("nav.state")}</fluent-tab>
-                <fluent-tab role="tab" id="tab-licences" aria-selected=${page === "licences"}
-                  >${t("nav.licences")}</fluent-tab
-                >
-              </fluent-tablist>
-            </nav>`
-          : nothing
-      }
-      ${
-        page === "licences"
-          ? html`<pbx-licences .revision=${this.licencesRevision}></pbx-licences>`
-          : html`<pbx-my-state .state=${state}></pbx-my-state>`
-      }
+      <nav>
+        <fluent-tablist
+          role="tablist"
+          aria-label=${t("nav.label")}
+          activeid=${`tab-${page}`}
+          @change=${this.changePage}
+        >
+          ${pages.map(
+            (name) =>
+              html`<fluent-tab role="tab" id=${`tab-${name}`} aria-selected=${page === name}
+                >${t(`nav.${name}`)}</fluent-tab
+              >`,
+          )}
+        </fluent-tablist>
+      </nav>
+      ${this.renderPageOf(page, state)}
     `;
+  }
+
+  private renderPageOf(page: Page, state: MyState) {
+    switch (page) {
+      case "audio":
+        return html`<pbx-audio .revision=${this.audioRevision}></pbx-audio>`;
+      case "licences":
+        return html`<pbx-licences .revision=${this.licencesRevision}></pbx-licences>`;
+      case "state":
+        return html`<pbx-my-state .state=${state}></pbx-my-state>`;
+    }
   }
 
   private async start() {
@@ -123,7 +132,7 @@ export class App extends LitElement {
       this.outside = true;
       return;
     }
-    if (this.surroundings.page === "licences") this.page = "licences";
+    this.page = PAGES.find((page) => page === this.surroundings?.page) ?? "state";
     document.title = t("app.title");
     await this.load();
     void watch(
@@ -133,6 +142,7 @@ export class App extends LitElement {
           this.trouble = null;
         },
         onLicences: () => (this.licencesRevision += 1),
+        onAudio: () => (this.audioRevision += 1),
         onLive: (live) => (this.live = live),
       },
       this.leaving.signal,
@@ -150,7 +160,7 @@ export class App extends LitElement {
 
   private changePage(event: CustomEvent) {
     const id = (event.target as HTMLElement & { activeid: string }).activeid;
-    this.page = id === "tab-licences" ? "licences" : "state";
+    this.page = PAGES.find((page) => `tab-${page}` === id) ?? "state";
   }
 
   private signedIn(event: CustomEvent<MyState>) {

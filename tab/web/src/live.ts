@@ -8,6 +8,7 @@ const LONGEST_RETRY_MS = 30_000;
 export interface Watcher {
   onState(state: MyState): void;
   onLicences(): void;
+  onAudio(): void;
   /** Whether updates arrive at this moment. */
   onLive(live: boolean): void;
 }
@@ -38,6 +39,7 @@ async function read(response: Response, watcher: Watcher): Promise<void> {
     onEvent: ({ event, data }) => {
       if (event === "state") watcher.onState(JSON.parse(data) as MyState);
       else if (event === "licences") watcher.onLicences();
+      else if (event === "audio") watcher.onAudio();
     },
   });
   const reader = response.body?.pipeThrough(new TextDecoderStream()).getReader();

@@ -1,0 +1,94 @@
+"""Starts the probe with the session: a .desktop file, a value below Run, or a launch agent."""
+
+import plistlib
+import shlex
+import sys
+from pathlib import Path
+from typing import Final
+
+from probe.errors import ProbeError
+
+LABEL: Final = "pbx-audio-probe"
+MAC_LABEL: Final = "com.pbx-teams.audio-probe"
+
+
+def command() -> list[str]:
+    return [sys.executable, "-m", "probe.cli", "run"]
+
+
+def desktop_entry(arguments: list[str]) -> str:
+    """https://specifications.freedesktop.org/autostart-spec/latest/"""
+    return "\n".join(
+        (
+            "[Desktop Entry]",
+            "Type=Application",
+            "Name=PBX audio probe",
+            "Name[de]=PBX-Audio-Probe",
+            "Comment=Tells when Teams and the softphone share an audio device",
+            "Comment[de]=Sagt, wenn Teams und das Softphone sich ein Audiogerät teilen",
+            f"Exec={shlex.join(arguments)}",
+            "NoDisplay=true",
+            "X-GNOME-Autostart-enabled=true",
+            "",
+        )
+    )
+
+
+def launch_agent(arguments: list[str]) -> bytes:
+    """launchd.plist(5)"""
+    return plistlib.dumps(
+        {"Label": MAC_LABEL, "ProgramArguments": arguments, "RunAtLoad": True, "ProcessType": "Background"}
+    )
+
+
+def run_value(arguments: list[str]) -> str:
+    """learn.microsoft.com, "Run and RunOnce Registry Keys"; without a console window."""
+    first, *rest = arguments
+    return " ".join(f'"{argument}"' for argument in (first.replace("python.exe", "pythonw.exe"), *rest))
+
+
+def switch_on(home: Path | None = None) -> str:
+    """Returns where it stands now. Raises `ProbeError` when it cannot be written."""
+    home = home or Path.home()
+    try:
+        if sys.platform == "win32":
+            return _windows(run_value(command()))
+        if sys.platform == "darwin":
+            return _write(home / "Library/LaunchAgents" / f"{MAC_LABEL}.plist", launch_agent(command()))
+        return _write(home / ".config/autostart" / f"{LABEL}.desktop", desktop_entry(command()).encode())
+    except OSError as fault:
+        raise ProbeError(f"the start with the session cannot be set up: {fault}") from fault
+
+
+def switch_off(home: Path | None = None) -> None:
+    home = home or Path.home()
+    if sys.platform == "win32":
+        _windows(None)
+    for path in (
+        home / "Library/LaunchAgents" / f"{MAC_LABEL}.plist",
+        home / ".config/autostart" / f"{LABEL}.desktop",
+    ):
+        path.unlink(missing_ok=True)
+
+
+def _write(path: Path, content: bytes) -> str:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+    return str(path)
+
+
+def _windows(value: str | None) -> str:
+    if sys.platform != "win32":
+        raise OSError("not Windows")
+    import winreg  # noqa: PLC0415 - only there
+
+    name = r"Software\Microsoft\Windows\CurrentVersion\Run"
+    with winreg.OpenKey(winreg.HKEY_CURRENT_USER, name, 0, winreg.KEY_SET_VALUE) as key:
+        if value is not None:
+            winreg.SetValueEx(key, LABEL, 0, winreg.REG_SZ, value)
+        else:
+            try:
+                winreg.DeleteValue(key, LABEL)
+            except FileNotFoundError:
+                return ""
+    return rf"HKEY_CURRENT_USER\{name}"

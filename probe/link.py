@@ -1,0 +1,188 @@
+"""The probe's end of the connection: pairs or says hello, reports what changes, comes back for as long as it takes."""
+
+import asyncio
+import logging
+import random
+import ssl
+from collections.abc import AsyncIterator, Awaitable
+from contextlib import asynccontextmanager
+from typing import Any, Final
+
+import aiohttp
+from pydantic import ValidationError
+
+from probe import __version__
+from probe.errors import ProbeError
+from wire.jsonrpc import Endpoint, LinkBusyError, LinkClosedError, RpcRefusalError
+from wire.model import WireModel
+from wire.probe import (
+    MAX_FRAME_BYTES,
+    PING_SECONDS,
+    SUBPROTOCOL,
+    HelloParams,
+    Paired,
+    PairParams,
+    ProbeMethod,
+    ProbeReport,
+    ProbeWelcome,
+)
+
+logger = logging.getLogger(__name__)
+
+OPEN_SECONDS: Final = 15.0
+CALL_SECONDS: Final = 10.0
+BACK_OFF_CAP: Final = 300.0
+"""Full jitter, as the connector's: after an outage a company's laptops do not come back in one second."""
+
+
+class UnpairedError(ProbeError):
+    """The service knows this probe no longer."""
+
+
+class _Empty(WireModel):
+    pass
+
+
+_REFUSALS: Final = {
+    "pairing-code-unknown": "the code is unknown, used or older than ten minutes: ask for a new one on the tab's"
+    " audio page",
+    "throttled": "too many attempts: wait a minute",
+}
+
+
+async def pair(service: str, params: PairParams) -> Paired:
+    """Pairs with whoever asked for the code. Raises `ProbeError` with what to do."""
+    async with _connected(service) as link:
+        try:
+            return Paired.model_validate(await link.call(ProbeMethod.PAIR, params))
+        except RpcRefusalError as refusal:
+            raise ProbeError(_REFUSALS.get(refusal.code, refusal.code)) from refusal
+        except (ValidationError, TimeoutError, LinkClosedError) as fault:
+            raise ProbeError(f"{service} does not answer as a service for audio probes") from fault
+
+
+class Reporter:
+    """Keeps the service up to date: `current` is sent on each connection, and whenever it changes."""
+
+    def __init__(self, service: str, token: str) -> None:
+        self._service = service
+        self._token = token
+        self._changed = asyncio.Event()
+        self._report: ProbeReport | None = None
+        self.is_connected = asyncio.Event()
+
+    def set(self, report: ProbeReport) -> None:
+        if report != self._report:
+            self._report = report
+            self._changed.set()
+
+    async def run(self) -> None:
+        """Runs until cancelled. Raises `UnpairedError` when the person has removed this probe."""
+        failures = 0
+        while True:
+            try:
+                await self._once()
+                failures = 0
+            except (aiohttp.ClientError, LinkClosedError, TimeoutError, OSError, ProbeError) as fault:
+                if isinstance(fault, UnpairedError):
+                    raise
+                logger.info("not connected", extra={"reason": f"{type(fault).__name__}: {fault}"[:200]})
+            failures = 1 if self.is_connected.is_set() else failures + 1
+            self.is_connected.clear()
+            await asyncio.sleep(random.uniform(0, min(BACK_OFF_CAP, 2.0 ** min(failures, 10))))  # noqa: S311
+
+    async def _once(self) -> None:
+        async with _connected(self._service) as link:
+            try:
+                answer = await link.call(
+                    ProbeMethod.HELLO, HelloParams(token=self._token, version=__version__)
+                )
+                welcome = ProbeWelcome.model_validate(answer)
+            except RpcRefusalError as refusal:
+                if refusal.code == "probe-unpaired":
+                    raise UnpairedError("this probe was removed in the tab; pair it again") from refusal
+                raise ProbeError(_REFUSALS.get(refusal.code, refusal.code)) from refusal
+            logger.info("connected", extra={"person": welcome.person})
+            self.is_connected.set()
+            await link.until_closed(self._reports(link), _pings(link))
+            if link.is_unpaired:
+                raise UnpairedError("this probe was removed in the tab; pair it again")
+
+    async def _reports(self, link: "Link") -> None:
+        self._changed.set()
+        while True:
+            await self._changed.wait()
+            self._changed.clear()
+            if self._report is not None:
+                await link.call(ProbeMethod.REPORT, self._report)
+
+
+async def _pings(link: "Link") -> None:
+    while True:
+        await asyncio.sleep(PING_SECONDS)
+        await link.call(ProbeMethod.PING, _Empty())
+
+
+class Link:
+    def __init__(self, socket: aiohttp.ClientWebSocketResponse) -> None:
+        self._socket = socket
+        self._endpoint = Endpoint(socket.send_str, {ProbeMethod.UNPAIRED: self._unpaired})
+        self.is_unpaired = False
+        self._reading = asyncio.create_task(self._read())
+
+    async def call(self, method: ProbeMethod, params: WireModel) -> dict[str, Any]:
+        try:
+            return await self._endpoint.call(method, params, deadline=CALL_SECONDS)
+        except LinkBusyError as busy:
+            raise LinkClosedError from busy
+
+    async def until_closed(self, *work: Awaitable[None]) -> None:
+        tasks = [self._reading, *(asyncio.ensure_future(one) for one in work)]
+        try:
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            for task in done - {self._reading}:
+                try:
+                    task.result()
+                except RpcRefusalError as refusal:
+                    raise ProbeError(f"the service refuses a report: {refusal.code}") from refusal
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def close(self) -> None:
+        self._reading.cancel()
+        self._endpoint.close()
+        await self._socket.close()
+
+    async def _read(self) -> None:
+        async for message in self._socket:
+            if message.type is aiohttp.WSMsgType.TEXT:
+                await self._endpoint.feed(message.data)
+        self._endpoint.close()
+
+    async def _unpaired(self, _params: dict[str, Any]) -> None:
+        self.is_unpaired = True
+
+
+@asynccontextmanager
+async def _connected(service: str) -> AsyncIterator[Link]:
+    """A link to the service; HTTPS_PROXY and NO_PROXY hold."""
+    timeout = aiohttp.ClientTimeout(total=None, sock_connect=OPEN_SECONDS)
+    connector = aiohttp.TCPConnector(ssl=ssl.create_default_context())
+    async with aiohttp.ClientSession(timeout=timeout, connector=connector, trust_env=True) as http:
+        try:
+            async with asyncio.timeout(OPEN_SECONDS):
+                socket = await http.ws_connect(
+                    f"{service.rstrip('/')}/probe/link",
+                    protocols=(SUBPROTOCOL,),
+                    max_msg_size=MAX_FRAME_BYTES,
+                    compress=0,
+                )
+        except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as fault:
+            raise ProbeError(f"cannot reach {service}: {fault or 'no answer in time'}") from fault
+        link = Link(socket)
+        try:
+            yield link
+        finally:
+            await link.close()

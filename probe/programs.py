@@ -1,0 +1,85 @@
+r"""Which program is Teams, and which is a softphone: by names of processes, bundles and streams.
+
+The names of Microsoft's programs are published (learn.microsoft.com, "New Teams client: file locations"; the classic
+client was Teams.exe). STARFACE's are not: every name with "STARFACE" or "UCC Client" in it is taken, and the list can
+be extended in `programs.toml` beside the probe's settings:
+
+    [[program]]
+    kind = "softphone"          # or "teams"
+    name = 'phone\.exe'         # a regular expression, any case, for the whole name
+"""
+
+import re
+import tomllib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, Final
+
+from probe.errors import ProbeError
+
+
+class Program(StrEnum):
+    TEAMS = "teams"
+    SOFTPHONE = "softphone"
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    program: Program
+    name: re.Pattern[str]
+
+
+def _rules(program: Program, *names: str) -> tuple[Rule, ...]:
+    return tuple(Rule(program, re.compile(name, re.IGNORECASE)) for name in names)
+
+
+BUILT_IN: Final = (
+    *_rules(
+        Program.TEAMS,
+        r"(?:ms-?)?teams(?:\.exe)?",
+        r"ms-?teams_?(?:modulehost|update)?(?:\.exe)?",
+        r"microsoft teams(?: \(.*\)| classic)?(?: (?:webview|helper|modulehost).*)?(?:\.app)?",
+        r"com\.microsoft\.teams2?(?:\..*)?",
+        r"teams-for-linux(?:\..*)?",
+        # Teams as an app of a browser: the address it was started with.
+        r"--app=https://teams\.(?:microsoft\.com|cloud\.microsoft|live\.com).*",
+    ),
+    *_rules(Program.SOFTPHONE, r".*starface.*", r".*ucc[ _-]?client.*"),
+)
+
+
+class Recogniser:
+    def __init__(self, extra: Sequence[Rule] = ()) -> None:
+        self._rules = (*extra, *BUILT_IN)
+
+    def __call__(self, names: Iterable[str]) -> Program | None:
+        """The program that one of these names belongs to; the nearest name first (stream, process, parents)."""
+        for name in names:
+            for rule in self._rules:
+                if rule.name.fullmatch(name.strip()):
+                    return rule.program
+        return None
+
+
+def load_rules(path: Path) -> tuple[Rule, ...]:
+    """The user's own rules. Raises `ProbeError` that names what cannot be read."""
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return ()
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as fault:
+        raise ProbeError(f"cannot read {path}: {fault}") from fault
+    return tuple(
+        _rule(path, number, entry) for number, entry in enumerate(content.get("program", []), start=1)
+    )
+
+
+def _rule(path: Path, number: int, entry: Any) -> Rule:
+    try:
+        return Rule(Program(entry["kind"]), re.compile(entry["name"], re.IGNORECASE))
+    except (KeyError, TypeError, ValueError, re.error) as fault:
+        raise ProbeError(
+            f'{path}: program {number} needs kind = "teams" or "softphone" and name = "a regular expression" ({fault})'
+        ) from fault

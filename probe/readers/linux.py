@@ -1,0 +1,122 @@
+"""PulseAudio, and PipeWire by its PulseAudio interface."""
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from typing import Any, Final
+
+import pulsectl
+
+from probe.errors import NoSoundSystemError
+from probe.readers.processes import SCAN_SECONDS, Processes
+from probe.snapshot import Kind, Snapshot, Stream
+from wire.probe import ProbeDevice
+
+logger = logging.getLogger(__name__)
+
+CLIENT: Final = "pbx-audio-probe"
+EVENTS: Final = ("sink", "source", "sink_input", "source_output", "server")
+RETRY_SECONDS: Final = 5.0
+SETTLE_SECONDS: Final = 0.1
+"""One change comes as several events; they are read together."""
+
+
+class PulseReader:
+    def __init__(self) -> None:
+        self._processes = Processes()
+        self._stopped = threading.Event()
+        self._pulse: pulsectl.Pulse | None = None
+
+    def snapshot(self) -> Snapshot:
+        try:
+            with pulsectl.Pulse(CLIENT) as pulse:
+                return self._read(pulse)
+        except pulsectl.PulseError as fault:
+            raise NoSoundSystemError(
+                "neither PulseAudio nor PipeWire answers: is the probe started in the session of the person who"
+                " telephones?"
+            ) from fault
+
+    def watch(self, on_change: Callable[[Snapshot], None]) -> None:
+        while not self._stopped.is_set():
+            try:
+                with pulsectl.Pulse(CLIENT) as pulse:
+                    self._pulse = pulse
+                    self._follow(pulse, on_change)
+            except pulsectl.PulseError:
+                logger.info("the sound server does not answer; tried again soon")
+                on_change(Snapshot())
+            finally:
+                self._pulse = None
+            self._stopped.wait(RETRY_SECONDS)
+
+    def stop(self) -> None:
+        self._stopped.set()
+        if (pulse := self._pulse) is not None:
+            pulse.event_listen_stop()
+
+    def _follow(self, pulse: pulsectl.Pulse, on_change: Callable[[Snapshot], None]) -> None:
+        def heard(_event: Any) -> None:
+            raise pulsectl.PulseLoopStop
+
+        pulse.event_mask_set(*EVENTS)
+        pulse.event_callback_set(heard)
+        while not self._stopped.is_set():
+            on_change(self._read(pulse))
+            pulse.event_listen(timeout=SCAN_SECONDS)
+            time.sleep(SETTLE_SECONDS)
+
+    def _read(self, pulse: pulsectl.Pulse) -> Snapshot:
+        sinks, sources = pulse.sink_list(), pulse.source_list()
+        server = pulse.server_info()
+        outputs = {sink.index: _device(sink) for sink in sinks}
+        inputs = {source.index: _device(source) for source in sources}
+        streams = [
+            *self._streams(pulse.sink_input_list(), "output", outputs, "sink"),
+            *self._streams(pulse.source_output_list(), "input", inputs, "source"),
+        ]
+        defaults: dict[Kind, ProbeDevice] = {}
+        for kind, devices, name in (
+            ("input", sources, server.default_source_name),
+            ("output", sinks, server.default_sink_name),
+        ):
+            default = next((device for device in devices if device.name == name), None)
+            if default is not None:
+                defaults[kind] = _device(default)  # type: ignore[index] # one of the two literals
+        return Snapshot(tuple(streams), defaults, self._processes.running())
+
+    def _streams(
+        self, listed: list[Any], kind: Kind, devices: dict[int, ProbeDevice], member: str
+    ) -> list[Stream]:
+        streams = []
+        for stream in listed:
+            properties = stream.proplist
+            device = devices.get(getattr(stream, member))
+            pid = properties.get("application.process.id", "")
+            if device is None or properties.get("application.name") == CLIENT:
+                continue
+            own = [
+                properties.get(name, "")
+                for name in ("application.name", "application.process.binary", "application.id")
+            ]
+            parents = self._processes.names_of(int(pid)) if pid.isdigit() else ()
+            names = tuple(name for name in (*own, *parents) if name)
+            if names:  # a stream of one of the server's own modules has none
+                streams.append(Stream(names, kind, device))
+        return streams
+
+
+def _device(device: Any) -> ProbeDevice:
+    properties = device.proplist
+    vendor, product = (
+        properties.get(f"device.{part}.id", "").lower().removeprefix("0x").zfill(4)
+        for part in ("vendor", "product")
+    )
+    is_usb = properties.get("device.bus") == "usb" and len(vendor) == len(product) == 4
+    return ProbeDevice(
+        label=(device.description or device.name)[:256],
+        endpoint_id=device.name[:256],
+        usb_id=f"{vendor}:{product}" if is_usb and "0000" not in (vendor, product) else "",
+        serial=properties.get("device.serial", "")[:128] if is_usb else "",
+    )

@@ -1,0 +1,139 @@
+// The audio probe: what it does, pairing by a code, the computers that are paired.
+import { LitElement, css, html, nothing } from "lit";
+import { customElement, property, state } from "lit/decorators.js";
+import { api, troubleOf, type AudioState, type PairingCode, type Trouble } from "../api.js";
+import { shared } from "../styles.js";
+import { dateTime, t, time } from "../words.js";
+
+@customElement("pbx-audio-probes")
+export class AudioProbes extends LitElement {
+  static override styles = [
+    shared,
+    css`
+      .card {
+        margin-bottom: 16px;
+      }
+      .code {
+        font: 600 24px/32px var(--fontFamilyMonospace, monospace);
+        letter-spacing: 2px;
+        margin: 0 0 4px;
+      }
+      code {
+        display: block;
+        overflow-wrap: anywhere;
+        background: var(--colorNeutralBackground3);
+        border-radius: 4px;
+        padding: 8px;
+        margin-bottom: 8px;
+      }
+      ul {
+        list-style: none;
+        margin: 12px 0;
+        padding: 0;
+      }
+      li {
+        display: flex;
+        flex-wrap: wrap;
+        align-items: center;
+        gap: 4px 12px;
+        padding: 6px 0;
+        border-top: 1px solid var(--colorNeutralStroke2);
+      }
+      .name {
+        flex: 1 1 220px;
+        overflow-wrap: anywhere;
+      }
+      .hint {
+        margin-bottom: 12px;
+      }
+      .state {
+        color: var(--colorNeutralForeground2);
+        font-size: 12px;
+        line-height: 16px;
+        display: block;
+      }
+    `,
+  ];
+
+  @property({ attribute: false }) probes: AudioState["probes"] = [];
+  @state() private code: PairingCode | null = null;
+  @state() private trouble: Trouble | null = null;
+  @state() private busy = false;
+
+  override willUpdate(changed: Map<string, unknown>) {
+    const before = changed.get("probes") as AudioState["probes"] | undefined;
+    // Somebody has used the code: it is good no longer.
+    if (before !== undefined && this.probes.length > before.length) this.code = null;
+  }
+
+  override render() {
+    return html`<section class="card" aria-labelledby="probe">
+      <h2 id="probe">${t("audio.probe")}</h2>
+      <p>${t("audio.probe-text")}</p>
+      <p class="hint">${t("audio.probe-privacy")}</p>
+      <pbx-message .trouble=${this.trouble}></pbx-message>
+      ${
+        this.probes.length > 0
+          ? html`<ul aria-live="polite">
+              ${this.probes.map((probe) => this.renderProbe(probe))}
+            </ul>`
+          : nothing
+      }
+      <div aria-live="polite">${this.code ? this.renderCode(this.code) : nothing}</div>
+      <fluent-button role="button" ?disabled=${this.busy} aria-disabled=${this.busy} @click=${this.pair}
+        >${t(this.code ? "audio.pair-again" : "audio.pair")}</fluent-button
+      >
+    </section>`;
+  }
+
+  private renderProbe(probe: AudioState["probes"][number]) {
+    const words = probe.connected
+      ? t("audio.probe-connected")
+      : t("audio.probe-last-seen", { at: dateTime(probe.lastSeen) });
+    return html`<li>
+      <span class="name">${probe.machine}<span class="state">${words}</span></span>
+      <fluent-button
+        role="button"
+        size="small"
+        aria-label=${t("audio.probe-remove-name", { name: probe.machine })}
+        ?disabled=${this.busy}
+        aria-disabled=${this.busy}
+        @click=${() => this.removeProbe(probe.probeId)}
+        >${t("audio.probe-remove")}</fluent-button
+      >
+    </li>`;
+  }
+
+  private renderCode(code: PairingCode) {
+    return html`
+      <p>${t("audio.code-text", { until: time(code.expires) })}</p>
+      <p class="code" id="pairing-code">${code.code}</p>
+      <code>pbx-audio-probe pair ${code.service} ${code.code}</code>
+    `;
+  }
+
+  private async pair() {
+    await this.working(async () => {
+      this.code = await api.newPairingCode();
+    });
+  }
+
+  private async removeProbe(probeId: string) {
+    await this.working(async () => {
+      const detail = await api.removeProbe(probeId);
+      this.dispatchEvent(new CustomEvent<AudioState>("audio-changed", { detail }));
+    });
+  }
+
+  private async working(run: () => Promise<void>) {
+    this.busy = true;
+    this.trouble = null;
+    try {
+      await run();
+    } catch (error) {
+      this.trouble = troubleOf(error);
+    } finally {
+      this.busy = false;
+    }
+  }
+}

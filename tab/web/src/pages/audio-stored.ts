@@ -1,0 +1,109 @@
+// Privacy: what is stored about my devices, for how long, who sees it, and the button that deletes it.
+import { LitElement, css, html } from "lit";
+import { customElement, property, query, state } from "lit/decorators.js";
+import { api, troubleOf, type AudioState, type Trouble } from "../api.js";
+import { dialogStyles, shared } from "../styles.js";
+import { dateTime, t } from "../words.js";
+import { sourceOf } from "./audio.js";
+
+@customElement("pbx-audio-stored")
+export class AudioStored extends LitElement {
+  static override styles = [
+    shared,
+    dialogStyles,
+    css`
+      .card {
+        margin-bottom: 16px;
+      }
+      ul {
+        margin: 8px 0;
+        padding-inline-start: 20px;
+        overflow-wrap: anywhere;
+      }
+      summary {
+        cursor: pointer;
+        margin-bottom: 8px;
+      }
+      .share {
+        display: block;
+        margin: 12px 0;
+      }
+    `,
+  ];
+
+  @property({ attribute: false }) audio!: AudioState;
+  @state() private trouble: Trouble | null = null;
+  @state() private busy = false;
+  @query("dialog") private dialog!: HTMLDialogElement;
+
+  override render() {
+    const { stored, named } = this.audio;
+    const lines = [
+      ...stored.uses.map(
+        (use) =>
+          `${t(`audio.program.${use.program}`)}, ${t(`audio.kind.${use.kind}`)}: ${use.label} (${sourceOf(use)})`,
+      ),
+      ...stored.present.map((label) => t("audio.stored-present", { device: label })),
+      ...stored.calls.map((at) => t("audio.stored-call", { at: dateTime(at) })),
+      ...stored.never.map((device) => t("audio.stored-never", { device })),
+    ];
+    return html`<section class="card" aria-labelledby="stored">
+      <h2 id="stored">${t("audio.stored")}</h2>
+      <p>${t("audio.stored-text")}</p>
+      <pbx-message .trouble=${this.trouble}></pbx-message>
+      <details>
+        <summary>${t("audio.stored-show")}</summary>
+        ${
+          lines.length === 0
+            ? html`<p>${t("audio.stored-nothing")}</p>`
+            : html`<ul>
+                ${lines.map((line) => html`<li>${line}</li>`)}
+              </ul>`
+        }
+      </details>
+      <label class="share"
+        ><input type="checkbox" .checked=${named} ?disabled=${this.busy} @change=${this.share} />
+        ${t("audio.share")}</label
+      >
+      <fluent-button
+        role="button"
+        ?disabled=${this.busy}
+        aria-disabled=${this.busy}
+        @click=${() => this.dialog.showModal()}
+        >${t("audio.forget")}</fluent-button
+      >
+      <dialog aria-labelledby="forget">
+        <h2 id="forget">${t("audio.forget-title")}</h2>
+        <p>${t("audio.forget-text")}</p>
+        <div class="actions end">
+          <fluent-button role="button" appearance="primary" @click=${this.forget}
+            >${t("audio.forget-do")}</fluent-button
+          >
+          <fluent-button role="button" @click=${() => this.dialog.close()}>${t("sign-in.cancel")}</fluent-button>
+        </div>
+      </dialog>
+    </section>`;
+  }
+
+  private async share(event: Event) {
+    const named = (event.target as HTMLInputElement).checked;
+    await this.take(() => api.setNamed(named));
+  }
+
+  private async forget() {
+    this.dialog.close();
+    await this.take(() => api.forgetAudio());
+  }
+
+  private async take(run: () => Promise<AudioState>) {
+    this.busy = true;
+    this.trouble = null;
+    try {
+      this.dispatchEvent(new CustomEvent<AudioState>("audio-changed", { detail: await run() }));
+    } catch (error) {
+      this.trouble = troubleOf(error);
+    } finally {
+      this.busy = false;
+    }
+  }
+}

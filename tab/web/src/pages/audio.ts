@@ -1,0 +1,290 @@
+// Audio devices: what Teams and the softphone use, whether they collide, what to change.
+import { LitElement, css, html, nothing } from "lit";
+import { customElement, property, state } from "lit/decorators.js";
+import {
+  api,
+  troubleOf,
+  type AudioState,
+  type AudioStep,
+  type AudioUse,
+  type BrowserDevice,
+  type DeclaredUse,
+  type Trouble,
+} from "../api.js";
+import { askForAccess, currentAccess, listDevices, type Access } from "../devices.js";
+import type { Intent } from "../message.js";
+import { shared } from "../styles.js";
+import { dateTime, t } from "../words.js";
+import "./audio-devices.js";
+import "./audio-picture.js";
+import "./audio-probes.js";
+import "./audio-stored.js";
+
+const PROGRAMS = ["teams", "softphone"] as const;
+const KINDS = ["output", "input"] as const;
+type Program = (typeof PROGRAMS)[number];
+type Kind = (typeof KINDS)[number];
+
+const INTENTS: Record<AudioState["finding"]["verdict"], Intent> = {
+  conflict: "error",
+  likely: "warning",
+  clear: "success",
+  unknown: "info",
+};
+
+@customElement("pbx-audio")
+export class AudioPage extends LitElement {
+  static override styles = [
+    shared,
+    css`
+      .card {
+        margin-bottom: 16px;
+      }
+      table {
+        border-collapse: collapse;
+        width: 100%;
+        margin-top: 12px;
+      }
+      th,
+      td {
+        text-align: start;
+        padding: 6px 12px 6px 0;
+        vertical-align: top;
+        overflow-wrap: anywhere;
+      }
+      th {
+        font-weight: 600;
+      }
+      ol,
+      ul {
+        margin: 0 0 8px;
+        padding-inline-start: 20px;
+      }
+      .choices {
+        display: grid;
+        gap: 12px 16px;
+        grid-template-columns: repeat(auto-fit, minmax(min(100%, 340px), 1fr));
+      }
+      .choices label {
+        font-weight: 600;
+        display: block;
+        margin-bottom: 4px;
+      }
+      select {
+        font: inherit;
+        color: var(--colorNeutralForeground1);
+        background: var(--colorNeutralBackground1);
+        border: 1px solid var(--colorNeutralStrokeAccessible);
+        border-radius: var(--borderRadiusMedium, 4px);
+        padding: 5px 8px;
+        min-height: 32px;
+        width: 100%;
+      }
+      select:disabled {
+        color: var(--colorNeutralForeground2);
+      }
+      details {
+        margin-bottom: 8px;
+      }
+      summary {
+        cursor: pointer;
+      }
+      .skeleton {
+        height: 220px;
+        box-sizing: border-box;
+      }
+    `,
+  ];
+
+  /** Raised whenever something about the devices has changed. */
+  @property({ type: Number }) revision = 0;
+  @state() private audio: AudioState | null = null;
+  @state() private devices: BrowserDevice[] = [];
+  /** Null: not known yet, for a moment. */
+  @state() private access: Access | null = null;
+  @state() private trouble: Trouble | null = null;
+  @state() private busy = false;
+  private readonly onDevices = () => void this.sendDevices();
+
+  override connectedCallback() {
+    super.connectedCallback();
+    navigator.mediaDevices?.addEventListener("devicechange", this.onDevices);
+    void this.begin();
+  }
+
+  override disconnectedCallback() {
+    navigator.mediaDevices?.removeEventListener("devicechange", this.onDevices);
+    super.disconnectedCallback();
+  }
+
+  override willUpdate(changed: Map<string, unknown>) {
+    if (changed.has("revision") && this.audio !== null) void this.take(api.audio());
+  }
+
+  override render() {
+    if (this.audio === null) {
+      return this.trouble === null
+        ? html`<div class="card skeleton" role="status">${t("app.loading")}</div>`
+        : html`<pbx-message .trouble=${this.trouble}></pbx-message>
+            <fluent-button role="button" @click=${this.begin}>${t("app.retry")}</fluent-button>`;
+    }
+    const audio = this.audio;
+    return html`
+      <h1>${t("audio.title")}</h1>
+      <pbx-message .trouble=${this.trouble}></pbx-message>
+      <div aria-live="polite" id="finding">${renderFinding(audio)}</div>
+      ${this.renderWhoUsesWhat(audio)} ${this.renderChoices(audio)}
+      <pbx-audio-devices .devices=${this.devices} .access=${this.access} @ask=${this.ask}></pbx-audio-devices>
+      <pbx-audio-probes .probes=${audio.probes} @audio-changed=${this.changed}></pbx-audio-probes>
+      <pbx-audio-stored .audio=${audio} @audio-changed=${this.changed}></pbx-audio-stored>
+    `;
+  }
+
+  private renderWhoUsesWhat(audio: AudioState) {
+    if (audio.uses.length === 0) return nothing;
+    return html`<section class="card" aria-labelledby="who">
+      <h2 id="who">${t("audio.who")}</h2>
+      <pbx-audio-picture .uses=${audio.uses}></pbx-audio-picture>
+      <table aria-labelledby="who">
+        <thead>
+          <tr>
+            <th scope="col">${t("audio.column.program")}</th>
+            <th scope="col">${t("audio.column.device")}</th>
+            <th scope="col">${t("audio.column.source")}</th>
+          </tr>
+        </thead>
+        <tbody>
+          ${audio.uses.map(
+            (use) =>
+              html`<tr>
+                <td>${t(`audio.program.${use.program}`)}, ${t(`audio.kind.${use.kind}`)}</td>
+                <td>${use.label}</td>
+                <td>${sourceOf(use)}</td>
+              </tr>`,
+          )}
+        </tbody>
+      </table>
+    </section>`;
+  }
+
+  private renderChoices(audio: AudioState) {
+    const granted = this.access === "granted";
+    return html`<section class="card" aria-labelledby="choose">
+      <h2 id="choose">${t("audio.choose")}</h2>
+      <p>${t(granted ? "audio.choose-text" : "audio.choose-first")}</p>
+      <div class="choices">
+        ${PROGRAMS.flatMap((program) => KINDS.map((kind) => this.renderChoice(audio, program, kind, granted)))}
+      </div>
+    </section>`;
+  }
+
+  private renderChoice(audio: AudioState, program: Program, kind: Kind, granted: boolean) {
+    const id = `${program}-${kind}`;
+    const declared = declaredUse(audio, program, kind)?.label ?? "";
+    const labels = this.devices.filter((device) => device.kind === kind).map((device) => device.label);
+    const options = declared === "" || labels.includes(declared) ? labels : [...labels, declared];
+    return html`<div>
+      <label for=${id}>${t(`audio.choice.${program}.${kind}`)}</label>
+      <select id=${id} ?disabled=${!granted || this.busy} @change=${this.declare}>
+        <option value="" ?selected=${declared === ""}>${t("audio.not-chosen")}</option>
+        ${options.map((option) => html`<option value=${option} ?selected=${option === declared}>${option}</option>`)}
+      </select>
+    </div>`;
+  }
+
+  private async begin() {
+    this.trouble = null;
+    const access = currentAccess();
+    await this.take(api.audio());
+    this.access = await access;
+    if (this.access === "granted") await this.sendDevices();
+  }
+
+  private async ask() {
+    this.access = await askForAccess();
+    if (this.access === "granted") await this.sendDevices();
+  }
+
+  private async sendDevices() {
+    const devices = await listDevices();
+    if (JSON.stringify(devices) === JSON.stringify(this.devices)) return;
+    this.devices = devices;
+    await this.take(api.setDevices(devices));
+  }
+
+  private async declare() {
+    const uses: DeclaredUse[] = [];
+    for (const program of PROGRAMS) {
+      for (const kind of KINDS) {
+        const label = this.renderRoot.querySelector<HTMLSelectElement>(`#${program}-${kind}`)?.value ?? "";
+        const known = this.devices.find((device) => device.kind === kind && device.label === label);
+        if (label !== "") uses.push({ program, device: known ?? { kind, label, deviceId: "", groupId: "" } });
+      }
+    }
+    this.busy = true;
+    await this.take(api.declareUses(uses));
+    this.busy = false;
+  }
+
+  private changed(event: CustomEvent<AudioState>) {
+    this.audio = event.detail;
+  }
+
+  private async take(answer: Promise<AudioState>) {
+    try {
+      this.audio = await answer;
+      this.trouble = null;
+    } catch (error) {
+      this.trouble = troubleOf(error);
+    }
+  }
+}
+
+function renderFinding({ finding }: AudioState) {
+  const words = { code: finding.verdict, title: finding.title, detail: finding.detail, cure: "" };
+  return html`<pbx-message intent=${INTENTS[finding.verdict]} .trouble=${words} data-verdict=${finding.verdict}>
+    ${finding.steps.length > 0 ? renderSteps(finding.steps, finding.instead) : nothing}
+    ${
+      (finding.verdict === "conflict" || finding.verdict === "likely") && finding.steps.length === 0
+        ? html`<p>${t("audio.no-other-device")}</p>`
+        : nothing
+    }
+    ${
+      finding.verdict !== "clear" && finding.verdict !== "conflict" && finding.missing.length > 0
+        ? html`<p>${t("audio.missing")}</p>
+            <ul>
+              ${finding.missing.map((what) => html`<li>${what}</li>`)}
+            </ul>`
+        : nothing
+    }
+  </pbx-message>`;
+}
+
+function renderSteps(steps: AudioStep[], instead: AudioStep[]) {
+  const list = (all: AudioStep[]) =>
+    html`<ol>
+      ${all.map((step) => html`<li>${step.text}</li>`)}
+    </ol>`;
+  return html`
+    <p>${t("audio.cure")}</p>
+    ${list(steps)}
+    ${
+      instead.length > 0
+        ? html`<details>
+            <summary>${t("audio.instead")}</summary>
+            ${list(instead)}
+          </details>`
+        : nothing
+    }
+  `;
+}
+
+function declaredUse(audio: AudioState, program: Program, kind: Kind): AudioUse | undefined {
+  return audio.stored.uses.find((use) => use.source === "declared" && use.program === program && use.kind === kind);
+}
+
+export function sourceOf(use: AudioUse): string {
+  if (use.assumed) return t("audio.source.assumed");
+  if (use.active) return t("audio.source.now");
+  return t(`audio.source.${use.source}`, { at: dateTime(use.at) });
+}

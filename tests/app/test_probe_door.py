@@ -1,0 +1,199 @@
+"""The door for audio probes: pairing, reports, hostile frames."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import aiohttp
+import pytest
+
+from tests.support.world import ANNA, World, eventually
+from wire.probe import MAX_FRAME_BYTES, SUBPROTOCOL
+
+
+class Peer:
+    """Anything that speaks to the door."""
+
+    def __init__(self, socket: aiohttp.ClientWebSocketResponse) -> None:
+        self.socket = socket
+        self._id = 0
+
+    async def call(self, method: str, **params: Any) -> dict[str, Any]:
+        self._id += 1
+        await self.socket.send_json({"jsonrpc": "2.0", "id": self._id, "method": method, "params": params})
+        async with asyncio.timeout(10):
+            return json.loads(await self.socket.receive_str())
+
+    async def pair(self, code: str) -> dict[str, Any]:
+        return await self.call("probe.pair", code=code, machine="laptop", platform="windows", version="1")
+
+    async def is_cut(self) -> int:
+        """Waits for the end; the code that the service gives for it."""
+        async with asyncio.timeout(15):
+            while True:
+                message = await self.socket.receive()
+                if message.type is aiohttp.WSMsgType.CLOSE:
+                    return int(message.data)
+                assert message.type is aiohttp.WSMsgType.TEXT, message
+
+
+@asynccontextmanager
+async def peer(world: World) -> AsyncIterator[Peer]:
+    async with world.http.ws_connect(
+        f"{world.demo.service_url}/probe/link", protocols=(SUBPROTOCOL,)
+    ) as socket:
+        yield Peer(socket)
+
+
+def use(program: str, label: str, kind: str = "output", **more: Any) -> dict[str, Any]:
+    return {"program": program, "kind": kind, "device": {"label": label}, "active": True, **more}
+
+
+@pytest.fixture
+async def anna(world: World):
+    client = world.client(ANNA)
+    await client.sign_in(world.pbx_name, world.key)
+    await client.call("DELETE", "audio")
+    return client
+
+
+async def code_of(anna) -> str:
+    return (await anna.call("POST", "audio/pairing")).body["code"]
+
+
+async def finding(anna) -> dict[str, Any]:
+    return (await anna.call("GET", "audio")).body
+
+
+async def test_a_probe_pairs_reports_and_comes_back_with_its_token(world: World, anna) -> None:
+    async with peer(world) as probe:
+        paired = await probe.pair(await code_of(anna))
+        assert paired["result"]["person"] == "Anna Berger"
+        reported = await probe.call(
+            "probe.report", uses=[use("teams", "Jabra"), use("softphone", "Headset (Jabra)")]
+        )
+        assert reported["result"] == {}
+        seen = await finding(anna)
+        assert [probe["connected"] for probe in seen["probes"]] == [True]
+        assert all(use["active"] for use in seen["uses"])
+    token = paired["result"]["token"]
+
+    async def is_gone() -> bool:
+        seen = await finding(anna)
+        return not seen["probes"][0]["connected"] and not any(use["active"] for use in seen["uses"])
+
+    await eventually(is_gone, "what was seen is seen no longer")
+    assert len((await finding(anna))["uses"]) == 2
+    async with peer(world) as again:
+        assert (await again.call("probe.hello", token=token, version="2"))["result"] == {
+            "person": "Anna Berger"
+        }
+        # One program less is seen; what it used is remembered.
+        await again.call("probe.report", uses=[use("teams", "Jabra")])
+        seen = await finding(anna)
+        assert {use["program"]: use["active"] for use in seen["uses"]} == {"teams": True, "softphone": False}
+        assert seen["probes"][0]["version"] == "2"
+
+
+async def test_an_unknown_code_and_token_are_refused(world: World) -> None:
+    async with peer(world) as probe:
+        assert (await probe.pair("AAAA-BBBB"))["error"]["data"]["code"] == "pairing-code-unknown"
+        refused = await probe.call("probe.hello", token="x" * 43, version="1")
+        assert refused["error"]["data"]["code"] == "probe-unpaired"
+        refused = await probe.call("probe.report", uses=[])
+        assert refused["error"]["data"]["code"] == "probe-unpaired"
+
+
+async def test_a_probe_that_is_removed_is_told_and_its_token_is_worth_nothing(world: World, anna) -> None:
+    async with peer(world) as probe:
+        token = (await probe.pair(await code_of(anna)))["result"]["token"]
+        probe_id = (await finding(anna))["probes"][0]["probeId"]
+        assert (await anna.call("POST", "audio/probes/remove", {"probeId": probe_id})).body["probes"] == []
+        assert json.loads(await probe.socket.receive_str())["method"] == "probe.unpaired"
+        await probe.is_cut()
+    async with peer(world) as again:
+        refused = await again.call("probe.hello", token=token, version="1")
+        assert refused["error"]["data"]["code"] == "probe-unpaired"
+
+
+async def test_deleting_everything_ends_the_probe(world: World, anna) -> None:
+    async with peer(world) as probe:
+        await probe.pair(await code_of(anna))
+        assert (await anna.call("DELETE", "audio")).body["probes"] == []
+        assert json.loads(await probe.socket.receive_str())["method"] == "probe.unpaired"
+
+
+async def test_a_newer_connection_replaces_the_older(world: World, anna) -> None:
+    async with peer(world) as first, peer(world) as second:
+        token = (await first.pair(await code_of(anna)))["result"]["token"]
+        await second.call("probe.hello", token=token, version="1")
+        assert await first.is_cut() == 4409
+        await second.call("probe.report", uses=[use("teams", "Jabra")])
+        assert (await finding(anna))["probes"][0]["connected"]
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"uses": [use("zoom", "Jabra")]},
+        {"uses": [use("teams", "x" * 300)]},
+        {"uses": [use("teams", "Jabra")] * 40},
+        {"uses": [use("teams", "Jabra", more=1)]},
+        {"uses": "all"},
+        {},
+    ],
+)
+async def test_a_bad_report_is_refused_and_the_last_good_one_stays(
+    world: World, anna, params: dict[str, Any]
+) -> None:
+    async with peer(world) as probe:
+        await probe.pair(await code_of(anna))
+        await probe.call("probe.report", uses=[use("teams", "Jabra")])
+        refused = await probe.call("probe.report", **params)
+        assert refused["error"]["data"]["code"] == "invalid-request"
+        assert [use["label"] for use in (await finding(anna))["uses"]] == ["Jabra"]
+
+
+@pytest.mark.parametrize("frame", ["", "{", "[]", "null", '{"jsonrpc":"1.0"}', '{"jsonrpc":"2.0","id":1}'])
+async def test_who_sends_nonsense_is_cut(world: World, frame: str) -> None:
+    async with peer(world) as probe:
+        for _ in range(6):
+            try:
+                await probe.socket.send_str(frame)
+            except ConnectionError:
+                break
+        assert await probe.is_cut() == 1008
+
+
+async def test_a_frame_that_is_too_large_ends_the_connection(world: World) -> None:
+    async with peer(world) as probe:
+        await probe.socket.send_str("x" * (MAX_FRAME_BYTES + 1))
+        assert await probe.is_cut() == 1009
+
+
+async def test_who_does_not_pair_is_cut_within_seconds(world: World) -> None:
+    async with peer(world) as probe:
+        assert await probe.is_cut() == 4408
+
+
+async def test_other_visitors_get_a_word(world: World) -> None:
+    url = f"{world.demo.service_url}/probe/link"
+    async with world.http.get(url) as answer:
+        assert answer.status == 426
+    with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
+        await world.http.ws_connect(url, protocols=("pbx-link.v1",))
+    assert refused.value.status == 400
+
+
+async def test_guessing_codes_is_throttled(world: World, anna) -> None:
+    code = await code_of(anna)
+    try:
+        async with peer(world) as probe:
+            codes = [(await probe.pair(f"AAAA-AA{n:02}"))["error"]["data"]["code"] for n in range(25)]
+            assert codes[-1] == "throttled"
+            # Even the right one, for the rest of the minute.
+            assert (await probe.pair(code))["error"]["data"]["code"] == "throttled"
+    finally:
+        await world.forget_throttles()

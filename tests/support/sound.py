@@ -1,0 +1,165 @@
+"""A real sound server without any sound card: two headsets and a laptop, made of null sinks and virtual sources."""
+
+import asyncio
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pulsectl
+
+from tests.support.world import eventually
+
+HEADSET, LAPTOP = "Jabra Evolve2 65", "Built-in Audio Analog Stereo"
+
+
+@dataclass(frozen=True)
+class SoundServer:
+    socket: Path
+    environment: dict[str, str]
+
+    def client(self) -> pulsectl.Pulse:
+        return pulsectl.Pulse("tests", server=f"unix:{self.socket}")
+
+    async def ready(self) -> "SoundServer":
+        """Waits until all devices are there."""
+
+        async def listed() -> bool:
+            try:
+                with self.client() as pulse:
+                    return {"headset_in", "laptop_in"} <= {source.name for source in pulse.source_list()}
+            except pulsectl.PulseError:
+                return False
+
+        await eventually(listed, "the sound server is up")
+        return self
+
+    def move(self, name: str, *, speaker: str, microphone: str) -> None:
+        """Gives a running program other devices, as its own settings would."""
+        with self.client() as pulse:
+            for stream in pulse.sink_input_list():
+                if stream.proplist.get("application.name") == name:
+                    pulse.sink_input_move(stream.index, pulse.get_sink_by_name(speaker).index)
+            for stream in pulse.source_output_list():
+                if stream.proplist.get("application.name") == name:
+                    pulse.source_output_move(stream.index, pulse.get_source_by_name(microphone).index)
+
+
+@contextmanager
+def sound_server(directory: Path) -> Iterator[SoundServer]:
+    """PulseAudio of its own, on a socket in `directory`."""
+    socket = directory / "pulse.sock"
+    devices = [
+        ("headset", HEADSET),
+        ("laptop", LAPTOP),
+    ]
+    modules = [f"module-native-protocol-unix socket={socket} auth-anonymous=1"]
+    for name, description in devices:
+        modules += [
+            f"module-null-sink sink_name={name}_out sink_properties=\"device.description='{description}'\"",
+            f"module-null-sink sink_name={name}_feed sink_properties=device.description={name}-feed",
+            (
+                f"module-virtual-source source_name={name}_in master={name}_feed.monitor"
+                f" source_properties=\"device.description='{description}'\""
+            ),
+        ]
+    script = directory / "pulse.pa"
+    script.write_text("".join(f"load-module {module}\n" for module in modules))
+    environment = {
+        **os.environ,
+        "XDG_RUNTIME_DIR": str(directory),
+        "HOME": str(directory),
+        "PULSE_SERVER": f"unix:{socket}",
+        "PYTHON_KEYRING_BACKEND": "keyring.backends.fail.Keyring",
+    }
+    binary = shutil.which("pulseaudio")
+    assert binary, "make install-dev fetches it"
+    log = (directory / "pulse.log").open("w")
+    process = subprocess.Popen(
+        [
+            binary,
+            "-n",
+            "--daemonize=no",
+            "--exit-idle-time=-1",
+            "--use-pid-file=no",
+            "--disallow-exit",
+            "-F",
+            str(script),
+        ],
+        env=environment,
+        stdout=log,
+        stderr=log,
+    )
+    try:
+        yield SoundServer(socket, environment)
+    finally:
+        process.terminate()
+        process.wait(10)
+        log.close()
+
+
+@asynccontextmanager
+async def program(server: SoundServer, name: str, *, speaker: str, microphone: str) -> AsyncIterator[None]:
+    """A real program of that name which plays on one device and records from another."""
+    commands = [
+        ("pacat", f"--device={speaker}", "/dev/zero"),
+        ("parecord", f"--device={microphone}", "--raw", "/dev/null"),
+    ]
+    processes = [
+        await asyncio.create_subprocess_exec(
+            tool, device, f"--client-name={name}", *rest, env=server.environment, stdout=subprocess.DEVNULL
+        )
+        for tool, device, *rest in commands
+    ]
+    try:
+        yield
+    finally:
+        for process in processes:
+            assert process.returncode is None, f"{name} has ended by itself"
+            process.terminate()
+            await process.wait()
+
+
+@asynccontextmanager
+async def probe(server: SoundServer, config: Path) -> AsyncIterator[asyncio.subprocess.Process]:
+    """The real probe, paired before."""
+    with (config / "log").open("w") as log:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "probe.cli",
+            "--config",
+            str(config),
+            "--verbose",
+            "run",
+            env=server.environment,
+            stderr=log,
+        )
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
+            process.terminate()
+            await process.wait()
+
+
+async def probe_command(server: SoundServer, config: Path, *arguments: str) -> tuple[int, str]:
+    """One command of the probe; its code and all it printed."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "probe.cli",
+        "--config",
+        str(config),
+        *arguments,
+        env=server.environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
+    printed, _ = await process.communicate()
+    return process.returncode or 0, printed.decode()
