@@ -19,6 +19,7 @@ from bot.conversation import Conversation, say_sorry
 from bot.notifier import Notifier
 from bot.settings import BotSettings
 from core.advisor.advisor import Advisor
+from core.advisor.calls import CallHelp
 from core.advisor.probes import Probes
 from core.hub.hub import Hub
 from core.hub.registry import Registry
@@ -45,6 +46,7 @@ from core.store.notices import Notices
 from tab import web_app
 from tab.events import STOPPING
 from tab.operation import API, TabServices
+from wire.link import CallEndedAtOnce
 
 logger = logging.getLogger(__name__)
 
@@ -67,7 +69,11 @@ def create(settings: Settings) -> web.Application:
 
     verdicts = Verdicts(overview, key_register)
     following = Following(registry, ledger, overview, verdicts)
-    hub = Hub(registry, key_register.register, pbx_changed, following.users_changed)
+
+    async def call_ended(pbx_id: str, call: CallEndedAtOnce) -> None:
+        await call_help.ended_at_once(pbx_id, call)
+
+    hub = Hub(registry, key_register.register, pbx_changed, following.users_changed, call_ended)
     sign_in = SignIn(registry, hub, trust, ledger, overview, verdicts, bus)
     following.start(hub, sign_in)
     audio_store = AudioStore(database)
@@ -78,6 +84,7 @@ def create(settings: Settings) -> web.Application:
 
     advisor = Advisor(audio_store, overview, administration, bus)
     probes = Probes(advisor, audio_store, bus)
+    call_help = CallHelp(hub, registry, audio_store, overview, advisor, bus)
 
     tab_tokens = TabTokenValidator(
         keys=SigningKeys(jwks_url=f"{settings.entra_authority}/common/discovery/v2.0/keys"),
@@ -101,7 +108,7 @@ def create(settings: Settings) -> web.Application:
     adapter = Adapter(bot_settings, channel_tokens)
     adapter.on_turn_error = say_sorry
     conversations = Conversations(database)
-    conversation = Conversation(bot_settings, sign_in, conversations)
+    conversation = Conversation(bot_settings, sign_in, advisor, conversations)
     notifier = Notifier(adapter, conversation, conversations, Notices(database), bus)
 
     app = web.Application(
@@ -132,7 +139,9 @@ def create(settings: Settings) -> web.Application:
     app.add_subapp(
         API,
         web_app.api(
-            TabServices(tab_tokens, sign_in, administration, advisor, probes, bus, settings.public_url)
+            TabServices(
+                tab_tokens, sign_in, administration, advisor, probes, call_help, bus, settings.public_url
+            )
         ),
     )
     app.add_subapp("/tab", web_app.pages())
@@ -143,6 +152,7 @@ def create(settings: Settings) -> web.Application:
             asyncio.create_task(keep_keys_warm(channel_tokens, REFRESH_SECONDS / 2)),
             asyncio.create_task(notifier.run()),
             asyncio.create_task(sweeper.run()),
+            asyncio.create_task(call_help.run()),
         ]
         yield
         for task in background:

@@ -7,6 +7,9 @@ from botbuilder.core import CardFactory
 from botbuilder.schema import Attachment
 
 from bot.commands import Command
+from core.advisor.advisor import AudioView
+from core.audio import telling
+from core.audio.finding import Verdict
 from core.diagnosis.finding import Finding, tell
 from core.language import Language, Words
 from core.licensing.overview import Place
@@ -75,7 +78,10 @@ def signed_out_card(state: State, language: Language, open_url: str) -> Card:
 def help_card(language: Language, open_url: str, *, welcome: bool = False) -> Card:
     facts = [
         (_t(language, f"help.{command}.word"), _t(language, f"help.{command}.text"))
-        for command in (Command.STATUS, Command.LICENCE, Command.SIGN_IN, Command.SIGN_OUT, Command.HELP)
+        for command in (
+            *(Command.STATUS, Command.LICENCE, Command.AUDIO),
+            *(Command.SIGN_IN, Command.SIGN_OUT, Command.HELP),
+        )
     ]
     title = "welcome" if welcome else "help"
     body = [_heading(_t(language, f"{title}.title")), _text(_t(language, f"{title}.text")), _facts(facts)]
@@ -85,6 +91,52 @@ def help_card(language: Language, open_url: str, *, welcome: bool = False) -> Ca
         _open(language, open_url),
     ]
     return _card(body, actions, language)
+
+
+def audio_card(view: AudioView, language: Language, open_url: str) -> Card:
+    told = telling.gist(view.conclusion, view.advice)
+    body = _audio_body(told, language)
+    if view.conclusion.verdict is Verdict.UNKNOWN:
+        body.append(_text(_t(language, "audio.more")))
+    actions = [
+        _execute(Command.AUDIO, language, _t(language, "action.refresh")),
+        _open(language, open_url, "action.open-audio"),
+    ]
+    return _card(body, actions, language)
+
+
+def audio_notice_card(detail: dict[str, Any], language: Language, open_url: str) -> Card:
+    """Written first, after a call that ended at once or when a collision is seen."""
+    told = telling.Gist.of_json(detail)
+    actions = [
+        _open(language, open_url, "action.open-audio"),
+        _execute(Command.AUDIO_NOT_NOW, language, _t(language, "action.not-now")),
+    ]
+    if told.device:
+        never = _execute(Command.AUDIO_NEVER, language, _t(language, "action.never-this-device"))
+        never["data"] |= {"device": told.device}
+        actions.append(never)
+    return _card(_audio_body(told, language), actions, language)
+
+
+def audio_quiet_card(language: Language, open_url: str, device: str | None) -> Card:
+    """Instead of the message that somebody wanted no more of."""
+    words = (
+        _t(language, "audio.quiet-device", device=device)
+        if device is not None
+        else _t(language, "audio.quiet")
+    )
+    return _card([_text(words)], [_open(language, open_url, "action.open-audio")], language)
+
+
+def _audio_body(told: telling.Gist, language: Language) -> list[Card]:
+    body = [_heading(telling.title(told, language)), _text(telling.detail(told, language))]
+    if told.changes:
+        body.append(_text(_t(language, "audio.cure")))
+        body += [
+            _text(f"{n}. {telling.step(change, language)}") for n, change in enumerate(told.changes, start=1)
+        ]
+    return body
 
 
 def notice_card(kind: str, detail: dict[str, Any], language: Language, open_url: str) -> Card:
@@ -172,8 +224,8 @@ def _sign_in(language: Language) -> Card:
     return {"type": "Action.Submit", "title": _t(language, "action.sign-in"), "data": data}
 
 
-def _open(language: Language, url: str) -> Card:
-    return {"type": "Action.OpenUrl", "title": _t(language, "action.open-tab"), "url": url}
+def _open(language: Language, url: str, title: str = "action.open-tab") -> Card:
+    return {"type": "Action.OpenUrl", "title": _t(language, title), "url": url}
 
 
 def _card_time(moment: datetime) -> str:

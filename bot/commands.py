@@ -11,6 +11,11 @@ from core.language import Language
 class Command(StrEnum):
     STATUS = "status"
     LICENCE = "licence"
+    AUDIO = "audio"
+    AUDIO_NOT_NOW = "audio-not-now"
+    """A button under a message about devices."""
+    AUDIO_NEVER = "audio-never"
+    """The same, for one device."""
     SIGN_IN = "sign-in"
     SIGN_OUT = "sign-out"
     HELP = "help"
@@ -29,6 +34,12 @@ _WORDS: Final[dict[str, tuple[Command, Language | None]]] = {
     "licence": (Command.LICENCE, Language.EN),
     "license": (Command.LICENCE, Language.EN),
     "lizenz": (Command.LICENCE, Language.DE),
+    "audio": (Command.AUDIO, None),
+    "headset": (Command.AUDIO, None),
+    "audiodevices": (Command.AUDIO, Language.EN),
+    "devices": (Command.AUDIO, Language.EN),
+    "audiogeräte": (Command.AUDIO, Language.DE),
+    "geräte": (Command.AUDIO, Language.DE),
     "signin": (Command.SIGN_IN, Language.EN),
     "login": (Command.SIGN_IN, None),
     "anmelden": (Command.SIGN_IN, Language.DE),

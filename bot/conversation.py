@@ -19,6 +19,8 @@ from bot import cards
 from bot.adapter import reference_of
 from bot.commands import Command, understand
 from bot.settings import BotSettings
+from core.advisor.advisor import Advisor
+from core.diagnosis.finding import Finding
 from core.identity.teams_user import TeamsUser
 from core.language import Language
 from core.request import REQUEST_ID
@@ -33,8 +35,11 @@ DIALOG_WIDTH, DIALOG_HEIGHT = 520, 640
 
 
 class Conversation(TeamsActivityHandler):
-    def __init__(self, settings: BotSettings, sign_in: SignIn, conversations: Conversations) -> None:
+    def __init__(
+        self, settings: BotSettings, sign_in: SignIn, advisor: Advisor, conversations: Conversations
+    ) -> None:
         super().__init__()
+        self._advisor = advisor
         self._settings = settings
         self._sign_in = sign_in
         self._conversations = conversations
@@ -72,7 +77,10 @@ class Conversation(TeamsActivityHandler):
         action = invoke_value.action  # the SDK hands it over as a plain dict
         language = _language(action.get("data") or {}, turn_context)
         command = next((command for command in Command if command.value == action["verb"]), None)
-        card = await self._card(command, turn_context, language)
+        if command in (Command.AUDIO_NOT_NOW, Command.AUDIO_NEVER):
+            card = await self._be_quiet(command, action.get("data") or {}, turn_context, language)
+        else:
+            card = await self._card(command, turn_context, language)
         return {"statusCode": 200, "type": cards.CONTENT_TYPE, "value": card}
 
     async def on_teams_task_module_fetch(
@@ -106,6 +114,10 @@ class Conversation(TeamsActivityHandler):
         user = user_of(turn_context.activity)
         if user is None or command in (Command.HELP, None):
             return cards.help_card(language, self.open_url("home"))
+        if command is Command.AUDIO:
+            view = await self._advisor.view(user)
+            if not isinstance(view, Finding):
+                return cards.audio_card(view, language, self.open_url("audio"))
         if command is Command.SIGN_OUT:
             state = await self._sign_in.sign_out(user)
         else:
@@ -113,6 +125,20 @@ class Conversation(TeamsActivityHandler):
         if command is Command.LICENCE:
             return cards.licence_card(state, language, self.open_url("home"))
         return cards.status_card(state, language, self.open_url("home"))
+
+    async def _be_quiet(
+        self, command: Command, data: dict[str, Any], turn_context: TurnContext, language: Language
+    ) -> cards.Card:
+        """Buttons under a message about devices: not now, or never about this one."""
+        user = user_of(turn_context.activity)
+        device = data.get("device") if command is Command.AUDIO_NEVER else None
+        if user is not None and isinstance(device, str) and device:
+            await self._advisor.never(user.key, device)
+        elif user is not None:
+            await self._advisor.not_now(user.key)
+        return cards.audio_quiet_card(
+            language, self.open_url("audio"), device if isinstance(device, str) else None
+        )
 
     def open_url(self, page: str) -> str:
         """Deep link to the personal tab (learn.microsoft.com, "Create deep links to a tab")."""

@@ -9,6 +9,7 @@ from botbuilder.core import MessageFactory, TurnContext
 from bot import cards
 from bot.adapter import Adapter
 from bot.conversation import Conversation
+from core.advisor.advisor import NOTICE as AUDIO_NOTICE
 from core.language import Language
 from core.signin.bus import NOTICES_TOPIC, Bus
 from core.store.conversations import Conversations
@@ -67,7 +68,12 @@ class Notifier:
                 await self._notices.delivered(notice, now())
 
     async def _send(self, notice: Notice, reference: str, language: Language) -> None:
-        card = cards.notice_card(notice.kind, notice.detail, language, self._conversation.open_url("home"))
+        if notice.kind == AUDIO_NOTICE:
+            open_url = self._conversation.open_url("audio")
+            card = cards.audio_notice_card(notice.detail, language, open_url)
+        else:
+            open_url = self._conversation.open_url("home")
+            card = cards.notice_card(notice.kind, notice.detail, language, open_url)
 
         async def send(context: TurnContext) -> None:
             await context.send_activity(MessageFactory.attachment(cards.attachment(card)))

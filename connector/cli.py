@@ -11,6 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
+from connector.calls import Calls
 from connector.config import Config, load
 from connector.directory import Directory
 from connector.errors import ConnectorError
@@ -20,7 +21,7 @@ from connector.methods import PbxMethods
 from connector.monitor import Monitor
 from connector.rest import StarfaceRest
 from connector.state import State
-from connector.uci import UciClient
+from connector.uci import Callbacks, UciClient
 from wire.pbxkey import grouped
 
 FIRST_CHECK_SECONDS: Final = 5.0
@@ -91,18 +92,20 @@ async def _link(config: Config) -> None:
     state.pbx_key()
     rest = StarfaceRest(config.pbx)
     look = asyncio.Event()
-    uci = UciClient(
-        config.uci.model_copy(update={"enabled": config.uci.enabled and config.active}), rest, look
-    )
+    uci_config = config.uci.model_copy(update={"enabled": config.uci.enabled and config.active})
+    callbacks = Callbacks(uci_config)
+    uci = UciClient(uci_config, rest, look, callbacks)
+    calls = Calls(rest, callbacks, state)
     monitor = Monitor(rest, uci, look, active=config.active)
     directory = Directory(rest, active=config.active)
     uses_oauth = config.pbx.auth == "oauth"
-    methods = PbxMethods(rest, directory, state, monitor, config.pbx.name, uses_oauth=uses_oauth)
-    link = LinkClient(config, state, monitor, directory, methods.handlers())
+    methods = PbxMethods(rest, directory, state, monitor, calls, config.pbx.name, uses_oauth=uses_oauth)
+    link = LinkClient(config, state, monitor, directory, calls, methods.handlers())
     with suppress(TimeoutError):  # a PBX that is slow or gone is reported over the link
         async with asyncio.timeout(FIRST_CHECK_SECONDS):
             await monitor.check()
-    tasks = [asyncio.create_task(part) for part in (uci.run(), monitor.run(), link.run(), directory.run())]
+    parts = (uci.run(), monitor.run(), link.run(), directory.run(), calls.run())
+    tasks = [asyncio.create_task(part) for part in parts]
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):

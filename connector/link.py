@@ -15,6 +15,7 @@ import aiohttp
 from pydantic import ValidationError
 
 from connector import __version__
+from connector.calls import Calls
 from connector.config import Config
 from connector.directory import Directory
 from connector.monitor import Monitor
@@ -65,12 +66,14 @@ class LinkClient:
         state: State,
         monitor: Monitor,
         directory: Directory,
+        calls: Calls,
         handlers: Mapping[str, Handler],
     ) -> None:
         self._config = config
         self._state = state
         self._monitor = monitor
         self._directory = directory
+        self._calls = calls
         self._handlers = handlers
         self.is_open = asyncio.Event()
 
@@ -143,6 +146,7 @@ class LinkClient:
                 asyncio.create_task(beat(welcome.heartbeat_seconds)),
                 asyncio.create_task(self._report(endpoint)),
                 asyncio.create_task(self._report_users(endpoint)),
+                asyncio.create_task(self._report_calls(endpoint)),
                 asyncio.create_task(self._watch_key()),
             ]
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -189,6 +193,15 @@ class LinkClient:
                 await endpoint.call(Method.USERS_CHANGED, portion, deadline=USERS_SECONDS)
                 self._directory.reported(portion)
             await self._directory.changed.wait()
+
+    async def _report_calls(self, endpoint: Endpoint) -> None:
+        """Reports calls that ended at once; what the service has not taken is reported on the next link."""
+        while True:
+            self._calls.changed.clear()
+            for call in self._calls.unreported():
+                await endpoint.call(Method.CALL_ENDED_AT_ONCE, call, deadline=USERS_SECONDS)
+                self._calls.reported(call)
+            await self._calls.changed.wait()
 
     async def _watch_key(self) -> None:
         """Ends the link when `key new` has made another key: the next opening brings it."""

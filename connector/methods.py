@@ -3,10 +3,11 @@
 import secrets
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from connector.calls import Calls
 from connector.directory import Directory
 from connector.errors import ChallengeExpiredError, LoginRejectedError, PbxError, PbxUnreachableError
 from connector.monitor import Monitor
@@ -14,12 +15,19 @@ from connector.rest import StarfaceRest
 from connector.state import State
 from wire.jsonrpc import Handler, RpcRefusalError
 from wire.link import (
+    CALLS,
+    LOGIN,
+    CallsChallenge,
+    CallsCredentials,
     ChallengeProof,
     Credentials,
     EmailParams,
     Empty,
+    Followed,
+    FollowParams,
     IdParams,
     IdsParams,
+    KeepParams,
     LoginChallenge,
     LoginChallengeParams,
     LoginMethod,
@@ -30,10 +38,13 @@ from wire.link import (
     People,
     PeopleParams,
     RestState,
-    SealedProof,
+    UciState,
     seal_context,
 )
-from wire.sealing import CannotOpenError, open_box
+from wire.model import WireModel
+from wire.sealing import CannotOpenError, SealedBox, open_box
+
+M = TypeVar("M", bound=WireModel)
 
 NONCE_SECONDS: Final = 300.0
 MAX_NONCES: Final = 10_000
@@ -46,6 +57,7 @@ class PbxMethods:
         directory: Directory,
         state: State,
         monitor: Monitor,
+        calls: Calls,
         pbx_name: str,
         *,
         uses_oauth: bool,
@@ -53,6 +65,7 @@ class PbxMethods:
         self._rest = rest
         self._directory = directory
         self._monitor = monitor
+        self._calls = calls
         self._state = state
         self._pbx_name = pbx_name
         self._uses_oauth = uses_oauth
@@ -67,6 +80,9 @@ class PbxMethods:
             Method.USERS_BY_EMAIL: self._told(self._users_by_email),
             Method.USERS_BY_IDS: self._told(self._users_by_ids),
             Method.PEOPLE: self._told(self._people),
+            Method.CALLS_CHALLENGE: self._told(self._calls_challenge),
+            Method.CALLS_FOLLOW: self._told(self._follow),
+            Method.CALLS_KEEP: self._told(self._keep),
         }
 
     async def _login_challenge(self, params: dict[str, Any]) -> LoginChallenge:
@@ -81,7 +97,9 @@ class PbxMethods:
         login = LoginParams.model_validate(params)
         if isinstance(login.proof, ChallengeProof):
             return self._grouped(await self._rest.prove_challenge(login.proof.nonce, login.proof.secret))
-        credentials = self._unseal(login, login.proof)
+        credentials = self._open(
+            login.proof.nonce, login.proof.box, login.tenant_id, login.object_id, LOGIN, Credentials
+        )
         return self._grouped(await self._rest.prove_password(credentials.login, credentials.password))
 
     async def _users_by_id(self, params: dict[str, Any]) -> PbxUsers:
@@ -98,6 +116,29 @@ class PbxMethods:
     async def _people(self, params: dict[str, Any]) -> People:
         wanted = PeopleParams.model_validate(params)
         return await self._directory.people(wanted.search, wanted.user_ids)
+
+    async def _calls_challenge(self, params: dict[str, Any]) -> CallsChallenge:
+        Empty.model_validate(params)
+        possible = not self._uses_oauth and self._monitor.status.uci is UciState.ON
+        if possible:
+            login_type, _nonce = await self._rest.login_challenge()
+            possible = login_type == "Internal"
+        return CallsChallenge(possible=possible, nonce=self._new_nonce())
+
+    async def _follow(self, params: dict[str, Any]) -> Empty:
+        wanted = FollowParams.model_validate(params)
+        opened = self._open(
+            wanted.nonce, wanted.box, wanted.tenant_id, wanted.object_id, CALLS, CallsCredentials
+        )
+        users = await self._directory.by_ids([wanted.user_id])
+        if not users or users[0].login.casefold() != opened.login.casefold():
+            raise LoginRejectedError("this is the login of another user")
+        await self._calls.follow(wanted.user_id, opened)
+        return Empty()
+
+    async def _keep(self, params: dict[str, Any]) -> Followed:
+        await self._calls.keep_only(KeepParams.model_validate(params).user_ids)
+        return Followed(user_ids=sorted(self._calls.followed))
 
     def _grouped(self, user: PbxUser) -> PbxUser:
         return user.model_copy(update={"group_ids": self._directory.groups_of(user.user_id)})
@@ -126,13 +167,15 @@ class PbxMethods:
         self._nonces[nonce] = now + NONCE_SECONDS
         return nonce
 
-    def _unseal(self, login: LoginParams, proof: SealedProof) -> Credentials:
-        if self._nonces.pop(proof.nonce, 0.0) < time.monotonic():
+    def _open(
+        self, nonce: str, box: SealedBox, tenant_id: str, object_id: str, purpose: str, kind: type[M]
+    ) -> M:
+        if self._nonces.pop(nonce, 0.0) < time.monotonic():
             raise ChallengeExpiredError("unknown nonce")
-        context = seal_context(self._pbx_name, login.tenant_id, login.object_id, proof.nonce)
+        context = seal_context(self._pbx_name, tenant_id, object_id, nonce, purpose)
         try:
-            opened = open_box(self._state.sealing, self._state.pbx_key(), proof.box, context)
-            return Credentials.model_validate_json(opened)
+            opened = open_box(self._state.sealing, self._state.pbx_key(), box, context)
+            return kind.model_validate_json(opened)
         except (CannotOpenError, ValidationError) as fault:
             # From None: the validation error would carry the opened password into the log.
             del fault

@@ -8,8 +8,10 @@ import secrets
 from pathlib import Path
 from typing import Final
 
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
     NoEncryption,
@@ -75,6 +77,20 @@ class State:
         return KeyFile(
             pbx_name=pbx_name, pbx_key=grouped(self.pbx_key()), connector_identity=self.identity_public
         )
+
+    def key_at_rest(self, purpose: bytes) -> bytes:
+        """A key of 32 bytes for what is kept encrypted here; it follows from the sealing key and leaves no file."""
+        secret = self.sealing.private_numbers().private_value.to_bytes(32, "big")
+        return HKDF(hashes.SHA256(), 32, None, purpose).derive(secret)
+
+    def read(self, name: str) -> bytes:
+        """A file of the connector's own; empty when there is none."""
+        path = self.directory / name
+        return self._read(path) if path.exists() else b""
+
+    def write(self, name: str, content: bytes) -> None:
+        """Whole or not at all."""
+        self._write(self.directory / name, content)
 
     def _identity(self) -> Ed25519PrivateKey:
         path = self.directory / _IDENTITY

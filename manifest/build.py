@@ -16,7 +16,7 @@ from core.language import Language, load
 from manifest import icons
 
 MANIFEST_VERSION: Final = "1.22"
-_COMMANDS: Final = ("status", "licence", "sign-in", "sign-out", "help")
+_COMMANDS: Final = ("status", "licence", "audio", "sign-in", "sign-out", "help")
 _SCHEMAS: Final = "https://developer.microsoft.com/json-schemas/teams"
 _LIMITS: Final = {"name.short": 30, "name.full": 100, "description.short": 80, "description.full": 4000}
 

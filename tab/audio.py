@@ -22,6 +22,8 @@ from wire.tab_audio import (
     AudioStep,
     AudioUse,
     BrowserDevice,
+    CallsPrepared,
+    CallsRequest,
     DeclaredRequest,
     DevicesRequest,
     NamedRequest,
@@ -65,11 +67,34 @@ async def remove_probe(call: Call) -> AudioState:
     return await get_audio(call)
 
 
+async def prepare_calls(call: Call) -> CallsPrepared:
+    prepared = expect(await call.services.call_help.prepare(call.user))
+    return CallsPrepared(
+        pbx_name=prepared.pbx_name,
+        login=prepared.login,
+        nonce=prepared.nonce,
+        sealing_key=prepared.sealing_key,
+        sealing_signature=prepared.sealing_signature,
+        connector_identity=prepared.connector_identity,
+    )
+
+
+async def follow_calls(call: Call) -> AudioState:
+    return _state(
+        expect(await call.services.call_help.begin(call.user, call.body.nonce, call.body.box)), call
+    )
+
+
+async def leave_calls(call: Call) -> AudioState:
+    return _state(await call.services.call_help.end(call.user), call)
+
+
 async def set_named(call: Call) -> AudioState:
     return _state(expect(await call.services.advisor.set_named(call.user, named=call.body.named)), call)
 
 
 async def forget(call: Call) -> AudioState:
+    await call.services.call_help.end(call.user)
     await call.services.probes.remove_all(call.user)
     return _state(await call.services.advisor.forget(call.user), call)
 
@@ -113,6 +138,7 @@ def _state(view: AudioView, call: Call) -> AudioState:
             )
             for probe in stored.probes
         ],
+        calls_since=stored.choices.help_since,
         named=stored.choices.named,
         stored=StoredAudio(
             uses=[_use(use, conclusion) for use in stored.uses],
@@ -163,6 +189,7 @@ def _use(use: DeviceUse, conclusion: Conclusion) -> AudioUse:
 
 
 _SIGNED_IN: Final = (Code.NOT_SIGNED_IN,)
+_PBX: Final = (Code.LINK_DOWN, Code.PBX_BUSY, Code.PBX_UNREACHABLE, Code.OUTCOME_UNKNOWN)
 
 AUDIO_OPERATIONS: Final = (
     Operation(
@@ -214,6 +241,34 @@ AUDIO_OPERATIONS: Final = (
         AudioState,
         ProbeRequest,
         _SIGNED_IN,
+    ),
+    Operation(
+        "prepareCalls",
+        "POST",
+        "/api/v1/audio/calls/challenge",
+        "What my browser needs to seal my UCI login to the connector",
+        prepare_calls,
+        CallsPrepared,
+        None,
+        (*_SIGNED_IN, *_PBX, Code.CALLS_NOT_FOLLOWED),
+    ),
+    Operation(
+        "followCalls",
+        "PUT",
+        "/api/v1/audio/calls",
+        "My consent: the connector follows my calls and tells when one ends at once",
+        follow_calls,
+        AudioState,
+        CallsRequest,
+        (*_SIGNED_IN, *_PBX, Code.LOGIN_REJECTED, Code.CHALLENGE_EXPIRED),
+    ),
+    Operation(
+        "leaveCalls",
+        "DELETE",
+        "/api/v1/audio/calls",
+        "Takes the consent back; the connector forgets my UCI login",
+        leave_calls,
+        AudioState,
     ),
     Operation(
         "setNamed",

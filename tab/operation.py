@@ -8,6 +8,7 @@ from aiohttp import web
 from pydantic import BaseModel
 
 from core.advisor.advisor import Advisor
+from core.advisor.calls import CallHelp
 from core.advisor.probes import Probes
 from core.diagnosis.codes import Code
 from core.diagnosis.finding import Finding
@@ -32,6 +33,7 @@ class TabServices:
     administration: Administration
     advisor: Advisor
     probes: Probes
+    call_help: CallHelp
     bus: Bus
     public_url: str
     """The service's own address, for programs that are to connect to it."""

@@ -36,6 +36,7 @@ _STATUS: Final = {
     Code.NO_LICENCE: 409,
     Code.SESSION_HELD_ELSEWHERE: 409,
     Code.CHALLENGE_EXPIRED: 409,
+    Code.CALLS_NOT_FOLLOWED: 409,
     Code.PBX_TOO_OLD: 409,
 } | dict.fromkeys(
     (

@@ -53,6 +53,10 @@ class Method(StrEnum):
     USERS_BY_IDS = "pbx.usersByIds"
     USERS_CHANGED = "link.usersChanged"
     PEOPLE = "pbx.people"
+    CALLS_CHALLENGE = "calls.challenge"
+    CALLS_FOLLOW = "calls.follow"
+    CALLS_KEEP = "calls.keep"
+    CALL_ENDED_AT_ONCE = "link.callEndedAtOnce"
 
 
 class UciState(StrEnum):
@@ -233,6 +237,56 @@ class People(WireModel):
     groups: list[PbxGroup] = Field(max_length=500)
 
 
+class CallsChallenge(WireModel):
+    """What the browser needs to hand a user's UCI login to the connector."""
+
+    possible: bool
+    """UCI logins of users can be made from login and password (loginType Internal)."""
+    nonce: str
+    """One of the connector, good once and for five minutes."""
+
+
+class CallsCredentials(WireModel):
+    """A user's UCI login; as good as the password for UCI, and for nothing else."""
+
+    login: str = Field(min_length=1, max_length=100)
+    uci_token: str = Field(max_length=300, repr=False)
+    """`LOGIN:hex(sha512(LOGIN + "*" + hex(sha512(PASSWORD))))`."""
+
+
+class FollowParams(WireModel):
+    """The user wants help with calls that end at once."""
+
+    user_id: int
+    tenant_id: str
+    object_id: str
+    nonce: str = Field(max_length=200)
+    box: SealedBox
+    """Opens to `CallsCredentials`; the context is `seal_context(…, purpose=CALLS)`."""
+
+
+MAX_FOLLOWED: Final = 10_000
+
+
+class KeepParams(WireModel):
+    """The only users whose calls are followed from now on."""
+
+    user_ids: list[int] = Field(max_length=MAX_FOLLOWED)
+
+
+class Followed(WireModel):
+    """Whose calls are followed after all; a connector that lost its state follows nobody's."""
+
+    user_ids: list[int] = Field(max_length=MAX_FOLLOWED)
+
+
+class CallEndedAtOnce(WireModel):
+    """A call that the user answered was ended by our side at once. Nothing else about the call is told."""
+
+    user_id: int
+    at: Moment
+
+
 class Empty(WireModel):
     pass
 
@@ -241,9 +295,13 @@ def sealing_key_bytes(sealing_key: str) -> bytes:
     return b"pbx-seal.v1 key\n" + sealing_key.encode("ascii")
 
 
-def seal_context(pbx_name: str, tenant_id: str, object_id: str, nonce: str) -> bytes:
-    """Ties a sealed password to one PBX, one Teams user and one attempt, so that it cannot be replayed."""
-    return f"pbx-login.v1\n{pbx_name}\n{tenant_id}\n{object_id}\n{nonce}".encode()
+LOGIN: Final = "pbx-login.v1"
+CALLS: Final = "pbx-calls.v1"
+
+
+def seal_context(pbx_name: str, tenant_id: str, object_id: str, nonce: str, purpose: str = LOGIN) -> bytes:
+    """Ties a box to one purpose, one PBX, one Teams user and one attempt, so that it cannot be replayed."""
+    return f"{purpose}\n{pbx_name}\n{tenant_id}\n{object_id}\n{nonce}".encode()
 
 
 def _verifies(public: str, signature: str, message: bytes) -> bool:

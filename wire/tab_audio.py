@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from wire.model import Moment, WireModel
+from wire.sealing import SealedBox
 
 Program = Literal["teams", "softphone"]
 Kind = Literal["input", "output"]
@@ -106,8 +107,27 @@ class AudioState(WireModel):
     uses: list[AudioUse]
     """At most one of each program and direction: what stands for the present."""
     probes: list[PairedProbe]
+    calls_since: Moment | None
+    """Since when the connector follows my calls, with my consent."""
     named: bool
     stored: StoredAudio
+
+
+class CallsPrepared(WireModel):
+    """What the browser needs to seal my UCI login to the connector."""
+
+    pbx_name: str
+    login: str
+    nonce: str
+    sealing_key: str
+    sealing_signature: str
+    connector_identity: str
+
+
+class CallsRequest(WireModel):
+    nonce: str = Field(max_length=200)
+    box: SealedBox
+    """Opens to a UCI login, for the connector alone."""
 
 
 class PairingCode(WireModel):

@@ -39,6 +39,9 @@ class Code(StrEnum):
     BAD_POLICY = "bad-policy"
     STORAGE_UNAVAILABLE = "storage-unavailable"
 
+    # The audio advisor.
+    CALLS_NOT_FOLLOWED = "calls-not-followed"
+
     # The link's own handshake.
     BAD_SIGNATURE = "bad-signature"
     PROTOCOL_ERROR = "protocol-error"

@@ -17,6 +17,7 @@ from wire.jsonrpc import Frame, LinkBusyError, LinkClosedError, RpcErrorCode, Rp
 from wire.link import (
     HEARTBEAT_SECONDS,
     HELLO_SECONDS,
+    CallEndedAtOnce,
     Challenge,
     Empty,
     Hello,
@@ -37,6 +38,7 @@ M = TypeVar("M", bound=WireModel)
 RegisterLicenceKeys = Callable[[str, list[str]], Awaitable[list[LicenceKeyState]]]
 OnChange = Callable[[str], Awaitable[None]]
 OnUsers = Callable[[str, UsersChanged | None], Awaitable[None]]
+OnCall = Callable[[str, CallEndedAtOnce], Awaitable[None]]
 
 
 class PbxRefusedError(Exception):
@@ -52,7 +54,7 @@ class Hub:
 
     `register_licence_keys` is told a PBX's licence keys before its welcome; `on_change` is told a PBX's id
     whenever its link or status changes; `on_users` is told what changed of a PBX's users, and `None` when a link
-    has opened and nobody knows what changed meanwhile.
+    has opened and nobody knows what changed meanwhile; `on_call` is told of a call that ended at once.
     """
 
     def __init__(
@@ -61,6 +63,7 @@ class Hub:
         register_licence_keys: RegisterLicenceKeys,
         on_change: OnChange,
         on_users: OnUsers,
+        on_call: OnCall,
         *,
         heartbeat: float = HEARTBEAT_SECONDS,
         hello_seconds: float = HELLO_SECONDS,
@@ -69,10 +72,16 @@ class Hub:
         self._register_licence_keys = register_licence_keys
         self._on_change = on_change
         self._on_users = on_users
+        self._on_call = on_call
         self._heartbeat = heartbeat
         self._hello_seconds = hello_seconds
         self._links: dict[str, Link] = {}
         self._draining = False
+
+    @property
+    def linked(self) -> list[str]:
+        """Ids of the PBXs whose links are open here."""
+        return list(self._links)
 
     def link(self, pbx_id: str) -> Link | None:
         return self._links.get(pbx_id)
@@ -163,7 +172,13 @@ class Hub:
             return None
         states = await self._register_licence_keys(claim.pbx.id, hello.licence_keys)
         link = Link(transport, claim.pbx.id, claim.epoch, hello, self._heartbeat)
-        link.on({Method.STATUS: self._status_handler(link), Method.USERS_CHANGED: self._users_handler(link)})
+        link.on(
+            {
+                Method.STATUS: self._status_handler(link),
+                Method.USERS_CHANGED: self._users_handler(link),
+                Method.CALL_ENDED_AT_ONCE: self._call_handler(link),
+            }
+        )
         welcome = Welcome(pbx_id=claim.pbx.id, heartbeat_seconds=self._heartbeat, licence_keys=states)
         return link, frame.id, welcome
 
@@ -181,6 +196,14 @@ class Hub:
         async def take(params: dict[str, Any]) -> Empty:
             if self._links.get(link.pbx_id) is link:
                 await self._on_users(link.pbx_id, UsersChanged.model_validate(params))
+            return Empty()
+
+        return take
+
+    def _call_handler(self, link: Link) -> Callable[[dict[str, Any]], Awaitable[Empty]]:
+        async def take(params: dict[str, Any]) -> Empty:
+            if self._links.get(link.pbx_id) is link:
+                await self._on_call(link.pbx_id, CallEndedAtOnce.model_validate(params))
             return Empty()
 
         return take

@@ -245,6 +245,48 @@ class AudioStore:
                 else row.on_conflict_do_nothing(index_elements=keys)
             )
 
+    async def helped(self) -> Mapping[str, list[int]]:
+        """PBX id to the ids of its users who want help with their calls and are signed in. Whoever has signed out
+        meanwhile wants it no longer.
+        """
+        session = tables.session.c
+        on = and_(session.tenant_id == _person.tenant_id, session.object_id == _person.object_id)
+        wanting = (
+            select(session.pbx_id, session.pbx_user_id)
+            .select_from(tables.audio_person.outerjoin(tables.session, on))
+            .where(_person.help_since.is_not(None))
+        )
+        async with self._database.reading() as connection:
+            rows = (await connection.execute(wanting)).all()
+        if any(row.pbx_id is None for row in rows):
+            signed_in = select(session.object_id).where(on).exists()
+            async with self._database.writing() as connection:
+                await connection.execute(
+                    update(tables.audio_person)
+                    .where(_person.help_since.is_not(None), ~signed_in)
+                    .values(help_since=None)
+                )
+        by_pbx: dict[str, list[int]] = {}
+        for row in rows:
+            if row.pbx_id is not None:
+                by_pbx.setdefault(row.pbx_id, []).append(row.pbx_user_id)
+        return by_pbx
+
+    async def helped_person(self, pbx_id: str, pbx_user_id: int) -> Person | None:
+        """Who is signed in as this PBX user and wants help with their calls."""
+        session = tables.session.c
+        both = and_(session.tenant_id == _person.tenant_id, session.object_id == _person.object_id)
+        query = (
+            select(session.tenant_id, session.object_id)
+            .select_from(tables.session.join(tables.audio_person, both))
+            .where(
+                session.pbx_id == pbx_id, session.pbx_user_id == pbx_user_id, _person.help_since.is_not(None)
+            )
+        )
+        async with self._database.reading() as connection:
+            row = (await connection.execute(query)).one_or_none()
+        return (row.tenant_id, row.object_id) if row is not None else None
+
     async def tell(
         self, person: Person, kind: str, detail: Mapping[str, Any], at: datetime, every: timedelta
     ) -> bool:

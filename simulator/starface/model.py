@@ -63,7 +63,9 @@ class Call:
     called_number: str
     called_name: str
     group_id: str = ""
+    started: float = field(default_factory=time.time)
     timestamp: float = field(default_factory=time.time)
+    """Of its present state."""
 
 
 @dataclass

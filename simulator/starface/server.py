@@ -1,5 +1,6 @@
 """The simulated STARFACE as one HTTP server: REST, OAuth, UCI, and a small control API for demo and tests."""
 
+import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -136,7 +137,9 @@ class Control:
         call = self._pbx.calls.get(request.match_info["call"])
         if call is None:
             raise web.HTTPNotFound
+        later = (await read_object(request)).get("later") if request.can_read_body else None
         call.state = CallState.CONNECTED if request.match_info["act"] == "connect" else CallState.HANGUP
+        call.timestamp = time.time() if later is None else call.started + float(later)
         if call.state is CallState.HANGUP:
             del self._pbx.calls[call.id]
         self._uci.tell(call)

@@ -29,6 +29,9 @@ class UciSession:
     callback: str | None
     alive_at: float = field(default_factory=time.monotonic)
     events: set[str] = field(default_factory=set)
+    sending: asyncio.Lock = field(default_factory=asyncio.Lock)
+    unsent: asyncio.Queue[str] = field(default_factory=asyncio.Queue)
+    """Events in their order, each sent when the one before was taken."""
 
 
 class Uci:
@@ -45,9 +48,9 @@ class Uci:
         for session in self.sessions.values():
             if session.user.login == call.login and session.callback is not None:
                 for namespace in session.events:
-                    task = asyncio.create_task(
-                        self._send(session.callback, f"{namespace}.receiveCallState", call)
-                    )
+                    method = f"{namespace}.receiveCallState"
+                    session.unsent.put_nowait(xmlrpc.client.dumps((struct(call),), methodname=method))
+                    task = asyncio.create_task(self._send_next(session))
                     self._sending.add(task)
                     task.add_done_callback(self._sending.discard)
 
@@ -125,13 +128,14 @@ class Uci:
         return f"{scheme}://{host}:{port}/{query.get(f'{_PREFIX}callback.path', '').lstrip('/')}"
 
     @staticmethod
-    async def _send(callback: str, method: str, call: Call) -> None:
-        body = xmlrpc.client.dumps((struct(call),), methodname=method)
-        try:
-            async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=5)) as http:
-                await http.post(callback, data=body, headers={"Content-Type": "text/xml"})
-        except (aiohttp.ClientError, TimeoutError):
-            logger.warning("event not delivered to %s", callback)
+    async def _send_next(session: UciSession) -> None:
+        async with session.sending:
+            body = session.unsent.get_nowait()
+            try:
+                async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=5)) as http:
+                    await http.post(session.callback or "", data=body, headers={"Content-Type": "text/xml"})
+            except (aiohttp.ClientError, TimeoutError):
+                logger.warning("event not delivered to %s", session.callback)
 
 
 def struct(call: Call) -> dict[str, Any]:

@@ -251,3 +251,36 @@ async def test_what_is_no_json_is_answered_400(world: World) -> None:
 async def test_an_unknown_invoke_is_not_implemented(world: World) -> None:
     token = await world.sign(claims(world), "channel")
     assert await post(world, activity(world, type="invoke", name="unknown/thing", value={}), token) == 501
+
+
+async def test_audio_tells_the_finding_and_the_cure_in_both_languages(world: World) -> None:
+    anna = world.client(ANNA)
+    assert "You are not signed in" in words(await ask(world, ANNA, "audio"))
+    await anna.sign_in(world.pbx_name, world.key)
+    await anna.call("DELETE", "audio")
+    assert "Not enough is known yet" in words(await ask(world, ANNA, "audio"))
+    device = {"kind": "output", "label": "Headset (Jabra Evolve2 65)", "deviceId": "", "groupId": ""}
+    other = {**device, "label": "Speakers (Realtek(R) Audio)"}
+    await anna.call("PUT", "audio/devices", {"devices": [device, other]})
+    uses = [{"program": program, "device": device} for program in ("teams", "softphone")]
+    await anna.call("PUT", "audio/declared", {"uses": uses})
+    english, german = words(await ask(world, ANNA, "headset")), words(await ask(world, ANNA, "Audiogeräte"))
+    assert "Teams and the softphone share an audio device" in english
+    assert "choose “Speakers (Realtek Audio)”" in english
+    assert "Teams und das Softphone teilen sich ein Audiogerät" in german
+    assert "„Speakers (Realtek Audio)“ wählen" in german
+
+
+async def test_not_now_is_answered_in_place_of_the_message(world: World) -> None:
+    action = {"type": "Action.Execute", "verb": "audio-not-now", "data": {"language": "de"}}
+    answer = await world.say(
+        ANNA, type="invoke", name="adaptiveCard/action", value={"action": action, "trigger": "manual"}
+    )
+    assert "sieben Tage lang" in words(answer["body"]["value"])
+    for data in ({}, {"device": 7}, {"device": ""}):
+        action = {"type": "Action.Execute", "verb": "audio-never", "data": data}
+        answer = await world.say(
+            ANNA, type="invoke", name="adaptiveCard/action", value={"action": action, "trigger": "manual"}
+        )
+        assert answer["status"] == 200
+    await world.client(ANNA).call("DELETE", "audio")

@@ -7,14 +7,14 @@ from pathlib import Path
 import pytest
 from playwright.async_api import Browser, Playwright, expect
 
+from tests.e2e.conftest import OpenTab
 from tests.support.browser import Tab, launch
 from tests.support.sound import HEADSET, LAPTOP, SoundServer, probe, probe_command, program, sound_server
-from tests.support.world import ANNA, World
+from tests.support.world import ANNA, World, eventually
 
 WORDS = {
     "de-DE": {
         "nav": "Audiogeräte",
-        "show": "Meine Geräte anzeigen",
         "pair": "Computer koppeln",
         "conflict": "Teams und das Softphone teilen sich ein Audiogerät",
         "clear": "Teams und das Softphone verwenden verschiedene Geräte",
@@ -23,7 +23,6 @@ WORDS = {
     },
     "en-US": {
         "nav": "Audio devices",
-        "show": "Show my devices",
         "pair": "Pair a computer",
         "conflict": "Teams and the softphone share an audio device",
         "clear": "Teams and the softphone use different devices",
@@ -55,7 +54,7 @@ async def test_two_programs_on_one_headset_are_found_and_moving_one_clears_it(
     world: World, hearing: Browser, sound: SoundServer, tmp_path: Path, locale: str
 ) -> None:
     words = WORDS[locale]
-    await world.client(ANNA).sign_in(world.pbx_name, world.key)
+    await fresh(world, ANNA)
     tab = await Tab.open(hearing, world, ANNA, locale=locale, page="audio")
     # Chromium lists the very devices of the sound server.
     await expect(tab.view.get_by_role("listitem").filter(has_text=HEADSET)).to_have_count(2)
@@ -74,8 +73,6 @@ async def test_two_programs_on_one_headset_are_found_and_moving_one_clears_it(
         await expect(finding).to_contain_text(words["step"])
         table = tab.view.get_by_role("table")
         await expect(table.get_by_role("row").filter(has_text=HEADSET)).to_have_count(4)
-        await tab.page.set_viewport_size({"width": 1000, "height": 2000})
-        await tab.page.screenshot(path=f"/tmp/audio-{locale}.png")
         begun = time.monotonic()
         sound.move(UCC, **ON_LAPTOP)
         await expect(finding).to_contain_text(words["clear"])
@@ -83,3 +80,128 @@ async def test_two_programs_on_one_headset_are_found_and_moving_one_clears_it(
         await expect(table.get_by_role("row").filter(has_text=LAPTOP)).to_have_count(2)
         assert await tab.violations() == []
     await tab.close()
+
+
+async def test_a_person_without_the_probe_chooses_by_keyboard(
+    world: World, hearing: Browser, sound: SoundServer
+) -> None:
+    await fresh(world, ANNA)
+    tab = await Tab.open(hearing, world, ANNA, page="audio")
+    finding = tab.view.locator("#finding")
+    await expect(finding).to_contain_text("Not enough is known yet")
+    for label in ("Speaker of Teams", "Microphone of Teams", "Speaker of the softphone"):
+        await tab.field(label).select_option(HEADSET)
+    await expect(finding).to_contain_text("Teams and the softphone share an audio device")
+    last = tab.field("Microphone of the softphone")
+    await last.focus()
+    await tab.page.keyboard.type(LAPTOP[:5])
+    await expect(last).to_have_value(LAPTOP)
+    await tab.field("Speaker of the softphone").select_option(LAPTOP)
+    await expect(finding).to_contain_text("Teams and the softphone use different devices")
+    # It is still so in another window, and after a reload.
+    await tab.page.reload()
+    await expect(tab.field("Speaker of Teams")).to_have_value(HEADSET)
+    await tab.view.get_by_text("Show everything that is stored about me").click()
+    await tab.sees(f"On this computer: {HEADSET}")
+    await tab.button("Delete everything …").click()
+    await tab.view.get_by_role("dialog").get_by_role("button", name="Delete").click()
+    await expect(finding).to_contain_text("Not enough is known yet")
+    await expect(tab.field("Speaker of Teams")).to_have_value("")
+    await tab.close()
+
+
+async def test_the_list_follows_what_is_plugged_in(
+    world: World, hearing: Browser, sound: SoundServer
+) -> None:
+    await fresh(world, ANNA)
+    tab = await Tab.open(hearing, world, ANNA, page="audio")
+    items = tab.view.get_by_role("listitem")
+    await expect(items.filter(has_text=HEADSET)).to_have_count(2)
+    with sound.client() as pulse:
+        module = pulse.module_load(
+            "module-null-sink", "sink_name=new sink_properties=\"device.description='Poly Sync 20'\""
+        )
+        await expect(items.filter(has_text="Poly Sync 20")).to_have_count(1, timeout=15_000)
+        pulse.module_unload(module)
+    await expect(items.filter(has_text="Poly Sync 20")).to_have_count(0, timeout=15_000)
+    await tab.close()
+
+
+async def test_a_tone_is_played_on_the_device_itself_and_a_level_is_shown(
+    world: World, hearing: Browser, sound: SoundServer
+) -> None:
+    await fresh(world, ANNA)
+    tab = await Tab.open(hearing, world, ANNA, page="audio")
+    await tab.button(f"Test tone: {HEADSET}").click()
+
+    async def plays() -> bool:
+        with sound.client() as pulse:
+            headset = pulse.get_sink_by_name("headset_out").index
+            return any(stream.sink == headset for stream in pulse.sink_input_list())
+
+    await eventually(plays, "the tone is on the headset")
+    await tab.button(f"Show level: {HEADSET}").click()
+    await expect(tab.view.get_by_label(f"Level of {HEADSET}")).to_be_visible()
+    assert await tab.violations() == []
+    await tab.button(f"Stop: {HEADSET}").click()
+    await expect(tab.view.get_by_label(f"Level of {HEADSET}")).to_have_count(0)
+
+    async def is_released() -> bool:
+        with sound.client() as pulse:
+            # The virtual microphones themselves listen to what feeds them.
+            return not any(
+                "Chrom" in out.proplist.get("application.name", "") for out in pulse.source_output_list()
+            )
+
+    await eventually(is_released, "the microphone is free again")
+    await tab.close()
+
+
+async def test_a_refused_microphone_has_a_way_back(
+    world: World, playwright: Playwright, sound: SoundServer
+) -> None:
+    await fresh(world, ANNA)
+    browser = await launch(playwright, environment=sound.environment)
+    tab = await Tab.open(browser, world, ANNA, page="audio")
+    await tab.sees("the browser asks for the microphone. Nothing is recorded")
+    assert await tab.violations() == []
+    await tab.button("Show my devices").click()
+    await tab.sees("Access to the microphone was refused")
+    await expect(tab.button("Try again")).to_be_visible()
+    await expect(tab.field("Speaker of Teams")).to_be_disabled()
+    await tab.page.context.grant_permissions(["microphone"])
+    await tab.button("Try again").click()
+    await expect(tab.view.get_by_role("listitem").filter(has_text=HEADSET)).to_have_count(2)
+    await browser.close()
+
+
+async def test_help_with_calls_by_keyboard_with_a_typo_and_back(world: World, open_tab: OpenTab) -> None:
+    await fresh(world, ANNA)
+    tab = await open_tab(ANNA, page="audio")
+    await tab.button("Switch on …").focus()
+    await tab.page.keyboard.press("Enter")
+    await expect(tab.field("PBX key")).to_be_focused()
+    await tab.page.keyboard.type(world.key[:-1])
+    await tab.page.keyboard.press("Tab")
+    await tab.page.keyboard.press("Tab")
+    await tab.page.keyboard.type("wrong")
+    await tab.page.keyboard.press("Enter")
+    await tab.is_alerted("There is a typo in the key")
+    await expect(tab.field("PBX key")).to_be_focused()
+    await tab.field("PBX key").fill(world.key)
+    await tab.page.keyboard.press("Enter")
+    await tab.is_alerted("Login or password is not right")
+    await expect(tab.field("Password")).to_be_focused()
+    assert await tab.violations() == []
+    await tab.field("Password").fill(ANNA.password)
+    await tab.page.keyboard.press("Enter")
+    await tab.sees("On since")
+    assert ANNA.login in (await world.pbx("GET", "state"))["uciLogins"]
+    await tab.button("Stop").click()
+    await expect(tab.button("Switch on …")).to_be_visible()
+
+
+async def fresh(world: World, person) -> None:
+    """Signed in, and nothing known about their devices."""
+    await world.client(person).sign_in(world.pbx_name, world.key)
+    await world.client(person).call("DELETE", "audio")

@@ -150,6 +150,8 @@ async def test_the_pages_by_keyboard(world: World, open_tab: OpenTab) -> None:
     await clara.sign_in()
     await clara.view.get_by_role("tab", name="My state").focus()
     await clara.page.keyboard.press("ArrowRight")
+    await expect(clara.view.get_by_role("heading", name="Audio devices", exact=True)).to_be_visible()
+    await clara.page.keyboard.press("ArrowRight")
     await expect(clara.view.get_by_role("tab", name="Licences")).to_have_attribute("aria-selected", "true")
     await expect(clara.view.get_by_role("table")).to_be_visible()
 

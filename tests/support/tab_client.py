@@ -6,9 +6,9 @@ from typing import Any
 
 import aiohttp
 
-from connector.login import internal_secret
+from connector.login import internal_secret, uci_token
 from simulator.people import TENANT_ID, Person
-from wire.link import seal_context
+from wire.link import CALLS, seal_context
 from wire.pbxkey import digest, parse_key
 from wire.sealing import from_b64url, seal
 
@@ -91,6 +91,21 @@ class TabClient:
             "takeOver": take_over,
         }
         return await self.call("POST", "sign-in", body)
+
+    async def follow_calls(
+        self, pbx_name: str, key: str, *, login: str | None = None, password: str | None = None
+    ) -> Answer:
+        """The consent: seals the UCI login to the connector."""
+        prepared = await self.call("POST", "audio/calls/challenge")
+        if prepared.status != 200:
+            return prepared
+        challenge, login = prepared.body, login or prepared.body["login"]
+        context = seal_context(pbx_name, TENANT_ID, self.person.object_id, challenge["nonce"], CALLS)
+        token = uci_token(login, password or self.person.password)
+        plaintext = json.dumps({"login": login, "uciToken": token}).encode()
+        box = seal(from_b64url(challenge["sealingKey"]), parse_key(key), plaintext, context)
+        body = {"nonce": challenge["nonce"], "box": box.model_dump(by_alias=True)}
+        return await self.call("PUT", "audio/calls", body)
 
     async def sign_out(self) -> Answer:
         return await self.call("POST", "sign-out")

@@ -115,7 +115,7 @@ export class App extends LitElement {
   private renderPageOf(page: Page, state: MyState) {
     switch (page) {
       case "audio":
-        return html`<pbx-audio .revision=${this.audioRevision}></pbx-audio>`;
+        return html`<pbx-audio .revision=${this.audioRevision} .surroundings=${this.surroundings}></pbx-audio>`;
       case "licences":
         return html`<pbx-licences .revision=${this.licencesRevision}></pbx-licences>`;
       case "state":

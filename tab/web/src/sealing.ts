@@ -47,15 +47,28 @@ export async function seal(sealingKey: string, pbxKey: string, plaintext: string
   };
 }
 
-export function sealContext(pbxName: string, tenantId: string, objectId: string, nonce: string): string {
-  return ["pbx-login.v1", pbxName, tenantId, objectId, nonce].join("\n");
+export type Purpose = "pbx-login.v1" | "pbx-calls.v1";
+
+export function sealContext(
+  purpose: Purpose,
+  pbxName: string,
+  tenantId: string,
+  objectId: string,
+  nonce: string,
+): string {
+  return [purpose, pbxName, tenantId, objectId, nonce].join("\n");
+}
+
+/** A user's UCI login (`LOGIN:hex(sha512(LOGIN + "*" + hex(sha512(PASSWORD))))`): the password itself stays here. */
+export async function uciToken(login: string, password: string): Promise<string> {
+  return `${login}:${await sha512(`${login}*${await sha512(password)}`)}`;
 }
 
 /**
  * Whether the connector's identity vouches for the sealing key. A browser without Ed25519 cannot tell and says so
  * (null); the PBX key in the derivation protects the password all the same.
  */
-export async function isVouchedFor(identity: string, sealingKey: string, signature: string): Promise<boolean | null> {
+async function isVouchedFor(identity: string, sealingKey: string, signature: string): Promise<boolean | null> {
   let key: CryptoKey;
   try {
     key = await crypto.subtle.importKey("raw", fromBase64url(identity), { name: "Ed25519" }, false, ["verify"]);
@@ -68,6 +81,16 @@ export async function isVouchedFor(identity: string, sealingKey: string, signatu
     fromBase64url(signature),
     utf8(`pbx-seal.v1 key\n${sealingKey}`),
   );
+}
+
+/** Whether a key file names another connector than the one that offers this sealing key. */
+export async function isImpostor(
+  known: string | null,
+  offered: { connectorIdentity: string; sealingKey: string; sealingSignature: string },
+): Promise<boolean> {
+  if (known === null) return false;
+  const { connectorIdentity, sealingKey, sealingSignature } = offered;
+  return known !== connectorIdentity || (await isVouchedFor(known, sealingKey, sealingSignature)) === false;
 }
 
 function concat(...parts: Uint8Array[]): Uint8Array<ArrayBuffer> {

@@ -12,9 +12,11 @@ import {
   type Trouble,
 } from "../api.js";
 import { askForAccess, currentAccess, listDevices, type Access } from "../devices.js";
+import type { Surroundings } from "../host.js";
 import type { Intent } from "../message.js";
 import { shared } from "../styles.js";
 import { dateTime, t } from "../words.js";
+import "./audio-calls.js";
 import "./audio-devices.js";
 import "./audio-picture.js";
 import "./audio-probes.js";
@@ -24,6 +26,9 @@ const PROGRAMS = ["teams", "softphone"] as const;
 const KINDS = ["output", "input"] as const;
 type Program = (typeof PROGRAMS)[number];
 type Kind = (typeof KINDS)[number];
+
+/** Chromium on Linux tells of no change of a sound server's devices: the page looks again while it is visible. */
+const LOOK_MS = 3_000;
 
 const INTENTS: Record<AudioState["finding"]["verdict"], Intent> = {
   conflict: "error",
@@ -50,6 +55,8 @@ export class AudioPage extends LitElement {
         text-align: start;
         padding: 6px 12px 6px 0;
         vertical-align: top;
+      }
+      td:nth-child(2) {
         overflow-wrap: anywhere;
       }
       th {
@@ -96,6 +103,7 @@ export class AudioPage extends LitElement {
     `,
   ];
 
+  @property({ attribute: false }) surroundings!: Surroundings;
   /** Raised whenever something about the devices has changed. */
   @property({ type: Number }) revision = 0;
   @state() private audio: AudioState | null = null;
@@ -105,15 +113,20 @@ export class AudioPage extends LitElement {
   @state() private trouble: Trouble | null = null;
   @state() private busy = false;
   private readonly onDevices = () => void this.sendDevices();
+  private looking: ReturnType<typeof setInterval> | undefined;
 
   override connectedCallback() {
     super.connectedCallback();
     navigator.mediaDevices?.addEventListener("devicechange", this.onDevices);
+    this.looking = setInterval(() => {
+      if (document.visibilityState === "visible" && this.access === "granted") void this.sendDevices();
+    }, LOOK_MS);
     void this.begin();
   }
 
   override disconnectedCallback() {
     navigator.mediaDevices?.removeEventListener("devicechange", this.onDevices);
+    clearInterval(this.looking);
     super.disconnectedCallback();
   }
 
@@ -136,6 +149,11 @@ export class AudioPage extends LitElement {
       ${this.renderWhoUsesWhat(audio)} ${this.renderChoices(audio)}
       <pbx-audio-devices .devices=${this.devices} .access=${this.access} @ask=${this.ask}></pbx-audio-devices>
       <pbx-audio-probes .probes=${audio.probes} @audio-changed=${this.changed}></pbx-audio-probes>
+      <pbx-audio-calls
+        .since=${audio.callsSince ?? null}
+        .surroundings=${this.surroundings}
+        @audio-changed=${this.changed}
+      ></pbx-audio-calls>
       <pbx-audio-stored .audio=${audio} @audio-changed=${this.changed}></pbx-audio-stored>
     `;
   }

@@ -5,7 +5,7 @@ import { ProblemError, api, ownTrouble, troubleOf, type MyState, type SignInChal
 import type { Surroundings } from "../host.js";
 import { field, fieldStyles } from "../field.js";
 import { KeyFault, keyDigest, parseKey, readKeyFile } from "../pbxkey.js";
-import { challengeSecret, isVouchedFor, seal, sealContext } from "../sealing.js";
+import { challengeSecret, isImpostor, seal, sealContext } from "../sealing.js";
 import { shared } from "../styles.js";
 import { t } from "../words.js";
 
@@ -254,12 +254,7 @@ export class SignInPage extends LitElement {
   private async prepare(pbxName: string, pbxKey: string): Promise<Access> {
     const digest = await keyDigest(pbxKey);
     const challenge = await api.prepareSignIn({ pbxName, keyDigest: digest });
-    const known = this.connectorIdentity;
-    const { connectorIdentity, sealingKey, sealingSignature } = challenge;
-    if (known !== null) {
-      const vouched = await isVouchedFor(connectorIdentity, sealingKey, sealingSignature);
-      if (known !== connectorIdentity || vouched === false) throw new ProblemError(ownTrouble("impostor"));
-    }
+    if (await isImpostor(this.connectorIdentity, challenge)) throw new ProblemError(ownTrouble("impostor"));
     return { pbxName: challenge.pbxName, pbxKey, keyDigest: digest, challenge };
   }
 
@@ -315,7 +310,7 @@ export class SignInPage extends LitElement {
       return api.signIn({ ...common, proof: { method: "challenge", nonce, secret } });
     }
     const { tenantId, objectId } = this.surroundings;
-    const context = sealContext(pbxName, tenantId, objectId, nonce);
+    const context = sealContext("pbx-login.v1", pbxName, tenantId, objectId, nonce);
     const box = await seal(challenge.sealingKey, access.pbxKey, JSON.stringify({ login, password }), context);
     return api.signIn({ ...common, proof: { method: "sealed", nonce, box } });
   }

@@ -1,0 +1,176 @@
+"""Follows the calls of users who asked for it, to tell them when one ends at once (design, section 8).
+
+What a user's UCI login needs comes sealed from the browser, is kept encrypted here, at the customer's site, and is
+forgotten when the service says that the user has signed out or wants it no longer. Nothing about a call leaves this
+program but the fact that one ended at once, and when.
+"""
+
+import asyncio
+import json
+import logging
+import os
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import aiohttp
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from connector.rest import StarfaceRest
+from connector.state import State
+from connector.symptom import Symptom
+from connector.uci import Callbacks, UciSession
+from wire.link import CallEndedAtOnce, CallsCredentials, UciState
+
+logger = logging.getLogger(__name__)
+
+FILE: Final = "followed"
+_CONTEXT: Final = b"pbx-calls at rest v1"
+_NONCE_BYTES: Final = 12
+MAX_UNREPORTED: Final = 100
+
+
+@dataclass(slots=True)
+class _Followed:
+    credentials: CallsCredentials
+    symptom: Symptom
+    task: asyncio.Task[None] | None = None
+
+
+class Calls:
+    def __init__(self, rest: StarfaceRest, callbacks: Callbacks, state: State) -> None:
+        self._rest = rest
+        self._callbacks = callbacks
+        self._state = state
+        self._followed: dict[int, _Followed] = {}
+        self._unreported: list[CallEndedAtOnce] = []
+        self.changed = asyncio.Event()
+
+    @property
+    def followed(self) -> frozenset[int]:
+        """Ids of the PBX users whose calls are followed."""
+        return frozenset(self._followed)
+
+    async def run(self) -> None:
+        """Follows whom it followed before a restart, until cancelled."""
+        for user_id, credentials in self._read().items():
+            self._start(user_id, credentials)
+        try:
+            await asyncio.Event().wait()
+        finally:
+            tasks = [one.task for one in self._followed.values() if one.task is not None]
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def follow(self, user_id: int, credentials: CallsCredentials) -> None:
+        """From now on. Raises `LoginRejectedError` or another `PbxError` when UCI does not take the login."""
+        trial = UciSession(self._rest, self._callbacks, _query(credentials), _ignore_event, _ignore_state)
+        try:
+            await trial.connect()
+        finally:
+            await trial.end()
+        await self._stop(user_id)
+        self._start(user_id, credentials)
+        self._write()
+        logger.info("calls of a user are followed", extra={"user_id": user_id})
+
+    async def keep_only(self, user_ids: Sequence[int]) -> None:
+        """Forgets everybody else."""
+        gone = self.followed - set(user_ids)
+        for user_id in gone:
+            await self._stop(user_id)
+        if gone:
+            self._write()
+            logger.info("calls are followed no longer", extra={"users": len(gone)})
+
+    def unreported(self) -> list[CallEndedAtOnce]:
+        return list(self._unreported)
+
+    def reported(self, call: CallEndedAtOnce) -> None:
+        if call in self._unreported:
+            self._unreported.remove(call)
+
+    def _start(self, user_id: int, credentials: CallsCredentials) -> None:
+        followed = _Followed(credentials, Symptom())
+
+        def heard(method: str, params: tuple[Any, ...]) -> None:
+            self._heard(user_id, followed.symptom, method, params)
+
+        session = UciSession(self._rest, self._callbacks, _query(credentials), heard, _ignore_state)
+        followed.task = asyncio.create_task(session.run())
+        self._followed[user_id] = followed
+
+    async def _stop(self, user_id: int) -> None:
+        followed = self._followed.pop(user_id, None)
+        if followed is not None and followed.task is not None:
+            followed.task.cancel()
+            await asyncio.gather(followed.task, return_exceptions=True)
+
+    def _heard(self, user_id: int, symptom: Symptom, method: str, params: tuple[Any, ...]) -> None:
+        if method == "callChangesIdEvent":
+            symptom.new_id(*_ids(params))
+            return
+        event = params[0] if params else None
+        if method == "receiveCallState" and isinstance(event, dict) and symptom.state(event, time.time()):
+            logger.info("a call ended at once", extra={"user_id": user_id})
+            self._unreported.append(CallEndedAtOnce(user_id=user_id, at=datetime.now(UTC)))
+            del self._unreported[:-MAX_UNREPORTED]
+            self.changed.set()
+
+    def _read(self) -> dict[int, CallsCredentials]:
+        sealed = self._state.read(FILE)
+        if not sealed:
+            return {}
+        try:
+            opened = AESGCM(self._state.key_at_rest(_CONTEXT)).decrypt(
+                sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], _CONTEXT
+            )
+            return {
+                int(user_id): CallsCredentials.model_validate(credentials)
+                for user_id, credentials in json.loads(opened).items()
+            }
+        except (InvalidTag, ValueError):
+            # From another installation: these users are asked again by the tab.
+            logger.warning("whose calls were followed cannot be read; nobody's are")
+            return {}
+
+    def _write(self) -> None:
+        content = {
+            str(user_id): one.credentials.model_dump(mode="json", by_alias=True)
+            for user_id, one in self._followed.items()
+        }
+        nonce = os.urandom(_NONCE_BYTES)
+        sealed = AESGCM(self._state.key_at_rest(_CONTEXT)).encrypt(
+            nonce, json.dumps(content).encode(), _CONTEXT
+        )
+        self._state.write(FILE, nonce + sealed)
+
+
+def _ids(params: tuple[Any, ...]) -> tuple[str, str]:
+    """Old and new id of `callChangesIdEvent`: a struct, by one source; its members' names are assumed."""
+    if params and isinstance(params[0], dict):
+        members = params[0]
+        return str(members.get("oldId", "")), str(members.get("newId", members.get("id", "")))
+    return (str(params[0]), str(params[1])) if len(params) > 1 else ("", "")
+
+
+def _query(credentials: CallsCredentials) -> Any:
+    async def query(_http: aiohttp.ClientSession) -> dict[str, str]:
+        return {
+            "de.vertico.starface.user": credentials.login,
+            "de.vertico.starface.auth": credentials.uci_token,
+        }
+
+    return query
+
+
+def _ignore_event(_method: str, _params: tuple[Any, ...]) -> None:
+    """A login that is only tried out."""
+
+
+def _ignore_state(_state: UciState) -> None:
+    """Only the connector's own login stands for UCI as a whole."""

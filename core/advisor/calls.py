@@ -1,0 +1,195 @@
+"""Help with calls that end at once: the consent, and telling each connector whose calls it may follow.
+
+The service carries what the connector needs for a user's UCI login and cannot read it. Whose calls may be followed is
+in the database; each connector is told whenever that changes or its link is new, and forgets everybody else. So a
+sign-out that a connector did not hear of, or a crash between the two, is made good within seconds.
+"""
+
+import asyncio
+import logging
+from dataclasses import dataclass
+from typing import Final
+
+from core.advisor.advisor import Advisor, AudioView, audio_topic
+from core.diagnosis.codes import Code
+from core.diagnosis.finding import Finding
+from core.hub.hub import Hub, PbxRefusedError
+from core.hub.registry import Registry
+from core.identity.teams_user import TeamsUser
+from core.licensing.overview import Overview
+from core.licensing.session import Session
+from core.signin.bus import NOTICES_TOPIC, Bus
+from core.store.audio import AudioStore
+from core.store.moments import now, to_ms
+from wire.link import (
+    MAX_FOLLOWED,
+    CallEndedAtOnce,
+    CallsChallenge,
+    Empty,
+    Followed,
+    FollowParams,
+    KeepParams,
+    Method,
+)
+from wire.sealing import SealedBox
+
+logger = logging.getLogger(__name__)
+
+LOOK_SECONDS: Final = 5.0
+PAUSE_SECONDS: Final = 0.5
+"""A morning's rush of sign-ins is not one look each."""
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedHelp:
+    """What the browser needs to seal a UCI login to the connector."""
+
+    pbx_name: str
+    login: str
+    nonce: str
+    sealing_key: str
+    sealing_signature: str
+    connector_identity: str
+
+
+class CallHelp:
+    def __init__(
+        self,
+        hub: Hub,
+        registry: Registry,
+        store: AudioStore,
+        overview: Overview,
+        advisor: Advisor,
+        bus: Bus,
+    ) -> None:
+        self._bus = bus
+        self._hub = hub
+        self._registry = registry
+        self._store = store
+        self._overview = overview
+        self._advisor = advisor
+        self._told: dict[str, tuple[int, tuple[int, ...]]] = {}
+        """What each connector was told last, on the link of which epoch."""
+        self._changing = asyncio.Lock()
+        """Nobody is forgotten in the moment in which they say yes."""
+
+    async def run(self) -> None:
+        """Keeps the connectors up to date, until cancelled."""
+        with self._bus.watch(NOTICES_TOPIC) as woken:  # published whenever a session begins or ends
+            while True:
+                woken.clear()
+                try:
+                    await self.tell_connectors()
+                except Exception:
+                    logger.exception("connectors not told whose calls to follow; tried again soon")
+                await asyncio.sleep(PAUSE_SECONDS)
+                try:
+                    async with asyncio.timeout(LOOK_SECONDS):
+                        await woken.wait()
+                except TimeoutError:
+                    continue
+
+    async def prepare(self, user: TeamsUser) -> PreparedHelp | Finding:
+        session = await self._overview.session_of(user)
+        if session is None:
+            return Finding(Code.NOT_SIGNED_IN)
+        pbx = await self._registry.by_id(session.pbx_id)
+        link = self._hub.link(session.pbx_id)
+        if pbx is None or link is None:
+            name = pbx.name if pbx is not None else ""
+            return Finding(Code.LINK_DOWN, {"pbx_name": name, "since": pbx.link_closed_at if pbx else None})
+        try:
+            challenge = await self._hub.call(
+                pbx.id, pbx.name, Method.CALLS_CHALLENGE, Empty(), CallsChallenge
+            )
+        except PbxRefusedError as refused:
+            return refused.finding
+        if not challenge.possible:
+            return Finding(Code.CALLS_NOT_FOLLOWED, {"pbx_name": pbx.name})
+        return PreparedHelp(
+            pbx_name=pbx.name,
+            login=session.person.login,
+            nonce=challenge.nonce,
+            sealing_key=link.hello.sealing_key,
+            sealing_signature=link.hello.sealing_signature,
+            connector_identity=pbx.identity,
+        )
+
+    async def begin(self, user: TeamsUser, nonce: str, box: SealedBox) -> AudioView | Finding:
+        """The consent. It is noted before the connector is asked, so that a connector never follows somebody whom
+        nothing in the database lets it forget; a refusal takes it back.
+        """
+        session = await self._overview.session_of(user)
+        if session is None:
+            return Finding(Code.NOT_SIGNED_IN)
+        async with self._changing:
+            before = (await self._store.of(user.key)).choices.help_since
+            await self._store.choose(user.key, help_since=to_ms(before or now()))
+            # What the connector was told before no longer holds, even if the answer to this call is lost.
+            self._told.pop(session.pbx_id, None)
+            refusal = await self._follow(user, session, nonce, box)
+            if refusal is not None:
+                if before is None:
+                    await self._store.choose(user.key, help_since=None)
+                return refusal
+        return await self._advisor.look(user.key)
+
+    async def end(self, user: TeamsUser) -> AudioView:
+        """The connector forgets this user, now or as soon as it is linked. Idempotent."""
+        await self._store.choose(user.key, help_since=None)
+        self._bus.publish(NOTICES_TOPIC)
+        return await self._advisor.look(user.key)
+
+    async def ended_at_once(self, pbx_id: str, call: CallEndedAtOnce) -> None:
+        """From a connector. Of nobody who has not asked for it anything is stored."""
+        person = await self._store.helped_person(pbx_id, call.user_id)
+        if person is not None:
+            await self._advisor.call_ended_at_once(person, min(call.at, now()))
+
+    async def tell_connectors(self) -> None:
+        async with self._changing:
+            await self._tell_connectors()
+
+    async def _tell_connectors(self) -> None:
+        wanted = await self._store.helped()
+        linked = self._hub.linked
+        self._told = {pbx_id: told for pbx_id, told in self._told.items() if pbx_id in linked}
+        for pbx_id in linked:
+            link = self._hub.link(pbx_id)
+            users = tuple(sorted(wanted.get(pbx_id, ())))[:MAX_FOLLOWED]
+            if link is None or self._told.get(pbx_id) == (link.epoch, users):
+                continue
+            try:
+                params = KeepParams(user_ids=list(users))
+                answer = await self._hub.call(pbx_id, "", Method.CALLS_KEEP, params, Followed)
+            except PbxRefusedError as refused:
+                logger.info("connector not told", extra={"pbx_id": pbx_id, "code": refused.finding.code})
+            else:
+                self._told[pbx_id] = (link.epoch, users)
+                for user_id in set(users) - set(answer.user_ids):
+                    await self._lost(pbx_id, user_id)
+
+    async def _lost(self, pbx_id: str, user_id: int) -> None:
+        """The connector does not follow this user any more, for instance after a new installation: the tab asks again."""
+        person = await self._store.helped_person(pbx_id, user_id)
+        if person is not None:
+            logger.info("help with calls was lost at the connector", extra={"pbx_id": pbx_id})
+            await self._store.choose(person, help_since=None)
+            self._bus.publish(audio_topic(*person))
+
+    async def _follow(self, user: TeamsUser, session: Session, nonce: str, box: SealedBox) -> Finding | None:
+        pbx = await self._registry.by_id(session.pbx_id)
+        params = FollowParams(
+            user_id=session.person.pbx_user_id,
+            tenant_id=user.tenant_id,
+            object_id=user.object_id,
+            nonce=nonce,
+            box=box,
+        )
+        try:
+            await self._hub.call(
+                session.pbx_id, pbx.name if pbx is not None else "", Method.CALLS_FOLLOW, params, Empty
+            )
+        except PbxRefusedError as refused:
+            return refused.finding
+        return None
