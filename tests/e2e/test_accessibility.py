@@ -32,6 +32,16 @@ async def test_pages(world: World, open_tab: OpenTab, locale: str, theme: str) -
         await world.client(person).sign_in(world.pbx_name, world.key)
     await expect(tab.view.locator("#seats")).to_be_visible()
     assert await tab.violations() == []
+    uses = [
+        {"program": program, "device": {"kind": "output", "label": label}}
+        for program, label in (("teams", "Headset (Jabra Evolve2 65)"), ("softphone", "Jabra Evolve2 65"))
+    ]
+    await world.client(CLARA).call("PUT", "audio/declared", {"uses": uses})
+    audio = await open_tab(CLARA, locale=locale, theme=theme, page="audio")
+    await expect(audio.view.locator("#finding [data-verdict=conflict]")).to_be_visible()
+    await expect(audio.view.get_by_role("table")).to_have_count(2)
+    assert await audio.violations() == []
+    await world.client(CLARA).call("DELETE", "audio")
     admin = await open_tab(CLARA, locale=locale, theme=theme, page="licences")
     await expect(admin.view.get_by_role("row")).to_have_count(4)
     assert await admin.violations() == []
@@ -50,6 +60,10 @@ async def test_a_phones_width_needs_no_sideways_scrolling(
     await world.client(CLARA).sign_in(world.pbx_name, world.key)
     await expect(tab.view.locator("#seats")).to_be_visible()
     assert await overflow(tab) <= 0
+    await tab.view.get_by_role("tab", name="Audiogeräte").click()
+    await expect(tab.view.locator("#finding")).to_be_visible()
+    assert await overflow(tab) <= 0
+    assert await tab.violations() == []
     await tab.view.get_by_role("tab", name="Lizenzen").click()
     await expect(tab.view.get_by_role("table")).to_be_visible()
     assert await overflow(tab) <= 0

@@ -10,7 +10,7 @@ from playwright.async_api import Browser, Playwright, expect
 from tests.e2e.conftest import OpenTab
 from tests.support.browser import Tab, launch
 from tests.support.sound import HEADSET, LAPTOP, SoundServer, probe, probe_command, program, sound_server
-from tests.support.world import ANNA, World, eventually
+from tests.support.world import ANNA, CLARA, World, eventually
 
 WORDS = {
     "de-DE": {
@@ -205,3 +205,25 @@ async def fresh(world: World, person) -> None:
     """Signed in, and nothing known about their devices."""
     await world.client(person).sign_in(world.pbx_name, world.key)
     await world.client(person).call("DELETE", "audio")
+
+
+async def test_an_administrator_sees_conflicts_by_device_and_names_with_consent(
+    world: World, open_tab: OpenTab
+) -> None:
+    device = {"kind": "output", "label": "Headset (Jabra Evolve2 65)"}
+    for person in (ANNA, CLARA):
+        await fresh(world, person)
+        uses = [{"program": program, "device": device} for program in ("teams", "softphone")]
+        await world.client(person).call("PUT", "audio/declared", {"uses": uses})
+    clara = await open_tab(CLARA, page="audio")
+    row = clara.view.get_by_role("table", name="Conflicts at your PBX").get_by_role("row").nth(1)
+    await expect(row).to_contain_text("Jabra Evolve2 65")
+    await expect(row.get_by_role("cell").nth(1)).to_have_text("2")
+    await expect(row).not_to_contain_text("Anna")
+    anna = await open_tab(ANNA, page="audio")
+    await expect(anna.view.get_by_text("Conflicts at your PBX")).to_have_count(0)
+    await anna.view.get_by_role("checkbox", name="Administrators may see my name").check()
+    await clara.page.reload()
+    await expect(row).to_contain_text("Anna Berger")
+    for person in (ANNA, CLARA):
+        await world.client(person).call("DELETE", "audio")

@@ -115,7 +115,11 @@ export class App extends LitElement {
   private renderPageOf(page: Page, state: MyState) {
     switch (page) {
       case "audio":
-        return html`<pbx-audio .revision=${this.audioRevision} .surroundings=${this.surroundings}></pbx-audio>`;
+        return html`<pbx-audio
+          .revision=${this.audioRevision}
+          .surroundings=${this.surroundings}
+          ?administrator=${state.person?.isAdministrator ?? false}
+        ></pbx-audio>`;
       case "licences":
         return html`<pbx-licences .revision=${this.licencesRevision}></pbx-licences>`;
       case "state":

@@ -17,6 +17,7 @@ import type { Intent } from "../message.js";
 import { shared } from "../styles.js";
 import { dateTime, t } from "../words.js";
 import "./audio-calls.js";
+import "./audio-conflicts.js";
 import "./audio-devices.js";
 import "./audio-picture.js";
 import "./audio-probes.js";
@@ -104,6 +105,7 @@ export class AudioPage extends LitElement {
   ];
 
   @property({ attribute: false }) surroundings!: Surroundings;
+  @property({ type: Boolean }) administrator = false;
   /** Raised whenever something about the devices has changed. */
   @property({ type: Number }) revision = 0;
   @state() private audio: AudioState | null = null;
@@ -154,6 +156,7 @@ export class AudioPage extends LitElement {
         .surroundings=${this.surroundings}
         @audio-changed=${this.changed}
       ></pbx-audio-calls>
+      ${this.administrator ? html`<pbx-audio-conflicts .revision=${this.revision}></pbx-audio-conflicts>` : nothing}
       <pbx-audio-stored .audio=${audio} @audio-changed=${this.changed}></pbx-audio-stored>
     `;
   }

@@ -1,0 +1,86 @@
+// For administrators: how many people have a conflict, by device; names only of those who said yes.
+import { LitElement, css, html, nothing } from "lit";
+import { customElement, property, state } from "lit/decorators.js";
+import { api, troubleOf, type AudioConflicts, type Trouble } from "../api.js";
+import { shared } from "../styles.js";
+import { number, t } from "../words.js";
+
+@customElement("pbx-audio-conflicts")
+export class Conflicts extends LitElement {
+  static override styles = [
+    shared,
+    css`
+      .card {
+        margin-bottom: 16px;
+      }
+      table {
+        border-collapse: collapse;
+        width: 100%;
+      }
+      th,
+      td {
+        text-align: start;
+        padding: 6px 12px 6px 0;
+        vertical-align: top;
+      }
+      td:first-child,
+      td:last-child {
+        overflow-wrap: anywhere;
+      }
+    `,
+  ];
+
+  /** Raised whenever something about the devices may have changed. */
+  @property({ type: Number }) revision = 0;
+  @state() private found: AudioConflicts | null = null;
+  @state() private trouble: Trouble | null = null;
+
+  override willUpdate(changed: Map<string, unknown>) {
+    if (changed.has("revision")) void this.load();
+  }
+
+  override render() {
+    return html`<section class="card" aria-labelledby="conflicts">
+      <h2 id="conflicts">${t("audio.conflicts")}</h2>
+      <pbx-message .trouble=${this.trouble}></pbx-message>
+      ${this.found === null ? nothing : this.renderFound(this.found)}
+    </section>`;
+  }
+
+  private renderFound(found: AudioConflicts) {
+    if (found.people === 0) return html`<p>${t("audio.conflicts-nobody")}</p>`;
+    const people = t("audio.conflicts-people", { people: number(found.people) });
+    if (found.conflicts.length === 0) return html`<p>${t("audio.conflicts-none")} ${people}</p>`;
+    return html`
+      <p>${people} ${t("audio.conflicts-names")}</p>
+      <table aria-labelledby="conflicts">
+        <thead>
+          <tr>
+            <th scope="col">${t("audio.column.device")}</th>
+            <th scope="col">${t("audio.column.people")}</th>
+            <th scope="col">${t("audio.column.names")}</th>
+          </tr>
+        </thead>
+        <tbody>
+          ${found.conflicts.map(
+            (conflict) =>
+              html`<tr>
+                <td>${conflict.device}</td>
+                <td>${number(conflict.people)}</td>
+                <td>${conflict.names.join(", ")}</td>
+              </tr>`,
+          )}
+        </tbody>
+      </table>
+    `;
+  }
+
+  private async load() {
+    try {
+      this.found = await api.conflicts();
+      this.trouble = null;
+    } catch (error) {
+      this.trouble = troubleOf(error);
+    }
+  }
+}
