@@ -12,15 +12,18 @@ from sqlalchemy import text
 from uuid6 import uuid7
 
 from app.connector_door import serve_connector
+from app.graph import GraphCallRecords
 from app.probe_door import serve_probe
 from app.settings import Settings
 from bot.adapter import MAX_ACTIVITY_BYTES, Adapter, keep_keys_warm
 from bot.conversation import Conversation, say_sorry
+from bot.credentials import token_source
 from bot.notifier import Notifier
 from bot.settings import BotSettings
 from core.advisor.advisor import Advisor
 from core.advisor.calls import CallHelp
 from core.advisor.probes import Probes
+from core.advisor.records import CallRecords
 from core.hub.hub import Hub
 from core.hub.registry import Registry
 from core.identity.signing_keys import REFRESH_SECONDS, SigningKeys
@@ -84,6 +87,8 @@ def create(settings: Settings) -> web.Application:
 
     advisor = Advisor(audio_store, overview, administration, bus)
     probes = Probes(advisor, audio_store, bus)
+    graph = GraphCallRecords(settings.graph_url, lambda tenant: token_source(bot_settings, tenant))
+    records = CallRecords(graph if settings.call_records else None, audio_store, advisor)
     call_help = CallHelp(hub, registry, audio_store, overview, advisor, bus)
 
     tab_tokens = TabTokenValidator(
@@ -140,7 +145,8 @@ def create(settings: Settings) -> web.Application:
         API,
         web_app.api(
             TabServices(
-                tab_tokens, sign_in, administration, advisor, probes, call_help, bus, settings.public_url
+                *(tab_tokens, sign_in, administration, advisor, probes, call_help, records, bus),
+                settings.public_url,
             )
         ),
     )
@@ -160,6 +166,7 @@ def create(settings: Settings) -> web.Application:
             with suppress(asyncio.CancelledError):
                 await task
         await following.close()
+        await records.close()
         await ledger.close()
         await database.close()
 

@@ -72,6 +72,10 @@ class Settings(BaseSettings):
     audit_days: int = Field(default=400, ge=1, le=3650)
     """How long the audit is kept; the history of use reaches as far back."""
 
+    call_records: bool = False
+    """Offers people device names from their Teams calls as evidence; needs CallRecords.Read.All (application)."""
+    graph_url: Url = "https://graph.microsoft.com"
+
     entra_authority: Url = "https://login.microsoftonline.com"
     channel_issuer: str = "https://api.botframework.com"
     channel_metadata_url: Url = "https://login.botframework.com/v1/.well-known/openidconfiguration"

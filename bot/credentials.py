@@ -22,13 +22,15 @@ class TokenSource(Protocol):
     def get_token(self, *scopes: str) -> AccessToken: ...
 
 
-def token_source(settings: BotSettings) -> TokenSource:
-    """The credential for the settings' app type; it caches its tokens and renews them before they expire."""
+def token_source(settings: BotSettings, tenant_id: str | None = None) -> TokenSource:
+    """The credential for the settings' app type, in its own tenant or another that it was consented to; it caches its
+    tokens and renews them before they expire. A managed identity has its own tenant only.
+    """
     if settings.app_type is BotAppType.USER_ASSIGNED_MSI:
         return ManagedIdentityCredential(client_id=settings.app_id)
     host = urlsplit(settings.authority).netloc
     return ClientSecretCredential(
-        settings.tenant_id,
+        tenant_id or settings.tenant_id,
         settings.app_id,
         settings.app_password,
         authority=settings.authority,

@@ -236,6 +236,8 @@ keys = {keys}
             "TEAMS_APP_ID": TEAMS_APP_ID,
             "VENDOR_KEYS": json.dumps({VENDOR_KID: _public_of(self.vendor_key)}),
             "ENTRA_AUTHORITY": f"https://127.0.0.1:{self.entra_port}",
+            "CALL_RECORDS": "true",
+            "GRAPH_URL": f"https://127.0.0.1:{self.entra_port}/graph",
             "CHANNEL_METADATA_URL": f"https://127.0.0.1:{self.entra_port}/botframework/.well-known/openidconfiguration",
         }
         lines = [f"PBX_TEAMS_{name}='{value}'" for name, value in settings.items()]

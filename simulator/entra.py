@@ -14,6 +14,7 @@ import jwt
 from aiohttp import web
 from cryptography.hazmat.primitives.asymmetric import rsa
 
+from simulator import graph
 from simulator.people import APP_ID, APP_SECRET, PEOPLE, TENANT_ID, by_object_id
 
 TOKEN_SECONDS: Final = 3600
@@ -58,6 +59,8 @@ class Entra:
         self.public_url = public_url
         self.users = SigningKey()
         self.channel = SigningKey()
+        self.roles: tuple[str, ...] = ()
+        """Application permissions that the tenant's administrator has consented to."""
 
     def sso_token(self, object_id: str, audience: str, seconds: int = TOKEN_SECONDS) -> str:
         """What `authentication.getAuthToken` gives a tab."""
@@ -98,8 +101,10 @@ class Entra:
 
     def app_token(self, app_id: str, audience: str) -> str:
         now = int(time.time())
+        roles = {"roles": list(self.roles)} if audience.endswith("/graph") and self.roles else {}
         return self.users.sign(
-            {
+            roles
+            | {
                 "aud": audience,
                 "iss": f"{self.public_url}/{TENANT_ID}/v2.0",
                 "iat": now,
@@ -210,6 +215,7 @@ def create(public_url: str) -> web.Application:
         return web.json_response({"tenant": TENANT_ID, "people": [person.name for person in PEOPLE]})
 
     app = web.Application()
+    graph.add_routes(app, entra)
     app.router.add_get("/", index)
     app.router.add_get("/botframework/.well-known/openidconfiguration", channel_metadata)
     app.router.add_get("/botframework/keys", channel_keys)

@@ -30,12 +30,19 @@ from wire.tab_audio import (
     PairedProbe,
     PairingCode,
     ProbeRequest,
+    RecordsRequest,
     StoredAudio,
 )
 
 
 async def get_audio(call: Call) -> AudioState:
-    return _state(expect(await call.services.advisor.view(call.user)), call)
+    view = expect(await call.services.advisor.view(call.user))
+    call.services.records.look_if_due(call.user.key, view)
+    return _state(view, call)
+
+
+async def set_records(call: Call) -> AudioState:
+    return _state(expect(await call.services.records.set_wanted(call.user, wanted=call.body.wanted)), call)
 
 
 async def set_devices(call: Call) -> AudioState:
@@ -139,6 +146,8 @@ def _state(view: AudioView, call: Call) -> AudioState:
             for probe in stored.probes
         ],
         calls_since=stored.choices.help_since,
+        records_offered=call.services.records.offered,
+        records=stored.choices.records,
         named=stored.choices.named,
         stored=StoredAudio(
             uses=[_use(use, conclusion) for use in stored.uses],
@@ -269,6 +278,16 @@ AUDIO_OPERATIONS: Final = (
         "Takes the consent back; the connector forgets my UCI login",
         leave_calls,
         AudioState,
+    ),
+    Operation(
+        "setRecords",
+        "PUT",
+        "/api/v1/audio/records",
+        "Whether device names of my Teams calls may be read from Microsoft's call records",
+        set_records,
+        AudioState,
+        RecordsRequest,
+        (*_SIGNED_IN, Code.CALL_RECORDS_NOT_ALLOWED, Code.CALL_RECORDS_UNAVAILABLE),
     ),
     Operation(
         "setNamed",

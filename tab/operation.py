@@ -10,6 +10,7 @@ from pydantic import BaseModel
 from core.advisor.advisor import Advisor
 from core.advisor.calls import CallHelp
 from core.advisor.probes import Probes
+from core.advisor.records import CallRecords
 from core.diagnosis.codes import Code
 from core.diagnosis.finding import Finding
 from core.identity.teams_user import TeamsUser
@@ -34,6 +35,7 @@ class TabServices:
     advisor: Advisor
     probes: Probes
     call_help: CallHelp
+    records: CallRecords
     bus: Bus
     public_url: str
     """The service's own address, for programs that are to connect to it."""

@@ -37,6 +37,7 @@ _STATUS: Final = {
     Code.SESSION_HELD_ELSEWHERE: 409,
     Code.CHALLENGE_EXPIRED: 409,
     Code.CALLS_NOT_FOLLOWED: 409,
+    Code.CALL_RECORDS_NOT_ALLOWED: 409,
     Code.PBX_TOO_OLD: 409,
 } | dict.fromkeys(
     (

@@ -42,6 +42,10 @@ class ProbeRequest(WireModel):
     probe_id: str = Field(max_length=36)
 
 
+class RecordsRequest(WireModel):
+    wanted: bool
+
+
 class NamedRequest(WireModel):
     named: bool
     """Administrators may see my name beside a conflict."""
@@ -109,6 +113,10 @@ class AudioState(WireModel):
     probes: list[PairedProbe]
     calls_since: Moment | None
     """Since when the connector follows my calls, with my consent."""
+    records_offered: bool
+    """The operator and Microsoft's call records stand behind it."""
+    records: bool
+    """Device names of my Teams calls may be read."""
     named: bool
     stored: StoredAudio
 

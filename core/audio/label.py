@@ -175,7 +175,7 @@ def _noun_within(name: str) -> tuple[Noun | None, str]:
 
 def _sort(whole: str, *, is_windows: bool, cut: bool) -> Sort:
     bare = _bare(whole)
-    if not bare or bare in words.ROLES:
+    if not bare or bare in words.ROLES or all(word in words.ROLE_WORDS for word in bare.split()):
         return Sort.NAMELESS
     if words.VIRTUAL.search(whole):
         return Sort.VIRTUAL

@@ -109,6 +109,40 @@ ROLES: Final = frozenset(
 )
 """What browsers and programs put before " - " for the device that has a role at this moment."""
 
+ROLE_WORDS: Final = frozenset(
+    [
+        "default",
+        "standard",
+        "system",
+        "input",
+        "output",
+        "device",
+        "gerat",
+        "eingabegerat",
+        "ausgabegerat",
+        "communication",
+        "communications",
+        "kommunikation",
+        "kommunikationsgerat",
+        "standardgerat",
+        "standardeingabegerat",
+        "standardausgabegerat",
+        "standardkommunikationsgerat",
+        "same",
+        "as",
+        "wie",
+        "audio",
+        "playback",
+        "recording",
+        "none",
+        "kein",
+        "keine",
+        "custom",
+        "setup",
+    ]
+)
+"""A name of nothing but these ("Default input device") names a role, and no device."""
+
 TRANSPORTS: Final[dict[str, str]] = {
     "built in": "internal",
     "integriert": "internal",

@@ -41,6 +41,8 @@ class Code(StrEnum):
 
     # The audio advisor.
     CALLS_NOT_FOLLOWED = "calls-not-followed"
+    CALL_RECORDS_NOT_ALLOWED = "call-records-not-allowed"
+    CALL_RECORDS_UNAVAILABLE = "call-records-unavailable"
 
     # The link's own handshake.
     BAD_SIGNATURE = "bad-signature"

@@ -60,6 +60,7 @@ class Choices:
     """What a person has decided about the advisor."""
 
     named: bool = False
+    records: bool = False
     help_since: datetime | None = None
     quiet_until: datetime | None = None
     never: tuple[str, ...] = ()
@@ -237,7 +238,7 @@ class AudioStore:
         keys = ["tenant_id", "object_id"]
         async with self._database.writing() as connection:
             row = upsert(connection, tables.audio_person).values(
-                **_keys(person), **{"named": False, "never": "[]", **values}
+                **_keys(person), **{"named": False, "records": False, "never": "[]", **values}
             )
             await connection.execute(
                 row.on_conflict_do_update(index_elements=keys, set_=values)
@@ -394,6 +395,7 @@ def _to_choices(row: Any) -> Choices:
 
     return Choices(
         bool(row.named),
+        bool(row.records),
         moment(row.help_since),
         moment(row.quiet_until),
         tuple(json.loads(row.never)),

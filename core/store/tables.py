@@ -260,6 +260,9 @@ audio_person = Table(
     Column(
         "named", Boolean, nullable=False, default=False
     ),  # administrators may see the name beside a conflict
+    Column(
+        "records", Boolean, nullable=False, default=False
+    ),  # device names of Teams' call records may be read
     Column("help_since", BigInteger),  # the connector follows this user's calls, with their consent
     Column("quiet_until", BigInteger),  # "not now"
     Column("never", Text, nullable=False, default="[]"),  # devices that nothing is written about, as JSON

@@ -1,5 +1,6 @@
 """The simulated Teams host: shows the tab in an iframe under its own origin, and the chat with the bot."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -71,6 +72,12 @@ def create(service_url: str, entra_url: str, own_url: str) -> web.Application:
     app.router.add_get(r"/host/{file:host\.(?:js|css)}", page_file)
     app.router.add_route("*", "/tab{rest:.*}", through)
     app.router.add_route("*", "/api/v1/{rest:.*}", through)
+
+    async def probe(request: web.Request) -> web.StreamResponse:
+        return await _probe_through(request, app[_HTTP], service_url)
+
+    # The address that the tab shows for the audio probe is this one.
+    app.router.add_get("/probe/link", probe)
     return app
 
 
@@ -106,3 +113,27 @@ async def _pass_through(
             text=json.dumps({"error": f"the service does not answer: {fault}"}),
             content_type="application/json",
         )
+
+
+async def _probe_through(
+    request: web.Request, http: aiohttp.ClientSession, service_url: str
+) -> web.StreamResponse:
+    """Passes an audio probe's WebSocket through, as an ingress does."""
+    protocols = [name.strip() for name in request.headers.get("Sec-WebSocket-Protocol", "").split(",")]
+    async with http.ws_connect(f"{service_url}{request.path}", protocols=protocols, compress=0) as service:
+        probe = web.WebSocketResponse(protocols=protocols, compress=False)
+        await probe.prepare(request)
+
+        async def answers() -> None:
+            async for message in service:
+                await probe.send_str(message.data)
+            await probe.close(code=service.close_code or 1001)
+
+        answering = asyncio.create_task(answers())
+        try:
+            async for message in probe:
+                await service.send_str(message.data)
+        finally:
+            answering.cancel()
+            await asyncio.gather(answering, return_exceptions=True)
+        return probe

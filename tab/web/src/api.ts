@@ -88,6 +88,7 @@ export const api = {
   prepareCalls: () => call<Schemas["CallsPrepared"]>("POST", "audio/calls/challenge"),
   followCalls: (body: Schemas["CallsRequest"]) => call<AudioState>("PUT", "audio/calls", body),
   leaveCalls: () => call<AudioState>("DELETE", "audio/calls"),
+  setRecords: (wanted: boolean) => call<AudioState>("PUT", "audio/records", { wanted }),
   setNamed: (named: boolean) => call<AudioState>("PUT", "audio/named", { named }),
   forgetAudio: () => call<AudioState>("DELETE", "audio"),
   conflicts: () => call<AudioConflicts>("GET", "audio/conflicts"),

@@ -56,6 +56,7 @@ def upgrade() -> None:
     op.create_table('audio_person',
     *_person(),
     sa.Column('named', sa.Boolean(), nullable=False),
+    sa.Column('records', sa.Boolean(), nullable=False),
     sa.Column('help_since', sa.BigInteger()),
     sa.Column('quiet_until', sa.BigInteger()),
     sa.Column('never', sa.Text(), nullable=False),

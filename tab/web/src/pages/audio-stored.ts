@@ -1,5 +1,5 @@
 // Privacy: what is stored about my devices, for how long, who sees it, and the button that deletes it.
-import { LitElement, css, html } from "lit";
+import { LitElement, css, html, nothing } from "lit";
 import { customElement, property, query, state } from "lit/decorators.js";
 import { api, troubleOf, type AudioState, type Trouble } from "../api.js";
 import { dialogStyles, shared } from "../styles.js";
@@ -37,7 +37,7 @@ export class AudioStored extends LitElement {
   @query("dialog") private dialog!: HTMLDialogElement;
 
   override render() {
-    const { stored, named } = this.audio;
+    const { stored, named, records, recordsOffered } = this.audio;
     const lines = [
       ...stored.uses.map(
         (use) =>
@@ -61,6 +61,14 @@ export class AudioStored extends LitElement {
               </ul>`
         }
       </details>
+      ${
+        recordsOffered
+          ? html`<label class="share"
+              ><input type="checkbox" .checked=${records} ?disabled=${this.busy} @change=${this.useRecords} />
+              ${t("audio.records")}</label
+            >`
+          : nothing
+      }
       <label class="share"
         ><input type="checkbox" .checked=${named} ?disabled=${this.busy} @change=${this.share} />
         ${t("audio.share")}</label
@@ -88,6 +96,12 @@ export class AudioStored extends LitElement {
   private async share(event: Event) {
     const named = (event.target as HTMLInputElement).checked;
     await this.take(() => api.setNamed(named));
+  }
+
+  private async useRecords(event: Event) {
+    const box = event.target as HTMLInputElement;
+    await this.take(() => api.setRecords(box.checked));
+    box.checked = this.audio.records;
   }
 
   private async forget() {

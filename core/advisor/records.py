@@ -1,0 +1,99 @@
+"""Teams' call records as evidence, for people who want it and in tenants whose administrator has consented."""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Final, Protocol
+
+from core.advisor.advisor import Advisor, AudioView
+from core.audio.evidence import GOOD_FOR, DeviceUse, Source
+from core.diagnosis.codes import Code
+from core.diagnosis.finding import Finding
+from core.identity.teams_user import TeamsUser
+from core.store.audio import AudioStore, Person
+from core.store.moments import now
+
+logger = logging.getLogger(__name__)
+
+LOOK_EVERY: Final = timedelta(minutes=15)
+"""A record comes some minutes after its call; Graph throttles who asks too often."""
+MAX_REMEMBERED: Final = 10_000
+
+
+class RecordsNotAllowedError(Exception):
+    """The tenant's administrator has not consented to `CallRecords.Read.All`."""
+
+
+class RecordsUnavailableError(Exception):
+    """Graph does not answer at this moment, or wants to be asked later."""
+
+
+class CallRecordSource(Protocol):
+    async def recent(self, tenant_id: str, object_id: str, since: datetime) -> Sequence[DeviceUse]:
+        """What the person's last calls say. Raises `RecordsNotAllowedError` or `RecordsUnavailableError`."""
+
+
+class CallRecords:
+    """`source` is None where the operator has not switched this on."""
+
+    def __init__(self, source: CallRecordSource | None, store: AudioStore, advisor: Advisor) -> None:
+        self._source = source
+        self._store = store
+        self._advisor = advisor
+        self._looked: dict[Person, datetime] = {}
+        self._looking: set[asyncio.Task[None]] = set()
+
+    @property
+    def offered(self) -> bool:
+        return self._source is not None
+
+    async def set_wanted(self, user: TeamsUser, *, wanted: bool) -> AudioView | Finding:
+        """Looked up before it is noted, so that who says yes learns at once when it cannot be."""
+        view = await self._advisor.view(user)
+        if isinstance(view, Finding):
+            return view
+        if wanted and self._source is not None:
+            try:
+                await self._look(user.key)
+            except RecordsNotAllowedError:
+                return Finding(Code.CALL_RECORDS_NOT_ALLOWED)
+            except RecordsUnavailableError:
+                return Finding(Code.CALL_RECORDS_UNAVAILABLE)
+        if not wanted:
+            await self._store.report(user.key, Source.CALL_RECORDS, [], now())
+        await self._store.choose(user.key, records=wanted and self.offered)
+        return await self._advisor.look(user.key)
+
+    def look_if_due(self, person: Person, view: AudioView) -> None:
+        """While the person looks at their devices; what is found wakes their tab."""
+        at = now()
+        if self._source is None or not view.stored.choices.records:
+            return
+        if at - self._looked.get(person, at - LOOK_EVERY) < LOOK_EVERY:
+            return
+        task = asyncio.create_task(self._look_quietly(person))
+        self._looking.add(task)
+        task.add_done_callback(self._looking.discard)
+
+    async def close(self) -> None:
+        for task in self._looking:
+            task.cancel()
+        await asyncio.gather(*self._looking, return_exceptions=True)
+
+    async def _look_quietly(self, person: Person) -> None:
+        try:
+            await self._look(person)
+        except (RecordsNotAllowedError, RecordsUnavailableError) as fault:
+            logger.info("no call records", extra={"reason": type(fault).__name__})
+
+    async def _look(self, person: Person) -> None:
+        if self._source is None:
+            return
+        at = now()
+        while len(self._looked) >= MAX_REMEMBERED:
+            del self._looked[next(iter(self._looked))]
+        self._looked[person] = at
+        uses = await self._source.recent(*person, at - GOOD_FOR[Source.CALL_RECORDS])
+        if uses:
+            await self._advisor.recorded(person, uses)
