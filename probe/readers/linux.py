@@ -17,6 +17,8 @@ logger = logging.getLogger(__name__)
 
 CLIENT: Final = "pbx-audio-probe"
 EVENTS: Final = ("sink", "source", "sink_input", "source_output", "server")
+LOST: Final = (pulsectl.PulseError, pulsectl.PulseDisconnected, pulsectl.pulsectl.c.pa.CallError)
+"""What pulsectl raises when the server is not there, or goes away in the middle of a call."""
 RETRY_SECONDS: Final = 5.0
 SETTLE_SECONDS: Final = 0.1
 """One change comes as several events; they are read together."""
@@ -32,7 +34,7 @@ class PulseReader:
         try:
             with pulsectl.Pulse(CLIENT) as pulse:
                 return self._read(pulse)
-        except pulsectl.PulseError as fault:
+        except LOST as fault:
             raise NoSoundSystemError(
                 "neither PulseAudio nor PipeWire answers: is the probe started in the session of the person who"
                 " telephones?"
@@ -44,7 +46,7 @@ class PulseReader:
                 with pulsectl.Pulse(CLIENT) as pulse:
                     self._pulse = pulse
                     self._follow(pulse, on_change)
-            except pulsectl.PulseError:
+            except LOST:
                 logger.info("the sound server does not answer; tried again soon")
                 on_change(Snapshot())
             finally:

@@ -1,0 +1,110 @@
+"""macOS' CoreAudio by its C interface: only the calls; what follows from them is in `macos_facts`.
+
+Not tried on a Mac here; see docs/audio.md for what was tried where.
+"""
+
+import ctypes
+import ctypes.util
+import threading
+from collections.abc import Callable
+from typing import Any, Final
+
+from probe.errors import NoSoundSystemError
+from probe.readers.macos_facts import Device, Process, to_snapshot
+from probe.readers.processes import Processes
+from probe.snapshot import KINDS, Kind, Snapshot
+
+SYSTEM_OBJECT: Final = 1
+LOOK_SECONDS: Final = 2.0
+"""Whether a process plays is asked for: a listener on each process object would come and go with it."""
+_UTF8: Final = 0x08000100
+
+
+def _code(four: str) -> int:
+    return int.from_bytes(four.encode("ascii"), "big")
+
+
+GLOBAL, INPUT, OUTPUT = _code("glob"), _code("inpt"), _code("outp")
+_SCOPES: Final[dict[Kind, int]] = {"input": INPUT, "output": OUTPUT}
+DEVICES, PROCESSES = _code("dev#"), _code("prs#")
+NAME, UID, MODEL_UID = _code("lnam"), _code("uid "), _code("muid")
+DEFAULTS: Final[dict[Kind, int]] = {"input": _code("dIn "), "output": _code("dOut")}
+PID, BUNDLE, PROCESS_DEVICES = _code("ppid"), _code("pbid"), _code("pdv#")
+IS_RUNNING: Final[dict[Kind, int]] = {"input": _code("piri"), "output": _code("piro")}
+
+
+class _Address(ctypes.Structure):
+    _fields_ = (("selector", ctypes.c_uint32), ("scope", ctypes.c_uint32), ("element", ctypes.c_uint32))
+
+
+class MacReader:
+    def __init__(self) -> None:
+        self._audio = ctypes.CDLL(ctypes.util.find_library("CoreAudio") or "CoreAudio")
+        self._foundation = ctypes.CDLL(ctypes.util.find_library("CoreFoundation") or "CoreFoundation")
+        self._processes = Processes()
+        self._stopped = threading.Event()
+
+    def snapshot(self) -> Snapshot:
+        objects = self._objects(SYSTEM_OBJECT, DEVICES)
+        if objects is None:
+            raise NoSoundSystemError("CoreAudio does not answer")
+        devices = [
+            Device(one, self._text(one, NAME), self._text(one, UID), self._text(one, MODEL_UID))
+            for one in objects
+        ]
+        listed = self._objects(SYSTEM_OBJECT, PROCESSES)
+        processes = None if listed is None else [self._process(one) for one in listed]
+        defaults = {kind: self._number(SYSTEM_OBJECT, selector) for kind, selector in DEFAULTS.items()}
+        return to_snapshot(devices, processes, defaults, self._processes.names_of, self._processes.running())
+
+    def watch(self, on_change: Callable[[Snapshot], None]) -> None:
+        while not self._stopped.is_set():
+            on_change(self.snapshot())
+            self._stopped.wait(LOOK_SECONDS)
+
+    def stop(self) -> None:
+        self._stopped.set()
+
+    def _process(self, process: int) -> Process:
+        return Process(
+            pid=self._number(process, PID),
+            bundle_id=self._text(process, BUNDLE),
+            devices={
+                kind: self._objects(process, PROCESS_DEVICES, scope) or () for kind, scope in _SCOPES.items()
+            },
+            running=frozenset(kind for kind in KINDS if self._number(process, IS_RUNNING[kind])),
+        )
+
+    def _get(self, owner: int, selector: int, scope: int = GLOBAL) -> bytes | None:
+        address, size = _Address(selector, scope, 0), ctypes.c_uint32(0)
+        if self._audio.AudioObjectGetPropertyDataSize(
+            owner, ctypes.byref(address), 0, None, ctypes.byref(size)
+        ):
+            return None
+        data: Any = ctypes.create_string_buffer(size.value)
+        if self._audio.AudioObjectGetPropertyData(
+            owner, ctypes.byref(address), 0, None, ctypes.byref(size), data
+        ):
+            return None
+        return bytes(data.raw[: size.value])
+
+    def _objects(self, owner: int, selector: int, scope: int = GLOBAL) -> tuple[int, ...] | None:
+        data = self._get(owner, selector, scope)
+        if data is None:
+            return None
+        return tuple(int.from_bytes(data[at : at + 4], "little") for at in range(0, len(data), 4))
+
+    def _number(self, owner: int, selector: int) -> int:
+        data = self._get(owner, selector)
+        return int.from_bytes(data[:4], "little") if data else 0
+
+    def _text(self, owner: int, selector: int) -> str:
+        """A CFString, which we own and release."""
+        data = self._get(owner, selector)
+        reference = ctypes.c_void_p(int.from_bytes(data[:8], "little")) if data else None
+        if reference is None or not reference.value:
+            return ""
+        buffer = ctypes.create_string_buffer(1024)
+        found = self._foundation.CFStringGetCString(reference, buffer, len(buffer), _UTF8)
+        self._foundation.CFRelease(reference)
+        return buffer.value.decode("utf-8", "replace") if found else ""

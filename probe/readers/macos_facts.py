@@ -1,0 +1,75 @@
+"""What macOS' CoreAudio says, as data, and what follows from it. No call of the system is made here.
+
+Source: AudioHardware.h of the macOS 14.2 SDK (process objects); UIDs of USB devices as `AppleUSBAudioEngine` builds
+them: "AppleUSBAudioEngine:MAKER:PRODUCT:SERIAL:INTERFACES", model UIDs "PRODUCT:VVVV:PPPP".
+"""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from probe.snapshot import Kind, Snapshot, Stream
+from wire.probe import ProbeDevice
+
+_MODEL: Final = re.compile(r":([0-9A-F]{4}):([0-9A-F]{4})$", re.IGNORECASE)
+OLD_SYSTEM: Final = (
+    "This macOS is older than 14.2 and does not tell which program uses which device: only the default devices are"
+    " known."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    object_id: int
+    name: str
+    uid: str
+    model_uid: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """One audio process object."""
+
+    pid: int
+    bundle_id: str
+    devices: Mapping[Kind, Sequence[int]] = field(default_factory=dict)
+    running: frozenset[Kind] = frozenset()
+    """Directions in which it plays or records at this moment."""
+
+
+def to_snapshot(
+    devices: Sequence[Device],
+    processes: Sequence[Process] | None,
+    defaults: Mapping[Kind, int],
+    names_of: Callable[[int], tuple[str, ...]],
+    running: tuple[tuple[str, ...], ...] = (),
+) -> Snapshot:
+    """`processes` None: a system that has no process objects."""
+    known = {device.object_id: to_device(device) for device in devices}
+    streams = [
+        Stream(names, kind, known[object_id], kind in process.running)
+        for process in processes or ()
+        if (names := tuple(name for name in (process.bundle_id, *names_of(process.pid)) if name))
+        for kind, object_ids in process.devices.items()
+        for object_id in object_ids
+        if object_id in known
+    ]
+    return Snapshot(
+        tuple(streams),
+        {kind: known[object_id] for kind, object_id in defaults.items() if object_id in known},
+        running,
+        OLD_SYSTEM if processes is None else "",
+    )
+
+
+def to_device(device: Device) -> ProbeDevice:
+    model = _MODEL.search(device.model_uid)
+    parts = device.uid.split(":")
+    is_usb = parts[0] == "AppleUSBAudioEngine" and len(parts) >= 5
+    return ProbeDevice(
+        label=(device.name or device.uid)[:256],
+        endpoint_id=device.uid[:256],
+        usb_id=f"{model[1]}:{model[2]}".lower() if model else "",
+        serial=parts[3][:128] if is_usb else "",
+    )
