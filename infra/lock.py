@@ -2,33 +2,44 @@
 
     make lock
 
-`dev.txt` decides the versions; `build.txt` and `runtime.txt` are parts of it. No registry's host is written.
+`dev.txt` decides the versions; `build.txt`, `runtime.txt` and `probe.txt` are parts of it: the last is all that the audio
+probe needs on somebody's desktop. No registry's host is written.
 """
 
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 LOCKS = Path(__file__).parent / "locks"
 ROOT = Path(__file__).parents[1]
+PROBE_NEEDS = ("aiohttp", "pydantic")
+"""Of the package's own dependencies; the rest is its extra."""
 COMMON = (
-    *("pip", "compile", "pyproject.toml", "--universal", "--python-version", "3.11", "--generate-hashes"),
+    *("pip", "compile", "--universal", "--python-version", "3.11", "--generate-hashes"),
     *("--no-header", "--no-annotate", "--no-emit-index-url", "--quiet"),
 )
 
 
 def main() -> int:
-    parts: tuple[tuple[str, tuple[str, ...]], ...] = (
-        ("dev", ("--extra", "build", "--extra", "probe", "--extra", "dev")),
-        ("build", ("--extra", "build", "--extra", "probe", "--constraint", str(LOCKS / "dev.txt"))),
-        ("runtime", ("--constraint", str(LOCKS / "dev.txt"))),
-    )
-    for name, extra in parts:
-        out = str(LOCKS / f"{name}.txt")
-        subprocess.run(  # noqa: S603 - our own command
-            [sys.executable, "-m", "uv", *COMMON, *extra, "--output-file", out], cwd=ROOT, check=True
-        )
+    constraint = ("--constraint", str(LOCKS / "dev.txt"))
+    whole = "pyproject.toml"
+    lock("dev", (whole, "--extra", "build", "--extra", "probe", "--extra", "dev"))
+    lock("build", (whole, "--extra", "build", "--extra", "probe", *constraint))
+    lock("runtime", (whole, *constraint))
+    lock("probe", ("-", *constraint), probe_requirements())
     return 0
+
+
+def lock(name: str, what: tuple[str, ...], requirements: str | None = None) -> None:
+    command = [sys.executable, "-m", "uv", *COMMON, *what, "--output-file", str(LOCKS / f"{name}.txt")]
+    subprocess.run(command, cwd=ROOT, check=True, text=True, input=requirements)  # noqa: S603 - our own command
+
+
+def probe_requirements() -> str:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    base = [line for line in project["dependencies"] if line.split(">")[0] in PROBE_NEEDS]
+    return "\n".join([*base, *project["optional-dependencies"]["probe"]])
 
 
 if __name__ == "__main__":

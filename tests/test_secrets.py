@@ -5,8 +5,22 @@ import re
 from connector.login import sha512_hex, uci_token
 from simulator.people import APP_SECRET, PEOPLE
 from simulator.starface.model import CLIENT_SECRET
-from tests.support.world import World
+from tests.app.test_probe_door import peer
+from tests.support.world import ANNA, World
 from wire.pbxkey import digest, parse_key
+
+
+async def what_a_probe_knows(world: World) -> dict[str, str]:
+    """Pairs one and lets it say hello, so that code and token have been through the service."""
+    anna = world.client(ANNA)
+    await anna.sign_in(world.pbx_name, world.key)
+    code = (await anna.call("POST", "audio/pairing")).body["code"]
+    async with peer(world) as probe:
+        token = (await probe.pair(code))["result"]["token"]
+        await probe.call("probe.hello", token=token, version="1")
+        await probe.call("probe.hello", token=token[:-1], version="1")
+    await anna.call("DELETE", "audio")
+    return {"a pairing code": code, "the token of a probe": token[:-1]}
 
 
 async def test_no_secret_is_in_any_log(the_world: World) -> None:
@@ -22,7 +36,9 @@ async def test_no_secret_is_in_any_log(the_world: World) -> None:
         "the connector's UCI token": uci_token("0001", "foobar").split(":")[1],
         "a licence key": re.search(r'keys = \["([^"]+)"', demo.connector_configuration.read_text())[1],
     }
+    secrets |= await what_a_probe_knows(the_world)
     for person in PEOPLE:
+        secrets[f"the UCI token of {person.name}"] = uci_token(person.login, person.password).split(":")[1]
         secrets[f"the password of {person.name}"] = person.password
         secrets[f"the hash of the password of {person.name}"] = sha512_hex(person.password)
     patterns = {

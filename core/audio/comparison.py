@@ -4,6 +4,7 @@ Input and output of one headset are one device. A wrong `same` makes somebody ch
 be told is `unsure`, with the reason.
 """
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
@@ -214,13 +215,15 @@ def _cut(one: Label, other: Label, _usb_ids: tuple[str, str]) -> Comparison | No
 
 
 def _displays(one: Label, other: Label, _usb_ids: tuple[str, str]) -> Comparison | None:
-    if Sort.DISPLAY not in (one.sort, other.sort):
+    if Sort.DISPLAY not in (one.sort, other.sort) or Sort.VIRTUAL in (one.sort, other.sort):
         return None
-    if one.sort is not other.sort:
-        return _different(Reason.OTHER_SORT) if Sort.VIRTUAL not in (one.sort, other.sort) else None
     if one.name != other.name:
-        return _different(Reason.OTHER_NAME)
-    return _different(Reason.OTHER_PIECE) if one.instance != other.instance else _same(Reason.SAME_NAME)
+        return _different(Reason.OTHER_NAME if one.sort is other.sort else Reason.OTHER_SORT)
+    if one.instance != other.instance:
+        return _different(Reason.OTHER_PIECE)
+    if one.sort is other.sort and one.whole != other.whole:
+        return _unsure(Reason.PIECE_UNCLEAR)  # on two graphics cards: two monitors of one kind, or one
+    return _same(Reason.SAME_NAME)
 
 
 def _virtual(one: Label, other: Label, _usb_ids: tuple[str, str]) -> Comparison | None:
@@ -243,6 +246,9 @@ def _onboard(one: Label, other: Label, _usb_ids: tuple[str, str]) -> Comparison 
         return _unsure(Reason.GENERIC_NAME) if Sort.GENERIC in sorts else _different(Reason.OTHER_SORT)
     if _same_socket(one, other) and _telling(one) == _telling(other) and one.instance == other.instance:
         return _same(Reason.SAME_SOCKET)
+    plugged = [label.noun in words.OUTSIDE for label in (one, other)]
+    if plugged[0] is not plugged[1] and words.COMPUTER.search((other if plugged[0] else one).name):
+        return _different(Reason.OTHER_NAME)  # what is plugged in, and the computer's own
     return _unsure(Reason.SEVERAL_SOCKETS)
 
 
@@ -259,18 +265,27 @@ def _generic(one: Label, other: Label, _usb_ids: tuple[str, str]) -> Comparison 
 
 
 def _names(one: Label, other: Label, _usb_ids: tuple[str, str]) -> Comparison:
-    if one.name == other.name:
-        return _pieces(one, other) or _sockets(one, other) or _same(Reason.SAME_NAME)
     mine, its = _telling(one), _telling(other)
-    if "".join(mine) == "".join(its) and mine:
-        return _makers(one, other) or _pieces(one, other) or _sockets(one, other) or _same(Reason.SAME_NAME)
+    is_spelt_alike = one.name == other.name or (one.whole and one.whole == other.whole)
+    if is_spelt_alike or (mine and "".join(mine) == "".join(its)):
+        apart = _makers(one, other) or _variants(one, other) or _pieces(one, other) or _sockets(one, other)
+        return apart or _same(Reason.SAME_NAME)
     if apart := _makers(one, other):
         return apart
-    if set(mine) < set(its) or set(its) < set(mine):
+    only_mine, only_its = set(mine) - set(its), set(its) - set(mine)
+    if not only_mine or not only_its:
         return _unsure(Reason.PARTIAL_NAME)
     if one.is_adapter is not other.is_adapter:
         return _unsure(Reason.WIRELESS_ADAPTER)
+    if only_mine | only_its <= words.POSITIONS and set(mine) & set(its):
+        return _unsure(Reason.SEVERAL_SOCKETS)
+    if (numbers := _model_numbers(mine)) and numbers == _model_numbers(its):
+        return _unsure(Reason.PARTIAL_NAME)  # "Voyager 4320" and "V4320"
     return _different(Reason.OTHER_NAME)
+
+
+def _model_numbers(tokens: tuple[str, ...]) -> set[str]:
+    return {number for token in tokens for number in re.findall(r"\d{3,}", token)}
 
 
 def _telling(label: Label) -> tuple[str, ...]:
@@ -283,6 +298,11 @@ def _makers(one: Label, other: Label) -> Comparison | None:
         {words.BRANDS[token] for token in label.tokens if token in words.BRANDS} for label in (one, other)
     )
     return _different(Reason.OTHER_NAME) if mine and its and not mine & its else None
+
+
+def _variants(one: Label, other: Label) -> Comparison | None:
+    mine, its = (words.VARIANTS.intersection(label.tokens) for label in (one, other))
+    return _unsure(Reason.PARTIAL_NAME) if mine and its and mine != its else None
 
 
 def _sockets(one: Label, other: Label) -> Comparison | None:

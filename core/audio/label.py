@@ -56,10 +56,13 @@ class Label:
     """A PulseAudio "Monitor of …": what goes out, as an input."""
     is_windows: bool
     """Written as "Endpoint (Interface)"."""
+    whole: str = ""
+    """The interface, or all of a label without brackets, folded and with everything that drivers append."""
 
     @property
     def tokens(self) -> tuple[str, ...]:
-        return tuple(dict.fromkeys(re.findall(r"[^\W_]+", self.name)))
+        found = re.findall(r"[^\W_]+", self.name)
+        return tuple(dict.fromkeys(words.ALIASES.get(token, token) for token in found))
 
     @property
     def is_adapter(self) -> bool:
@@ -86,6 +89,10 @@ _ALSA: Final = re.compile(
     re.IGNORECASE,
 )
 _HW: Final = re.compile(r"\s*[(\[](?:plug)?hw:(?:card=)?(\w+)(?:,(?:dev=)?(\d+))?[)\]]\s*$", re.IGNORECASE)
+_LOW_ENERGY: Final = re.compile(r"^le[-_](?=\w)")
+"""Before the name of a headset that is connected by Bluetooth LE as well."""
+_ALSA_DETAIL: Final = re.compile(r"(?<=\w), usb audio\b.*$")
+"""Behind the card's name in ALSA's descriptions."""
 _SERIAL: Final = re.compile(r"^(?=(?:.*\d){4})[0-9a-z]{8,}$")
 _MARKS: Final = re.compile(r"\((?:r|tm|c)\)|[®™©\ufffd\u200b\u200e\u200f\ufeff]", re.IGNORECASE)
 
@@ -134,7 +141,7 @@ def read(text: str) -> Label:
 def _classified(
     *, endpoint: str, inner: str, instance: int | None, usb_id: str, cut: bool, card: str, is_monitor: bool
 ) -> Label:
-    whole = fold(inner)
+    whole = _ALSA_DETAIL.sub("", _LOW_ENERGY.sub("", fold(inner)))
     noun, is_windows = words.NOUNS.get(_bare(endpoint)), bool(endpoint)
     transport = words.TRANSPORTS.get(_bare(whole)) if is_windows and noun is None else None
     if transport is not None:
@@ -156,7 +163,9 @@ def _classified(
             name, instance = monitor, number
         else:
             sort = Sort.ONBOARD
-    return Label(sort, name, noun, endpoint or whole, instance, usb_id, cut, card, is_monitor, is_windows)
+    return Label(
+        sort, name, noun, endpoint or whole, instance, usb_id, cut, card, is_monitor, is_windows, whole
+    )
 
 
 def _bare(phrase: str) -> str:
@@ -168,7 +177,7 @@ def _noun_within(name: str) -> tuple[Noun | None, str]:
     parts = _bare(name).split()
     for at in range(len(parts)):
         noun = words.NOUNS.get(" ".join(parts[at:]))
-        if noun is not None:
+        if noun in words.TALKS_OR_LISTENS or (noun is not None and at == 0):
             return noun, " ".join(parts[:at]) or name
     return None, name
 

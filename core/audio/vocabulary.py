@@ -9,6 +9,10 @@ from enum import StrEnum
 from typing import Final
 
 
+def word_set(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
 class Noun(StrEnum):
     """What an endpoint calls itself, in any language."""
 
@@ -109,37 +113,12 @@ ROLES: Final = frozenset(
 )
 """What browsers and programs put before " - " for the device that has a role at this moment."""
 
-ROLE_WORDS: Final = frozenset(
-    [
-        "default",
-        "standard",
-        "system",
-        "input",
-        "output",
-        "device",
-        "gerat",
-        "eingabegerat",
-        "ausgabegerat",
-        "communication",
-        "communications",
-        "kommunikation",
-        "kommunikationsgerat",
-        "standardgerat",
-        "standardeingabegerat",
-        "standardausgabegerat",
-        "standardkommunikationsgerat",
-        "same",
-        "as",
-        "wie",
-        "audio",
-        "playback",
-        "recording",
-        "none",
-        "kein",
-        "keine",
-        "custom",
-        "setup",
-    ]
+ROLE_WORDS: Final = word_set(
+    """
+    default standard system input output device gerat eingabegerat ausgabegerat communication communications
+    kommunikation kommunikationsgerat standardgerat standardeingabegerat standardausgabegerat
+    standardkommunikationsgerat same as wie audio playback recording none kein keine custom setup
+    """
 )
 """A name of nothing but these ("Default input device") names a role, and no device."""
 
@@ -202,97 +181,16 @@ BRANDS: Final[dict[str, str]] = {
 }
 """Makers, by the family that sells under several names (Plantronics became Poly, then HP)."""
 
-NOISE: Final = frozenset(
-    [
-        "usb",
-        "usb2",
-        "usb3",
-        "audio",
-        "device",
-        "devices",
-        "gerat",
-        "audiogerat",
-        "analog",
-        "analoges",
-        "analogue",
-        "analogique",
-        "analogico",
-        "digital",
-        "digitales",
-        "stereo",
-        "mono",
-        "duplex",
-        "input",
-        "output",
-        "eingang",
-        "ausgang",
-        "sound",
-        "card",
-        "soundkarte",
-        "ms",
-        "uc",
-        "uac",
-        "headset",
-        "headsets",
-        "headphone",
-        "headphones",
-        "kopfhorer",
-        "earphone",
-        "earphones",
-        "microphone",
-        "mikrofon",
-        "mic",
-        "micro",
-        "microfono",
-        "speaker",
-        "speakers",
-        "lautsprecher",
-        "speakerphone",
-        "series",
-        "the",
-        "a",
-        "s",
-        "inc",
-        "ltd",
-        "corp",
-        "corporation",
-        "co",
-        "gmbh",
-        "r",
-        "tm",
-        "adapter",
-        "mono",
-        "fallback",
-        "chat",
-        "game",
-        "multichannel",
-        "surround",
-        "bluetooth",
-        "hands",
-        "free",
-        "handsfree",
-        "ag",
-        "profile",
-        "output0",
-        "hfp",
-        "hsp",
-        "a2dp",
-        "unit",
-        "head",
-        "echo",
-        "cancelling",
-        "canceling",
-        "array",
-        "interface",
-        "entrada",
-        "salida",
-        "estereo",
-        "sortie",
-        "entree",
-        "full",
-        "speed",
-        "high",
-    ]
+NOISE: Final = word_set(
+    """
+    usb usb2 usb3 audio device devices gerat audiogerat analog analoges analogue analogique analogico digital
+    digitales stereo mono duplex input output eingang ausgang sound card soundkarte ms uc uac headset
+    headsets headphone headphones kopfhorer earphone earphones microphone mikrofon mic micro microfono
+    speaker speakers lautsprecher speakerphone series the a s inc ltd corp corporation co gmbh r tm adapter
+    fallback chat game multichannel surround bluetooth hands free handsfree ag profile output0 hfp hsp a2dp
+    unit head echo cancelling canceling array interface entrada salida estereo sortie entree full speed high
+    webcam camera kamera hd bt
+    """
 )
 """Words of a name that do not tell one model from another."""
 
@@ -303,7 +201,7 @@ _TRAILING: Final = (
     r"hfp|hsp|a2dp|avrcp|le audio",
     r"headset head unit(?: \(hsp/hfp\))?",
     r"high fidelity playback(?: \(a2dp sink\))?",
-    r"chat|game",
+    r"chat|game|bt|2\.4(?: ?ghz)?",
     r"find my|wo ist\??|localiser",
     # PulseAudio and ALSA
     r"analog(?:es|ue|ique|ico)? (?:stereo|mono)(?: duplex)?",
@@ -322,49 +220,31 @@ TRAILING: Final = re.compile(
 )
 """What a driver or a Bluetooth profile appends to a name; taken off again and again."""
 
-GENERIC: Final = NOISE | frozenset(
-    [
-        "generic",
-        "cmedia",
-        "media",
-        "pnp",
-        "ks",
-        "advanced",
-        "definition",
-        "multimedia",
-        "codec",
-        "set",
-        "webcam",
-        "camera",
-        "kamera",
-        "controller",
-        "class",
-        "mit",
-        "fur",
-        "von",
-        "unterstutzung",
-        "periferico",
-        "perifericos",
-        "dispositivo",
-        "peripherique",
-        "de",
-        "wireless",
-        "wired",
-        "usb20",
-        "2",
-        "0",
-        "3",
-        "1",
-        "устройство",
-        "поддержкои",
-        "с",
-        "digitale",
-        "schnittstelle",
-        "audioschnittstelle",
-        "phone",
-        "telefon",
-        "conference",
-    ]
+ALIASES: Final = {"bw": "blackwire", "hs": "headset"}
+"""Short forms that makers themselves use for a family of products."""
+
+VARIANTS: Final = word_set("ms uc mono stereo duo dual")
+"""Variants of one model, often left out: one side may lack it, but two different ones are two pieces."""
+
+POSITIONS: Final = word_set("front rear back left right center line headphone headphones 1 2 3 4")
+"""What tells sockets of one device apart."""
+
+TALKS_OR_LISTENS: Final = frozenset(
+    (
+        *(Noun.MICROPHONE, Noun.MICROPHONE_ARRAY, Noun.INTERNAL_MICROPHONE, Noun.EXTERNAL_MICROPHONE),
+        *(Noun.SPEAKERS, Noun.INTERNAL_SPEAKERS, Noun.EXTERNAL_SPEAKERS, Noun.EXTERNAL_HEADPHONES),
+    )
+)
+"""Nouns that systems without brackets append to a device's name. "Earbuds" and the like are part of the name."""
+
+OUTSIDE: Final = frozenset((Noun.EXTERNAL_HEADPHONES, Noun.EXTERNAL_MICROPHONE, Noun.EXTERNAL_SPEAKERS))
+
+GENERIC: Final = NOISE | word_set(
+    """
+    generic cmedia media pnp ks advanced definition multimedia codec set webcam camera kamera controller
+    class mit fur von unterstutzung periferico perifericos dispositivo peripherique de wireless wired usb20 2
+    0 3 1 устройство поддержкои с digitale schnittstelle audioschnittstelle phone telefon conference
+    """
 )
 """A name of nothing but these is one that many devices have ("USB PnP Sound Device", "High Definition Audio")."""
 

@@ -4,6 +4,7 @@ import asyncio
 import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Self
 
 import pytest
 
@@ -38,7 +39,7 @@ class Watching:
             target=self.reader.watch, args=(lambda snapshot: self.seen.append(uses(snapshot)),)
         )
 
-    async def __aenter__(self) -> "Watching":
+    async def __aenter__(self) -> Self:
         self._thread.start()
         return self
 
