@@ -160,21 +160,18 @@ class Advisor:
 
     async def _changed(self, person: Person, *, tell: bool = True) -> AudioView:
         view = await self.look(person)
-        conclusion = view.conclusion
-        model = shown_name(conclusion.pairs[0].softphone.device.label) if conclusion.pairs else ""
-        before = view.stored.verdict
-        await self._store.choose(
-            person,
-            verdict=conclusion.verdict,
-            model=model[:200],
-            concluded_at=to_ms(now()),
-        )
-        self._bus.publish(audio_topic(*person))
+        conclusion, before = view.conclusion, view.stored.verdict
         is_seen = any(
             use.source is Source.PROBE for pair in conclusion.pairs for use in (pair.teams, pair.softphone)
         )
+        # Told first, then noted as known: a crash between the two tells again rather than never.
         if tell and is_seen and conclusion.verdict is Verdict.CONFLICT and before != Verdict.CONFLICT:
             await self._tell(person, view)
+        model = shown_name(conclusion.pairs[0].softphone.device.label) if conclusion.pairs else ""
+        await self._store.choose(
+            person, verdict=conclusion.verdict, model=model[:200], concluded_at=to_ms(now())
+        )
+        self._bus.publish(audio_topic(*person))
         return view
 
     async def _tell(self, person: Person, view: AudioView) -> None:

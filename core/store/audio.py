@@ -22,6 +22,8 @@ CODE_LIFETIME: Final = timedelta(minutes=10)
 PRESENT: Final = "present"
 """The source of the list of devices that a browser sees; not an observation."""
 PRESENT_KEPT: Final = timedelta(days=30)
+PROBE_KEPT: Final = timedelta(days=180)
+"""A probe that has not been heard of for so long is unpaired."""
 _ALPHABET: Final = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"
 """Without 0, 1, I and O, which people mistake."""
 
@@ -329,6 +331,14 @@ class AudioStore:
                 delete(tables.audio_call).where(_call.at < to_ms(at - KEPT_FOR[Source.SYMPTOM]))
             )
             await connection.execute(delete(tables.audio_pairing).where(_pairing.expires_at < to_ms(at)))
+            await connection.execute(
+                delete(tables.audio_probe).where(_probe.last_seen_at < to_ms(at - PROBE_KEPT))
+            )
+            await connection.execute(
+                update(tables.audio_person)
+                .where(_person.concluded_at < to_ms(at - KEPT_FOR[Source.PROBE]))
+                .values(verdict=None, model=None, concluded_at=None)
+            )
 
     async def conflicts(self, pbx_id: str, at: datetime) -> tuple[Sequence[ConflictCount], int]:
         """Conflicts of the people who are signed in at this PBX, by device model, most first; and how many people

@@ -20,6 +20,7 @@ EVENTS: Final = ("sink", "source", "sink_input", "source_output", "server")
 LOST: Final = (pulsectl.PulseError, pulsectl.PulseDisconnected, pulsectl.pulsectl.c.pa.CallError)
 """What pulsectl raises when the server is not there, or goes away in the middle of a call."""
 RETRY_SECONDS: Final = 5.0
+STOP_TRIES: Final = 20
 SETTLE_SECONDS: Final = 0.1
 """One change comes as several events; they are read together."""
 
@@ -55,18 +56,33 @@ class PulseReader:
 
     def stop(self) -> None:
         self._stopped.set()
-        if (pulse := self._pulse) is not None:
+        # A call that comes just before the reader listens is lost: pulsectl's own word on `event_listen_stop`.
+        for _ in range(STOP_TRIES):
+            if (pulse := self._pulse) is None:
+                return
             pulse.event_listen_stop()
+            time.sleep(SETTLE_SECONDS)
 
     def _follow(self, pulse: pulsectl.Pulse, on_change: Callable[[Snapshot], None]) -> None:
+        changed = False
+        listening = False
+
         def heard(_event: Any) -> None:
-            raise pulsectl.PulseLoopStop
+            nonlocal changed
+            changed = True
+            if listening:
+                raise pulsectl.PulseLoopStop
 
         pulse.event_mask_set(*EVENTS)
         pulse.event_callback_set(heard)
         while not self._stopped.is_set():
+            changed = False
             on_change(self._read(pulse))
-            pulse.event_listen(timeout=SCAN_SECONDS)
+            # Events come in while the reader asks as well: then it asks again instead of waiting for the next one.
+            if not changed:
+                listening = True
+                pulse.event_listen(timeout=SCAN_SECONDS)
+                listening = False
             time.sleep(SETTLE_SECONDS)
 
     def _read(self, pulse: pulsectl.Pulse) -> Snapshot:

@@ -12,6 +12,7 @@ from core.audio.evidence import DeviceUse, Program, Source
 from core.store import tables
 from core.store.audio import CODE_LIFETIME, AudioStore
 from core.store.database import Database, upgrade_async
+from core.store.moments import to_ms
 
 ANNA, BEN = ("t", "anna"), ("t", "ben")
 NOW = datetime(2026, 11, 25, 8, 0, tzinfo=UTC)
@@ -150,8 +151,13 @@ async def test_what_is_kept_no_longer_goes(store: AudioStore) -> None:
     await store.set_present(ANNA, [AudioDevice("A")], at)
     await store.add_call(ANNA, NOW - timedelta(days=15))
     await store.add_call(ANNA, NOW - timedelta(days=13))
+    await pair(store, at=NOW - timedelta(days=181))
+    await pair(store, at=NOW - timedelta(days=179))
+    await store.choose(ANNA, verdict="conflict", model="Jabra", concluded_at=to_ms(at), named=True)
     await store.forget_old(NOW)
     stored = await store.of(ANNA)
+    assert len(stored.probes) == 1
+    assert (stored.verdict, stored.choices.named) == (None, True)
     assert [use.source for use in stored.uses] == [Source.DECLARED]
     assert stored.present == ()
     assert len(stored.calls) == 1
@@ -173,6 +179,6 @@ async def test_a_person_is_told_once_a_day_however_many_reports_come_at_once(
 
 
 async def test_who_wants_quiet_is_not_told(store: AudioStore) -> None:
-    await store.choose(ANNA, quiet_until=round((NOW + timedelta(days=7)).timestamp() * 1000))
+    await store.choose(ANNA, quiet_until=to_ms(NOW + timedelta(days=7)))
     assert not await store.tell(ANNA, "audio-conflict", {}, NOW + timedelta(days=6), timedelta(days=1))
     assert await store.tell(ANNA, "audio-conflict", {}, NOW + timedelta(days=7), timedelta(days=1))

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Self
 
+import pulsectl
 import pytest
 
 from probe.errors import NoSoundSystemError
@@ -32,8 +33,8 @@ def uses(snapshot: Snapshot) -> set[tuple[str, str, str]]:
 class Watching:
     """The reader in its thread, as the probe runs it."""
 
-    def __init__(self) -> None:
-        self.reader = PulseReader()
+    def __init__(self, reader: PulseReader | None = None) -> None:
+        self.reader = reader or PulseReader()
         self.seen: list[set[tuple[str, str, str]]] = []
         self._thread = threading.Thread(
             target=self.reader.watch, args=(lambda snapshot: self.seen.append(uses(snapshot)),)
@@ -65,6 +66,26 @@ async def test_programs_come_move_and_go(sound: SoundServer) -> None:
             async with program(sound, "Some Player", speaker="headset_out", microphone="headset_in"):
                 pass
         await watching.sees()
+
+
+async def test_what_changes_while_the_reader_reads_is_not_slept_through(sound: SoundServer) -> None:
+    class Slow(PulseReader):
+        moved = False
+
+        def _read(self, pulse: pulsectl.Pulse) -> Snapshot:
+            snapshot = super()._read(pulse)
+            if snapshot.streams and not self.moved:
+                self.moved = True
+                sound.move(TEAMS, speaker="laptop_out", microphone="laptop_in")
+                for _ in range(5):  # the events come in with these answers
+                    pulse.server_info()
+            return snapshot
+
+    async with (
+        program(sound, TEAMS, speaker="headset_out", microphone="headset_in"),
+        Watching(Slow()) as watching,
+    ):
+        await watching.sees(("teams", "input", LAPTOP), ("teams", "output", LAPTOP))
 
 
 async def test_ids_and_defaults_of_the_server(sound: SoundServer) -> None:

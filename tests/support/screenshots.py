@@ -13,6 +13,7 @@ from playwright.async_api import async_playwright, expect
 from tests.support import history
 from tests.support.browser import Tab, launch
 from tests.support.playground import playground
+from tests.support.sound import HEADSET, sound_server
 from tests.support.world import ANNA, BEN, CLARA, World
 
 OUT = Path(__file__).parents[2] / "docs" / "screenshots"
@@ -20,12 +21,20 @@ OUT = Path(__file__).parents[2] / "docs" / "screenshots"
 
 async def main() -> int:
     OUT.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory() as state:
+    with (
+        tempfile.TemporaryDirectory() as state,
+        tempfile.TemporaryDirectory() as for_sound,
+        sound_server(Path(for_sound)) as sound,
+    ):
+        await sound.ready()
         world = World(Path(state), seats=2)
         await world.start()
         try:
             async with async_playwright() as playwright:
-                browser = await launch(playwright)
+                # A sound server of its own, so that the audio page lists the same devices on every machine.
+                browser = await launch(
+                    playwright, "--use-fake-ui-for-media-stream", environment=sound.environment
+                )
                 history.write(world)
                 for locale in ("de-DE", "en-US"):
                     for theme in ("default", "dark", "contrast"):
@@ -67,7 +76,27 @@ async def take(world: World, browser, locale: str, theme: str) -> None:
     await admin.view.get_by_role("dialog").get_by_role("button").first.click()
     await admin.page.screenshot(path=OUT / f"rules-{suffix}.png")
     await admin.close()
+    await share_a_headset(world, browser, locale, theme, OUT / f"audio-{suffix}.png")
     await wait_for_a_seat(world, browser, locale, theme, OUT / f"waiting-{suffix}.png")
+
+
+async def share_a_headset(world: World, browser, locale: str, theme: str, out: Path) -> None:
+    """Anna says that both programs use her headset."""
+    anna = world.client(ANNA)
+    uses = [
+        {"program": program, "device": {"kind": kind, "label": HEADSET}}
+        for program in ("teams", "softphone")
+        for kind in ("input", "output")
+    ]
+    await anna.call("PUT", "audio/declared", {"uses": uses})
+    tab = await Tab.open(
+        browser, world, ANNA, locale=locale, theme=theme, width=1000, height=1700, page="audio"
+    )
+    await expect(tab.view.locator("#finding ol").first).to_be_visible()
+    await expect(tab.view.locator("#teams-input")).to_have_value(HEADSET)
+    await tab.page.screenshot(path=out)
+    await tab.close()
+    await anna.call("DELETE", "audio")
 
 
 async def wait_for_a_seat(world: World, browser, locale: str, theme: str, out: Path) -> None:
