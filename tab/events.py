@@ -43,7 +43,8 @@ async def stream(request: web.Request, token: TabToken, services: TabServices) -
             with services.bus.watch(*topics) as woken:
                 # Read after the watch has begun, so that nothing slips by unseen.
                 state = await services.sign_in.state(token.user)
-                await _send_state(response, present.my_state(state, language_of(request)))
+                audio = await services.advisor.verdict(token.user.key) if state.session is not None else None
+                await _send_state(response, present.my_state(state, language_of(request), audio))
                 if _topics(state) == topics:
                     seen = asyncio.create_task(_keep_seen(token, services))
                     try:

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 from zoneinfo import ZoneInfo
 
+from core.audio.finding import Verdict
 from core.diagnosis.finding import Finding, tell
 from core.identity.teams_user import TeamsUser
 from core.language import Language, Words
@@ -41,7 +42,7 @@ from wire.tab import (
 _WORDS: Final = Words("tab")
 
 
-def my_state(state: State, language: Language) -> MyState:
+def my_state(state: State, language: Language, audio: Verdict | None) -> MyState:
     session = state.session
     if session is None or state.connection is None:
         return MyState(
@@ -53,6 +54,7 @@ def my_state(state: State, language: Language) -> MyState:
     person = session.person
     return MyState(
         signed_in=True,
+        audio=audio.value if audio in (Verdict.CONFLICT, Verdict.LIKELY) else None,
         teams_name=state.user.name,
         person=PbxPerson(
             login=person.login,

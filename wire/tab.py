@@ -114,6 +114,8 @@ class MyState(WireModel):
     person: PbxPerson | None = None
     licence: Licence | None = None
     connection: ConnectionState | None = None
+    audio: Literal["conflict", "likely"] | None = None
+    """Teams and the softphone share an audio device, or probably do; the audio page has more."""
     waiting: WaitingPlace | None = None
     session_end: SessionEnd | None = None
     """How the last session was ended by someone else, until the next sign-in."""

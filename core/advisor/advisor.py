@@ -65,6 +65,11 @@ class Advisor:
     async def view(self, user: TeamsUser) -> AudioView | Finding:
         return await self._allowed(user) or await self.look(user.key)
 
+    async def verdict(self, person: Person) -> Verdict | None:
+        """What was concluded when something changed last; None when nothing ever was."""
+        verdict = await self._store.verdict_of(person)
+        return Verdict(verdict) if verdict is not None else None
+
     async def look(self, person: Person) -> AudioView:
         stored = await self._store.of(person)
         conclusion = conclude((*stored.uses, *stored.calls), now())

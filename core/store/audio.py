@@ -235,6 +235,11 @@ class AudioStore:
             )
         return removed.rowcount > 0
 
+    async def verdict_of(self, person: Person) -> str | None:
+        query = select(_person.verdict).where(_is(_person, person))
+        async with self._database.reading() as connection:
+            return (await connection.execute(query)).scalar_one_or_none()
+
     async def choose(self, person: Person, **values: Any) -> None:
         """Sets columns of `audio_person`; without any, sees to it that the row is there."""
         keys = ["tenant_id", "object_id"]

@@ -34,6 +34,7 @@ async def test_what_a_person_declares_is_concluded_from(world: World) -> None:
     assert found["finding"]["verdict"] == "conflict"
     assert "Jabra Evolve2 65" in found["finding"]["detail"]
     assert [step["device"] for step in found["finding"]["steps"]] == ["Speakers (Realtek Audio)"]
+    assert (await anna.state())["audio"] == "conflict"
     german = (await world.client(ANNA, "de").call("GET", "audio")).body
     assert german["finding"]["title"] == "Teams und das Softphone teilen sich ein Audiogerät"
     assert found["stored"]["present"] == [HEADSET["label"], LAPTOP["label"]]
@@ -41,6 +42,7 @@ async def test_what_a_person_declares_is_concluded_from(world: World) -> None:
         await anna.call("PUT", "audio/declared", uses(teams_output=LAPTOP, softphone_output=HEADSET))
     ).body
     assert changed["finding"]["verdict"] == "unknown"
+    assert (await anna.state())["audio"] is None
 
 
 async def test_everything_can_be_deleted(world: World) -> None:

@@ -110,6 +110,22 @@ async def test_a_person_without_the_probe_chooses_by_keyboard(
     await tab.close()
 
 
+async def test_the_first_page_warns_live_and_leads_to_the_cure(world: World, open_tab: OpenTab) -> None:
+    await fresh(world, ANNA)
+    tab = await open_tab(ANNA)
+    await tab.sees("My state")
+    device = {"kind": "output", "label": "Headset (Jabra Evolve2 65)"}
+    uses = [{"program": program, "device": device} for program in ("teams", "softphone")]
+    await world.client(ANNA).call("PUT", "audio/declared", {"uses": uses})
+    await tab.sees("Teams and your softphone share an audio device")
+    assert await tab.violations() == []
+    await tab.button("What to change").click()
+    await expect(tab.view.locator("#finding")).to_contain_text("Both use Jabra Evolve2 65")
+    await world.client(ANNA).call("DELETE", "audio")
+    await tab.view.get_by_role("tab", name="My state").click()
+    await expect(tab.button("What to change")).to_have_count(0)
+
+
 async def test_the_list_follows_what_is_plugged_in(
     world: World, hearing: Browser, sound: SoundServer
 ) -> None:

@@ -765,6 +765,11 @@ export interface components {
             licence: components["schemas"]["Licence"] | null;
             /** @default null */
             connection: components["schemas"]["ConnectionState"] | null;
+            /**
+             * Audio
+             * @default null
+             */
+            audio: ("conflict" | "likely") | null;
             /** @default null */
             waiting: components["schemas"]["WaitingPlace"] | null;
             /** @default null */

@@ -108,8 +108,18 @@ export class App extends LitElement {
           )}
         </fluent-tablist>
       </nav>
+      ${state.audio && page !== "audio" ? this.renderAudioWarning(state.audio) : nothing}
       ${this.renderPageOf(page, state)}
     `;
+  }
+
+  private renderAudioWarning(verdict: "conflict" | "likely") {
+    const words = t(verdict === "conflict" ? "audio.warning-conflict" : "audio.warning-likely");
+    return html`<pbx-message intent="warning" text=${words}>
+      <fluent-button role="button" size="small" @click=${() => (this.page = "audio")}
+        >${t("audio.warning-show")}</fluent-button
+      >
+    </pbx-message>`;
   }
 
   private renderPageOf(page: Page, state: MyState) {
