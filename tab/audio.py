@@ -192,6 +192,7 @@ def _use(use: DeviceUse, conclusion: Conclusion) -> AudioUse:
         at=use.at,
         active=use.active,
         assumed=use.assumed,
+        exclusive=use.exclusive,
         shared=is_shared and conclusion.verdict in (Verdict.CONFLICT, Verdict.LIKELY),
         doubtful=is_paired and not is_shared,
     )

@@ -61,6 +61,8 @@ class AudioUse(WireModel):
     at: Moment
     active: bool
     assumed: bool
+    exclusive: bool
+    """The program has the device to itself at this moment."""
     shared: bool
     """This use is part of the collision."""
     doubtful: bool

@@ -190,7 +190,7 @@ class Advisor:
 
 def _past(use: DeviceUse, at: datetime) -> DeviceUse:
     """What was seen until now."""
-    return replace(use, active=False, at=at) if use.active else use
+    return replace(use, active=False, exclusive=False, at=at) if use.active else use
 
 
 def audio_topic(tenant_id: str, object_id: str) -> Hashable:

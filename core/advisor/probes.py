@@ -245,4 +245,5 @@ def _use(use: ProbeUse, probe: Probe) -> DeviceUse:
         at=now(),
         active=use.active,
         assumed=use.assumed,
+        exclusive=use.exclusive,
     )

@@ -36,7 +36,9 @@ class DeviceUse:
     active: bool = False
     """The probe sees it at this moment; then `at` is this moment."""
     assumed: bool = False
-    """Not seen: the program is there and follows the system's default, which is this device."""
+    """Not seen: the program is there and may follow the system's default, which is this device."""
+    exclusive: bool = False
+    """Windows' exclusive mode: nobody else gets a sound out of the device meanwhile, and who shares it fails."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -72,17 +72,23 @@ async def test_a_probe_pairs_reports_and_comes_back_with_its_token(world: World,
         paired = await probe.pair(await code_of(anna))
         assert paired["result"]["person"] == "Anna Berger"
         reported = await probe.call(
-            "probe.report", uses=[use("teams", "Jabra"), use("softphone", "Headset (Jabra)")]
+            "probe.report",
+            uses=[use("teams", "Jabra", exclusive=True), use("softphone", "Headset (Jabra)")],
         )
         assert reported["result"] == {}
         seen = await finding(anna)
         assert [probe["connected"] for probe in seen["probes"]] == [True]
         assert all(use["active"] for use in seen["uses"])
+        assert {use["program"]: use["exclusive"] for use in seen["uses"]} == {
+            "teams": True,
+            "softphone": False,
+        }
     token = paired["result"]["token"]
 
     async def is_gone() -> bool:
         seen = await finding(anna)
-        return not seen["probes"][0]["connected"] and not any(use["active"] for use in seen["uses"])
+        is_over = not any(use["active"] or use["exclusive"] for use in seen["uses"])
+        return not seen["probes"][0]["connected"] and is_over
 
     await eventually(is_gone, "what was seen is seen no longer")
     assert len((await finding(anna))["uses"]) == 2

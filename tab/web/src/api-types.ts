@@ -533,6 +533,8 @@ export interface components {
             active: boolean;
             /** Assumed */
             assumed: boolean;
+            /** Exclusive */
+            exclusive: boolean;
             /** Shared */
             shared: boolean;
             /** Doubtful */

@@ -306,6 +306,7 @@ function declaredUse(audio: AudioState, program: Program, kind: Kind): AudioUse 
 
 export function sourceOf(use: AudioUse): string {
   if (use.assumed) return t("audio.source.assumed");
+  if (use.exclusive) return t("audio.source.exclusive");
   if (use.active) return t("audio.source.now");
   return t(`audio.source.${use.source}`, { at: dateTime(use.at) });
 }
