@@ -113,14 +113,18 @@ def test_any_text_gets_an_answer_and_the_same_one_from_both_sides(one: str, othe
 ROLES = ["Default - ", "Communications - ", "Standard - ", "Kommunikation - ", "Par défaut - ", "既定 - "]
 
 
-@given(st.sampled_from(PAIRS), st.sampled_from(ROLES))
-def test_a_role_before_the_name_changes_nothing(pair: tuple[str, str, list[str]], role: str) -> None:
-    one, other, _expected = pair
-    if one.startswith(("alsa_", "bluez_", "hw:")) or len(one) == 31 or " - " in one[:20] or not one.strip():
-        return  # browsers put it before names of devices; a cut name is cut with it
-    assert compare(AudioDevice(role + one), AudioDevice(other)) == compare(
-        AudioDevice(one), AudioDevice(other)
-    )
+TECHNICAL = ("alsa_", "bluez_", "hw:", "plughw:", "sysdefault:")
+"""Browsers put a role before names of devices, never before these."""
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_a_role_before_the_name_changes_nothing(role: str) -> None:
+    for one, other, _expected in PAIRS:
+        has_role = " - " in one[:20] or one.startswith(("Default", "Same as System"))
+        if one.startswith(TECHNICAL) or has_role or len(one) == 31 or not one.strip():
+            continue  # a cut name is cut with its role
+        with_role = compare(AudioDevice(role + one), AudioDevice(other))
+        assert with_role == compare(AudioDevice(one), AudioDevice(other)), (one, other)
 
 
 @pytest.mark.parametrize(
