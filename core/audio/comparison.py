@@ -168,8 +168,10 @@ def _pieces(one: Label, other: Label) -> Comparison | None:
     """Two pieces of one model: Windows numbers the second. But it also numbers one piece anew when it is plugged
     into another socket, and programs remember the old name. None: nothing speaks against one piece.
     """
-    if one.instance == other.instance or not (one.is_windows and other.is_windows):
-        return None  # only Windows numbers them
+    if one.instance == other.instance:
+        return None
+    if one.is_windows is not other.is_windows and None in (one.instance, other.instance):
+        return None  # one program shows the number that Windows gives, the other leaves it out
     return _unsure(Reason.PIECE_UNCLEAR)
 
 
@@ -284,8 +286,9 @@ def _names(one: Label, other: Label, _usb_ids: tuple[str, str]) -> Comparison:
     return _different(Reason.OTHER_NAME)
 
 
-def _model_numbers(tokens: tuple[str, ...]) -> set[str]:
-    return {number for token in tokens for number in re.findall(r"\d{3,}", token)}
+def _model_numbers(tokens: tuple[str, ...]) -> set[tuple[str, ...]]:
+    """Of words like "4320" and "1000XM4", which the model is known by: their digits."""
+    return {tuple(re.findall(r"\d+", token)) for token in tokens if re.search(r"\d{3}", token)}
 
 
 def _telling(label: Label) -> tuple[str, ...]:

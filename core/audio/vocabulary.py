@@ -243,7 +243,7 @@ GENERIC: Final = NOISE | word_set(
     """
     generic cmedia media pnp ks advanced definition multimedia codec set webcam camera kamera controller
     class mit fur von unterstutzung periferico perifericos dispositivo peripherique de wireless wired usb20 2
-    0 3 1 устройство поддержкои с digitale schnittstelle audioschnittstelle phone telefon conference
+    0 3 1 устройство поддержкои с digitale schnittstelle audioschnittstelle phone telefon conference realtek
     """
 )
 """A name of nothing but these is one that many devices have ("USB PnP Sound Device", "High Definition Audio")."""

@@ -32,9 +32,10 @@ async def follow(world: World, client: Any) -> None:
     assert answer.body["callsSince"]
 
     async def is_followed() -> bool:
-        return client.person.login in await followed(world)
+        # Logged in is not enough: events come from when they are subscribed to.
+        return bool((await followed(world)).get(client.person.login))
 
-    await eventually(is_followed, "the connector is logged in as the user")
+    await eventually(is_followed, "the connector hears of the user's calls")
 
 
 async def forgotten(world: World, person: Any) -> None:
