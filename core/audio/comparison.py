@@ -245,7 +245,9 @@ def _onboard(one: Label, other: Label, _usb_ids: tuple[str, str]) -> Comparison 
     if Sort.ONBOARD not in sorts:
         return None
     if sorts != {Sort.ONBOARD}:
-        return _unsure(Reason.GENERIC_NAME) if Sort.GENERIC in sorts else _different(Reason.OTHER_SORT)
+        # "USB Audio Device" may be anything but the chip that is called by its own name.
+        is_other = Sort.GENERIC not in sorts or "usb" in (other if one.sort is Sort.ONBOARD else one).whole
+        return _different(Reason.OTHER_SORT) if is_other else _unsure(Reason.GENERIC_NAME)
     if _same_socket(one, other) and _telling(one) == _telling(other) and one.instance == other.instance:
         return _same(Reason.SAME_SOCKET)
     plugged = [label.noun in words.OUTSIDE for label in (one, other)]
