@@ -1,8 +1,8 @@
 """The simulated Teams host: shows the tab in an iframe under its own origin, and the chat with the bot."""
 
 import asyncio
-import json
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -108,32 +108,48 @@ async def _pass_through(
             await response.write_eof()
             return response
     except aiohttp.ClientError as fault:
-        return web.Response(
-            status=502,
-            text=json.dumps({"error": f"the service does not answer: {fault}"}),
-            content_type="application/json",
-        )
+        return _no_answer(fault)
 
 
 async def _probe_through(
     request: web.Request, http: aiohttp.ClientSession, service_url: str
 ) -> web.StreamResponse:
-    """Passes an audio probe's WebSocket through, as an ingress does."""
-    protocols = [name.strip() for name in request.headers.get("Sec-WebSocket-Protocol", "").split(",")]
-    async with http.ws_connect(f"{service_url}{request.path}", protocols=protocols, compress=0) as service:
-        probe = web.WebSocketResponse(protocols=protocols, compress=False)
+    """Passes an audio probe's WebSocket through, as an ingress does; a refused handshake with its status."""
+    offered = request.headers.get("Sec-WebSocket-Protocol", "").split(",")
+    protocols = [name for name in map(str.strip, offered) if name]
+    try:
+        service = await http.ws_connect(f"{service_url}{request.path}", protocols=protocols, compress=0)
+    except aiohttp.WSServerHandshakeError as refused:
+        return web.Response(status=refused.status, text=refused.message)
+    except aiohttp.ClientError as fault:
+        return _no_answer(fault)
+    probe = web.WebSocketResponse(protocols=protocols, compress=False)
+    try:
         await probe.prepare(request)
-
-        async def answers() -> None:
-            async for message in service:
-                await probe.send_str(message.data)
-            await probe.close(code=service.close_code or 1001)
-
-        answering = asyncio.create_task(answers())
+        answering = asyncio.create_task(_copy(service, probe))
         try:
-            async for message in probe:
-                await service.send_str(message.data)
+            await _copy(probe, service)
         finally:
             answering.cancel()
             await asyncio.gather(answering, return_exceptions=True)
-        return probe
+    finally:
+        await service.close()
+    return probe
+
+
+_WebSocket = web.WebSocketResponse | aiohttp.ClientWebSocketResponse
+
+
+async def _copy(source: _WebSocket, target: _WebSocket) -> None:
+    """Every frame and in the end the close code."""
+    with suppress(ConnectionError):
+        async for message in source:
+            if message.type is aiohttp.WSMsgType.BINARY:
+                await target.send_bytes(message.data)
+            elif message.type is aiohttp.WSMsgType.TEXT:
+                await target.send_str(message.data)
+    await target.close(code=source.close_code or aiohttp.WSCloseCode.GOING_AWAY)
+
+
+def _no_answer(fault: aiohttp.ClientError) -> web.Response:
+    return web.json_response({"error": f"the service does not answer: {fault}"}, status=502)
