@@ -2,6 +2,7 @@
 
 import asyncio
 import sqlite3
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -185,10 +186,24 @@ def _engine(address: Address) -> AsyncEngine:
         dbapi_connection.isolation_level = None  # transactions begin where the code says so
         cursor = dbapi_connection.cursor()
         for pragma in SQLITE_PRAGMAS:
-            cursor.execute(pragma)
+            _execute_patiently(cursor, pragma)
         cursor.close()
 
     return engine
+
+
+def _execute_patiently(cursor: Any, pragma: str) -> None:
+    """The change to WAL does not wait for others that open a new file at the same time: SQLite says "locked" at once."""
+    ends = time.monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            cursor.execute(pragma)
+        except sqlite3.OperationalError as fault:
+            if fault.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > ends:
+                raise
+        else:
+            return
+        time.sleep(0.01)
 
 
 def migration_connection(config: Config) -> Connection:
