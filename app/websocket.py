@@ -1,12 +1,12 @@
 """What both doors share: a WebSocket as something that sends and receives text."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Final
 
 from aiohttp import WSCloseCode, WSMsgType, web
 
-from core.hub.link import CloseCode
+from core.hub.link import CloseCode, Transport
 
 SEND_SECONDS: Final = 10.0
 """A peer that does not take a frame in this time reads too slowly and is cut: nothing is buffered for it."""
@@ -38,10 +38,15 @@ class WebSocketTransport:
                 await self._socket.close(code=WSCloseCode.UNSUPPORTED_DATA, message=b"text frames only")
 
 
-async def accept(
-    request: web.Request, subprotocol: str, max_frame_bytes: int
-) -> web.WebSocketResponse | web.Response:
-    """The open socket, or the answer for whoever does not speak this."""
+async def serve(
+    request: web.Request,
+    subprotocol: str,
+    max_frame_bytes: int,
+    serve_transport: Callable[[Transport, str], Awaitable[None]],
+) -> web.StreamResponse:
+    """The whole life of one connection; `serve_transport` gets it and the peer's address. Whoever does not speak the
+    subprotocol gets an answer.
+    """
     offered = request.headers.get("Sec-WebSocket-Protocol", "")
     if request.headers.get("Upgrade", "").lower() != "websocket":
         return web.json_response(
@@ -54,4 +59,7 @@ async def accept(
         protocols=(subprotocol,), max_msg_size=max_frame_bytes, compress=False, timeout=CLOSE_SECONDS
     )
     await socket.prepare(request)
+    await serve_transport(WebSocketTransport(socket), request.remote or "")
+    if not socket.closed:
+        await socket.close()
     return socket

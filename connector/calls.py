@@ -36,8 +36,7 @@ MAX_UNREPORTED: Final = 100
 @dataclass(slots=True)
 class _Followed:
     credentials: CallsCredentials
-    symptom: Symptom
-    task: asyncio.Task[None] | None = None
+    task: asyncio.Task[None]
 
 
 class Calls:
@@ -61,7 +60,7 @@ class Calls:
         try:
             await asyncio.Event().wait()
         finally:
-            tasks = [one.task for one in self._followed.values() if one.task is not None]
+            tasks = [one.task for one in self._followed.values()]
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
@@ -95,18 +94,17 @@ class Calls:
             self._unreported.remove(call)
 
     def _start(self, user_id: int, credentials: CallsCredentials) -> None:
-        followed = _Followed(credentials, Symptom())
+        symptom = Symptom()
 
         def heard(method: str, params: tuple[Any, ...]) -> None:
-            self._heard(user_id, followed.symptom, method, params)
+            self._heard(user_id, symptom, method, params)
 
         session = UciSession(self._rest, self._callbacks, _query(credentials), heard, _ignore_state)
-        followed.task = asyncio.create_task(session.run())
-        self._followed[user_id] = followed
+        self._followed[user_id] = _Followed(credentials, asyncio.create_task(session.run()))
 
     async def _stop(self, user_id: int) -> None:
         followed = self._followed.pop(user_id, None)
-        if followed is not None and followed.task is not None:
+        if followed is not None:
             followed.task.cancel()
             await asyncio.gather(followed.task, return_exceptions=True)
 

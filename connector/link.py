@@ -25,11 +25,11 @@ from wire.link import (
     HEARTBEATS_MISSED,
     SUBPROTOCOL,
     Challenge,
-    Empty,
     Hello,
     Method,
     Welcome,
 )
+from wire.model import Empty
 from wire.pbxkey import digest
 
 logger = logging.getLogger(__name__)

@@ -22,7 +22,6 @@ from wire.link import (
     ChallengeProof,
     Credentials,
     EmailParams,
-    Empty,
     Followed,
     FollowParams,
     IdParams,
@@ -41,7 +40,7 @@ from wire.link import (
     UciState,
     seal_context,
 )
-from wire.model import WireModel
+from wire.model import Empty, WireModel
 from wire.sealing import CannotOpenError, SealedBox, open_box
 
 M = TypeVar("M", bound=WireModel)

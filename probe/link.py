@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from probe import __version__
 from probe.errors import ProbeError
 from wire.jsonrpc import Endpoint, LinkBusyError, LinkClosedError, RpcRefusalError
-from wire.model import WireModel
+from wire.model import Empty, WireModel
 from wire.probe import (
     MAX_FRAME_BYTES,
     PING_SECONDS,
@@ -37,10 +37,6 @@ BACK_OFF_CAP: Final = 300.0
 
 class UnpairedError(ProbeError):
     """The service knows this probe no longer."""
-
-
-class _Empty(WireModel):
-    pass
 
 
 _REFUSALS: Final = {
@@ -120,7 +116,7 @@ class Reporter:
 async def _pings(link: "Link") -> None:
     while True:
         await asyncio.sleep(PING_SECONDS)
-        await link.call(ProbeMethod.PING, _Empty())
+        await link.call(ProbeMethod.PING, Empty())
 
 
 class Link:

@@ -13,7 +13,6 @@ from core.identity.tokens import TabToken
 from core.signin.bus import pbx_topic, user_topic
 from core.signin.signin import State
 from core.store.database import STORAGE_ERRORS
-from tab import present
 from tab.operation import TabServices
 from tab.problems import language_of
 from wire.tab import MyState
@@ -43,8 +42,7 @@ async def stream(request: web.Request, token: TabToken, services: TabServices) -
             with services.bus.watch(*topics) as woken:
                 # Read after the watch has begun, so that nothing slips by unseen.
                 state = await services.sign_in.state(token.user)
-                audio = await services.advisor.verdict(token.user.key) if state.session is not None else None
-                await _send_state(response, present.my_state(state, language_of(request), audio))
+                await _send_state(response, await services.my_state(state, language_of(request)))
                 if _topics(state) == topics:
                     seen = asyncio.create_task(_keep_seen(token, services))
                     try:

@@ -15,10 +15,13 @@ from core.diagnosis.codes import Code
 from core.diagnosis.finding import Finding
 from core.identity.teams_user import TeamsUser
 from core.identity.tokens import TabToken, TabTokenValidator
+from core.language import Language
 from core.signin.administration import Administration
 from core.signin.bus import Bus
-from core.signin.signin import PbxAccess, SignIn
-from tab.problems import ProblemError
+from core.signin.signin import PbxAccess, SignIn, State
+from tab import present
+from tab.problems import ProblemError, language_of
+from wire.tab import MyState
 
 API: Final = "/api/v1"
 MAX_BODY_BYTES: Final = 256 * 1024
@@ -40,6 +43,10 @@ class TabServices:
     public_url: str
     """The service's own address, for programs that are to connect to it."""
 
+    async def my_state(self, state: State, language: Language) -> MyState:
+        audio = await self.advisor.verdict(state.user.key) if state.session is not None else None
+        return present.my_state(state, language, audio)
+
 
 @dataclass(frozen=True, slots=True)
 class Call:
@@ -54,6 +61,9 @@ class Call:
     @property
     def user(self) -> TeamsUser:
         return self.token.user
+
+    async def my_state(self, state: State) -> MyState:
+        return await self.services.my_state(state, language_of(self.request))
 
     def access(self) -> PbxAccess:
         return PbxAccess(self.body.pbx_name, self.body.key_digest, self.request.remote or "")

@@ -6,7 +6,6 @@ from core.diagnosis.codes import Code
 from core.licensing.overview import HoldersQuery, SortBy
 from core.licensing.policy import Policy
 from core.licensing.usage import Span
-from core.signin.signin import State
 from tab import present
 from tab.audio import AUDIO_OPERATIONS
 from tab.operation import Call, Operation, expect
@@ -35,13 +34,8 @@ from wire.tab import (
 )
 
 
-async def my_state(state: State, call: Call) -> MyState:
-    audio = await call.services.advisor.verdict(call.user.key) if state.session is not None else None
-    return present.my_state(state, language_of(call.request), audio)
-
-
 async def get_state(call: Call) -> MyState:
-    return await my_state(await call.services.sign_in.state(call.user), call)
+    return await call.my_state(await call.services.sign_in.state(call.user))
 
 
 async def prepare_sign_in(call: Call) -> SignInChallenge:
@@ -53,21 +47,21 @@ async def sign_in(call: Call) -> MyState:
     state = await call.services.sign_in.sign_in(
         call.user, call.access(), proof, take_over=call.body.take_over
     )
-    return await my_state(expect(state), call)
+    return await call.my_state(expect(state))
 
 
 async def sign_out(call: Call) -> MyState:
-    return await my_state(await call.services.sign_in.sign_out(call.user), call)
+    return await call.my_state(await call.services.sign_in.sign_out(call.user))
 
 
 async def join_waiting_list(call: Call) -> MyState:
     state = expect(await call.services.sign_in.join_waiting_list(call.user))
-    return await my_state(state, call)
+    return await call.my_state(state)
 
 
 async def leave_waiting_list(call: Call) -> MyState:
     state = await call.services.sign_in.leave_waiting_list(call.user)
-    return await my_state(state, call)
+    return await call.my_state(state)
 
 
 async def get_licences(call: Call) -> Licences:

@@ -287,10 +287,6 @@ class CallEndedAtOnce(WireModel):
     at: Moment
 
 
-class Empty(WireModel):
-    pass
-
-
 def sealing_key_bytes(sealing_key: str) -> bytes:
     return b"pbx-seal.v1 key\n" + sealing_key.encode("ascii")
 

@@ -17,6 +17,10 @@ class WireModel(BaseModel):
     )
 
 
+class Empty(WireModel):
+    """Nothing to say: no parameters, or an answer that is only an answer."""
+
+
 def _to_utc(moment: datetime) -> datetime:
     if moment.tzinfo is None:
         raise ValueError("a time needs its offset")

@@ -25,12 +25,12 @@ from wire.link import (
     MAX_FOLLOWED,
     CallEndedAtOnce,
     CallsChallenge,
-    Empty,
     Followed,
     FollowParams,
     KeepParams,
     Method,
 )
+from wire.model import Empty
 from wire.sealing import SealedBox
 
 logger = logging.getLogger(__name__)

@@ -2,8 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from limits import RateLimitItem, parse
 from limits.storage import MemoryStorage
@@ -13,13 +12,13 @@ from pydantic import ValidationError
 from core.advisor.advisor import Advisor, audio_topic
 from core.audio.device import AudioDevice, Kind, Platform
 from core.audio.evidence import DeviceUse, Program, Source
-from core.hub.link import CloseCode
+from core.hub.link import CloseCode, Transport
 from core.identity.teams_user import TeamsUser
 from core.signin.bus import Bus
 from core.store.audio import AudioStore, Probe
 from core.store.moments import now
 from wire.jsonrpc import Endpoint, LinkClosedError, RpcRefusalError
-from wire.model import WireModel
+from wire.model import Empty
 from wire.probe import (
     OPEN_SECONDS,
     PING_SECONDS,
@@ -42,20 +41,6 @@ MISSED: Final = 3
 MAX_BAD_FRAMES: Final = 5
 
 
-class ProbeTransport(Protocol):
-    """What carries a probe's frames."""
-
-    async def send(self, text: str) -> None: ...
-
-    async def close(self, code: CloseCode, reason: str) -> None: ...
-
-    def __aiter__(self) -> AsyncIterator[str]: ...
-
-
-class Empty(WireModel):
-    pass
-
-
 class Probes:
     def __init__(self, advisor: Advisor, store: AudioStore, bus: Bus) -> None:
         self._advisor = advisor
@@ -67,7 +52,7 @@ class Probes:
     def is_connected(self, probe_id: str) -> bool:
         return probe_id in self._connected
 
-    async def serve(self, transport: ProbeTransport, address: str) -> None:
+    async def serve(self, transport: Transport, address: str) -> None:
         """The whole life of one connection."""
         connected = Connected(self, transport, address)
         await connected.serve()
@@ -144,7 +129,7 @@ class Probes:
 class Connected:
     """One connection of a probe."""
 
-    def __init__(self, probes: Probes, transport: ProbeTransport, address: str) -> None:
+    def __init__(self, probes: Probes, transport: Transport, address: str) -> None:
         self._probes = probes
         self._transport = transport
         self._address = address

@@ -128,7 +128,4 @@ def _is_elsewhere(endpoint: Endpoint) -> bool:
 
 def newest(uses: list[DeviceUse]) -> list[DeviceUse]:
     """Of each direction the last one."""
-    last: dict[Kind, DeviceUse] = {}
-    for use in sorted(uses, key=lambda use: use.at):
-        last[use.kind] = use
-    return list(last.values())
+    return list({use.kind: use for use in sorted(uses, key=lambda use: use.at)}.values())

@@ -87,14 +87,6 @@ class Conclusion:
     uses: tuple[DeviceUse, ...]
     """What each program uses, as far as known: of each program and direction all that are seen now, else one."""
 
-    @property
-    def shared_kinds(self) -> tuple[Kind, ...]:
-        """In which directions the softphone uses the shared device."""
-        return tuple(kind for kind in Kind if any(pair.softphone.kind is kind for pair in self.pairs))
-
-    def use_of(self, program: Program, kind: Kind) -> DeviceUse | None:
-        return next((use for use in self.uses if use.program is program and use.kind is kind), None)
-
 
 def conclude(observations: Sequence[Observation], now: datetime) -> Conclusion:
     kept = sorted(

@@ -11,6 +11,7 @@ import unicodedata
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from typing import Final
 
 from core.audio import vocabulary as words
@@ -21,6 +22,9 @@ WAVE_NAME_LENGTH: Final = 31
 
 MAX_LENGTH: Final = 256
 """More of a label is not read; the longest seen has some 100 characters."""
+
+CACHED: Final = 2_000
+"""A machine's devices are compared each with each."""
 
 
 class Sort(StrEnum):
@@ -112,6 +116,7 @@ def fold(text: str) -> str:
     return " ".join(unicodedata.normalize("NFC", "".join(kept)).split())
 
 
+@lru_cache(maxsize=CACHED)
 def read(text: str) -> Label:
     """Never fails: a label that says nothing is `NAMELESS`."""
     label = _mended(_MARKS.sub("", unicodedata.normalize("NFC", text[:MAX_LENGTH]))).strip()

@@ -19,7 +19,6 @@ from wire.link import (
     HELLO_SECONDS,
     CallEndedAtOnce,
     Challenge,
-    Empty,
     Hello,
     LicenceKeyState,
     Method,
@@ -27,7 +26,7 @@ from wire.link import (
     UsersChanged,
     Welcome,
 )
-from wire.model import WireModel
+from wire.model import Empty, WireModel
 
 logger = logging.getLogger(__name__)
 
@@ -175,8 +174,8 @@ class Hub:
         link.on(
             {
                 Method.STATUS: self._status_handler(link),
-                Method.USERS_CHANGED: self._users_handler(link),
-                Method.CALL_ENDED_AT_ONCE: self._call_handler(link),
+                Method.USERS_CHANGED: self._event_handler(link, UsersChanged, self._on_users),
+                Method.CALL_ENDED_AT_ONCE: self._event_handler(link, CallEndedAtOnce, self._on_call),
             }
         )
         welcome = Welcome(pbx_id=claim.pbx.id, heartbeat_seconds=self._heartbeat, licence_keys=states)
@@ -192,21 +191,17 @@ class Hub:
 
         return take
 
-    def _users_handler(self, link: Link) -> Callable[[dict[str, Any]], Awaitable[Empty]]:
-        async def take(params: dict[str, Any]) -> Empty:
+    def _event_handler(
+        self, link: Link, kind: type[M], take: Callable[[str, M], Awaitable[None]]
+    ) -> Callable[[dict[str, Any]], Awaitable[Empty]]:
+        """What an older link still says after a newer one has replaced it counts no longer."""
+
+        async def handle(params: dict[str, Any]) -> Empty:
             if self._links.get(link.pbx_id) is link:
-                await self._on_users(link.pbx_id, UsersChanged.model_validate(params))
+                await take(link.pbx_id, kind.model_validate(params))
             return Empty()
 
-        return take
-
-    def _call_handler(self, link: Link) -> Callable[[dict[str, Any]], Awaitable[Empty]]:
-        async def take(params: dict[str, Any]) -> Empty:
-            if self._links.get(link.pbx_id) is link:
-                await self._on_call(link.pbx_id, CallEndedAtOnce.model_validate(params))
-            return Empty()
-
-        return take
+        return handle
 
     @staticmethod
     async def _refuse(transport: Transport, frame: Frame | None, code: Code, address: str) -> None:

@@ -7,7 +7,8 @@ from enum import IntEnum
 from typing import Any, Final, Protocol
 
 from wire.jsonrpc import Endpoint, Handler, dump
-from wire.link import HEARTBEATS_MISSED, Empty, Hello, Method, Status
+from wire.link import HEARTBEATS_MISSED, Hello, Method, Status
+from wire.model import Empty
 
 MAX_BAD_FRAMES: Final = 20
 """A peer that sends so many frames that are no calls is cut: it speaks something else."""
@@ -25,7 +26,7 @@ class CloseCode(IntEnum):
 
 
 class Transport(Protocol):
-    """What carries a link. `send` waits while the peer reads slowly and raises when it is gone."""
+    """What carries frames of text. `send` waits while the peer reads slowly and raises when it is gone."""
 
     async def send(self, text: str) -> None: ...
 

@@ -37,6 +37,8 @@ _report = tables.audio_report.c
 _call = tables.audio_call.c
 _person = tables.audio_person.c
 _pairing = tables.audio_pairing.c
+_session = tables.session.c
+_SIGNED_IN: Final = and_(_session.tenant_id == _person.tenant_id, _session.object_id == _person.object_id)
 _ALL: Final = (
     tables.audio_probe,
     tables.audio_pairing,
@@ -257,17 +259,15 @@ class AudioStore:
         """PBX id to the ids of its users who want help with their calls and are signed in. Whoever has signed out
         meanwhile wants it no longer.
         """
-        session = tables.session.c
-        on = and_(session.tenant_id == _person.tenant_id, session.object_id == _person.object_id)
         wanting = (
-            select(session.pbx_id, session.pbx_user_id)
-            .select_from(tables.audio_person.outerjoin(tables.session, on))
+            select(_session.pbx_id, _session.pbx_user_id)
+            .select_from(tables.audio_person.outerjoin(tables.session, _SIGNED_IN))
             .where(_person.help_since.is_not(None))
         )
         async with self._database.reading() as connection:
             rows = (await connection.execute(wanting)).all()
         if any(row.pbx_id is None for row in rows):
-            signed_in = select(session.object_id).where(on).exists()
+            signed_in = select(_session.object_id).where(_SIGNED_IN).exists()
             async with self._database.writing() as connection:
                 await connection.execute(
                     update(tables.audio_person)
@@ -282,13 +282,13 @@ class AudioStore:
 
     async def helped_person(self, pbx_id: str, pbx_user_id: int) -> Person | None:
         """Who is signed in as this PBX user and wants help with their calls."""
-        session = tables.session.c
-        both = and_(session.tenant_id == _person.tenant_id, session.object_id == _person.object_id)
         query = (
-            select(session.tenant_id, session.object_id)
-            .select_from(tables.session.join(tables.audio_person, both))
+            select(_session.tenant_id, _session.object_id)
+            .select_from(tables.session.join(tables.audio_person, _SIGNED_IN))
             .where(
-                session.pbx_id == pbx_id, session.pbx_user_id == pbx_user_id, _person.help_since.is_not(None)
+                _session.pbx_id == pbx_id,
+                _session.pbx_user_id == pbx_user_id,
+                _person.help_since.is_not(None),
             )
         )
         async with self._database.reading() as connection:
@@ -349,19 +349,15 @@ class AudioStore:
         """Conflicts of the people who are signed in at this PBX, by device model, most first; and how many people
         there is a conclusion about at all.
         """
-        session = tables.session.c
-        joined = tables.audio_person.join(
-            tables.session,
-            and_(session.tenant_id == _person.tenant_id, session.object_id == _person.object_id),
-        )
+        joined = tables.audio_person.join(tables.session, _SIGNED_IN)
         recent = _person.concluded_at > to_ms(at - KEPT_FOR[Source.PROBE])
         query = (
-            select(_person.model, _person.named, session.display_name)
+            select(_person.model, _person.named, _session.display_name)
             .select_from(joined)
-            .where(session.pbx_id == pbx_id, _person.verdict == "conflict", recent)
-            .order_by(session.display_name)
+            .where(_session.pbx_id == pbx_id, _person.verdict == "conflict", recent)
+            .order_by(_session.display_name)
         )
-        counted = select(func.count()).select_from(joined).where(session.pbx_id == pbx_id, recent)
+        counted = select(func.count()).select_from(joined).where(_session.pbx_id == pbx_id, recent)
         async with self._database.reading() as connection:
             rows = (await connection.execute(query)).all()
             known = (await connection.execute(counted)).scalar_one()

@@ -238,7 +238,7 @@ audio_report = Table(
     Column("source", String(20), primary_key=True),  # core.audio.evidence.Source, or "present"
     Column("origin", String(36), primary_key=True),  # the probe's id; empty for the others
     Column("at", BigInteger, nullable=False),
-    Column("content", Text, nullable=False),  # core.store.audio.Stored as JSON
+    Column("content", Text, nullable=False),  # list of DeviceUse as JSON, of AudioDevice for "present"
 )
 Index("ix_audio_report_at", audio_report.c.at)
 

@@ -26,6 +26,21 @@ async def test_upgrading_makes_the_schema_and_twice_changes_nothing(database_url
     assert differences == []
 
 
+async def test_a_new_file_that_another_replica_just_writes_is_waited_for(tmp_path: Path) -> None:
+    path = tmp_path / "new.db"
+    other = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    other.execute("CREATE TABLE of_the_other (x)")
+    other.execute("BEGIN IMMEDIATE")
+    other.execute("INSERT INTO of_the_other VALUES (1)")
+    # Now the change to WAL is refused at once, however long the connection is ready to wait.
+    waiting = asyncio.create_task(upgrade_async(f"sqlite:///{path}"))
+    done, _ = await asyncio.wait([waiting], timeout=0.3)
+    assert not done, "it waits for the other instead of failing"
+    other.execute("COMMIT")
+    other.close()
+    await waiting
+
+
 def test_sessions_and_audit_of_the_first_schema_are_kept(tmp_path: Path) -> None:
     path = tmp_path / "old.db"
     upgrade(f"sqlite:///{path}", to="0001")
