@@ -9,6 +9,7 @@ import { KeyFault, parseKey, readKeyFile } from "../pbxkey.js";
 import { isImpostor, seal, sealContext, uciToken } from "../sealing.js";
 import { shared } from "../styles.js";
 import { dateTime, t } from "../words.js";
+import { sectionStyles } from "./audio-shared.js";
 
 const FIELD_OF: Record<string, string> = {
   "key-missing": "calls-key",
@@ -22,10 +23,8 @@ export class AudioCalls extends LitElement {
   static override styles = [
     shared,
     fieldStyles,
+    sectionStyles,
     css`
-      .card {
-        margin-bottom: 16px;
-      }
       form {
         display: flex;
         flex-direction: column;

@@ -4,25 +4,15 @@ import { customElement, property, state } from "lit/decorators.js";
 import { api, troubleOf, type AudioConflicts, type Trouble } from "../api.js";
 import { shared } from "../styles.js";
 import { number, t } from "../words.js";
+import { sectionStyles, tableStyles } from "./audio-shared.js";
 
 @customElement("pbx-audio-conflicts")
 export class Conflicts extends LitElement {
   static override styles = [
     shared,
+    sectionStyles,
+    tableStyles,
     css`
-      .card {
-        margin-bottom: 16px;
-      }
-      table {
-        border-collapse: collapse;
-        width: 100%;
-      }
-      th,
-      td {
-        text-align: start;
-        padding: 6px 12px 6px 0;
-        vertical-align: top;
-      }
       td:first-child,
       td:last-child {
         overflow-wrap: anywhere;

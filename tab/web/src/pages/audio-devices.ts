@@ -5,38 +5,15 @@ import type { BrowserDevice } from "../api.js";
 import { listen, playTone, type Access } from "../devices.js";
 import { shared } from "../styles.js";
 import { t } from "../words.js";
+import { listStyles, sectionStyles } from "./audio-shared.js";
 
 @customElement("pbx-audio-devices")
 export class AudioDevices extends LitElement {
   static override styles = [
     shared,
+    sectionStyles,
+    listStyles,
     css`
-      .card {
-        margin-bottom: 16px;
-      }
-      ul {
-        list-style: none;
-        margin: 0;
-        padding: 0;
-      }
-      li {
-        display: flex;
-        flex-wrap: wrap;
-        align-items: center;
-        gap: 4px 12px;
-        padding: 6px 0;
-        border-top: 1px solid var(--colorNeutralStroke2);
-      }
-      .name {
-        flex: 1 1 220px;
-        overflow-wrap: anywhere;
-      }
-      .kind {
-        color: var(--colorNeutralForeground2);
-        font-size: 12px;
-        line-height: 16px;
-        display: block;
-      }
       meter {
         width: 120px;
       }
@@ -99,7 +76,7 @@ export class AudioDevices extends LitElement {
     const verb = device.kind === "output" ? "audio.tone" : trying ? "audio.listen-stop" : "audio.listen";
     const run = () => (device.kind === "output" ? this.tone(device, key) : this.meter(device, key, trying));
     return html`<li>
-      <span class="name">${device.label}<span class="kind">${t(`audio.kind.${device.kind}`)}</span></span>
+      <span class="name">${device.label}<span class="below">${t(`audio.kind.${device.kind}`)}</span></span>
       ${
         trying && device.kind === "input"
           ? html`<meter

@@ -4,15 +4,15 @@ import { customElement, property, state } from "lit/decorators.js";
 import { api, troubleOf, type AudioState, type PairingCode, type Trouble } from "../api.js";
 import { shared } from "../styles.js";
 import { dateTime, t, time } from "../words.js";
+import { listStyles, sectionStyles } from "./audio-shared.js";
 
 @customElement("pbx-audio-probes")
 export class AudioProbes extends LitElement {
   static override styles = [
     shared,
+    sectionStyles,
+    listStyles,
     css`
-      .card {
-        margin-bottom: 16px;
-      }
       .code {
         font: 600 24px/32px var(--fontFamilyMonospace, monospace);
         letter-spacing: 2px;
@@ -27,30 +27,10 @@ export class AudioProbes extends LitElement {
         margin-bottom: 8px;
       }
       ul {
-        list-style: none;
         margin: 12px 0;
-        padding: 0;
-      }
-      li {
-        display: flex;
-        flex-wrap: wrap;
-        align-items: center;
-        gap: 4px 12px;
-        padding: 6px 0;
-        border-top: 1px solid var(--colorNeutralStroke2);
-      }
-      .name {
-        flex: 1 1 220px;
-        overflow-wrap: anywhere;
       }
       .hint {
         margin-bottom: 12px;
-      }
-      .state {
-        color: var(--colorNeutralForeground2);
-        font-size: 12px;
-        line-height: 16px;
-        display: block;
       }
     `,
   ];
@@ -91,7 +71,7 @@ export class AudioProbes extends LitElement {
       ? t("audio.probe-connected")
       : t("audio.probe-last-seen", { at: dateTime(probe.lastSeen) });
     return html`<li>
-      <span class="name">${probe.machine}<span class="state">${words}</span></span>
+      <span class="name">${probe.machine}<span class="below">${words}</span></span>
       <fluent-button
         role="button"
         size="small"

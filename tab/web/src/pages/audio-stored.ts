@@ -4,17 +4,15 @@ import { customElement, property, query, state } from "lit/decorators.js";
 import { api, troubleOf, type AudioState, type Trouble } from "../api.js";
 import { dialogStyles, shared } from "../styles.js";
 import { dateTime, t } from "../words.js";
-import { sourceOf } from "./audio.js";
+import { sectionStyles, sourceOf, whoOf } from "./audio-shared.js";
 
 @customElement("pbx-audio-stored")
 export class AudioStored extends LitElement {
   static override styles = [
     shared,
     dialogStyles,
+    sectionStyles,
     css`
-      .card {
-        margin-bottom: 16px;
-      }
       ul {
         margin: 8px 0;
         padding-inline-start: 20px;
@@ -39,10 +37,7 @@ export class AudioStored extends LitElement {
   override render() {
     const { stored, named, records, recordsOffered } = this.audio;
     const lines = [
-      ...stored.uses.map(
-        (use) =>
-          `${t(`audio.program.${use.program}`)}, ${t(`audio.kind.${use.kind}`)}: ${use.label} (${sourceOf(use)})`,
-      ),
+      ...stored.uses.map((use) => `${whoOf(use)}: ${use.label} (${sourceOf(use)})`),
       ...stored.present.map((label) => t("audio.stored-present", { device: label })),
       ...stored.calls.map((at) => t("audio.stored-call", { at: dateTime(at) })),
       ...stored.never.map((device) => t("audio.stored-never", { device })),

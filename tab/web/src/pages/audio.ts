@@ -15,12 +15,13 @@ import { askForAccess, currentAccess, listDevices, type Access } from "../device
 import type { Surroundings } from "../host.js";
 import type { Intent } from "../message.js";
 import { shared } from "../styles.js";
-import { dateTime, t } from "../words.js";
+import { t } from "../words.js";
 import "./audio-calls.js";
 import "./audio-conflicts.js";
 import "./audio-devices.js";
 import "./audio-picture.js";
 import "./audio-probes.js";
+import { sectionStyles, sourceOf, tableStyles, whoOf } from "./audio-shared.js";
 import "./audio-stored.js";
 
 const PROGRAMS = ["teams", "softphone"] as const;
@@ -42,20 +43,11 @@ const INTENTS: Record<AudioState["finding"]["verdict"], Intent> = {
 export class AudioPage extends LitElement {
   static override styles = [
     shared,
+    sectionStyles,
+    tableStyles,
     css`
-      .card {
-        margin-bottom: 16px;
-      }
       table {
-        border-collapse: collapse;
-        width: 100%;
         margin-top: 12px;
-      }
-      th,
-      td {
-        text-align: start;
-        padding: 6px 12px 6px 0;
-        vertical-align: top;
       }
       td:nth-child(2) {
         overflow-wrap: anywhere;
@@ -178,7 +170,7 @@ export class AudioPage extends LitElement {
           ${audio.uses.map(
             (use) =>
               html`<tr>
-                <td>${t(`audio.program.${use.program}`)}, ${t(`audio.kind.${use.kind}`)}</td>
+                <td>${whoOf(use)}</td>
                 <td>${use.label}</td>
                 <td>${sourceOf(use)}</td>
               </tr>`,
@@ -302,11 +294,4 @@ function renderSteps(steps: AudioStep[], instead: AudioStep[]) {
 
 function declaredUse(audio: AudioState, program: Program, kind: Kind): AudioUse | undefined {
   return audio.stored.uses.find((use) => use.source === "declared" && use.program === program && use.kind === kind);
-}
-
-export function sourceOf(use: AudioUse): string {
-  if (use.assumed) return t("audio.source.assumed");
-  if (use.exclusive) return t("audio.source.exclusive");
-  if (use.active) return t("audio.source.now");
-  return t(`audio.source.${use.source}`, { at: dateTime(use.at) });
 }
