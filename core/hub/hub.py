@@ -182,10 +182,13 @@ class Hub:
         return link, frame.id, welcome
 
     def _status_handler(self, link: Link) -> Callable[[dict[str, Any]], Awaitable[Empty]]:
+        writing = asyncio.Lock()
+
         async def take(params: dict[str, Any]) -> Empty:
-            status = Status.model_validate(params)
-            link.status = status
-            await self._registry.report(link.pbx_id, link.epoch, status)
+            link.status = Status.model_validate(params)
+            # Methods run at the same time; the newest status must be the last one written.
+            async with writing:
+                await self._registry.report(link.pbx_id, link.epoch, link.status)
             await self._on_change(link.pbx_id)
             return Empty()
 

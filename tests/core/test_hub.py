@@ -17,7 +17,7 @@ from core.hub.registry import Registry
 from core.store.database import Database, upgrade_async
 from tests.app.test_connector_door import Peer
 from tests.support.world import eventually, free_ports
-from wire.link import SUBPROTOCOL, LoginChallenge, LoginChallengeParams, Method
+from wire.link import SUBPROTOCOL, LoginChallenge, LoginChallengeParams, Method, Status
 
 HEARTBEAT = 0.2
 
@@ -108,6 +108,42 @@ async def test_a_late_close_of_an_old_link_never_removes_the_new_one(place: Plac
         return pbx is not None and pbx.link_closed_at is not None
 
     await eventually(closed, "the last link's end is written down")
+
+
+async def test_of_two_statuses_in_one_moment_the_later_stays(place: Place, monkeypatch: Any) -> None:
+    peer = Peer("hasty.example.com")
+    socket = await place.connect(peer)
+    link = place.hub.link(peer.pbx_id)
+    assert link is not None
+    write, slow, written = place.registry.report, asyncio.Event(), []
+
+    async def report(pbx_id: str, epoch: int, status: Status) -> None:
+        if status.detail == "first":
+            await slow.wait()
+        await write(pbx_id, epoch, status)
+        written.append(status.detail)
+
+    monkeypatch.setattr(place.registry, "report", report)
+    for detail in ("first", "second"):
+        status = link.hello.status.model_copy(update={"detail": detail})
+        params = status.model_dump(mode="json", by_alias=True)
+        await socket.send_json({"jsonrpc": "2.0", "method": Method.STATUS, "params": params})
+
+    async def both_heard() -> bool:
+        return link.status.detail == "second"
+
+    await eventually(both_heard, "both statuses are heard")
+    # One that overtakes the first is let through before the first goes on.
+    await place.registry.report(peer.pbx_id, -1, link.status.model_copy(update={"detail": "stale epoch"}))
+    slow.set()
+
+    async def both_written() -> bool:
+        return len(written) == 3
+
+    await eventually(both_written, "both are written")
+    pbx = await place.registry.by_id(peer.pbx_id)
+    assert pbx is not None and pbx.status is not None and pbx.status.detail == "second"
+    await socket.close()
 
 
 async def test_without_a_link_nothing_is_asked(place: Place) -> None:
