@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import suppress
 from typing import Final
 
@@ -24,8 +24,11 @@ from core.advisor.advisor import Advisor
 from core.advisor.calls import CallHelp
 from core.advisor.probes import Probes
 from core.advisor.records import CallRecords
+from core.hub.bus import Bus, pbx_topic
 from core.hub.hub import Hub
+from core.hub.plane import open_plane
 from core.hub.registry import Registry
+from core.hub.replicas import Replicas
 from core.identity.signing_keys import REFRESH_SECONDS, SigningKeys
 from core.identity.tenant_trust import TenantTrust
 from core.identity.tokens import ChannelTokenValidator, TabTokenValidator
@@ -36,15 +39,13 @@ from core.licensing.overview import Overview
 from core.licensing.usage import UsageReader
 from core.request import REQUEST_ID
 from core.signin.administration import Administration
-from core.signin.bus import Bus, pbx_topic
 from core.signin.following import Following
 from core.signin.signin import SignIn
 from core.signin.sweeper import Sweeper
 from core.signin.verdicts import Verdicts
 from core.store.audio import AudioStore
 from core.store.conversations import Conversations
-from core.store.database import Database
-from core.store.moments import now
+from core.store.database import STORAGE_ERRORS, Database
 from core.store.notices import Notices
 from tab import web_app
 from tab.events import STOPPING
@@ -62,21 +63,24 @@ def create(settings: Settings) -> web.Application:
     database = Database(settings.database_url)
     ledger = open_ledger(database.address)
     overview = Overview(database)
-    registry = Registry(database, settings.key_pepper.get_secret_value().encode())
+    registry = Registry(
+        database,
+        ledger.writer,
+        settings.key_pepper.get_secret_value().encode(),
+        enrolment_required=settings.enrolment_required,
+    )
     trust = TenantTrust(database)
-    bus = Bus()
+    plane = open_plane(settings.nats_url)
+    bus = Bus(plane)
+    replicas = Replicas(ledger.writer, plane.replica_id, is_alone=plane.is_alone)
     key_register = KeyRegister(ledger, vendor_keys(settings.vendor_keys))
-
-    async def pbx_changed(pbx_id: str) -> None:
-        bus.publish(pbx_topic(pbx_id))
-
-    verdicts = Verdicts(overview, key_register)
+    verdicts = Verdicts(overview)
     following = Following(registry, ledger, overview, verdicts)
 
     async def call_ended(pbx_id: str, call: CallEndedAtOnce) -> None:
         await call_help.ended_at_once(pbx_id, call)
 
-    hub = Hub(registry, key_register.register, pbx_changed, following.users_changed, call_ended)
+    hub = Hub(registry, plane, bus, key_register.register, following.users_changed, call_ended)
     sign_in = SignIn(registry, hub, trust, ledger, overview, verdicts, bus)
     following.start(hub, sign_in)
     audio_store = AudioStore(database)
@@ -86,7 +90,7 @@ def create(settings: Settings) -> web.Application:
     )
 
     advisor = Advisor(audio_store, overview, administration, bus)
-    probes = Probes(advisor, audio_store, bus)
+    probes = Probes(advisor, audio_store, bus, plane.replica_id)
     graph = GraphCallRecords(settings.graph_url, lambda tenant: token_source(bot_settings, tenant))
     records = CallRecords(graph if settings.call_records else None, audio_store, advisor)
     call_help = CallHelp(hub, registry, audio_store, overview, advisor, bus)
@@ -153,8 +157,11 @@ def create(settings: Settings) -> web.Application:
     app.add_subapp("/tab", web_app.pages())
 
     async def life(_app: web.Application) -> AsyncIterator[None]:
-        await registry.all_closed(now())
+        plane.start(hub.answer, bus.hear, bus.missed)
+        await replicas.enter()
         background = [
+            asyncio.create_task(replicas.run(hub.fence, links_closed)),
+            asyncio.create_task(hub.run()),
             asyncio.create_task(keep_keys_warm(channel_tokens, REFRESH_SECONDS / 2)),
             asyncio.create_task(notifier.run()),
             asyncio.create_task(sweeper.run()),
@@ -167,13 +174,20 @@ def create(settings: Settings) -> web.Application:
                 await task
         await following.close()
         await records.close()
+        with suppress(*STORAGE_ERRORS):
+            links_closed(await replicas.leave())
+        await plane.close()
         await ledger.close()
         await database.close()
+
+    def links_closed(pbx_ids: Sequence[str]) -> None:
+        bus.publish(*(pbx_topic(pbx_id) for pbx_id in pbx_ids))
 
     async def stop(_app: web.Application) -> None:
         app[STOPPING].set()
         await probes.close()
-        await hub.close()
+        # Alone there is nobody to hand over to: the sooner the links close, the sooner they are back.
+        await hub.drain(0 if plane.is_alone else settings.drain_seconds)
 
     app.cleanup_ctx.append(life)
     app.on_shutdown.append(stop)

@@ -49,7 +49,12 @@ class Settings(BaseSettings):
     database_url: str = Field(
         default="sqlite:///pbx-teams.db", validation_alias=AliasChoices("DATABASE_URL", "database_url")
     )
-    nats_url: str | None = Field(default=None, validation_alias=AliasChoices("NATS_URL", "nats_url"))
+    nats_url: str | None = Field(
+        default=None,
+        validation_alias=AliasChoices("NATS_URL", "nats_url"),
+        pattern=r"^(nats|tls|ws|wss)://",
+    )
+    """Makes this process one of several equal replicas; the servers of one NATS, separated by commas."""
     key_pepper: SecretStr = Field(min_length=32)
     """Keys the HMAC under which PBX keys are stored. Changing it makes every PBX key unknown until reconnect."""
 
@@ -85,6 +90,10 @@ class Settings(BaseSettings):
     """How many reverse proxies stand before the service and append to X-Forwarded-For."""
     log_level: str = Field(default="INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$")
     shutdown_seconds: float = Field(default=10.0, gt=0, le=120)
+    drain_seconds: float = Field(default=5.0, ge=0, le=100)
+    """Over how long a replica that stops hands its links to the others."""
+    enrolment_required: bool = False
+    """A name that nobody has yet can be claimed only with a code of `pbx-teams pbx enrol`."""
 
     @model_validator(mode="before")
     @classmethod
@@ -112,8 +121,10 @@ class Settings(BaseSettings):
             raise ValueError(
                 f"{PREFIX}APP_PASSWORD is set, but a managed identity has no password: remove one"
             )
-        if self.nats_url is not None:
-            raise ValueError("NATS_URL is set, but this version runs as one process: remove it")
+        if self.nats_url is not None and not self.database_url.startswith("postgresql"):
+            raise ValueError(
+                "NATS_URL is set, but DATABASE_URL is no PostgreSQL: an SQLite file belongs to one process"
+            )
         return self
 
 

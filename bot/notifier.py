@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from datetime import timedelta
 from typing import Final
 
 from botbuilder.core import MessageFactory, TurnContext
@@ -10,8 +11,8 @@ from bot import cards
 from bot.adapter import Adapter
 from bot.conversation import Conversation
 from core.advisor.advisor import NOTICE as AUDIO_NOTICE
+from core.hub.bus import NOTICES_TOPIC, Bus
 from core.language import Language
-from core.signin.bus import NOTICES_TOPIC, Bus
 from core.store.conversations import Conversations
 from core.store.moments import now
 from core.store.notices import Notice, Notices
@@ -21,6 +22,8 @@ logger = logging.getLogger(__name__)
 LOOK_SECONDS: Final = 5.0
 """How often retries are looked for; a new notice wakes the notifier at once."""
 SEND_SECONDS: Final = 30.0
+TAKEN_FOR: Final = timedelta(seconds=2 * SEND_SECONDS)
+"""A replica that dies with a notice in its hand leaves it to another after this long."""
 
 
 class Notifier:
@@ -54,6 +57,8 @@ class Notifier:
 
     async def _deliver_due(self) -> None:
         for notice in await self._notices.due(now()):
+            if not await self._notices.take(notice, now() + TAKEN_FOR):
+                continue  # another replica has it
             stored = await self._conversations.of(notice.tenant_id, notice.object_id)
             if stored is None:
                 await self._notices.give_up(notice)

@@ -141,7 +141,7 @@ def _state(view: AudioView, call: Call) -> AudioState:
                 version=probe.version,
                 paired_at=probe.paired_at,
                 last_seen=probe.last_seen_at,
-                connected=call.services.probes.is_connected(probe.id),
+                connected=probe.is_connected,
             )
             for probe in stored.probes
         ],

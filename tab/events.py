@@ -3,14 +3,13 @@
 import asyncio
 import logging
 import time
-from collections.abc import Hashable
 from typing import Final
 
 from aiohttp import web
 
 from core.advisor.advisor import audio_topic
+from core.hub.bus import pbx_topic, user_topic
 from core.identity.tokens import TabToken
-from core.signin.bus import pbx_topic, user_topic
 from core.signin.signin import State
 from core.store.database import STORAGE_ERRORS
 from tab.operation import TabServices
@@ -66,7 +65,7 @@ async def _keep_seen(token: TabToken, services: TabServices) -> None:
             logger.warning("not noted as seen", exc_info=True)
 
 
-def _topics(state: State) -> tuple[Hashable, ...]:
+def _topics(state: State) -> tuple[str, ...]:
     """What changes this state: the person's own session, and everything about their PBX."""
     own = user_topic(*state.user.key)
     audio = audio_topic(*state.user.key)

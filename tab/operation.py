@@ -13,11 +13,11 @@ from core.advisor.probes import Probes
 from core.advisor.records import CallRecords
 from core.diagnosis.codes import Code
 from core.diagnosis.finding import Finding
+from core.hub.bus import Bus
 from core.identity.teams_user import TeamsUser
 from core.identity.tokens import TabToken, TabTokenValidator
 from core.language import Language
 from core.signin.administration import Administration
-from core.signin.bus import Bus
 from core.signin.signin import PbxAccess, SignIn, State
 from tab import present
 from tab.problems import ProblemError, language_of

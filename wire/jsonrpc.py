@@ -110,7 +110,15 @@ class Endpoint:
     def in_flight(self) -> int:
         return len(self._waiting)
 
-    async def call(self, method: str, params: BaseModel | None = None, *, deadline: float) -> dict[str, Any]:
+    async def answered(self) -> None:
+        """Returns when no call awaits its answer."""
+        while self._waiting:
+            await asyncio.wait(list(self._waiting.values()))
+            await asyncio.sleep(0)  # their callers take what came
+
+    async def call(
+        self, method: str, params: BaseModel | dict[str, Any] | None = None, *, deadline: float
+    ) -> dict[str, Any]:
         """Sends one call and waits for its answer, `deadline` seconds at most."""
         if self._closed:
             raise LinkClosedError
@@ -219,8 +227,8 @@ class Endpoint:
             logger.debug("the link went away before an answer could be sent")
 
 
-def _params(params: BaseModel | None) -> dict[str, Any]:
-    return params.model_dump(mode="json", by_alias=True) if params is not None else {}
+def _params(params: BaseModel | dict[str, Any] | None) -> dict[str, Any]:
+    return params.model_dump(mode="json", by_alias=True) if isinstance(params, BaseModel) else params or {}
 
 
 def _is_no_json(fault: ValidationError) -> bool:

@@ -96,6 +96,9 @@ class Challenge(WireModel):
     server_time: Moment
 
 
+_LATER: Final = ("enrolment_code", "previous_key_digest", "previous_key_until")
+
+
 class Hello(WireModel):
     pbx_name: PbxName
     identity: str = Field(max_length=100)
@@ -109,11 +112,20 @@ class Hello(WireModel):
     status: Status
     sealing_signature: str = Field(max_length=200)
     """The identity's signature over the sealing key, which the browser checks."""
+    enrolment_code: str | None = Field(default=None, max_length=100)
+    """For a name that nobody has yet, where the operator wants one."""
+    previous_key_digest: str | None = Field(default=None, pattern=r"^[0-9a-f]{64}$")
+    previous_key_until: Moment | None = None
+    """The PBX key before the last rotation is good until then."""
     signature: str = Field(default="", max_length=200)
 
     def signed_bytes(self) -> bytes:
-        """Everything but the signature itself, so that none of it can be exchanged."""
-        return b"pbx-link.v1 hello\n" + self.model_dump_json(by_alias=True, exclude={"signature"}).encode()
+        """Everything but the signature itself, so that none of it can be exchanged. What came into the protocol later
+        is left out when it is not said, so that older connectors' signatures stay good.
+        """
+        unsaid = {name for name in _LATER if getattr(self, name) is None}
+        content = self.model_dump_json(by_alias=True, exclude={"signature", *unsaid})
+        return b"pbx-link.v1 hello\n" + content.encode()
 
     def signed_by(self, identity: Ed25519PrivateKey) -> "Hello":
         return self.model_copy(update={"signature": b64url(identity.sign(self.signed_bytes()))})

@@ -2,7 +2,7 @@
 
 import json
 import logging
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
@@ -15,10 +15,10 @@ from core.audio.label import shown_name
 from core.audio.telling import gist
 from core.diagnosis.codes import Code
 from core.diagnosis.finding import Finding
+from core.hub.bus import NOTICES_TOPIC, Bus
 from core.identity.teams_user import TeamsUser
 from core.licensing.overview import Overview
 from core.signin.administration import Administration
-from core.signin.bus import NOTICES_TOPIC, Bus
 from core.store.audio import AudioStore, ConflictCount, Person, Stored
 from core.store.moments import now, to_ms
 
@@ -193,5 +193,5 @@ def _past(use: DeviceUse, at: datetime) -> DeviceUse:
     return replace(use, active=False, exclusive=False, at=at) if use.active else use
 
 
-def audio_topic(tenant_id: str, object_id: str) -> Hashable:
-    return ("audio", tenant_id, object_id)
+def audio_topic(tenant_id: str, object_id: str) -> str:
+    return f"audio:{tenant_id}:{object_id}"

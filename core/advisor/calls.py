@@ -13,12 +13,12 @@ from typing import Final
 from core.advisor.advisor import Advisor, AudioView, audio_topic
 from core.diagnosis.codes import Code
 from core.diagnosis.finding import Finding
+from core.hub.bus import NOTICES_TOPIC, Bus
 from core.hub.hub import Hub, PbxRefusedError
 from core.hub.registry import Registry
 from core.identity.teams_user import TeamsUser
 from core.licensing.overview import Overview
 from core.licensing.session import Session
-from core.signin.bus import NOTICES_TOPIC, Bus
 from core.store.audio import AudioStore
 from core.store.moments import now, to_ms
 from wire.link import (
@@ -94,14 +94,10 @@ class CallHelp:
         if session is None:
             return Finding(Code.NOT_SIGNED_IN)
         pbx = await self._registry.by_id(session.pbx_id)
-        link = self._hub.link(session.pbx_id)
-        if pbx is None or link is None:
-            name = pbx.name if pbx is not None else ""
-            return Finding(Code.LINK_DOWN, {"pbx_name": name, "since": pbx.link_closed_at if pbx else None})
+        if pbx is None:  # a foreign key holds it
+            raise LookupError(session.pbx_id)
         try:
-            challenge = await self._hub.call(
-                pbx.id, pbx.name, Method.CALLS_CHALLENGE, Empty(), CallsChallenge
-            )
+            challenge = await self._hub.call(pbx, Method.CALLS_CHALLENGE, Empty(), CallsChallenge)
         except PbxRefusedError as refused:
             return refused.finding
         if not challenge.possible:
@@ -110,8 +106,8 @@ class CallHelp:
             pbx_name=pbx.name,
             login=session.person.login,
             nonce=challenge.nonce,
-            sealing_key=link.hello.sealing_key,
-            sealing_signature=link.hello.sealing_signature,
+            sealing_key=pbx.sealing_key,
+            sealing_signature=pbx.sealing_signature,
             connector_identity=pbx.identity,
         )
 
@@ -159,9 +155,12 @@ class CallHelp:
             users = tuple(sorted(wanted.get(pbx_id, ())))[:MAX_FOLLOWED]
             if link is None or self._told.get(pbx_id) == (link.epoch, users):
                 continue
+            pbx = await self._registry.by_id(pbx_id)
+            if pbx is None:
+                continue
             try:
                 params = KeepParams(user_ids=list(users))
-                answer = await self._hub.call(pbx_id, "", Method.CALLS_KEEP, params, Followed)
+                answer = await self._hub.call(pbx, Method.CALLS_KEEP, params, Followed)
             except PbxRefusedError as refused:
                 logger.info("connector not told", extra={"pbx_id": pbx_id, "code": refused.finding.code})
             else:
@@ -179,6 +178,8 @@ class CallHelp:
 
     async def _follow(self, user: TeamsUser, session: Session, nonce: str, box: SealedBox) -> Finding | None:
         pbx = await self._registry.by_id(session.pbx_id)
+        if pbx is None:  # a foreign key holds it
+            raise LookupError(session.pbx_id)
         params = FollowParams(
             user_id=session.person.pbx_user_id,
             tenant_id=user.tenant_id,
@@ -187,9 +188,7 @@ class CallHelp:
             box=box,
         )
         try:
-            await self._hub.call(
-                session.pbx_id, pbx.name if pbx is not None else "", Method.CALLS_FOLLOW, params, Empty
-            )
+            await self._hub.call(pbx, Method.CALLS_FOLLOW, params, Empty)
         except PbxRefusedError as refused:
             return refused.finding
         return None

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections.abc import Coroutine
 from typing import Any, Final
 
 from limits import RateLimitItem, parse
@@ -12,9 +13,9 @@ from pydantic import ValidationError
 from core.advisor.advisor import Advisor, audio_topic
 from core.audio.device import AudioDevice, Kind, Platform
 from core.audio.evidence import DeviceUse, Program, Source
+from core.hub.bus import Bus
 from core.hub.link import CloseCode, Transport
 from core.identity.teams_user import TeamsUser
-from core.signin.bus import Bus
 from core.store.audio import AudioStore, Probe
 from core.store.moments import now
 from wire.jsonrpc import Endpoint, LinkClosedError, RpcRefusalError
@@ -42,15 +43,16 @@ MAX_BAD_FRAMES: Final = 5
 
 
 class Probes:
-    def __init__(self, advisor: Advisor, store: AudioStore, bus: Bus) -> None:
+    def __init__(self, advisor: Advisor, store: AudioStore, bus: Bus, replica_id: str) -> None:
         self._advisor = advisor
         self._store = store
         self._bus = bus
+        self._replica_id = replica_id
         self._limiter = MovingWindowRateLimiter(MemoryStorage())
         self._connected: dict[str, Connected] = {}
-
-    def is_connected(self, probe_id: str) -> bool:
-        return probe_id in self._connected
+        self._ending: set[asyncio.Task[None]] = set()
+        bus.listen("probe-unpaired", self._hear_unpaired)
+        bus.listen("probe-connected", self._hear_connected)
 
     async def serve(self, transport: Transport, address: str) -> None:
         """The whole life of one connection."""
@@ -60,14 +62,12 @@ class Probes:
     async def remove(self, user: TeamsUser, probe_id: str) -> None:
         """Unpairs a probe: its token is worth nothing from now on. Idempotent."""
         if await self._store.remove_probe(user.key, probe_id):
-            await self._end(probe_id)
-            self._bus.publish(audio_topic(*user.key))
+            self._bus.publish(f"probe-unpaired:{probe_id}", audio_topic(*user.key))
 
     async def remove_all(self, user: TeamsUser) -> None:
         """Everything about this person was deleted: their probes are told."""
-        for probe_id, connected in list(self._connected.items()):
-            if connected.probe is not None and connected.probe.person == user.key:
-                await self._end(probe_id)
+        probes = (await self._store.of(user.key)).probes
+        self._bus.publish(*(f"probe-unpaired:{probe.id}" for probe in probes))
 
     async def close(self) -> None:
         await asyncio.gather(
@@ -81,11 +81,13 @@ class Probes:
         old, self._connected[probe.id] = self._connected.get(probe.id), connected
         if old is not None:
             await old.close(CloseCode.REPLACED, "replaced by a newer connection")
-        self._bus.publish(audio_topic(*probe.person))
+        await self._store.connected(probe.id, self._replica_id)
+        self._bus.publish(f"probe-connected:{probe.id}:{self._replica_id}", audio_topic(*probe.person))
 
     async def closed(self, probe: Probe, connected: "Connected") -> None:
         if self._connected.get(probe.id) is connected:
             del self._connected[probe.id]
+            await self._store.disconnected(probe.id, self._replica_id)
             await self._advisor.unseen(probe.person, probe.id)
 
     async def pair(self, params: PairParams, address: str) -> tuple[Probe, str]:
@@ -110,7 +112,9 @@ class Probes:
     async def report(self, probe: Probe, report: ProbeReport) -> None:
         self._throttled(PER_PROBE, "probe", probe.id)
         self._limiter.hit(PER_PROBE, "probe", probe.id)
-        if self.is_connected(probe.id):
+        if not await self._store.is_paired(probe.id):  # the word was lost on its way from another replica
+            self._hear_unpaired(probe.id)
+        elif probe.id in self._connected:
             await self._advisor.reported(probe.person, probe.id, [_use(use, probe) for use in report.uses])
 
     async def person_of(self, probe: Probe) -> str:
@@ -120,10 +124,21 @@ class Probes:
         if not self._limiter.test(item, kind, key):
             raise RpcRefusalError("throttled", "too many attempts; wait a minute")
 
-    async def _end(self, probe_id: str) -> None:
+    def _hear_unpaired(self, probe_id: str) -> None:
         connected = self._connected.pop(probe_id, None)
         if connected is not None:
-            await connected.unpaired()
+            self._soon(connected.unpaired())
+
+    def _hear_connected(self, rest: str) -> None:
+        probe_id, _, replica_id = rest.partition(":")
+        if replica_id != self._replica_id and probe_id in self._connected:
+            connected = self._connected.pop(probe_id)
+            self._soon(connected.close(CloseCode.REPLACED, "replaced by a newer connection"))
+
+    def _soon(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._ending.add(task)
+        task.add_done_callback(self._ending.discard)
 
 
 class Connected:

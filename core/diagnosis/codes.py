@@ -22,6 +22,7 @@ class Code(StrEnum):
     PBX_BUSY = "pbx-busy"
     OUTCOME_UNKNOWN = "outcome-unknown"
     SERVICE_UNREACHABLE = "service-unreachable"
+    PLANE_DOWN = "plane-down"
 
     # Sign-in.
     LOGIN_REJECTED = "login-rejected"
@@ -47,6 +48,7 @@ class Code(StrEnum):
     # The link's own handshake.
     BAD_SIGNATURE = "bad-signature"
     PROTOCOL_ERROR = "protocol-error"
+    ENROLMENT_NEEDED = "enrolment-needed"
 
     # The web API's edge.
     TOKEN_REJECTED = "token-rejected"  # noqa: S105 - a code, not a secret

@@ -11,6 +11,7 @@ from datetime import datetime
 from functools import partial
 from typing import Any, TypeVar
 
+from core.diagnosis.codes import LicenceReason
 from core.diagnosis.finding import Finding
 from core.identity.teams_user import TeamsUser
 from core.licensing import quick_postgres, quick_sqlite
@@ -22,11 +23,10 @@ from core.licensing.session import Ending, Opened, OpenSession, Session, UserFac
 from core.licensing.transactions import pools, sessions, sweeping, waiting_list
 from core.licensing.transactions.steps import RefusedError
 from core.licensing.transactions.sweeping import Swept
-from core.store.database import Address, PostgresAddress
+from core.store.database import Address
 from core.store.moments import new_id
-from core.store.postgres_writer import PostgresWriter
 from core.store.script import MakeScript, Writer
-from core.store.sqlite_writer import SqliteWriter
+from core.store.writing import open_writer
 
 T = TypeVar("T")
 
@@ -41,6 +41,11 @@ class SeatsHeld:
 class Ledger:
     def __init__(self, writer: Writer) -> None:
         self._writer = writer
+
+    @property
+    def writer(self) -> Writer:
+        """The process's one writer, which others share."""
+        return self._writer
 
     async def open_session(self, wish: OpenSession) -> Opened | Finding:
         """Opens or refreshes a session with its licence. Idempotent per PBX user: a retry never takes two seats."""
@@ -91,9 +96,13 @@ class Ledger:
         """Makes or adjusts the pool of one licence key; False when the key is bound to another PBX."""
         return await self._writer.run(lambda: pools.put_pool(pbx_id, key, now))
 
-    async def withdraw_pools_except(self, pbx_id: str, serials: Sequence[str], now: datetime) -> None:
-        """Pools whose key is no longer in the connector's configuration grant nothing any more."""
-        await self._writer.run(lambda: pools.withdraw_pools_except(pbx_id, serials, now))
+    async def register_keys(
+        self, pbx_id: str, keys: Sequence[LicenceKey], refused: Sequence[LicenceReason], now: datetime
+    ) -> Sequence[str]:
+        """All licence keys that a connector has; pools of others grant nothing any more. `refused`: why further keys
+        were refused already. Gives the serials of those that are bound to another PBX.
+        """
+        return await self._writer.run(lambda: pools.register_keys(pbx_id, keys, refused, now))
 
     async def put_policy(
         self, pbx_id: str, pool_id: str, policy: Policy, actor: str, now: datetime
@@ -141,9 +150,7 @@ class Ledger:
 
 def open_ledger(address: Address) -> Ledger:
     """The ledger of this database; on PostgreSQL it needs a running event loop."""
-    if isinstance(address, PostgresAddress):
-        return Ledger(PostgresWriter(address.dsn, quick_postgres.GROUPS))
-    return Ledger(SqliteWriter(address.path, quick_sqlite.GROUPS))
+    return Ledger(open_writer(address, quick_sqlite.GROUPS, quick_postgres.GROUPS))
 
 
 def _quick(wish: OpenSession) -> QuickOpen | None:

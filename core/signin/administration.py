@@ -9,6 +9,7 @@ from typing import Final, TypeVar
 
 from core.diagnosis.codes import Code
 from core.diagnosis.finding import Finding
+from core.hub.bus import Bus, pbx_topic
 from core.hub.hub import Hub, PbxRefusedError
 from core.hub.registry import Registry
 from core.identity.teams_user import TeamsUser
@@ -20,7 +21,6 @@ from core.licensing.policy import Policy
 from core.licensing.rules import Pool
 from core.licensing.session import EndCause, Ending, Session
 from core.licensing.usage import Bucket, Span, UsageReader, usage
-from core.signin.bus import Bus, pbx_topic
 from core.signin.signin import Connection, SignIn
 from core.store.moments import now
 from wire.link import MAX_USERS_AT_ONCE, IdParams, Method, PbxUsers, People, PeopleParams
@@ -219,8 +219,10 @@ class Administration:
 
     async def _ask(self, pbx_id: str, method: Method, params: WireModel, answer: type[M]) -> M | Finding:
         pbx = await self._registry.by_id(pbx_id)
+        if pbx is None:  # a foreign key holds it
+            raise LookupError(pbx_id)
         try:
-            return await self._hub.call(pbx_id, pbx.name if pbx else "", method, params, answer)
+            return await self._hub.call(pbx, method, params, answer)
         except PbxRefusedError as refused:
             return refused.finding
 

@@ -64,14 +64,14 @@ class Following:
             del self._comparing[pbx_id]
 
     async def _compare(self, pbx_id: str) -> None:
-        pbx = await self._registry.by_id(pbx_id)
         user_ids = await self._overview.pbx_user_ids(pbx_id)
+        pbx = await self._registry.by_id(pbx_id) if user_ids else None
+        if pbx is None:
+            return
         for start in range(0, len(user_ids), MAX_USERS_AT_ONCE):
             asked = list(user_ids[start : start + MAX_USERS_AT_ONCE])
             try:
-                found = await self._hub.call(
-                    pbx_id, pbx.name if pbx else "", Method.USERS_BY_IDS, IdsParams(user_ids=asked), PbxUsers
-                )
+                found = await self._hub.call(pbx, Method.USERS_BY_IDS, IdsParams(user_ids=asked), PbxUsers)
             except PbxRefusedError as refused:
                 # Nothing is concluded from a PBX that does not answer; the next link compares again.
                 logger.info("users not compared", extra={"pbx_id": pbx_id, "code": refused.finding.code})

@@ -8,6 +8,7 @@ from typing import Final
 from core.diagnosis import rules as diagnosis
 from core.diagnosis.codes import Code
 from core.diagnosis.finding import Finding
+from core.hub.bus import NOTICES_TOPIC, Bus, pbx_topic, user_topic
 from core.hub.hub import Hub, PbxRefusedError
 from core.hub.registry import Pbx, Registry
 from core.identity.teams_user import TeamsUser
@@ -16,7 +17,6 @@ from core.licensing.ledger import Ledger
 from core.licensing.overview import Overview, Place
 from core.licensing.rules import TakeSeat
 from core.licensing.session import Ending, OpenSession, Proof, Session, who
-from core.signin.bus import NOTICES_TOPIC, Bus, pbx_topic, user_topic
 from core.signin.throttle import Throttle
 from core.signin.verdicts import Verdicts, person_of
 from core.store.moments import now
@@ -104,27 +104,24 @@ class SignIn:
         self._overview = overview
         self._verdicts = verdicts
         self._bus = bus
-        self._throttle = Throttle()
+        self._throttle = Throttle(bus)
 
     async def prepare(self, user: TeamsUser, access: PbxAccess) -> Prepared | Finding:
         """First step: is name and key right, is the PBX there, and how does it want its users proven?"""
         pbx = await self._admit(user, access)
         if isinstance(pbx, Finding):
             return pbx
-        link = self._hub.link(pbx.id)
-        if link is None:
-            return Finding(Code.LINK_DOWN, {"pbx_name": pbx.name, "since": pbx.link_closed_at})
         try:
             challenge = await self._hub.call(
-                pbx.id, pbx.name, Method.LOGIN_CHALLENGE, LoginChallengeParams(), LoginChallenge
+                pbx, Method.LOGIN_CHALLENGE, LoginChallengeParams(), LoginChallenge
             )
         except PbxRefusedError as refused:
             return refused.finding
         return Prepared(
             pbx_name=pbx.name,
             challenge=challenge,
-            sealing_key=link.hello.sealing_key,
-            sealing_signature=link.hello.sealing_signature,
+            sealing_key=pbx.sealing_key,
+            sealing_signature=pbx.sealing_signature,
             connector_identity=pbx.identity,
             email_offered=bool(user.email) and await self._trust.is_trusted(pbx.id, user.tenant_id),
         )
@@ -143,7 +140,7 @@ class SignIn:
                 pbx_user = await self._by_email(user, pbx)
             else:
                 params = LoginParams(proof=proof, tenant_id=user.tenant_id, object_id=user.object_id)
-                pbx_user = await self._hub.call(pbx.id, pbx.name, Method.LOGIN, params, PbxUser)
+                pbx_user = await self._hub.call(pbx, Method.LOGIN, params, PbxUser)
         except PbxRefusedError as refused:
             if refused.finding.code is Code.LOGIN_REJECTED:
                 self._throttle.failed(user, access.pbx_name, access.address)
@@ -204,8 +201,7 @@ class SignIn:
         pbx = await self._registry.by_id(pbx_id)
         if pbx is None:  # a foreign key holds it; only a broken database gets here
             raise LookupError(pbx_id)
-        facts = pbx.facts(linked=self._hub.link(pbx.id) is not None)
-        return Connection(pbx, diagnosis.blocker(facts), diagnosis.warning(facts, now()))
+        return Connection(pbx, diagnosis.blocker(pbx.facts), diagnosis.warning(pbx.facts, now()))
 
     def announce(self, pbx_id: str, *touched: Session) -> None:
         """Wakes whoever shows these sessions or their PBX."""
@@ -222,13 +218,13 @@ class SignIn:
         if not self._throttle.allows(user, access.pbx_name, access.address):
             return Finding(Code.THROTTLED)
         pbx = await self._registry.by_name(access.pbx_name)
-        is_right = self._registry.verifies(pbx, access.key_digest)
+        match = self._registry.verifies(pbx, access.key_digest, now())
         is_trusted = await self._trust.is_trusted(pbx.id if pbx else "", user.tenant_id)
-        if pbx is None or not is_right:
+        if pbx is None or match is None:
             self._throttle.failed(user, access.pbx_name, access.address)
             logger.info("wrong name or key", extra={"known": pbx is not None, "tenant": user.tenant_id})
             return Finding(Code.WRONG_KEY, {"pbx_name": access.pbx_name}, "trusted" if is_trusted else None)
-        blocker = diagnosis.blocker(pbx.facts(linked=self._hub.link(pbx.id) is not None))
+        blocker = diagnosis.blocker(pbx.facts)
         if blocker is None or blocker.code in _ASKED_ANEW:
             return pbx
         return blocker
@@ -241,7 +237,7 @@ class SignIn:
         if "@" not in user.email:
             raise PbxRefusedError(not_matched)
         params = EmailParams(email=user.email)
-        found = await self._hub.call(pbx.id, pbx.name, Method.USERS_BY_EMAIL, params, PbxUsers)
+        found = await self._hub.call(pbx, Method.USERS_BY_EMAIL, params, PbxUsers)
         if len(found.users) != 1:
             raise PbxRefusedError(not_matched)
         return found.users[0]

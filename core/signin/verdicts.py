@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 
 from core.hub.registry import Pbx
-from core.licensing.key_register import KeyRegister
 from core.licensing.overview import Overview
 from core.licensing.rules import Verdict, decide
 from core.licensing.session import SessionPerson
@@ -12,9 +11,8 @@ from wire.link import PbxUser
 
 
 class Verdicts:
-    def __init__(self, overview: Overview, key_register: KeyRegister) -> None:
+    def __init__(self, overview: Overview) -> None:
         self._overview = overview
-        self._key_register = key_register
 
     async def of(self, pbx: Pbx, users: Sequence[PbxUser]) -> list[Verdict]:
         """One for each of these users; the pools are read once."""
@@ -27,7 +25,7 @@ class Verdicts:
                 group_ids=user.group_ids,
                 has_permission=user.has_licence_permission,
                 pools=pools,
-                refused_keys=self._key_register.refused(pbx.id),
+                refused_keys=pbx.refused_keys,
                 now=now(),
             )
             for user in users

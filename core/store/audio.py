@@ -57,6 +57,7 @@ class Probe:
     version: str
     paired_at: datetime
     last_seen_at: datetime
+    is_connected: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,6 +227,26 @@ class AudioStore:
                 )
             ).one_or_none()
         return _to_probe(row) if row is not None else None
+
+    async def is_paired(self, probe_id: str) -> bool:
+        async with self._database.reading() as connection:
+            found = await connection.execute(select(_probe.id).where(_probe.id == probe_id))
+            return found.one_or_none() is not None
+
+    async def connected(self, probe_id: str, replica_id: str) -> None:
+        async with self._database.writing() as connection:
+            await connection.execute(
+                update(tables.audio_probe).where(_probe.id == probe_id).values(replica=replica_id)
+            )
+
+    async def disconnected(self, probe_id: str, replica_id: str) -> None:
+        """A late end of an old connection changes nothing once the probe is connected to another replica."""
+        async with self._database.writing() as connection:
+            await connection.execute(
+                update(tables.audio_probe)
+                .where(_probe.id == probe_id, _probe.replica == replica_id)
+                .values(replica=None)
+            )
 
     async def remove_probe(self, person: Person, probe_id: str) -> bool:
         async with self._database.writing() as connection:
@@ -397,6 +418,7 @@ def _to_probe(row: Any) -> Probe:
         row.version,
         from_ms(row.paired_at),
         from_ms(row.last_seen_at),
+        row.replica is not None,
     )
 
 

@@ -27,6 +27,7 @@ class Notice:
     kind: str
     detail: dict[str, Any]
     attempts: int
+    due_ms: int
 
 
 def new_notice(person: tuple[str, str], kind: str, detail: Mapping[str, Any], at: datetime) -> Insert:
@@ -60,9 +61,27 @@ class Notices:
         )
         async with self._database.reading() as connection:
             return [
-                Notice(row.id, row.tenant_id, row.object_id, row.kind, json.loads(row.detail), row.attempts)
+                Notice(
+                    *(row.id, row.tenant_id, row.object_id, row.kind, json.loads(row.detail), row.attempts),
+                    row.next_attempt_at,
+                )
                 for row in (await connection.execute(query)).all()
             ]
+
+    async def take(self, notice: Notice, until: datetime) -> bool:
+        """Takes a notice that is due for oneself, until then: of several replicas, one delivers it."""
+        async with self._database.writing() as connection:
+            taken = await connection.execute(
+                update(tables.notice)
+                .where(
+                    _notice.id == notice.id,
+                    _notice.next_attempt_at == notice.due_ms,
+                    _notice.delivered_at.is_(None),
+                    ~_notice.given_up,
+                )
+                .values(next_attempt_at=to_ms(until))
+            )
+        return taken.rowcount == 1
 
     async def delivered(self, notice: Notice, at: datetime) -> None:
         await self._set(notice, delivered_at=to_ms(at))

@@ -38,6 +38,53 @@ pbx = Table(
     Column("link_epoch", BigInteger, nullable=False, default=0),
     Column("link_opened_at", BigInteger),
     Column("link_closed_at", BigInteger),
+    Column("link_replica", String(36)),  # the replica that holds the link, or held it last
+    # What the connector said when it opened the link.
+    Column("connector_version", String(50)),
+    Column("sealing_key", String(200)),
+    Column("sealing_signature", String(200)),
+    # The PBX key before the last rotation, good until then.
+    Column("previous_key_hmac", String(64)),
+    Column("previous_key_until", BigInteger),
+    # Why licence keys of the connector make no pool (core.diagnosis.codes.LicenceReason), as JSON.
+    Column("refused_keys", Text, nullable=False, default="[]", server_default="[]"),
+)
+Index("ix_pbx_link_replica", pbx.c.link_replica)
+
+replica = Table(
+    "replica",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    # Raised every few seconds. Others see that it does not move, by their own clocks, and bury the replica.
+    Column("beat", BigInteger, nullable=False, default=0),
+    Column("started_at", BigInteger, nullable=False),
+)
+
+# For the administrator's connection page: how often links opened, and what happened last.
+link_hour = Table(
+    "link_hour",
+    metadata,
+    Column("pbx_id", ForeignKey("pbx.id"), primary_key=True),
+    Column("hour", BigInteger, primary_key=True),  # its beginning, as a moment
+    Column("links", Integer, nullable=False),
+)
+link_event = Table(
+    "link_event",
+    metadata,
+    Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
+    Column("pbx_id", ForeignKey("pbx.id"), nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("kind", String(30), nullable=False),  # core.hub.registry.LinkEventKind
+    Column("detail", Text, nullable=False),
+)
+Index("ix_link_event_pbx_id_at", link_event.c.pbx_id, link_event.c.at)
+
+enrolment = Table(
+    "enrolment",
+    metadata,
+    Column("pbx_name", String(253), primary_key=True),
+    Column("code_hash", String(64), nullable=False),
+    Column("expires_at", BigInteger, nullable=False),
 )
 
 refused_claim = Table(
@@ -218,6 +265,7 @@ audio_probe = Table(
     Column("version", String(50), nullable=False),
     Column("paired_at", BigInteger, nullable=False),
     Column("last_seen_at", BigInteger, nullable=False),
+    Column("replica", String(36)),  # the one it is connected to
 )
 Index("ix_audio_probe_tenant_id_object_id", audio_probe.c.tenant_id, audio_probe.c.object_id)
 

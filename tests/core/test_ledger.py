@@ -117,7 +117,7 @@ async def test_a_key_is_bound_to_the_first_pbx(book: Book) -> None:
 
 async def test_a_withdrawn_pool_grants_nothing(book: Book) -> None:
     await book.put(1)
-    await book.ledger.withdraw_pools_except(PBX, [], NOW)
+    await book.ledger.register_keys(PBX, [], [], NOW)
     assert await book.overview.pools(PBX) == []
     await book.put(1)
     assert isinstance(await book.take(1), Opened)

@@ -177,7 +177,7 @@ async def test_who_was_offered_a_seat_waits_no_longer_once_signed_in(book: Book)
 async def test_a_pool_withdrawn_a_moment_ago_grants_nothing(book: Book) -> None:
     await book.put(1)
     wish = await book.wish(1)
-    await book.ledger.withdraw_pools_except(PBX, [], NOW)
+    await book.ledger.register_keys(PBX, [], [], NOW)
     assert isinstance(await book.ledger.open_session(wish), Finding)
 
 

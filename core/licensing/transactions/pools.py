@@ -4,7 +4,7 @@ import json
 from collections.abc import Sequence
 from datetime import datetime
 
-from core.diagnosis.codes import Code
+from core.diagnosis.codes import Code, LicenceReason
 from core.diagnosis.finding import Finding
 from core.licensing.licence_key import LicenceKey
 from core.licensing.policy import Policy
@@ -60,6 +60,23 @@ def put_pool(pbx_id: str, key: LicenceKey, now: datetime) -> Script[bool]:
         yield from audit(pbx_id, kind, "connector", key.serial, detail, now)
         yield from settle(pbx_id, now)
     return True
+
+
+def register_keys(
+    pbx_id: str, keys: Sequence[LicenceKey], refused: Sequence[LicenceReason], now: datetime
+) -> Script[Sequence[str]]:
+    """All licence keys that the connector has. Gives the serials of those that are bound to another PBX."""
+    elsewhere: list[str] = []
+    for key in keys:
+        is_mine = yield from put_pool(pbx_id, key, now)
+        elsewhere += [] if is_mine else [key.serial]
+    mine = [key.serial for key in keys if key.serial not in elsewhere]
+    yield from withdraw_pools_except(pbx_id, mine, now)
+    reasons = json.dumps([*refused, *([LicenceReason.KEY_BOUND_ELSEWHERE] * len(elsewhere))])
+    yield from execute(
+        "UPDATE pbx SET refused_keys = $1 WHERE id = $2 AND refused_keys <> $1", reasons, pbx_id
+    )
+    return elsewhere
 
 
 def withdraw_pools_except(pbx_id: str, serials: Sequence[str], now: datetime) -> Script[None]:

@@ -1,0 +1,117 @@
+"""The processes of one service: each raises a number in the database, and buries one whose number stands still.
+
+No clock of one machine is compared with another's: a replica is dead when the others have seen its number unchanged
+for `DEAD_SECONDS` of their own time. A replica that was only slow, and finds itself buried, has lost its links by the
+table, closes their sockets and begins anew; their connectors come back by themselves.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from core.hub import claims
+from core.store.moments import now, to_ms
+from core.store.script import Script, Writer, execute
+
+logger = logging.getLogger(__name__)
+
+BEAT_SECONDS: Final = 3.0
+DEAD_SECONDS: Final = 12.0
+
+Fenced = Callable[[], None]
+LinksClosed = Callable[[Sequence[str]], None]
+
+
+class Replicas:
+    """`is_alone`: this is the only process, by the settings."""
+
+    def __init__(
+        self,
+        writer: Writer,
+        replica_id: str,
+        *,
+        is_alone: bool,
+        beat_seconds: float = BEAT_SECONDS,
+        dead_seconds: float = DEAD_SECONDS,
+    ) -> None:
+        self._writer = writer
+        self._replica_id = replica_id
+        self._is_alone = is_alone
+        self._beat_seconds = beat_seconds
+        self._dead_seconds = dead_seconds
+        self._seen: dict[str, tuple[int, float]] = {}
+        """Replica to its number, and when this number was seen first."""
+
+    async def enter(self) -> Sequence[str]:
+        """Called before the first link is taken. The only process closes what another left open; gives those PBXs."""
+        await self._writer.run(lambda: _enter(self._replica_id))
+        if self._is_alone:
+            return await self._writer.run(lambda: claims.bury_others(self._replica_id, now()))
+        return ()
+
+    async def run(self, fenced: Fenced, links_closed: LinksClosed) -> None:
+        """Until cancelled. `fenced` is called when this replica was buried; `links_closed` with the PBXs of one that
+        it has buried.
+        """
+        while True:
+            await asyncio.sleep(self._beat_seconds)
+            try:
+                await self._beat(fenced, links_closed)
+            except Exception as fault:  # noqa: BLE001 - the database is away: nothing can be concluded
+                logger.warning("no beat", extra={"reason": f"{type(fault).__name__}: {fault}"[:300]})
+                self._seen.clear()
+
+    async def leave(self) -> Sequence[str]:
+        """At the end; links that are still open by the table are closed. Gives their PBXs."""
+        return await self._writer.run(lambda: _leave(self._replica_id)) or ()
+
+    async def _beat(self, fenced: Fenced, links_closed: LinksClosed) -> None:
+        others = await self._writer.run(lambda: _beat(self._replica_id))
+        if others is None:
+            if self._is_alone:
+                logger.error(
+                    "another process uses this database: give both the same NATS_URL, or stop one of them"
+                )
+            else:
+                logger.error("this replica was too slow and was taken for dead: its links come anew")
+            fenced()
+            await self.enter()
+            return
+        clock = asyncio.get_running_loop().time()
+        self._seen = {
+            replica_id: (beat, self._seen[replica_id][1])
+            if replica_id in self._seen and self._seen[replica_id][0] == beat
+            else (beat, clock)
+            for replica_id, beat in others.items()
+        }
+        for replica_id, (beat, since) in list(self._seen.items()):
+            if clock - since >= self._dead_seconds:
+                await self._bury(replica_id, beat, links_closed)
+
+    async def _bury(self, replica_id: str, beat: int, links_closed: LinksClosed) -> None:
+        closed = await self._writer.run(lambda: claims.bury(replica_id, beat, now()))
+        if closed is not None:
+            logger.warning("a replica has died", extra={"replica": replica_id, "links": len(closed)})
+            links_closed(closed)
+
+
+def _enter(replica_id: str) -> Script[None]:
+    yield from execute(
+        "INSERT INTO replica (id, beat, started_at) VALUES ($1, 0, $2) ON CONFLICT (id) DO NOTHING",
+        *(replica_id, to_ms(now())),
+    )
+
+
+def _beat(replica_id: str) -> Script[dict[str, int] | None]:
+    """The numbers of the others; None when this one was buried."""
+    mine = yield from execute("UPDATE replica SET beat = beat + 1 WHERE id = $1 RETURNING beat", replica_id)
+    if not mine:
+        return None
+    rows = yield from execute("SELECT id, beat FROM replica WHERE id <> $1", replica_id)
+    return {row["id"]: row["beat"] for row in rows}
+
+
+def _leave(replica_id: str) -> Script[Sequence[str] | None]:
+    rows = yield from execute("SELECT beat FROM replica WHERE id = $1", replica_id)
+    return (yield from claims.bury(replica_id, rows[0]["beat"], now())) if rows else None

@@ -1,0 +1,18 @@
+"""Opens the writer that fits a database."""
+
+from collections.abc import Mapping
+
+from core.store import postgres_writer, sqlite_writer
+from core.store.database import Address, PostgresAddress
+from core.store.script import Writer
+
+
+def open_writer(
+    address: Address,
+    on_sqlite: Mapping[str, sqlite_writer.Group] | None = None,
+    on_postgresql: Mapping[str, postgres_writer.Group] | None = None,
+) -> Writer:
+    """With the groups that may be done together. On PostgreSQL it needs a running event loop."""
+    if isinstance(address, PostgresAddress):
+        return postgres_writer.PostgresWriter(address.dsn, on_postgresql)
+    return sqlite_writer.SqliteWriter(address.path, on_sqlite)
