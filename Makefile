@@ -28,6 +28,7 @@ test: install-dev
 bench: install-dev
 	$(BIN)/python -m bench seats
 	$(BIN)/python -m bench audio
+	$(BIN)/python -m bench links
 
 check: install-dev
 	$(BIN)/ruff format --check .

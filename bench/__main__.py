@@ -6,9 +6,9 @@ import sys
 
 import uvloop
 
-from bench import audio, seats
+from bench import audio, links, seats
 
-BENCHMARKS = {"audio": audio.run, "seats": seats.run}
+BENCHMARKS = {"audio": audio.run, "links": links.run, "seats": seats.run}
 
 
 def main() -> int:

@@ -81,9 +81,9 @@ class LinkClient:
         """Runs until cancelled."""
         failures = 0
         while True:
+            close_code: int | None = None
             try:
-                await self._once()
-                failures = 0
+                close_code = await self._once()
             except RefusedError as refused:
                 logger.error("link refused: %s", _REFUSALS.get(refused.code, refused.code))  # noqa: TRY400
                 failures = max(failures, 4)
@@ -94,10 +94,13 @@ class LinkClient:
             was_open = self.is_open.is_set()
             self.is_open.clear()
             failures = 1 if was_open else failures + 1
+            if close_code == aiohttp.WSCloseCode.GOING_AWAY:
+                failures = 0  # a replica that stops spreads its links itself
             delay = random.uniform(0, min(BACK_OFF_CAP, BACK_OFF_FIRST * 2 ** min(failures, 10)))  # noqa: S311
             await asyncio.sleep(delay)
 
-    async def _once(self) -> None:
+    async def _once(self) -> int | None:
+        """One link from its opening to its end; gives the code with which it was closed."""
         url = f"{self._config.service.url}/connector/link"
         timeout = aiohttp.ClientTimeout(total=None, connect=OPEN_SECONDS, sock_connect=OPEN_SECONDS)
         connector = aiohttp.TCPConnector(ssl=ssl.create_default_context())
@@ -112,6 +115,7 @@ class LinkClient:
                     await self._serve(socket, endpoint)
                 finally:
                     endpoint.close()
+                return socket.close_code
 
     async def _serve(self, socket: aiohttp.ClientWebSocketResponse, endpoint: Endpoint) -> None:
         async with asyncio.timeout(OPEN_SECONDS):

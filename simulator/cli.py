@@ -65,6 +65,7 @@ def _parser() -> argparse.ArgumentParser:
     everything.add_argument(
         "--database-url", help="another database than the SQLite file, for instance postgresql+asyncpg://…"
     )
+    everything.add_argument("--nats-url", help="with PostgreSQL: the service is one of several replicas")
     everything.add_argument("--first-port", type=int, default=3978, help="service; the others follow it")
     everything.set_defaults(run=demo.run)
     return parser

@@ -56,6 +56,7 @@ class Demo:
         self.login_type: str = options.login_type
         self.seats: int = options.seats
         self.database_url: str | None = options.database_url
+        self.nats_url: str | None = options.nats_url
         self.service_port, self.teams_port, self.starface_port, self.entra_port = range(
             options.first_port, options.first_port + 4
         )
@@ -97,8 +98,13 @@ class Demo:
         await self._answers(f"http://127.0.0.1:{self.teams_port}/host/people")
 
     async def start_service(self) -> None:
-        await self._spawn("service", sys.executable, "-m", "app.cli", "serve", env=self.service_environment())
-        await self._answers(f"{self.service_url}/readyz")
+        await self.start_replica("service", self.service_port)
+
+    async def start_replica(self, name: str, port: int) -> None:
+        """A process of the service; with NATS_URL there may be several."""
+        environment = self.service_environment() | {"PBX_TEAMS_PORT": str(port)}
+        await self._spawn(name, sys.executable, "-m", "app.cli", "serve", env=environment)
+        await self._answers(f"http://127.0.0.1:{port}/readyz")
 
     async def start_connector(self, *, environment: dict[str, str] | None = None, **changes: str) -> None:
         """`changes`: values of the configuration in place of the demonstration's own."""
@@ -161,7 +167,7 @@ active = {changes.get("active", "true")}
 state_directory = {json.dumps(str(self.state / "connector"))}
 
 [service]
-url = "{self.service_url}"
+url = "{changes.get("service_url", self.service_url)}"
 
 [pbx]
 name = "{changes.get("name", PBX_NAME)}"
@@ -243,6 +249,8 @@ keys = {keys}
         lines = [f"PBX_TEAMS_{name}='{value}'" for name, value in settings.items()]
         database_url = self.database_url or f"sqlite:///{self.state / 'pbx-teams.db'}"
         lines.append(f"DATABASE_URL='{database_url}'")
+        if self.nats_url is not None:
+            lines.append(f"NATS_URL='{self.nats_url}'")
         file = self.state / "service.env"
         file.touch(mode=0o600)
         file.write_text("\n".join(lines) + "\n", encoding="utf-8")

@@ -21,7 +21,8 @@ SECONDS = 15.0
 
 class World:
     def __init__(self, state: Path, **options: Any) -> None:
-        defaults = {"pbx_version": "6.7.3.20", "login_type": "Internal", "seats": 2, "database_url": None}
+        defaults = {"pbx_version": "6.7.3.20", "login_type": "Internal", "seats": 2}
+        defaults |= {"database_url": None, "nats_url": None}
         arguments = argparse.Namespace(state=state, first_port=free_ports(4), **(defaults | options))
         self.demo = Demo(arguments)
         self.pbx_name = PBX_NAME

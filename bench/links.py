@@ -1,0 +1,162 @@
+"""Links: what a call to a PBX costs over the barest program that does the same hop, and what ten thousand links weigh.
+
+    one_replica   requests a second from HTTP through hub and connector and back, over a bare aiohttp program with
+                  WebSockets that does the same hop
+    two_replicas  the same, where the request arrives at one replica and the link sits on another (through NATS), over
+                  the same bare program
+    added_p50_ms  what the second replica adds to the median, for one client alone (the whole of it, not the share)
+    idle_memory   memory of a server with 10,000 idle links, for each link, over bare aiohttp WebSockets
+    reconnect     time until 10,000 connectors are back after a restart, over 10,000 bare WebSocket handshakes
+
+Servers, connectors and callers are processes of their own. Rounds of baseline and measurement take turns, so that a
+slow moment of the machine meets both.
+"""
+
+import asyncio
+import contextlib
+import json
+import statistics
+import sys
+import tempfile
+from collections.abc import AsyncIterator
+from typing import Any, Final
+
+from bench.report import Bar, Report
+from core.store.database import upgrade_async
+from tests.support.nats import Nats
+from tests.support.postgres import Postgres
+from tests.support.world import free_ports
+
+CLIENTS: Final = 64
+ROUNDS: Final = 5
+ROUND_SECONDS: Final = 2
+LINKS: Final = 10_000
+RECONNECTS: Final = 3
+BARS: Final = {
+    "one_replica": Bar(0.8),
+    "two_replicas": Bar(0.6),
+    "added_p50_ms": Bar(1.0, at_most=True),
+    "idle_memory": Bar(1.5, at_most=True),
+    "reconnect": Bar(2.0, at_most=True),
+}
+
+
+async def run() -> Report:
+    report = Report("links", BARS)
+    with tempfile.TemporaryDirectory() as directory:
+        await _hops(report)
+        await _many(report, directory)
+    return report
+
+
+async def _hops(report: Report) -> None:
+    postgres, nats = Postgres(), Nats()
+    postgres.start()
+    nats.start()
+    try:
+        url = postgres.new_database("links")
+        await upgrade_async(url)
+        async with (
+            _server("bare") as bare,
+            _server("hub", url, nats.url) as here,
+            _server("hub", url, nats.url) as there,
+            _client("answer", "bare", bare),
+            _client("answer", "hub", there),
+        ):
+            ports = {"bare": bare, "one": there, "two": here}
+            rates: dict[str, list[dict[str, float]]] = {name: [] for name in ports}
+            alone: dict[str, list[float]] = {name: [] for name in ports}
+            for _round in range(ROUNDS):
+                for name, port in ports.items():
+                    rates[name].append(await _calls(port, CLIENTS, ROUND_SECONDS))
+                    alone[name].append((await _calls(port, 1, ROUND_SECONDS / 2))["p50"])
+    finally:
+        nats.kill()
+        postgres.stop()
+    rate = {name: statistics.median(one["rate"] for one in found) for name, found in rates.items()}
+    report.ratios["one_replica"] = rate["one"] / rate["bare"]
+    report.ratios["two_replicas"] = rate["two"] / rate["bare"]
+    p50 = {name: statistics.median(found) for name, found in alone.items()}
+    report.ratios["added_p50_ms"] = p50["two"] - p50["one"]
+    words = {"bare": "bare", "one": "one replica", "two": "two replicas"}
+    for name, found in rates.items():
+        p99 = statistics.median(one["p99"] for one in found)
+        report.figures |= {
+            f"{words[name]}: requests per second, {CLIENTS} clients": round(rate[name]),
+            f"{words[name]}: p99 of {CLIENTS} clients, ms": round(p99, 1),
+            f"{words[name]}: p50 of one client, ms": round(p50[name], 2),
+        }
+
+
+async def _many(report: Report, directory: str) -> None:
+    memory: dict[str, float] = {}
+    took: dict[str, list[float]] = {"bare": [], "hub": []}
+    url = f"sqlite:///{directory}/links.db"
+    await upgrade_async(url)
+    for turn in range(RECONNECTS):
+        for kind in ("bare", "hub"):
+            arguments = (url,) if kind == "hub" else ()
+            async with _server(kind, *arguments) as port:
+                before = _resident(_PIDS[port])
+                async with _client("hold", kind, port, LINKS) as held:
+                    assert held["open"] == LINKS
+                    # The first turn makes the names; the others are what a restart is.
+                    if turn:
+                        took[kind].append(held["seconds"])
+                    memory[kind] = (_resident(_PIDS[port]) - before) / LINKS
+    report.ratios["idle_memory"] = memory["hub"] / memory["bare"]
+    report.ratios["reconnect"] = statistics.median(took["hub"]) / statistics.median(took["bare"])
+    for kind, words in (("bare", "bare WebSockets"), ("hub", "links")):
+        report.figures |= {
+            f"{words}: KiB each": round(memory[kind] / 1024, 1),
+            f"{words}: seconds until {LINKS} are back": round(statistics.median(took[kind]), 2),
+        }
+
+
+_PIDS: Final[dict[int, int]] = {}
+
+
+@contextlib.asynccontextmanager
+async def _server(kind: str, *arguments: str) -> AsyncIterator[int]:
+    port = free_ports(1)
+    async with _process("bench.links_server", kind, str(port), *arguments) as (process, ready):
+        assert ready.strip() == b"ready"
+        _PIDS[port] = process.pid
+        yield port
+
+
+@contextlib.asynccontextmanager
+async def _client(command: str, *arguments: object) -> AsyncIterator[Any]:
+    async with _process("bench.links_client", command, *map(str, arguments)) as (_process_, line):
+        yield json.loads(line)
+
+
+async def _calls(port: int, clients: int, seconds: float) -> dict[str, float]:
+    async with _client("call", port, clients, seconds) as found:
+        called: dict[str, float] = found
+        return called
+
+
+@contextlib.asynccontextmanager
+async def _process(module: str, *arguments: str) -> AsyncIterator[tuple[asyncio.subprocess.Process, bytes]]:
+    """A process, with the first line that it says."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", module, *arguments),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+    )
+    assert process.stdout is not None
+    try:
+        line = await process.stdout.readline()
+        assert line, f"{module} {' '.join(arguments)} has ended"
+        yield process, line
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
+        await process.wait()
+
+
+def _resident(pid: int) -> int:
+    """Bytes."""
+    with open(f"/proc/{pid}/statm", encoding="ascii") as file:
+        return int(file.read().split()[1]) * 4096

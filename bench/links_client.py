@@ -1,0 +1,157 @@
+"""The clients of `bench.links`: connectors that hold links and answer, and callers. A process of its own each; every
+command answers one line of JSON.
+
+    python -m bench.links_client answer hub|bare PORT          one connector that answers until it is ended
+    python -m bench.links_client hold hub|bare PORT COUNT      opens COUNT links, tells how long it took, holds them
+    python -m bench.links_client call PORT CLIENTS SECONDS     calls; tells rate, p50 and p99 in milliseconds
+"""
+
+import asyncio
+import json
+import random
+import resource
+import statistics
+import sys
+import time
+from typing import Any
+
+import aiohttp
+import uvloop
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from wire.jsonrpc import MAX_FRAME_BYTES, Endpoint
+from wire.link import (
+    SUBPROTOCOL,
+    Hello,
+    LoginChallenge,
+    LoginMethod,
+    Method,
+    RestState,
+    Status,
+    UciState,
+    sealing_key_bytes,
+)
+from wire.model import Empty
+from wire.sealing import b64url
+
+NAME = "pbx-{}.example.com"
+AT_ONCE = 256
+"""Openings under way at the same time."""
+ANSWER = LoginChallenge(method=LoginMethod.CHALLENGE, nonce="n" * 32)
+
+
+class Connector:
+    def __init__(self, number: int) -> None:
+        # The same identity in every run, so that a second run finds its names its own.
+        self.identity = Ed25519PrivateKey.from_private_bytes(random.Random(number).randbytes(32))
+        self.name = NAME.format(number)
+        sealing = "A" * 87
+        self._template = {
+            "pbx_name": self.name,
+            "identity": b64url(self.identity.public_key().public_bytes_raw()),
+            "sealing_key": sealing,
+            "sealing_signature": b64url(self.identity.sign(sealing_key_bytes(sealing))),
+            "key_digest": f"{number:064x}",
+            "licence_keys": [],
+            "connector_version": "1.0",
+            "status": Status(
+                module_active=True, uci=UciState.ON, rest=RestState.OK, pbx_version="6.7.3.20"
+            ),
+        }
+
+    async def open(self, http: aiohttp.ClientSession, port: int) -> aiohttp.ClientWebSocketResponse:
+        url = f"http://127.0.0.1:{port}/connector/link"
+        socket = await http.ws_connect(
+            url, protocols=(SUBPROTOCOL,), max_msg_size=MAX_FRAME_BYTES, compress=0
+        )
+        challenge = json.loads((await socket.receive()).data)
+        hello = Hello(nonce=challenge["params"]["nonce"], **self._template).signed_by(self.identity)
+        frame = {"jsonrpc": "2.0", "id": 1, "method": Method.HELLO}
+        await socket.send_str(json.dumps({**frame, "params": hello.model_dump(mode="json", by_alias=True)}))
+        welcome = json.loads((await socket.receive()).data)
+        assert "result" in welcome, welcome
+        return socket
+
+
+async def open_bare(http: aiohttp.ClientSession, port: int, number: int) -> aiohttp.ClientWebSocketResponse:
+    return await http.ws_connect(
+        f"http://127.0.0.1:{port}/connector/link/{NAME.format(number)}", compress=0
+    )
+
+
+async def answer(kind: str, port: str) -> None:
+    async with aiohttp.ClientSession() as http:
+        if kind == "bare":
+            socket = await open_bare(http, int(port), 0)
+            tell({})
+            body = ANSWER.model_dump(mode="json", by_alias=True)
+            async for message in socket:
+                frame = json.loads(message.data)
+                await socket.send_str(json.dumps({"jsonrpc": "2.0", "id": frame["id"], "result": body}))
+            return
+        socket = await Connector(0).open(http, int(port))
+        endpoint = Endpoint(socket.send_str, {Method.LOGIN_CHALLENGE: _challenge, Method.PING: _pong})
+        tell({})
+        async for message in socket:
+            await endpoint.feed(message.data)
+
+
+async def _challenge(_params: dict[str, Any]) -> LoginChallenge:
+    return ANSWER
+
+
+async def _pong(_params: dict[str, Any]) -> Empty:
+    return Empty()
+
+
+async def hold(kind: str, port: str, count: str) -> None:
+    numbers = iter(range(int(count)))
+    connectors = [Connector(number) for number in range(int(count))] if kind == "hub" else []
+    sockets = []
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as http:
+
+        async def opener() -> None:
+            for number in numbers:
+                if kind == "hub":
+                    sockets.append(await connectors[number].open(http, int(port)))
+                else:
+                    sockets.append(await open_bare(http, int(port), number))
+
+        begun = time.perf_counter()
+        await asyncio.gather(*(opener() for _ in range(AT_ONCE)))
+        tell({"seconds": time.perf_counter() - begun, "open": len(sockets)})
+        await asyncio.to_thread(sys.stdin.readline)
+
+
+async def call(port: str, clients: str, seconds: str) -> None:
+    url = f"http://127.0.0.1:{port}/call/{NAME.format(0)}"
+    took: list[float] = []
+    ends = time.perf_counter() + float(seconds)
+
+    async def caller(http: aiohttp.ClientSession) -> None:
+        while (begun := time.perf_counter()) < ends:
+            async with http.post(url, data=b"{}") as response:
+                body = await response.read()
+                assert response.status == 200, body
+            took.append(time.perf_counter() - begun)
+
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as http:
+        await asyncio.gather(*(caller(http) for _ in range(int(clients))))
+    cuts = statistics.quantiles(took, n=100)
+    tell({"rate": len(took) / float(seconds), "p50": cuts[49] * 1000, "p99": cuts[98] * 1000})
+
+
+def tell(what: dict[str, Any]) -> None:
+    print(json.dumps(what), flush=True)
+
+
+def main() -> None:
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 65_536), hard))
+    kind, *rest = sys.argv[1:]
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run({"answer": answer, "hold": hold, "call": call}[kind](*rest))
+
+
+if __name__ == "__main__":
+    main()

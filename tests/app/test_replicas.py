@@ -1,0 +1,195 @@
+"""Two replicas on real PostgreSQL and NATS: a link sits on one, a request arrives at the other, either may die."""
+
+import asyncio
+import signal
+from collections.abc import AsyncIterator
+
+import pytest
+
+from tests.support.fleet import FIRST, SECOND, Fleet
+from tests.support.nats import Nats
+from tests.support.postgres import Postgres
+from tests.support.world import ANNA, BEN, CLARA, eventually
+from wire.pbxkey import grouped, new_key
+
+GOOD_ANSWERS = {"link-down", "outcome-unknown", "plane-down", "storage-unavailable", "never-connected"}
+"""What a person may be told while something is gone; anything else is a fault of ours."""
+
+
+@pytest.fixture(scope="module")
+async def the_fleet(tmp_path_factory: pytest.TempPathFactory, postgres: Postgres) -> AsyncIterator[Fleet]:
+    nats = Nats()
+    nats.start()
+    fleet = Fleet(tmp_path_factory.mktemp("fleet"), postgres, nats)
+    try:
+        await fleet.start()
+        yield fleet
+        await fleet.stop()
+    finally:
+        nats.kill()
+
+
+@pytest.fixture
+async def fleet(the_fleet: Fleet) -> Fleet:
+    for person in (ANNA, BEN, CLARA):
+        await the_fleet.at(FIRST, person).sign_out()
+    return the_fleet
+
+
+async def test_a_request_reaches_a_link_that_another_replica_holds(fleet: Fleet) -> None:
+    for holder, asked in ((FIRST, SECOND), (SECOND, FIRST)):
+        await fleet.link_to(holder)
+        answer = await fleet.at(asked).sign_in(fleet.name, fleet.key)
+        assert answer.status == 200 and answer.body["connection"]["connected"]
+        assert (await fleet.at(holder).state())["signedIn"]
+        await fleet.at(holder).sign_out()
+
+
+async def test_what_happens_at_one_replica_is_seen_in_a_tab_at_the_other(fleet: Fleet) -> None:
+    await fleet.at(FIRST).sign_in(fleet.name, fleet.key)
+    watching = fleet.at(SECOND)
+    headers = {"Authorization": f"Bearer {await watching.token()}"}
+    url = f"http://127.0.0.1:{fleet.ports[SECOND]}/api/v1/events"
+    async with fleet.http.get(url, headers=headers) as stream:
+        while b'"signedIn":true' not in await stream.content.readline():
+            pass
+        await fleet.at(FIRST).sign_out()
+        async with asyncio.timeout(2):
+            while b'"signedIn":false' not in await stream.content.readline():
+                pass
+
+
+async def test_refusals_keep_their_reason_at_every_replica(fleet: Fleet) -> None:
+    """Why a licence key makes no pool is known where the connector never was."""
+    await fleet.link_to(FIRST)
+    await fleet.demo.stop_part("connector")
+    await fleet.demo.start_connector(service_url=fleet.balancer.url, keys='["not a licence key"]')
+    answer = await fleet.at(SECOND).sign_in(fleet.name, fleet.key)
+    assert (answer.code, answer.body["reason"]) == ("no-licence", "key-invalid")
+    await fleet.demo.stop_part("connector")
+    await fleet.demo.start_connector(service_url=fleet.balancer.url)
+
+
+async def test_failed_attempts_count_at_all_replicas_together(fleet: Fleet) -> None:
+    other_key = grouped(new_key())
+    for attempt in range(10):
+        replica = (FIRST, SECOND)[attempt % 2]
+        assert (await fleet.at(replica, BEN).prepare(fleet.name, other_key)).code == "wrong-key"
+
+    async def is_throttled() -> bool:
+        codes = {
+            (await fleet.at(replica, BEN).prepare(fleet.name, fleet.key)).code for replica in (FIRST, SECOND)
+        }
+        return codes == {"throttled"}
+
+    await eventually(is_throttled, "both replicas throttle")
+
+
+async def test_a_replica_that_is_killed_takes_nothing_with_it(fleet: Fleet) -> None:
+    await fleet.link_to(FIRST)
+    await fleet.at(SECOND).sign_in(fleet.name, fleet.key)
+    await fleet.demo.stop_part(FIRST, signal.SIGKILL)
+    loop = asyncio.get_running_loop()
+    begun = loop.time()
+
+    async def works() -> bool:
+        answer = await fleet.at(SECOND, CLARA).prepare(fleet.name, fleet.key)
+        assert answer.status == 200 or answer.code in GOOD_ANSWERS, answer
+        return answer.status == 200
+
+    await eventually(works, "the link is back at the other replica")
+    print(f"\nreplica killed: the link was back after {loop.time() - begun:.2f} s")
+    state = await fleet.at(SECOND).state()
+    assert state["signedIn"] and state["licence"]["seatsUsed"] == 1
+    await fleet.start_again(FIRST)
+    await fleet.works_at(FIRST)
+
+
+async def test_a_replica_that_is_told_to_stop_hands_its_links_over(fleet: Fleet) -> None:
+    await fleet.link_to(FIRST)
+    before = fleet.links(SECOND)
+    stopping = asyncio.create_task(fleet.demo.stop_part(FIRST))
+    codes: list[str | None] = []
+    while not stopping.done():
+        codes.append((await fleet.at(SECOND).prepare(fleet.name, fleet.key)).code)
+    await stopping
+
+    async def is_handed_over() -> bool:
+        return fleet.links(SECOND) > before
+
+    await eventually(is_handed_over, "the link comes to the other replica")
+    # For the moment between the two links there is a word; nothing that was asked is lost.
+    assert set(codes) <= {None, "link-down"}
+    await fleet.start_again(FIRST)
+    await fleet.works_at(FIRST)
+
+
+async def test_without_nats_each_replica_serves_its_own_links(fleet: Fleet) -> None:
+    await fleet.link_to(FIRST)
+    fleet.nats.kill()
+
+    async def is_told() -> bool:
+        answer = await fleet.at(SECOND).prepare(fleet.name, fleet.key)
+        assert answer.status != 500
+        return answer.code == "plane-down"
+
+    await eventually(is_told, "the other replica says that it cannot reach the link")
+    assert (await fleet.at(FIRST).prepare(fleet.name, fleet.key)).status == 200
+    assert (await fleet.at(SECOND).state())["signedIn"] is False
+    fleet.nats.start()
+
+    async def works() -> bool:
+        return (await fleet.at(SECOND).prepare(fleet.name, fleet.key)).status == 200
+
+    loop = asyncio.get_running_loop()
+    begun = loop.time()
+    await eventually(works, "the plane is back")
+    print(f"\nNATS killed and started: across replicas again after {loop.time() - begun:.2f} s")
+
+
+async def test_a_replica_that_was_taken_for_dead_gives_its_links_up(fleet: Fleet) -> None:
+    """Stopped for longer than the others wait, then awake again: it must not go on as the owner."""
+    await fleet.link_to(FIRST)
+
+    def buried_with_its_link() -> int:
+        return sum(
+            '"a replica has died"' in line and '"links": 1' in line for line in fleet.log(SECOND).splitlines()
+        )
+
+    buried_before = buried_with_its_link()
+    (process,) = [process for name, process in fleet.demo.processes if name == FIRST]
+    process.send_signal(signal.SIGSTOP)
+    try:
+
+        async def is_buried() -> bool:
+            return buried_with_its_link() > buried_before
+
+        await eventually(is_buried, "the other replica buries it", seconds=40)
+        answer = await fleet.at(SECOND).prepare(fleet.name, fleet.key)
+        assert answer.code == "link-down"
+    finally:
+        process.send_signal(signal.SIGCONT)
+
+    async def works_everywhere() -> bool:
+        answers = [await fleet.at(replica).prepare(fleet.name, fleet.key) for replica in (FIRST, SECOND)]
+        return all(answer.status == 200 for answer in answers)
+
+    await eventually(works_everywhere, "the link comes anew", seconds=60)
+    assert "was taken for dead" in fleet.log(FIRST)
+
+
+async def test_postgresql_killed_under_two_replicas(fleet: Fleet, postgres: Postgres) -> None:
+    assert (await fleet.at(SECOND).sign_in(fleet.name, fleet.key)).status == 200
+    postgres.kill()
+    answer = await fleet.at(FIRST).call("GET", "state")
+    assert (answer.status, answer.code) == (503, "storage-unavailable")
+    postgres.start()
+
+    async def works() -> bool:
+        answers = [await fleet.at(replica).call("GET", "state") for replica in (FIRST, SECOND)]
+        return all(answer.status == 200 and answer.body["signedIn"] for answer in answers)
+
+    loop = asyncio.get_running_loop()
+    begun = loop.time()
+    await eventually(works, "both replicas are back", seconds=40)
+    print(f"\nPostgreSQL killed and started: both replicas served after {loop.time() - begun:.2f} s")
