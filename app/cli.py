@@ -14,7 +14,7 @@ from aiohttp import web
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from pydantic import ValidationError
 
-from app import composition, logs, settings, signing_key
+from app import collector, composition, logs, settings, signing_key
 from core.audio import comparison
 from core.audio.device import AudioDevice
 from core.diagnosis.finding import Finding
@@ -139,7 +139,9 @@ def _serve(_options: argparse.Namespace) -> int:
     database.upgrade(loaded.database_url)
 
     async def application() -> web.Application:
-        return composition.create(loaded)
+        app = composition.create(loaded)
+        collector.settle()
+        return app
 
     logging.getLogger("app").info("serving", extra={"port": loaded.port, "public_url": loaded.public_url})
     try:

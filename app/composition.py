@@ -9,7 +9,6 @@ from typing import Final
 from aiohttp import web
 from aiohttp.typedefs import Middleware
 from sqlalchemy import text
-from uuid6 import uuid7
 
 from app.connector_door import serve_connector
 from app.graph import GraphCallRecords
@@ -37,7 +36,7 @@ from core.licensing.ledger import open_ledger
 from core.licensing.licence_key import vendor_keys
 from core.licensing.overview import Overview
 from core.licensing.usage import UsageReader
-from core.request import REQUEST_ID
+from core.request import REQUEST_ID, RequestId
 from core.signin.administration import Administration
 from core.signin.following import Following
 from core.signin.signin import SignIn
@@ -75,7 +74,7 @@ def create(settings: Settings) -> web.Application:
     replicas = Replicas(ledger.writer, plane.replica_id, is_alone=plane.is_alone)
     key_register = KeyRegister(ledger, vendor_keys(settings.vendor_keys))
     verdicts = Verdicts(overview)
-    following = Following(registry, ledger, overview, verdicts)
+    following = Following(registry, ledger, verdicts)
 
     async def call_ended(pbx_id: str, call: CallEndedAtOnce) -> None:
         await call_help.ended_at_once(pbx_id, call)
@@ -199,10 +198,11 @@ def request_ids(trusted_proxies: int) -> Middleware:
 
     @web.middleware
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
-        REQUEST_ID.set(str(uuid7()))
-        forwarded = [part.strip() for part in request.headers.get("X-Forwarded-For", "").split(",")]
-        if trusted_proxies and len(forwarded) >= trusted_proxies and forwarded[-trusted_proxies]:
-            request = request.clone(remote=forwarded[-trusted_proxies])
+        REQUEST_ID.set(RequestId())
+        if trusted_proxies:
+            forwarded = [part.strip() for part in request.headers.get("X-Forwarded-For", "").split(",")]
+            if len(forwarded) >= trusted_proxies and forwarded[-trusted_proxies]:
+                request = request.clone(remote=forwarded[-trusted_proxies])
         return await handler(request)
 
     return middleware

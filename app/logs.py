@@ -26,7 +26,7 @@ class JsonFormatter(logging.Formatter):
             "level": record.levelname.lower(),
             "logger": record.name,
             "message": record.getMessage(),
-            "request_id": REQUEST_ID.get(),
+            "request_id": str(REQUEST_ID.get()),
         }
         entry.update({name: value for name, value in vars(record).items() if name not in _STANDARD})
         if record.exc_info:

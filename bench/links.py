@@ -6,7 +6,8 @@
                   the same bare program
     added_p50_ms  what the second replica adds to the median, for one client alone (the whole of it, not the share)
     idle_memory   memory of a server with 10,000 idle links, for each link, over bare aiohttp WebSockets
-    reconnect     time until 10,000 connectors are back after a restart, over 10,000 bare WebSocket handshakes
+    reconnect     time until 10,000 connectors are back after a restart, over 10,000 bare handshakes: the same messages and
+                  the same signature, and nothing that is kept
 
 Servers, connectors and callers are processes of their own. Rounds of baseline and measurement take turns, so that a
 slow moment of the machine meets both.
@@ -20,6 +21,8 @@ import sys
 import tempfile
 from collections.abc import AsyncIterator
 from typing import Any, Final
+
+import psutil
 
 from bench.report import Bar, Report
 from core.store.database import upgrade_async
@@ -68,7 +71,10 @@ async def _hops(report: Report) -> None:
             alone: dict[str, list[float]] = {name: [] for name in ports}
             for _round in range(ROUNDS):
                 for name, port in ports.items():
+                    before = _cpu_seconds(here, there, bare)
                     rates[name].append(await _calls(port, CLIENTS, ROUND_SECONDS))
+                    spent = _cpu_seconds(here, there, bare) - before
+                    rates[name][-1]["cpu"] = spent / ROUND_SECONDS / rates[name][-1]["rate"] * 1e6
                     alone[name].append((await _calls(port, 1, ROUND_SECONDS / 2))["p50"])
     finally:
         nats.kill()
@@ -85,31 +91,39 @@ async def _hops(report: Report) -> None:
             f"{words[name]}: requests per second, {CLIENTS} clients": round(rate[name]),
             f"{words[name]}: p99 of {CLIENTS} clients, ms": round(p99, 1),
             f"{words[name]}: p50 of one client, ms": round(p50[name], 2),
+            f"{words[name]}: CPU of the serving processes, microseconds a request": round(
+                statistics.median(one["cpu"] for one in found)
+            ),
         }
 
 
 async def _many(report: Report, directory: str) -> None:
     memory: dict[str, float] = {}
-    took: dict[str, list[float]] = {"bare": [], "hub": []}
     url = f"sqlite:///{directory}/links.db"
     await upgrade_async(url)
+    ways = {
+        "bare WebSocket": (("bare",), "socket"),
+        "bare handshake": (("bare",), "link"),
+        "link": (("hub", url), "link"),
+    }
+    took: dict[str, list[float]] = {way: [] for way in ways}
     for turn in range(RECONNECTS):
-        for kind in ("bare", "hub"):
-            arguments = (url,) if kind == "hub" else ()
-            async with _server(kind, *arguments) as port:
-                before = _resident(_PIDS[port])
+        for way, (server, kind) in ways.items():
+            async with _server(*server) as port:
+                before = _resident(port)
                 async with _client("hold", kind, port, LINKS) as held:
                     assert held["open"] == LINKS
                     # The first turn makes the names; the others are what a restart is.
                     if turn:
-                        took[kind].append(held["seconds"])
-                    memory[kind] = (_resident(_PIDS[port]) - before) / LINKS
-    report.ratios["idle_memory"] = memory["hub"] / memory["bare"]
-    report.ratios["reconnect"] = statistics.median(took["hub"]) / statistics.median(took["bare"])
-    for kind, words in (("bare", "bare WebSockets"), ("hub", "links")):
+                        took[way].append(held["seconds"])
+                    memory[way] = (_resident(port) - before) / LINKS
+    seconds = {way: statistics.median(found) for way, found in took.items()}
+    report.ratios["idle_memory"] = memory["link"] / memory["bare WebSocket"]
+    report.ratios["reconnect"] = seconds["link"] / seconds["bare handshake"]
+    for way in ways:
         report.figures |= {
-            f"{words}: KiB each": round(memory[kind] / 1024, 1),
-            f"{words}: seconds until {LINKS} are back": round(statistics.median(took[kind]), 2),
+            f"{way}: KiB each": round(memory[way] / 1024, 1),
+            f"{way}: seconds until {LINKS} are back": round(seconds[way], 2),
         }
 
 
@@ -127,7 +141,7 @@ async def _server(kind: str, *arguments: str) -> AsyncIterator[int]:
 
 @contextlib.asynccontextmanager
 async def _client(command: str, *arguments: object) -> AsyncIterator[Any]:
-    async with _process("bench.links_client", command, *map(str, arguments)) as (_process_, line):
+    async with _process("bench.links_client", command, *map(str, arguments)) as (_, line):
         yield json.loads(line)
 
 
@@ -156,7 +170,11 @@ async def _process(module: str, *arguments: str) -> AsyncIterator[tuple[asyncio.
         await process.wait()
 
 
-def _resident(pid: int) -> int:
-    """Bytes."""
-    with open(f"/proc/{pid}/statm", encoding="ascii") as file:
-        return int(file.read().split()[1]) * 4096
+def _resident(port: int) -> int:
+    """Bytes of the server on that port."""
+    return psutil.Process(_PIDS[port]).memory_info().rss
+
+
+def _cpu_seconds(*ports: int) -> float:
+    times = [psutil.Process(_PIDS[port]).cpu_times() for port in ports]
+    return sum(one.user + one.system for one in times)

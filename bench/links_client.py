@@ -2,7 +2,7 @@
 command answers one line of JSON.
 
     python -m bench.links_client answer hub|bare PORT          one connector that answers until it is ended
-    python -m bench.links_client hold hub|bare PORT COUNT      opens COUNT links, tells how long it took, holds them
+    python -m bench.links_client hold link|socket PORT COUNT   opens COUNT of them, tells how long it took, holds them
     python -m bench.links_client call PORT CLIENTS SECONDS     calls; tells rate, p50 and p99 in milliseconds
 """
 
@@ -38,6 +38,7 @@ NAME = "pbx-{}.example.com"
 AT_ONCE = 256
 """Openings under way at the same time."""
 ANSWER = LoginChallenge(method=LoginMethod.CHALLENGE, nonce="n" * 32)
+EXPECTED = ANSWER.model_dump(mode="json", by_alias=True)
 
 
 class Connector:
@@ -54,9 +55,7 @@ class Connector:
             "key_digest": f"{number:064x}",
             "licence_keys": [],
             "connector_version": "1.0",
-            "status": Status(
-                module_active=True, uci=UciState.ON, rest=RestState.OK, pbx_version="6.7.3.20"
-            ),
+            "status": Status(module_active=True, uci=UciState.ON, rest=RestState.OK, pbx_version="6.7.3.20"),
         }
 
     async def open(self, http: aiohttp.ClientSession, port: int) -> aiohttp.ClientWebSocketResponse:
@@ -74,9 +73,7 @@ class Connector:
 
 
 async def open_bare(http: aiohttp.ClientSession, port: int, number: int) -> aiohttp.ClientWebSocketResponse:
-    return await http.ws_connect(
-        f"http://127.0.0.1:{port}/connector/link/{NAME.format(number)}", compress=0
-    )
+    return await http.ws_connect(f"http://127.0.0.1:{port}/connector/link/{NAME.format(number)}", compress=0)
 
 
 async def answer(kind: str, port: str) -> None:
@@ -84,10 +81,9 @@ async def answer(kind: str, port: str) -> None:
         if kind == "bare":
             socket = await open_bare(http, int(port), 0)
             tell({})
-            body = ANSWER.model_dump(mode="json", by_alias=True)
             async for message in socket:
                 frame = json.loads(message.data)
-                await socket.send_str(json.dumps({"jsonrpc": "2.0", "id": frame["id"], "result": body}))
+                await socket.send_str(json.dumps({"jsonrpc": "2.0", "id": frame["id"], "result": EXPECTED}))
             return
         socket = await Connector(0).open(http, int(port))
         endpoint = Endpoint(socket.send_str, {Method.LOGIN_CHALLENGE: _challenge, Method.PING: _pong})
@@ -106,13 +102,13 @@ async def _pong(_params: dict[str, Any]) -> Empty:
 
 async def hold(kind: str, port: str, count: str) -> None:
     numbers = iter(range(int(count)))
-    connectors = [Connector(number) for number in range(int(count))] if kind == "hub" else []
+    connectors = [Connector(number) for number in range(int(count))] if kind == "link" else []
     sockets = []
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as http:
 
         async def opener() -> None:
             for number in numbers:
-                if kind == "hub":
+                if kind == "link":
                     sockets.append(await connectors[number].open(http, int(port)))
                 else:
                     sockets.append(await open_bare(http, int(port), number))
@@ -124,21 +120,58 @@ async def hold(kind: str, port: str, count: str) -> None:
 
 
 async def call(port: str, clients: str, seconds: str) -> None:
-    url = f"http://127.0.0.1:{port}/call/{NAME.format(0)}"
+    """As lean as it gets, so that it is the server that is measured: a protocol each, no HTTP library."""
+    loop = asyncio.get_running_loop()
     took: list[float] = []
     ends = time.perf_counter() + float(seconds)
-
-    async def caller(http: aiohttp.ClientSession) -> None:
-        while (begun := time.perf_counter()) < ends:
-            async with http.post(url, data=b"{}") as response:
-                body = await response.read()
-                assert response.status == 200, body
-            took.append(time.perf_counter() - begun)
-
-    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as http:
-        await asyncio.gather(*(caller(http) for _ in range(int(clients))))
+    callers = [Caller(took, ends) for _ in range(int(clients))]
+    for caller in callers:
+        await loop.create_connection(lambda caller=caller: caller, "127.0.0.1", int(port))
+    await asyncio.gather(*(caller.done for caller in callers))
     cuts = statistics.quantiles(took, n=100)
     tell({"rate": len(took) / float(seconds), "p50": cuts[49] * 1000, "p99": cuts[98] * 1000})
+
+
+class Caller(asyncio.Protocol):
+    """One connection that asks, waits for the whole answer, and asks again."""
+
+    REQUEST = (
+        f"POST /call/{NAME.format(0)} HTTP/1.1\r\nHost: bench\r\nContent-Type: application/json\r\n"
+        "Content-Length: 2\r\n\r\n{}"
+    ).encode()
+
+    def __init__(self, took: list[float], ends: float) -> None:
+        self._took = took
+        self._ends = ends
+        self._received = b""
+        self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def connection_made(self, transport: Any) -> None:
+        self._transport = transport
+        self._ask()
+
+    def data_received(self, data: bytes) -> None:
+        self._received += data
+        head, blank, body = self._received.partition(b"\r\n\r\n")
+        if not blank or len(body) < int(head.lower().split(b"content-length:")[1].split()[0]):
+            return
+        assert head.startswith(b"HTTP/1.1 200"), self._received
+        assert json.loads(body) == EXPECTED, self._received
+        now = time.perf_counter()
+        self._took.append(now - self._begun)
+        if now < self._ends:
+            self._ask()
+        else:
+            self._transport.close()
+            self.done.set_result(None)
+
+    def connection_lost(self, fault: Exception | None) -> None:
+        if not self.done.done():
+            self.done.set_exception(fault or ConnectionResetError())
+
+    def _ask(self) -> None:
+        self._received, self._begun = b"", time.perf_counter()
+        self._transport.write(self.REQUEST)
 
 
 def tell(what: dict[str, Any]) -> None:

@@ -1,20 +1,22 @@
 """The servers of `bench.links`, each a process of its own: the hub behind its door, and the barest program beside it.
 
-    python -m bench.links_server hub PORT DATABASE_URL [NATS_URL]
-    python -m bench.links_server bare PORT
+python -m bench.links_server hub PORT DATABASE_URL [NATS_URL]
+python -m bench.links_server bare PORT
 """
 
 import asyncio
 import itertools
 import json
 import resource
+import secrets
 import sys
 from typing import Any
 
 import uvloop
 from aiohttp import WSMsgType, web
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from app.composition import request_ids
+from app import collector
 from app.connector_door import serve_connector
 from core.hub.bus import Bus
 from core.hub.hub import Hub
@@ -27,7 +29,10 @@ from core.licensing.overview import Overview
 from core.signin.following import Following
 from core.signin.verdicts import Verdicts
 from core.store.database import Database
-from wire.link import LoginChallenge, LoginChallengeParams, Method
+from wire.link import SUBPROTOCOL, LoginChallenge, LoginChallengeParams, Method
+from wire.sealing import from_b64url
+
+UNSIGNED = ("signature", "enrolmentCode", "previousKeyDigest", "previousKeyUntil")
 
 
 async def hub(port: int, database_url: str, nats_url: str | None = None) -> None:
@@ -37,8 +42,7 @@ async def hub(port: int, database_url: str, nats_url: str | None = None) -> None
     registry = Registry(database, ledger.writer, b"pepper")
     plane = open_plane(nats_url)
     bus = Bus(plane)
-    overview = Overview(database)
-    following = Following(registry, ledger, overview, Verdicts(overview))
+    following = Following(registry, ledger, Verdicts(Overview(database)))
 
     async def unheard(_pbx_id: str, _call: object) -> None:
         return None
@@ -48,7 +52,10 @@ async def hub(port: int, database_url: str, nats_url: str | None = None) -> None
     replicas = Replicas(ledger.writer, plane.replica_id, is_alone=plane.is_alone)
     plane.start(the_hub.answer, bus.hear, bus.missed)
     await replicas.enter()
-    beats = asyncio.create_task(replicas.run(the_hub.fence, lambda _closed: None))
+    background = [
+        asyncio.create_task(replicas.run(the_hub.fence, lambda _closed: None)),
+        asyncio.create_task(the_hub.run()),
+    ]
     rows: dict[str, Pbx] = {}
 
     async def link(request: web.Request) -> web.StreamResponse:
@@ -67,11 +74,14 @@ async def hub(port: int, database_url: str, nats_url: str | None = None) -> None
         )
         return web.Response(text=answer.model_dump_json(by_alias=True), content_type="application/json")
 
-    app = web.Application(middlewares=[request_ids(0)])
+    # As bare around the hop as the other program is: what is measured is the hop.
+    app = web.Application()
     app.router.add_get("/connector/link", link)
     app.router.add_post("/call/{name}", call)
+    collector.settle()
     await serve(app, port, lambda: the_hub.links_open)
-    beats.cancel()
+    for task in background:
+        task.cancel()
 
 
 async def bare(port: int) -> None:
@@ -87,19 +97,38 @@ async def bare(port: int) -> None:
         async for message in socket:
             if message.type is WSMsgType.TEXT:
                 frame = json.loads(message.data)
-                waiting[frame["id"]].set_result(frame["result"])
+                waiting.pop(frame["id"]).set_result(frame["result"])
         return socket
 
     async def call(request: web.Request) -> web.Response:
         json.loads(await request.read())
         call_id = next(ids)
-        waiting[call_id] = asyncio.get_running_loop().create_future()
+        answered = waiting[call_id] = asyncio.get_running_loop().create_future()
         frame = {"jsonrpc": "2.0", "id": call_id, "method": "pbx.loginChallenge", "params": {}}
         await sockets[request.match_info["name"]].send_str(json.dumps(frame))
-        result = await waiting.pop(call_id)
-        return web.Response(text=json.dumps(result), content_type="application/json")
+        return web.Response(text=json.dumps(await answered), content_type="application/json")
+
+    async def handshake(request: web.Request) -> web.StreamResponse:
+        """The messages of a link's opening and its signature; then the link is only held."""
+        socket = web.WebSocketResponse(protocols=(SUBPROTOCOL,), compress=False)
+        await socket.prepare(request)
+        nonce = secrets.token_urlsafe(32)
+        params = {"nonce": nonce, "serverTime": "2026-01-01T00:00:00.000Z"}
+        await socket.send_str(json.dumps({"jsonrpc": "2.0", "method": "link.challenge", "params": params}))
+        frame = json.loads((await socket.receive()).data)
+        hello = {name: value for name, value in frame["params"].items() if name not in UNSIGNED}
+        signed = b"pbx-link.v1 hello\n" + json.dumps(hello, separators=(",", ":")).encode()
+        identity = Ed25519PublicKey.from_public_bytes(from_b64url(hello["identity"]))
+        identity.verify(from_b64url(frame["params"]["signature"]), signed)
+        assert hello["nonce"] == nonce
+        sockets[hello["pbxName"]] = socket
+        await socket.send_str(json.dumps({"jsonrpc": "2.0", "id": frame["id"], "result": {}}))
+        async for _message in socket:
+            pass
+        return socket
 
     app = web.Application()
+    app.router.add_get("/connector/link", handshake)
     app.router.add_get("/connector/link/{name}", link)
     app.router.add_post("/call/{name}", call)
     await serve(app, port, lambda: len(sockets))

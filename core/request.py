@@ -3,4 +3,20 @@
 from contextvars import ContextVar
 from typing import Final
 
-REQUEST_ID: Final[ContextVar[str]] = ContextVar("request_id", default="-")
+from uuid6 import uuid7
+
+
+class RequestId:
+    """A UUIDv7, made when somebody reads it first: most requests are neither logged nor refused."""
+
+    __slots__ = ("_text",)
+
+    def __init__(self, text: str = "") -> None:
+        self._text = text
+
+    def __str__(self) -> str:
+        self._text = self._text or str(uuid7())
+        return self._text
+
+
+REQUEST_ID: Final[ContextVar[RequestId]] = ContextVar("request_id", default=RequestId("-"))  # noqa: B039 - read only

@@ -83,7 +83,7 @@ def problem(request: web.Request, finding: Finding) -> web.Response:
         code=finding.code,
         cure=told.cure,
         reason=finding.evidence.get("reason") or finding.variant,
-        request_id=REQUEST_ID.get(),
+        request_id=str(REQUEST_ID.get()),
     )
     response = web.Response(
         text=body.model_dump_json(by_alias=True), status=status, content_type="application/problem+json"
@@ -124,7 +124,7 @@ async def problems(
         raise
     except Exception:
         logger.exception("unexpected error", extra={"path": request.path})
-        return problem(request, Finding(Code.INTERNAL, {"request_id": REQUEST_ID.get()}))
+        return problem(request, Finding(Code.INTERNAL, {"request_id": str(REQUEST_ID.get())}))
 
 
 def _where(invalid: ValidationError) -> str:

@@ -5,14 +5,13 @@ a link carries one message a frame.
 """
 
 import asyncio
-import itertools
-import json
 import logging
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from enum import IntEnum
 from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import to_json
 
 logger = logging.getLogger(__name__)
 
@@ -84,7 +83,22 @@ Send = Callable[[str], Coroutine[Any, Any, None]]
 
 
 def dump(**members: Any) -> str:
-    return json.dumps({"jsonrpc": "2.0", **members}, separators=(",", ":"))
+    """A frame as text; models among the members are written by their own serializers, by alias."""
+    return to_json({"jsonrpc": "2.0", **members}, by_alias=True).decode()
+
+
+class _Waiting:
+    """A call that awaits its answer until then."""
+
+    __slots__ = ("answer", "ends")
+
+    def __init__(self, answer: asyncio.Future[dict[str, Any]], ends: float) -> None:
+        self.answer = answer
+        self.ends = ends
+
+    def fail(self, error: Exception) -> None:
+        if not self.answer.done():
+            self.answer.set_exception(error)
 
 
 class Endpoint:
@@ -100,9 +114,11 @@ class Endpoint:
         self._send = send
         self._methods = methods
         self._max_in_flight = max_in_flight
-        self._ids = itertools.count(1)
-        self._waiting: dict[int, asyncio.Future[dict[str, Any]]] = {}
+        self._last_id = 0
+        self._waiting: dict[int, _Waiting] = {}
         self._running: set[asyncio.Task[None]] = set()
+        self._timer: asyncio.TimerHandle | None = None
+        """One for all that wait: most calls are answered long before their deadline, and none needs its own."""
         self._closed = False
         self.bad_frames = 0
 
@@ -113,7 +129,7 @@ class Endpoint:
     async def answered(self) -> None:
         """Returns when no call awaits its answer."""
         while self._waiting:
-            await asyncio.wait(list(self._waiting.values()))
+            await asyncio.wait([one.answer for one in self._waiting.values()])
             await asyncio.sleep(0)  # their callers take what came
 
     async def call(
@@ -124,20 +140,22 @@ class Endpoint:
             raise LinkClosedError
         if len(self._waiting) >= self._max_in_flight:
             raise LinkBusyError
-        call_id = next(self._ids)
-        answer: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
-        self._waiting[call_id] = answer
+        loop = asyncio.get_running_loop()
+        ends = loop.time() + deadline
+        self._last_id = call_id = self._last_id + 1
+        one = self._waiting[call_id] = _Waiting(loop.create_future(), ends)
         try:
-            async with asyncio.timeout(deadline):
-                await self._send(dump(id=call_id, method=method, params=_params(params)))
-                return await answer
+            if self._timer is None or ends < self._timer.when():
+                self._watch(loop, ends)
+            await self._send(dump(id=call_id, method=method, params=params or {}))
+            return await one.answer
         finally:
-            self._waiting.pop(call_id, None)
+            del self._waiting[call_id]
 
     async def notify(self, method: str, params: BaseModel | None = None) -> None:
         if self._closed:
             raise LinkClosedError
-        await self._send(dump(method=method, params=_params(params)))
+        await self._send(dump(method=method, params=params or {}))
 
     async def feed(self, text: str) -> None:
         """Takes one received frame. A bad frame is answered and counted; it never raises."""
@@ -159,23 +177,41 @@ class Endpoint:
     def close(self) -> None:
         """Ends everything under way: waiting callers get `LinkClosedError`, running methods are cancelled."""
         self._closed = True
-        for answer in self._waiting.values():
-            if not answer.done():
-                answer.set_exception(LinkClosedError())
+        if self._timer is not None:
+            self._timer.cancel()
+        for one in self._waiting.values():
+            one.fail(LinkClosedError())
         for task in self._running:
             task.cancel()
 
+    def _watch(self, loop: asyncio.AbstractEventLoop, ends: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = loop.call_at(ends, self._expire, loop)
+
+    def _expire(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._timer, now = None, loop.time()
+        left: float | None = None
+        for one in self._waiting.values():
+            if one.ends <= now:
+                one.fail(TimeoutError())
+            elif left is None or one.ends < left:
+                left = one.ends
+        if left is not None:
+            self._watch(loop, left)
+
     def _take_answer(self, frame: Frame) -> None:
-        answer = self._waiting.get(frame.id) if isinstance(frame.id, int) else None
-        if answer is None or answer.done():
+        one = self._waiting.get(frame.id) if isinstance(frame.id, int) else None
+        if one is None:
             return  # late: its caller has been told "unknown" already
         if frame.error is None:
-            answer.set_result(frame.result or {})
+            if not one.answer.done():
+                one.answer.set_result(frame.result or {})
         elif frame.error.data is not None:
             data = frame.error.data
-            answer.set_exception(RpcRefusalError(data.code, frame.error.message, data.evidence))
+            one.fail(RpcRefusalError(data.code, frame.error.message, data.evidence))
         else:
-            answer.set_exception(RpcRefusalError("link-protocol-error", frame.error.message))
+            one.fail(RpcRefusalError("link-protocol-error", frame.error.message))
 
     async def _take_request(self, frame: Frame) -> None:
         handler = self._methods.get(frame.method or "")
@@ -204,8 +240,7 @@ class Endpoint:
             await self._send_error(frame.id, RpcErrorCode.INTERNAL, "internal error", "internal-error")
         else:
             if frame.id is not None:
-                body = result.model_dump(mode="json", by_alias=True) if result is not None else {}
-                await self._send_quietly(dump(id=frame.id, result=body))
+                await self._send_quietly(dump(id=frame.id, result=result or {}))
 
     async def _send_error(
         self,
@@ -225,10 +260,6 @@ class Endpoint:
             await self._send(text)
         except (ConnectionError, LinkClosedError, TimeoutError):
             logger.debug("the link went away before an answer could be sent")
-
-
-def _params(params: BaseModel | dict[str, Any] | None) -> dict[str, Any]:
-    return params.model_dump(mode="json", by_alias=True) if isinstance(params, BaseModel) else params or {}
 
 
 def _is_no_json(fault: ValidationError) -> bool:

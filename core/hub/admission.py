@@ -13,7 +13,8 @@ from limits.strategies import MovingWindowRateLimiter
 
 FAILURES_PER_ADDRESS: Final = parse("60/minute")
 """A connector that is refused comes back about once a minute; sixty of them may share an address."""
-OPENING_AT_ONCE: Final = 200
+MAX_SUSPECTS: Final = 10_000
+OPENING_AT_ONCE: Final = 1000
 """Connections of one address that have not authenticated yet; each is cut after two seconds anyway."""
 
 
@@ -21,12 +22,14 @@ class Admission:
     def __init__(self) -> None:
         self._limiter = MovingWindowRateLimiter(MemoryStorage())
         self._opening: Counter[str] = Counter()
+        self._suspects: set[str] = set()
+        """Addresses from which something has failed: of all others nothing needs to be looked up."""
 
     @contextmanager
     def opening(self, address: str) -> Iterator[bool]:
         """Whether a connection from there may try to open a link; it counts as opening while inside."""
-        is_admitted = self._opening[address] < OPENING_AT_ONCE and self._limiter.test(
-            FAILURES_PER_ADDRESS, "link", address
+        is_admitted = self._opening[address] < OPENING_AT_ONCE and not (
+            address in self._suspects and not self._limiter.test(FAILURES_PER_ADDRESS, "link", address)
         )
         self._opening[address] += 1
         try:
@@ -37,4 +40,7 @@ class Admission:
                 del self._opening[address]
 
     def failed(self, address: str) -> None:
+        if len(self._suspects) >= MAX_SUSPECTS:
+            self._suspects.clear()
+        self._suspects.add(address)
         self._limiter.hit(FAILURES_PER_ADDRESS, "link", address)

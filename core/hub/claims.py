@@ -18,7 +18,6 @@ from wire.link import Hello, Status
 
 MAX_REFUSED_CLAIMS: Final = 20
 """Identities kept as evidence for one name, newest first: a stranger cannot fill the table."""
-_HOUR_MS: Final = 3_600_000
 
 
 class LinkEventKind(StrEnum):
@@ -101,11 +100,6 @@ def claim(claim: Claim) -> Script[Claimed | BoundElsewhere | NotEnrolled]:
             " previous_key_until = $9, link_closed_at = NULL, link_epoch = $10 WHERE id = $11",
             *(*facts, epoch, pbx_id),
         )
-    yield from execute(
-        "INSERT INTO link_hour (pbx_id, hour, links) VALUES ($1, $2, 1)"
-        " ON CONFLICT (pbx_id, hour) DO UPDATE SET links = link_hour.links + 1",
-        *(pbx_id, at - at % _HOUR_MS),
-    )
     detail = {"address": claim.address, "version": hello.connector_version}
     yield from _event(pbx_id, LinkEventKind.OPENED, detail, at)
     return Claimed(pbx_id, epoch, before)

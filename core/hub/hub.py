@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
 from typing import Any, Final, TypeVar
 
@@ -15,13 +15,14 @@ from core.hub.admission import Admission
 from core.hub.bus import Bus, pbx_topic
 from core.hub.claims import BoundElsewhere, Claimed, NotEnrolled
 from core.hub.link import CloseCode, Link, Transport
-from core.hub.plane import NobodyThereError, Plane, PlaneDownError
+from core.hub.plane import NobodyThereError, Plane, PlaneDownError, Question
 from core.hub.registry import Pbx, Registry
 from core.store.database import STORAGE_ERRORS
 from core.store.moments import now
 from wire.jsonrpc import Frame, LinkBusyError, LinkClosedError, RpcErrorCode, RpcRefusalError, dump
 from wire.link import (
     HEARTBEAT_SECONDS,
+    HEARTBEATS_MISSED,
     HELLO_SECONDS,
     CallEndedAtOnce,
     Challenge,
@@ -41,6 +42,8 @@ CALL_SECONDS: Final = 10.0
 """How long a person waits for the PBX before they are told that it did not answer."""
 REPLACED_GRACE: Final = 2.0
 """A link that is replaced may still bring answers for so long; then its socket is closed."""
+TICKS: Final = 5
+"""How often within a heartbeat the links are looked at."""
 LOOK_SECONDS: Final = 30.0
 """How often a replica compares its links with the table, in case the word that one was replaced was lost."""
 
@@ -60,6 +63,9 @@ class PbxRefusedError(Exception):
 
 class _NotHereError(Exception):
     """The link is somewhere else: the call was handed to nobody."""
+
+
+_LINK_FAULTS: Final = (LinkBusyError, LinkClosedError, RpcRefusalError, ConnectionError, TimeoutError)
 
 
 class Hub:
@@ -91,7 +97,7 @@ class Hub:
         self._heartbeat = heartbeat
         self._hello_seconds = hello_seconds
         self._links: dict[str, Link] = {}
-        self._closing: set[asyncio.Task[None]] = set()
+        self._under_way: set[asyncio.Task[None]] = set()
         self._draining = False
         self.admission = Admission()
         bus.listen("link", self._hear_of_newer)
@@ -110,13 +116,20 @@ class Hub:
         return len(self._links)
 
     async def run(self) -> None:
-        """Until cancelled: closes links that the table says are another's."""
+        """Until cancelled: pings links that are silent, cuts those that stay so, and closes those that the table says
+        are another's. One task for all links: an idle link is only its socket.
+        """
+        clock = asyncio.get_running_loop().time
+        looked = clock()
         while True:
-            await asyncio.sleep(LOOK_SECONDS)
-            try:
-                await self.close_stale()
-            except STORAGE_ERRORS as fault:
-                logger.warning("links not compared", extra={"reason": str(fault)[:300]})
+            await asyncio.sleep(self._heartbeat / TICKS)
+            self._beat(clock())
+            if clock() - looked >= LOOK_SECONDS:
+                looked = clock()
+                try:
+                    await self.close_stale()
+                except STORAGE_ERRORS as fault:
+                    logger.warning("links not compared", extra={"reason": str(fault)[:300]})
 
     async def serve(self, transport: Transport, address: str) -> None:
         """The whole life of one connection, from the challenge to its end."""
@@ -152,32 +165,30 @@ class Hub:
         """Asks a PBX once, by a link that is no older than the row that the caller has read. Raises
         `PbxRefusedError` with the finding when there is no good answer.
         """
-        body = params.model_dump(mode="json", by_alias=True)
-        for last_try in (False, True):
+        link = self._links.get(pbx.id)
+        if link is not None and link.is_good(pbx.link_epoch):
             try:
-                answered = await self._ask(pbx, method, body)
-                break
-            except _NotHereError:
-                # The link moved while we looked; nobody was asked, so whoever has it now may be.
-                current = None if last_try else await self._registry.by_id(pbx.id)
-                if current is None or current.link_epoch == pbx.link_epoch or not current.is_linked:
-                    raise PbxRefusedError(_link_down(current or pbx)) from None
-                pbx = current
-        evidence = {"pbx_name": pbx.name}
-        if answered.code is not None:
-            code = Code.named(answered.code) or Code.PROTOCOL_ERROR
-            raise PbxRefusedError(Finding(code, {**answered.evidence, **evidence}))
+                result = await link.endpoint.call(method, params, deadline=CALL_SECONDS)
+            except _LINK_FAULTS as fault:
+                raise _refused(pbx, *_word_for(fault)) from fault
+        else:
+            result = await self._ask_others(pbx, method, params)
         try:
-            return answer.model_validate(answered.result or {})
+            return answer.model_validate(result)
         except ValidationError as misfit:
-            raise PbxRefusedError(Finding(Code.PROTOCOL_ERROR, evidence)) from misfit
+            raise PbxRefusedError(Finding(Code.PROTOCOL_ERROR, {"pbx_name": pbx.name})) from misfit
 
     async def answer(self, call: PlaneCall) -> PlaneAnswer:
         """A call of another replica for a link that is held here."""
         link = self._links.get(call.pbx_id)
-        if link is None or link.epoch < call.epoch or link.is_retired:
-            return PlaneAnswer(code=NOT_HERE)
-        return await _ask_link(link, call.method, call.params, call.deadline)
+        if link is None or not link.is_good(call.epoch):
+            return PlaneAnswer(id=call.id, code=NOT_HERE)
+        try:
+            result = await link.endpoint.call(call.method, call.params, deadline=call.deadline)
+        except _LINK_FAULTS as fault:
+            code, evidence = _word_for(fault)
+            return PlaneAnswer(id=call.id, code=code, evidence=evidence)
+        return PlaneAnswer(id=call.id, result=result)
 
     async def close_stale(self) -> None:
         """Closes links that another replica holds by the table."""
@@ -204,30 +215,56 @@ class Hub:
             self._close_soon(link, CloseCode.GOING_AWAY, "shutting down", grace=CALL_SECONDS)
             if seconds > 0 and (index + 1) % max(1, len(links) // 50) == 0:
                 await asyncio.sleep(seconds / 50)
-        await asyncio.gather(*self._closing)
+        await asyncio.gather(*self._under_way)
 
-    async def _ask(self, pbx: Pbx, method: Method, body: dict[str, Any]) -> PlaneAnswer:
+    def _beat(self, clock: float) -> None:
+        for link in list(self._links.values()):
+            silent = link.silent_for(clock)
+            if silent >= self._heartbeat * HEARTBEATS_MISSED:
+                self._soon(link.cut())
+            elif silent >= self._heartbeat and clock - link.pinged_at >= self._heartbeat:
+                link.pinged_at = clock
+                self._soon(link.ping())
+
+    async def _ask_others(self, pbx: Pbx, method: Method, params: WireModel) -> dict[str, Any]:
+        """Through the replica that holds the link, by the caller's row; when the link has moved meanwhile nobody was
+        asked, so whoever holds it now may be, once.
+        """
+        try:
+            return await self._ask_other(pbx, method, params)
+        except _NotHereError:
+            current = await self._registry.by_id(pbx.id)
+        if current is None or current.link_epoch == pbx.link_epoch:
+            raise PbxRefusedError(_link_down(current or pbx))
         link = self._links.get(pbx.id)
-        if link is not None and link.epoch >= pbx.link_epoch and not link.is_retired:
-            return await _ask_link(link, method, body, CALL_SECONDS)
+        try:
+            if link is not None and link.is_good(current.link_epoch):
+                return await link.endpoint.call(method, params, deadline=CALL_SECONDS)
+            return await self._ask_other(current, method, params)
+        except _LINK_FAULTS as fault:
+            raise _refused(pbx, *_word_for(fault)) from fault
+        except _NotHereError:
+            raise PbxRefusedError(_link_down(current)) from None
+
+    async def _ask_other(self, pbx: Pbx, method: Method, params: WireModel) -> dict[str, Any]:
         if not pbx.is_linked or pbx.link_replica is None:
             raise PbxRefusedError(_link_down(pbx))
         if pbx.link_replica == self._plane.replica_id:
             raise _NotHereError
-        call = PlaneCall(
-            pbx_id=pbx.id, epoch=pbx.link_epoch, method=method, params=body, deadline=CALL_SECONDS
-        )
+        question = Question(pbx.id, pbx.link_epoch, method, params, CALL_SECONDS)
         try:
-            answered = await self._plane.call(pbx.link_replica, call)
+            answered = await self._plane.call(pbx.link_replica, question)
         except NobodyThereError as nobody:  # the replica has died, and nobody has noticed yet
             raise _NotHereError from nobody
         except PlaneDownError as down:
             raise PbxRefusedError(Finding(Code.PLANE_DOWN, {"pbx_name": pbx.name})) from down
-        except TimeoutError:
-            return PlaneAnswer(code=Code.OUTCOME_UNKNOWN)
+        except TimeoutError as lost:
+            raise _refused(pbx, Code.OUTCOME_UNKNOWN, {}) from lost
         if answered.code == NOT_HERE:
             raise _NotHereError
-        return answered
+        if answered.code is not None:
+            raise _refused(pbx, answered.code, answered.evidence)
+        return answered.result or {}
 
     def _take(self, link: Link) -> bool:
         """Holds the link, unless a newer one of the same PBX has been quicker."""
@@ -252,9 +289,12 @@ class Hub:
         self._close_soon(link, CloseCode.REPLACED, "replaced by a newer link", grace=REPLACED_GRACE)
 
     def _close_soon(self, link: Link, code: CloseCode, reason: str, grace: float) -> None:
-        task = asyncio.create_task(link.retire(code, reason, grace))
-        self._closing.add(task)
-        task.add_done_callback(self._closing.discard)
+        self._soon(link.retire(code, reason, grace))
+
+    def _soon(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._under_way.add(task)
+        task.add_done_callback(self._under_way.discard)
 
     async def _open(
         self, transport: Transport, address: str
@@ -290,7 +330,7 @@ class Hub:
             logger.warning("no link is taken while the database is away", extra={"address": address})
             await transport.close(CloseCode.TRY_LATER, "the database is away")
             return None
-        link = Link(transport, claim.pbx_id, claim.epoch, hello.pbx_name, self._heartbeat)
+        link = Link(transport, claim.pbx_id, claim.epoch, hello.pbx_name)
         link.on(
             {
                 Method.STATUS: self._status_handler(link, hello.status),
@@ -311,18 +351,21 @@ class Hub:
             self._bus.publish(pbx_topic(claim.pbx_id))
 
     def _status_handler(self, link: Link, at_first: Status) -> Callable[[dict[str, Any]], Awaitable[Empty]]:
-        writing = asyncio.Lock()
-        last = at_first
+        writing: asyncio.Lock | None = None
+        last = (
+            at_first.model_dump_json()
+        )  # as text: a model weighs ten times that, and most links never report again
 
         async def take(params: dict[str, Any]) -> Empty:
-            nonlocal last
+            nonlocal last, writing
             status = Status.model_validate(params)
+            writing = writing or asyncio.Lock()
             # Methods run at the same time; the newest status must be the last one written.
             async with writing:
-                if status == last:
+                if status.model_dump_json() == last:
                     return Empty()
                 await self._registry.report(link.pbx_id, link.epoch, status, now())
-                last = status
+                last = status.model_dump_json()
             self._bus.publish(pbx_topic(link.pbx_id))
             return Empty()
 
@@ -351,15 +394,16 @@ class Hub:
         await transport.close(CloseCode.REFUSED, code)
 
 
-async def _ask_link(link: Link, method: str, body: dict[str, Any], deadline: float) -> PlaneAnswer:
-    try:
-        return PlaneAnswer(result=await link.endpoint.call(method, body, deadline=deadline))
-    except LinkBusyError:
-        return PlaneAnswer(code=Code.PBX_BUSY)
-    except (LinkClosedError, ConnectionError, TimeoutError):
-        return PlaneAnswer(code=Code.OUTCOME_UNKNOWN)
-    except RpcRefusalError as refusal:
-        return PlaneAnswer(code=refusal.code, evidence=refusal.evidence)
+def _word_for(fault: Exception) -> tuple[str, dict[str, Any]]:
+    """What a caller is told when a link gave no result: code and evidence."""
+    if isinstance(fault, RpcRefusalError):
+        return fault.code, fault.evidence
+    return (Code.PBX_BUSY if isinstance(fault, LinkBusyError) else Code.OUTCOME_UNKNOWN), {}
+
+
+def _refused(pbx: Pbx, code: str, evidence: dict[str, Any]) -> PbxRefusedError:
+    known = Code.named(code) or Code.PROTOCOL_ERROR
+    return PbxRefusedError(Finding(known, {**evidence, "pbx_name": pbx.name}))
 
 
 def _link_down(pbx: Pbx) -> Finding:

@@ -6,10 +6,11 @@ from collections.abc import AsyncIterator, Mapping
 from enum import IntEnum
 from typing import Any, Final, Protocol
 
-from wire.jsonrpc import Endpoint, Handler, dump
-from wire.link import HEARTBEATS_MISSED, Method
+from wire.jsonrpc import Endpoint, Handler, LinkBusyError, LinkClosedError, RpcRefusalError, dump
+from wire.link import Method
 from wire.model import Empty
 
+PING_SECONDS: Final = 10.0
 MAX_BAD_FRAMES: Final = 20
 """A peer that sends so many frames that are no calls is cut: it speaks something else."""
 
@@ -47,9 +48,7 @@ _END_OF: Final = {
 class Link:
     """A link after its welcome."""
 
-    def __init__(
-        self, transport: Transport, pbx_id: str, epoch: int, pbx_name: str, heartbeat: float
-    ) -> None:
+    def __init__(self, transport: Transport, pbx_id: str, epoch: int, pbx_name: str) -> None:
         self.pbx_id = pbx_id
         self.epoch = epoch
         self.pbx_name = pbx_name
@@ -57,11 +56,15 @@ class Link:
         """Answers what it was asked, and is asked nothing more."""
         self.end = "connection-lost"
         """Why it ended, once it has."""
+        self.pinged_at = 0.0
         self._transport = transport
-        self._heartbeat = heartbeat
         self._last_heard = asyncio.get_running_loop().time()
         self._methods: dict[str, Handler] = {Method.PING: _pong}
         self.endpoint = Endpoint(transport.send, self._methods)
+
+    def is_good(self, epoch: int) -> bool:
+        """May be asked by whoever has read this epoch in the table: it is no older link, and still in use."""
+        return self.epoch >= epoch and not self.is_retired
 
     def on(self, methods: Mapping[str, Handler]) -> None:
         self._methods.update(methods)
@@ -71,7 +74,6 @@ class Link:
 
     async def serve(self) -> None:
         """Runs until the peer goes, falls silent or is replaced."""
-        beat = asyncio.create_task(self._beat())
         try:
             async for text in self._transport:
                 self._last_heard = asyncio.get_running_loop().time()
@@ -80,7 +82,6 @@ class Link:
                     await self._close(CloseCode.POLICY, "too many bad frames")
                     break
         finally:
-            beat.cancel()
             self.endpoint.close()
 
     async def retire(self, code: CloseCode, reason: str, grace: float) -> None:
@@ -99,15 +100,21 @@ class Link:
             self.end = _END_OF[code]
         await self._transport.close(code, reason)
 
-    async def _beat(self) -> None:
-        clock = asyncio.get_running_loop().time
-        while True:
-            await asyncio.sleep(self._heartbeat)
-            if clock() - self._last_heard >= self._heartbeat * HEARTBEATS_MISSED:
-                await self._close(CloseCode.SILENT, "no heartbeat")
-                return
-            with contextlib.suppress(Exception):  # a lost or refused ping shows in the silence that follows
-                await self.endpoint.call(Method.PING, Empty(), deadline=self._heartbeat)
+    def silent_for(self, clock: float) -> float:
+        """Seconds since the last frame; `clock` is the loop's."""
+        return clock - self._last_heard
+
+    async def ping(self) -> None:
+        """Whether it is answered shows in the silence that ends or goes on."""
+        with contextlib.suppress(
+            ConnectionError, LinkClosedError, LinkBusyError, TimeoutError, RpcRefusalError
+        ):
+            await self.endpoint.call(Method.PING, Empty(), deadline=PING_SECONDS)
+
+    async def cut(self) -> None:
+        """Silent for too long: its socket may be half-open, so nobody waits for a farewell."""
+        self.endpoint.close()
+        await self._close(CloseCode.SILENT, "no heartbeat")
 
 
 async def _pong(_params: dict[str, Any]) -> Empty:

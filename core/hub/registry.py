@@ -32,6 +32,7 @@ _NOBODY: Final = "0" * 64
 """Compared with when the name is unknown, so that an unknown name takes as long as a wrong key."""
 ENROLMENT_GOOD_FOR: Final = timedelta(days=7)
 EVENTS_SHOWN: Final = 50
+HOUR_MS: Final = 3_600_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,15 +153,15 @@ class Registry:
             enrolment_hash=self._hmac(hello.enrolment_code or ""),
             now=now,
         )
-        return await self._writer.run(lambda: claims.claim(claim))
+        return await self._writer.run_small(lambda: claims.claim(claim))
 
     async def report(self, pbx_id: str, epoch: int, status: Status, now: datetime) -> None:
         """Keeps the status; one that carries a stale epoch is refused silently."""
-        await self._writer.run(lambda: claims.report(pbx_id, epoch, status, now))
+        await self._writer.run_small(lambda: claims.report(pbx_id, epoch, status, now))
 
     async def closed(self, pbx_id: str, epoch: int, reason: str, now: datetime) -> None:
         """A late close of an old link never removes the new one."""
-        await self._writer.run(lambda: claims.closed(pbx_id, epoch, reason, now))
+        await self._writer.run_small(lambda: claims.closed(pbx_id, epoch, reason, now))
 
     async def holds(self, replica_id: str) -> dict[str, int]:
         """The links that this replica holds by the table: PBX id to epoch."""
@@ -185,17 +186,19 @@ class Registry:
 
     async def history(self, pbx_id: str, since: datetime) -> LinkHistory:
         """What happened to the link since then, and who else has tried the name."""
-        event, hour = tables.link_event.c, tables.link_hour.c
+        event = tables.link_event.c
         events = (
             select(tables.link_event)
             .where(event.pbx_id == pbx_id, event.at >= to_ms(since))
             .order_by(event.at.desc(), event.id.desc())
             .limit(EVENTS_SHOWN)
         )
+        hour = event.at - event.at % HOUR_MS
         hours = (
-            select(hour.hour, hour.links)
-            .where(hour.pbx_id == pbx_id, hour.hour >= to_ms(since))
-            .order_by(hour.hour)
+            select(hour.label("hour"), func.count().label("links"))
+            .where(event.pbx_id == pbx_id, event.at >= to_ms(since), event.kind == LinkEventKind.OPENED)
+            .group_by(hour)
+            .order_by(hour)
         )
         async with self._database.reading() as connection:
             happened = (await connection.execute(events)).all()
@@ -227,7 +230,6 @@ class Registry:
         old = to_ms(before)
         async with self._database.writing() as connection:
             await connection.execute(delete(tables.link_event).where(tables.link_event.c.at < old))
-            await connection.execute(delete(tables.link_hour).where(tables.link_hour.c.hour < old))
             await connection.execute(delete(tables.enrolment).where(tables.enrolment.c.expires_at < old))
 
     async def _one(self, query: Select[Any]) -> Pbx | None:

@@ -75,6 +75,10 @@ class Ledger:
         is_ended = await self._writer.run_together(END, quick, partial(sessions.sign_out, quick))
         return session if is_ended else None
 
+    async def followed(self, pbx_id: str) -> Sequence[int]:
+        """The PBX users that are signed in or wait: whose changes matter."""
+        return await self._writer.run_small(lambda: sessions.followed(pbx_id))
+
     async def follow_user(
         self, pbx_id: str, pbx_name: str, facts: UserFacts, now: datetime
     ) -> Session | None:
@@ -102,7 +106,8 @@ class Ledger:
         """All licence keys that a connector has; pools of others grant nothing any more. `refused`: why further keys
         were refused already. Gives the serials of those that are bound to another PBX.
         """
-        return await self._writer.run(lambda: pools.register_keys(pbx_id, keys, refused, now))
+        make: MakeScript[Sequence[str]] = partial(pools.register_keys, pbx_id, keys, refused, now)
+        return await (self._writer.run(make) if keys else self._writer.run_small(make))
 
     async def put_policy(
         self, pbx_id: str, pool_id: str, policy: Policy, actor: str, now: datetime

@@ -122,13 +122,6 @@ class Overview:
         async with self._database.reading() as connection:
             return [to_session(row) for row in (await connection.execute(query)).mappings().all()]
 
-    async def pbx_user_ids(self, pbx_id: str) -> Sequence[int]:
-        """The PBX users that are signed in or wait: whose changes matter."""
-        signed_in = select(_session.pbx_user_id).where(_session.pbx_id == pbx_id)
-        waits = select(_waiting.pbx_user_id).where(_waiting.pbx_id == pbx_id, _waiting.joined_at.is_not(None))
-        async with self._database.reading() as connection:
-            return list((await connection.execute(signed_in.union(waits))).scalars().all())
-
     async def pools(self, pbx_id: str) -> Sequence[Pool]:
         """The pools that grant: those whose key is in the connector's configuration now."""
         query = text(POOLS.format(pbx_id=":pbx_id"))

@@ -7,12 +7,12 @@ then everybody who is signed in or waits is asked for.
 import asyncio
 import logging
 from collections.abc import Sequence
+from typing import Final
 
 from core.diagnosis.finding import Finding
 from core.hub.hub import Hub, PbxRefusedError
 from core.hub.registry import Registry
 from core.licensing.ledger import Ledger
-from core.licensing.overview import Overview
 from core.licensing.session import UserFacts
 from core.signin.signin import SignIn
 from core.signin.verdicts import Verdicts, person_of
@@ -22,19 +22,22 @@ from wire.link import MAX_USERS_AT_ONCE, IdsParams, Method, PbxUser, PbxUsers, U
 logger = logging.getLogger(__name__)
 
 
+COMPARED_AT_ONCE: Final = 16
+"""After a restart all links open within seconds; comparing must not keep people from signing in."""
+
+
 class Following:
     def __init__(
         self,
         registry: Registry,
         ledger: Ledger,
-        overview: Overview,
         verdicts: Verdicts,
     ) -> None:
         self._registry = registry
         self._ledger = ledger
-        self._overview = overview
         self._verdicts = verdicts
         self._comparing: dict[str, asyncio.Task[None]] = {}
+        self._at_once = asyncio.Semaphore(COMPARED_AT_ONCE)
 
     def start(self, hub: Hub, sign_in: SignIn) -> None:
         """These two know of this part, so it is told of them when they are there."""
@@ -64,7 +67,11 @@ class Following:
             del self._comparing[pbx_id]
 
     async def _compare(self, pbx_id: str) -> None:
-        user_ids = await self._overview.pbx_user_ids(pbx_id)
+        async with self._at_once:
+            await self._compare_now(pbx_id)
+
+    async def _compare_now(self, pbx_id: str) -> None:
+        user_ids = await self._ledger.followed(pbx_id)
         pbx = await self._registry.by_id(pbx_id) if user_ids else None
         if pbx is None:
             return
@@ -83,7 +90,7 @@ class Following:
         pbx = await self._registry.by_id(pbx_id)
         if pbx is None:
             return
-        mine = set(await self._overview.pbx_user_ids(pbx_id))
+        mine = set(await self._ledger.followed(pbx_id))
         facts = [UserFacts(user_id, None) for user_id in gone if user_id in mine]
         known = [user for user in users if user.user_id in mine]
         for user, verdict in zip(known, await self._verdicts.of(pbx, known), strict=True):

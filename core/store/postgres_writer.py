@@ -85,6 +85,9 @@ class PostgresWriter:
         done: T = result
         return done
 
+    async def run_small(self, make: MakeScript[T]) -> T:
+        return await self.run(make)
+
     async def close(self) -> None:
         self._closed = True
         if self._work is not None:

@@ -77,6 +77,11 @@ class Writer(Protocol):
         When the group's own way does not fit this payload, the script is run.
         """
 
+    async def run_small(self, make: MakeScript[T]) -> T:
+        """As `run`, for a script of a few quick statements: on SQLite those that wait at the same time are done on the
+        event loop, where handing them to a thread and back would cost more than doing them.
+        """
+
     async def close(self) -> None:
         """Finishes what waits."""
 

@@ -45,6 +45,9 @@ Group = Callable[[sqlite3.Connection, Sequence[Any]], Sequence[Any]]
 """Does many payloads in one go; gives a result for each, `NOT_THIS_WAY` for one that needs its script."""
 
 
+_SMALL: Final = "small"
+
+
 class SpoiltError(Exception):
     """A group cannot be done together: undone, and each member's script is run."""
 
@@ -64,7 +67,7 @@ class SqliteWriter:
 
     def __init__(self, path: Path, groups: Mapping[str, Group] | None = None) -> None:
         self._path = path
-        self._groups = groups or {}
+        self._groups = {**(groups or {}), _SMALL: _run_small_ones}
         self._loop: asyncio.AbstractEventLoop | None = None
         self._together: list[_Waiting] = []
         self._handed_over = 0  # transactions that the thread has and has not answered
@@ -89,6 +92,9 @@ class SqliteWriter:
         self._together.append(waiting)
         result: T = await waiting.done
         return result
+
+    async def run_small(self, make: MakeScript[T]) -> T:
+        return await self.run_together(_SMALL, make, make)
 
     async def close(self) -> None:
         if self._closed:
@@ -235,6 +241,14 @@ def _is_done(connection: sqlite3.Connection, group: Group, together: Sequence[_W
     for waiting, result in zip(together, results, strict=True):
         waiting.result = result
     return True
+
+
+def _run_small_ones(connection: sqlite3.Connection, makes: Sequence[MakeScript[Any]]) -> Sequence[Any]:
+    """One after the other; when one fails, all are undone and each is run by itself, to fail there with its own word."""
+    try:
+        return [play(connection, make()) for make in makes]
+    except Exception as fault:
+        raise SpoiltError from fault
 
 
 def _fail(members: Sequence[_Waiting], fault: sqlite3.Error) -> None:

@@ -60,14 +60,7 @@ replica = Table(
     Column("started_at", BigInteger, nullable=False),
 )
 
-# For the administrator's connection page: how often links opened, and what happened last.
-link_hour = Table(
-    "link_hour",
-    metadata,
-    Column("pbx_id", ForeignKey("pbx.id"), primary_key=True),
-    Column("hour", BigInteger, primary_key=True),  # its beginning, as a moment
-    Column("links", Integer, nullable=False),
-)
+# For the administrator's connection page: when links opened and ended, and why.
 link_event = Table(
     "link_event",
     metadata,

@@ -69,9 +69,11 @@ async def place(tmp_path: Path) -> AsyncIterator[Place]:
     await runner.setup()
     port = free_ports(1)
     await web.TCPSite(runner, "127.0.0.1", port).start()
+    beating = asyncio.create_task(hub.run())
     async with aiohttp.ClientSession() as http:
         yield Place(hub, registry, f"http://127.0.0.1:{port}/link", http)
         await hub.drain(0)
+    beating.cancel()
     await runner.cleanup()
     await writer.close()
     await database.close()

@@ -112,6 +112,15 @@ def sign_out(wish: QuickEnd) -> Script[bool]:
     return bool(ended)
 
 
+def followed(pbx_id: str) -> Script[list[int]]:
+    rows = yield from execute(
+        "SELECT pbx_user_id FROM session WHERE pbx_id = $1"
+        " UNION SELECT pbx_user_id FROM waiting WHERE pbx_id = $1 AND joined_at IS NOT NULL",
+        pbx_id,
+    )
+    return [row["pbx_user_id"] for row in rows]
+
+
 def follow_user(pbx_id: str, pbx_name: str, facts: UserFacts, now: datetime) -> Script[Session | None]:
     """Brings a session in line with what the PBX says of its user; gives the session when something changed."""
     yield from lock_pools(pbx_id)

@@ -28,13 +28,6 @@ def upgrade() -> None:
     sa.Column('started_at', sa.BigInteger(), nullable=False),
     sa.PrimaryKeyConstraint('id', name=op.f('pk_replica'))
     )
-    op.create_table('link_hour',
-    sa.Column('pbx_id', sa.String(length=36), nullable=False),
-    sa.Column('hour', sa.BigInteger(), nullable=False),
-    sa.Column('links', sa.Integer(), nullable=False),
-    sa.ForeignKeyConstraint(['pbx_id'], ['pbx.id'], name=op.f('fk_link_hour_pbx_id')),
-    sa.PrimaryKeyConstraint('pbx_id', 'hour', name=op.f('pk_link_hour'))
-    )
     op.create_table('link_event',
     sa.Column('id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), autoincrement=True, nullable=False),
     sa.Column('pbx_id', sa.String(length=36), nullable=False),
