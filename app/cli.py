@@ -14,7 +14,8 @@ from aiohttp import web
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from pydantic import ValidationError
 
-from app import collector, composition, logs, settings, signing_key
+from app import collector, composition, logs, pbx_commands, settings, signing_key
+from app.errors import CannotDoError
 from core.audio import comparison
 from core.audio.device import AudioDevice
 from core.diagnosis.finding import Finding
@@ -27,10 +28,6 @@ from core.store.moments import now
 from manifest import build as manifest_build
 from tab.openapi import document
 from wire.sealing import b64url
-
-
-class CannotDoError(Exception):
-    """A user can cause this: the message is the whole output."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -98,6 +95,8 @@ def _parser() -> argparse.ArgumentParser:
         "--end-sessions", action="store_true", help="although seats are held; their users are told"
     )
     release.set_defaults(run=_licence_release)
+
+    pbx_commands.add_parser(commands)
 
     manifest = commands.add_parser("manifest", help="the Teams app package").add_subparsers(
         required=True, metavar="COMMAND"

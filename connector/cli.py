@@ -8,12 +8,15 @@ import signal
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
 from connector.calls import Calls
 from connector.config import Config, load
 from connector.directory import Directory
+from connector.doctor.doctor import examine
+from connector.doctor.report import Printer
 from connector.errors import ConnectorError
 from connector.link import LinkClient
 from connector.logs import set_up
@@ -22,9 +25,12 @@ from connector.monitor import Monitor
 from connector.rest import StarfaceRest
 from connector.state import State
 from connector.uci import Callbacks, UciClient
+from core.language import Language
 from wire.pbxkey import grouped
 
 FIRST_CHECK_SECONDS: Final = 5.0
+KEEP_OLD_HOURS: Final = 72.0
+MAX_KEEP_OLD_HOURS: Final = 24.0 * 90
 DEFAULT_CONFIG: Final = Path("/etc/pbx-connector/connector.toml")
 
 logger = logging.getLogger(__name__)
@@ -49,10 +55,30 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     run = commands.add_parser("run", help="link the PBX to the service, until stopped")
     run.set_defaults(run=_run)
+    doctor = commands.add_parser("doctor", help="find out, step by step, why there is no open connection")
+    doctor.add_argument("--json", action="store_true", help="for support: the findings as JSON")
+    doctor.add_argument(
+        "--language", choices=list(Language), help="of the words; this machine's if not given"
+    )
+    doctor.add_argument(
+        "--wait-for-call",
+        type=float,
+        default=0,
+        metavar="SECONDS",
+        help="wait so long for a call of the connector's own PBX user, to see that events arrive",
+    )
+    doctor.set_defaults(run=_doctor)
     key = commands.add_parser("key", help="the PBX key that users sign in with").add_subparsers(
         required=True, metavar="COMMAND"
     )
-    new = key.add_parser("new", help="make a new key; the old one is good no longer")
+    new = key.add_parser("new", help="make a new key; the old one stays good for a while")
+    new.add_argument(
+        "--keep-old",
+        type=float,
+        default=KEEP_OLD_HOURS,
+        metavar="HOURS",
+        help=f"how long the old key stays good ({KEEP_OLD_HOURS:g}); 0 when it has fallen into wrong hands",
+    )
     new.set_defaults(run=_key_new)
     file = key.add_parser("file", help="write the key file that users may drop on the sign-in page")
     file.add_argument("--out", type=Path, help="where to; the PBX's name if not given")
@@ -67,10 +93,33 @@ def _run(options: argparse.Namespace) -> int:
     return 0
 
 
+def _doctor(options: argparse.Namespace) -> int:
+    logging.disable(logging.WARNING)
+    language = (
+        Language(options.language) if options.language else Language.of(os.environ.get("LANG", "en")[:2])
+    )
+    printer = Printer(language, colours=sys.stdout.isatty() and "NO_COLOR" not in os.environ)
+    told = (lambda _step: None) if options.json else printer.step
+    report = asyncio.run(examine(options.config, told, max(0.0, options.wait_for_call)))
+    if options.json:
+        print(report.model_dump_json(by_alias=True, indent=2))
+    else:
+        printer.end(report)
+    return 1 if report.has_failed else 0
+
+
 def _key_new(options: argparse.Namespace) -> int:
     config = load(options.config)
-    key = State(config.state_directory).renew_pbx_key()
+    if not 0 <= options.keep_old <= MAX_KEEP_OLD_HOURS:
+        raise ConnectorError(f"--keep-old takes hours from 0 to {MAX_KEEP_OLD_HOURS:g}")
+    state = State(config.state_directory)
+    key = state.renew_pbx_key(timedelta(hours=options.keep_old))
     print(f"PBX name  {config.pbx.name}\nPBX key   {grouped(key)}")
+    previous = state.previous_pbx_key()
+    if previous is None:
+        print("The old key is good no longer, as soon as the running connector has noticed (seconds).")
+    else:
+        print(f"The old key is good until {previous[1].astimezone():%Y-%m-%d %H:%M}; its users are told.")
     return 0
 
 

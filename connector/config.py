@@ -29,6 +29,8 @@ class _Section(BaseModel):
 class Service(_Section):
     url: Url
     """The service, for instance https://pbx-teams.example.com."""
+    enrolment_code: str | None = Field(default=None, max_length=100)
+    """From the operator of the service, where a new name needs one; it counts only until the first link."""
 
 
 class Pbx(_Section):

@@ -163,6 +163,7 @@ class LinkClient:
             await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _open(self, endpoint: Endpoint, challenge: Challenge) -> Welcome:
+        previous = self._state.previous_pbx_key()
         hello = Hello(
             pbx_name=self._config.pbx.name,
             identity=self._state.identity_public,
@@ -173,6 +174,9 @@ class LinkClient:
             licence_keys=list(self._config.licences.keys),
             connector_version=__version__,
             status=self._monitor.status,
+            enrolment_code=self._config.service.enrolment_code,
+            previous_key_digest=digest(previous[0]) if previous is not None else None,
+            previous_key_until=previous[1] if previous is not None else None,
         ).signed_by(self._state.identity)
         try:
             answer = await endpoint.call(Method.HELLO, hello, deadline=OPEN_SECONDS)

@@ -172,13 +172,17 @@ class PbxMethods:
         if self._nonces.pop(nonce, 0.0) < time.monotonic():
             raise ChallengeExpiredError("unknown nonce")
         context = seal_context(self._pbx_name, tenant_id, object_id, nonce, purpose)
-        try:
-            opened = open_box(self._state.sealing, self._state.pbx_key(), box, context)
-            return kind.model_validate_json(opened)
-        except (CannotOpenError, ValidationError) as fault:
-            # From None: the validation error would carry the opened password into the log.
-            del fault
-            raise LoginRejectedError("the sealed login cannot be opened") from None
+        previous = self._state.previous_pbx_key()
+        keys = (self._state.pbx_key(), *(previous[:1] if previous is not None else ()))
+        for key in keys:
+            try:
+                return kind.model_validate_json(open_box(self._state.sealing, key, box, context))
+            except CannotOpenError:
+                continue
+            except ValidationError:
+                break
+        # Outside of the handlers: the validation error would carry the opened password into the log.
+        raise LoginRejectedError("the sealed login cannot be opened")
 
 
 async def _pong(_params: dict[str, Any]) -> Empty:

@@ -9,7 +9,7 @@ import aiohttp
 
 from connector.config import Pbx
 from connector.errors import LoginRejectedError, PbxError, PbxLoginFailedError, PbxUnreachableError
-from connector.login import HEADERS, ClassicLogin, Login, OAuthLogin, answer, challenge, log_out
+from connector.login import DISCOVERY, HEADERS, ClassicLogin, Login, OAuthLogin, answer, challenge, log_out
 from wire.link import PbxGroup, PbxUser
 
 TIMEOUT_SECONDS: Final = 8.0
@@ -135,6 +135,22 @@ class StarfaceRest:
             members = [int(user["id"]) for user in group.get("assignableUsers") or [] if user.get("assigned")]
             found.append((PbxGroup(group_id=int(item["id"]), name=name[:200]), members))
         return found
+
+    async def permission_names(self) -> list[str]:
+        """Names and descriptions of every permission that the PBX knows."""
+        return [
+            str(permission.get(member) or "")
+            for permission in await self._own("/permissions") or []
+            for member in ("permission", "description")
+        ]
+
+    async def token_endpoint(self) -> None:
+        """Whether the PBX offers OAuth; raises `PbxUnreachableError` when it does not."""
+        async with _reachable(), self.http.get(self._config.url + DISCOVERY) as response:
+            if response.status != 200:
+                raise PbxUnreachableError(
+                    f"OAuth discovery answers {response.status}: older than version 10?"
+                )
 
     async def version(self) -> str | None:
         """`GET /server/version` of newer systems: a string or an object; None when it is not told."""

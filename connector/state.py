@@ -3,8 +3,10 @@
 The identity is made once and never replaced by an update: the service binds the PBX name to it.
 """
 
+import logging
 import os
 import secrets
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
@@ -18,15 +20,27 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
     load_pem_private_key,
 )
+from pydantic import ValidationError
 
 from connector.errors import ConnectorError
-from wire.link import sealing_key_bytes
+from wire.link import fingerprint, sealing_key_bytes
+from wire.model import Moment, WireModel
 from wire.pbxkey import KeyFile, MalformedKeyError, PbxKey, grouped, new_key, parse_key
 from wire.sealing import b64url, public_bytes
+
+logger = logging.getLogger(__name__)
 
 _IDENTITY: Final = "identity.pem"
 _SEALING: Final = "sealing.pem"
 _KEY: Final = "pbx-key"
+_PREVIOUS: Final = "pbx-key.previous"
+
+
+class PreviousKey(WireModel):
+    """The PBX key before the last rotation, good until then."""
+
+    pbx_key: str
+    until: Moment
 
 
 class State:
@@ -42,6 +56,11 @@ class State:
     @property
     def identity_public(self) -> str:
         return b64url(self.identity.public_key().public_bytes_raw())
+
+    @property
+    def fingerprint(self) -> str:
+        """Of the identity, for people to compare."""
+        return fingerprint(self.identity_public)
 
     @property
     def sealing_public(self) -> str:
@@ -61,10 +80,31 @@ class State:
         except (MalformedKeyError, UnicodeDecodeError) as fault:
             raise ConnectorError(f"{path} holds no PBX key; 'pbx-connector key new' makes another") from fault
 
-    def renew_pbx_key(self) -> PbxKey:
+    def renew_pbx_key(self, keep_old: timedelta = timedelta(0)) -> PbxKey:
+        """Makes another key. The old one is good for so long still; written first, so that a crash between the two
+        leaves the old key as it was.
+        """
+        if keep_old and (self.directory / _KEY).exists():
+            previous = PreviousKey(pbx_key=grouped(self.pbx_key()), until=datetime.now(UTC) + keep_old)
+            self.write(_PREVIOUS, previous.model_dump_json(by_alias=True).encode() + b"\n")
+        else:
+            (self.directory / _PREVIOUS).unlink(missing_ok=True)
         key = new_key()
         self._write(self.directory / _KEY, grouped(key).encode() + b"\n")
         return key
+
+    def previous_pbx_key(self) -> tuple[PbxKey, datetime] | None:
+        """The key before the last rotation and until when it is good; None when it is good no longer."""
+        content = self.read(_PREVIOUS)
+        if not content:
+            return None
+        try:
+            previous = PreviousKey.model_validate_json(content)
+            key = parse_key(previous.pbx_key)
+        except (ValidationError, MalformedKeyError):
+            logger.warning("the previous PBX key cannot be read and counts no longer")
+            return None
+        return (key, previous.until) if datetime.now(UTC) < previous.until else None
 
     def pbx_key_stamp(self) -> int:
         """Changes whenever the key does."""

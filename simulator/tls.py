@@ -22,8 +22,10 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 _TLS_HANDSHAKE: Final = b"\x16"
 
 
-def make_certificates(directory: Path) -> None:
-    """`ca.pem`, and `server.pem` (certificate and key) for this machine's loopback names."""
+def make_certificates(directory: Path, until: dt.datetime | None = None) -> None:
+    """`ca.pem`, and `server.pem` (certificate and key) for this machine's loopback names; good for a year, or until a
+    moment that may be over.
+    """
     directory.mkdir(parents=True, exist_ok=True, mode=0o700)
     now = dt.datetime.now(dt.UTC)
     ca_key = ec.generate_private_key(ec.SECP256R1())
@@ -54,7 +56,7 @@ def make_certificates(directory: Path) -> None:
     ]
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
     certificate = (
-        _builder(subject, ca_name, key.public_key(), now)
+        _builder(subject, ca_name, key.public_key(), now, until)
         .add_extension(x509.SubjectAlternativeName(names), critical=False)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
@@ -77,7 +79,11 @@ def server_context(directory: Path) -> ssl.SSLContext:
 
 
 def _builder(
-    subject: x509.Name, issuer: x509.Name, public_key: ec.EllipticCurvePublicKey, now: dt.datetime
+    subject: x509.Name,
+    issuer: x509.Name,
+    public_key: ec.EllipticCurvePublicKey,
+    now: dt.datetime,
+    until: dt.datetime | None = None,
 ) -> x509.CertificateBuilder:
     return (
         x509.CertificateBuilder()
@@ -85,8 +91,8 @@ def _builder(
         .issuer_name(issuer)
         .public_key(public_key)
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - dt.timedelta(days=1))
-        .not_valid_after(now + dt.timedelta(days=365))
+        .not_valid_before((until or now) - dt.timedelta(days=1))
+        .not_valid_after(until or now + dt.timedelta(days=365))
     )
 
 

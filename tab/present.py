@@ -97,6 +97,7 @@ def challenge(prepared: Prepared, user: TeamsUser) -> SignInChallenge:
         connector_identity=prepared.connector_identity,
         email_offered=prepared.email_offered,
         email=user.email,
+        key_good_until=prepared.key_good_until,
     )
 
 

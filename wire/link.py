@@ -1,11 +1,13 @@
 """The messages of a link between connector and hub (design, section 6): subprotocol `pbx-link.v1`.
 
 Opening: the hub notifies `link.challenge`; the connector calls `link.hello` within two seconds; the answer is
-`Welcome` or an error whose `data.code` is a diagnosis code. Then both ends call: the hub asks the PBX
+`Welcome` or an error whose `data.code` is a diagnosis code. `link.check` in place of the hello is answered by
+`Checked`, and the connection ends. After a welcome both ends call: the hub asks the PBX
 (`pbx.…`), the connector notifies `link.status` and reports `link.usersChanged`, and either end sends
 `link.ping`.
 """
 
+import hashlib
 from enum import StrEnum
 from typing import Annotated, Final, Literal
 
@@ -45,6 +47,7 @@ PbxName = Annotated[str, AfterValidator(_pbx_name), Field(max_length=300)]
 class Method(StrEnum):
     CHALLENGE = "link.challenge"
     HELLO = "link.hello"
+    CHECK = "link.check"
     STATUS = "link.status"
     PING = "link.ping"
     LOGIN_CHALLENGE = "pbx.loginChallenge"
@@ -58,6 +61,7 @@ class Method(StrEnum):
     CALLS_FOLLOW = "calls.follow"
     CALLS_KEEP = "calls.keep"
     CALL_ENDED_AT_ONCE = "link.callEndedAtOnce"
+    DOCTOR = "connector.doctor"
 
 
 class UciState(StrEnum):
@@ -150,6 +154,27 @@ class Welcome(WireModel):
     pbx_id: str
     heartbeat_seconds: float = Field(gt=0, le=300)
     licence_keys: list[LicenceKeyState]
+
+
+class NameState(StrEnum):
+    """What a name is to the identity that asks."""
+
+    MINE = "mine"
+    FREE = "free"
+    ENROLMENT_NEEDED = "enrolment-needed"
+    BOUND_ELSEWHERE = "bound-elsewhere"
+
+
+class Checked(WireModel):
+    """The answer to `link.check`: a hello that opens nothing, so that a doctor never takes the place of a connector
+    that is running.
+    """
+
+    name: NameState
+    key_known: bool
+    """The service has this PBX key for this name. Told to the name's own identity only."""
+    linked: bool
+    """A connector of this identity is linked at this moment."""
 
 
 class LoginChallengeParams(WireModel):
@@ -299,6 +324,12 @@ class CallEndedAtOnce(WireModel):
 
     user_id: int
     at: Moment
+
+
+def fingerprint(identity: str) -> str:
+    """Of an identity's public key, short enough to be read out: `3f2a-91bc-07de-55aa`."""
+    digest = hashlib.sha256(identity.encode()).hexdigest()
+    return "-".join(digest[start : start + 4] for start in range(0, 16, 4))
 
 
 def sealing_key_bytes(sealing_key: str) -> bytes:

@@ -52,6 +52,8 @@ class SignInChallenge(WireModel):
     email_offered: bool
     email: str
     """The address that sign-in by e-mail would use."""
+    key_good_until: Moment | None = None
+    """The PBX key was renewed; the one that was given is the old one, and good until then."""
 
 
 class EmailProof(WireModel):

@@ -24,6 +24,15 @@ class Code(StrEnum):
     SERVICE_UNREACHABLE = "service-unreachable"
     PLANE_DOWN = "plane-down"
 
+    # Found by the doctor at the customer's site, beside those above.
+    CONFIGURATION_INVALID = "configuration-invalid"
+    STATE_UNUSABLE = "state-unusable"
+    SECRETS_EXPOSED = "secrets-exposed"
+    KEY_NOT_KNOWN = "key-not-known"
+    NOT_LINKED = "not-linked"
+    PERMISSION_MISSING = "permission-missing"
+    UCI_NO_EVENTS = "uci-no-events"
+
     # Sign-in.
     LOGIN_REJECTED = "login-rejected"
     CHALLENGE_EXPIRED = "challenge-expired"

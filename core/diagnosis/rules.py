@@ -10,6 +10,7 @@ from core.diagnosis.version import is_older
 from wire.link import RestState, Status, UciState
 
 OLDEST_PBX: Final = "6.7.0"
+UAL_SINCE: Final = "6.7.3"
 CLAIM_IS_NEWS: Final = timedelta(days=1)
 """A second installation that has not tried for so long is history, not a warning."""
 

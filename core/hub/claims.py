@@ -128,14 +128,14 @@ def closed(pbx_id: str, epoch: int, reason: str, now: datetime) -> Script[None]:
         yield from _event(pbx_id, LinkEventKind.CLOSED, {"reason": reason}, to_ms(now))
 
 
-def hand_over(pbx_id: str, identity: str, actor: str, now: datetime) -> Script[bool]:
-    """The old identity's link is closed by raising the epoch; the new one comes within its back-off."""
-    row = yield from first("SELECT name, identity FROM pbx WHERE id = $1 FOR UPDATE", pbx_id)
+def hand_over(pbx_id: str, identity: str, actor: str, now: datetime) -> Script[int | None]:
+    """Gives the new epoch; None when this identity has not tried the name. The old identity's link is closed by raising the epoch; the new one comes within its back-off."""
+    row = yield from first("SELECT name, identity, link_epoch FROM pbx WHERE id = $1 FOR UPDATE", pbx_id)
     rows = yield from execute(
         "DELETE FROM refused_claim WHERE pbx_id = $1 AND identity = $2 RETURNING address", pbx_id, identity
     )
     if row is None or not rows:
-        return False
+        return None
     at = to_ms(now)
     # What the old identity left counts no longer: nobody seals a login to its key, nobody's old key is good.
     yield from execute(
@@ -149,7 +149,7 @@ def hand_over(pbx_id: str, identity: str, actor: str, now: datetime) -> Script[b
         "INSERT INTO audit (at, pbx_id, kind, actor, subject, detail) VALUES ($1, $2, $3, $4, $5, $6)",
         *(at, pbx_id, "name-handed-over", actor, row["name"], json.dumps(detail)),
     )
-    return True
+    return int(row["link_epoch"]) + 1
 
 
 def bury(replica_id: str, beat: int, now: datetime) -> Script[Sequence[str] | None]:

@@ -318,6 +318,9 @@ class Hub:
         if hello.nonce != challenge.nonce or not hello.is_genuine():
             await self._refuse(transport, frame, Code.BAD_SIGNATURE, address)
             return None
+        if frame.method == Method.CHECK:
+            await self._check(transport, frame, hello)
+            return None
         try:
             claim = await self._registry.claim(hello, address, self._plane.replica_id, now())
             if not isinstance(claim, Claimed):
@@ -340,6 +343,18 @@ class Hub:
         )
         welcome = Welcome(pbx_id=claim.pbx_id, heartbeat_seconds=self._heartbeat, licence_keys=states)
         return link, frame.id, welcome
+
+    async def _check(self, transport: Transport, frame: Frame, hello: Hello) -> None:
+        """Says what a hello would meet, and opens nothing."""
+        try:
+            checked = await self._registry.check(hello, now())
+            await transport.send(dump(id=frame.id, result=checked))
+        except ConnectionError:
+            return
+        except STORAGE_ERRORS:
+            await transport.close(CloseCode.TRY_LATER, "the database is away")
+            return
+        await transport.close(CloseCode.DONE, "checked")
 
     async def _refuse_claim(
         self, transport: Transport, frame: Frame, claim: BoundElsewhere | NotEnrolled, address: str
@@ -420,7 +435,7 @@ async def _first_frame(transport: Transport) -> Frame | None:
 
 
 def _hello(frame: Frame | None) -> Hello | None:
-    if frame is None or frame.method != Method.HELLO:
+    if frame is None or frame.method not in (Method.HELLO, Method.CHECK):
         return None
     try:
         return Hello.model_validate(frame.params or {})

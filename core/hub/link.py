@@ -18,6 +18,7 @@ MAX_BAD_FRAMES: Final = 20
 class CloseCode(IntEnum):
     """WebSocket close codes (RFC 6455, section 7.4; 4000 and up are ours)."""
 
+    DONE = 1000
     GOING_AWAY = 1001
     POLICY = 1008
     TRY_LATER = 1013

@@ -24,7 +24,7 @@ from core.store import tables
 from core.store.database import Database, upsert
 from core.store.moments import from_ms, to_ms
 from core.store.script import Writer
-from wire.link import Hello, PbxName, Status
+from wire.link import Checked, Hello, NameState, Status
 
 _pbx = tables.pbx.c
 
@@ -155,6 +155,21 @@ class Registry:
         )
         return await self._writer.run_small(lambda: claims.claim(claim))
 
+    async def check(self, hello: Hello, now: datetime) -> Checked:
+        """What a hello would meet. Only the name's own identity learns more than it would by that."""
+        pbx = await self.by_name(hello.pbx_name)
+        if pbx is None:
+            needs_code = self._enrolment_required
+            return Checked(
+                name=NameState.ENROLMENT_NEEDED if needs_code else NameState.FREE,
+                key_known=False,
+                linked=False,
+            )
+        if pbx.identity != hello.identity:
+            return Checked(name=NameState.BOUND_ELSEWHERE, key_known=False, linked=False)
+        match = self.verifies(pbx, hello.key_digest, now)
+        return Checked(name=NameState.MINE, key_known=match is KeyMatch.CURRENT, linked=pbx.is_linked)
+
     async def report(self, pbx_id: str, epoch: int, status: Status, now: datetime) -> None:
         """Keeps the status; one that carries a stale epoch is refused silently."""
         await self._writer.run_small(lambda: claims.report(pbx_id, epoch, status, now))
@@ -171,8 +186,10 @@ class Registry:
         async with self._database.reading() as connection:
             return {row.id: row.link_epoch for row in (await connection.execute(query)).all()}
 
-    async def hand_over(self, pbx_id: str, identity: str, actor: str, now: datetime) -> bool:
-        """Binds the name to an identity that has tried it. False when there is no such claim (any more)."""
+    async def hand_over(self, pbx_id: str, identity: str, actor: str, now: datetime) -> int | None:
+        """Binds the name to an identity that has tried it; gives the link's new epoch, which ends the old identity's
+        link. None when there is no such claim (any more).
+        """
         return await self._writer.run(lambda: claims.hand_over(pbx_id, identity, actor, now))
 
     async def refused_claims(self, pbx_id: str) -> Sequence[RefusedClaim]:
@@ -212,7 +229,7 @@ class Registry:
             links_per_hour=[(from_ms(row.hour), row.links) for row in counted],
         )
 
-    async def enrol(self, name: PbxName, now: datetime) -> tuple[str, datetime]:
+    async def enrol(self, name: str, now: datetime) -> tuple[str, datetime]:
         """A code with which one connector may claim a new name, once; a second code replaces the first."""
         code = secrets.token_hex(16)
         ends = now + ENROLMENT_GOOD_FOR

@@ -8,11 +8,10 @@ from typing import Final
 
 from core.diagnosis.codes import Code, LicenceReason
 from core.diagnosis.finding import Finding
-from core.diagnosis.rules import OLDEST_PBX
+from core.diagnosis.rules import OLDEST_PBX, UAL_SINCE
 from core.diagnosis.version import is_older
 from core.licensing.policy import Policy
 
-UAL_SINCE: Final = "6.7.3"
 """User-assigned licences are known to the PBX from this version on; floating ones from 6.7.0."""
 
 

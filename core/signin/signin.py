@@ -2,7 +2,7 @@
 
 import logging
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 from core.diagnosis import rules as diagnosis
@@ -10,7 +10,7 @@ from core.diagnosis.codes import Code
 from core.diagnosis.finding import Finding
 from core.hub.bus import NOTICES_TOPIC, Bus, pbx_topic, user_topic
 from core.hub.hub import Hub, PbxRefusedError
-from core.hub.registry import Pbx, Registry
+from core.hub.registry import KeyMatch, Pbx, Registry
 from core.identity.teams_user import TeamsUser
 from core.identity.tenant_trust import TenantTrust
 from core.licensing.ledger import Ledger
@@ -61,6 +61,8 @@ class Prepared:
     sealing_signature: str
     connector_identity: str
     email_offered: bool
+    key_good_until: datetime | None = None
+    """The key was renewed; this is the old one, which is good until then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +113,7 @@ class SignIn:
         pbx = await self._admit(user, access)
         if isinstance(pbx, Finding):
             return pbx
+        is_old = self._registry.verifies(pbx, access.key_digest, now()) is KeyMatch.PREVIOUS
         try:
             challenge = await self._hub.call(
                 pbx, Method.LOGIN_CHALLENGE, LoginChallengeParams(), LoginChallenge
@@ -124,6 +127,7 @@ class SignIn:
             sealing_signature=pbx.sealing_signature,
             connector_identity=pbx.identity,
             email_offered=bool(user.email) and await self._trust.is_trusted(pbx.id, user.tenant_id),
+            key_good_until=pbx.previous_key_until if is_old else None,
         )
 
     async def sign_in(

@@ -1,0 +1,99 @@
+"""The whole examination: configuration and state first, then the way to the service and the way to the PBX."""
+
+import stat
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from connector import __version__
+from connector.config import Config, load
+from connector.doctor.pbx import PbxCheck
+from connector.doctor.service import ServiceCheck
+from connector.doctor.steps import Chain, FoundError, WarningFoundError
+from connector.errors import ConnectorError
+from connector.state import State
+from core.diagnosis.codes import Code
+from wire.doctor import STEPS, DoctorReport, DoctorStep, Outcome
+
+Told = Callable[[DoctorStep], None]
+
+
+async def examine(path: Path, told: Told = lambda _step: None, event_seconds: float = 0) -> DoctorReport:
+    """Runs every step; `told` hears of each as soon as it is done."""
+    steps: list[DoctorStep] = []
+    at_first = Chain(steps, told)
+
+    async def configuration() -> tuple[Config, dict[str, Any]]:
+        try:
+            return load(path), {"file": path}
+        except ConnectorError as fault:
+            raise FoundError(Code.CONFIGURATION_INVALID, error=fault) from fault
+
+    config = await at_first.step("configuration", configuration)
+    if config is None:
+        for name in STEPS[1:]:
+            at_first.skip(name)
+        return _report("", None, steps)
+    state = await _state(Chain(steps, told), config, path)
+    return await examine_ways(config, state, steps, told, event_seconds)
+
+
+async def examine_ways(
+    config: Config,
+    state: State | None,
+    steps: list[DoctorStep],
+    told: Told = lambda _step: None,
+    event_seconds: float = 0,
+) -> DoctorReport:
+    """Both ways are gone to their end: what stops one says nothing of the other."""
+    await ServiceCheck(config, state).run(Chain(steps, told))
+    try:
+        pbx = PbxCheck(config, event_seconds)
+    except ConnectorError as fault:  # password_file cannot be read
+        steps.append(
+            DoctorStep(
+                step="pbx-login",
+                outcome=Outcome.FAILED,
+                code=Code.CONFIGURATION_INVALID,
+                evidence={"error": str(fault)[:300]},
+            )
+        )
+        told(steps[-1])
+    else:
+        await pbx.run(Chain(steps, told))
+    return _report(config.pbx.name, state, steps)
+
+
+async def _state(chain: Chain, config: Config, path: Path) -> State | None:
+    made: list[State] = []
+
+    async def look() -> tuple[State, dict[str, Any]]:
+        try:
+            state = State(config.state_directory)
+            state.pbx_key()
+        except ConnectorError as fault:
+            raise FoundError(Code.STATE_UNUSABLE, error=fault) from fault
+        made.append(state)
+        secret_files = [*config.state_directory.iterdir()]
+        if config.pbx.password is not None:
+            secret_files.append(path)
+        if config.pbx.password_file is not None and config.pbx.password_file.exists():
+            secret_files.append(config.pbx.password_file)
+        exposed = [file for file in secret_files if file.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO)]
+        if exposed:
+            raise WarningFoundError(Code.SECRETS_EXPOSED, files=", ".join(str(file) for file in exposed[:5]))
+        return state, {"directory": config.state_directory, "identity": state.fingerprint}
+
+    await chain.step("state", look)
+    return made[0] if made else None
+
+
+def _report(pbx_name: str, state: State | None, steps: list[DoctorStep]) -> DoctorReport:
+    return DoctorReport(
+        pbx_name=pbx_name,
+        connector_version=__version__,
+        identity=state.fingerprint if state is not None else "",
+        at=datetime.now(UTC),
+        steps=steps,
+    )

@@ -1,0 +1,49 @@
+"""The doctor's words for a person at a terminal: marks and colours, and under what fails its cause and cure."""
+
+import sys
+import textwrap
+from typing import Final
+
+from core.diagnosis.codes import Code
+from core.diagnosis.finding import Finding, tell
+from core.diagnosis.steps import step_title
+from core.language import Language
+from wire.doctor import DoctorReport, DoctorStep, Outcome
+
+_MARKS: Final = {
+    Outcome.OK: ("✓", "32"),
+    Outcome.WARNING: ("!", "33"),
+    Outcome.FAILED: ("✗", "31"),
+    Outcome.SKIPPED: ("–", "90"),
+}
+_WIDTH: Final = 100
+_INDENT: Final = " " * 4
+
+
+class Printer:
+    def __init__(self, language: Language, *, colours: bool) -> None:
+        self._language = language
+        self._colours = colours
+
+    def step(self, step: DoctorStep) -> None:
+        mark, colour = _MARKS[step.outcome]
+        evidence = ", ".join(step.evidence.values()) if step.outcome is Outcome.OK else ""
+        line = f"{self._coloured(mark, colour)} {step_title(step.step, self._language)}"
+        print(f"{line}  {self._coloured(evidence, '90')}" if evidence else line)
+        code = Code.named(step.code or "")
+        if code is not None:
+            told = tell(Finding(code, dict(step.evidence), step.variant), self._language)
+            for text in (f"{told.title} ({code})", told.detail, f"→ {told.cure}"):
+                print(textwrap.fill(text, _WIDTH, initial_indent=_INDENT, subsequent_indent=_INDENT))
+            error = step.evidence.get("error")
+            if error and error not in told.detail:
+                print(textwrap.fill(error, _WIDTH, initial_indent=_INDENT, subsequent_indent=_INDENT))
+        sys.stdout.flush()
+
+    def end(self, report: DoctorReport) -> None:
+        key = "failed" if report.has_failed else "healthy" if report.is_healthy else "warned"
+        print()
+        print(self._coloured(step_title(f"end-{key}", self._language), "1"))
+
+    def _coloured(self, text: str, colour: str) -> str:
+        return f"\x1b[{colour}m{text}\x1b[0m" if self._colours and text else text
