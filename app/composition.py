@@ -38,6 +38,7 @@ from core.licensing.overview import Overview
 from core.licensing.usage import UsageReader
 from core.request import REQUEST_ID, RequestId
 from core.signin.administration import Administration
+from core.signin.connections import Connections
 from core.signin.following import Following
 from core.signin.signin import SignIn
 from core.signin.sweeper import Sweeper
@@ -83,11 +84,12 @@ def create(settings: Settings) -> web.Application:
     sign_in = SignIn(registry, hub, trust, ledger, overview, verdicts, bus)
     following.start(hub, sign_in)
     audio_store = AudioStore(database)
-    sweeper = Sweeper(ledger, sign_in, audio_store, settings.audit_days)
+    sweeper = Sweeper(ledger, sign_in, audio_store, registry, settings.audit_days)
     administration = Administration(
         registry, hub, trust, ledger, overview, sign_in, bus, UsageReader(database)
     )
 
+    connections = Connections(registry, hub, overview, administration, bus)
     advisor = Advisor(audio_store, overview, administration, bus)
     probes = Probes(advisor, audio_store, bus, plane.replica_id)
     graph = GraphCallRecords(settings.graph_url, lambda tenant: token_source(bot_settings, tenant))
@@ -148,7 +150,7 @@ def create(settings: Settings) -> web.Application:
         API,
         web_app.api(
             TabServices(
-                *(tab_tokens, sign_in, administration, advisor, probes, call_help, records, bus),
+                *(tab_tokens, sign_in, administration, connections, advisor, probes, call_help, records, bus),
                 settings.public_url,
             )
         ),

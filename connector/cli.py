@@ -15,7 +15,7 @@ from typing import Final
 from connector.calls import Calls
 from connector.config import Config, load
 from connector.directory import Directory
-from connector.doctor.doctor import examine
+from connector.doctor.doctor import examine, examine_ways
 from connector.doctor.report import Printer
 from connector.errors import ConnectorError
 from connector.link import LinkClient
@@ -26,6 +26,7 @@ from connector.rest import StarfaceRest
 from connector.state import State
 from connector.uci import Callbacks, UciClient
 from core.language import Language
+from wire.doctor import DoctorReport
 from wire.pbxkey import grouped
 
 FIRST_CHECK_SECONDS: Final = 5.0
@@ -148,7 +149,15 @@ async def _link(config: Config) -> None:
     monitor = Monitor(rest, uci, look, active=config.active)
     directory = Directory(rest, active=config.active)
     uses_oauth = config.pbx.auth == "oauth"
-    methods = PbxMethods(rest, directory, state, monitor, calls, config.pbx.name, uses_oauth=uses_oauth)
+
+    async def examine_myself() -> DoctorReport:
+        return await examine_ways(config, state, [])
+
+    methods = PbxMethods(
+        *(rest, directory, state, monitor, calls, config.pbx.name),
+        uses_oauth=uses_oauth,
+        examine=examine_myself,
+    )
     link = LinkClient(config, state, monitor, directory, calls, methods.handlers())
     with suppress(TimeoutError):  # a PBX that is slow or gone is reported over the link
         async with asyncio.timeout(FIRST_CHECK_SECONDS):

@@ -1,5 +1,6 @@
 """What the hub may ask of the connector: each method checks its params and answers from the PBX."""
 
+import asyncio
 import secrets
 import time
 from collections.abc import Awaitable, Callable, Mapping
@@ -13,6 +14,7 @@ from connector.errors import ChallengeExpiredError, LoginRejectedError, PbxError
 from connector.monitor import Monitor
 from connector.rest import StarfaceRest
 from connector.state import State
+from wire.doctor import DoctorReport
 from wire.jsonrpc import Handler, RpcRefusalError
 from wire.link import (
     CALLS,
@@ -60,6 +62,7 @@ class PbxMethods:
         pbx_name: str,
         *,
         uses_oauth: bool,
+        examine: Callable[[], Awaitable[DoctorReport]],
     ) -> None:
         self._rest = rest
         self._directory = directory
@@ -69,6 +72,8 @@ class PbxMethods:
         self._pbx_name = pbx_name
         self._uses_oauth = uses_oauth
         self._nonces: dict[str, float] = {}
+        self._examine = examine
+        self._examining = asyncio.Lock()
 
     def handlers(self) -> Mapping[str, Handler]:
         return {
@@ -82,6 +87,7 @@ class PbxMethods:
             Method.CALLS_CHALLENGE: self._told(self._calls_challenge),
             Method.CALLS_FOLLOW: self._told(self._follow),
             Method.CALLS_KEEP: self._told(self._keep),
+            Method.DOCTOR: self._doctor,
         }
 
     async def _login_challenge(self, params: dict[str, Any]) -> LoginChallenge:
@@ -138,6 +144,12 @@ class PbxMethods:
     async def _keep(self, params: dict[str, Any]) -> Followed:
         await self._calls.keep_only(KeepParams.model_validate(params).user_ids)
         return Followed(user_ids=sorted(self._calls.followed))
+
+    async def _doctor(self, params: dict[str, Any]) -> DoctorReport:
+        """One at a time: it logs in to the PBX like a technician would."""
+        Empty.model_validate(params)
+        async with self._examining:
+            return await self._examine()
 
     def _grouped(self, user: PbxUser) -> PbxUser:
         return user.model_copy(update={"group_ids": self._directory.groups_of(user.user_id)})

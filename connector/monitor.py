@@ -67,6 +67,8 @@ class Monitor:
                 "rest": rest,
                 "detail": detail[:500] if detail else None,
                 "pbx_version": version,
+                "permission_found": self._rest.permission_found,
+                "permission_name": self._rest.licence_permission[:200],
             }
         )
         if status != self.status:

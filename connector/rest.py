@@ -28,10 +28,16 @@ class StarfaceRest:
         self._password = config.read_password()
         self.own_login = self.login_of(config.login, self._password)
         self._http: aiohttp.ClientSession | None = None
+        self.permission_found: bool | None = None
+        """The PBX knows the licence permission; None until the users have been read."""
 
     @property
     def url(self) -> str:
         return self._config.url
+
+    @property
+    def licence_permission(self) -> str:
+        return self._config.licence_permission
 
     @property
     def http(self) -> aiohttp.ClientSession:
@@ -106,10 +112,12 @@ class StarfaceRest:
             # A list without the connector's own user is not the whole list: nobody must lose a licence by it.
             raise PbxUnreachableError("the PBX's list of users is not complete")
         held: dict[str, set[int]] = {}
+        self.permission_found = False
         for permission in await self._own("/permissions") or []:
             names = {str(permission.get(member) or "").casefold() for member in ("permission", "description")}
             for wanted in (self._config.administrator_permission, self._config.licence_permission):
                 if wanted.casefold() in names:
+                    self.permission_found |= wanted == self._config.licence_permission
                     holders = await self._own(f"/permissions/{int(permission['id'])}/users") or []
                     held.setdefault(wanted, set()).update(int(user["id"]) for user in holders)
         administrators = held.get(self._config.administrator_permission, set())

@@ -18,6 +18,7 @@ from core.identity.teams_user import TeamsUser
 from core.identity.tokens import TabToken, TabTokenValidator
 from core.language import Language
 from core.signin.administration import Administration
+from core.signin.connections import Connections
 from core.signin.signin import PbxAccess, SignIn, State
 from tab import present
 from tab.problems import ProblemError, language_of
@@ -35,6 +36,7 @@ class TabServices:
     tokens: TabTokenValidator
     sign_in: SignIn
     administration: Administration
+    connections: Connections
     advisor: Advisor
     probes: Probes
     call_help: CallHelp

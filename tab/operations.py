@@ -8,6 +8,7 @@ from core.licensing.policy import Policy
 from core.licensing.usage import Span
 from tab import present
 from tab.audio import AUDIO_OPERATIONS
+from tab.connection import CONNECTION_OPERATIONS
 from tab.operation import Call, Operation, expect
 from tab.problems import ProblemError, language_of
 from wire.tab import (
@@ -288,4 +289,5 @@ OPERATIONS: Final = (
         _ACT,
     ),
     *AUDIO_OPERATIONS,
+    *CONNECTION_OPERATIONS,
 )

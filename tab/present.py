@@ -82,7 +82,7 @@ def connection_state(connection: Connection, language: Language) -> ConnectionSt
         since=pbx.link_closed_at or pbx.link_opened_at,
         pbx_version=pbx.status.pbx_version if pbx.status else None,
         findings=[
-            _words(finding, language, blocking=blocks) for finding, blocks in found if finding is not None
+            words(finding, language, blocking=blocks) for finding, blocks in found if finding is not None
         ],
     )
 
@@ -233,7 +233,7 @@ def _session_end(pbx_name: str, ending: Ending) -> SessionEnd:
     )
 
 
-def _words(finding: Finding, language: Language, *, blocking: bool) -> ProblemWords:
+def words(finding: Finding, language: Language, *, blocking: bool) -> ProblemWords:
     told = tell(finding, language)
     return ProblemWords(
         blocking=blocking, code=finding.code, title=told.title, detail=told.detail, cure=told.cure

@@ -31,6 +31,7 @@ _STATUS: Final = {
     Code.OUTCOME_UNKNOWN: 504,
     Code.SESSION_GONE: 410,
     Code.POOL_GONE: 410,
+    Code.CLAIM_GONE: 410,
     Code.NOT_REFUSED: 409,
     Code.BAD_POLICY: 422,
     Code.NO_LICENCE: 409,

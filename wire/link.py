@@ -9,7 +9,7 @@ Opening: the hub notifies `link.challenge`; the connector calls `link.hello` wit
 
 import hashlib
 from enum import StrEnum
-from typing import Annotated, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
@@ -94,6 +94,10 @@ class Status(WireModel):
     pbx_version: str | None = Field(default=None, max_length=50)
     detail: str | None = Field(default=None, max_length=500)
     """The last error in technical words, without secrets."""
+    permission_found: bool | None = None
+    """The PBX knows the licence permission; None until it has been asked."""
+    permission_name: str | None = Field(default=None, max_length=200)
+    """Under which name it is looked for."""
 
 
 class Challenge(WireModel):
@@ -102,6 +106,7 @@ class Challenge(WireModel):
 
 
 _LATER: Final = ("enrolment_code", "previous_key_digest", "previous_key_until")
+_LATER_IN_STATUS: Final = ("permission_found", "permission_name")
 
 
 class Hello(WireModel):
@@ -128,8 +133,9 @@ class Hello(WireModel):
         """Everything but the signature itself, so that none of it can be exchanged. What came into the protocol later
         is left out when it is not said, so that older connectors' signatures stay good.
         """
-        unsaid = {name for name in _LATER if getattr(self, name) is None}
-        content = self.model_dump_json(by_alias=True, exclude={"signature", *unsaid})
+        unsaid: dict[str, Any] = {name: True for name in _LATER if getattr(self, name) is None}
+        unsaid["status"] = {name for name in _LATER_IN_STATUS if getattr(self.status, name) is None}
+        content = self.model_dump_json(by_alias=True, exclude={"signature": True, **unsaid})
         return b"pbx-link.v1 hello\n" + content.encode()
 
     def signed_by(self, identity: Ed25519PrivateKey) -> "Hello":

@@ -21,7 +21,7 @@ class PlaneCall(WireModel):
     """The link must be of this epoch or a later one: an older link is never asked."""
     method: str
     params: dict[str, Any]
-    deadline: float = Field(gt=0, le=60)
+    deadline: float = Field(gt=0, le=120)
     """Seconds."""
 
 

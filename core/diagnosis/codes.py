@@ -46,6 +46,8 @@ class Code(StrEnum):
     SESSION_GONE = "session-gone"
     NOT_REFUSED = "not-refused"
     POOL_GONE = "pool-gone"
+    CLAIM_GONE = "claim-gone"
+    LICENCE_EXPIRES = "licence-expires"
     BAD_POLICY = "bad-policy"
     STORAGE_UNAVAILABLE = "storage-unavailable"
 

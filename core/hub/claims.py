@@ -24,7 +24,6 @@ class LinkEventKind(StrEnum):
     OPENED = "opened"
     CLOSED = "closed"
     STATUS = "status"
-    CLAIM_REFUSED = "claim-refused"
     HANDED_OVER = "handed-over"
 
 

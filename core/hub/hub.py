@@ -161,18 +161,20 @@ class Hub:
                 await self._registry.closed(link.pbx_id, link.epoch, link.end, now())
             self._bus.publish(pbx_topic(link.pbx_id))
 
-    async def call(self, pbx: Pbx, method: Method, params: WireModel, answer: type[M]) -> M:
+    async def call(
+        self, pbx: Pbx, method: Method, params: WireModel, answer: type[M], seconds: float = CALL_SECONDS
+    ) -> M:
         """Asks a PBX once, by a link that is no older than the row that the caller has read. Raises
         `PbxRefusedError` with the finding when there is no good answer.
         """
         link = self._links.get(pbx.id)
         if link is not None and link.is_good(pbx.link_epoch):
             try:
-                result = await link.endpoint.call(method, params, deadline=CALL_SECONDS)
+                result = await link.endpoint.call(method, params, deadline=seconds)
             except _LINK_FAULTS as fault:
                 raise _refused(pbx, *_word_for(fault)) from fault
         else:
-            result = await self._ask_others(pbx, method, params)
+            result = await self._ask_others(pbx, method, params, seconds)
         try:
             return answer.model_validate(result)
         except ValidationError as misfit:
@@ -226,12 +228,14 @@ class Hub:
                 link.pinged_at = clock
                 self._soon(link.ping())
 
-    async def _ask_others(self, pbx: Pbx, method: Method, params: WireModel) -> dict[str, Any]:
+    async def _ask_others(
+        self, pbx: Pbx, method: Method, params: WireModel, seconds: float
+    ) -> dict[str, Any]:
         """Through the replica that holds the link, by the caller's row; when the link has moved meanwhile nobody was
         asked, so whoever holds it now may be, once.
         """
         try:
-            return await self._ask_other(pbx, method, params)
+            return await self._ask_other(pbx, method, params, seconds)
         except _NotHereError:
             current = await self._registry.by_id(pbx.id)
         if current is None or current.link_epoch == pbx.link_epoch:
@@ -239,19 +243,19 @@ class Hub:
         link = self._links.get(pbx.id)
         try:
             if link is not None and link.is_good(current.link_epoch):
-                return await link.endpoint.call(method, params, deadline=CALL_SECONDS)
-            return await self._ask_other(current, method, params)
+                return await link.endpoint.call(method, params, deadline=seconds)
+            return await self._ask_other(current, method, params, seconds)
         except _LINK_FAULTS as fault:
             raise _refused(pbx, *_word_for(fault)) from fault
         except _NotHereError:
             raise PbxRefusedError(_link_down(current)) from None
 
-    async def _ask_other(self, pbx: Pbx, method: Method, params: WireModel) -> dict[str, Any]:
+    async def _ask_other(self, pbx: Pbx, method: Method, params: WireModel, seconds: float) -> dict[str, Any]:
         if not pbx.is_linked or pbx.link_replica is None:
             raise PbxRefusedError(_link_down(pbx))
         if pbx.link_replica == self._plane.replica_id:
             raise _NotHereError
-        question = Question(pbx.id, pbx.link_epoch, method, params, CALL_SECONDS)
+        question = Question(pbx.id, pbx.link_epoch, method, params, seconds)
         try:
             answered = await self._plane.call(pbx.link_replica, question)
         except NobodyThereError as nobody:  # the replica has died, and nobody has noticed yet

@@ -7,6 +7,7 @@ import logging
 from datetime import timedelta
 from typing import Final
 
+from core.hub.registry import Registry
 from core.licensing.ledger import Ledger
 from core.signin.signin import SignIn
 from core.store.audio import AudioStore
@@ -16,12 +17,17 @@ logger = logging.getLogger(__name__)
 
 SWEEP_SECONDS: Final = 5.0
 FORGET_EVERY: Final = timedelta(hours=1)
+LINKS_KEPT: Final = timedelta(days=30)
+"""The history of links: when they opened, ended, and why."""
 
 
 class Sweeper:
     """Every replica may run one: a sweep has the pools of its PBX to itself, and a second finds nothing left."""
 
-    def __init__(self, ledger: Ledger, sign_in: SignIn, audio: AudioStore, audit_days: int) -> None:
+    def __init__(
+        self, ledger: Ledger, sign_in: SignIn, audio: AudioStore, registry: Registry, audit_days: int
+    ) -> None:
+        self._registry = registry
         self._ledger = ledger
         self._sign_in = sign_in
         self._audio = audio
@@ -35,6 +41,7 @@ class Sweeper:
                 if now() - forgotten >= FORGET_EVERY:
                     await self._ledger.forget_audit(now() - self._audit_kept)
                     await self._audio.forget_old(now())
+                    await self._registry.forget_old(now() - LINKS_KEPT)
                     forgotten = now()
             except Exception:
                 logger.exception("not swept; tried again soon")

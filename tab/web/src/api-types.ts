@@ -415,6 +415,57 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/connection": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Every part of the way to my PBX, and what happened on it (administrators) */
+        get: operations["getConnection"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/connection/doctor": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Has the connector examine itself and its PBX (administrators) */
+        post: operations["examineConnection"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/connection/hand-over": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Binds the PBX's name to another installation that has tried it (administrators) */
+        post: operations["handOver"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/events": {
         parameters: {
             query?: never;
@@ -609,6 +660,47 @@ export interface components {
              */
             keyDigest: string;
         };
+        /** ConnectionPart */
+        ConnectionPart: {
+            /**
+             * Part
+             * @enum {string}
+             */
+            part: "link" | "module" | "rest" | "uci" | "permission" | "licence-key";
+            /**
+             * Light
+             * @enum {string}
+             */
+            light: "green" | "yellow" | "red" | "off";
+            finding: components["schemas"]["ProblemWords"] | null;
+        };
+        /** ConnectionReportState */
+        ConnectionReportState: {
+            /** Pbxname */
+            pbxName: string;
+            /** Connected */
+            connected: boolean;
+            /** Since */
+            since: string | null;
+            /** Pbxversion */
+            pbxVersion: string | null;
+            /** Connectorversion */
+            connectorVersion: string | null;
+            /** Identity */
+            identity: string;
+            /** Roundtripms */
+            roundTripMs: number | null;
+            /** Oldkeyuntil */
+            oldKeyUntil: string | null;
+            /** Parts */
+            parts: components["schemas"]["ConnectionPart"][];
+            /** Others */
+            others: components["schemas"]["OtherInstallation"][];
+            /** Events */
+            events: components["schemas"]["LinkEventState"][];
+            /** Hours */
+            hours: components["schemas"]["LinkHour"][];
+        };
         /** ConnectionState */
         ConnectionState: {
             /** Pbxname */
@@ -654,6 +746,30 @@ export interface components {
             /** Devices */
             devices: components["schemas"]["BrowserDevice"][];
         };
+        /** DoctorFinding */
+        DoctorFinding: {
+            /** Step */
+            step: string;
+            /** Title */
+            title: string;
+            /**
+             * Outcome
+             * @enum {string}
+             */
+            outcome: "ok" | "warning" | "failed" | "skipped";
+            /** Code */
+            code: string | null;
+            words: components["schemas"]["ProblemWords"] | null;
+            /** Evidence */
+            evidence: string;
+        };
+        /** DoctorFindings */
+        DoctorFindings: {
+            /** At */
+            at: string;
+            /** Steps */
+            steps: components["schemas"]["DoctorFinding"][];
+        };
         /** EmailProof */
         EmailProof: {
             /**
@@ -671,6 +787,11 @@ export interface components {
             fileName: string;
             /** Content */
             content: string;
+        };
+        /** HandOverRequest */
+        HandOverRequest: {
+            /** Identity */
+            identity: string;
         };
         /** Holder */
         Holder: {
@@ -750,6 +871,22 @@ export interface components {
             /** Tenanttrusted */
             tenantTrusted: boolean;
         };
+        /** LinkEventState */
+        LinkEventState: {
+            /** At */
+            at: string;
+            /** Text */
+            text: string;
+            /** Detail */
+            detail: string;
+        };
+        /** LinkHour */
+        LinkHour: {
+            /** Start */
+            start: string;
+            /** Links */
+            links: number;
+        };
         /**
          * LoginMethod
          * @enum {string}
@@ -793,6 +930,20 @@ export interface components {
         NamedRequest: {
             /** Named */
             named: boolean;
+        };
+        /**
+         * OtherInstallation
+         * @description Has tried the PBX's name under another identity, and was refused.
+         */
+        OtherInstallation: {
+            /** Identity */
+            identity: string;
+            /** Address */
+            address: string;
+            /** Connectorversion */
+            connectorVersion: string;
+            /** At */
+            at: string;
         };
         /** PairedProbe */
         PairedProbe: {
@@ -1013,6 +1164,11 @@ export interface components {
             emailOffered: boolean;
             /** Email */
             email: string;
+            /**
+             * Keygooduntil
+             * @default null
+             */
+            keyGoodUntil: string | null;
         };
         /** SignInRequest */
         SignInRequest: {
@@ -3061,6 +3217,223 @@ export interface operations {
             };
             /** @description not-signed-in, not-administrator */
             403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description internal-error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description identity-unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    getConnection: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ConnectionReportState"];
+                };
+            };
+            /** @description token-rejected */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description not-signed-in, not-administrator */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description internal-error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description identity-unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    examineConnection: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DoctorFindings"];
+                };
+            };
+            /** @description token-rejected */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description not-signed-in, not-administrator */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description internal-error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description protocol-error */
+            502: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description identity-unavailable, link-down, pbx-busy */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description outcome-unknown */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    handOver: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["HandOverRequest"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ConnectionReportState"];
+                };
+            };
+            /** @description invalid-request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description token-rejected */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description not-signed-in, not-administrator */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description claim-gone */
+            410: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description too-large */
+            413: {
                 headers: {
                     [name: string]: unknown;
                 };

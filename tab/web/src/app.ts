@@ -8,7 +8,8 @@ import { shared } from "./styles.js";
 import { applyTheme } from "./theme.js";
 import { dateTime, setLocale, t, type Word } from "./words.js";
 
-const PAGES = ["state", "audio", "licences"] as const;
+const PAGES = ["state", "audio", "licences", "connection"] as const;
+const FOR_ADMINISTRATORS: readonly string[] = ["licences", "connection"];
 type Page = (typeof PAGES)[number];
 
 @customElement("pbx-app")
@@ -87,11 +88,12 @@ export class App extends LitElement {
 
   private renderSignedIn(state: MyState) {
     const administrator = state.person?.isAdministrator ?? false;
-    const pages = PAGES.filter((page) => administrator || page !== "licences");
+    const pages = PAGES.filter((page) => administrator || !FOR_ADMINISTRATORS.includes(page));
     const page = pages.includes(this.page) ? this.page : "state";
     // Everybody's first view does without the large pages.
     if (page === "audio") void import("./pages/audio.js");
     if (administrator) void import("./pages/licences.js");
+    if (page === "connection") void import("./pages/connection.js");
     return html`
       <nav>
         <fluent-tablist
@@ -132,6 +134,8 @@ export class App extends LitElement {
         ></pbx-audio>`;
       case "licences":
         return html`<pbx-licences .revision=${this.licencesRevision}></pbx-licences>`;
+      case "connection":
+        return html`<pbx-connection .revision=${this.licencesRevision}></pbx-connection>`;
       case "state":
         return html`<pbx-my-state .state=${state}></pbx-my-state>`;
     }

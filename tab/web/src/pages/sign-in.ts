@@ -7,7 +7,7 @@ import { field, fieldStyles } from "../field.js";
 import { KeyFault, keyDigest, parseKey, readKeyFile } from "../pbxkey.js";
 import { challengeSecret, isImpostor, seal, sealContext } from "../sealing.js";
 import { shared } from "../styles.js";
-import { t } from "../words.js";
+import { dateTime, t } from "../words.js";
 
 /** What the first step has established; kept in memory until the sign-in is through. */
 interface Access {
@@ -148,6 +148,15 @@ export class SignInPage extends LitElement {
     const privacy = access.challenge.method === "challenge" ? "sign-in.privacy-challenge" : "sign-in.privacy-sealed";
     return html`
       <h1 tabindex="-1" id="user-title">${t("sign-in.user-title", { pbxName: access.pbxName })}</h1>
+      ${
+        access.challenge.keyGoodUntil
+          ? html`<pbx-message
+              id="old-key"
+              intent="warning"
+              text=${t("sign-in.old-key", { until: dateTime(access.challenge.keyGoodUntil) })}
+            ></pbx-message>`
+          : nothing
+      }
       ${this.heldElsewhere !== null ? this.renderTakeOver(this.heldElsewhere) : nothing}
       <form novalidate @submit=${this.submitUser} ?hidden=${this.heldElsewhere !== null}>
         ${submitOnEnter}

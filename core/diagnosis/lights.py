@@ -1,0 +1,108 @@
+"""One traffic light for each part of the way from Teams to the PBX: pure, tested by table."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Final
+
+from core.diagnosis.codes import Code, LicenceReason
+from core.diagnosis.finding import Finding
+from core.diagnosis.rules import UAL_SINCE, PbxFacts, blocker, warning
+from core.diagnosis.version import is_older
+from wire.link import UciState
+
+EXPIRES_SOON: Final = timedelta(days=30)
+
+
+class Part(StrEnum):
+    LINK = "link"
+    MODULE = "module"
+    REST = "rest"
+    UCI = "uci"
+    PERMISSION = "permission"
+    LICENCE_KEY = "licence-key"
+
+
+class Light(StrEnum):
+    GREEN = "green"
+    YELLOW = "yellow"
+    RED = "red"
+    OFF = "off"
+    """Nobody knows, because a part before it fails; or there is no such part."""
+
+
+@dataclass(frozen=True, slots=True)
+class PartState:
+    part: Part
+    light: Light
+    finding: Finding | None = None
+
+
+_OF_MODULE: Final = (Code.MODULE_INACTIVE,)
+_OF_REST: Final = (Code.PBX_UNREACHABLE, Code.PBX_LOGIN_FAILED, Code.PBX_TOO_OLD)
+
+
+def lights(
+    facts: PbxFacts,
+    *,
+    refused_keys: Sequence[LicenceReason],
+    valid_until: Sequence[datetime],
+    now: datetime,
+) -> list[PartState]:
+    """`valid_until`: of the pools that the PBX has now."""
+    found, hint = blocker(facts), warning(facts, now)
+    keys = _licence_keys(facts.pbx_name, refused_keys, valid_until, now)
+    if not facts.linked:
+        unknown = [PartState(part, Light.OFF) for part in (Part.MODULE, Part.REST, Part.UCI, Part.PERMISSION)]
+        return [PartState(Part.LINK, Light.RED, found), *unknown, keys]
+    second = hint if hint is not None and hint.code is Code.NAME_BOUND_ELSEWHERE else None
+    link = PartState(Part.LINK, Light.YELLOW if second else Light.GREEN, second)
+    code = found.code if found is not None else None
+    if code in _OF_MODULE:
+        unknown = [PartState(part, Light.OFF) for part in (Part.REST, Part.UCI, Part.PERMISSION)]
+        return [link, PartState(Part.MODULE, Light.RED, found), *unknown, keys]
+    rest = PartState(Part.REST, Light.RED if code in _OF_REST else Light.GREEN, found)
+    return [link, PartState(Part.MODULE, Light.GREEN), rest, _uci(facts), _permission(facts), keys]
+
+
+def _uci(facts: PbxFacts) -> PartState:
+    status = facts.status
+    if status is None:
+        return PartState(Part.UCI, Light.OFF)
+    if status.uci is UciState.ON:
+        return PartState(Part.UCI, Light.GREEN)
+    evidence = {"pbx_name": facts.pbx_name, "state": status.uci.value}
+    return PartState(Part.UCI, Light.YELLOW, Finding(Code.UCI_CONNECTOR_OFF, evidence))
+
+
+def _permission(facts: PbxFacts) -> PartState:
+    status = facts.status
+    if status is None or status.permission_found is None:
+        return PartState(Part.PERMISSION, Light.OFF)
+    version = status.pbx_version
+    if version is not None and is_older(version, UAL_SINCE):
+        evidence = {"pbx_name": facts.pbx_name, "version": version, "needed": UAL_SINCE}
+        return PartState(Part.PERMISSION, Light.YELLOW, Finding(Code.PBX_TOO_OLD, evidence, "no-ual"))
+    if status.permission_found:
+        return PartState(Part.PERMISSION, Light.GREEN)
+    evidence = {"permission": status.permission_name or ""}
+    return PartState(Part.PERMISSION, Light.YELLOW, Finding(Code.PERMISSION_MISSING, evidence))
+
+
+def _licence_keys(
+    pbx_name: str, refused: Sequence[LicenceReason], valid_until: Sequence[datetime], now: datetime
+) -> PartState:
+    evidence = {"pbx_name": pbx_name}
+    if refused:
+        return PartState(Part.LICENCE_KEY, Light.RED, Finding(Code.NO_LICENCE, evidence, refused[0]))
+    if not valid_until:
+        return PartState(Part.LICENCE_KEY, Light.OFF)
+    first = min(valid_until)
+    if first <= now:
+        expired = Finding(Code.NO_LICENCE, {**evidence, "until": first}, LicenceReason.KEY_EXPIRED)
+        return PartState(Part.LICENCE_KEY, Light.RED, expired)
+    if first - now <= EXPIRES_SOON:
+        soon = Finding(Code.LICENCE_EXPIRES, {**evidence, "until": first})
+        return PartState(Part.LICENCE_KEY, Light.YELLOW, soon)
+    return PartState(Part.LICENCE_KEY, Light.GREEN)

@@ -1,0 +1,109 @@
+"""The connection of a PBX as its administrators see it: every part of it, what happened, and what they can do."""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final
+
+from core.diagnosis.codes import Code
+from core.diagnosis.finding import Finding
+from core.diagnosis.lights import PartState, lights
+from core.hub.bus import Bus, pbx_topic
+from core.hub.hub import Hub, PbxRefusedError
+from core.hub.registry import LinkHistory, Pbx, Registry
+from core.identity.teams_user import TeamsUser
+from core.licensing.overview import Overview
+from core.licensing.session import Session
+from core.signin.administration import Administration
+from core.store.moments import now
+from wire.doctor import DoctorReport
+from wire.link import Method, fingerprint
+from wire.model import Empty
+
+logger = logging.getLogger(__name__)
+
+HISTORY: Final = timedelta(days=7)
+DOCTOR_SECONDS: Final = 60.0
+"""A doctor waits for what does not answer; most are done in two."""
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionReport:
+    pbx: Pbx
+    parts: Sequence[PartState]
+    round_trip: timedelta | None
+    """From here to the connector and back, just now; None without a link."""
+    history: LinkHistory
+
+
+class Connections:
+    def __init__(
+        self, registry: Registry, hub: Hub, overview: Overview, administration: Administration, bus: Bus
+    ) -> None:
+        self._registry = registry
+        self._hub = hub
+        self._overview = overview
+        self._administration = administration
+        self._bus = bus
+
+    async def report(self, user: TeamsUser) -> ConnectionReport | Finding:
+        session = await self._administration.reader(user)
+        if isinstance(session, Finding):
+            return session
+        pbx = await self._pbx_of(session)
+        pools = await self._overview.pools(pbx.id)
+        parts = lights(
+            pbx.facts,
+            refused_keys=pbx.refused_keys,
+            valid_until=[pool.valid_until for pool in pools],
+            now=now(),
+        )
+        history = await self._registry.history(pbx.id, now() - HISTORY)
+        return ConnectionReport(pbx, parts, await self._round_trip(pbx), history)
+
+    async def doctor(self, user: TeamsUser) -> DoctorReport | Finding:
+        """Has the connector examine itself and its PBX, while its link is up."""
+        session = await self._administration.reader(user)
+        if isinstance(session, Finding):
+            return session
+        pbx = await self._pbx_of(session)
+        try:
+            return await self._hub.call(pbx, Method.DOCTOR, Empty(), DoctorReport, seconds=DOCTOR_SECONDS)
+        except PbxRefusedError as refused:
+            return refused.finding
+
+    async def hand_over(self, user: TeamsUser, identity: str) -> ConnectionReport | Finding:
+        """Binds the name to an installation that has tried it. While the PBX can be asked, it says who is an
+        administrator; when its link is gone, which is why a name is handed over, the last word that it gave counts.
+        """
+        session = await self._administration.act(user, remembered=True)
+        if isinstance(session, Finding):
+            return session
+        claims = await self._registry.refused_claims(session.pbx_id)
+        claim = next((one for one in claims if fingerprint(one.identity) == identity), None)
+        actor = user.name or session.person.display_name
+        epoch = None
+        if claim is not None:
+            epoch = await self._registry.hand_over(session.pbx_id, claim.identity, actor, now())
+        if epoch is None:
+            return Finding(Code.CLAIM_GONE)
+        logger.warning("PBX name handed over", extra={"pbx_id": session.pbx_id, "identity": identity})
+        self._bus.publish(f"link:{session.pbx_id}:{epoch}", pbx_topic(session.pbx_id))
+        return await self.report(user)
+
+    async def _pbx_of(self, session: Session) -> Pbx:
+        pbx = await self._registry.by_id(session.pbx_id)
+        if pbx is None:  # a foreign key holds it
+            raise LookupError(session.pbx_id)
+        return pbx
+
+    async def _round_trip(self, pbx: Pbx) -> timedelta | None:
+        clock = asyncio.get_running_loop().time
+        begun = clock()
+        try:
+            await self._hub.call(pbx, Method.PING, Empty(), Empty)
+        except PbxRefusedError:
+            return None
+        return timedelta(seconds=clock() - begun)

@@ -1,0 +1,150 @@
+"""The operations about the connection, for administrators."""
+
+from typing import Final
+
+from core.diagnosis.codes import Code
+from core.diagnosis.finding import Finding
+from core.diagnosis.steps import step_title
+from core.hub.registry import LinkEvent
+from core.language import Language, Words
+from core.signin.connections import ConnectionReport
+from tab import present
+from tab.operation import Call, Operation, expect
+from tab.problems import language_of
+from wire.doctor import DoctorReport, DoctorStep, Outcome
+from wire.link import fingerprint
+from wire.tab_connection import (
+    ConnectionPart,
+    ConnectionReportState,
+    DoctorFinding,
+    DoctorFindings,
+    HandOverRequest,
+    LinkEventState,
+    LinkHour,
+    OtherInstallation,
+)
+
+_WORDS: Final = Words("tab")
+
+
+async def get_connection(call: Call) -> ConnectionReportState:
+    report = expect(await call.services.connections.report(call.user))
+    return _report(report, language_of(call.request))
+
+
+async def hand_over(call: Call) -> ConnectionReportState:
+    report = expect(await call.services.connections.hand_over(call.user, call.body.identity))
+    return _report(report, language_of(call.request))
+
+
+async def examine(call: Call) -> DoctorFindings:
+    report = expect(await call.services.connections.doctor(call.user))
+    return _findings(report, language_of(call.request))
+
+
+def _report(report: ConnectionReport, language: Language) -> ConnectionReportState:
+    pbx, trip = report.pbx, report.round_trip
+    return ConnectionReportState(
+        pbx_name=pbx.name,
+        connected=pbx.is_linked,
+        since=pbx.link_closed_at or pbx.link_opened_at,
+        pbx_version=pbx.status.pbx_version if pbx.status else None,
+        connector_version=pbx.connector_version,
+        identity=fingerprint(pbx.identity),
+        round_trip_ms=round(trip.total_seconds() * 1000, 1) if trip is not None else None,
+        old_key_until=pbx.previous_key_until,
+        parts=[
+            ConnectionPart(
+                part=one.part.value,
+                light=one.light.value,
+                finding=present.words(one.finding, language, blocking=one.light.value == "red")
+                if one.finding is not None
+                else None,
+            )
+            for one in report.parts
+        ],
+        others=[
+            OtherInstallation(
+                identity=fingerprint(claim.identity),
+                address=claim.address,
+                connector_version=claim.connector_version,
+                at=claim.at,
+            )
+            for claim in report.history.refused_claims
+        ],
+        events=[_event(event, language) for event in report.history.events],
+        hours=[LinkHour(start=start, links=links) for start, links in report.history.links_per_hour],
+    )
+
+
+def _event(event: LinkEvent, language: Language) -> LinkEventState:
+    detail = event.detail
+    key = f"link.{event.kind.value}"
+    if event.kind == "closed":
+        key = f"{key}-{detail.get('reason')}"
+    elif event.kind == "status":
+        key = f"{key}-{detail.get('rest')}-{detail.get('uci')}"
+        if not detail.get("moduleActive", True):
+            key = "link.status-inactive"
+    if not _WORDS.has(language, key):
+        key = f"link.{event.kind.value}"
+    return LinkEventState(
+        at=event.at,
+        text=_WORDS.text(language, key, **detail),
+        detail=str(detail.get("detail") or ""),
+    )
+
+
+def _findings(report: DoctorReport, language: Language) -> DoctorFindings:
+    return DoctorFindings(at=report.at, steps=[_finding(step, language) for step in report.steps])
+
+
+def _finding(step: DoctorStep, language: Language) -> DoctorFinding:
+    code = Code.named(step.code or "")
+    found = Finding(code, dict(step.evidence), step.variant) if code is not None else None
+    return DoctorFinding(
+        step=step.step,
+        title=step_title(step.step, language),
+        outcome=step.outcome.value,
+        code=code,
+        words=present.words(found, language, blocking=step.outcome is Outcome.FAILED)
+        if found is not None
+        else None,
+        evidence=", ".join(step.evidence.values()) if step.outcome is Outcome.OK else "",
+    )
+
+
+_ADMINISTRATION: Final = (Code.NOT_SIGNED_IN, Code.NOT_ADMINISTRATOR)
+
+CONNECTION_OPERATIONS: Final = (
+    Operation(
+        "getConnection",
+        "GET",
+        "/api/v1/connection",
+        "Every part of the way to my PBX, and what happened on it (administrators)",
+        get_connection,
+        ConnectionReportState,
+        None,
+        _ADMINISTRATION,
+    ),
+    Operation(
+        "examineConnection",
+        "POST",
+        "/api/v1/connection/doctor",
+        "Has the connector examine itself and its PBX (administrators)",
+        examine,
+        DoctorFindings,
+        None,
+        (*_ADMINISTRATION, Code.LINK_DOWN, Code.PBX_BUSY, Code.OUTCOME_UNKNOWN, Code.PROTOCOL_ERROR),
+    ),
+    Operation(
+        "handOver",
+        "POST",
+        "/api/v1/connection/hand-over",
+        "Binds the PBX's name to another installation that has tried it (administrators)",
+        hand_over,
+        ConnectionReportState,
+        HandOverRequest,
+        (*_ADMINISTRATION, Code.CLAIM_GONE),
+    ),
+)

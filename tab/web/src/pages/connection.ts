@@ -1,0 +1,418 @@
+// For administrators: every part of the way to the PBX, what happened on it, the doctor, and handing the name over.
+import { LitElement, css, html, nothing, svg } from "lit";
+import { customElement, property, query, state } from "lit/decorators.js";
+import { api, troubleOf, type ConnectionReport, type DoctorFindings, type Trouble } from "../api.js";
+import { dialogStyles, shared } from "../styles.js";
+import { dateTime, number, t, type Word } from "../words.js";
+
+const WIDTH = 600;
+const HEIGHT = 80;
+const HOURS = 7 * 24;
+const HOUR_MS = 3_600_000;
+const LAMP_OF = { ok: "green", warning: "yellow", failed: "red", skipped: "off" } as const;
+
+type Other = ConnectionReport["others"][number];
+
+@customElement("pbx-connection")
+export class ConnectionPage extends LitElement {
+  static override styles = [
+    shared,
+    dialogStyles,
+    css`
+      .card {
+        margin-bottom: 16px;
+      }
+      ul {
+        list-style: none;
+        margin: 0;
+        padding: 0;
+      }
+      .parts {
+        display: grid;
+        gap: 8px 16px;
+        grid-template-columns: repeat(auto-fit, minmax(min(100%, 240px), 1fr));
+      }
+      .light {
+        display: grid;
+        grid-template-columns: 20px 1fr;
+        gap: 8px;
+        align-items: start;
+      }
+      svg.lamp {
+        width: 20px;
+        height: 20px;
+      }
+      .green {
+        fill: var(--colorStatusSuccessBackground3, #107c10);
+      }
+      .yellow {
+        fill: var(--colorStatusWarningBackground3, #bc4b09);
+      }
+      .red {
+        fill: var(--colorStatusDangerBackground3, #c50f1f);
+      }
+      .off {
+        fill: none;
+        stroke: var(--colorNeutralForeground2);
+        stroke-width: 2;
+      }
+      .mark {
+        fill: none;
+        stroke: #fff;
+        stroke-width: 2;
+      }
+      .name {
+        font-weight: 600;
+      }
+      .light p {
+        margin: 0 0 4px;
+        overflow-wrap: anywhere;
+      }
+      .events li {
+        padding: 4px 0;
+        border-bottom: 1px solid var(--colorNeutralStroke2);
+        display: grid;
+        grid-template-columns: minmax(100px, 170px) 1fr;
+        gap: 4px 12px;
+      }
+      .events span {
+        overflow-wrap: anywhere;
+      }
+      .chart {
+        width: 100%;
+        height: 96px;
+        display: block;
+      }
+      .bar {
+        fill: var(--colorCompoundBrandBackground);
+      }
+      .base {
+        stroke: var(--colorNeutralStroke1);
+        vector-effect: non-scaling-stroke;
+      }
+      table {
+        border-collapse: collapse;
+      }
+      th,
+      td {
+        text-align: start;
+        padding: 4px 12px 4px 0;
+        font-weight: 400;
+      }
+      .scroll {
+        max-height: 280px;
+        overflow: auto;
+        margin-bottom: 12px;
+      }
+      .other {
+        margin-bottom: 12px;
+      }
+    `,
+  ];
+
+  /** Raised whenever something about the PBX has changed. */
+  @property({ type: Number }) revision = 0;
+  @state() private report: ConnectionReport | null = null;
+  @state() private trouble: Trouble | null = null;
+  @state() private notice = "";
+  @state() private findings: DoctorFindings | null = null;
+  @state() private doctorTrouble: Trouble | null = null;
+  @state() private examining = false;
+  @state() private handing: Other | null = null;
+  @state() private busy = false;
+  @query("dialog") private dialog!: HTMLDialogElement;
+  private returnFocus: HTMLElement | null = null;
+
+  override willUpdate(changed: Map<string, unknown>) {
+    if (changed.has("revision")) void this.load();
+  }
+
+  override render() {
+    return html`<h1>${t("connection.title")}</h1>
+      <pbx-message .trouble=${this.trouble}></pbx-message>
+      <pbx-message intent="success" text=${this.notice}></pbx-message>
+      ${this.report === null ? this.renderEmpty() : this.renderReport(this.report)}`;
+  }
+
+  private renderEmpty() {
+    return this.trouble === null
+      ? html`<div class="card" role="status">${t("app.loading")}</div>`
+      : html`<fluent-button role="button" @click=${this.load}>${t("app.retry")}</fluent-button>`;
+  }
+
+  private renderReport(report: ConnectionReport) {
+    return html`
+      ${report.others.length > 0 ? this.renderOthers(report) : nothing}
+      <section class="card" aria-labelledby="parts" aria-live="polite">
+        <h2 id="parts">${t("connection.parts")}</h2>
+        <ul class="parts">
+          ${report.parts.map(
+            (part) =>
+              html`<li class="light" id=${`part-${part.part}`} data-light=${part.light}>
+                ${lamp(part.light)}
+                <div>
+                  <p>
+                    <span class="name">${t(`connection.part.${part.part}` as Word)}</span>:
+                    ${t(`connection.light.${part.light}` as Word)}
+                  </p>
+                  ${renderWords(part.finding)}
+                </div>
+              </li>`,
+          )}
+        </ul>
+      </section>
+      ${this.renderFacts(report)} ${this.renderDoctor(report)} ${this.renderHistory(report)}
+      ${this.renderDialog(report)}
+    `;
+  }
+
+  private renderOthers(report: ConnectionReport) {
+    return html`<section class="card" aria-labelledby="others">
+      <h2 id="others">${t("connection.others")}</h2>
+      <p>${t("connection.others-text", { name: report.pbxName })}</p>
+      ${report.others.map(
+        (other) =>
+          html`<div class="other">
+            <p>
+              ${other.identity}<br />
+              ${t("connection.other", {
+                at: dateTime(other.at),
+                address: other.address,
+                version: other.connectorVersion,
+              })}
+            </p>
+            <fluent-button
+              role="button"
+              aria-label=${t("connection.hand-over-one", { identity: other.identity })}
+              @click=${(event: Event) => this.ask(other, event)}
+              >${t("connection.hand-over")}</fluent-button
+            >
+          </div>`,
+      )}
+    </section>`;
+  }
+
+  private renderFacts(report: ConnectionReport) {
+    const { roundTripMs, oldKeyUntil } = report;
+    const facts: [Word, string | null][] = [
+      [
+        report.connected ? "connection.linked-since" : "connection.down-since",
+        report.since ? dateTime(report.since) : null,
+      ],
+      ["connection.round-trip", roundTripMs === null ? null : t("connection.ms", { ms: number(roundTripMs) })],
+      ["connection.pbx-version", report.pbxVersion],
+      ["connection.connector-version", report.connectorVersion],
+      ["connection.identity", report.identity],
+    ];
+    if (oldKeyUntil && new Date(oldKeyUntil) > new Date()) facts.push(["connection.old-key", dateTime(oldKeyUntil)]);
+    return html`<section class="card" aria-labelledby="facts">
+      <h2 id="facts">${report.pbxName}</h2>
+      <dl>
+        ${facts.map(
+          ([word, value]) =>
+            html`<dt>${t(word)}</dt>
+              <dd>${value ?? t("state.unknown")}</dd>`,
+        )}
+      </dl>
+    </section>`;
+  }
+
+  private renderDoctor(report: ConnectionReport) {
+    return html`<section class="card" aria-labelledby="doctor">
+      <h2 id="doctor">${t("connection.doctor")}</h2>
+      <p>${report.connected ? t("connection.doctor-text") : t("connection.doctor-local")}</p>
+      ${
+        report.connected
+          ? html`<fluent-button
+              id="examine"
+              role="button"
+              ?disabled=${this.examining}
+              aria-disabled=${this.examining}
+              @click=${this.examine}
+              >${this.examining ? t("connection.examining") : t("connection.examine")}</fluent-button
+            >`
+          : nothing
+      }
+      <pbx-message .trouble=${this.doctorTrouble}></pbx-message>
+      <div role="status">${this.findings === null ? nothing : this.renderFindings(this.findings)}</div>
+    </section>`;
+  }
+
+  private renderFindings(findings: DoctorFindings) {
+    return html`<p>${t("connection.examined", { at: dateTime(findings.at) })}</p>
+      <ul id="findings">
+        ${findings.steps.map(
+          (step) =>
+            html`<li class="light" data-step=${step.step} data-outcome=${step.outcome}>
+              ${lamp(LAMP_OF[step.outcome])}
+              <div>
+                <p><span class="name">${step.title}</span>: ${t(`connection.outcome.${step.outcome}` as Word)}</p>
+                ${step.evidence ? html`<p class="hint">${step.evidence}</p>` : nothing} ${renderWords(step.words)}
+              </div>
+            </li>`,
+        )}
+      </ul>`;
+  }
+
+  private renderHistory(report: ConnectionReport) {
+    const openings = report.hours.reduce((sum, hour) => sum + hour.links, 0);
+    const words = t("connection.chart", { count: number(openings) });
+    return html`<section class="card" aria-labelledby="history">
+      <h2 id="history">${t("connection.history")}</h2>
+      <p>${words}</p>
+      ${renderChart(report.hours, words)}
+      <details>
+        <summary>${t("usage.table")}</summary>
+        <div class="scroll" tabindex="0" role="group" aria-labelledby="history">
+          <table aria-labelledby="history">
+            <thead>
+              <tr>
+                <th scope="col">${t("usage.from")}</th>
+                <th scope="col">${t("connection.openings")}</th>
+              </tr>
+            </thead>
+            <tbody>
+              ${report.hours.map(
+                (hour) =>
+                  html`<tr>
+                    <th scope="row">${dateTime(hour.start)}</th>
+                    <td>${number(hour.links)}</td>
+                  </tr>`,
+              )}
+            </tbody>
+          </table>
+        </div>
+      </details>
+      <h2 id="events">${t("connection.events")}</h2>
+      <div class="scroll" tabindex="0" role="group" aria-labelledby="events">
+        <ul class="events">
+          ${report.events.map(
+            (event) =>
+              html`<li>
+                <span class="hint">${dateTime(event.at)}</span>
+                <span
+                  >${event.text}${event.detail ? html`<br /><span class="hint">${event.detail}</span>` : nothing}</span
+                >
+              </li>`,
+          )}
+        </ul>
+      </div>
+    </section>`;
+  }
+
+  private renderDialog(report: ConnectionReport) {
+    return html`<dialog aria-labelledby="hand-over-title" @close=${() => this.returnFocus?.focus()}>
+      <form method="dialog" @submit=${this.handOver}>
+        <button type="submit" hidden></button>
+        <h2 id="hand-over-title">${t("connection.hand-over-title", { name: report.pbxName })}</h2>
+        <p>${t("connection.hand-over-text", { identity: this.handing?.identity ?? "" })}</p>
+        <div class="actions end">
+          <fluent-button
+            role="button"
+            type="submit"
+            appearance="primary"
+            ?disabled=${this.busy}
+            aria-disabled=${this.busy}
+            >${this.busy ? t("connection.handing-over") : t("connection.hand-over")}</fluent-button
+          >
+          <fluent-button
+            role="button"
+            type="button"
+            ?disabled=${this.busy}
+            aria-disabled=${this.busy}
+            @click=${() => this.dialog.close()}
+            >${t("licences.cancel")}</fluent-button
+          >
+        </div>
+      </form>
+    </dialog>`;
+  }
+
+  private async load() {
+    try {
+      this.report = await api.connection();
+      this.trouble = null;
+    } catch (error) {
+      this.trouble = troubleOf(error);
+    }
+  }
+
+  private async examine() {
+    if (this.examining) return;
+    this.examining = true;
+    this.doctorTrouble = null;
+    try {
+      this.findings = await api.examineConnection();
+    } catch (error) {
+      this.doctorTrouble = troubleOf(error);
+    } finally {
+      this.examining = false;
+    }
+  }
+
+  private async ask(other: Other, event: Event) {
+    this.handing = other;
+    this.notice = "";
+    this.returnFocus = event.target as HTMLElement;
+    await this.updateComplete;
+    this.dialog.showModal();
+  }
+
+  private async handOver(event: Event) {
+    event.preventDefault();
+    if (this.busy || this.handing === null) return;
+    this.busy = true;
+    this.trouble = null;
+    try {
+      this.report = await api.handOver(this.handing.identity);
+      this.notice = t("connection.handed-over");
+    } catch (error) {
+      this.trouble = troubleOf(error);
+    } finally {
+      this.busy = false;
+      this.dialog.close();
+    }
+  }
+}
+
+function renderWords(words: ConnectionReport["parts"][number]["finding"]) {
+  return words
+    ? html`<p>${words.title}. ${words.detail}</p>
+        <p>${words.cure}</p>`
+    : nothing;
+}
+
+/** A bar for each hour in which the connection was opened; the table beside it says the same. */
+function renderChart(hours: ConnectionReport["hours"], words: string) {
+  const now = Math.floor(Date.now() / HOUR_MS) * HOUR_MS;
+  const top = Math.max(...hours.map((hour) => hour.links), 4);
+  const step = WIDTH / HOURS;
+  return html`<svg
+    class="chart"
+    viewBox="0 0 ${WIDTH} ${HEIGHT + 2}"
+    preserveAspectRatio="none"
+    role="img"
+    aria-label=${words}
+  >
+    <line class="base" x1="0" x2=${WIDTH} y1=${HEIGHT} y2=${HEIGHT} />
+    ${hours.map((hour) => {
+      const index = HOURS - 1 - Math.round((now - Date.parse(hour.start)) / HOUR_MS);
+      const height = (hour.links / top) * (HEIGHT - 4);
+      return svg`<rect class="bar" x=${index * step} y=${HEIGHT - height} width=${step} height=${height} />`;
+    })}
+  </svg>`;
+}
+
+/** A lamp tells its light by its form as well as by its colour. */
+function lamp(light: "green" | "yellow" | "red" | "off") {
+  const marks = {
+    green: "M5 10.5 L9 14 L15 6.5",
+    yellow: "M10 4.5 V11.5 M10 13.5 V15.5",
+    red: "M6 6 L14 14 M14 6 L6 14",
+    off: "",
+  };
+  return html`<svg class="lamp" viewBox="0 0 20 20" aria-hidden="true">
+    <circle class=${light} cx="10" cy="10" r="9" />
+    ${marks[light] ? svg`<path class="mark" d=${marks[light]} />` : nothing}
+  </svg>`;
+}

@@ -1,0 +1,199 @@
+"""The administrator's connection page: every part's light, what happened, the doctor, a name handed over; and keys that
+overlap when they are rotated.
+"""
+
+import asyncio
+import json
+import sys
+from datetime import timedelta
+
+from connector.state import State
+from tests.app.test_connector_door import Peer, connected, say
+from tests.support.world import ANNA, CLARA, World, eventually
+from wire.link import fingerprint
+from wire.pbxkey import grouped
+
+
+async def lights_of(world: World) -> dict[str, str]:
+    report = (await world.client(CLARA).call("GET", "connection")).body
+    return {part["part"]: part["light"] for part in report["parts"]}
+
+
+async def test_every_part_is_green_when_everything_works(world: World) -> None:
+    clara = world.client(CLARA)
+    await clara.sign_in(world.pbx_name, world.key)
+    report = (await clara.call("GET", "connection")).body
+    assert {part["light"] for part in report["parts"]} == {"green"}
+    assert report["connected"] and report["pbxVersion"] == "6.7.3.20" and report["connectorVersion"]
+    assert 0 < report["roundTripMs"] < 5000
+    assert sum(hour["links"] for hour in report["hours"]) >= 1
+    assert any(event["text"].startswith("Connected, from") for event in report["events"])
+
+
+async def test_only_administrators_see_it(world: World) -> None:
+    anna = world.client(ANNA)
+    await anna.sign_in(world.pbx_name, world.key)
+    for method, path, body in (
+        ("GET", "connection", None),
+        ("POST", "connection/doctor", None),
+        ("POST", "connection/hand-over", {"identity": "0000-0000-0000-0000"}),
+    ):
+        assert (await anna.call(method, path, body)).code == "not-administrator"
+
+
+async def test_a_part_that_fails_is_red_with_its_cure(world: World) -> None:
+    clara = world.client(CLARA)
+    await clara.sign_in(world.pbx_name, world.key)
+    await world.pbx("PATCH", "settings", {"uci": False, "reachable": False})
+
+    async def is_told() -> bool:
+        lights = await lights_of(world)
+        return lights["rest"] == "red" and lights["uci"] == "yellow"
+
+    await eventually(is_told, "the parts are told apart", seconds=60)
+    report = (await clara.call("GET", "connection")).body
+    rest = next(part for part in report["parts"] if part["part"] == "rest")
+    assert rest["finding"]["code"] == "pbx-unreachable" and rest["finding"]["cure"]
+    await world.pbx("PATCH", "settings", {"uci": True, "reachable": True})
+
+
+async def test_the_doctor_is_called_from_the_tab(world: World) -> None:
+    clara = world.client(CLARA, "de")
+    await clara.sign_in(world.pbx_name, world.key)
+    await world.pbx("PATCH", "settings", {"uci": False})
+    findings = (await clara.call("POST", "connection/doctor")).body
+    steps = {step["step"]: step for step in findings["steps"]}
+    assert steps["pbx-login"]["outcome"] == "ok" and steps["key"]["outcome"] == "ok"
+    assert steps["uci-login"]["outcome"] == "failed"
+    assert steps["uci-login"]["title"] == "UCI: Anmeldung"
+    assert steps["uci-login"]["words"]["cure"].startswith("Prüfen Sie")
+
+
+async def test_a_pbx_reinstalled_without_a_backup_gets_its_name(world: World) -> None:
+    clara = world.client(CLARA)
+    await clara.sign_in(world.pbx_name, world.key)
+    state = world.demo.state / "connector"
+    kept = {path.name: path.read_bytes() for path in state.iterdir()}
+    await world.demo.stop_part("connector")
+    for path in state.iterdir():
+        path.unlink()
+    await world.demo.spawn_connector()  # another identity, another key
+
+    async def has_tried() -> list[dict[str, str]]:
+        return (await clara.call("GET", "connection")).body["others"]
+
+    (other,) = await eventually(has_tried, "the new installation is shown", seconds=30)
+    assert other["identity"] == State(state).fingerprint
+    assert (await lights_of(world))["link"] == "red"
+    # Nobody else's identity can be let in by it.
+    wrong = await clara.call("POST", "connection/hand-over", {"identity": "0000-0000-0000-0000"})
+    assert (wrong.status, wrong.code) == (410, "claim-gone")
+    assert (await clara.call("POST", "connection/hand-over", {"identity": other["identity"]})).status == 200
+
+    async def is_linked() -> bool:
+        return (await lights_of(world))["link"] == "green"
+
+    await eventually(is_linked, "the new installation connects", seconds=70)
+    report = (await clara.call("GET", "connection")).body
+    assert report["identity"] == other["identity"] and report["others"] == []
+    assert (await clara.state())["signedIn"]  # sessions stay
+    new_key = grouped(State(state).pbx_key())
+    assert (await world.client(ANNA).prepare(world.pbx_name, new_key)).status == 200
+    audit = (await clara.call("GET", "audit/export?days=1&timeZone=UTC")).body["content"]
+    assert "name-handed-over" in audit
+
+    # And back, so that the world is as it was: this time by the operator's command.
+    await world.demo.stop_part("connector")
+    for name, content in kept.items():
+        (state / name).write_bytes(content)
+    await world.demo.spawn_connector()
+    old = State(state).fingerprint
+    await eventually(has_tried, "the old installation is shown", seconds=30)
+    assert old in await operator(world, "show", world.pbx_name)
+    assert "belongs to" in await operator(world, "hand-over", world.pbx_name, old)
+    await eventually(is_linked, "the old installation connects", seconds=70)
+    await world.demo.write_key_file()
+    await world.connected()
+
+
+async def test_a_link_that_lost_its_name_is_closed(world: World) -> None:
+    clara = world.client(CLARA)
+    await clara.sign_in(world.pbx_name, world.key)
+    impostor = Peer(world.pbx_name)
+    async with connected(world) as (socket, nonce):
+        await say(socket, impostor.hello(nonce))
+    links = world.log("connector").count("link closed")
+    identity = fingerprint(impostor.hello("n" * 32).identity)
+    assert (await clara.call("POST", "connection/hand-over", {"identity": identity})).status == 200
+
+    async def is_closed() -> bool:
+        return world.log("connector").count("link closed") > links
+
+    await eventually(is_closed, "the old identity's link is closed", seconds=5)
+
+    async def is_refused() -> bool:
+        return State(world.demo.state / "connector").fingerprint in await operator(
+            world, "show", world.pbx_name
+        )
+
+    await eventually(is_refused, "the old identity tries again and is refused", seconds=30)
+    back = State(world.demo.state / "connector").fingerprint
+    await operator(world, "hand-over", world.pbx_name, back)
+    await world.connected()
+
+
+async def test_old_and_new_key_are_both_good_for_a_while(world: World) -> None:
+    old, links = world.key, world.log("connector").count("link open")
+    out = await world.demo._connector("key", "new", "--keep-old", "2")
+    assert "old key is good until" in out
+    await opened_again(world, links)
+    await world.demo.write_key_file()
+    new = world.key
+    assert new != old
+    assert (await world.client().prepare(world.pbx_name, new)).body["keyGoodUntil"] is None
+    assert (await world.client().prepare(world.pbx_name, old)).body["keyGoodUntil"] is not None
+    assert (await world.client().sign_in(world.pbx_name, old)).status == 200
+    links = world.log("connector").count("link open")
+    assert "good no longer" in await world.demo._connector("key", "new", "--keep-old", "0")
+    await opened_again(world, links)
+    await world.demo.write_key_file()
+    assert (await world.client().prepare(world.pbx_name, new)).code == "wrong-key"
+    assert (await world.client().prepare(world.pbx_name, world.key)).status == 200
+
+
+async def test_a_sealed_login_opens_with_the_old_key_while_it_is_good(world: World) -> None:
+    await world.pbx("PATCH", "settings", {"loginType": "ActiveDirectory"})
+    old, links = world.key, world.log("connector").count("link open")
+    State(world.demo.state / "connector").renew_pbx_key(timedelta(hours=1))
+    await opened_again(world, links)
+    await world.demo.write_key_file()
+    assert (await world.client().sign_in(world.pbx_name, old)).status == 200
+
+
+async def test_who_checks_a_name_learns_no_more_than_who_claims_it(world: World) -> None:
+    """`link.check` tells the name's own identity about the key, and strangers nothing."""
+    async with connected(world) as (socket, nonce):
+        params = Peer(world.pbx_name).hello(nonce).model_dump(mode="json", by_alias=True)
+        await socket.send_json({"jsonrpc": "2.0", "id": 1, "method": "link.check", "params": params})
+        answer = json.loads((await socket.receive()).data)
+        assert answer["result"] == {"name": "bound-elsewhere", "keyKnown": False, "linked": False}
+        assert (await socket.receive()).data == 1000  # and the connection ends
+
+
+async def opened_again(world: World, links: int) -> None:
+    async def is_open() -> bool:
+        return world.log("connector").count("link open") > links
+
+    await eventually(is_open, "the connector opens its link with the new key", seconds=20)
+
+
+async def operator(world: World, *arguments: str) -> str:
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "app.cli", "pbx", *arguments),
+        env=world.demo.service_environment(),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    out, err = await process.communicate()
+    assert process.returncode == 0, err.decode()
+    return out.decode()
