@@ -10,6 +10,7 @@ from aiohttp import web
 from aiohttp.typedefs import Middleware
 from sqlalchemy import text
 
+from app import metrics
 from app.connector_door import serve_connector
 from app.graph import GraphCallRecords
 from app.probe_door import serve_probe
@@ -144,6 +145,7 @@ def create(settings: Settings) -> web.Application:
     app.router.add_get("/probe/link", probe)
     app.router.add_get("/healthz", _healthz)
     app.router.add_get("/readyz", _readyz)
+    app.router.add_get("/metrics", metrics.handler(hub, plane, probes))
     app[READY] = is_ready
     app[STOPPING] = asyncio.Event()
     app.add_subapp(

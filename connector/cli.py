@@ -24,6 +24,7 @@ from connector.methods import PbxMethods
 from connector.monitor import Monitor
 from connector.rest import StarfaceRest
 from connector.state import State
+from connector.status import StatusPage, ask, lines
 from connector.uci import Callbacks, UciClient
 from core.language import Language
 from wire.doctor import DoctorReport
@@ -69,6 +70,9 @@ def _parser() -> argparse.ArgumentParser:
         help="wait so long for a call of the connector's own PBX user, to see that events arrive",
     )
     doctor.set_defaults(run=_doctor)
+    status = commands.add_parser("status", help="how the connector that runs here stands")
+    status.add_argument("--json", action="store_true")
+    status.set_defaults(run=_status)
     key = commands.add_parser("key", help="the PBX key that users sign in with").add_subparsers(
         required=True, metavar="COMMAND"
     )
@@ -107,6 +111,15 @@ def _doctor(options: argparse.Namespace) -> int:
     else:
         printer.end(report)
     return 1 if report.has_failed else 0
+
+
+def _status(options: argparse.Namespace) -> int:
+    status = asyncio.run(ask(load(options.config).status.port))
+    if options.json:
+        print(status.model_dump_json(by_alias=True, indent=2))
+    else:
+        print("\n".join(f"{name:<14} {value}" for name, value in lines(status)))
+    return 0 if status.linked else 1
 
 
 def _key_new(options: argparse.Namespace) -> int:
@@ -159,6 +172,8 @@ async def _link(config: Config) -> None:
         examine=examine_myself,
     )
     link = LinkClient(config, state, monitor, directory, calls, methods.handlers())
+    page = StatusPage(config.status.port, config.pbx.name, config.service.url, state, link, monitor, uci)
+    serving = await page.start() if config.status.port else None
     with suppress(TimeoutError):  # a PBX that is slow or gone is reported over the link
         async with asyncio.timeout(FIRST_CHECK_SECONDS):
             await monitor.check()
@@ -174,6 +189,8 @@ async def _link(config: Config) -> None:
         task.cancel()
     results = await asyncio.gather(*tasks, return_exceptions=True)
     await rest.close()
+    if serving is not None:
+        await serving.cleanup()
     for result in results:
         if isinstance(result, Exception):
             raise result

@@ -82,6 +82,11 @@ class Licences(_Section):
     keys: tuple[str, ...] = Field(default=(), max_length=50)
 
 
+class StatusPage(_Section):
+    port: int = Field(default=3990, ge=0, le=65535)
+    """On 127.0.0.1: /, /status, /healthz and /metrics; 0: off."""
+
+
 class Config(_Section):
     active: bool = True
     state_directory: Path = Path("/var/lib/pbx-connector")
@@ -90,6 +95,7 @@ class Config(_Section):
     pbx: Pbx
     uci: Uci = Uci()
     licences: Licences = Licences()
+    status: StatusPage = StatusPage()
 
 
 def load(path: Path) -> Config:

@@ -9,6 +9,7 @@ import logging
 import random
 import ssl
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Final
 
 import aiohttp
@@ -20,6 +21,9 @@ from connector.config import Config
 from connector.directory import Directory
 from connector.monitor import Monitor
 from connector.state import State
+from core.diagnosis.codes import Code
+from core.diagnosis.finding import Finding, tell
+from core.language import Language
 from wire.jsonrpc import MAX_FRAME_BYTES, Endpoint, Frame, Handler, LinkClosedError, RpcRefusalError
 from wire.link import (
     HEARTBEATS_MISSED,
@@ -51,14 +55,6 @@ class RefusedError(Exception):
         self.code = code
 
 
-_REFUSALS: Final = {
-    "name-bound-elsewhere": "the PBX name is bound to another installation: either two connectors use the same name,"
-    " or this one was reinstalled without its state directory; restore it, or have the name handed over",
-    "bad-signature": "the service does not accept the signature: check the clock and the identity file",
-    "protocol-error": "the service speaks another protocol version: update the connector",
-}
-
-
 class LinkClient:
     def __init__(
         self,
@@ -76,6 +72,9 @@ class LinkClient:
         self._calls = calls
         self._handlers = handlers
         self.is_open = asyncio.Event()
+        self.links_opened = 0
+        self.opened_at: datetime | None = None
+        self.last_fault: str | None = None
 
     async def run(self) -> None:
         """Runs until cancelled."""
@@ -85,11 +84,14 @@ class LinkClient:
             try:
                 close_code = await self._once()
             except RefusedError as refused:
-                logger.error("link refused: %s", _REFUSALS.get(refused.code, refused.code))  # noqa: TRY400
+                self.last_fault = self._words_for(refused.code)
+                logger.error("link refused: %s", self.last_fault, extra={"code": refused.code})  # noqa: TRY400
                 failures = max(failures, 4)
             except (aiohttp.ClientError, TimeoutError, OSError, LinkClosedError) as fault:
+                self.last_fault = f"{type(fault).__name__}: {fault}"[:300]
                 logger.warning(
-                    "no link to the service", extra={"reason": f"{type(fault).__name__}: {fault}"[:300]}
+                    "no link to the service; pbx-connector doctor names the cause",
+                    extra={"reason": self.last_fault},
                 )
             was_open = self.is_open.is_set()
             self.is_open.clear()
@@ -98,6 +100,16 @@ class LinkClient:
                 failures = 0  # a replica that stops spreads its links itself
             delay = random.uniform(0, min(BACK_OFF_CAP, BACK_OFF_FIRST * 2 ** min(failures, 10)))  # noqa: S311
             await asyncio.sleep(delay)
+
+    def _words_for(self, code: str) -> str:
+        """What the log says of a refusal: the words of the one rule base."""
+        known = Code.named(code)
+        if known is None:
+            return code
+        variant = "doctor" if known is Code.NAME_BOUND_ELSEWHERE else None
+        evidence = {"pbx_name": self._config.pbx.name, "identity": self._state.fingerprint}
+        told = tell(Finding(known, evidence, variant), Language.EN)
+        return f"{told.title}. {told.detail} {told.cure}"
 
     async def _once(self) -> int | None:
         """One link from its opening to its end; gives the code with which it was closed."""
@@ -140,6 +152,8 @@ class LinkClient:
         try:
             welcome = await self._open(endpoint, challenge)
             self.is_open.set()
+            self.links_opened += 1
+            self.opened_at = datetime.now(UTC)
             logger.info(
                 "link open", extra={"pbx": self._config.pbx.name, "service": self._config.service.url}
             )

@@ -2,8 +2,8 @@
 
     make lock
 
-`dev.txt` decides the versions; `build.txt`, `runtime.txt` and `probe.txt` are parts of it: the last is all that the audio
-probe needs on somebody's desktop. No registry's host is written.
+`dev.txt` decides the versions; `build.txt`, `runtime.txt`, `probe.txt` and `connector.txt` are parts of it: the last two are
+all that the audio probe needs on somebody's desktop, and the connector beside a PBX. No registry's host is written.
 """
 
 import subprocess
@@ -15,6 +15,7 @@ LOCKS = Path(__file__).parent / "locks"
 ROOT = Path(__file__).parents[1]
 PROBE_NEEDS = ("aiohttp", "pydantic")
 """Of the package's own dependencies; the rest is its extra."""
+CONNECTOR_NEEDS = ("aiohttp", "cryptography", "defusedxml", "prometheus-client", "pydantic")
 COMMON = (
     *("pip", "compile", "--universal", "--python-version", "3.11", "--generate-hashes"),
     *("--no-header", "--no-annotate", "--no-emit-index-url", "--quiet"),
@@ -27,7 +28,8 @@ def main() -> int:
     lock("dev", (whole, "--extra", "build", "--extra", "probe", "--extra", "dev"))
     lock("build", (whole, "--extra", "build", "--extra", "probe", *constraint))
     lock("runtime", (whole, *constraint))
-    lock("probe", ("-", *constraint), probe_requirements())
+    lock("probe", ("-", *constraint), requirements(PROBE_NEEDS, "probe"))
+    lock("connector", ("-", *constraint), requirements(CONNECTOR_NEEDS))
     return 0
 
 
@@ -36,10 +38,12 @@ def lock(name: str, what: tuple[str, ...], requirements: str | None = None) -> N
     subprocess.run(command, cwd=ROOT, check=True, text=True, input=requirements)  # noqa: S603 - our own command
 
 
-def probe_requirements() -> str:
+def requirements(names: tuple[str, ...], *extras: str) -> str:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    base = [line for line in project["dependencies"] if line.split(">")[0] in PROBE_NEEDS]
-    return "\n".join([*base, *project["optional-dependencies"]["probe"]])
+    found = [line for line in project["dependencies"] if line.split(">")[0] in names]
+    return "\n".join(
+        [*found, *(line for extra in extras for line in project["optional-dependencies"][extra])]
+    )
 
 
 if __name__ == "__main__":

@@ -182,6 +182,9 @@ enabled = {changes.get("uci", "true")}
 
 [licences]
 keys = {keys}
+
+[status]
+port = {changes.get("status_port", "0")}
 """
         self.connector_configuration.touch(mode=0o600)
         self.connector_configuration.write_text(content, encoding="utf-8")

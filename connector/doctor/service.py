@@ -98,7 +98,7 @@ class ServiceCheck:
 
     async def _find_proxy(self) -> tuple[bool, dict[str, Any]]:
         if self._proxy is None:
-            return True, {"proxy": "-"}
+            return True, {}
         _, writer = await net.connect(self._target, self._proxy)
         writer.close()
         return True, {"proxy": self._proxy.shown}

@@ -54,6 +54,10 @@ class Probes:
         bus.listen("probe-unpaired", self._hear_unpaired)
         bus.listen("probe-connected", self._hear_connected)
 
+    @property
+    def connected_count(self) -> int:
+        return len(self._connected)
+
     async def serve(self, transport: Transport, address: str) -> None:
         """The whole life of one connection."""
         connected = Connected(self, transport, address)

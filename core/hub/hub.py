@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import secrets
+from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
 from typing import Any, Final, TypeVar
@@ -99,6 +100,10 @@ class Hub:
         self._links: dict[str, Link] = {}
         self._under_way: set[asyncio.Task[None]] = set()
         self._draining = False
+        self.openings: Counter[str] = Counter()
+        """What became of openings of links: `opened`, or the code of the refusal."""
+        self.calls: Counter[str] = Counter()
+        """What became of calls: `answered`, or a code."""
         self.admission = Admission()
         bus.listen("link", self._hear_of_newer)
 
@@ -139,6 +144,7 @@ class Hub:
         with self.admission.opening(address) as is_admitted:
             opened = await self._open(transport, address) if is_admitted else None
         if not is_admitted:
+            self.openings[Code.THROTTLED] += 1
             await transport.close(CloseCode.TRY_LATER, "too many openings from this address")
         if opened is None:
             return
@@ -147,6 +153,7 @@ class Hub:
         if not self._take(link):
             await transport.close(CloseCode.REPLACED, "replaced by a newer link")
             return
+        self.openings["opened"] += 1
         logger.info("link open", extra={**extra, "address": address})
         try:
             await link.welcome(hello_id, welcome.model_dump(mode="json", by_alias=True))
@@ -167,6 +174,15 @@ class Hub:
         """Asks a PBX once, by a link that is no older than the row that the caller has read. Raises
         `PbxRefusedError` with the finding when there is no good answer.
         """
+        try:
+            found = await self._call(pbx, method, params, answer, seconds)
+        except PbxRefusedError as refused:
+            self.calls[refused.finding.code] += 1
+            raise
+        self.calls["answered"] += 1
+        return found
+
+    async def _call(self, pbx: Pbx, method: Method, params: WireModel, answer: type[M], seconds: float) -> M:
         link = self._links.get(pbx.id)
         if link is not None and link.is_good(pbx.link_epoch):
             try:
@@ -312,6 +328,7 @@ class Hub:
                 frame = await _first_frame(transport)
         except (TimeoutError, ConnectionError):
             logger.info("no hello in time", extra={"address": address})
+            self.openings["no-hello"] += 1
             self.admission.failed(address)
             await transport.close(CloseCode.HELLO_TIMEOUT, "no hello in time")
             return None
@@ -404,6 +421,7 @@ class Hub:
 
     async def _refuse(self, transport: Transport, frame: Frame | None, code: Code, address: str) -> None:
         logger.warning("link refused", extra={"code": code, "address": address})
+        self.openings[code] += 1
         self.admission.failed(address)
         error = {"code": int(RpcErrorCode.REFUSED), "message": code, "data": {"code": code, "evidence": {}}}
         try:

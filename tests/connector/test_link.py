@@ -91,7 +91,7 @@ async def test_a_name_that_belongs_to_another_installation_is_told_in_the_log(wo
     await world.demo.spawn_connector()
 
     async def told() -> bool:
-        return "bound to another installation" in world.log("connector")
+        return "is bound to another identity" in world.log("connector")
 
     await eventually(told, "the refusal is explained")
     refused = await world.client().prepare(world.pbx_name, world.key)

@@ -48,6 +48,12 @@ async def test_pages(world: World, open_tab: OpenTab, locale: str, theme: str) -
     await admin.view.get_by_role("row").nth(1).get_by_role("button").click()
     await expect(admin.view.get_by_role("dialog")).to_be_visible()
     assert await admin.violations() == []
+    connection = await open_tab(CLARA, locale=locale, theme=theme, page="connection")
+    await expect(connection.view.locator("#part-link")).to_be_visible()
+    await connection.view.locator("#examine").click()
+    await expect(connection.view.locator("#findings li")).to_have_count(18)
+    await connection.view.locator("summary").click()
+    assert await connection.violations() == []
 
 
 @pytest.mark.parametrize("width", [320, 375])
@@ -66,6 +72,11 @@ async def test_a_phones_width_needs_no_sideways_scrolling(
     assert await tab.violations() == []
     await tab.view.get_by_role("tab", name="Lizenzen").click()
     await expect(tab.view.get_by_role("table")).to_be_visible()
+    assert await overflow(tab) <= 0
+    assert await tab.violations() == []
+    await tab.view.get_by_role("tab", name="Verbindung").click()
+    await tab.view.locator("#examine").click()
+    await expect(tab.view.locator("#findings li")).to_have_count(18)
     assert await overflow(tab) <= 0
     assert await tab.violations() == []
 

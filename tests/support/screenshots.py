@@ -10,12 +10,15 @@ from pathlib import Path
 
 from playwright.async_api import async_playwright, expect
 
+from simulator.people import PBX_NAME
+from tests.app.test_connector_door import Peer, connected, say
 from tests.support import history
 from tests.support.browser import Tab, launch
 from tests.support.playground import playground
 from tests.support.sound import HEADSET, sound_server
 from tests.support.world import ANNA, BEN, CLARA, World
 
+STRANGER = Peer(PBX_NAME)
 OUT = Path(__file__).parents[2] / "docs" / "screenshots"
 
 
@@ -76,8 +79,24 @@ async def take(world: World, browser, locale: str, theme: str) -> None:
     await admin.view.get_by_role("dialog").get_by_role("button").first.click()
     await admin.page.screenshot(path=OUT / f"rules-{suffix}.png")
     await admin.close()
+    await examine(world, browser, locale, theme, OUT / f"connection-{suffix}.png")
     await share_a_headset(world, browser, locale, theme, OUT / f"audio-{suffix}.png")
     await wait_for_a_seat(world, browser, locale, theme, OUT / f"waiting-{suffix}.png")
+
+
+async def examine(world: World, browser, locale: str, theme: str, out: Path) -> None:
+    """Clara has the connector examine itself while UCI is off, and somebody else wants the name."""
+    async with connected(world) as (socket, nonce):
+        await say(socket, STRANGER.hello(nonce))
+    await world.pbx("PATCH", "settings", {"uci": False})
+    tab = await Tab.open(
+        browser, world, CLARA, locale=locale, theme=theme, width=1000, height=1900, page="connection"
+    )
+    await tab.view.locator("#examine").click()
+    await expect(tab.view.locator("#findings li")).to_have_count(18)
+    await tab.page.screenshot(path=out)
+    await tab.close()
+    await world.pbx("PATCH", "settings", {"uci": True})
 
 
 async def share_a_headset(world: World, browser, locale: str, theme: str, out: Path) -> None:

@@ -25,6 +25,10 @@ export class App extends LitElement {
       nav {
         margin-bottom: 16px;
       }
+      /* On a phone the pages take a second row instead of leaving the screen. */
+      fluent-tablist {
+        flex-wrap: wrap;
+      }
       .skeleton {
         height: 220px;
         max-width: 480px;

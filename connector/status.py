@@ -1,0 +1,178 @@
+"""How the connector stands: a page and metrics on loopback, and what `pbx-connector status` prints."""
+
+import html
+import logging
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Final
+
+import aiohttp
+from aiohttp import web
+from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
+from pydantic import ValidationError
+
+from connector import __version__
+from connector.errors import ConnectorError
+from connector.link import LinkClient
+from connector.monitor import Monitor
+from connector.state import State
+from connector.uci import UciClient
+from wire.link import RestState, Status, UciState
+from wire.model import Moment, WireModel
+
+logger = logging.getLogger(__name__)
+
+SECONDS: Final = 3.0
+_PROMETHEUS: Final = "text/plain; version=0.0.4; charset=utf-8"
+
+
+class ConnectorStatus(WireModel):
+    pbx_name: str
+    service: str
+    identity: str
+    connector_version: str
+    started_at: Moment
+    linked: bool
+    linked_since: Moment | None
+    links_opened: int
+    last_fault: str | None
+    """Why there was no link the last time."""
+    pbx: Status
+    events_received: int
+    old_key_until: Moment | None
+
+
+class StatusPage:
+    """On 127.0.0.1 only: it names the PBX and the service, and no secret."""
+
+    def __init__(
+        self,
+        port: int,
+        pbx_name: str,
+        service: str,
+        state: State,
+        link: LinkClient,
+        monitor: Monitor,
+        uci: UciClient,
+    ) -> None:
+        self._port = port
+        self._pbx_name = pbx_name
+        self._service = service
+        self._state = state
+        self._link = link
+        self._monitor = monitor
+        self._uci = uci
+        self._started_at = datetime.now(UTC)
+        self._metrics = CollectorRegistry()
+        self._gauge("link_up", "The link to the service is open", lambda: float(link.is_open.is_set()))
+        self._gauge("pbx_up", "The PBX can be used", lambda: float(monitor.status.rest is RestState.OK))
+        self._gauge("uci_up", "UCI is connected", lambda: float(uci.state is UciState.ON))
+        self._links = Counter("pbx_connector_links", "Links opened", registry=self._metrics)
+        self._events = Counter("pbx_connector_uci_events", "UCI events received", registry=self._metrics)
+
+    def status(self) -> ConnectorStatus:
+        previous = self._state.previous_pbx_key()
+        return ConnectorStatus(
+            pbx_name=self._pbx_name,
+            service=self._service,
+            identity=self._state.fingerprint,
+            connector_version=__version__,
+            started_at=self._started_at,
+            linked=self._link.is_open.is_set(),
+            linked_since=self._link.opened_at if self._link.is_open.is_set() else None,
+            links_opened=self._link.links_opened,
+            last_fault=self._link.last_fault,
+            pbx=self._monitor.status,
+            events_received=self._uci.events_received,
+            old_key_until=previous[1] if previous is not None else None,
+        )
+
+    async def start(self) -> web.AppRunner | None:
+        """None when the port is taken: the connector does its work without the page."""
+        app = web.Application()
+        app.router.add_get("/", self._page)
+        app.router.add_get("/status", self._json)
+        app.router.add_get("/healthz", self._health)
+        app.router.add_get("/metrics", self._prometheus)
+        runner = web.AppRunner(app, access_log=None, shutdown_timeout=1)
+        await runner.setup()
+        try:
+            await web.TCPSite(runner, "127.0.0.1", self._port).start()
+        except OSError as fault:
+            await runner.cleanup()
+            logger.warning(
+                "no status page: port %s is taken; choose another in [status]",
+                self._port,
+                extra={"fault": fault},
+            )
+            return None
+        return runner
+
+    async def _json(self, _request: web.Request) -> web.Response:
+        return web.Response(
+            text=self.status().model_dump_json(by_alias=True), content_type="application/json"
+        )
+
+    async def _health(self, _request: web.Request) -> web.Response:
+        is_linked = self._link.is_open.is_set()
+        return web.json_response({"linked": is_linked}, status=200 if is_linked else 503)
+
+    async def _prometheus(self, _request: web.Request) -> web.Response:
+        self._links.reset()
+        self._links.inc(self._link.links_opened)
+        self._events.reset()
+        self._events.inc(self._uci.events_received)
+        return web.Response(body=generate_latest(self._metrics), headers={"Content-Type": _PROMETHEUS})
+
+    async def _page(self, _request: web.Request) -> web.Response:
+        rows = "".join(
+            f"<tr><th scope=row>{html.escape(name)}<td>{html.escape(value)}"
+            for name, value in lines(self.status())
+        )
+        style = "body{font:16px system-ui;margin:2rem}th{text-align:left;padding-right:2rem;font-weight:400}"
+        page = (
+            "<!doctype html><html lang=en><meta charset=utf-8><meta http-equiv=refresh content=5>"
+            f"<title>pbx-connector</title><style>{style}</style><h1>pbx-connector</h1><table>{rows}</table></html>"
+        )
+        return web.Response(text=page, content_type="text/html")
+
+    def _gauge(self, name: str, words: str, value: Callable[[], float]) -> None:
+        Gauge(f"pbx_connector_{name}", words, registry=self._metrics).set_function(value)
+
+
+def lines(status: ConnectorStatus) -> list[tuple[str, str]]:
+    """What a person reads, on the page and at the terminal."""
+    since = f" since {status.linked_since:%Y-%m-%d %H:%M} UTC" if status.linked_since is not None else ""
+    found = [
+        ("PBX name", status.pbx_name),
+        ("Identity", status.identity),
+        ("Service", status.service),
+        ("Link", f"open{since}" if status.linked else "none"),
+        ("Links opened", str(status.links_opened)),
+        ("Configuration", "active" if status.pbx.module_active else "switched off"),
+        ("PBX", f"{status.pbx.rest} (version {status.pbx.pbx_version or '?'})"),
+        ("UCI", f"{status.pbx.uci}, {status.events_received} events"),
+        ("Connector", f"{status.connector_version}, running since {status.started_at:%Y-%m-%d %H:%M} UTC"),
+    ]
+    if status.old_key_until is not None:
+        found.append(("Old PBX key", f"good until {status.old_key_until:%Y-%m-%d %H:%M} UTC"))
+    for name, fault in (("Last fault", status.last_fault), ("PBX says", status.pbx.detail)):
+        if fault:
+            found.append((name, fault))
+    return found
+
+
+async def ask(port: int) -> ConnectorStatus:
+    """The status of the connector that runs on this machine."""
+    if not port:
+        raise ConnectorError("the status page is switched off: give [status] a port")
+    try:
+        async with (
+            aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=SECONDS)) as http,
+            http.get(f"http://127.0.0.1:{port}/status") as answer,
+        ):
+            return ConnectorStatus.model_validate_json(await answer.read())
+    except (aiohttp.ClientError, TimeoutError, OSError, ValidationError) as fault:
+        raise ConnectorError(
+            f"no connector answers on port {port}: it does not run here, or another program has the port"
+        ) from fault
