@@ -10,11 +10,10 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import uvloop
-from aiohttp import web
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from pydantic import ValidationError
 
-from app import collector, composition, logs, pbx_commands, settings, signing_key
+from app import collector, composition, logs, pbx_commands, server, settings, signing_key
 from app.errors import CannotDoError
 from core.audio import comparison
 from core.audio.device import AudioDevice
@@ -137,22 +136,15 @@ def _serve(_options: argparse.Namespace) -> int:
     logs.set_up(loaded.log_level)
     database.upgrade(loaded.database_url)
 
-    async def application() -> web.Application:
+    async def run() -> None:
         app = composition.create(loaded)
         collector.settle()
-        return app
+        await server.serve(app, loaded.host, loaded.port, loaded.shutdown_seconds)
 
     logging.getLogger("app").info("serving", extra={"port": loaded.port, "public_url": loaded.public_url})
     try:
-        web.run_app(
-            application(),
-            host=loaded.host,
-            port=loaded.port,
-            loop=uvloop.new_event_loop(),
-            print=None,
-            shutdown_timeout=loaded.shutdown_seconds,
-            access_log=None,
-        )
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(run())
     except OSError as fault:
         raise CannotDoError(f"cannot listen on {loaded.host}:{loaded.port}: {fault.strerror}") from fault
     return 0

@@ -14,6 +14,7 @@ from app import metrics
 from app.connector_door import serve_connector
 from app.graph import GraphCallRecords
 from app.probe_door import serve_probe
+from app.server import SPOKEN
 from app.settings import Settings
 from bot.adapter import MAX_ACTIVITY_BYTES, Adapter, keep_keys_warm
 from bot.conversation import Conversation, say_sorry
@@ -148,6 +149,7 @@ def create(settings: Settings) -> web.Application:
     app.router.add_get("/metrics", metrics.handler(hub, plane, probes))
     app[READY] = is_ready
     app[STOPPING] = asyncio.Event()
+    app[SPOKEN] = set()
     app.add_subapp(
         API,
         web_app.api(
@@ -203,6 +205,7 @@ def request_ids(trusted_proxies: int) -> Middleware:
     @web.middleware
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
         REQUEST_ID.set(RequestId())
+        request.app[SPOKEN].add(request.protocol)
         if trusted_proxies:
             forwarded = [part.strip() for part in request.headers.get("X-Forwarded-For", "").split(",")]
             if len(forwarded) >= trusted_proxies and forwarded[-trusted_proxies]:

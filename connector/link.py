@@ -9,6 +9,7 @@ import logging
 import random
 import ssl
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Final
 
@@ -24,7 +25,15 @@ from connector.state import State
 from core.diagnosis.codes import Code
 from core.diagnosis.finding import Finding, tell
 from core.language import Language
-from wire.jsonrpc import MAX_FRAME_BYTES, Endpoint, Frame, Handler, LinkClosedError, RpcRefusalError
+from wire.jsonrpc import (
+    MAX_FRAME_BYTES,
+    Endpoint,
+    Frame,
+    Handler,
+    LinkBusyError,
+    LinkClosedError,
+    RpcRefusalError,
+)
 from wire.link import (
     HEARTBEATS_MISSED,
     SUBPROTOCOL,
@@ -43,6 +52,8 @@ BACK_OFF_CAP: Final = 60.0
 """Full jitter between 0 and min(cap, first * 2^n): after an outage of the service, a hundred thousand connectors
 do not come back in the same second."""
 OPEN_SECONDS: Final = 15.0
+TICKS: Final = 5
+"""How often within a heartbeat the silence is looked at."""
 KEY_CHECK_SECONDS: Final = 2.0
 USERS_SECONDS: Final = 60.0
 
@@ -142,11 +153,23 @@ class LinkClient:
                 if message.type is aiohttp.WSMsgType.TEXT:
                     await endpoint.feed(message.data)
 
-        async def beat(every: float) -> None:
-            while clock() - heard < every * HEARTBEATS_MISSED:
-                await asyncio.sleep(every)
-                await endpoint.call(Method.PING, Empty(), deadline=every * HEARTBEATS_MISSED)
+        async def ping(every: float) -> None:
+            with suppress(TimeoutError, ConnectionError, LinkClosedError, LinkBusyError, RpcRefusalError):
+                await endpoint.call(Method.PING, Empty(), deadline=every)
 
+        async def beat(every: float) -> None:
+            """Ends when nothing was heard for three heartbeats. What comes of a ping shows in that."""
+            pinged = clock()
+            while clock() - heard < every * HEARTBEATS_MISSED:
+                await asyncio.sleep(every / TICKS)
+                if clock() - pinged >= every:
+                    pinged = clock()
+                    task = asyncio.create_task(ping(every))
+                    pings.add(task)
+                    task.add_done_callback(pings.discard)
+            raise LinkClosedError("the service is silent")
+
+        pings: set[asyncio.Task[None]] = set()
         reading = asyncio.create_task(read())
         tasks = [reading]
         try:
@@ -172,9 +195,9 @@ class LinkClient:
                 task.result()
             logger.info("link closed", extra={"code": socket.close_code})
         finally:
-            for task in tasks:
+            for task in (*tasks, *pings):
                 task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await asyncio.gather(*tasks, *pings, return_exceptions=True)
 
     async def _open(self, endpoint: Endpoint, challenge: Challenge) -> Welcome:
         previous = self._state.previous_pbx_key()

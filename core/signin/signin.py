@@ -1,5 +1,6 @@
 """Signing in and out: ties identity, hub and licensing together."""
 
+import asyncio
 import logging
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -36,6 +37,9 @@ logger = logging.getLogger(__name__)
 SEEN_EVERY: Final = timedelta(minutes=1)
 """`last seen` is written no more often than this."""
 
+
+REFUSED_AFTER_SECONDS: Final = 0.25
+"""Longer than looking up a name takes, known or not; short for somebody who has mistyped a key."""
 
 _ASKED_ANEW: Final = (Code.PBX_UNREACHABLE, Code.PBX_LOGIN_FAILED)
 """What the connector reported a moment ago may be over: the next step asks the PBX itself."""
@@ -218,7 +222,10 @@ class SignIn:
         self.announce(pbx_id)
 
     async def _admit(self, user: TeamsUser, access: PbxAccess) -> Pbx | Finding:
-        """Name and key. Who has the wrong key learns nothing about the name, not even by the clock."""
+        """Name and key. Who has the wrong key learns nothing about the name, not even by the clock: the answer comes at
+        the same moment, whatever was looked up until then.
+        """
+        answered_at = asyncio.get_running_loop().time() + REFUSED_AFTER_SECONDS
         if not self._throttle.allows(user, access.pbx_name, access.address):
             return Finding(Code.THROTTLED)
         pbx = await self._registry.by_name(access.pbx_name)
@@ -227,6 +234,7 @@ class SignIn:
         if pbx is None or match is None:
             self._throttle.failed(user, access.pbx_name, access.address)
             logger.info("wrong name or key", extra={"known": pbx is not None, "tenant": user.tenant_id})
+            await asyncio.sleep(answered_at - asyncio.get_running_loop().time())
             return Finding(Code.WRONG_KEY, {"pbx_name": access.pbx_name}, "trusted" if is_trusted else None)
         blocker = diagnosis.blocker(pbx.facts)
         if blocker is None or blocker.code in _ASKED_ANEW:
