@@ -52,6 +52,8 @@ BACK_OFF_CAP: Final = 60.0
 """Full jitter between 0 and min(cap, first * 2^n): after an outage of the service, a hundred thousand connectors
 do not come back in the same second."""
 OPEN_SECONDS: Final = 15.0
+CLOSE_SECONDS: Final = 2.0
+"""A farewell is waited for no longer: the line may be dead."""
 TICKS: Final = 5
 """How often within a heartbeat the silence is looked at."""
 KEY_CHECK_SECONDS: Final = 2.0
@@ -130,7 +132,11 @@ class LinkClient:
         async with aiohttp.ClientSession(timeout=timeout, connector=connector, trust_env=True) as http:
             async with asyncio.timeout(OPEN_SECONDS):
                 socket = await http.ws_connect(
-                    url, protocols=(SUBPROTOCOL,), max_msg_size=MAX_FRAME_BYTES, compress=0, autoping=True
+                    url,
+                    protocols=(SUBPROTOCOL,),
+                    max_msg_size=MAX_FRAME_BYTES,
+                    compress=0,
+                    timeout=aiohttp.ClientWSTimeout(ws_close=CLOSE_SECONDS),
                 )
             async with socket:
                 endpoint = Endpoint(socket.send_str, self._handlers)

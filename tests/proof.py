@@ -4,6 +4,8 @@ python -m tests.proof model      random histories against the model: 2,000 examp
 python -m tests.proof barrier    1,000 barrier rounds on each database, and the wrong ways as controls
 python -m tests.proof histories  200 concurrent histories on each database, checked for linearizability
 python -m tests.proof kill       kill -9: 200 cycles on SQLite, 100 on PostgreSQL, 30 of PostgreSQL itself
+python -m tests.proof links      100,000 frames of rubbish, 10,000 bad handshakes, and every other fault of a line
+python -m tests.proof fleet      kill -9 of a replica, of NATS and of PostgreSQL under sign-in load, 20 times each
 """
 
 import argparse
@@ -16,6 +18,11 @@ RUNS = {
     "model": ("tests/core/test_ledger_model.py", {"PBX_TEAMS_MODEL_EXAMPLES": "2000"}),
     "barrier": ("tests/core/test_seats_together.py", {"PBX_TEAMS_BARRIER_ROUNDS": "1000"}),
     "histories": ("tests/core/test_seats_together.py", {"PBX_TEAMS_HISTORIES": "200"}),
+    "links": (
+        "tests/app/test_link_faults.py",
+        {"PBX_TEAMS_FUZZ_FRAMES": "100000", "PBX_TEAMS_FUZZ_HANDSHAKES": "10000"},
+    ),
+    "fleet": ("tests/app/test_replicas.py", {"PBX_TEAMS_FLEET_CYCLES": "20"}),
     "kill": ("tests/core/test_crash.py", {"PBX_TEAMS_KILL_TENTHS": "10"}),
 }
 

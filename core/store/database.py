@@ -3,8 +3,8 @@
 import asyncio
 import sqlite3
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -46,6 +46,15 @@ STORAGE_ERRORS: Final = (
     OSError,
 )
 """What reading and writing raise while the database is away."""
+
+
+_AWAY: Final = (
+    asyncpg.PostgresConnectionError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.InternalClientError,
+    OSError,
+)
 
 
 class UnusableDatabaseError(Exception):
@@ -108,26 +117,40 @@ class Database:
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncConnection]:
-        async with self._engine.connect() as connection:
-            yield connection
+        with _lost_connections():
+            async with self._engine.connect() as connection:
+                yield connection
 
     @asynccontextmanager
     async def writing(self) -> AsyncIterator[AsyncConnection]:
         """One transaction. SQLite: it holds the write lock from its start. PostgreSQL: whoever writes what they
         have read locks the rows (`with_for_update`, which SQLite does not need).
         """
-        async with self._engine.connect() as connection:
-            if isinstance(self.address, SqliteAddress):
-                await connection.execute(text("BEGIN IMMEDIATE"))
-            try:
-                yield connection
-            except BaseException:
-                await connection.rollback()
-                raise
-            await connection.commit()
+        with _lost_connections():
+            async with self._engine.connect() as connection:
+                if isinstance(self.address, SqliteAddress):
+                    await connection.execute(text("BEGIN IMMEDIATE"))
+                try:
+                    yield connection
+                except BaseException:
+                    await connection.rollback()
+                    raise
+                await connection.commit()
 
     async def close(self) -> None:
         await self._engine.dispose()
+
+
+@contextmanager
+def _lost_connections() -> Iterator[None]:
+    """SQLAlchemy has no class of its own for a server that is starting or was killed in the middle of something."""
+    try:
+        yield
+    except DBAPIError as fault:
+        cause = fault.orig.__cause__ if fault.orig is not None else None
+        if fault.connection_invalidated or isinstance(cause, _AWAY):
+            raise StorageUnavailableError(str(fault.orig)) from fault
+        raise
 
 
 def upsert(connection: AsyncConnection, table: Table) -> Any:

@@ -21,6 +21,7 @@ from core.store.moments import now
 from core.store.writing import open_writer
 from tests.app.test_connector_door import Peer
 from tests.support.world import eventually, free_ports
+from wire.jsonrpc import MAX_IN_FLIGHT
 from wire.link import SUBPROTOCOL, LoginChallenge, LoginChallengeParams, Method, Status
 
 HEARTBEAT = 0.2
@@ -172,3 +173,102 @@ async def test_a_hub_that_stops_takes_no_new_link_and_closes_the_old(place: Plac
     late = await place.http.ws_connect(place.url, protocols=(SUBPROTOCOL,))
     assert (await late.receive(timeout=5)).data == 1001
     await late.close()
+
+
+async def test_an_answer_on_its_way_is_not_lost_when_a_newer_link_takes_over(place: Place) -> None:
+    peer = Peer("handover.example.com")
+    old = await place.connect(peer)
+    asking = asyncio.create_task(ask(place, peer))
+    question = await next_call(old)
+    new = await place.connect(peer)
+    # The old link is asked nothing more; what it was asked before it may still answer.
+    await old.send_json({"jsonrpc": "2.0", "id": question["id"], "result": ANSWER})
+    assert (await asyncio.wait_for(asking, 5)).nonce == ANSWER["nonce"]
+    while (message := await old.receive(timeout=5)).type is aiohttp.WSMsgType.TEXT:
+        pass
+    assert message.data == 4409
+    asking = asyncio.create_task(ask(place, peer))
+    question = await next_call(new)
+    await new.send_json({"jsonrpc": "2.0", "id": question["id"], "result": ANSWER})
+    assert (await asyncio.wait_for(asking, 5)).nonce == ANSWER["nonce"]
+    await new.close()
+
+
+async def test_a_hub_that_stops_answers_what_is_in_flight(place: Place) -> None:
+    peer = Peer("drains.example.com")
+    socket = await place.connect(peer)
+    asking = asyncio.create_task(ask(place, peer))
+    question = await next_call(socket)
+    draining = asyncio.create_task(place.hub.drain(0))
+    await asyncio.sleep(0)
+    assert not draining.done()
+    await socket.send_json({"jsonrpc": "2.0", "id": question["id"], "result": ANSWER})
+    assert (await asyncio.wait_for(asking, 5)).nonce == ANSWER["nonce"]
+    while (message := await socket.receive(timeout=5)).type is aiohttp.WSMsgType.TEXT:
+        pass
+    assert message.data == 1001
+    await asyncio.wait_for(draining, 5)
+
+
+async def test_past_the_bound_a_caller_is_told_at_once(place: Place) -> None:
+    peer = Peer("busy.example.com")
+    socket = await place.connect(peer)
+    asking = [asyncio.create_task(ask(place, peer)) for _ in range(MAX_IN_FLIGHT)]
+    for _ in range(MAX_IN_FLIGHT):
+        await next_call(socket)
+    with pytest.raises(PbxRefusedError) as refused:
+        await asyncio.wait_for(ask(place, peer), 1)
+    assert refused.value.finding.code is Code.PBX_BUSY
+    await socket.close()
+    for outcome in await asyncio.gather(*asking, return_exceptions=True):
+        assert isinstance(outcome, PbxRefusedError) and outcome.finding.code is Code.OUTCOME_UNKNOWN
+
+
+async def test_an_older_link_that_opens_late_is_turned_away(place: Place, monkeypatch: Any) -> None:
+    """Two openings cross: the one that was written first in the table comes last to the hub."""
+    peer = Peer("crossing.example.com")
+    slow, write = asyncio.Event(), place.hub._register_licence_keys
+
+    async def register(pbx_id: str, keys: list[str]) -> Any:
+        pbx = await place.registry.by_id(pbx_id)
+        assert pbx is not None
+        if pbx.link_epoch == 1:
+            await slow.wait()
+        return await write(pbx_id, keys)
+
+    monkeypatch.setattr(place.hub, "_register_licence_keys", register)
+    late = await place.http.ws_connect(place.url, protocols=(SUBPROTOCOL,))
+    nonce = json.loads((await late.receive()).data)["params"]["nonce"]
+    params = peer.hello(nonce).model_dump(mode="json", by_alias=True)
+    await late.send_json({"jsonrpc": "2.0", "id": 1, "method": Method.HELLO, "params": params})
+
+    async def is_claimed() -> bool:
+        return await place.registry.by_name(peer.name) is not None
+
+    await eventually(is_claimed, "the first opening is in the table")
+    winner = await place.connect(peer)
+    link = place.hub.link(peer.pbx_id)
+    assert link is not None and link.epoch == 2
+    slow.set()
+    assert (await late.receive(timeout=5)).data == 4409
+    assert place.hub.link(peer.pbx_id) in (link, None)
+    await winner.close()
+
+
+ANSWER = {"method": "challenge", "nonce": "n" * 32}
+
+
+async def ask(place: Place, peer: Peer) -> LoginChallenge:
+    pbx = await place.registry.by_id(peer.pbx_id)
+    assert pbx is not None
+    return await place.hub.call(pbx, Method.LOGIN_CHALLENGE, LoginChallengeParams(), LoginChallenge)
+
+
+async def next_call(socket: aiohttp.ClientWebSocketResponse) -> Any:
+    """The next question of the hub; its pings are answered."""
+    while True:
+        frame = json.loads((await socket.receive(timeout=5)).data)
+        if frame.get("method") == Method.LOGIN_CHALLENGE:
+            return frame
+        if frame.get("method") == Method.PING:
+            await socket.send_json({"jsonrpc": "2.0", "id": frame["id"], "result": {}})

@@ -107,6 +107,8 @@ class Relay:
                     return
                 writer.write(data)
                 await writer.drain()
+        if self.fault is Fault.SWALLOW:  # not even the end of one side is told to the other
+            await asyncio.Event().wait()
 
 
 def _reset(writer: asyncio.StreamWriter) -> None:
