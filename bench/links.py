@@ -30,7 +30,8 @@ from tests.support.nats import Nats
 from tests.support.postgres import Postgres
 from tests.support.world import free_ports
 
-CLIENTS: Final = 64
+CLIENTS: Final = 128
+"""Spread over four PBXs: a link carries 64 calls at once."""
 ROUNDS: Final = 5
 ROUND_SECONDS: Final = 2
 LINKS: Final = 10_000

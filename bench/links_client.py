@@ -1,7 +1,7 @@
 """The clients of `bench.links`: connectors that hold links and answer, and callers. A process of its own each; every
 command answers one line of JSON.
 
-    python -m bench.links_client answer hub|bare PORT          one connector that answers until it is ended
+    python -m bench.links_client answer hub|bare PORT          connectors of four PBXs that answer until they are ended
     python -m bench.links_client hold link|socket PORT COUNT   opens COUNT of them, tells how long it took, holds them
     python -m bench.links_client call PORT CLIENTS SECONDS     calls; tells rate, p50 and p99 in milliseconds
 """
@@ -35,6 +35,8 @@ from wire.model import Empty
 from wire.sealing import b64url
 
 NAME = "pbx-{}.example.com"
+PBXS = 4
+"""Callers are spread over so many."""
 AT_ONCE = 256
 """Openings under way at the same time."""
 ANSWER = LoginChallenge(method=LoginMethod.CHALLENGE, nonce="n" * 32)
@@ -78,18 +80,32 @@ async def open_bare(http: aiohttp.ClientSession, port: int, number: int) -> aioh
 
 async def answer(kind: str, port: str) -> None:
     async with aiohttp.ClientSession() as http:
-        if kind == "bare":
-            socket = await open_bare(http, int(port), 0)
-            tell({})
-            async for message in socket:
-                frame = json.loads(message.data)
-                await socket.send_str(json.dumps({"jsonrpc": "2.0", "id": frame["id"], "result": EXPECTED}))
-            return
-        socket = await Connector(0).open(http, int(port))
-        endpoint = Endpoint(socket.send_str, {Method.LOGIN_CHALLENGE: _challenge, Method.PING: _pong})
+        connectors = [_answer_bare, _answer_hub][kind == "hub"]
+        opened = [await connectors(http, int(port), number) for number in range(PBXS)]
         tell({})
+        await asyncio.gather(*opened)
+
+
+async def _answer_bare(http: aiohttp.ClientSession, port: int, number: int) -> "asyncio.Task[None]":
+    socket = await open_bare(http, port, number)
+
+    async def answer_all() -> None:
+        async for message in socket:
+            frame = json.loads(message.data)
+            await socket.send_str(json.dumps({"jsonrpc": "2.0", "id": frame["id"], "result": EXPECTED}))
+
+    return asyncio.create_task(answer_all())
+
+
+async def _answer_hub(http: aiohttp.ClientSession, port: int, number: int) -> "asyncio.Task[None]":
+    socket = await Connector(number).open(http, port)
+    endpoint = Endpoint(socket.send_str, {Method.LOGIN_CHALLENGE: _challenge, Method.PING: _pong})
+
+    async def answer_all() -> None:
         async for message in socket:
             await endpoint.feed(message.data)
+
+    return asyncio.create_task(answer_all())
 
 
 async def _challenge(_params: dict[str, Any]) -> LoginChallenge:
@@ -124,7 +140,7 @@ async def call(port: str, clients: str, seconds: str) -> None:
     loop = asyncio.get_running_loop()
     took: list[float] = []
     ends = time.perf_counter() + float(seconds)
-    callers = [Caller(took, ends) for _ in range(int(clients))]
+    callers = [Caller(took, ends, number % PBXS) for number in range(int(clients))]
     for caller in callers:
         await loop.create_connection(lambda caller=caller: caller, "127.0.0.1", int(port))
     await asyncio.gather(*(caller.done for caller in callers))
@@ -135,12 +151,11 @@ async def call(port: str, clients: str, seconds: str) -> None:
 class Caller(asyncio.Protocol):
     """One connection that asks, waits for the whole answer, and asks again."""
 
-    REQUEST = (
-        f"POST /call/{NAME.format(0)} HTTP/1.1\r\nHost: bench\r\nContent-Type: application/json\r\n"
-        "Content-Length: 2\r\n\r\n{}"
-    ).encode()
-
-    def __init__(self, took: list[float], ends: float) -> None:
+    def __init__(self, took: list[float], ends: float, pbx: int) -> None:
+        self._request = (
+            f"POST /call/{NAME.format(pbx)} HTTP/1.1\r\nHost: bench\r\nContent-Type: application/json\r\n"
+            "Content-Length: 2\r\n\r\n{}"
+        ).encode()
         self._took = took
         self._ends = ends
         self._received = b""
@@ -171,7 +186,7 @@ class Caller(asyncio.Protocol):
 
     def _ask(self) -> None:
         self._received, self._begun = b"", time.perf_counter()
-        self._transport.write(self.REQUEST)
+        self._transport.write(self._request)
 
 
 def tell(what: dict[str, Any]) -> None:

@@ -117,6 +117,8 @@ async def bare(port: int) -> None:
         await socket.send_str(json.dumps({"jsonrpc": "2.0", "method": "link.challenge", "params": params}))
         frame = json.loads((await socket.receive()).data)
         hello = {name: value for name, value in frame["params"].items() if name not in UNSIGNED}
+        unsaid = ("permissionFound", "permissionName")
+        hello["status"] = {name: value for name, value in hello["status"].items() if name not in unsaid}
         signed = b"pbx-link.v1 hello\n" + json.dumps(hello, separators=(",", ":")).encode()
         identity = Ed25519PublicKey.from_public_bytes(from_b64url(hello["identity"]))
         identity.verify(from_b64url(frame["params"]["signature"]), signed)
