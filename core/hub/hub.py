@@ -99,6 +99,8 @@ class Hub:
         self._hello_seconds = hello_seconds
         self._links: dict[str, Link] = {}
         self._under_way: set[asyncio.Task[None]] = set()
+        self._missed: dict[str, int] = {}
+        """Links that the table says are here, and are not: PBX to epoch."""
         self._draining = False
         self.openings: Counter[str] = Counter()
         """What became of openings of links: `opened`, or the code of the refusal."""
@@ -164,7 +166,7 @@ class Hub:
             if self._links.get(link.pbx_id) is link:
                 del self._links[link.pbx_id]
             logger.info("link closed", extra={**extra, "reason": link.end})
-            with suppress(*STORAGE_ERRORS):  # who looks after this replica's death closes it by the table
+            with suppress(*STORAGE_ERRORS):  # written down by `close_stale` when the database is back
                 await self._registry.closed(link.pbx_id, link.epoch, link.end, now())
             self._bus.publish(pbx_topic(link.pbx_id))
 
@@ -209,11 +211,18 @@ class Hub:
         return PlaneAnswer(id=call.id, result=result)
 
     async def close_stale(self) -> None:
-        """Closes links that another replica holds by the table."""
-        if not self._links:
-            return
+        """Brings links and table together: closes links that another replica holds by the table, and writes down the end of
+        those that are not there any more, because the database was away when they ended. An opening that is under way
+        is in the table before it is a link, so one is missed only when two looks have missed it.
+        """
         before = dict(self._links)
         held = await self._registry.holds(self._plane.replica_id)
+        missed = {pbx_id: epoch for pbx_id, epoch in held.items() if pbx_id not in self._links}
+        for pbx_id, epoch in missed.items():
+            if self._missed.get(pbx_id) == epoch:
+                await self._registry.closed(pbx_id, epoch, "connection-lost", now())
+                self._bus.publish(pbx_topic(pbx_id))
+        self._missed = missed
         for pbx_id, link in before.items():
             if held.get(pbx_id) != link.epoch:
                 self._retire(link)

@@ -18,6 +18,7 @@ from core.hub.plane import NoPlane
 from core.hub.registry import Registry
 from core.store.database import Database, upgrade_async
 from core.store.moments import now
+from core.store.script import StorageUnavailableError
 from core.store.writing import open_writer
 from tests.app.test_connector_door import Peer
 from tests.support.world import eventually, free_ports
@@ -253,6 +254,30 @@ async def test_an_older_link_that_opens_late_is_turned_away(place: Place, monkey
     assert (await late.receive(timeout=5)).data == 4409
     assert place.hub.link(peer.pbx_id) in (link, None)
     await winner.close()
+
+
+async def test_an_end_that_could_not_be_written_down_is_written_later(place: Place, monkeypatch: Any) -> None:
+    peer = Peer("unwritten.example.com")
+    socket = await place.connect(peer)
+    write = place.registry.closed
+
+    async def away(*_end: Any) -> None:
+        raise StorageUnavailableError
+
+    monkeypatch.setattr(place.registry, "closed", away)
+    await socket.close()
+
+    async def is_gone() -> bool:
+        return place.hub.link(peer.pbx_id) is None
+
+    await eventually(is_gone, "the link is gone")
+    monkeypatch.setattr(place.registry, "closed", write)
+    await place.hub.close_stale()
+    pbx = await place.registry.by_id(peer.pbx_id)
+    assert pbx is not None and pbx.is_linked  # it might be an opening under way
+    await place.hub.close_stale()
+    pbx = await place.registry.by_id(peer.pbx_id)
+    assert pbx is not None and not pbx.is_linked
 
 
 ANSWER = {"method": "challenge", "nonce": "n" * 32}
