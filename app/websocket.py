@@ -32,16 +32,30 @@ class WebSocketTransport:
             async with asyncio.timeout(SEND_SECONDS):
                 await self._socket.send_str(text)
         except TimeoutError as slow:
-            await self.close(CloseCode.POLICY, "reads too slowly")
+            self._abort()  # a farewell would wait behind what it does not read
             raise ConnectionResetError("the peer reads too slowly") from slow
+        except asyncio.CancelledError as ended:
+            # aiohttp's, when the line ends while several wait to write; nobody has cancelled this task.
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                raise
+            raise ConnectionResetError("the link has ended") from ended
+
+    def _abort(self) -> None:
+        if self._transport is not None:
+            self._transport.abort()
 
     def _is_idle(self) -> bool:
         """The peer has taken everything that was sent."""
         return self._transport is not None and not self._transport.get_write_buffer_size()
 
     async def close(self, code: CloseCode, reason: str) -> None:
-        """Says farewell; a peer that does not answer it within `CLOSE_SECONDS` is left."""
-        await self._socket.close(code=code, message=reason.encode())
+        """Says farewell; a peer that does not take or answer it within `CLOSE_SECONDS` is left."""
+        try:
+            async with asyncio.timeout(2 * CLOSE_SECONDS):
+                await self._socket.close(code=code, message=reason.encode())
+        except TimeoutError:
+            self._abort()
 
     async def __aiter__(self) -> AsyncIterator[str]:
         while not self._socket.closed:

@@ -8,7 +8,7 @@ import statistics
 import time
 import uuid
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import aiohttp
@@ -100,10 +100,10 @@ async def test_a_half_open_link_is_found_within_45_seconds(world: World) -> None
 async def test_ten_thousand_frames_of_rubbish(the_world: World) -> None:
     """Made of good frames and noise; every one is answered, or its link is cut, and a good link works on beside it."""
     rng = random.Random(20261125)
-    process = service_process(the_world)
-    await throw_frames(the_world, rng, min(FRAMES, 2000))  # what the first ones build up is not growth
+    process, peer = service_process(the_world), Peer("rubbish.example.com")
+    await throw_frames(the_world, peer, rng, min(FRAMES, 2000))  # what the first ones build up is not growth
     before = process.memory_info().rss
-    await throw_frames(the_world, rng, FRAMES)
+    await throw_frames(the_world, peer, rng, FRAMES)
     grown = process.memory_info().rss / before - 1
     print(f"\n{FRAMES} frames of rubbish: memory grew by {grown:.1%}")
     assert grown < 0.05
@@ -111,12 +111,12 @@ async def test_ten_thousand_frames_of_rubbish(the_world: World) -> None:
     assert (await the_world.client(CLARA).prepare(the_world.pbx_name, the_world.key)).status == 200
 
 
-async def throw_frames(world: World, rng: random.Random, count: int) -> None:
-    peer, left = Peer("rubbish.example.com"), count
+async def throw_frames(world: World, peer: Peer, rng: random.Random, count: int) -> None:
+    left = count
     while left > 0:
         async with connected(world) as (socket, nonce):
-            await say(socket, peer.hello(nonce))
-            for _ in range(min(left, 500)):
+            assert "result" in await say(socket, peer.hello(nonce))
+            for _ in range(min(left, 30)):  # a link is cut after twenty bad ones
                 left -= 1
                 try:
                     await socket.send_str(rubbish(rng))
@@ -124,12 +124,12 @@ async def throw_frames(world: World, rng: random.Random, count: int) -> None:
                     break
                 if socket.closed:
                     break
-            # Reading what came back keeps us from being cut as a slow reader.
-            while not socket.closed:
-                message = await asyncio.wait_for(socket.receive(), 5)
-                if message.type is not aiohttp.WSMsgType.TEXT:
-                    break
-                if json.loads(message.data).get("method") == "link.ping":
+            # Either it was cut, or it works on: a good call among them all is answered.
+            with suppress(ConnectionError, aiohttp.ClientError):
+                await socket.send_str('{"jsonrpc":"2.0","id":"good","method":"link.ping","params":{}}')
+            while True:
+                message = await asyncio.wait_for(socket.receive(), 10)
+                if message.type is not aiohttp.WSMsgType.TEXT or json.loads(message.data).get("id") == "good":
                     break
 
 
@@ -197,15 +197,20 @@ async def test_bad_handshakes_are_refused_and_throttled_by_address(the_world: Wo
                     text = f'{{"jsonrpc":"2.0","id":1,"method":"link.hello","params":{spoilt}}}'
                     await socket.send_str(text if number % 2 else text[:position])
                     answer = await socket.receive()
+                    assert answer.type is aiohttp.WSMsgType.TEXT, answer
                     outcome = json.loads(answer.data)["error"]["data"]["code"]
                 else:
                     outcome = first.data
                 outcomes[outcome] = outcomes.get(outcome, 0) + 1
 
+        begun = time.monotonic()
         for start in range(0, HANDSHAKES, 50):
             await asyncio.gather(*(knock(number) for number in range(start, start + 50)))
     assert set(outcomes) == {"bad-signature", "protocol-error", 1013}, outcomes
-    assert outcomes[1013] >= HANDSHAKES - 110  # after sixty failures a minute nothing more is looked at
+    minutes = 1 + (time.monotonic() - begun) // 60
+    assert (
+        outcomes[1013] >= HANDSHAKES - minutes * 110
+    )  # after sixty failures a minute nothing more is looked at
     async with connected(the_world) as (socket, nonce):  # from another address
         assert "result" in await say(socket, Peer("good.example.com").hello(nonce))
 

@@ -10,6 +10,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 
+from app import websocket
 from app.connector_door import serve_connector
 from core.diagnosis.codes import Code
 from core.hub.bus import Bus
@@ -22,7 +23,7 @@ from core.store.script import StorageUnavailableError
 from core.store.writing import open_writer
 from tests.app.test_connector_door import Peer
 from tests.support.world import eventually, free_ports
-from wire.jsonrpc import MAX_IN_FLIGHT
+from wire.jsonrpc import MAX_IN_FLIGHT, LinkClosedError
 from wire.link import SUBPROTOCOL, LoginChallenge, LoginChallengeParams, Method, Status
 
 HEARTBEAT = 0.2
@@ -228,12 +229,11 @@ async def test_past_the_bound_a_caller_is_told_at_once(place: Place) -> None:
 async def test_an_older_link_that_opens_late_is_turned_away(place: Place, monkeypatch: Any) -> None:
     """Two openings cross: the one that was written first in the table comes last to the hub."""
     peer = Peer("crossing.example.com")
-    slow, write = asyncio.Event(), place.hub._register_licence_keys
+    entered, slow, write = asyncio.Event(), asyncio.Event(), place.hub._register_licence_keys
 
     async def register(pbx_id: str, keys: list[str]) -> Any:
-        pbx = await place.registry.by_id(pbx_id)
-        assert pbx is not None
-        if pbx.link_epoch == 1:
+        if not entered.is_set():  # the first that is in the table waits here
+            entered.set()
             await slow.wait()
         return await write(pbx_id, keys)
 
@@ -242,11 +242,7 @@ async def test_an_older_link_that_opens_late_is_turned_away(place: Place, monkey
     nonce = json.loads((await late.receive()).data)["params"]["nonce"]
     params = peer.hello(nonce).model_dump(mode="json", by_alias=True)
     await late.send_json({"jsonrpc": "2.0", "id": 1, "method": Method.HELLO, "params": params})
-
-    async def is_claimed() -> bool:
-        return await place.registry.by_name(peer.name) is not None
-
-    await eventually(is_claimed, "the first opening is in the table")
+    await entered.wait()
     winner = await place.connect(peer)
     link = place.hub.link(peer.pbx_id)
     assert link is not None and link.epoch == 2
@@ -278,6 +274,25 @@ async def test_an_end_that_could_not_be_written_down_is_written_later(place: Pla
     await place.hub.close_stale()
     pbx = await place.registry.by_id(peer.pbx_id)
     assert pbx is not None and not pbx.is_linked
+
+
+async def test_a_peer_that_reads_too_slowly_is_cut(place: Place, monkeypatch: Any) -> None:
+    """Nothing is buffered for it beyond what its socket takes."""
+    monkeypatch.setattr(websocket, "SEND_SECONDS", 0.3)
+    peer = Peer("deaf.example.com")
+    socket = await place.connect(peer)
+    link = place.hub.link(peer.pbx_id)
+    assert link is not None
+    large = {"search": "x" * 200_000}
+    calls = [asyncio.create_task(link.endpoint.call("pbx.people", large, deadline=20)) for _ in range(64)]
+
+    async def is_cut() -> bool:
+        return place.hub.link(peer.pbx_id) is None
+
+    await eventually(is_cut, "the peer is cut")
+    for outcome in await asyncio.gather(*calls, return_exceptions=True):
+        assert isinstance(outcome, ConnectionError | LinkClosedError), outcome
+    await socket.close()
 
 
 ANSWER = {"method": "challenge", "nonce": "n" * 32}

@@ -58,7 +58,7 @@ export class ConnectionPage extends LitElement {
       }
       .mark {
         fill: none;
-        stroke: #fff;
+        stroke: var(--colorNeutralForegroundOnBrand, #fff);
         stroke-width: 2;
       }
       .name {
