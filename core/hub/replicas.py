@@ -76,7 +76,8 @@ class Replicas:
             else:
                 logger.error("this replica was too slow and was taken for dead: its links come anew")
             fenced()
-            await self.enter()
+            # Nobody is buried for it: two processes that each believe to be alone would do so in turns for ever.
+            await self._writer.run(lambda: _enter(self._replica_id))
             return
         clock = asyncio.get_running_loop().time()
         self._seen = {

@@ -127,6 +127,34 @@ async def test_a_process_alone_closes_what_another_left_open(records: Records) -
     assert pbx is not None and not pbx.is_linked
 
 
+async def test_two_processes_that_believe_to_be_alone_do_not_bury_each_other_in_turns(
+    records: Records,
+) -> None:
+    """PostgreSQL without NATS_URL, and a second process started by mistake, or by an update that overlaps."""
+    first = Replicas(records.writer, "first", is_alone=True, beat_seconds=0.02, dead_seconds=60)
+    second = Replicas(records.writer, "second", is_alone=True, beat_seconds=0.02, dead_seconds=60)
+    await first.enter()
+    fences: list[str] = []
+    told = asyncio.Event()
+
+    def fenced() -> None:
+        fences.append("first")
+        told.set()
+
+    running = [asyncio.create_task(first.run(fenced, lambda _ids: None))]
+    await second.enter()
+    running.append(asyncio.create_task(second.run(lambda: fences.append("second"), lambda _ids: None)))
+    await asyncio.wait_for(told.wait(), 5)
+    kept = await claim(records.registry, Peer(NAME), "second")
+    for replica in (first, second):  # some beats of both
+        for _ in range(3):
+            await replica._beat(lambda: fences.append("again"), lambda _ids: None)
+    for task in running:
+        task.cancel()
+    pbx = await records.registry.by_id(kept.pbx_id)
+    assert pbx is not None and pbx.is_linked and fences == ["first"]
+
+
 async def test_a_new_name_needs_its_code_once(records: Records) -> None:
     registry, peer = records.of(enrolment_required=True), Peer(NAME)
     assert isinstance(await registry.claim(hello(peer), "a", "one", now()), NotEnrolled)
