@@ -199,7 +199,10 @@ export class ConnectionPage extends LitElement {
         report.connected ? "connection.linked-since" : "connection.down-since",
         report.since ? dateTime(report.since) : null,
       ],
-      ["connection.round-trip", roundTripMs === null ? null : t("connection.ms", { ms: number(Math.max(1, Math.round(roundTripMs))) })],
+      [
+        "connection.round-trip",
+        roundTripMs === null ? null : t("connection.ms", { ms: number(Math.max(1, Math.round(roundTripMs))) }),
+      ],
       ["connection.pbx-version", report.pbxVersion],
       ["connection.connector-version", report.connectorVersion],
       ["connection.identity", report.identity],
