@@ -88,10 +88,11 @@ async def test_a_name_that_belongs_to_another_installation_is_told_in_the_log(wo
     kept = identity.read_bytes()
     await world.demo.stop_part("connector")
     identity.unlink()
+    before = world.log("connector").count("is bound to another identity")
     await world.demo.spawn_connector()
 
     async def told() -> bool:
-        return "is bound to another identity" in world.log("connector")
+        return world.log("connector").count("is bound to another identity") > before
 
     await eventually(told, "the refusal is explained")
     refused = await world.client().prepare(world.pbx_name, world.key)
