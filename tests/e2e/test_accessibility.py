@@ -3,6 +3,7 @@
 import pytest
 from playwright.async_api import expect
 
+from tests.app.test_connector_door import Peer, connected, say
 from tests.e2e.conftest import OpenTab
 from tests.support.world import ANNA, BEN, CLARA, World
 from wire.pbxkey import grouped, new_key
@@ -48,6 +49,9 @@ async def test_pages(world: World, open_tab: OpenTab, locale: str, theme: str) -
     await admin.view.get_by_role("row").nth(1).get_by_role("button").click()
     await expect(admin.view.get_by_role("dialog")).to_be_visible()
     assert await admin.violations() == []
+    # Somebody else wants the name: the page offers to hand it over.
+    async with connected(world) as (socket, nonce):
+        await say(socket, Peer(world.pbx_name).hello(nonce))
     connection = await open_tab(CLARA, locale=locale, theme=theme, page="connection")
     await expect(connection.view.locator("#part-link")).to_be_visible()
     await connection.view.locator("#examine").click()
