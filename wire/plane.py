@@ -4,7 +4,7 @@ A request goes to the replica that holds the link; what changed is said to all o
 replica has for another in the same moment are one message: a line each, `c` or `a` and the JSON of the model.
 """
 
-from typing import Any
+from typing import Any, Final
 
 from pydantic import Field
 
@@ -34,7 +34,10 @@ class PlaneAnswer(WireModel):
     evidence: dict[str, Any] = Field(default_factory=dict)
 
 
-NOT_HERE = "not-here"
+NOT_HERE: Final = "not-here"
+
+
+MAX_TOPICS: Final = 1000
 
 
 class PlaneNews(WireModel):
@@ -42,4 +45,4 @@ class PlaneNews(WireModel):
 
     origin: str
     """The replica that says it, which has told its own watchers already."""
-    topics: list[str] = Field(max_length=1000)
+    topics: list[str] = Field(max_length=MAX_TOPICS)

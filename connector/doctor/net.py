@@ -94,6 +94,19 @@ async def resolve(target: Target) -> list[str]:
     return sorted({str(info[4][0]) for info in found})
 
 
+async def has_address(target: Target) -> tuple[list[str], dict[str, str]]:
+    """A step: the host's addresses, and what is shown of them."""
+    addresses = await resolve(target)
+    return addresses, {"host": target.host, "addresses": ", ".join(addresses)}
+
+
+async def is_reached(target: Target, proxy: Proxy | None) -> tuple[bool, dict[str, str]]:
+    """A step: TCP to the target."""
+    _, writer = await connect(target, proxy)
+    writer.close()
+    return True, {"host": target.host, "port": str(target.port)}
+
+
 async def connect(target: Target, proxy: Proxy | None) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
     """TCP to the target, through the proxy if there is one."""
     host, port = (proxy.host, proxy.port) if proxy is not None else (target.host, target.port)

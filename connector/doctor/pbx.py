@@ -36,8 +36,8 @@ class PbxCheck:
     async def run(self, chain: Chain) -> None:
         callbacks: Callbacks | None = None
         try:
-            await chain.step("pbx-dns", self._dns)
-            await chain.step("pbx-tcp", self._tcp)
+            await chain.step("pbx-dns", lambda: net.has_address(self._target))
+            await chain.step("pbx-tcp", lambda: net.is_reached(self._target, self._proxy))
             if self._target.is_secure:
                 await chain.step("pbx-tls", self._tls)
             else:
@@ -63,15 +63,6 @@ class PbxCheck:
             if callbacks is not None:
                 await callbacks.stop()
             await self._rest.close()
-
-    async def _dns(self) -> tuple[list[str], dict[str, Any]]:
-        addresses = await net.resolve(self._target)
-        return addresses, {"host": self._target.host, "addresses": ", ".join(addresses)}
-
-    async def _tcp(self) -> tuple[bool, dict[str, Any]]:
-        _, writer = await net.connect(self._target, self._proxy)
-        writer.close()
-        return True, {"host": self._target.host, "port": self._target.port}
 
     async def _tls(self) -> tuple[bool, dict[str, Any]]:
         context = ssl.create_default_context()

@@ -47,7 +47,7 @@ class ServiceCheck:
         await chain.step("clock", self._clock)
         await chain.step("service-dns", self._dns)
         await chain.step("service-proxy", self._find_proxy)
-        await chain.step("service-tcp", self._tcp)
+        await chain.step("service-tcp", lambda: net.is_reached(self._target, self._proxy))
         if self._target.is_secure:
             await chain.step("service-tls", self._tls)
         else:
@@ -88,13 +88,12 @@ class ServiceCheck:
 
     async def _dns(self) -> tuple[list[str], dict[str, Any]]:
         try:
-            addresses = await net.resolve(self._target)
+            return await net.has_address(self._target)
         except FoundError:
             if self._proxy is None:
                 raise
             # Behind a proxy a company's machines often resolve no outside names at all.
             return [], {"host": self._target.host, "resolved_by": self._proxy.shown}
-        return addresses, {"host": self._target.host, "addresses": ", ".join(addresses)}
 
     async def _find_proxy(self) -> tuple[bool, dict[str, Any]]:
         if self._proxy is None:
@@ -102,11 +101,6 @@ class ServiceCheck:
         _, writer = await net.connect(self._target, self._proxy)
         writer.close()
         return True, {"proxy": self._proxy.shown}
-
-    async def _tcp(self) -> tuple[bool, dict[str, Any]]:
-        _, writer = await net.connect(self._target, self._proxy)
-        writer.close()
-        return True, {"host": self._target.host, "port": self._target.port}
 
     async def _tls(self) -> tuple[bool, dict[str, Any]]:
         return True, await net.handshake(self._target, self._proxy, ssl.create_default_context())

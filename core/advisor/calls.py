@@ -93,9 +93,7 @@ class CallHelp:
         session = await self._overview.session_of(user)
         if session is None:
             return Finding(Code.NOT_SIGNED_IN)
-        pbx = await self._registry.by_id(session.pbx_id)
-        if pbx is None:  # a foreign key holds it
-            raise LookupError(session.pbx_id)
+        pbx = await self._registry.existing(session.pbx_id)
         try:
             challenge = await self._hub.call(pbx, Method.CALLS_CHALLENGE, Empty(), CallsChallenge)
         except PbxRefusedError as refused:
@@ -177,9 +175,7 @@ class CallHelp:
             self._bus.publish(audio_topic(*person))
 
     async def _follow(self, user: TeamsUser, session: Session, nonce: str, box: SealedBox) -> Finding | None:
-        pbx = await self._registry.by_id(session.pbx_id)
-        if pbx is None:  # a foreign key holds it
-            raise LookupError(session.pbx_id)
+        pbx = await self._registry.existing(session.pbx_id)
         params = FollowParams(
             user_id=session.person.pbx_user_id,
             tenant_id=user.tenant_id,

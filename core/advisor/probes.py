@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-from collections.abc import Coroutine
 from typing import Any, Final
 
 from limits import RateLimitItem, parse
@@ -13,6 +12,7 @@ from pydantic import ValidationError
 from core.advisor.advisor import Advisor, audio_topic
 from core.audio.device import AudioDevice, Kind, Platform
 from core.audio.evidence import DeviceUse, Program, Source
+from core.background import Background
 from core.hub.bus import Bus
 from core.hub.link import CloseCode, Transport
 from core.identity.teams_user import TeamsUser
@@ -50,7 +50,7 @@ class Probes:
         self._replica_id = replica_id
         self._limiter = MovingWindowRateLimiter(MemoryStorage())
         self._connected: dict[str, Connected] = {}
-        self._ending: set[asyncio.Task[None]] = set()
+        self._ending = Background()
         bus.listen("probe-unpaired", self._hear_unpaired)
         bus.listen("probe-connected", self._hear_connected)
 
@@ -131,18 +131,13 @@ class Probes:
     def _hear_unpaired(self, probe_id: str) -> None:
         connected = self._connected.pop(probe_id, None)
         if connected is not None:
-            self._soon(connected.unpaired())
+            self._ending.start(connected.unpaired())
 
     def _hear_connected(self, rest: str) -> None:
         probe_id, _, replica_id = rest.partition(":")
         if replica_id != self._replica_id and probe_id in self._connected:
             connected = self._connected.pop(probe_id)
-            self._soon(connected.close(CloseCode.REPLACED, "replaced by a newer connection"))
-
-    def _soon(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.create_task(work)
-        self._ending.add(task)
-        task.add_done_callback(self._ending.discard)
+            self._ending.start(connected.close(CloseCode.REPLACED, "replaced by a newer connection"))
 
 
 class Connected:

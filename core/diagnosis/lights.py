@@ -8,9 +8,8 @@ from typing import Final
 
 from core.diagnosis.codes import Code, LicenceReason
 from core.diagnosis.finding import Finding
-from core.diagnosis.rules import UAL_SINCE, PbxFacts, blocker, warning
+from core.diagnosis.rules import UAL_SINCE, PbxFacts, blocker, uci_off, warning
 from core.diagnosis.version import is_older
-from wire.link import UciState
 
 EXPIRES_SOON: Final = timedelta(days=30)
 
@@ -67,13 +66,10 @@ def lights(
 
 
 def _uci(facts: PbxFacts) -> PartState:
-    status = facts.status
-    if status is None:
+    if facts.status is None:
         return PartState(Part.UCI, Light.OFF)
-    if status.uci is UciState.ON:
-        return PartState(Part.UCI, Light.GREEN)
-    evidence = {"pbx_name": facts.pbx_name, "state": status.uci.value}
-    return PartState(Part.UCI, Light.YELLOW, Finding(Code.UCI_CONNECTOR_OFF, evidence))
+    off = uci_off(facts)
+    return PartState(Part.UCI, Light.YELLOW if off else Light.GREEN, off)
 
 
 def _permission(facts: PbxFacts) -> PartState:

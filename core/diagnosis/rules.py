@@ -54,10 +54,17 @@ def blocker(facts: PbxFacts) -> Finding | None:
     return None
 
 
+def uci_off(facts: PbxFacts) -> Finding | None:
+    status = facts.status
+    if status is None or status.uci is UciState.ON:
+        return None
+    return Finding(Code.UCI_CONNECTOR_OFF, {"pbx_name": facts.pbx_name, "state": status.uci.value})
+
+
 def warning(facts: PbxFacts, now: datetime) -> Finding | None:
     """What does not keep anyone from signing in, but costs something."""
-    if facts.linked and facts.status is not None and facts.status.uci is not UciState.ON:
-        return Finding(Code.UCI_CONNECTOR_OFF, {"pbx_name": facts.pbx_name, "state": facts.status.uci.value})
+    if facts.linked and (off := uci_off(facts)) is not None:
+        return off
     if facts.linked and facts.refused_claim_at is not None and now - facts.refused_claim_at < CLAIM_IS_NEWS:
         return Finding(
             Code.NAME_BOUND_ELSEWHERE, {"pbx_name": facts.pbx_name, "at": facts.refused_claim_at}, "linked"

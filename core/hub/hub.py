@@ -4,12 +4,13 @@ import asyncio
 import logging
 import secrets
 from collections import Counter
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any, Final, TypeVar
 
 from pydantic import ValidationError
 
+from core.background import Background
 from core.diagnosis.codes import Code
 from core.diagnosis.finding import Finding
 from core.hub.admission import Admission
@@ -98,7 +99,7 @@ class Hub:
         self._heartbeat = heartbeat
         self._hello_seconds = hello_seconds
         self._links: dict[str, Link] = {}
-        self._under_way: set[asyncio.Task[None]] = set()
+        self._under_way = Background()
         self._missed: dict[str, int] = {}
         """Links that the table says are here, and are not: PBX to epoch."""
         self._draining = False
@@ -158,7 +159,7 @@ class Hub:
         self.openings["opened"] += 1
         logger.info("link open", extra={**extra, "address": address})
         try:
-            await link.welcome(hello_id, welcome.model_dump(mode="json", by_alias=True))
+            await link.welcome(hello_id, welcome)
             self._bus.publish(pbx_topic(link.pbx_id))
             await self._on_users(link.pbx_id, None)
             await link.serve()
@@ -230,7 +231,7 @@ class Hub:
     def fence(self) -> None:
         """By the table none of these links is ours any more: close them, and let their connectors come again."""
         for link in list(self._links.values()):
-            self._close_soon(link, CloseCode.GOING_AWAY, "this replica was taken for dead", grace=0)
+            self._under_way.start(link.retire(CloseCode.GOING_AWAY, "this replica was taken for dead", 0))
 
     async def drain(self, seconds: float) -> None:
         """Takes no new link and hands over those that are open, spread over so many seconds; what is in flight is
@@ -239,19 +240,19 @@ class Hub:
         self._draining = True
         links = list(self._links.values())
         for index, link in enumerate(links):
-            self._close_soon(link, CloseCode.GOING_AWAY, "shutting down", grace=CALL_SECONDS)
+            self._under_way.start(link.retire(CloseCode.GOING_AWAY, "shutting down", CALL_SECONDS))
             if seconds > 0 and (index + 1) % max(1, len(links) // 50) == 0:
                 await asyncio.sleep(seconds / 50)
-        await asyncio.gather(*self._under_way)
+        await self._under_way.finish()
 
     def _beat(self, clock: float) -> None:
         for link in list(self._links.values()):
             silent = link.silent_for(clock)
             if silent >= self._heartbeat * HEARTBEATS_MISSED:
-                self._soon(link.cut())
+                self._under_way.start(link.cut())
             elif silent >= self._heartbeat and clock - link.pinged_at >= self._heartbeat:
                 link.pinged_at = clock
-                self._soon(link.ping())
+                self._under_way.start(link.ping())
 
     async def _ask_others(
         self, pbx: Pbx, method: Method, params: WireModel, seconds: float
@@ -300,10 +301,10 @@ class Hub:
         old = self._links.get(link.pbx_id)
         if old is not None and old.epoch > link.epoch:
             return False
-        self._links[link.pbx_id] = link
         if old is not None:
             logger.info("link replaced", extra={"pbx": link.pbx_name, "epoch": link.epoch})
-            self._close_soon(old, CloseCode.REPLACED, "replaced by a newer link", grace=REPLACED_GRACE)
+            self._retire(old)
+        self._links[link.pbx_id] = link
         return True
 
     def _hear_of_newer(self, rest: str) -> None:
@@ -315,15 +316,7 @@ class Hub:
     def _retire(self, link: Link) -> None:
         if self._links.get(link.pbx_id) is link:
             del self._links[link.pbx_id]
-        self._close_soon(link, CloseCode.REPLACED, "replaced by a newer link", grace=REPLACED_GRACE)
-
-    def _close_soon(self, link: Link, code: CloseCode, reason: str, grace: float) -> None:
-        self._soon(link.retire(code, reason, grace))
-
-    def _soon(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.create_task(work)
-        self._under_way.add(task)
-        task.add_done_callback(self._under_way.discard)
+        self._under_way.start(link.retire(CloseCode.REPLACED, "replaced by a newer link", REPLACED_GRACE))
 
     async def _open(
         self, transport: Transport, address: str
@@ -332,8 +325,7 @@ class Hub:
         frame: Frame | None = None
         try:
             async with asyncio.timeout(self._hello_seconds):
-                params = challenge.model_dump(mode="json", by_alias=True)
-                await transport.send(dump(method=Method.CHALLENGE, params=params))
+                await transport.send(dump(method=Method.CHALLENGE, params=challenge))
                 frame = await _first_frame(transport)
         except (TimeoutError, ConnectionError):
             logger.info("no hello in time", extra={"address": address})
@@ -397,9 +389,8 @@ class Hub:
 
     def _status_handler(self, link: Link, at_first: Status) -> Callable[[dict[str, Any]], Awaitable[Empty]]:
         writing: asyncio.Lock | None = None
-        last = (
-            at_first.model_dump_json()
-        )  # as text: a model weighs ten times that, and most links never report again
+        # As text: a model weighs ten times that, and most links never report again.
+        last = at_first.model_dump_json()
 
         async def take(params: dict[str, Any]) -> Empty:
             nonlocal last, writing
@@ -407,10 +398,11 @@ class Hub:
             writing = writing or asyncio.Lock()
             # Methods run at the same time; the newest status must be the last one written.
             async with writing:
-                if status.model_dump_json() == last:
+                text = status.model_dump_json()
+                if text == last:
                     return Empty()
                 await self._registry.report(link.pbx_id, link.epoch, status, now())
-                last = status.model_dump_json()
+                last = text
             self._bus.publish(pbx_topic(link.pbx_id))
             return Empty()
 

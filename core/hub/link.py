@@ -7,7 +7,7 @@ from enum import IntEnum
 from typing import Any, Final, Protocol
 
 from wire.jsonrpc import Endpoint, Handler, LinkBusyError, LinkClosedError, RpcRefusalError, dump
-from wire.link import Method
+from wire.link import Method, Welcome
 from wire.model import Empty
 
 PING_SECONDS: Final = 10.0
@@ -70,8 +70,8 @@ class Link:
     def on(self, methods: Mapping[str, Handler]) -> None:
         self._methods.update(methods)
 
-    async def welcome(self, hello_id: int | str | None, result: dict[str, Any]) -> None:
-        await self._transport.send(dump(id=hello_id, result=result))
+    async def welcome(self, hello_id: int | str | None, welcome: Welcome) -> None:
+        await self._transport.send(dump(id=hello_id, result=welcome))
 
     async def serve(self) -> None:
         """Runs until the peer goes, falls silent or is replaced."""

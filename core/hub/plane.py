@@ -6,10 +6,10 @@ NATS is the way, not the truth: whatever is said here, the receiver looks into t
 import asyncio
 import logging
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
 from nats.aio.client import Client
 from nats.aio.msg import Msg
@@ -17,13 +17,13 @@ from nats.errors import Error as NatsError
 from pydantic import ValidationError
 from pydantic_core import to_json
 
+from core.background import Background
 from core.store.moments import new_id
 from wire.model import WireModel
-from wire.plane import PlaneAnswer, PlaneCall, PlaneNews
+from wire.plane import MAX_TOPICS, PlaneAnswer, PlaneCall, PlaneNews
 
 logger = logging.getLogger(__name__)
 
-MAX_TOPICS: Final = 1000
 RECONNECT_SECONDS: Final = 1
 PING_SECONDS: Final = 5
 """A NATS server that does not answer two of these is left for another."""
@@ -139,7 +139,7 @@ class NatsPlane:
         self._client = Client()
         self._connecting: asyncio.Task[None] | None = None
         self._peers: dict[str, _Peer] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks = Background()
         self._unsaid: list[str] = []
         """Topics of this turn of the loop: they go out as one message."""
 
@@ -167,8 +167,7 @@ class NatsPlane:
                 await self._connecting
         for peer in self._peers.values():
             peer.close()
-        for task in self._tasks:
-            task.cancel()
+        self._tasks.cancel()
         if not self._client.is_closed:
             with suppress(NatsError, OSError, TimeoutError):
                 await self._client.close()
@@ -235,7 +234,7 @@ class NatsPlane:
         if len(self._tasks) >= MAX_ASKED:
             peer.send(_ANSWER + _dump(PlaneAnswer(id=call.id, code="pbx-busy")))
         else:
-            self._soon(_respond(peer, call, answer))
+            self._tasks.start(_respond(peer, call, answer))
 
     def _peer(self, replica_id: str) -> "_Peer":
         peer = self._peers.get(replica_id)
@@ -246,7 +245,7 @@ class NatsPlane:
             def post(number: int, data: bytes) -> None:
                 subject = f"{self._to}.{replica_id}.{self.replica_id}"
                 reply = f"{self._to}.{self.replica_id}.{replica_id}.{number}"
-                self._soon(self._send(subject, data, reply))
+                self._tasks.start(self._send(subject, data, reply))
 
             peer = self._peers[replica_id] = _Peer(replica_id, post)
         return peer
@@ -257,16 +256,11 @@ class NatsPlane:
             return  # whoever was not told looks when the plane is back (`missed`)
         for start in range(0, len(topics), MAX_TOPICS):
             news = PlaneNews(origin=self.replica_id, topics=topics[start : start + MAX_TOPICS])
-            self._soon(self._send(self._news, _dump(news)))
+            self._tasks.start(self._send(self._news, _dump(news)))
 
     async def _send(self, subject: str, data: bytes, reply: str = "") -> None:
         with suppress(NatsError, OSError):
             await self._client.publish(subject, data, reply)
-
-    def _soon(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
 
 
 class _Peer:

@@ -122,6 +122,13 @@ class Registry:
     async def by_id(self, pbx_id: str) -> Pbx | None:
         return await self._one(_query().where(_pbx.id == pbx_id))
 
+    async def existing(self, pbx_id: str) -> Pbx:
+        """Of an id that the database holds by a foreign key; only a broken one gets to the `LookupError`."""
+        pbx = await self.by_id(pbx_id)
+        if pbx is None:
+            raise LookupError(pbx_id)
+        return pbx
+
     async def by_name(self, name: str) -> Pbx | None:
         return await self._one(_query().where(_pbx.name == name))
 

@@ -225,9 +225,7 @@ class Administration:
         return session if is_administrator else Finding(Code.NOT_ADMINISTRATOR)
 
     async def _ask(self, pbx_id: str, method: Method, params: WireModel, answer: type[M]) -> M | Finding:
-        pbx = await self._registry.by_id(pbx_id)
-        if pbx is None:  # a foreign key holds it
-            raise LookupError(pbx_id)
+        pbx = await self._registry.existing(pbx_id)
         try:
             return await self._hub.call(pbx, method, params, answer)
         except PbxRefusedError as refused:

@@ -15,7 +15,6 @@ from core.hub.hub import Hub, PbxRefusedError
 from core.hub.registry import LinkHistory, Pbx, Registry
 from core.identity.teams_user import TeamsUser
 from core.licensing.overview import Overview
-from core.licensing.session import Session
 from core.signin.administration import Administration
 from core.store.moments import now
 from wire.doctor import DoctorReport
@@ -52,7 +51,7 @@ class Connections:
         session = await self._administration.reader(user)
         if isinstance(session, Finding):
             return session
-        pbx = await self._pbx_of(session)
+        pbx = await self._registry.existing(session.pbx_id)
         pools = await self._overview.pools(pbx.id)
         parts = lights(
             pbx.facts,
@@ -68,7 +67,7 @@ class Connections:
         session = await self._administration.reader(user)
         if isinstance(session, Finding):
             return session
-        pbx = await self._pbx_of(session)
+        pbx = await self._registry.existing(session.pbx_id)
         try:
             return await self._hub.call(pbx, Method.DOCTOR, Empty(), DoctorReport, seconds=DOCTOR_SECONDS)
         except PbxRefusedError as refused:
@@ -92,12 +91,6 @@ class Connections:
         logger.warning("PBX name handed over", extra={"pbx_id": session.pbx_id, "identity": identity})
         self._bus.publish(f"link:{session.pbx_id}:{epoch}", pbx_topic(session.pbx_id))
         return await self.report(user)
-
-    async def _pbx_of(self, session: Session) -> Pbx:
-        pbx = await self._registry.by_id(session.pbx_id)
-        if pbx is None:  # a foreign key holds it
-            raise LookupError(session.pbx_id)
-        return pbx
 
     async def _round_trip(self, pbx: Pbx) -> timedelta | None:
         clock = asyncio.get_running_loop().time

@@ -206,9 +206,7 @@ class SignIn:
         )
 
     async def connection(self, pbx_id: str) -> Connection:
-        pbx = await self._registry.by_id(pbx_id)
-        if pbx is None:  # a foreign key holds it; only a broken database gets here
-            raise LookupError(pbx_id)
+        pbx = await self._registry.existing(pbx_id)
         return Connection(pbx, diagnosis.blocker(pbx.facts), diagnosis.warning(pbx.facts, now()))
 
     def announce(self, pbx_id: str, *touched: Session) -> None:
