@@ -16,10 +16,10 @@ from typing import Final
 import aiohttp
 from pydantic import ValidationError
 
-from connector import __version__
 from connector.calls import Calls
 from connector.config import Config
 from connector.directory import Directory
+from connector.hello import hello
 from connector.monitor import Monitor
 from connector.state import State
 from core.diagnosis.codes import Code
@@ -38,12 +38,10 @@ from wire.link import (
     HEARTBEATS_MISSED,
     SUBPROTOCOL,
     Challenge,
-    Hello,
     Method,
     Welcome,
 )
 from wire.model import Empty
-from wire.pbxkey import digest
 
 logger = logging.getLogger(__name__)
 
@@ -206,23 +204,11 @@ class LinkClient:
             await asyncio.gather(*tasks, *pings, return_exceptions=True)
 
     async def _open(self, endpoint: Endpoint, challenge: Challenge) -> Welcome:
-        previous = self._state.previous_pbx_key()
-        hello = Hello(
-            pbx_name=self._config.pbx.name,
-            identity=self._state.identity_public,
-            nonce=challenge.nonce,
-            sealing_key=self._state.sealing_public,
-            sealing_signature=self._state.sealing_signature,
-            key_digest=digest(self._state.pbx_key()),
-            licence_keys=list(self._config.licences.keys),
-            connector_version=__version__,
-            status=self._monitor.status,
-            enrolment_code=self._config.service.enrolment_code,
-            previous_key_digest=digest(previous[0]) if previous is not None else None,
-            previous_key_until=previous[1] if previous is not None else None,
-        ).signed_by(self._state.identity)
+        opening = hello(
+            self._config, self._state, challenge, self._monitor.status, self._config.licences.keys
+        )
         try:
-            answer = await endpoint.call(Method.HELLO, hello, deadline=OPEN_SECONDS)
+            answer = await endpoint.call(Method.HELLO, opening, deadline=OPEN_SECONDS)
             return Welcome.model_validate(answer)
         except RpcRefusalError as refusal:
             raise RefusedError(refusal.code) from refusal

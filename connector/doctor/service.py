@@ -8,11 +8,11 @@ from typing import Any, Final
 import aiohttp
 from pydantic import ValidationError
 
-from connector import __version__
 from connector.config import Config
 from connector.doctor import net
 from connector.doctor.net import Proxy, Target
 from connector.doctor.steps import Chain, FoundError, WarningFoundError
+from connector.hello import hello
 from connector.state import State
 from core.diagnosis.codes import Code
 from wire.jsonrpc import MAX_FRAME_BYTES, Frame, dump
@@ -27,7 +27,6 @@ from wire.link import (
     Status,
     UciState,
 )
-from wire.pbxkey import digest
 
 SECONDS: Final = 10.0
 CLOCK_OFF_SECONDS: Final = 120.0
@@ -110,7 +109,8 @@ class ServiceCheck:
     ) -> tuple[Checked, dict[str, Any]]:
         name = self._config.pbx.name
         evidence = {"pbx_name": name, "identity": state.fingerprint}
-        checked = await socket.check(self._hello(challenge, state))
+        status = Status(module_active=self._config.active, uci=UciState.OFF, rest=RestState.UNKNOWN)
+        checked = await socket.check(hello(self._config, state, challenge, status))
         if checked.name is NameState.BOUND_ELSEWHERE:
             raise FoundError(Code.NAME_BOUND_ELSEWHERE, "doctor", **evidence)
         if checked.name is NameState.ENROLMENT_NEEDED and not self._config.service.enrolment_code:
@@ -126,19 +126,6 @@ class ServiceCheck:
         if not checked.linked:
             raise WarningFoundError(Code.NOT_LINKED, **evidence)
         return True, evidence
-
-    def _hello(self, challenge: Challenge, state: State) -> Hello:
-        return Hello(
-            pbx_name=self._config.pbx.name,
-            identity=state.identity_public,
-            nonce=challenge.nonce,
-            sealing_key=state.sealing_public,
-            sealing_signature=state.sealing_signature,
-            key_digest=digest(state.pbx_key()),
-            licence_keys=[],
-            connector_version=__version__,
-            status=Status(module_active=self._config.active, uci=UciState.OFF, rest=RestState.UNKNOWN),
-        ).signed_by(state.identity)
 
 
 class _Socket:
@@ -185,13 +172,13 @@ class _Socket:
             raise self._target.fault("stopping", status=code, server="-")
         raise self._target.fault("websocket", status=code or "-", server="-")
 
-    async def check(self, hello: Hello) -> Checked:
+    async def check(self, opening: Hello) -> Checked:
         assert self._socket is not None  # noqa: S101 - the step before opened it
-        await self._socket.send_str(dump(id=1, method=Method.CHECK, params=hello))
+        await self._socket.send_str(dump(id=1, method=Method.CHECK, params=opening))
         frame = await self._frame()
         if frame is not None and frame.error is not None and frame.error.data is not None:
             code = Code.named(frame.error.data.code)
-            raise FoundError(code or Code.PROTOCOL_ERROR, pbx_name=hello.pbx_name)
+            raise FoundError(code or Code.PROTOCOL_ERROR, pbx_name=opening.pbx_name)
         try:
             return Checked.model_validate(frame.result if frame is not None else None)
         except ValidationError as misfit:

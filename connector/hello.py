@@ -1,0 +1,29 @@
+"""The connector's opening words: of the link, and of the doctor, who only asks what they would meet."""
+
+from collections.abc import Sequence
+
+from connector import __version__
+from connector.config import Config
+from connector.state import State
+from wire.link import Challenge, Hello, Status
+from wire.pbxkey import digest
+
+
+def hello(
+    config: Config, state: State, challenge: Challenge, status: Status, licence_keys: Sequence[str] = ()
+) -> Hello:
+    previous = state.previous_pbx_key()
+    return Hello(
+        pbx_name=config.pbx.name,
+        identity=state.identity_public,
+        nonce=challenge.nonce,
+        sealing_key=state.sealing_public,
+        sealing_signature=state.sealing_signature,
+        key_digest=digest(state.pbx_key()),
+        licence_keys=list(licence_keys),
+        connector_version=__version__,
+        status=status,
+        enrolment_code=config.service.enrolment_code,
+        previous_key_digest=digest(previous[0]) if previous is not None else None,
+        previous_key_until=previous[1] if previous is not None else None,
+    ).signed_by(state.identity)
