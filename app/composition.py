@@ -42,6 +42,7 @@ from core.request import REQUEST_ID, RequestId
 from core.signin.administration import Administration
 from core.signin.connections import Connections
 from core.signin.following import Following
+from core.signin.preferences import PreferenceStore
 from core.signin.signin import SignIn
 from core.signin.sweeper import Sweeper
 from core.signin.verdicts import Verdicts
@@ -83,7 +84,8 @@ def create(settings: Settings) -> web.Application:
         await call_help.ended_at_once(pbx_id, call)
 
     hub = Hub(registry, plane, bus, key_register.register, following.users_changed, call_ended)
-    sign_in = SignIn(registry, hub, trust, ledger, overview, verdicts, bus)
+    preferences = PreferenceStore(database)
+    sign_in = SignIn(registry, hub, trust, ledger, overview, verdicts, preferences, bus)
     following.start(hub, sign_in)
     audio_store = AudioStore(database)
     sweeper = Sweeper(ledger, sign_in, audio_store, registry, settings.audit_days)
@@ -154,7 +156,8 @@ def create(settings: Settings) -> web.Application:
         API,
         web_app.api(
             TabServices(
-                *(tab_tokens, sign_in, administration, connections, advisor, probes, call_help, records, bus),
+                *(tab_tokens, sign_in, administration, connections, advisor, probes, call_help, records),
+                *(preferences, conversations, bus),
                 settings.public_url,
             )
         ),

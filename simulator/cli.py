@@ -67,6 +67,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     everything.add_argument("--nats-url", help="with PostgreSQL: the service is one of several replicas")
     everything.add_argument("--first-port", type=int, default=3978, help="service; the others follow it")
+    everything.add_argument(
+        "--two-pbxs", action="store_true", help=f"a second PBX beside the first: {demo.SECOND_PBX_NAME}"
+    )
     everything.set_defaults(run=demo.run)
     return parser
 

@@ -14,6 +14,7 @@ import signal
 import sys
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -47,6 +48,23 @@ class CannotRunError(Exception):
     """Something that the presenter can mend."""
 
 
+@dataclass(frozen=True, slots=True)
+class Site:
+    """A customer's site: one PBX and the connector beside it."""
+
+    pbx_name: str
+    starface_port: int
+    suffix: str = ""
+    """Of the names of its processes and files."""
+
+    @property
+    def serial(self) -> str:
+        return f"DEMO{self.suffix or '-1'}"
+
+
+SECOND_PBX_NAME: Final = "branch.example.com"
+
+
 class Demo:
     """Ports, files and processes of one demonstration."""
 
@@ -60,6 +78,8 @@ class Demo:
         self.service_port, self.teams_port, self.starface_port, self.entra_port = range(
             options.first_port, options.first_port + 4
         )
+        self.site = Site(PBX_NAME, self.starface_port)
+        self.second = Site(SECOND_PBX_NAME, options.first_port + 4, "-2") if options.two_pbxs else None
         self.service_url = f"http://127.0.0.1:{self.service_port}"
         self.teams_url = f"http://localhost:{self.teams_port}"
         self.processes: list[tuple[str, asyncio.subprocess.Process]] = []
@@ -68,18 +88,32 @@ class Demo:
         self.state.mkdir(parents=True, exist_ok=True, mode=0o700)
         for old in self.state.glob("*.log"):
             old.unlink()
-        await self._spawn(
-            "starface",
-            *(sys.executable, "-m", "simulator", "starface", "--port", str(self.starface_port)),
-            *("--pbx-version", self.pbx_version, "--login-type", self.login_type),
-        )
+        await self.start_pbx(self.site)
         await self.start_teams()
         await self.start_entra()
-        await self._answers(f"http://127.0.0.1:{self.starface_port}/control/state")
         self._write_settings()
         await self.start_service()
         await self.start_connector()
+        if self.second is not None:
+            await self.start_site(self.second)
         self._still_running()
+
+    async def start_pbx(self, site: Site) -> None:
+        await self._spawn(
+            f"starface{site.suffix}",
+            *(sys.executable, "-m", "simulator", "starface", "--port", str(site.starface_port)),
+            *("--pbx-version", self.pbx_version, "--login-type", self.login_type),
+        )
+        await self._answers(f"http://127.0.0.1:{site.starface_port}/control/state")
+
+    async def start_site(self, site: Site) -> None:
+        """A further PBX with its connector."""
+        await self.start_pbx(site)
+        await self.start_connector(site)
+
+    async def stop_site(self, site: Site) -> None:
+        await self.stop_part(f"connector{site.suffix}")
+        await self.stop_part(f"starface{site.suffix}")
 
     async def start_entra(self) -> None:
         await self._spawn(
@@ -106,24 +140,38 @@ class Demo:
         await self._spawn(name, sys.executable, "-m", "app.cli", "serve", env=environment)
         await self._answers(f"http://127.0.0.1:{port}/readyz")
 
-    async def start_connector(self, *, environment: dict[str, str] | None = None, **changes: str) -> None:
+    async def start_connector(
+        self, site: Site | None = None, *, environment: dict[str, str] | None = None, **changes: str
+    ) -> None:
         """`changes`: values of the configuration in place of the demonstration's own."""
-        await self.write_connector_configuration(**changes)
-        await self.write_key_file()
-        links = self._links_opened()
-        await self.spawn_connector(environment)
+        site = site or self.site
+        await self.write_connector_configuration(site, **changes)
+        await self.write_key_file(site)
+        links = self._links_opened(site)
+        await self.spawn_connector(environment, site)
 
         async def linked(_http: aiohttp.ClientSession) -> bool:
-            return self._links_opened() > links
+            return self._links_opened(site) > links
 
         await self._until(linked, "the connector has no link")
 
-    async def write_key_file(self) -> None:
-        await self._connector("key", "file", "--out", str(self.key_file))
+    async def connector(self, *arguments: str) -> str:
+        """A command of the first site's connector; gives what it prints."""
+        return await self._output(
+            *(sys.executable, "-m", "connector.cli", *self._connector_options(self.site), *arguments)
+        )
 
-    async def spawn_connector(self, environment: dict[str, str] | None = None) -> None:
-        command = (sys.executable, "-m", "connector.cli", *self._connector_options, "run")
-        await self._spawn("connector", *command, env=os.environ | (environment or {}))
+    async def write_key_file(self, site: Site | None = None) -> None:
+        site = site or self.site
+        command = (sys.executable, "-m", "connector.cli", *self._connector_options(site))
+        await self._output(*command, "key", "file", "--out", str(self.key_file_of(site)))
+
+    async def spawn_connector(
+        self, environment: dict[str, str] | None = None, site: Site | None = None
+    ) -> None:
+        site = site or self.site
+        command = (sys.executable, "-m", "connector.cli", *self._connector_options(site), "run")
+        await self._spawn(f"connector{site.suffix}", *command, env=os.environ | (environment or {}))
 
     @property
     def gateway_url(self) -> str:
@@ -132,18 +180,23 @@ class Demo:
 
     @property
     def key_file(self) -> Path:
-        return self.state / f"{PBX_NAME}.pbxkey"
+        return self.key_file_of(self.site)
+
+    def key_file_of(self, site: Site) -> Path:
+        return self.state / f"{site.pbx_name}.pbxkey"
 
     @property
     def connector_configuration(self) -> Path:
-        return self.state / "connector.toml"
+        return self._configuration_of(self.site)
 
-    @property
-    def _connector_options(self) -> tuple[str, ...]:
-        return "--config", str(self.connector_configuration)
+    def _configuration_of(self, site: Site) -> Path:
+        return self.state / f"connector{site.suffix}.toml"
 
-    def pbx_key(self) -> str:
-        return str(json.loads(self.key_file.read_text())["pbxKey"])
+    def _connector_options(self, site: Site) -> tuple[str, ...]:
+        return "--config", str(self._configuration_of(site))
+
+    def pbx_key(self, site: Site | None = None) -> str:
+        return str(json.loads(self.key_file_of(site or self.site).read_text())["pbxKey"])
 
     def service_environment(self) -> dict[str, str]:
         """The environment of the service: the settings, and the trust in the simulator's certificates."""
@@ -155,23 +208,24 @@ class Demo:
             "PBX_TEAMS_ENV_FILE": str(self.state / "service.env"),
         }
 
-    async def write_connector_configuration(self, **changes: str) -> None:
+    async def write_connector_configuration(self, site: Site | None = None, **changes: str) -> None:
         """`changes`: values in place of the demonstration's own."""
-        keys = changes.get("keys") or json.dumps([await self.licence_key(self.seats)])
+        site = site or self.site
+        keys = changes.get("keys") or json.dumps([await self.licence_key(self.seats, site.serial)])
         uses_oauth = int(self.pbx_version.split(".")[0]) >= 10
         auth = (
             f'auth = "oauth"\noauth_client_secret = "{CLIENT_SECRET}"' if uses_oauth else 'auth = "classic"'
         )
         content = f"""\
 active = {changes.get("active", "true")}
-state_directory = {json.dumps(str(self.state / "connector"))}
+state_directory = {json.dumps(str(self.state / f"connector{site.suffix}"))}
 
 [service]
 url = "{changes.get("service_url", self.service_url)}"
 
 [pbx]
-name = "{changes.get("name", PBX_NAME)}"
-url = "http://127.0.0.1:{self.starface_port}"
+name = "{changes.get("name", site.pbx_name)}"
+url = "http://127.0.0.1:{site.starface_port}"
 login = "0001"
 password = "foobar"
 {auth}
@@ -186,8 +240,9 @@ keys = {keys}
 [status]
 port = {changes.get("status_port", "0")}
 """
-        self.connector_configuration.touch(mode=0o600)
-        self.connector_configuration.write_text(content, encoding="utf-8")
+        file = self._configuration_of(site)
+        file.touch(mode=0o600)
+        file.write_text(content, encoding="utf-8")
 
     async def licence_key(self, seats: int, serial: str = "DEMO-1", *more: str) -> str:
         """`more`: further arguments of `pbx-teams licence issue`."""
@@ -203,6 +258,8 @@ port = {changes.get("status_port", "0")}
 
     async def stop(self) -> None:
         """In the order of dependence, each given time to close what it holds."""
+        if self.second is not None:
+            await self.stop_site(self.second)
         for name in ("connector", "service", "teams", "starface", "entra"):
             await self.stop_part(name)
 
@@ -258,9 +315,6 @@ port = {changes.get("status_port", "0")}
         file.touch(mode=0o600)
         file.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
-    async def _connector(self, *arguments: str) -> str:
-        return await self._output(sys.executable, "-m", "connector.cli", *self._connector_options, *arguments)
-
     async def _output(self, *command: str) -> str:
         process = await asyncio.create_subprocess_exec(
             *command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
@@ -290,8 +344,8 @@ port = {changes.get("status_port", "0")}
 
         await self._until(ready, f"{url} does not answer")
 
-    def _links_opened(self) -> int:
-        log = self.log("connector")
+    def _links_opened(self, site: Site) -> int:
+        log = self.log(f"connector{site.suffix}")
         return log.read_text(errors="replace").count("link open") if log.exists() else 0
 
     async def _until(self, ready: Callable[[aiohttp.ClientSession], Awaitable[bool]], complaint: str) -> None:
@@ -353,6 +407,13 @@ def _print_words(demo: Demo, key_file: Path) -> None:
         f"    {person.name:<12} {person.role:<14} PBX login {person.login}, password {person.password}"
         for person in PEOPLE
     )
+    second = (
+        f"""
+  Second     {demo.second.pbx_name}, key {demo.pbx_key(demo.second)}
+"""
+        if demo.second is not None
+        else ""
+    )
     print(
         f"""
 PBX for Teams is running.
@@ -363,7 +424,7 @@ PBX for Teams is running.
   PBX name   {PBX_NAME}
   PBX key    {demo.pbx_key()}
   Key file   {key_file}
-
+{second}
   People
 {people}
 

@@ -19,7 +19,9 @@ from core.identity.tokens import TabToken, TabTokenValidator
 from core.language import Language
 from core.signin.administration import Administration
 from core.signin.connections import Connections
+from core.signin.preferences import PreferenceStore
 from core.signin.signin import PbxAccess, SignIn, State
+from core.store.conversations import Conversations
 from tab import present
 from tab.problems import ProblemError, language_of
 from wire.tab import MyState
@@ -41,6 +43,8 @@ class TabServices:
     probes: Probes
     call_help: CallHelp
     records: CallRecords
+    preferences: PreferenceStore
+    conversations: Conversations
     bus: Bus
     public_url: str
     """The service's own address, for programs that are to connect to it."""

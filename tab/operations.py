@@ -3,12 +3,14 @@
 from typing import Final
 
 from core.diagnosis.codes import Code
+from core.identity.tenant_trust import Entry
 from core.licensing.overview import HoldersQuery, SortBy
 from core.licensing.policy import Policy
 from core.licensing.usage import Span
 from tab import present
 from tab.audio import AUDIO_OPERATIONS
 from tab.connection import CONNECTION_OPERATIONS
+from tab.notices import NOTICE_OPERATIONS
 from tab.operation import Call, Operation, expect
 from tab.problems import ProblemError, language_of
 from wire.tab import (
@@ -19,6 +21,7 @@ from wire.tab import (
     Export,
     ExportParams,
     HoldersParams,
+    KeylessSignInRequest,
     LicenceAdvice,
     Licences,
     MyState,
@@ -29,6 +32,7 @@ from wire.tab import (
     RevokeRequest,
     SignInChallenge,
     SignInRequest,
+    StateParams,
     TrustRequest,
     Usage,
     UsageParams,
@@ -36,6 +40,8 @@ from wire.tab import (
 
 
 async def get_state(call: Call) -> MyState:
+    if call.query.time_zone:
+        await call.services.sign_in.seen_in(call.user, call.query.time_zone)
     return await call.my_state(await call.services.sign_in.state(call.user))
 
 
@@ -47,6 +53,14 @@ async def sign_in(call: Call) -> MyState:
     proof = None if isinstance(call.body.proof, EmailProof) else call.body.proof
     state = await call.services.sign_in.sign_in(
         call.user, call.access(), proof, take_over=call.body.take_over
+    )
+    return await call.my_state(expect(state))
+
+
+async def sign_in_without_key(call: Call) -> MyState:
+    wish = call.body
+    state = await call.services.sign_in.sign_in_without_key(
+        call.user, wish.pbx_name, take_over=wish.take_over, by_itself=wish.by_itself
     )
     return await call.my_state(expect(state))
 
@@ -114,7 +128,13 @@ async def revoke(call: Call) -> Revoked:
 
 
 async def set_trust(call: Call) -> Licences:
-    refusal = await call.services.administration.set_trust(call.user, trusted=call.body.trusted)
+    wish = call.body
+    refusal = await call.services.administration.set_trust(
+        call.user,
+        trusted=wish.trusted,
+        entry=Entry(wish.entry) if wish.entry is not None else None,
+        primary=wish.primary,
+    )
     if refusal is not None:
         raise ProblemError(refusal)
     return await get_licences(call)
@@ -144,6 +164,9 @@ OPERATIONS: Final = (
         "Who I am at the PBX, my licence, the connection",
         get_state,
         MyState,
+        None,
+        (),
+        StateParams,
     ),
     Operation(
         "prepareSignIn",
@@ -171,6 +194,23 @@ OPERATIONS: Final = (
             Code.SESSION_HELD_ELSEWHERE,
             Code.TENANT_NOT_TRUSTED,
             Code.EMAIL_NOT_MATCHED,
+        ),
+    ),
+    Operation(
+        "signInWithoutKey",
+        "POST",
+        "/api/v1/sign-in/keyless",
+        "Signs in at a PBX that offers itself to my organisation, or switches to it",
+        sign_in_without_key,
+        MyState,
+        KeylessSignInRequest,
+        (
+            *(code for code in _ADMISSION if code not in (Code.WRONG_KEY, Code.THROTTLED)),
+            Code.NO_LICENCE,
+            Code.SESSION_HELD_ELSEWHERE,
+            Code.TENANT_NOT_TRUSTED,
+            Code.EMAIL_NOT_MATCHED,
+            Code.NOT_AUTOMATIC,
         ),
     ),
     Operation("signOut", "POST", "/api/v1/sign-out", "Ends my session, frees my seat", sign_out, MyState),
@@ -282,12 +322,13 @@ OPERATIONS: Final = (
         "setTrust",
         "PUT",
         "/api/v1/trust",
-        "Trusts my Microsoft tenant: sign-in by e-mail (administrators)",
+        "Trusts my Microsoft tenant: sign-in by e-mail, with or without the PBX key (administrators)",
         set_trust,
         Licences,
         TrustRequest,
-        _ACT,
+        (*_ACT, Code.PRIMARY_ELSEWHERE),
     ),
     *AUDIO_OPERATIONS,
     *CONNECTION_OPERATIONS,
+    *NOTICE_OPERATIONS,
 )

@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 from core.audio.finding import Verdict
 from core.diagnosis.finding import Finding, tell
 from core.identity.teams_user import TeamsUser
+from core.identity.tenant_trust import PLAIN
 from core.language import Language, Words
 from core.licensing.advice import Advice, Mix, Prices
 from core.licensing.overview import Place
@@ -27,6 +28,7 @@ from wire.tab import (
     Licences,
     MyState,
     NamedPerson,
+    PbxOffer,
     PbxPerson,
     PeopleFound,
     PolicyState,
@@ -50,6 +52,7 @@ def my_state(state: State, language: Language, audio: Verdict | None) -> MyState
             teams_name=state.user.name,
             session_end=_session_end(*state.ending) if state.ending else None,
             waiting=_place(state.place) if state.place else None,
+            offers=_offers(state),
         )
     person = session.person
     return MyState(
@@ -69,7 +72,17 @@ def my_state(state: State, language: Language, audio: Verdict | None) -> MyState
             seats_total=state.seats_total,
         ),
         connection=connection_state(state.connection, language),
+        offers=_offers(state),
     )
+
+
+def _offers(state: State) -> list[PbxOffer]:
+    return [
+        PbxOffer(
+            pbx_name=offer.pbx_name, is_primary=offer.is_primary, automatic=offer == state.automatic
+        )
+        for offer in state.offers
+    ]
 
 
 def connection_state(connection: Connection, language: Language) -> ConnectionState:
@@ -108,7 +121,10 @@ def licences(view: LicenceView, user: TeamsUser, language: Language) -> Licences
         waiting=view.waiting,
         pools=[_pool(pool) for pool in view.pools],
         connection=connection_state(view.connection, language),
-        tenant_trusted=view.tenant_trusted,
+        tenant_trusted=view.trust is not None,
+        entry=(view.trust or PLAIN).entry.value,
+        is_primary=(view.trust or PLAIN).is_primary,
+        primary_name=view.primary_name,
     )
 
 

@@ -40,6 +40,8 @@ _STATUS: Final = {
     Code.CALLS_NOT_FOLLOWED: 409,
     Code.CALL_RECORDS_NOT_ALLOWED: 409,
     Code.PBX_TOO_OLD: 409,
+    Code.NOT_AUTOMATIC: 409,
+    Code.PRIMARY_ELSEWHERE: 409,
 } | dict.fromkeys(
     (
         Code.UNKNOWN_PBX,

@@ -12,6 +12,10 @@ KeyDigestField = Annotated[
 ]
 
 
+Entry = Literal["with-key", "one-click", "automatic"]
+"""core.identity.tenant_trust.Entry"""
+
+
 class Problem(WireModel):
     """An error (RFC 9457). `code` is stable; title, detail and cure are words in the reader's language."""
 
@@ -68,6 +72,29 @@ class SignInRequest(WireModel):
     """Sign the other Teams account out that is signed in as this PBX user."""
 
 
+class KeylessSignInRequest(WireModel):
+    pbx_name: PbxName
+    """One of the state's `offers`."""
+    take_over: bool = False
+    by_itself: bool = False
+    """Nobody clicked: good only where the state's offer is `automatic`."""
+
+
+class PbxOffer(WireModel):
+    """A PBX that the person may enter without its key."""
+
+    pbx_name: str
+    is_primary: bool
+    """The main one of the person's organisation."""
+    automatic: bool
+    """Signs the person in without a click, now."""
+
+
+class StateParams(WireModel):
+    time_zone: str = Field(default="", max_length=64)
+    """IANA name: where the person is, for what is written to them at night."""
+
+
 class Licence(WireModel):
     kind: Literal["UAL", "FL"]
     since: Moment
@@ -119,6 +146,7 @@ class MyState(WireModel):
     audio: Literal["conflict", "likely"] | None = None
     """Teams and the softphone share an audio device, or probably do; the audio page has more."""
     waiting: WaitingPlace | None = None
+    offers: list[PbxOffer] = []
     session_end: SessionEnd | None = None
     """How the last session was ended by someone else, until the next sign-in."""
 
@@ -182,6 +210,12 @@ class Licences(WireModel):
     pools: list[PoolState]
     connection: ConnectionState
     tenant_trusted: bool
+    entry: Entry
+    """What people of the administrator's organisation need, when it is trusted."""
+    is_primary: bool
+    """This PBX is the main one of that organisation."""
+    primary_name: str | None
+    """The main PBX of that organisation, this or another."""
 
 
 class HoldersParams(WireModel):
@@ -288,3 +322,26 @@ class Revoked(WireModel):
 
 class TrustRequest(WireModel):
     trusted: bool
+    entry: Entry | None = None
+    """Left out: as it was."""
+    primary: bool | None = None
+    """Left out: as it was."""
+
+
+MinuteOfDay = Annotated[int, Field(ge=0, lt=24 * 60)]
+
+
+class NoticeSettings(WireModel):
+    """Which messages the bot writes first, and when it is night."""
+
+    muted: list[Literal["session", "audio", "administration"]] = Field(max_length=10)
+    quiet: bool
+    quiet_from: MinuteOfDay
+    quiet_until: MinuteOfDay
+
+
+class NoticeSettingsState(NoticeSettings):
+    time_zone: str
+    """IANA name; empty while it is not known: then nothing is held back."""
+    reachable: bool
+    """The person has met the bot, so that it can write to them."""

@@ -40,6 +40,8 @@ class Code(StrEnum):
     SESSION_HELD_ELSEWHERE = "session-held-elsewhere"
     TENANT_NOT_TRUSTED = "tenant-not-trusted"
     EMAIL_NOT_MATCHED = "email-not-matched"
+    NOT_AUTOMATIC = "not-automatic"
+    PRIMARY_ELSEWHERE = "primary-elsewhere"
     THROTTLED = "throttled"
     NOT_SIGNED_IN = "not-signed-in"
     NOT_ADMINISTRATOR = "not-administrator"

@@ -13,7 +13,7 @@ from core.hub.bus import Bus, pbx_topic
 from core.hub.hub import Hub, PbxRefusedError
 from core.hub.registry import Registry
 from core.identity.teams_user import TeamsUser
-from core.identity.tenant_trust import TenantTrust
+from core.identity.tenant_trust import PLAIN, Entry, TenantTrust, Trust
 from core.licensing.advice import PERIOD, Advice, advise
 from core.licensing.ledger import Ledger
 from core.licensing.overview import HoldersPage, HoldersQuery, Overview
@@ -42,7 +42,10 @@ class LicenceView:
     page: HoldersPage
     pools: Sequence[Pool]
     connection: Connection
-    tenant_trusted: bool
+    trust: Trust | None
+    """What this PBX has decided about the administrator's own organisation."""
+    primary_name: str | None
+    """The main PBX of that organisation."""
     waiting: int
     """How many wait for a seat."""
 
@@ -81,11 +84,13 @@ class Administration:
         session = await self.reader(user)
         if isinstance(session, Finding):
             return session
+        primary = await self._trust.primary_of(user.tenant_id)
         return LicenceView(
             page=await self._overview.holders(session.pbx_id, query),
             pools=await self._overview.pools(session.pbx_id),
             connection=await self._sign_in.connection(session.pbx_id),
-            tenant_trusted=await self._trust.is_trusted(session.pbx_id, user.tenant_id),
+            trust=await self._trust.of(session.pbx_id, user.tenant_id),
+            primary_name=primary[1] if primary is not None else None,
             waiting=await self._overview.waiting_count(session.pbx_id),
         )
 
@@ -106,17 +111,29 @@ class Administration:
         self._sign_in.announce(administrator.pbx_id, *ended)
         return ended
 
-    async def set_trust(self, user: TeamsUser, *, trusted: bool) -> Finding | None:
-        """Trusts the administrator's own Microsoft tenant, or no longer: sign-in by e-mail."""
+    async def set_trust(
+        self, user: TeamsUser, *, trusted: bool, entry: Entry | None, primary: bool | None
+    ) -> Finding | None:
+        """Trusts the administrator's own Microsoft tenant, or no longer: sign-in by e-mail. What is None stays as it
+        is.
+        """
         administrator = await self.act(user)
         if isinstance(administrator, Finding):
             return administrator
-        actor = user.name or administrator.person.display_name
-        await self._trust.set_trusted(
-            administrator.pbx_id, user.tenant_id, trusted=trusted, actor=actor, at=now()
+        before = await self._trust.of(administrator.pbx_id, user.tenant_id) or PLAIN
+        wanted = Trust(
+            before.entry if entry is None else entry, before.is_primary if primary is None else primary
         )
-        self._bus.publish(pbx_topic(administrator.pbx_id))
-        return None
+        refusal = await self._trust.put(
+            administrator.pbx_id,
+            user.tenant_id,
+            wanted if trusted else None,
+            actor=user.name or administrator.person.display_name,
+            at=now(),
+        )
+        if refusal is None:
+            self._bus.publish(pbx_topic(administrator.pbx_id))
+        return refusal
 
     async def all_holders(self, user: TeamsUser) -> Sequence[Session] | Finding:
         session = await self.reader(user)

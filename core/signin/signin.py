@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -13,11 +14,12 @@ from core.hub.bus import NOTICES_TOPIC, Bus, pbx_topic, user_topic
 from core.hub.hub import Hub, PbxRefusedError
 from core.hub.registry import KeyMatch, Pbx, Registry
 from core.identity.teams_user import TeamsUser
-from core.identity.tenant_trust import TenantTrust
+from core.identity.tenant_trust import Offer, TenantTrust
 from core.licensing.ledger import Ledger
 from core.licensing.overview import Overview, Place
 from core.licensing.rules import TakeSeat
 from core.licensing.session import Ending, OpenSession, Proof, Session, who
+from core.signin.preferences import PreferenceStore, zone_of
 from core.signin.throttle import Throttle
 from core.signin.verdicts import Verdicts, person_of
 from core.store.moments import now
@@ -90,6 +92,10 @@ class State:
     ending: tuple[str, Ending] | None = None
     place: Place | None = None
     """On a waiting list, or refused a moment ago and free to join it."""
+    offers: Sequence[Offer] = ()
+    """PBXs that this user may enter without a key; the main one of their organisation first."""
+    automatic: Offer | None = None
+    """The one that signs this user in without a click: their first opening of the tab."""
 
 
 class SignIn:
@@ -101,6 +107,7 @@ class SignIn:
         ledger: Ledger,
         overview: Overview,
         verdicts: Verdicts,
+        preferences: PreferenceStore,
         bus: Bus,
     ) -> None:
         self._registry = registry
@@ -109,6 +116,7 @@ class SignIn:
         self._ledger = ledger
         self._overview = overview
         self._verdicts = verdicts
+        self._preferences = preferences
         self._bus = bus
         self._throttle = Throttle(bus)
 
@@ -157,8 +165,33 @@ class SignIn:
         refusal = await self._open(user, pbx, pbx_user, proven_by, take_over=take_over)
         return refusal if refusal is not None else await self.state(user)
 
+    async def sign_in_without_key(
+        self, user: TeamsUser, pbx_name: str, *, take_over: bool, by_itself: bool
+    ) -> State | Finding:
+        """At a PBX that offers itself to the user's organisation; from another PBX it is a switch, and the session there
+        ends only when the new one has its licence. `by_itself`: nobody clicked, so it must be what the administrator
+        and the user want.
+        """
+        offers = await self._trust.offers(user.tenant_id)
+        offer = next((offer for offer in offers if offer.pbx_name == pbx_name.lower()), None)
+        if offer is None:  # no such PBX, or one that says nothing of itself: the same words
+            return Finding(Code.TENANT_NOT_TRUSTED, {"pbx_name": pbx_name})
+        if by_itself and offer != await self._automatic(user, offers):
+            return Finding(Code.NOT_AUTOMATIC, {"pbx_name": offer.pbx_name})
+        pbx = self._admitted(await self._registry.existing(offer.pbx_id))
+        if isinstance(pbx, Finding):
+            return pbx
+        try:
+            pbx_user = await self._by_email(user, pbx)
+        except PbxRefusedError as refused:
+            return refused.finding
+        refusal = await self._open(user, pbx, pbx_user, Proof.EMAIL, take_over=take_over)
+        return refusal if refusal is not None else await self.state(user)
+
     async def sign_out(self, user: TeamsUser) -> State:
-        """Idempotent: who is not signed in stays so."""
+        """Idempotent: who is not signed in stays so. It was on purpose, so nothing signs this user in by itself again."""
+        if any(offer.is_automatic for offer in await self._trust.offers(user.tenant_id)):
+            await self._preferences.put_no_automatic_sign_in(user.key)
         session = await self._overview.session_of(user)
         if session is not None and await self._ledger.sign_out(session, who(user), now()) is not None:
             self.announce(session.pbx_id, session)
@@ -185,14 +218,23 @@ class SignIn:
         if session is not None and now() - session.last_seen_at >= SEEN_EVERY:
             await self._ledger.touch(session.id, now())
 
+    async def seen_in(self, user: TeamsUser, time_zone: str) -> None:
+        """The time zone that the user is in, for what is written to them at night. What is none is passed over."""
+        if zone_of(time_zone) is None or (await self._preferences.of(user.key)).time_zone == time_zone:
+            return
+        await self._preferences.put_time_zone(user.key, time_zone)
+
     async def state(self, user: TeamsUser) -> State:
         session = await self._overview.session_of(user)
+        offers = await self._trust.offers(user.tenant_id)
         if session is None:
             return State(
                 user,
                 None,
                 ending=await self._overview.ending_of(user),
                 place=await self._overview.place_of(user),
+                offers=offers,
+                automatic=await self._automatic(user, offers),
             )
         if now() - session.last_seen_at >= SEEN_EVERY:
             await self._ledger.touch(session.id, now())
@@ -203,6 +245,7 @@ class SignIn:
             connection=await self.connection(session.pbx_id),
             seats_used=sum(pool.used for pool in pools),
             seats_total=sum(pool.seats for pool in pools),
+            offers=offers,
         )
 
     async def connection(self, pbx_id: str) -> Connection:
@@ -234,10 +277,29 @@ class SignIn:
             logger.info("wrong name or key", extra={"known": pbx is not None, "tenant": user.tenant_id})
             await asyncio.sleep(answered_at - asyncio.get_running_loop().time())
             return Finding(Code.WRONG_KEY, {"pbx_name": access.pbx_name}, "trusted" if is_trusted else None)
+        return self._admitted(pbx)
+
+    @staticmethod
+    def _admitted(pbx: Pbx) -> Pbx | Finding:
         blocker = diagnosis.blocker(pbx.facts)
         if blocker is None or blocker.code in _ASKED_ANEW:
             return pbx
         return blocker
+
+    async def _automatic(self, user: TeamsUser, offers: Sequence[Offer]) -> Offer | None:
+        """The PBX that signs this user in by itself: at the first opening, not after a session that somebody ended or
+        that they ended themselves, and not while they wait for a seat.
+        """
+        offer = next((offer for offer in offers if offer.is_automatic), None)
+        if offer is None or not user.email:
+            return None
+        if (await self._preferences.of(user.key)).no_automatic_sign_in:
+            return None
+        if await self._overview.ending_of(user) is not None:
+            return None
+        place = await self._overview.place_of(user)
+        waits = place is not None and place.joined_at is not None and place.offered_until is None
+        return None if waits else offer
 
     async def _by_email(self, user: TeamsUser, pbx: Pbx) -> PbxUser:
         """The one PBX user with this e-mail address, for a tenant that an administrator has trusted."""

@@ -13,7 +13,9 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    false,
     text,
+    true,
 )
 
 metadata = MetaData(
@@ -97,6 +99,17 @@ trusted_tenant = Table(
     Column("tenant_id", String(36), primary_key=True),
     Column("trusted_by", String(200), nullable=False),
     Column("at", BigInteger, nullable=False),
+    Column("entry", String(20), nullable=False, server_default="with-key"),  # core.identity.tenant_trust.Entry
+    Column("is_primary", Boolean, nullable=False, server_default=false()),
+)
+Index("ix_trusted_tenant_tenant_id", trusted_tenant.c.tenant_id)
+# One tenant has one main PBX at most, whoever asks at the same time.
+Index(
+    "uq_trusted_tenant_primary",
+    trusted_tenant.c.tenant_id,
+    unique=True,
+    sqlite_where=trusted_tenant.c.is_primary,
+    postgresql_where=trusted_tenant.c.is_primary,
 )
 
 pool = Table(
@@ -215,8 +228,24 @@ notice = Table(
     Column("next_attempt_at", BigInteger, nullable=False),
     Column("delivered_at", BigInteger),
     Column("given_up", Boolean, nullable=False, default=False),
+    # Set just before it is sent: whoever finds it so after its time does not know whether it arrived.
+    Column("sending", Boolean, nullable=False, server_default=false()),
 )
 Index("ix_notice_due", notice.c.delivered_at, notice.c.given_up, notice.c.next_attempt_at)
+
+# What a person wants of the tab and the bot.
+preference = Table(
+    "preference",
+    metadata,
+    Column("tenant_id", String(36), primary_key=True),
+    Column("object_id", String(36), primary_key=True),
+    Column("no_automatic_sign_in", Boolean, nullable=False, server_default=false()),
+    Column("muted", Text, nullable=False, server_default="[]"),  # core.store.preferences.Topic as JSON
+    Column("quiet", Boolean, nullable=False, server_default=true()),
+    Column("quiet_from", Integer, nullable=False, server_default="1320"),  # minutes of the day there
+    Column("quiet_until", Integer, nullable=False, server_default="420"),
+    Column("time_zone", String(64), nullable=False, server_default=""),  # IANA; empty: not known
+)
 
 conversation = Table(
     "conversation",
@@ -226,6 +255,7 @@ conversation = Table(
     Column("reference", Text, nullable=False),  # botbuilder's ConversationReference as JSON
     Column("locale", String(20), nullable=False),
     Column("updated_at", BigInteger, nullable=False),
+    Column("answered", Text, nullable=False, server_default="[]"),  # ids of the last activities, as JSON
 )
 
 audit = Table(

@@ -153,7 +153,7 @@ async def test_a_link_that_lost_its_name_is_closed(world: World) -> None:
 
 async def test_old_and_new_key_are_both_good_for_a_while(world: World) -> None:
     old, links = world.key, world.log("connector").count("link open")
-    out = await world.demo._connector("key", "new", "--keep-old", "2")
+    out = await world.demo.connector("key", "new", "--keep-old", "2")
     assert "old key is good until" in out
     await opened_again(world, links)
     await world.demo.write_key_file()
@@ -163,7 +163,7 @@ async def test_old_and_new_key_are_both_good_for_a_while(world: World) -> None:
     assert (await world.client().prepare(world.pbx_name, old)).body["keyGoodUntil"] is not None
     assert (await world.client().sign_in(world.pbx_name, old)).status == 200
     links = world.log("connector").count("link open")
-    assert "good no longer" in await world.demo._connector("key", "new", "--keep-old", "0")
+    assert "good no longer" in await world.demo.connector("key", "new", "--keep-old", "0")
     await opened_again(world, links)
     await world.demo.write_key_file()
     assert (await world.client().prepare(world.pbx_name, new)).code == "wrong-key"

@@ -22,7 +22,7 @@ SECONDS = 15.0
 class World:
     def __init__(self, state: Path, **options: Any) -> None:
         defaults = {"pbx_version": "6.7.3.20", "login_type": "Internal", "seats": 2}
-        defaults |= {"database_url": None, "nats_url": None}
+        defaults |= {"database_url": None, "nats_url": None, "two_pbxs": False}
         arguments = argparse.Namespace(state=state, first_port=free_ports(4), **(defaults | options))
         self.demo = Demo(arguments)
         self.pbx_name = PBX_NAME

@@ -55,6 +55,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/sign-in/keyless": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Signs in at a PBX that offers itself to my organisation, or switches to it */
+        post: operations["signInWithoutKey"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/sign-out": {
         parameters: {
             query?: never;
@@ -234,7 +251,7 @@ export interface paths {
             cookie?: never;
         };
         get?: never;
-        /** Trusts my Microsoft tenant: sign-in by e-mail (administrators) */
+        /** Trusts my Microsoft tenant: sign-in by e-mail, with or without the PBX key (administrators) */
         put: operations["setTrust"];
         post?: never;
         delete?: never;
@@ -460,6 +477,24 @@ export interface paths {
         put?: never;
         /** Binds the PBX's name to another installation that has tried it (administrators) */
         post: operations["handOver"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/notices": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Which messages the bot writes to me first, and when it is night for me */
+        get: operations["getNotices"];
+        /** Decides that */
+        put: operations["putNotices"];
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -815,6 +850,21 @@ export interface components {
             /** Isme */
             isMe: boolean;
         };
+        /** KeylessSignInRequest */
+        KeylessSignInRequest: {
+            /** Pbxname */
+            pbxName: string;
+            /**
+             * Takeover
+             * @default false
+             */
+            takeOver: boolean;
+            /**
+             * Byitself
+             * @default false
+             */
+            byItself: boolean;
+        };
         /** Licence */
         Licence: {
             /**
@@ -870,6 +920,15 @@ export interface components {
             connection: components["schemas"]["ConnectionState"];
             /** Tenanttrusted */
             tenantTrusted: boolean;
+            /**
+             * Entry
+             * @enum {string}
+             */
+            entry: "with-key" | "one-click" | "automatic";
+            /** Isprimary */
+            isPrimary: boolean;
+            /** Primaryname */
+            primaryName: string | null;
         };
         /** LinkEventState */
         LinkEventState: {
@@ -911,6 +970,11 @@ export interface components {
             audio: ("conflict" | "likely") | null;
             /** @default null */
             waiting: components["schemas"]["WaitingPlace"] | null;
+            /**
+             * Offers
+             * @default []
+             */
+            offers: components["schemas"]["PbxOffer"][];
             /** @default null */
             sessionEnd: components["schemas"]["SessionEnd"] | null;
         };
@@ -930,6 +994,35 @@ export interface components {
         NamedRequest: {
             /** Named */
             named: boolean;
+        };
+        /**
+         * NoticeSettings
+         * @description Which messages the bot writes first, and when it is night.
+         */
+        NoticeSettings: {
+            /** Muted */
+            muted: ("session" | "audio" | "administration")[];
+            /** Quiet */
+            quiet: boolean;
+            /** Quietfrom */
+            quietFrom: number;
+            /** Quietuntil */
+            quietUntil: number;
+        };
+        /** NoticeSettingsState */
+        NoticeSettingsState: {
+            /** Muted */
+            muted: ("session" | "audio" | "administration")[];
+            /** Quiet */
+            quiet: boolean;
+            /** Quietfrom */
+            quietFrom: number;
+            /** Quietuntil */
+            quietUntil: number;
+            /** Timezone */
+            timeZone: string;
+            /** Reachable */
+            reachable: boolean;
         };
         /**
          * OtherInstallation
@@ -970,6 +1063,18 @@ export interface components {
             expires: string;
             /** Service */
             service: string;
+        };
+        /**
+         * PbxOffer
+         * @description A PBX that the person may enter without its key.
+         */
+        PbxOffer: {
+            /** Pbxname */
+            pbxName: string;
+            /** Isprimary */
+            isPrimary: boolean;
+            /** Automatic */
+            automatic: boolean;
         };
         /** PbxPerson */
         PbxPerson: {
@@ -1205,6 +1310,16 @@ export interface components {
         TrustRequest: {
             /** Trusted */
             trusted: boolean;
+            /**
+             * Entry
+             * @default null
+             */
+            entry: ("with-key" | "one-click" | "automatic") | null;
+            /**
+             * Primary
+             * @default null
+             */
+            primary: boolean | null;
         };
         /** Usage */
         Usage: {
@@ -1249,7 +1364,9 @@ export type $defs = Record<string, never>;
 export interface operations {
     getState: {
         parameters: {
-            query?: never;
+            query?: {
+                timeZone?: string;
+            };
             header?: never;
             path?: never;
             cookie?: never;
@@ -1265,8 +1382,26 @@ export interface operations {
                     "application/json": components["schemas"]["MyState"];
                 };
             };
+            /** @description invalid-request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description token-rejected */
             401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description too-large */
+            413: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -1468,6 +1603,102 @@ export interface operations {
             };
             /** @description throttled */
             429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description internal-error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description identity-unavailable, never-connected, link-down, module-inactive, pbx-unreachable, pbx-login-failed, pbx-busy */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description outcome-unknown */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    signInWithoutKey: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["KeylessSignInRequest"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MyState"];
+                };
+            };
+            /** @description invalid-request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description token-rejected */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description name-bound-elsewhere, tenant-not-trusted, email-not-matched */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description pbx-too-old, no-licence, session-held-elsewhere, not-automatic */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description too-large */
+            413: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2368,6 +2599,15 @@ export interface operations {
             };
             /** @description not-signed-in, not-administrator */
             403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description primary-elsewhere */
+            409: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -3425,6 +3665,122 @@ export interface operations {
             };
             /** @description claim-gone */
             410: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description too-large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description internal-error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description identity-unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    getNotices: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["NoticeSettingsState"];
+                };
+            };
+            /** @description token-rejected */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description internal-error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description identity-unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    putNotices: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NoticeSettings"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["NoticeSettingsState"];
+                };
+            };
+            /** @description invalid-request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description token-rejected */
+            401: {
                 headers: {
                     [name: string]: unknown;
                 };

@@ -1,0 +1,123 @@
+"""What a person wants of the tab and the bot: which notices, when it is night, whether they are signed in by themselves."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, time, timedelta
+from enum import StrEnum
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import select
+
+from core.store import tables
+from core.store.database import Database, upsert
+
+_preference = tables.preference.c
+DAY_MINUTES: Final = 24 * 60
+
+
+class Topic(StrEnum):
+    """What notices are about; a person may mute each."""
+
+    SESSION = "session"
+    """The session was ended by somebody or something else."""
+    AUDIO = "audio"
+    """Teams and the softphone share an audio device."""
+    ADMINISTRATION = "administration"
+    """For administrators: a licence key expires."""
+
+
+_KEY: Final = ("tenant_id", "object_id")
+_TOPICS: Final[Mapping[str, Topic | None]] = {
+    "key-expires": Topic.ADMINISTRATION,
+    "audio-conflict": Topic.AUDIO,
+    # Asked for by joining the waiting list, and over in five minutes: told at once, day or night.
+    "seat-offered": None,
+    "offer-passed": None,
+}
+
+
+def topic_of(kind: str) -> Topic | None:
+    """What a kind of notice is about; None for what the person has asked for."""
+    return _TOPICS.get(kind, Topic.SESSION)
+
+
+def zone_of(name: str) -> ZoneInfo | None:
+    """None for what is no IANA time zone that this machine knows."""
+    try:
+        return ZoneInfo(name) if name else None
+    except (KeyError, ValueError, OSError):
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Preferences:
+    muted: frozenset[Topic] = field(default_factory=frozenset)
+    quiet: bool = True
+    quiet_from: int = 22 * 60
+    """Minute of the day, in the person's time zone."""
+    quiet_until: int = 7 * 60
+    time_zone: str = ""
+    """IANA name; empty while it is not known."""
+    no_automatic_sign_in: bool = False
+    """Signed out on purpose: from then on nobody signs them in but themselves."""
+
+    def quiet_ends(self, at: datetime) -> datetime | None:
+        """When the night is over in which this moment lies; None by day, and where the time zone is not known."""
+        zone = zone_of(self.time_zone)
+        if not self.quiet or zone is None or self.quiet_from == self.quiet_until:
+            return None
+        here = at.astimezone(zone)
+        minute = here.hour * 60 + here.minute
+        if (minute - self.quiet_from) % DAY_MINUTES >= (self.quiet_until - self.quiet_from) % DAY_MINUTES:
+            return None
+        day = here.date() if minute < self.quiet_until else here.date() + timedelta(days=1)
+        return datetime.combine(day, time(*divmod(self.quiet_until, 60)), zone)
+
+
+class PreferenceStore:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def of(self, person: tuple[str, str]) -> Preferences:
+        tenant_id, object_id = person
+        query = select(tables.preference).where(
+            _preference.tenant_id == tenant_id, _preference.object_id == object_id
+        )
+        async with self._database.reading() as connection:
+            row = (await connection.execute(query)).one_or_none()
+        if row is None:
+            return Preferences()
+        known = {topic.value for topic in Topic}
+        return Preferences(
+            muted=frozenset(Topic(name) for name in json.loads(row.muted) if name in known),
+            quiet=row.quiet,
+            quiet_from=row.quiet_from,
+            quiet_until=row.quiet_until,
+            time_zone=row.time_zone,
+            no_automatic_sign_in=row.no_automatic_sign_in,
+        )
+
+    async def put_notices(
+        self, person: tuple[str, str], muted: frozenset[Topic], *, quiet: bool, hours: tuple[int, int]
+    ) -> None:
+        """Which notices the person wants, and when it is night for them (minutes of the day: from, until)."""
+        quiet_from, quiet_until = hours
+        await self._put(
+            person, muted=json.dumps(sorted(muted)), quiet=quiet, quiet_from=quiet_from, quiet_until=quiet_until
+        )
+
+    async def put_time_zone(self, person: tuple[str, str], time_zone: str) -> None:
+        await self._put(person, time_zone=time_zone)
+
+    async def put_no_automatic_sign_in(self, person: tuple[str, str]) -> None:
+        await self._put(person, no_automatic_sign_in=True)
+
+    async def _put(self, person: tuple[str, str], **values: Any) -> None:
+        async with self._database.writing() as connection:
+            await connection.execute(
+                upsert(connection, tables.preference)
+                .values(**dict(zip(_KEY, person, strict=True)), **values)
+                .on_conflict_do_update(index_elements=list(_KEY), set_=values)
+            )
