@@ -78,9 +78,7 @@ def my_state(state: State, language: Language, audio: Verdict | None) -> MyState
 
 def _offers(state: State) -> list[PbxOffer]:
     return [
-        PbxOffer(
-            pbx_name=offer.pbx_name, is_primary=offer.is_primary, automatic=offer == state.automatic
-        )
+        PbxOffer(pbx_name=offer.pbx_name, is_primary=offer.is_primary, automatic=offer == state.automatic)
         for offer in state.offers
     ]
 

@@ -143,10 +143,10 @@ class MyState(WireModel):
     person: PbxPerson | None = None
     licence: Licence | None = None
     connection: ConnectionState | None = None
+    offers: list[PbxOffer]
     audio: Literal["conflict", "likely"] | None = None
     """Teams and the softphone share an audio device, or probably do; the audio page has more."""
     waiting: WaitingPlace | None = None
-    offers: list[PbxOffer] = []
     session_end: SessionEnd | None = None
     """How the last session was ended by someone else, until the next sign-in."""
 

@@ -117,9 +117,7 @@ class TenantTrust:
                     decided = {"entry": trust.entry, "is_primary": trust.is_primary}
                     await connection.execute(
                         upsert(connection, tables.trusted_tenant)
-                        .values(
-                            pbx_id=pbx_id, tenant_id=tenant_id, trusted_by=actor, at=to_ms(at), **decided
-                        )
+                        .values(pbx_id=pbx_id, tenant_id=tenant_id, trusted_by=actor, at=to_ms(at), **decided)
                         .on_conflict_do_update(index_elements=["pbx_id", "tenant_id"], set_=decided)
                     )
                 if before is None or trust is None:

@@ -105,7 +105,11 @@ class PreferenceStore:
         """Which notices the person wants, and when it is night for them (minutes of the day: from, until)."""
         quiet_from, quiet_until = hours
         await self._put(
-            person, muted=json.dumps(sorted(muted)), quiet=quiet, quiet_from=quiet_from, quiet_until=quiet_until
+            person,
+            muted=json.dumps(sorted(muted)),
+            quiet=quiet,
+            quiet_from=quiet_from,
+            quiet_until=quiet_until,
         )
 
     async def put_time_zone(self, person: tuple[str, str], time_zone: str) -> None:

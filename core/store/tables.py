@@ -99,7 +99,9 @@ trusted_tenant = Table(
     Column("tenant_id", String(36), primary_key=True),
     Column("trusted_by", String(200), nullable=False),
     Column("at", BigInteger, nullable=False),
-    Column("entry", String(20), nullable=False, server_default="with-key"),  # core.identity.tenant_trust.Entry
+    Column(
+        "entry", String(20), nullable=False, server_default="with-key"
+    ),  # core.identity.tenant_trust.Entry
     Column("is_primary", Boolean, nullable=False, server_default=false()),
 )
 Index("ix_trusted_tenant_tenant_id", trusted_tenant.c.tenant_id)

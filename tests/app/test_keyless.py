@@ -110,7 +110,9 @@ async def test_giving_trust_up_closes_the_door(world: World) -> None:
     assert again.body["entry"] == "with-key" and not again.body["isPrimary"], "nothing is remembered"
 
 
-async def test_a_tenant_has_one_main_pbx_and_another_cannot_take_its_place(world: World, branch: Site) -> None:
+async def test_a_tenant_has_one_main_pbx_and_another_cannot_take_its_place(
+    world: World, branch: Site
+) -> None:
     await trust(world, **PRIMARY)
     refused = await trust(world, branch.pbx_name, world.demo.pbx_key(branch), **PRIMARY)
     assert refused.status == 409 and refused.code == "primary-elsewhere"

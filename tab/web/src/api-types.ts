@@ -963,6 +963,8 @@ export interface components {
             licence: components["schemas"]["Licence"] | null;
             /** @default null */
             connection: components["schemas"]["ConnectionState"] | null;
+            /** Offers */
+            offers: components["schemas"]["PbxOffer"][];
             /**
              * Audio
              * @default null
@@ -970,11 +972,6 @@ export interface components {
             audio: ("conflict" | "likely") | null;
             /** @default null */
             waiting: components["schemas"]["WaitingPlace"] | null;
-            /**
-             * Offers
-             * @default []
-             */
-            offers: components["schemas"]["PbxOffer"][];
             /** @default null */
             sessionEnd: components["schemas"]["SessionEnd"] | null;
         };

@@ -11,6 +11,9 @@ export type SignInChallenge = Schemas["SignInChallenge"];
 export type SignInRequest = Schemas["SignInRequest"];
 export type ConnectionState = Schemas["ConnectionState"];
 export type SessionEnd = Schemas["SessionEnd"];
+export type PbxOffer = Schemas["PbxOffer"];
+export type NoticeSettings = Schemas["NoticeSettings"];
+export type NoticeSettingsState = Schemas["NoticeSettingsState"];
 export type WaitingPlace = Schemas["WaitingPlace"];
 export type PoolState = Schemas["PoolState"];
 export type PolicyState = Schemas["PolicyState"];
@@ -28,6 +31,10 @@ export type DeclaredUse = Schemas["DeclaredUse"];
 export type PairingCode = Schemas["PairingCode"];
 export type LicenceMix = Schemas["LicenceMix"];
 export type SortColumn = "name" | "login" | "kind" | "since" | "last-seen" | "teams-name";
+
+/** What an administrator decides about the own organisation; what is left out stays as it is. */
+export type TrustWish = Pick<Schemas["TrustRequest"], "trusted"> &
+  Partial<{ [Name in "entry" | "primary"]: NonNullable<Schemas["TrustRequest"][Name]> }>;
 
 /** Which holders, in which order; one page at a time. */
 export interface HoldersQuery {
@@ -66,9 +73,10 @@ export function troubleOf(error: unknown): Trouble {
 }
 
 export const api = {
-  state: () => call<MyState>("GET", "state"),
+  state: () => call<MyState>("GET", `state${queryOf({ timeZone })}`),
   prepareSignIn: (body: Schemas["ChallengeRequest"]) => call<SignInChallenge>("POST", "sign-in/challenge", body),
   signIn: (body: SignInRequest) => call<MyState>("POST", "sign-in", body),
+  signInWithoutKey: (body: Schemas["KeylessSignInRequest"]) => call<MyState>("POST", "sign-in/keyless", body),
   signOut: () => call<MyState>("POST", "sign-out"),
   joinWaitingList: () => call<MyState>("POST", "waiting"),
   leaveWaitingList: () => call<MyState>("DELETE", "waiting"),
@@ -81,7 +89,9 @@ export const api = {
   people: (search: string) => call<PeopleFound>("GET", `licences/people${queryOf({ search })}`),
   setPolicy: (poolId: string, policy: PolicyState) => call<Licences>("PUT", "licences/policy", { poolId, policy }),
   revoke: (body: Schemas["RevokeRequest"]) => call<Schemas["Revoked"]>("POST", "licences/revoke", body),
-  setTrust: (trusted: boolean) => call<Licences>("PUT", "trust", { trusted }),
+  setTrust: (wish: TrustWish) => call<Licences>("PUT", "trust", { entry: null, primary: null, ...wish }),
+  notices: () => call<NoticeSettingsState>("GET", "notices"),
+  setNotices: (body: NoticeSettings) => call<NoticeSettingsState>("PUT", "notices", body),
   connection: () => call<ConnectionReport>("GET", "connection"),
   examineConnection: () => call<DoctorFindings>("POST", "connection/doctor"),
   handOver: (identity: string) => call<ConnectionReport>("POST", "connection/hand-over", { identity }),

@@ -2,6 +2,7 @@
 import { LitElement, css, html, nothing } from "lit";
 import { customElement, state } from "lit/decorators.js";
 import { api, troubleOf, type MyState, type SessionEnd, type Trouble } from "./api.js";
+import { button } from "./button.js";
 import { closeDialog, enterTeams, type Surroundings } from "./host.js";
 import { watch } from "./live.js";
 import { shared } from "./styles.js";
@@ -44,6 +45,9 @@ export class App extends LitElement {
   @state() private trouble: Trouble | null = null;
   @state() private page: Page = "state";
   @state() private live = true;
+  @state() private notEntered = false;
+  /** Signing in at another PBX while the session here goes on. */
+  @state() private elsewhere = false;
   @state() private licencesRevision = 1;
   @state() private audioRevision = 1;
   private readonly inDialog = new URLSearchParams(location.search).has("dialog");
@@ -60,7 +64,14 @@ export class App extends LitElement {
   }
 
   override render() {
-    return html`<main @signed-in=${this.signedIn} @signed-out=${this.signedOut}>${this.renderPage()}</main>`;
+    return html`<main
+      @signed-in=${this.signedIn}
+      @signed-out=${this.signedOut}
+      @not-entered=${() => (this.notEntered = true)}
+      @elsewhere=${() => (this.elsewhere = true)}
+    >
+      ${this.renderPage()}
+    </main>`;
   }
 
   private renderPage() {
@@ -86,11 +97,27 @@ export class App extends LitElement {
     return html`
       ${end ? html`<pbx-message id="session-end" intent="warning" .trouble=${endOf(end)}></pbx-message>` : nothing}
       ${state.waiting ? html`<pbx-waiting .place=${state.waiting}></pbx-waiting>` : nothing}
-      <pbx-sign-in .surroundings=${surroundings}></pbx-sign-in>
+      ${state.offers.length > 0 ? html`<pbx-offers .offers=${state.offers}></pbx-offers>` : nothing}
+      ${
+        this.isEntering(state)
+          ? nothing
+          : html`<pbx-sign-in ?second=${state.offers.length > 0} .surroundings=${surroundings}></pbx-sign-in>`
+      }
     `;
   }
 
+  /** The main PBX signs the person in by itself: there is nothing to type unless that fails. */
+  private isEntering(state: MyState): boolean {
+    return !this.notEntered && state.offers.some((offer) => offer.automatic);
+  }
+
+  private renderElsewhere(surroundings: Surroundings) {
+    return html`<p>${button({ label: t("offers.back"), onClick: () => (this.elsewhere = false) })}</p>
+      <pbx-sign-in .surroundings=${surroundings}></pbx-sign-in>`;
+  }
+
   private renderSignedIn(state: MyState) {
+    if (this.elsewhere && this.surroundings !== null) return this.renderElsewhere(this.surroundings);
     const administrator = state.person?.isAdministrator ?? false;
     const pages = PAGES.filter((page) => administrator || !FOR_ADMINISTRATORS.includes(page));
     const page = pages.includes(this.page) ? this.page : "state";
@@ -187,6 +214,7 @@ export class App extends LitElement {
 
   private signedIn(event: CustomEvent<MyState>) {
     this.state = event.detail;
+    this.elsewhere = false;
     if (this.inDialog) closeDialog({ signedIn: true });
   }
 

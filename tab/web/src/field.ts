@@ -35,6 +35,33 @@ export function field(options: Field) {
   </div>`;
 }
 
+export interface Choice {
+  id: string;
+  label: string;
+  hint?: string;
+  value: string;
+  disabled?: boolean;
+  options: readonly { value: string; label: string }[];
+  onChange: (value: string) => void;
+}
+
+/** One of a few: a native select, which phones show as their own wheel or sheet. */
+export function choice(given: Choice) {
+  const { id, label, hint, value, disabled = false, options, onChange } = given;
+  return html`<div class="field">
+    <label for=${id}>${label}</label>
+    <select
+      id=${id}
+      ?disabled=${disabled}
+      aria-describedby=${hint ? `${id}-hint` : nothing}
+      @change=${(event: Event) => onChange((event.target as HTMLSelectElement).value)}
+    >
+      ${options.map((option) => html`<option value=${option.value} ?selected=${option.value === value}>${option.label}</option>`)}
+    </select>
+    ${hint ? html`<p class="hint" id="${id}-hint">${hint}</p>` : nothing}
+  </div>`;
+}
+
 export const fieldStyles = css`
   .field {
     display: flex;
@@ -44,7 +71,8 @@ export const fieldStyles = css`
   .field label {
     font-weight: 600;
   }
-  .field input {
+  .field input,
+  .field select {
     font: inherit;
     color: var(--colorNeutralForeground1);
     background: var(--colorNeutralBackground1);
@@ -56,7 +84,8 @@ export const fieldStyles = css`
     box-sizing: border-box;
     width: 100%;
   }
-  .field input:focus {
+  .field input:focus,
+  .field select:focus {
     outline: 2px solid var(--colorStrokeFocus2);
     outline-offset: 1px;
   }

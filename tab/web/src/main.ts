@@ -4,6 +4,7 @@ import "@fluentui/web-components/tab.js";
 import "@fluentui/web-components/tablist.js";
 import "./message.js";
 import "./pages/my-state.js";
+import "./pages/offers.js";
 import "./pages/sign-in.js";
 import "./pages/waiting.js";
 import "./app.js";

@@ -16,6 +16,7 @@ import {
 import { field, fieldStyles } from "../field.js";
 import { dialogStyles, shared } from "../styles.js";
 import "./advice.js";
+import "./trust.js";
 import "./policy.js";
 import type { PolicyDialog } from "./policy.js";
 import "./usage.js";
@@ -61,11 +62,6 @@ export class LicencesPage extends LitElement {
       }
       meter {
         width: min(240px, 100%);
-      }
-      .trust {
-        display: flex;
-        gap: 8px;
-        align-items: center;
       }
       .skeleton {
         height: 240px;
@@ -157,20 +153,7 @@ export class LicencesPage extends LitElement {
         </p>`;
       })}
       ${view.waiting > 0 ? html`<p>${t("licences.waiting", { count: number(view.waiting) })}</p>` : nothing}
-      <div class="trust">
-        <fluent-switch
-          id="trust"
-          role="switch"
-          aria-checked=${view.tenantTrusted}
-          aria-label=${t("licences.trust")}
-          aria-describedby="trust-hint"
-          .checked=${view.tenantTrusted}
-          ?disabled=${this.busy}
-          @change=${this.setTrust}
-        ></fluent-switch>
-        <span aria-hidden="true">${t("licences.trust")}</span>
-      </div>
-      <p class="hint" id="trust-hint">${t("licences.trust-hint")}</p>
+      <pbx-trust .view=${view} @trust-changed=${this.load}></pbx-trust>
     </section>`;
   }
 
@@ -412,21 +395,6 @@ export class LicencesPage extends LitElement {
       const kept = this.trouble;
       await this.load();
       this.trouble ??= kept;
-    }
-  }
-
-  private async setTrust(event: Event) {
-    const toggle = event.target as HTMLInputElement;
-    this.busy = true;
-    this.trouble = null;
-    try {
-      await api.setTrust(toggle.checked);
-      await this.load();
-    } catch (error) {
-      this.trouble = troubleOf(error);
-      toggle.checked = this.view?.tenantTrusted ?? false;
-    } finally {
-      this.busy = false;
     }
   }
 }

@@ -2,6 +2,7 @@
 import { LitElement, css, html, nothing } from "lit";
 import { customElement, property, state } from "lit/decorators.js";
 import { api, troubleOf, type ConnectionState, type MyState, type Trouble } from "../api.js";
+import { button } from "../button.js";
 import { shared } from "../styles.js";
 import { dateTime, number, t } from "../words.js";
 
@@ -15,6 +16,9 @@ export class MyStatePage extends LitElement {
         gap: 16px;
         grid-template-columns: repeat(auto-fit, minmax(min(100%, 280px), 1fr));
         margin-bottom: 16px;
+      }
+      pbx-notices {
+        margin-top: 16px;
       }
       .light::before {
         content: "";
@@ -34,6 +38,11 @@ export class MyStatePage extends LitElement {
   @property({ attribute: false }) state!: MyState;
   @state() private trouble: Trouble | null = null;
   @state() private busy = false;
+
+  override connectedCallback() {
+    super.connectedCallback();
+    void import("./notices.js");
+  }
 
   override render() {
     const { person, licence, connection } = this.state;
@@ -77,11 +86,22 @@ export class MyStatePage extends LitElement {
           </dl>
         </section>
         ${renderConnection(connection)}
+        <pbx-offers .offers=${this.state.offers} current=${connection.pbxName}></pbx-offers>
       </div>
-      <fluent-button role="button" ?disabled=${this.busy} aria-disabled=${this.busy} @click=${this.signOut}>
-        ${this.busy ? t("state.signing-out") : t("state.sign-out")}
-      </fluent-button>
+      <div class="actions">
+        ${button({
+          label: t(this.busy ? "state.signing-out" : "state.sign-out"),
+          disabled: this.busy,
+          onClick: () => this.signOut(),
+        })}
+        ${button({ label: t("offers.elsewhere"), disabled: this.busy, onClick: () => this.goElsewhere() })}
+      </div>
+      <pbx-notices ?administrator=${person.isAdministrator}></pbx-notices>
     `;
+  }
+
+  private goElsewhere() {
+    this.dispatchEvent(new CustomEvent("elsewhere", { bubbles: true, composed: true }));
   }
 
   private async signOut() {

@@ -7,6 +7,7 @@ import { field, fieldStyles } from "../field.js";
 import { KeyFault, keyDigest, parseKey, readKeyFile } from "../pbxkey.js";
 import { challengeSecret, isImpostor, seal, sealContext } from "../sealing.js";
 import { shared } from "../styles.js";
+import { askToTakeOver } from "../take-over.js";
 import { dateTime, t } from "../words.js";
 
 /** What the first step has established; kept in memory until the sign-in is through. */
@@ -69,6 +70,8 @@ export class SignInPage extends LitElement {
   ];
 
   @property({ attribute: false }) surroundings!: Surroundings;
+  /** Below another way of signing in. */
+  @property({ type: Boolean }) second = false;
   @state() private access: Access | null = null;
   @state() private trouble: Trouble | null = null;
   @state() private notice = "";
@@ -98,7 +101,7 @@ export class SignInPage extends LitElement {
 
   private renderPbx() {
     return html`
-      <h1>${t("sign-in.title")}</h1>
+      ${this.second ? html`<h2>${t("sign-in.second-title")}</h2>` : html`<h1>${t("sign-in.title")}</h1>`}
       <p>${t("sign-in.intro")}</p>
       <form novalidate @submit=${this.submitPbx}>
         ${submitOnEnter}
@@ -157,7 +160,16 @@ export class SignInPage extends LitElement {
             ></pbx-message>`
           : nothing
       }
-      ${this.heldElsewhere !== null ? this.renderTakeOver(this.heldElsewhere) : nothing}
+      ${
+        this.heldElsewhere !== null
+          ? askToTakeOver(
+              this.heldElsewhere,
+              this.busy,
+              () => void this.signIn(true),
+              () => (this.heldElsewhere = null),
+            )
+          : nothing
+      }
       <form novalidate @submit=${this.submitUser} ?hidden=${this.heldElsewhere !== null}>
         ${submitOnEnter}
         ${
@@ -211,37 +223,6 @@ export class SignInPage extends LitElement {
           >
         </div>
       </form>
-    `;
-  }
-
-  private renderTakeOver(held: Trouble) {
-    return html`
-      <div role="alertdialog" aria-labelledby="take-over-title" aria-describedby="take-over-text">
-        <h2 id="take-over-title">${t("sign-in.take-over-title")}</h2>
-        <p id="take-over-text">${held.detail} ${held.cure}</p>
-        <div class="actions">
-          <fluent-button
-            role="button"
-            id="take-over"
-            type="button"
-            appearance="primary"
-            ?disabled=${this.busy}
-            aria-disabled=${this.busy}
-            @click=${() => this.signIn(true)}
-          >
-            ${t("sign-in.take-over")}
-          </fluent-button>
-          <fluent-button
-            role="button"
-            type="button"
-            ?disabled=${this.busy}
-            aria-disabled=${this.busy}
-            @click=${() => (this.heldElsewhere = null)}
-          >
-            ${t("sign-in.cancel")}
-          </fluent-button>
-        </div>
-      </div>
     `;
   }
 

@@ -1,0 +1,113 @@
+// PBXs that may be entered without their key: signing in with one click or none, and switching between them.
+import { LitElement, css, html, nothing } from "lit";
+import { customElement, property, state } from "lit/decorators.js";
+import { ProblemError, api, troubleOf, type MyState, type PbxOffer, type Trouble } from "../api.js";
+import { button } from "../button.js";
+import { shared } from "../styles.js";
+import { askToTakeOver } from "../take-over.js";
+import { t } from "../words.js";
+
+@customElement("pbx-offers")
+export class Offers extends LitElement {
+  static override styles = [
+    shared,
+    css`
+      ul {
+        list-style: none;
+        margin: 0;
+        padding: 0;
+        display: flex;
+        flex-direction: column;
+        gap: 8px;
+      }
+      li {
+        display: flex;
+        flex-wrap: wrap;
+        gap: 4px 12px;
+        align-items: center;
+      }
+    `,
+  ];
+
+  @property({ attribute: false }) offers: readonly PbxOffer[] = [];
+  /** Name of the PBX that the person is signed in at; empty: none. */
+  @property() current = "";
+  @state() private trouble: Trouble | null = null;
+  /** Name of the PBX that is being entered. */
+  @state() private entering = "";
+  /** The session that another Microsoft account holds at the PBX of this name, while the person is asked. */
+  @state() private held: { pbxName: string; trouble: Trouble } | null = null;
+
+  protected override firstUpdated() {
+    const automatic = this.offers.find((offer) => offer.automatic);
+    if (automatic && this.current === "") void this.enter(automatic.pbxName, { byItself: true });
+  }
+
+  override render() {
+    const others = this.offers.filter((offer) => offer.pbxName !== this.current);
+    if (others.length === 0 && this.trouble === null) return nothing;
+    return html`<section class="card" aria-labelledby="offers">
+      ${
+        this.current === ""
+          ? html`<h1 id="offers">${t("offers.title")}</h1>
+              <p>${t("offers.intro")}</p>`
+          : html`<h2 id="offers">${t("offers.switch-title")}</h2>
+              <p>${t("offers.switch-intro", { pbxName: this.current })}</p>`
+      }
+      <pbx-message .trouble=${this.trouble}></pbx-message>
+      ${this.held === null ? this.renderOffers(others) : this.renderHeld(this.held)}
+      <p role="status" class="visually-hidden">
+        ${this.entering === "" ? nothing : t("offers.entering", { pbxName: this.entering })}
+      </p>
+    </section>`;
+  }
+
+  private renderOffers(offers: readonly PbxOffer[]) {
+    const word = this.current === "" ? "offers.enter" : "offers.switch";
+    return html`<ul>
+      ${offers.map(({ pbxName, isPrimary }, index) => {
+        const entering = this.entering === pbxName;
+        return html`<li>
+          ${button({
+            label: t(entering ? "offers.entering" : word, { pbxName }),
+            primary: this.current === "" && index === 0,
+            disabled: this.entering !== "",
+            onClick: () => this.enter(pbxName),
+          })}
+          ${isPrimary ? html`<span class="hint">${t("offers.primary")}</span>` : nothing}
+        </li>`;
+      })}
+    </ul>`;
+  }
+
+  private renderHeld({ pbxName, trouble }: { pbxName: string; trouble: Trouble }) {
+    const yes = () => void this.enter(pbxName, { takeOver: true });
+    return askToTakeOver(trouble, this.entering !== "", yes, () => (this.held = null));
+  }
+
+  private async enter(pbxName: string, how: { byItself?: boolean; takeOver?: boolean } = {}) {
+    if (this.entering !== "") return;
+    this.entering = pbxName;
+    this.trouble = null;
+    try {
+      const { byItself = false, takeOver = false } = how;
+      const detail = await api.signInWithoutKey({ pbxName, byItself, takeOver });
+      this.held = null;
+      this.dispatchEvent(new CustomEvent<MyState>("signed-in", { detail, bubbles: true, composed: true }));
+    } catch (error) {
+      if (error instanceof ProblemError && error.trouble.code === "session-held-elsewhere") {
+        this.held = { pbxName, trouble: error.trouble };
+      } else {
+        this.held = null;
+        this.trouble = troubleOf(error);
+      }
+      this.dispatchEvent(new CustomEvent("not-entered", { bubbles: true, composed: true }));
+    } finally {
+      this.entering = "";
+    }
+    if (this.held !== null) {
+      await this.updateComplete;
+      this.renderRoot.querySelector<HTMLElement>("#take-over")?.focus();
+    }
+  }
+}

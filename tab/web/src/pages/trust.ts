@@ -1,0 +1,96 @@
+// How people of the administrator's organisation sign in: trust, with or without the key, and the main PBX.
+import { LitElement, css, html, nothing } from "lit";
+import { customElement, property, state } from "lit/decorators.js";
+import { api, troubleOf, type Licences, type Trouble, type TrustWish } from "../api.js";
+import { choice, fieldStyles } from "../field.js";
+import { shared } from "../styles.js";
+import { t, type Word } from "../words.js";
+
+type Entry = Licences["entry"];
+const ENTRIES: readonly Entry[] = ["with-key", "one-click", "automatic"];
+
+@customElement("pbx-trust")
+export class Trust extends LitElement {
+  static override styles = [
+    shared,
+    fieldStyles,
+    css`
+      .switch {
+        display: flex;
+        align-items: center;
+        gap: 8px;
+        margin-top: 8px;
+      }
+      .field {
+        margin: 12px 0;
+        max-width: 420px;
+      }
+    `,
+  ];
+
+  @property({ attribute: false }) view!: Licences;
+  @state() private trouble: Trouble | null = null;
+  @state() private busy = false;
+
+  override render() {
+    const { tenantTrusted, entry } = this.view;
+    return html`
+      <pbx-message .trouble=${this.trouble}></pbx-message>
+      ${this.renderSwitch("trust", tenantTrusted, (trusted) => this.decide({ trusted }))}
+      ${
+        tenantTrusted
+          ? html`${choice({
+              id: "entry",
+              label: t("trust.entry"),
+              hint: t(`trust.entry-hint.${entry}`),
+              value: entry,
+              disabled: this.busy,
+              options: ENTRIES.map((name) => ({ value: name, label: t(`trust.entry.${name}`) })),
+              onChange: (value) => this.decide({ trusted: true, entry: value as Entry }),
+            })}
+            ${this.renderSwitch("primary", this.view.isPrimary, (primary) => this.decide({ trusted: true, primary }))}`
+          : nothing
+      }
+    `;
+  }
+
+  private renderSwitch(name: "trust" | "primary", on: boolean, decide: (on: boolean) => Promise<boolean>) {
+    const other = name === "primary" && !on ? this.view.primaryName : null;
+    const hint = other ? t("trust.primary-other", { pbxName: other }) : t(`trust.${name}-hint` as Word);
+    const change = async (event: Event) => {
+      const toggle = event.target as HTMLInputElement;
+      if (!(await decide(toggle.checked))) toggle.checked = on;
+    };
+    return html`<div class="switch">
+        <fluent-switch
+          id=${name}
+          role="switch"
+          aria-checked=${on}
+          aria-label=${t(`trust.${name}` as Word)}
+          aria-describedby="${name}-hint"
+          .checked=${on}
+          ?disabled=${this.busy}
+          @change=${change}
+        ></fluent-switch>
+        <span aria-hidden="true">${t(`trust.${name}` as Word)}</span>
+      </div>
+      <p class="hint" id="${name}-hint">${hint}</p>`;
+  }
+
+  /** Whether it was taken. */
+  private async decide(wish: TrustWish): Promise<boolean> {
+    this.busy = true;
+    this.trouble = null;
+    try {
+      const detail = await api.setTrust(wish);
+      this.dispatchEvent(new CustomEvent("trust-changed", { detail, bubbles: true, composed: true }));
+      return true;
+    } catch (error) {
+      this.trouble = troubleOf(error);
+      this.requestUpdate("view");
+      return false;
+    } finally {
+      this.busy = false;
+    }
+  }
+}

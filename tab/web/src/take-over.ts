@@ -1,0 +1,18 @@
+// The question whether a session that another Microsoft account holds is to be taken over.
+import { html } from "lit";
+import type { Trouble } from "./api.js";
+import { button } from "./button.js";
+import { t } from "./words.js";
+
+export function askToTakeOver(held: Trouble, busy: boolean, onYes: () => void, onNo: () => void) {
+  return html`
+    <div role="alertdialog" aria-labelledby="take-over-title" aria-describedby="take-over-text">
+      <h2 id="take-over-title">${t("sign-in.take-over-title")}</h2>
+      <p id="take-over-text">${held.detail} ${held.cure}</p>
+      <div class="actions">
+        ${button({ label: t("sign-in.take-over"), id: "take-over", primary: true, disabled: busy, onClick: onYes })}
+        ${button({ label: t("sign-in.cancel"), disabled: busy, onClick: onNo })}
+      </div>
+    </div>
+  `;
+}

@@ -1,0 +1,93 @@
+"""Signing in without the PBX key, in the browser; switching between two PBXs; the settings of the bot's messages."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+from playwright.async_api import expect
+
+from simulator.demo import Site
+from tests.app.test_keyless import PRIMARY, branch, click, trust  # noqa: F401 - `branch` is a fixture
+from tests.e2e.conftest import OpenTab
+from tests.support.world import ANNA, BEN, CLARA, World
+
+
+async def test_one_click_signs_in(world: World, open_tab: OpenTab) -> None:
+    await trust(world, **PRIMARY)
+    tab = await open_tab(BEN)
+    await tab.sees("you need neither key nor password")
+    assert await tab.violations() == []
+    await tab.button(f"Sign in to {world.pbx_name}").click()
+    await tab.sees("User licence (UAL)")
+
+
+async def test_the_first_opening_signs_in_by_itself(world: World, open_tab: OpenTab) -> None:
+    await trust(world, trusted=True, entry="automatic", primary=True)
+    tab = await open_tab(ANNA, locale="de-DE")
+    await tab.sees("Anna Berger")
+    await expect(tab.view.locator("#connected")).to_have_text("Verbunden")
+
+
+async def test_when_the_first_opening_fails_there_is_a_word_and_a_way(world: World, open_tab: OpenTab) -> None:
+    await trust(world, trusted=True, entry="automatic", primary=True)
+    await world.pbx("PATCH", "users/1001", {"email": "nobody@example.com"})
+    tab = await open_tab(ANNA)
+    await tab.is_alerted("No PBX user has your e-mail address")
+    await expect(tab.field("PBX key")).to_be_visible()
+    await world.pbx("PATCH", "users/1001", {"email": ANNA.email})
+    await tab.button(f"Sign in to {world.pbx_name}").click()
+    await tab.sees("Floating licence (FL)")
+
+
+async def test_the_administrator_decides_in_the_tab(world: World, open_tab: OpenTab) -> None:
+    clara = world.client(CLARA)
+    await clara.sign_in(world.pbx_name, world.key)
+    tab = await open_tab(CLARA, page="licences")
+    await tab.view.get_by_role("switch", name="Sign-in by e-mail for my organisation").click()
+    await tab.field("What people of my organisation need").select_option("one-click")
+    await tab.sees("offers this PBX by its name to everybody")
+    await tab.view.get_by_role("switch", name="Main PBX of my organisation").click()
+    await expect(tab.view.get_by_role("switch", name="Main PBX of my organisation")).to_be_checked()
+    assert await tab.violations() == []
+    offer = {"pbxName": world.pbx_name, "isPrimary": True, "automatic": False}
+    assert (await world.client(ANNA).state())["offers"] == [offer]
+
+
+async def test_switching_in_the_tab(world: World, open_tab: OpenTab, branch: Site) -> None:  # noqa: F811
+    await trust(world, **PRIMARY)
+    await trust(world, branch.pbx_name, world.demo.pbx_key(branch), trusted=True, entry="one-click")
+    await click(world, ANNA)
+    tab = await open_tab(ANNA)
+    await tab.button(f"Switch to {branch.pbx_name}").click()
+    await tab.is_alerted("All licences are in use")
+    await world.client(CLARA).sign_out()
+    await tab.button(f"Switch to {branch.pbx_name}").click()
+    await expect(tab.button(f"Switch to {world.pbx_name}")).to_be_visible()
+    await tab.button("Sign in elsewhere with name and key").click()
+    await expect(tab.field("PBX key")).to_be_visible()
+    await tab.button("Back to my state").click()
+    await tab.button(f"Switch to {world.pbx_name}").click()
+    await expect(tab.button(f"Switch to {branch.pbx_name}")).to_be_visible()
+
+
+@pytest.fixture
+async def annas_notices(world: World) -> AsyncIterator[None]:
+    before = (await world.client(ANNA).call("GET", "notices")).body
+    yield
+    wish = {name: before[name] for name in ("muted", "quiet", "quietFrom", "quietUntil")}
+    await world.client(ANNA).call("PUT", "notices", wish)
+
+
+async def test_the_settings_of_the_bots_messages(world: World, open_tab: OpenTab, annas_notices: None) -> None:
+    await world.client(ANNA).sign_in(world.pbx_name, world.key)
+    tab = await open_tab(ANNA)
+    await tab.sees("In your time zone, Europe/Berlin.")
+    await tab.field("Teams and the softphone share an audio device").uncheck()
+    await tab.field("Until").fill("08:30")
+    await tab.button("Save").click()
+    await tab.sees("Saved.")
+    assert await tab.violations() == []
+    settings = (await world.client(ANNA).call("GET", "notices")).body
+    assert settings["muted"] == ["audio"] and settings["quietUntil"] == 8 * 60 + 30
+    again = await open_tab(ANNA)
+    await expect(again.field("Teams and the softphone share an audio device")).not_to_be_checked()
+    await expect(again.field("Until")).to_have_value("08:30")
