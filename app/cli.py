@@ -25,6 +25,7 @@ from core.licensing.session import Session
 from core.store import database
 from core.store.moments import now
 from manifest import build as manifest_build
+from manifest.checks import ManifestError
 from tab.openapi import document
 from wire.sealing import b64url
 
@@ -40,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         CannotDoError,
         signing_key.NoSigningKeyError,
         database.UnusableDatabaseError,
-        manifest_build.ManifestError,
+        ManifestError,
     ) as error:
         print(f"pbx-teams: {error}", file=sys.stderr)
     except KeyboardInterrupt:
@@ -101,6 +102,12 @@ def _parser() -> argparse.ArgumentParser:
         required=True, metavar="COMMAND"
     )
     build = manifest.add_parser("build", help="build the package that is sideloaded")
+    build.add_argument(
+        "--settings",
+        type=Path,
+        metavar="FILE",
+        help="settings of the app; if not given, those of the service",
+    )
     build.add_argument("--out", type=Path, default=Path("pbx-teams.zip"))
     build.set_defaults(run=_manifest_build)
 
@@ -230,17 +237,23 @@ def _signing_key(options: argparse.Namespace) -> Ed25519PrivateKey:
 
 
 def _manifest_build(options: argparse.Namespace) -> int:
-    loaded = settings.load()
+    loaded = settings.load_app(options.settings)
     manifest_build.build(
         manifest_build.PackageSettings(
             public_url=loaded.public_url,
             app_id=loaded.app_id,
+            bot_id=loaded.bot_app_id,
             teams_app_id=loaded.teams_app_id,
             application_id_uris=loaded.application_id_uris,
+            developer_name=loaded.developer_name,
+            developer_url=loaded.developer_url,
+            privacy_url=loaded.privacy_url,
+            terms_url=loaded.terms_url,
         ),
         options.out,
     )
-    print(f"Wrote {options.out}: sideload it in Teams under Apps, Manage your apps, Upload an app.")
+    print(f"Wrote {options.out} (version {manifest_build.app_version()}, languages en and de).")
+    print("Sideload it in Teams under Apps, Manage your apps, Upload an app; docs/install.md has the rest.")
     return 0
 
 

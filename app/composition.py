@@ -17,6 +17,7 @@ from app.probe_door import serve_probe
 from app.server import SPOKEN
 from app.settings import Settings
 from bot.adapter import MAX_ACTIVITY_BYTES, Adapter, keep_keys_warm
+from bot.answers import Answers
 from bot.conversation import Conversation, say_sorry
 from bot.credentials import token_source
 from bot.notifier import Notifier
@@ -107,10 +108,10 @@ def create(settings: Settings) -> web.Application:
         allowed_tenants=settings.allowed_tenants,
     )
     channel_tokens = ChannelTokenValidator(
-        SigningKeys(metadata_url=settings.channel_metadata_url), settings.app_id, settings.channel_issuer
+        SigningKeys(metadata_url=settings.channel_metadata_url), settings.bot_app_id, settings.channel_issuer
     )
     bot_settings = BotSettings(
-        app_id=settings.app_id,
+        app_id=settings.bot_app_id,
         app_type=settings.app_type,
         tenant_id=settings.app_tenant_id,
         app_password=settings.app_password.get_secret_value(),
@@ -122,8 +123,9 @@ def create(settings: Settings) -> web.Application:
     adapter = Adapter(bot_settings, channel_tokens)
     adapter.on_turn_error = say_sorry
     conversations = Conversations(database)
-    conversation = Conversation(bot_settings, sign_in, advisor, conversations)
-    notifier = Notifier(adapter, conversation, conversations, Notices(database), bus)
+    answers = Answers(bot_settings, sign_in, administration, advisor, preferences)
+    conversation = Conversation(bot_settings, answers, sign_in, conversations)
+    notifier = Notifier(adapter, answers, conversations, preferences, sign_in, Notices(database), bus)
 
     app = web.Application(
         middlewares=[request_ids(settings.trusted_proxies)], client_max_size=MAX_ACTIVITY_BYTES

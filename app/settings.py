@@ -5,7 +5,8 @@ A setting that cannot work stops the service at once, with its name and what to 
 
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeVar
+from urllib.parse import urlsplit
 
 import pydantic_settings
 from pydantic import (
@@ -35,17 +36,53 @@ def _no_final_slash(url: str) -> str:
     return url.rstrip("/")
 
 
+S = TypeVar("S", bound=BaseSettings)
 Url = Annotated[str, AfterValidator(_no_final_slash)]
 Guid = Annotated[str, Field(pattern=r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")]
 
 
-class Settings(BaseSettings):
+class AppSettings(BaseSettings):
+    """What makes the Teams app, and all that its package needs: no secret is among it."""
+
     model_config = SettingsConfigDict(env_prefix=PREFIX, extra="ignore", frozen=True)
 
-    host: str = "0.0.0.0"
-    port: int = Field(default=3978, ge=1, le=65535)
     public_url: Url
     """Where browsers and Teams reach the service, for instance https://pbx-teams.example.com."""
+    app_id: Guid
+    """The application (client) id of the Entra app registration."""
+    bot_id: Guid | None = None
+    """The bot's own id where it differs: the client id of a managed identity."""
+    application_id_uris: Annotated[tuple[str, ...], NoDecode] = ()
+    """Audiences of the tab's tokens beside the app id; api://HOST/APP_ID if not given."""
+    teams_app_id: Guid
+    """The id in the Teams app package."""
+    developer_name: str = "PBX for Teams"
+    """Who Teams names as the app's publisher."""
+    developer_url: Url | None = None
+    """The publisher's website; the tab's own address if not given."""
+    privacy_url: Url | None = None
+    terms_url: Url | None = None
+    """Pages of the publisher's own; those that the service brings if not given."""
+
+    @property
+    def bot_app_id(self) -> str:
+        return self.bot_id or self.app_id
+
+    @model_validator(mode="before")
+    @classmethod
+    def _split_lists(cls, values: dict[str, object]) -> dict[str, object]:
+        for name in ("application_id_uris", "allowed_tenants"):
+            if isinstance(text := values.get(name), str):
+                values[name] = tuple(part.strip() for part in text.split(",") if part.strip())
+        if not values.get("application_id_uris"):
+            host, app_id = urlsplit(str(values.get("public_url", ""))).netloc, values.get("app_id")
+            values["application_id_uris"] = (f"api://{host}/{app_id}",)
+        return values
+
+
+class Settings(AppSettings):
+    host: str = "0.0.0.0"
+    port: int = Field(default=3978, ge=1, le=65535)
     database_url: str = Field(
         default="sqlite:///pbx-teams.db", validation_alias=AliasChoices("DATABASE_URL", "database_url")
     )
@@ -58,19 +95,13 @@ class Settings(BaseSettings):
     key_pepper: SecretStr = Field(min_length=32)
     """Keys the HMAC under which PBX keys are stored. Changing it makes every PBX key unknown until reconnect."""
 
-    app_id: Guid
-    """The application (client) id of the Entra app registration; the bot's id as well."""
     app_tenant_id: Guid
     """The tenant that the app registration belongs to."""
     app_type: BotAppType = BotAppType.SINGLE_TENANT
     app_password: SecretStr = SecretStr("")
     """The client secret of a SingleTenant app; a managed identity has none."""
-    application_id_uris: Annotated[tuple[str, ...], NoDecode] = ()
-    """Audiences of the tab's tokens beside the app id, for instance api://pbx-teams.example.com/APP_ID."""
     allowed_tenants: Annotated[tuple[str, ...], NoDecode] = ()
     """Microsoft tenants whose users may use the service; empty: any."""
-    teams_app_id: Guid
-    """The id in the Teams app package."""
     vendor_keys: dict[str, str] = Field(default_factory=dict)
     """Public keys that licence keys are signed with: key id to base64url, as JSON."""
 
@@ -94,14 +125,6 @@ class Settings(BaseSettings):
     """Over how long a replica that stops hands its links to the others."""
     enrolment_required: bool = False
     """A name that nobody has yet can be claimed only with a code of `pbx-teams pbx enrol`."""
-
-    @model_validator(mode="before")
-    @classmethod
-    def _split_lists(cls, values: dict[str, object]) -> dict[str, object]:
-        for name in ("application_id_uris", "allowed_tenants"):
-            if isinstance(text := values.get(name), str):
-                values[name] = tuple(part.strip() for part in text.split(",") if part.strip())
-        return values
 
     @field_validator("vendor_keys")
     @classmethod
@@ -129,17 +152,31 @@ class Settings(BaseSettings):
 
 
 def load() -> Settings:
+    """The service's settings, from the environment or the file that it names."""
     env_file = os.environ.get(f"{PREFIX}ENV_FILE")
-    if env_file is not None and not Path(env_file).is_file():
-        raise SettingsError(f"  {PREFIX}ENV_FILE names {env_file}, which is no file")
+    return _load(Settings, Path(env_file) if env_file is not None else None, f"{PREFIX}ENV_FILE")
+
+
+def load_app(file: Path | None) -> AppSettings:
+    """Those of the app alone; `file` in place of the one that the environment names."""
+    env_file = file or os.environ.get(f"{PREFIX}ENV_FILE")
+    named_by = "--settings" if file is not None else f"{PREFIX}ENV_FILE"
+    return _load(AppSettings, Path(env_file) if env_file is not None else None, named_by)
+
+
+def _load(kind: type[S], env_file: Path | None, named_by: str) -> S:
+    if env_file is not None and not env_file.is_file():
+        raise SettingsError(f"  {named_by} names {env_file}, which is no file")
     try:
-        return Settings(_env_file=env_file)
+        return kind(_env_file=env_file)
     except pydantic_settings.SettingsError as unreadable:
         raise SettingsError(f'  {PREFIX}VENDOR_KEYS: not JSON of the form {{"KID": "KEY"}}') from unreadable
     except ValidationError as invalid:
         raise SettingsError(
             "\n".join(_line(error["loc"], error["msg"]) for error in invalid.errors())
         ) from invalid
+    except UnicodeDecodeError as fault:
+        raise SettingsError(f"  {named_by} names {env_file}, which is no text") from fault
 
 
 def _line(where: tuple[int | str, ...], message: str) -> str:

@@ -3,6 +3,7 @@
 What is mended here (shared facts, "what is broken and slow"):
 - the SDK serialises an invoke's body twice and answers 500, so the response is built here from a plain body;
 - each turn scans a list of 999 status codes 999 times; as a frozenset it costs nothing;
+- the SDK's transport repeats a POST whose answer was lost, which people see as the same message twice;
 - the SDK's check of incoming tokens answers bad ones with 500 and takes one without expiry, so tokens are
   validated before the SDK sees the activity (`core.identity.tokens.ChannelTokenValidator`).
 """
@@ -11,6 +12,7 @@ import asyncio
 import json
 import logging
 from collections.abc import Awaitable, Callable
+from enum import StrEnum
 from types import SimpleNamespace
 from typing import Any, Final
 
@@ -19,7 +21,10 @@ from botbuilder.core import Bot, TurnContext
 from botbuilder.integration.aiohttp import CloudAdapter, ConfigurationBotFrameworkAuthentication
 from botbuilder.schema import Activity, ActivityTypes, ConversationReference
 from botframework.connector.auth import AuthenticateRequestResult, ClaimsIdentity
+from botframework.connector.models import ErrorResponseException
+from msrest.exceptions import ClientRequestError
 from msrest.universal_http.requests import ClientRetryPolicy
+from urllib3.exceptions import ConnectTimeoutError, NewConnectionError, ProxyError, SSLError
 
 from bot.credentials import BotCredentialsFactory
 from bot.settings import BotSettings
@@ -33,6 +38,48 @@ _CALLER_ID: Final = "urn:botframework:azure"
 _INVOKE_NAMES: Final = frozenset(("adaptiveCard/action", "task/fetch", "task/submit"))
 
 ClientRetryPolicy.safe_codes = frozenset(ClientRetryPolicy.safe_codes)
+_init_retries = ClientRetryPolicy.__init__
+
+
+def _never_send_twice(policy: ClientRetryPolicy) -> None:
+    """By itself only what was never sent is sent again: no connection came about."""
+    _init_retries(policy)
+    policy.policy.read = policy.policy.status = 0
+
+
+ClientRetryPolicy.__init__ = _never_send_twice
+
+
+class Outcome(StrEnum):
+    """What is known of a message after a failure."""
+
+    NOT_DELIVERED = "not-delivered"
+    """Certainly not: it may be sent again."""
+    REFUSED = "refused"
+    """The person has removed or blocked the bot, or the channel will never take it."""
+    UNKNOWN = "unknown"
+    """It was on its way when the line was lost: it may have arrived."""
+
+
+_TRY_AGAIN: Final = frozenset((408, 412, 429, 500, 502, 503, 504))
+"""Answers of the channel after which a message may be sent again:
+https://learn.microsoft.com/microsoftteams/platform/bots/how-to/rate-limit#handle-error-codes
+"""
+_NEVER_SENT: Final = (NewConnectionError, ConnectTimeoutError, ProxyError, SSLError)
+
+
+def outcome_of(fault: Exception) -> Outcome:
+    """Of what `Adapter.write_to` raises."""
+    if isinstance(fault, ErrorResponseException):
+        again = fault.response.status_code in _TRY_AGAIN
+        return Outcome.NOT_DELIVERED if again else Outcome.REFUSED
+    if isinstance(fault, TimeoutError):
+        return Outcome.UNKNOWN
+    if not isinstance(fault, ClientRequestError):
+        return Outcome.NOT_DELIVERED  # it failed before anything was sent
+    cause = fault.inner_exception
+    reason = getattr(cause.args[0] if cause is not None and cause.args else None, "reason", None)
+    return Outcome.NOT_DELIVERED if isinstance(reason, _NEVER_SENT) else Outcome.UNKNOWN
 
 
 class Adapter(CloudAdapter):

@@ -1,9 +1,13 @@
-"""What people type: the commands and their words in both languages."""
+"""What people type: the commands and their words in both languages, typos forgiven."""
 
 import re
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import pairwise
 from typing import Final
+
+from rapidfuzz import process
+from rapidfuzz.distance import OSA
 
 from core.language import Language
 
@@ -16,9 +20,24 @@ class Command(StrEnum):
     """A button under a message about devices."""
     AUDIO_NEVER = "audio-never"
     """The same, for one device."""
+    AUDIO_NOTICE = "audio-notice"
+    """Such a message is refreshed."""
+    NOTICES = "notices"
+    """Which messages the bot writes first."""
+    NOTICES_SAVE = "notices-save"
+    NOTICE = "notice"
+    """A message that was written first is refreshed."""
+    LICENCES = "licences"
+    """For administrators: who holds one."""
+    REVOKE_ASK = "revoke-ask"
+    REVOKE = "revoke"
     SIGN_IN = "sign-in"
     SIGN_OUT = "sign-out"
+    SIGN_OUT_ASK = "sign-out-ask"
+    """Probably meant, so it is asked."""
     HELP = "help"
+    WELCOME = "welcome"
+    """The first message is refreshed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +46,8 @@ class Said:
     """None: not understood."""
     language: Language | None
     """The language that the word itself belongs to, None when it belongs to both."""
+    is_exact: bool = True
+    """Said as it is written; else it is what was probably meant."""
 
 
 _WORDS: Final[dict[str, tuple[Command, Language | None]]] = {
@@ -34,12 +55,20 @@ _WORDS: Final[dict[str, tuple[Command, Language | None]]] = {
     "licence": (Command.LICENCE, Language.EN),
     "license": (Command.LICENCE, Language.EN),
     "lizenz": (Command.LICENCE, Language.DE),
+    "licences": (Command.LICENCES, Language.EN),
+    "licenses": (Command.LICENCES, Language.EN),
+    "lizenzen": (Command.LICENCES, Language.DE),
     "audio": (Command.AUDIO, None),
     "headset": (Command.AUDIO, None),
     "audiodevices": (Command.AUDIO, Language.EN),
     "devices": (Command.AUDIO, Language.EN),
     "audiogeräte": (Command.AUDIO, Language.DE),
     "geräte": (Command.AUDIO, Language.DE),
+    "messages": (Command.NOTICES, Language.EN),
+    "notifications": (Command.NOTICES, Language.EN),
+    "notices": (Command.NOTICES, Language.EN),
+    "nachrichten": (Command.NOTICES, Language.DE),
+    "benachrichtigungen": (Command.NOTICES, Language.DE),
     "signin": (Command.SIGN_IN, Language.EN),
     "login": (Command.SIGN_IN, None),
     "anmelden": (Command.SIGN_IN, Language.DE),
@@ -50,10 +79,42 @@ _WORDS: Final[dict[str, tuple[Command, Language | None]]] = {
     "hilfe": (Command.HELP, Language.DE),
 }
 _MENTION: Final = re.compile(r"<at>.*?</at>", re.IGNORECASE | re.DOTALL)
-_NOT_LETTERS: Final = re.compile(r"[^a-zäöüß]")
+_NOT_LETTERS: Final = re.compile(r"[^a-zäöüß]+")
+_LETTERS_A_TYPO: Final = 4
+"""One slip (a letter too many, missing, wrong, or two swapped) is forgiven for so many letters, two at most."""
+MAX_WORDS: Final = 12
+"""In a longer text a command word is a coincidence."""
 
 
 def understand(text: str | None) -> Said:
-    word = _NOT_LETTERS.sub("", _MENTION.sub("", text or "").lower())
-    command, language = _WORDS.get(word, (None, None))
-    return Said(command, language)
+    """A command by itself, with slips; or in a short sentence that holds the words of exactly one."""
+    plain = _MENTION.sub("", text or "").lower()
+    words = [word for word in _NOT_LETTERS.split(plain) if word]
+    whole = "".join(words)
+    if whole in _WORDS:
+        return Said(*_WORDS[whole])
+    near = _nearest(whole)
+    if near is not None:
+        return near
+    if len(words) > MAX_WORDS:
+        return Said(None, None)
+    pairs = [first + second for first, second in pairwise(words)]
+    found = {_WORDS[word] for word in (*words, *pairs) if word in _WORDS}
+    if len({command for command, _ in found}) != 1:
+        return Said(None, None)
+    command, language = found.pop()
+    return Said(command, language, is_exact=False)
+
+
+def _nearest(word: str) -> Said | None:
+    """What was meant, where one command alone is so near."""
+    slips = min(len(word) // _LETTERS_A_TYPO, 2)
+    if slips == 0:
+        return None
+    near = process.extract(word, _WORDS.keys(), scorer=OSA.distance, score_cutoff=slips, limit=None)
+    best = min((distance for _, distance, _ in near), default=None)
+    found = {_WORDS[known] for known, distance, _ in near if distance == best}
+    if len({command for command, _ in found}) != 1:
+        return None
+    command, language = found.pop()
+    return Said(command, language, is_exact=False)

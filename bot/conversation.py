@@ -1,13 +1,13 @@
 """The conversation: from a message, a button or a dialog to the state of the person who asks."""
 
-import json
 import logging
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Final
 from urllib.parse import quote, urlencode
 
 from botbuilder.core import InvokeResponse, MessageFactory, TurnContext
 from botbuilder.core.teams import TeamsActivityHandler
-from botbuilder.schema import Activity
+from botbuilder.schema import Activity, ActivityTypes
 from botbuilder.schema.teams import (
     TaskModuleContinueResponse,
     TaskModuleRequest,
@@ -15,12 +15,11 @@ from botbuilder.schema.teams import (
     TaskModuleTaskInfo,
 )
 
-from bot import cards
 from bot.adapter import reference_of
+from bot.answers import Answers, Asked
+from bot.cards import parts as cards
 from bot.commands import Command, understand
 from bot.settings import BotSettings
-from core.advisor.advisor import Advisor
-from core.diagnosis.finding import Finding
 from core.identity.teams_user import TeamsUser
 from core.language import Language
 from core.request import REQUEST_ID
@@ -32,31 +31,42 @@ from core.store.moments import now
 logger = logging.getLogger(__name__)
 
 DIALOG_WIDTH, DIALOG_HEIGHT = 520, 640
+_ANSWERED_ONCE: Final = (ActivityTypes.message, ActivityTypes.installation_update)
+"""However often the channel delivers it. An invoke waits for its answer, so it gets one each time."""
 
 
 class Conversation(TeamsActivityHandler):
     def __init__(
-        self, settings: BotSettings, sign_in: SignIn, advisor: Advisor, conversations: Conversations
+        self, settings: BotSettings, answers: Answers, sign_in: SignIn, conversations: Conversations
     ) -> None:
         super().__init__()
-        self._advisor = advisor
         self._settings = settings
+        self._answers = answers
         self._sign_in = sign_in
         self._conversations = conversations
 
     async def on_turn(self, turn_context: TurnContext) -> None:
-        user = user_of(turn_context.activity)
+        activity = turn_context.activity
+        user = user_of(activity)
         if user is None:
             return  # the channel itself, or somebody without a Microsoft account
-        if not is_personal(turn_context.activity):
-            if turn_context.activity.type == "message":
-                await turn_context.send_activity(cards.WORDS.text(_locale(turn_context), "personal.text"))
+        if not is_personal(activity):
+            if activity.type == ActivityTypes.message:
+                await turn_context.send_activity(
+                    cards.WORDS.text(_locale(turn_context), "personal.text", url=self._chat_url())
+                )
             return
-        await self._conversations.keep(
+        is_new = await self._conversations.keep(
             *user.key,
-            StoredConversation(reference_of(turn_context), turn_context.activity.locale or ""),
+            StoredConversation(reference_of(turn_context), activity.locale or ""),
+            activity.id if activity.type in _ANSWERED_ONCE else None,
             now(),
         )
+        if not is_new:
+            logger.info("activity delivered again", extra={"activity": activity.id})
+            return
+        if activity.local_timezone:
+            await self._sign_in.seen_in(user, activity.local_timezone)
         await super().on_turn(turn_context)
 
     async def on_message_activity(self, turn_context: TurnContext) -> None:
@@ -64,23 +74,24 @@ class Conversation(TeamsActivityHandler):
         submitted = value if isinstance(value, dict) else {}
         said = understand(str(submitted.get("command") or turn_context.activity.text or ""))
         language = said.language or _language(submitted, turn_context)
-        if said.command is None:
+        command = said.command
+        if command is None:
             await turn_context.send_activity(cards.WORDS.text(language, "unknown.text"))
-        await self._send_card(turn_context, await self._card(said.command, turn_context, language))
+        elif command is Command.SIGN_OUT and not said.is_exact:
+            command = Command.SIGN_OUT_ASK
+        await self._answer(command, turn_context, language, {})
 
     async def on_installation_update_add(self, turn_context: TurnContext) -> None:
-        language = _locale(turn_context)
-        await self._send_card(turn_context, cards.help_card(language, self.open_url("home"), welcome=True))
+        await self._answer(Command.WELCOME, turn_context, _locale(turn_context), {})
 
     async def on_adaptive_card_invoke(self, turn_context: TurnContext, invoke_value: Any) -> dict[str, Any]:
-        """A button of a card: answered with the card as it is now, in place of the old one."""
+        """A button of a card, or a client that refreshes one: answered with the card as it is now, in the old one's
+        place.
+        """
         action = invoke_value.action  # the SDK hands it over as a plain dict
-        language = _language(action.get("data") or {}, turn_context)
+        data = action.get("data") or {}
         command = next((command for command in Command if command.value == action["verb"]), None)
-        if command in (Command.AUDIO_NOT_NOW, Command.AUDIO_NEVER):
-            card = await self._be_quiet(command, action.get("data") or {}, turn_context, language)
-        else:
-            card = await self._card(command, turn_context, language)
+        card = await self._card(command, turn_context, _language(data, turn_context), data)
         return {"statusCode": 200, "type": cards.CONTENT_TYPE, "value": card}
 
     async def on_teams_task_module_fetch(
@@ -104,49 +115,35 @@ class Conversation(TeamsActivityHandler):
     ) -> TaskModuleResponse | None:
         """The dialog has closed after a sign-in: shows the state that came of it, whatever the dialog says."""
         data = task_module_request.data if isinstance(task_module_request.data, dict) else {}
-        language = _language(data, turn_context)
-        await self._send_card(turn_context, await self._card(Command.STATUS, turn_context, language))
+        await self._answer(Command.STATUS, turn_context, _language(data, turn_context), {})
         return None
 
-    async def _card(
-        self, command: Command | None, turn_context: TurnContext, language: Language
-    ) -> cards.Card:
-        user = user_of(turn_context.activity)
-        if user is None or command in (Command.HELP, None):
-            return cards.help_card(language, self.open_url("home"))
-        if command is Command.AUDIO:
-            view = await self._advisor.view(user)
-            if not isinstance(view, Finding):
-                return cards.audio_card(view, language, self.open_url("audio"))
-        if command is Command.SIGN_OUT:
-            state = await self._sign_in.sign_out(user)
-        else:
-            state = await self._sign_in.state(user)
-        if command is Command.LICENCE:
-            return cards.licence_card(state, language, self.open_url("home"))
-        return cards.status_card(state, language, self.open_url("home"))
-
-    async def _be_quiet(
-        self, command: Command, data: dict[str, Any], turn_context: TurnContext, language: Language
-    ) -> cards.Card:
-        """Buttons under a message about devices: not now, or never about this one."""
-        user = user_of(turn_context.activity)
-        device = data.get("device") if command is Command.AUDIO_NEVER else None
-        if user is not None and isinstance(device, str) and device:
-            await self._advisor.never(user.key, device)
-        elif user is not None:
-            await self._advisor.not_now(user.key)
-        return cards.audio_quiet_card(
-            language, self.open_url("audio"), device if isinstance(device, str) else None
-        )
-
-    def open_url(self, page: str) -> str:
-        """Deep link to the personal tab (learn.microsoft.com, "Create deep links to a tab")."""
-        context = quote(json.dumps({"subEntityId": page}, separators=(",", ":")))
-        return f"https://teams.microsoft.com/l/entity/{self._settings.teams_app_id}/home?context={context}"
-
-    async def _send_card(self, turn_context: TurnContext, card: cards.Card) -> None:
+    async def _answer(
+        self,
+        command: Command | None,
+        turn_context: TurnContext,
+        language: Language,
+        data: Mapping[str, Any],
+    ) -> None:
+        card = await self._card(command, turn_context, language, data)
         await turn_context.send_activity(MessageFactory.attachment(cards.attachment(card)))
+
+    async def _card(
+        self,
+        command: Command | None,
+        turn_context: TurnContext,
+        language: Language,
+        data: Mapping[str, Any],
+    ) -> cards.Card:
+        user = user_of(turn_context.activity)
+        if user is None:
+            raise ValueError("a turn without a user")  # `on_turn` lets none through
+        reader = self._answers.reader(language, turn_context.activity.from_property.id)
+        return await self._answers.to(command, Asked(user, reader, data))
+
+    def _chat_url(self) -> str:
+        """Deep link to the personal chat with the bot (learn.microsoft.com, "Deep link to start a new chat")."""
+        return f"https://teams.microsoft.com/l/chat/0/0?users={quote(f'28:{self._settings.app_id}')}"
 
     @staticmethod
     def _create_invoke_response(body: object = None) -> InvokeResponse:

@@ -7,12 +7,18 @@ from typing import Final
 
 from botbuilder.core import MessageFactory, TurnContext
 
-from bot import cards
-from bot.adapter import Adapter
-from bot.conversation import Conversation
+from bot.adapter import Adapter, Outcome, outcome_of
+from bot.answers import Answers
+from bot.cards.audio import audio_notice_card
+from bot.cards.notices import notice_card
+from bot.cards.parts import attachment
 from core.advisor.advisor import NOTICE as AUDIO_NOTICE
 from core.hub.bus import NOTICES_TOPIC, Bus
+from core.identity.teams_user import TeamsUser
 from core.language import Language
+from core.signin.preferences import PreferenceStore, Topic, topic_of
+from core.signin.signin import SignIn
+from core.store.conversations import Conversation as StoredConversation
 from core.store.conversations import Conversations
 from core.store.moments import now
 from core.store.notices import Notice, Notices
@@ -30,14 +36,18 @@ class Notifier:
     def __init__(
         self,
         adapter: Adapter,
-        conversation: Conversation,
+        answers: Answers,
         conversations: Conversations,
+        preferences: PreferenceStore,
+        sign_in: SignIn,
         notices: Notices,
         bus: Bus,
     ) -> None:
         self._adapter = adapter
-        self._conversation = conversation
+        self._answers = answers
         self._conversations = conversations
+        self._preferences = preferences
+        self._sign_in = sign_in
         self._notices = notices
         self._bus = bus
 
@@ -57,30 +67,59 @@ class Notifier:
 
     async def _deliver_due(self) -> None:
         for notice in await self._notices.due(now()):
-            if not await self._notices.take(notice, now() + TAKEN_FOR):
-                continue  # another replica has it
-            stored = await self._conversations.of(notice.tenant_id, notice.object_id)
-            if stored is None:
-                await self._notices.give_up(notice)
-                continue
-            try:
-                async with asyncio.timeout(SEND_SECONDS):
-                    await self._send(notice, stored.reference, Language.of(stored.locale))
-            except Exception:
-                logger.warning("notice not delivered", extra={"notice": notice.id}, exc_info=True)
+            if await self._notices.take(notice, now() + TAKEN_FOR):  # else another replica has it
+                await self._deliver(notice)
+
+    async def _deliver(self, notice: Notice) -> None:
+        """Once, or not at all where nobody knows whether it has arrived: the tab and every card tell the same state."""
+        if notice.sending:
+            logger.warning("notice may have been delivered", extra={"notice": notice.id, "kind": notice.kind})
+            await self._notices.give_up(notice)
+            return
+        stored = await self._conversations.of(notice.tenant_id, notice.object_id)
+        if stored is None or not await self._is_wanted(notice):
+            await self._notices.give_up(notice)
+            return
+        preferences = await self._preferences.of((notice.tenant_id, notice.object_id))
+        morning = preferences.quiet_ends(now()) if topic_of(notice.kind) is not None else None
+        if morning is not None:
+            await self._notices.postpone(notice, morning)
+            return
+        try:
+            async with asyncio.timeout(SEND_SECONDS):
+                await self._send(notice, stored)
+        except Exception as fault:
+            outcome = outcome_of(fault)
+            logger.warning(
+                "notice not delivered", extra={"notice": notice.id, "outcome": outcome}, exc_info=True
+            )
+            if outcome is Outcome.NOT_DELIVERED:
                 await self._notices.failed(notice, now())
             else:
-                await self._notices.delivered(notice, now())
-
-    async def _send(self, notice: Notice, reference: str, language: Language) -> None:
-        if notice.kind == AUDIO_NOTICE:
-            open_url = self._conversation.open_url("audio")
-            card = cards.audio_notice_card(notice.detail, language, open_url)
+                await self._notices.give_up(notice)
         else:
-            open_url = self._conversation.open_url("home")
-            card = cards.notice_card(notice.kind, notice.detail, language, open_url)
+            await self._notices.delivered(notice, now())
+
+    async def _is_wanted(self, notice: Notice) -> bool:
+        """Not muted; and no longer told that a session has ended to whoever has begun another since."""
+        person = (notice.tenant_id, notice.object_id)
+        topic = topic_of(notice.kind)
+        if topic in (await self._preferences.of(person)).muted:
+            return False
+        if topic is not Topic.SESSION:
+            return True
+        since = await self._sign_in.session_since(TeamsUser(*person))
+        return since is None or since < notice.created_at
+
+    async def _send(self, notice: Notice, stored: StoredConversation) -> None:
+        reader = self._answers.reader(Language.of(stored.locale), stored.channel_id)
+        if notice.kind == AUDIO_NOTICE:
+            card = audio_notice_card(notice.detail, reader)
+        else:
+            card = notice_card(notice.kind, notice.detail, reader)
 
         async def send(context: TurnContext) -> None:
-            await context.send_activity(MessageFactory.attachment(cards.attachment(card)))
+            await self._notices.sends(notice)
+            await context.send_activity(MessageFactory.attachment(attachment(card)))
 
-        await self._adapter.write_to(reference, send)
+        await self._adapter.write_to(stored.reference, send)

@@ -1,10 +1,11 @@
 """The Teams app package: manifest, icons, languages, in one .zip that can be sideloaded.
 
-Schema: https://developer.microsoft.com/json-schemas/teams/v1.22/MicrosoftTeams.schema.json. The build refuses
-what Teams would refuse later, and says which field; `tests/manifest` holds it to Microsoft's own validator.
+The build refuses what Teams would refuse later, and says which field (`manifest.checks`).
 """
 
 import json
+import os
+import tempfile
 import zipfile
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -14,31 +15,48 @@ from urllib.parse import urlsplit
 
 from core.language import Language, load
 from manifest import icons
+from manifest.checks import MANIFEST_VERSION, ManifestError, check
 
-MANIFEST_VERSION: Final = "1.22"
-_COMMANDS: Final = ("status", "licence", "audio", "sign-in", "sign-out", "help")
+_COMMANDS: Final = (
+    *("status", "licence", "audio", "notices", "licences"),
+    *("sign-in", "sign-out", "help"),
+)
 _SCHEMAS: Final = "https://developer.microsoft.com/json-schemas/teams"
-_LIMITS: Final = {"name.short": 30, "name.full": 100, "description.short": 80, "description.full": 4000}
-
-
-class ManifestError(Exception):
-    """The package would not be taken; names the field."""
 
 
 @dataclass(frozen=True, slots=True)
 class PackageSettings:
     public_url: str
     app_id: str
+    """Of the Entra app registration, for single sign-on."""
+    bot_id: str
     teams_app_id: str
     application_id_uris: tuple[str, ...]
+    developer_name: str = "PBX for Teams"
+    developer_url: str | None = None
+    privacy_url: str | None = None
+    terms_url: str | None = None
+
+
+def app_version() -> str:
+    return version("pbx-teams")
 
 
 def build(settings: PackageSettings, out: Path) -> None:
+    """Writes the package, whole or not at all."""
     files = package(settings)
     try:
-        with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
-            for name, content in files.items():
-                archive.writestr(zipfile.ZipInfo(name, (2026, 1, 1, 0, 0, 0)), content)
+        handle, name = tempfile.mkstemp(dir=out.parent, prefix=f".{out.name}.")
+        written = Path(name)
+        try:
+            with os.fdopen(handle, "wb") as file, zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+                for name, content in files.items():
+                    archive.writestr(zipfile.ZipInfo(name, (2026, 1, 1, 0, 0, 0)), content)
+            written.chmod(0o644)
+            written.replace(out)
+        except BaseException:
+            written.unlink(missing_ok=True)
+            raise
     except OSError as fault:
         raise ManifestError(f"cannot write {out}: {fault.strerror}") from fault
 
@@ -52,30 +70,33 @@ def package(settings: PackageSettings) -> dict[str, bytes]:
     files = {
         name: json.dumps(content, indent=2, ensure_ascii=False).encode() for name, content in texts.items()
     }
-    return files | {"color.png": icons.colour(), "outline.png": icons.outline()}
+    files |= {
+        "color.png": icons.colour(),
+        "color32x32.png": icons.small_colour(),
+        "outline.png": icons.outline(),
+    }
+    check(files)
+    return files
 
 
 def manifest(settings: PackageSettings) -> dict[str, Any]:
     host = _host(settings.public_url)
+    tab = f"https://{host}/tab/"
     words = load("manifest", Language.EN)
-    for field, limit in _LIMITS.items():
-        for language in Language:
-            if len(load("manifest", language)[field]) > limit:
-                raise ManifestError(f"{field} ({language}) is longer than {limit} characters")
     return {
         "$schema": f"{_SCHEMAS}/v{MANIFEST_VERSION}/MicrosoftTeams.schema.json",
         "manifestVersion": MANIFEST_VERSION,
-        "version": version("pbx-teams"),
+        "version": app_version(),
         "id": settings.teams_app_id,
         "developer": {
-            "name": "PBX for Teams",
-            "websiteUrl": f"https://{host}/tab/",
-            "privacyUrl": f"https://{host}/tab/",
-            "termsOfUseUrl": f"https://{host}/tab/",
+            "name": settings.developer_name,
+            "websiteUrl": settings.developer_url or tab,
+            "privacyUrl": settings.privacy_url or f"{tab}privacy.html",
+            "termsOfUseUrl": settings.terms_url or f"{tab}terms.html",
         },
         "name": {"short": words["name.short"], "full": words["name.full"]},
         "description": {"short": words["description.short"], "full": words["description.full"]},
-        "icons": {"color": "color.png", "outline": "outline.png"},
+        "icons": {"color": "color.png", "outline": "outline.png", "color32x32": "color32x32.png"},
         "accentColor": "#464775",
         "localizationInfo": {
             "defaultLanguageTag": "en",
@@ -85,14 +106,18 @@ def manifest(settings: PackageSettings) -> dict[str, Any]:
             {
                 "entityId": "home",
                 "name": words["tab.name"],
-                "contentUrl": f"https://{host}/tab/",
-                "websiteUrl": f"https://{host}/tab/",
+                "contentUrl": tab,
+                "websiteUrl": tab,
                 "scopes": ["personal"],
-            }
+            },
+            # The chat with the bot and the page about the app, in this order.
+            {"entityId": "conversations", "scopes": ["personal"]},
+            {"entityId": "about", "scopes": ["personal"]},
         ],
+        "defaultInstallScope": "personal",
         "bots": [
             {
-                "botId": settings.app_id,
+                "botId": settings.bot_id,
                 "scopes": ["personal"],
                 "supportsFiles": False,
                 "isNotificationOnly": False,
@@ -135,14 +160,14 @@ def language_file(language: Language) -> dict[str, Any]:
 
 
 def _host(public_url: str) -> str:
-    """Teams loads tabs by https alone; the simulator's host page is no Teams client and needs no package."""
+    """Teams loads tabs by https alone, and the service answers at the root of its host."""
     address = urlsplit(public_url)
-    if address.hostname in ("localhost", "127.0.0.1"):
-        return address.netloc
     if address.scheme != "https":
         raise ManifestError(
             f"PBX_TEAMS_PUBLIC_URL ({public_url}) must start with https:// for Teams to load the tab"
         )
+    if address.path or address.query or address.username:
+        raise ManifestError(f"PBX_TEAMS_PUBLIC_URL ({public_url}) must be a host alone, without a path")
     return address.netloc
 
 

@@ -1,7 +1,8 @@
 """The icons, drawn: a handset and two speech bubbles' corner, in the two forms that Teams asks for.
 
 Colour: 192 x 192, full background, the symbol inside the central 96 x 96 (Teams rounds the corners).
-Outline: 32 x 32, white on transparent.
+Outline: 32 x 32, white on transparent. The small colour icon, which Outlook and Microsoft 365 show: 32 x 32, the symbol
+in colour on transparent.
 """
 
 import io
@@ -19,34 +20,42 @@ def colour() -> bytes:
 
 
 def outline() -> bytes:
-    return _png(32, (0, 0, 0, 0), symbol=26)
+    return _png(32, _TRANSPARENT, symbol=26)
 
 
-def _png(size: int, background: tuple[int, int, int, int], symbol: int) -> bytes:
+def small_colour() -> bytes:
+    return _png(32, _TRANSPARENT, symbol=30, ink=ACCENT)
+
+
+_Colour = tuple[int, int, int, int]
+_TRANSPARENT: Final = (0, 0, 0, 0)
+
+
+def _png(size: int, background: _Colour, symbol: int, ink: _Colour = WHITE) -> bytes:
     """Draws large and reduces, so that the edges are smooth."""
     image = Image.new("RGBA", (size * _SUPERSAMPLING,) * 2, background)
-    _draw_handset(ImageDraw.Draw(image), size * _SUPERSAMPLING / 2, symbol * _SUPERSAMPLING)
+    _draw_handset(ImageDraw.Draw(image), size * _SUPERSAMPLING / 2, symbol * _SUPERSAMPLING, ink)
     image = image.resize((size, size), Image.Resampling.LANCZOS)
-    if background[3] == 0:  # an outline is white alone; only its transparency is graded
-        white = Image.new("RGBA", image.size, WHITE)
-        white.putalpha(image.getchannel("A"))
-        image = white
+    if background[3] == 0:  # one colour alone; only its transparency is graded
+        inked = Image.new("RGBA", image.size, ink)
+        inked.putalpha(image.getchannel("A"))
+        image = inked
     buffer = io.BytesIO()
     image.save(buffer, format="PNG", optimize=True)
     return buffer.getvalue()
 
 
-def _draw_handset(draw: ImageDraw.ImageDraw, middle: float, size: float) -> None:
+def _draw_handset(draw: ImageDraw.ImageDraw, middle: float, size: float, ink: _Colour) -> None:
     half, width = size / 2, size * 0.13
     # Earpiece and mouthpiece, joined by an arc, and the link's dot above.
     box = (middle - half + width / 2, middle - half * 0.55, middle + half - width / 2, middle + half * 1.35)
-    draw.arc(box, 200, 340, fill=WHITE, width=round(width))
+    draw.arc(box, 200, 340, fill=ink, width=round(width))
     for side in (-1, 1):
         centre = middle + side * (half - width)
         draw.rounded_rectangle(
             (centre - width, middle - half * 0.05, centre + width, middle + half * 0.5),
             radius=width * 0.6,
-            fill=WHITE,
+            fill=ink,
         )
     radius = width * 0.75
-    draw.ellipse((middle - radius, middle - half, middle + radius, middle - half + 2 * radius), fill=WHITE)
+    draw.ellipse((middle - radius, middle - half, middle + radius, middle - half + 2 * radius), fill=ink)

@@ -116,6 +116,12 @@ class Overview:
             found = (await connection.execute(count)).scalar_one()
         return HoldersPage([to_session(row) for row in rows], found)
 
+    async def holder(self, pbx_id: str, session_id: str) -> Session | None:
+        query = select(tables.session).where(_session.pbx_id == pbx_id, _session.id == session_id)
+        async with self._database.reading() as connection:
+            row = (await connection.execute(query)).mappings().one_or_none()
+        return to_session(row) if row is not None else None
+
     async def all_holders(self, pbx_id: str) -> Sequence[Session]:
         """For the export."""
         query = select(tables.session).where(_session.pbx_id == pbx_id).order_by(_COLUMNS[SortBy.NAME])

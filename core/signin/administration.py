@@ -94,6 +94,14 @@ class Administration:
             waiting=await self._overview.waiting_count(session.pbx_id),
         )
 
+    async def holder(self, user: TeamsUser, session_id: str) -> Session | Finding:
+        """One session of this PBX; `session-gone` when it has ended."""
+        reader = await self.reader(user)
+        if isinstance(reader, Finding):
+            return reader
+        session = await self._overview.holder(reader.pbx_id, session_id)
+        return session if session is not None else Finding(Code.SESSION_GONE)
+
     async def revoke(
         self, user: TeamsUser, session_ids: Sequence[str], reason: str
     ) -> Sequence[Session] | Finding:

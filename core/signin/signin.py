@@ -218,6 +218,10 @@ class SignIn:
         if session is not None and now() - session.last_seen_at >= SEEN_EVERY:
             await self._ledger.touch(session.id, now())
 
+    async def session_since(self, user: TeamsUser) -> datetime | None:
+        session = await self._overview.session_of(user)
+        return session.started_at if session is not None else None
+
     async def seen_in(self, user: TeamsUser, time_zone: str) -> None:
         """The time zone that the user is in, for what is written to them at night. What is none is passed over."""
         if zone_of(time_zone) is None or (await self._preferences.of(user.key)).time_zone == time_zone:

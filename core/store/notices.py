@@ -10,7 +10,7 @@ from sqlalchemy import Insert, insert, select, update
 
 from core.store import tables
 from core.store.database import Database
-from core.store.moments import new_id, to_ms
+from core.store.moments import from_ms, new_id, to_ms
 
 _notice = tables.notice.c
 
@@ -28,6 +28,9 @@ class Notice:
     detail: dict[str, Any]
     attempts: int
     due_ms: int
+    created_at: datetime
+    sending: bool
+    """Somebody had begun to send it, and did not live to say what came of it."""
 
 
 def new_notice(person: tuple[str, str], kind: str, detail: Mapping[str, Any], at: datetime) -> Insert:
@@ -64,6 +67,8 @@ class Notices:
                 Notice(
                     *(row.id, row.tenant_id, row.object_id, row.kind, json.loads(row.detail), row.attempts),
                     row.next_attempt_at,
+                    from_ms(row.created_at),
+                    row.sending,
                 )
                 for row in (await connection.execute(query)).all()
             ]
@@ -83,18 +88,30 @@ class Notices:
             )
         return taken.rowcount == 1
 
+    async def sends(self, notice: Notice) -> None:
+        """Said just before: from now on it may have arrived, whatever happens."""
+        await self._set(notice, sending=True)
+
     async def delivered(self, notice: Notice, at: datetime) -> None:
         await self._set(notice, delivered_at=to_ms(at))
 
     async def failed(self, notice: Notice, at: datetime) -> None:
+        """It has not arrived: it is tried again."""
         attempts = notice.attempts + 1
         next_attempt = at + FIRST_RETRY * 2**notice.attempts
         await self._set(
-            notice, attempts=attempts, next_attempt_at=to_ms(next_attempt), given_up=attempts >= MAX_ATTEMPTS
+            notice,
+            attempts=attempts,
+            next_attempt_at=to_ms(next_attempt),
+            given_up=attempts >= MAX_ATTEMPTS,
+            sending=False,
         )
 
+    async def postpone(self, notice: Notice, until: datetime) -> None:
+        await self._set(notice, next_attempt_at=to_ms(until))
+
     async def give_up(self, notice: Notice) -> None:
-        """There is nowhere to write to: the user never met the bot."""
+        """It is not to be delivered: there is nowhere to write to, nobody wants it, or it may have arrived."""
         await self._set(notice, given_up=True)
 
     async def _set(self, notice: Notice, **values: Any) -> None:

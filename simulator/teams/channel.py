@@ -5,6 +5,7 @@ Paths of the connector API: Bot Framework REST, `/v3/conversations/{id}/activiti
 
 import asyncio
 import itertools
+import time
 from collections import defaultdict
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -16,7 +17,8 @@ from aiohttp import web
 
 from simulator.people import APP_ID, PEOPLE, TENANT_ID, Person, by_object_id
 
-_IDS: Final = itertools.count(1)
+_IDS: Final = itertools.count(int(time.time() * 1000))
+"""As Teams makes them: by the clock, so that none comes again after a restart."""
 
 
 @dataclass
@@ -49,6 +51,7 @@ class Channel:
         self._entra_url = entra_url
         self.own_url = own_url
         self.chats: defaultdict[str, Chat] = defaultdict(Chat)
+        self.faults: list[str] = []
 
     async def post(self, activity: dict[str, Any]) -> tuple[int, Any]:
         """Signs an activity as the channel service does and hands it to the bot."""
@@ -73,15 +76,30 @@ class Channel:
             "recipient": {"id": f"28:{APP_ID}", "name": "PBX for Teams"},
             "conversation": {"id": person.object_id, "conversationType": "personal", "tenantId": TENANT_ID},
             "channelData": {"tenant": {"id": TENANT_ID}},
+            "localTimezone": "Europe/Berlin",
             "entities": [{"type": "clientInfo", "locale": locale, "platform": "Web"}],
             **members,
         }
+
+    def _fault(self) -> str | None:
+        """What the next message of the bot meets."""
+        if self.faults:
+            return self.faults.pop(0)
+        return None
+
+    async def _set_faults(self, request: web.Request) -> web.Response:
+        """Of the bot's next messages: `lost-answer` (shown to the person, then the line is cut), or a status code, with
+        which the message is not shown.
+        """
+        self.faults = list(await request.json())
+        return web.json_response({})
 
     def add_routes(self, app: web.Application) -> None:
         app.router.add_post("/v3/conversations/{chat}/activities", self._send)
         app.router.add_post("/v3/conversations/{chat}/activities/{activity}", self._send)
         app.router.add_put("/v3/conversations/{chat}/activities/{activity}", self._send)
         app.router.add_post("/api/messages", self._gateway)
+        app.router.add_put("/control/faults", self._set_faults)
         app.router.add_get("/host/chats/{person}", self._show)
         app.router.add_post("/host/chats/{person}", self._say)
 
@@ -93,10 +111,15 @@ class Channel:
             return web.json_response({"error": {"code": "Unauthorized"}}, status=401)
         if claims.get("appid") != APP_ID:
             return web.json_response({"error": {"code": "Forbidden"}}, status=403)
+        fault = self._fault()
+        if fault is not None and fault.isdecimal():
+            return web.json_response({"error": {"code": "ServiceError"}}, status=int(fault))
         activity = await request.json()
         updates = request.method == "PUT"
         activity["id"] = request.match_info["activity"] if updates else f"out-{next(_IDS)}"
         await self.chats[request.match_info["chat"]].put(activity)
+        if fault is not None and request.transport is not None:
+            request.transport.abort()
         return web.json_response({"id": activity["id"]}, status=200 if updates else 201)
 
     async def _gateway(self, request: web.Request) -> web.Response:

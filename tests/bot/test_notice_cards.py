@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from bot.cards import notice_card
+from bot.cards.notices import notice_card
+from bot.cards.parts import Reader
 from core.language import Language
 from core.licensing.session import TOLD
 
@@ -23,10 +24,12 @@ DETAIL = {
 @pytest.mark.parametrize("language", list(Language))
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_card_of_a_notice(kind: str, language: Language) -> None:
-    card = notice_card(kind, DETAIL, language, "https://teams.example.com")
+    card = notice_card(kind, DETAIL, Reader(language, "29:x", *["https://teams.example.com"] * 3))
     text = json.dumps(card, ensure_ascii=False)
     assert "pbx.example.com" in text and "because" in text
     if kind in ("seat-offered", "key-expires"):
         assert "{{DATE(2027-01-15T08:00:00Z,SHORT)}}" in text
     assert "…" not in text
+    refresh = card["refresh"]
+    assert refresh["userIds"] == ["29:x"] and refresh["action"]["verb"] == "notice"
     assert ("Anmelden" in text or "Sign in" in text) == (kind != "key-expires")

@@ -27,7 +27,9 @@ async def test_the_first_opening_signs_in_by_itself(world: World, open_tab: Open
     await expect(tab.view.locator("#connected")).to_have_text("Verbunden")
 
 
-async def test_when_the_first_opening_fails_there_is_a_word_and_a_way(world: World, open_tab: OpenTab) -> None:
+async def test_when_the_first_opening_fails_there_is_a_word_and_a_way(
+    world: World, open_tab: OpenTab
+) -> None:
     await trust(world, trusted=True, entry="automatic", primary=True)
     await world.pbx("PATCH", "users/1001", {"email": "nobody@example.com"})
     tab = await open_tab(ANNA)
@@ -77,7 +79,9 @@ async def annas_notices(world: World) -> AsyncIterator[None]:
     await world.client(ANNA).call("PUT", "notices", wish)
 
 
-async def test_the_settings_of_the_bots_messages(world: World, open_tab: OpenTab, annas_notices: None) -> None:
+async def test_the_settings_of_the_bots_messages(
+    world: World, open_tab: OpenTab, annas_notices: None
+) -> None:
     await world.client(ANNA).sign_in(world.pbx_name, world.key)
     tab = await open_tab(ANNA)
     await tab.sees("In your time zone, Europe/Berlin.")

@@ -1,0 +1,103 @@
+"""Cards for administrators: who holds a licence, and taking one back after a question."""
+
+from typing import Final
+
+from bot.cards.parts import (
+    Card,
+    Reader,
+    card,
+    execute,
+    facts,
+    finding,
+    heading,
+    open_url,
+    text,
+)
+from bot.commands import Command
+from core.diagnosis.finding import Finding
+from core.licensing.session import Session
+from core.signin.administration import LicenceView
+
+HOLDERS_SHOWN: Final = 25
+"""What a phone's list is still quick with; the search finds the others."""
+
+
+def licences_card(view: LicenceView, search: str, reader: Reader, *notes: Card) -> Card:
+    """`notes`: what has just happened."""
+    pools = view.pools
+    used, total = sum(pool.used for pool in pools), sum(pool.seats for pool in pools)
+    given = [
+        (reader.t("licence.seats"), reader.t("licence.seats-value", used=used, total=total)),
+        (reader.t("licences.free"), str(sum(pool.free for pool in pools))),
+        (reader.t("licences.waiting"), str(view.waiting)),
+        (reader.t("licences.signed-in"), str(view.page.found)),
+    ]
+    title = reader.t("licences.title", pbx_name=view.connection.pbx.name)
+    body = [heading(title), *notes, facts(given)]
+    actions: list[Card] = []
+    sessions = view.page.sessions
+    if search or view.page.found > len(sessions):
+        body.append(
+            {
+                "type": "Input.Text",
+                "id": "search",
+                "label": reader.t("licences.search"),
+                "value": search,
+                "maxLength": 100,
+            }
+        )
+        actions.append(execute(reader, Command.LICENCES, reader.t("action.search")))
+    if sessions:
+        body += [
+            {
+                "type": "Input.ChoiceSet",
+                "id": "session",
+                "label": reader.t("licences.who"),
+                "placeholder": reader.t("licences.choose"),
+                "choices": [{"title": _holder(session, reader), "value": session.id} for session in sessions],
+            },
+            {
+                "type": "Input.Text",
+                "id": "reason",
+                "label": reader.t("licences.reason"),
+                "maxLength": 500,
+            },
+        ]
+        actions.append(execute(reader, Command.REVOKE_ASK, reader.t("action.revoke-ask")))
+    elif search:
+        body.append(text(reader.t("licences.none-found", search=search)))
+    actions += [
+        execute(reader, Command.LICENCES, reader.t("action.refresh")),
+        open_url(reader, reader.licences_url, "action.open-licences"),
+    ]
+    return card(reader, body, actions, Command.LICENCES)
+
+
+def confirm_card(session: Session, reason: str, reader: Reader) -> Card:
+    """Asks before a licence is taken back."""
+    name = session.person.display_name
+    body = [
+        heading(reader.t("licences.really-title", name=name)),
+        text(reader.t("licences.really-text", name=name)),
+    ]
+    if reason:
+        body.append(text(reader.t("notice.reason", reason=reason)))
+    data = {"session": session.id, "name": name, "reason": reason}
+    actions = [
+        execute(reader, Command.REVOKE, reader.t("action.revoke"), data, style="destructive"),
+        execute(reader, Command.LICENCES, reader.t("action.cancel")),
+    ]
+    return card(reader, body, actions, Command.REVOKE_ASK, data)
+
+
+def refused_card(refusal: Finding, reader: Reader) -> Card:
+    """Somebody who may not, or a PBX that cannot be asked whether they may."""
+    actions = [
+        execute(reader, Command.STATUS, reader.t("action.status")),
+        open_url(reader, reader.home_url),
+    ]
+    return card(reader, [finding(reader, refusal)], actions, Command.LICENCES)
+
+
+def _holder(session: Session, reader: Reader) -> str:
+    return f"{session.person.display_name} ({reader.t(f'licences.{session.kind}')})"

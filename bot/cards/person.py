@@ -1,0 +1,121 @@
+"""Cards about the person who asks: status, licence, signed out, help."""
+
+from bot.cards.parts import (
+    Card,
+    Reader,
+    card,
+    card_time,
+    execute,
+    facts,
+    finding,
+    heading,
+    open_url,
+    sign_in,
+    text,
+)
+from bot.commands import Command
+from core.licensing.overview import Place
+from core.licensing.rules import LicenceKind
+from core.signin.signin import State
+
+
+def status_card(state: State, reader: Reader) -> Card:
+    session, connection = state.session, state.connection
+    if session is None or connection is None:
+        return signed_out_card(state, reader)
+    word = "status.connected" if connection.blocker is None else "status.not-connected"
+    given = [
+        (reader.t("status.pbx-user"), f"{session.person.display_name} ({session.person.login})"),
+        (reader.t("status.pbx"), connection.pbx.name),
+        (reader.t("status.connection"), reader.t(word)),
+        (reader.t("licence.kind"), reader.t(f"licence.{session.kind}")),
+    ]
+    found = [one for one in (connection.blocker, connection.warning) if one is not None]
+    body = [heading(reader.t("status.title")), facts(given), *(finding(reader, one) for one in found)]
+    actions = [
+        execute(reader, Command.STATUS, reader.t("action.refresh")),
+        execute(reader, Command.SIGN_OUT, reader.t("action.sign-out")),
+        *_of_administrators(state, reader),
+        open_url(reader, reader.home_url),
+    ]
+    return card(reader, body, actions, Command.STATUS)
+
+
+def licence_card(state: State, reader: Reader) -> Card:
+    session = state.session
+    if session is None:
+        return signed_out_card(state, reader)
+    given = [
+        (reader.t("licence.kind"), reader.t(f"licence.{session.kind}")),
+        (reader.t("licence.since"), card_time(session.licence_since)),
+    ]
+    if session.kind is LicenceKind.FL:
+        seats = reader.t("licence.seats-value", used=state.seats_used, total=state.seats_total)
+        given.append((reader.t("licence.seats"), seats))
+    actions = [
+        execute(reader, Command.LICENCE, reader.t("action.refresh")),
+        *_of_administrators(state, reader),
+        open_url(reader, reader.home_url),
+    ]
+    return card(reader, [heading(reader.t("licence.title")), facts(given)], actions, Command.LICENCE)
+
+
+def signed_out_card(state: State, reader: Reader) -> Card:
+    body = [heading(reader.t("signed-out.title"))]
+    if state.ending is not None:
+        pbx_name, ending = state.ending
+        body.append(text(reader.t(f"notice.{ending.cause}.text", pbx_name=pbx_name, actor=ending.actor)))
+        if ending.reason:
+            body.append(text(reader.t("notice.reason", reason=ending.reason)))
+    if state.place is not None and state.place.joined_at is not None:
+        body.append(text(_place_words(state.place, reader)))
+    if state.offers:
+        body.append(text(reader.t("signed-out.offer", pbx_name=state.offers[0].pbx_name)))
+    else:
+        body.append(text(reader.t("signed-out.text")))
+    return card(reader, body, [sign_in(reader), open_url(reader, reader.home_url)], Command.STATUS)
+
+
+def help_card(state: State, reader: Reader, *, welcome: bool = False) -> Card:
+    """What the bot understands; `welcome`: said for the first time."""
+    commands = [
+        *(Command.STATUS, Command.LICENCE, Command.AUDIO, Command.NOTICES),
+        *((Command.LICENCES,) if _is_administrator(state) else ()),
+        *(Command.SIGN_IN, Command.SIGN_OUT, Command.HELP),
+    ]
+    given = [(reader.t(f"help.{command}.word"), reader.t(f"help.{command}.text")) for command in commands]
+    title = "welcome" if welcome else "help"
+    body = [heading(reader.t(f"{title}.title")), text(reader.t(f"{title}.text")), facts(given)]
+    actions = [
+        execute(reader, Command.STATUS, reader.t("action.status")),
+        *_of_administrators(state, reader),
+        *((sign_in(reader),) if state.session is None else ()),
+        open_url(reader, reader.home_url),
+    ]
+    return card(reader, body, actions, Command.WELCOME if welcome else Command.HELP)
+
+
+def really_card(reader: Reader) -> Card:
+    """Signing out was probably meant: asked, because it frees the licence for somebody else."""
+    actions = [
+        execute(reader, Command.SIGN_OUT, reader.t("action.sign-out")),
+        execute(reader, Command.HELP, reader.t("action.help")),
+    ]
+    return card(reader, [text(reader.t("sign-out.really"))], actions, Command.STATUS)
+
+
+def _is_administrator(state: State) -> bool:
+    return state.session is not None and state.session.person.is_administrator
+
+
+def _of_administrators(state: State, reader: Reader) -> list[Card]:
+    if not _is_administrator(state):
+        return []
+    return [execute(reader, Command.LICENCES, reader.t("action.licences"))]
+
+
+def _place_words(place: Place, reader: Reader) -> str:
+    if place.offered_until is not None:
+        until = card_time(place.offered_until)
+        return reader.t("notice.seat-offered.text", pbx_name=place.pbx_name, until=until)
+    return reader.t("signed-out.waiting", pbx_name=place.pbx_name, position=place.position)

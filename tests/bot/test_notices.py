@@ -1,0 +1,236 @@
+"""What the bot writes first: once, to those who want it, by day; and each card tells the present state afterwards."""
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator
+from contextlib import closing
+from datetime import UTC, datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from tests.bot.test_administration import press
+from tests.bot.test_bot import activity, ask, claims, post, words
+from tests.support.world import ANNA, BEN, CLARA, World, eventually
+
+DAY = {"muted": [], "quiet": False, "quietFrom": 1320, "quietUntil": 420}
+
+
+@pytest.fixture(autouse=True)
+async def by_day(world: World) -> AsyncIterator[None]:
+    """Tests run at night as well: everybody's night is off, unless a test is about it."""
+    for person in (ANNA, CLARA):
+        await world.client(person).call("PUT", "notices", DAY)
+    await ask(world, ANNA, "status")
+    yield
+    await faults(world)
+    for person in (ANNA, CLARA):
+        await world.client(person).call("PUT", "notices", DAY)
+
+
+async def faults(world: World, *kinds: str) -> None:
+    async with world.http.put(f"{world.demo.teams_url}/control/faults", json=list(kinds)) as answer:
+        assert answer.status == 200
+
+
+async def revoke_anna(world: World) -> int:
+    """Signs Anna in and out by the administrator; gives how many activities her chat had before."""
+    await world.client(ANNA).sign_in(world.pbx_name, world.key)
+    clara = world.client(CLARA)
+    await clara.sign_in(world.pbx_name, world.key)
+    before = len(await world.chat(ANNA))
+    holders = (await clara.call("GET", "licences")).body["holders"]
+    session_id = next(holder["sessionId"] for holder in holders if holder["displayName"] == "Anna Berger")
+    await clara.call("POST", "licences/revoke", {"sessionIds": [session_id], "reason": "Lunch"})
+    return before
+
+
+def last_notice(world: World) -> Any:
+    with closing(sqlite3.connect(world.demo.state / "pbx-teams.db")) as connection:
+        connection.row_factory = sqlite3.Row
+        return connection.execute("SELECT * FROM notice ORDER BY created_at DESC, id DESC LIMIT 1").fetchone()
+
+
+async def settled(world: World, object_id: str = ANNA.object_id) -> Any:
+    """The last notice, when nothing more is going to happen with it."""
+
+    async def row() -> Any:
+        notice = last_notice(world)
+        done = notice["delivered_at"] is not None or notice["given_up"]
+        return notice if done and notice["object_id"] == object_id else None
+
+    return await eventually(row, "the notice is settled", seconds=20)
+
+
+async def test_a_message_whose_answer_was_lost_is_not_sent_again(world: World) -> None:
+    await faults(world, "lost-answer")
+    before = await revoke_anna(world)
+    notice = await settled(world)
+    assert notice["delivered_at"] is None and notice["sending"], "nobody knows whether it arrived"
+    await asyncio.sleep(1)  # time in which the transport would have repeated it
+    assert len(await world.chat(ANNA)) == before + 1
+
+
+async def test_a_message_that_the_channel_did_not_take_is_sent_again_and_arrives_once(world: World) -> None:
+    await faults(world, "503", "429")
+    before = await revoke_anna(world)
+    assert (await settled(world))["attempts"] == 2
+    assert len(await world.chat(ANNA)) == before + 1
+
+
+async def test_a_person_who_has_removed_the_bot_is_not_written_to_again(world: World) -> None:
+    await faults(world, "403")
+    before = await revoke_anna(world)
+    notice = await settled(world)
+    assert notice["given_up"] and notice["attempts"] == 0
+    assert len(await world.chat(ANNA)) == before
+
+
+async def test_a_message_that_the_channel_delivers_again_is_answered_once(world: World) -> None:
+    token = await world.sign(claims(world), "channel")
+    before = len(await world.chat(ANNA))
+    body = activity(world, id="delivered-twice")
+    assert await post(world, body, token) == 201
+    assert await post(world, body, token) in (200, 201)
+    assert len(await world.chat(ANNA)) == before + 1
+    assert await post(world, activity(world, id="another"), token) == 201
+    assert len(await world.chat(ANNA)) == before + 2
+
+
+async def test_the_welcome_comes_once_however_often_it_is_delivered(world: World) -> None:
+    before = len(await world.chat(BEN))
+    for _ in range(2):
+        await world.say(BEN, type="installationUpdate", action="add", id="installed-once")
+    assert len(await world.chat(BEN)) == before + 1
+
+
+async def test_muted_messages_are_not_written(world: World) -> None:
+    await world.client(ANNA).call("PUT", "notices", {**DAY, "muted": ["session"]})
+    before = await revoke_anna(world)
+    assert (await settled(world))["given_up"]
+    assert len(await world.chat(ANNA)) == before
+
+
+def night_now() -> dict[str, int]:
+    """Quiet hours around this moment in Berlin, where the channel says that people are."""
+    here = datetime.now(ZoneInfo("Europe/Berlin"))
+    minute = here.hour * 60 + here.minute
+    return {"quietFrom": (minute - 60) % 1440, "quietUntil": (minute + 60) % 1440}
+
+
+async def test_at_night_messages_wait_until_the_morning(world: World) -> None:
+    await world.client(ANNA).call("PUT", "notices", {**DAY, "quiet": True, **night_now()})
+    before = await revoke_anna(world)
+
+    async def postponed() -> bool:
+        notice = last_notice(world)
+        due = datetime.fromtimestamp(notice["next_attempt_at"] / 1000, UTC)
+        minutes = (due - datetime.now(UTC)).total_seconds() / 60
+        return notice["object_id"] == ANNA.object_id and 58 < minutes < 61
+
+    await eventually(postponed, "the message waits for the end of the night")
+    assert len(await world.chat(ANNA)) == before
+    # In the morning it is no longer true for whoever has signed in again.
+    await world.client(ANNA).sign_in(world.pbx_name, world.key)
+    with closing(sqlite3.connect(world.demo.state / "pbx-teams.db")) as connection, connection:
+        connection.execute("UPDATE notice SET next_attempt_at = 0 WHERE id = ?", (last_notice(world)["id"],))
+    await world.client(ANNA).call("PUT", "notices", DAY)
+    assert (await settled(world))["given_up"]
+    assert len(await world.chat(ANNA)) == before
+
+
+async def test_a_seat_that_somebody_waits_for_is_told_in_the_middle_of_the_night(world: World) -> None:
+    for person in (CLARA, BEN):
+        await world.pbx("PATCH", f"users/{person.login}", {"permissions": ["Administrator"]})
+
+    async def full() -> bool:
+        answers = [await world.client(person).sign_in(world.pbx_name, world.key) for person in (CLARA, BEN)]
+        kinds = [answer.body.get("licence", {}).get("kind") for answer in answers]
+        return kinds == ["FL", "FL"]
+
+    await eventually(full, "both seats are held")
+    anna = world.client(ANNA)
+    assert (await anna.sign_in(world.pbx_name, world.key)).code == "no-licence"
+    await anna.call("POST", "waiting")
+    await anna.call("PUT", "notices", {**DAY, "quiet": True, "muted": ["session"], **night_now()})
+    before = len(await world.chat(ANNA))
+    await world.client(BEN).sign_out()
+
+    async def told() -> Any:
+        return (await world.chat(ANNA))[before:]
+
+    card = (await eventually(told, "she is told at once"))[0]["attachments"][0]["content"]
+    assert "A licence is free for you" in words(card)
+    refresh = card["refresh"]["action"]
+    assert "no longer" not in words(await press(world, ANNA, refresh["verb"], **refresh["data"]))
+    await anna.call("DELETE", "waiting")
+    over = await press(world, ANNA, refresh["verb"], **refresh["data"])
+    assert "The licence is no longer kept for you." in words(over)
+    await anna.sign_in(world.pbx_name, world.key)
+    now = await press(world, ANNA, refresh["verb"], **refresh["data"])
+    assert "You are signed in now." in words(now) and "task/fetch" not in words(now)
+
+
+async def test_every_card_tells_the_present_state_when_it_is_refreshed(world: World) -> None:
+    await world.client(ANNA).sign_in(world.pbx_name, world.key)
+    cards = {
+        text: await ask(world, ANNA, text) for text in ("status", "licence", "audio", "help", "messages")
+    }
+    await world.client(ANNA).sign_out()
+    for text in ("status", "licence", "audio"):
+        refresh = cards[text]["refresh"]
+        assert refresh["userIds"] == [f"29:{ANNA.object_id}"]
+        anew = await press(world, ANNA, refresh["action"]["verb"], **refresh["action"]["data"])
+        assert "You are not signed in" in words(anew), text
+    for text in ("help", "messages"):
+        action = cards[text]["refresh"]["action"]
+        anew = await press(world, ANNA, action["verb"], **action["data"])
+        assert anew["body"][0] == cards[text]["body"][0]
+
+
+async def test_the_bot_shows_and_keeps_which_messages_somebody_wants(world: World) -> None:
+    card = await ask(world, ANNA, "Nachrichten", "de-DE")
+    assert "Nachts ruhig" in words(card) and "Europe/Berlin" in words(card)
+    assert "administration" not in [element.get("id") for element in card["body"]]
+    saved = await press(
+        world,
+        ANNA,
+        "notices-save",
+        **card["actions"][0]["data"],
+        **{
+            "session": "true",
+            "audio": "false",
+            "quiet": "true",
+            "quiet-from": "21:30",
+            "quiet-until": "06:15",
+        },
+    )
+    assert "Gespeichert." in words(saved)
+    settings = (await world.client(ANNA).call("GET", "notices")).body
+    assert settings["muted"] == ["audio"] and settings["quiet"]
+    assert (settings["quietFrom"], settings["quietUntil"]) == (21 * 60 + 30, 6 * 60 + 15)
+    await press(world, ANNA, "notices-save", **{"quiet-from": "25:00", "quiet-until": "nonsense"})
+    assert (await world.client(ANNA).call("GET", "notices")).body["quietFrom"] == 21 * 60 + 30
+
+
+async def test_a_mistyped_sign_out_is_asked_first(world: World) -> None:
+    await world.client(ANNA).sign_in(world.pbx_name, world.key)
+    question = await ask(world, ANNA, "sing out")
+    assert "Do you want to sign out?" in words(question)
+    assert (await world.client(ANNA).state())["signedIn"]
+    yes = question["actions"][0]
+    assert "You are not signed in" in words(await press(world, ANNA, yes["verb"], **yes["data"]))
+    assert "You are not signed in" in words(await ask(world, ANNA, "sing out"))
+
+
+async def test_a_group_chat_gets_the_way_to_the_personal_one(world: World) -> None:
+    before = len(await world.chat(ANNA))
+    for kind in ("groupChat", "channel"):
+        conversation = {"id": ANNA.object_id, "conversationType": kind, "isGroup": True}
+        await world.say(ANNA, type="message", text="status", conversation=conversation)
+    said = [entry.get("text", "") for entry in (await world.chat(ANNA))[before:]]
+    polite = [text for text in said if "I only work in a personal chat" in text]
+    assert len(polite) == 2 and all(
+        "https://teams.microsoft.com/l/chat/0/0?users=28%3A" in text for text in polite
+    )
