@@ -3,7 +3,6 @@
 What is mended here (shared facts, "what is broken and slow"):
 - the SDK serialises an invoke's body twice and answers 500, so the response is built here from a plain body;
 - each turn scans a list of 999 status codes 999 times; as a frozenset it costs nothing;
-- the SDK's transport repeats a POST whose answer was lost, which people see as the same message twice;
 - the SDK's check of incoming tokens answers bad ones with 500 and takes one without expiry, so tokens are
   validated before the SDK sees the activity (`core.identity.tokens.ChannelTokenValidator`).
 """
@@ -38,16 +37,6 @@ _CALLER_ID: Final = "urn:botframework:azure"
 _INVOKE_NAMES: Final = frozenset(("adaptiveCard/action", "task/fetch", "task/submit"))
 
 ClientRetryPolicy.safe_codes = frozenset(ClientRetryPolicy.safe_codes)
-_init_retries = ClientRetryPolicy.__init__
-
-
-def _never_send_twice(policy: ClientRetryPolicy) -> None:
-    """By itself only what was never sent is sent again: no connection came about."""
-    _init_retries(policy)
-    policy.policy.read = policy.policy.status = 0
-
-
-ClientRetryPolicy.__init__ = _never_send_twice
 
 
 class Outcome(StrEnum):
