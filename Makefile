@@ -36,13 +36,13 @@ check: install-dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache >/dev/null || $(BIN)/lint-imports --no-cache
 	cd $(WEB) && $(NODE) node_modules/typescript/bin/tsc --noEmit
-	cd $(WEB) && $(NODE) node_modules/prettier/bin/prettier.cjs --check src index.html vite.config.ts
+	cd $(WEB) && $(NODE) node_modules/prettier/bin/prettier.cjs --check src index.html vite.config.js
 	$(BIN)/python infra/audit.py
 
 format: install-dev
 	$(BIN)/ruff check --fix --quiet . || true
 	$(BIN)/ruff format .
-	cd $(WEB) && $(NODE) node_modules/prettier/bin/prettier.cjs --write src index.html vite.config.ts
+	cd $(WEB) && $(NODE) node_modules/prettier/bin/prettier.cjs --write src index.html vite.config.js
 
 api-types: install-dev
 	$(BIN)/pbx-teams openapi > $(CACHE)/openapi.json
@@ -82,7 +82,7 @@ $(CACHE)/web.stamp: $(WEB)/package-lock.json $(CACHE)/build.stamp
 	cd $(WEB) && $(NPM) ci --ignore-scripts --no-audit --no-fund --loglevel=error
 	@touch $@
 
-$(WEB)/dist/index.html: $(CACHE)/web.stamp $(WEB)/index.html $(WEB)/vite.config.ts $(shell find $(WEB)/src $(WEB)/public -type f)
+$(WEB)/dist/index.html: $(CACHE)/web.stamp $(WEB)/index.html $(WEB)/vite.config.js $(shell find $(WEB)/src $(WEB)/public -type f)
 	cd $(WEB) && $(NODE) node_modules/vite/bin/vite.js build --logLevel warn
 	@touch $@
 

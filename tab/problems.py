@@ -52,6 +52,7 @@ _STATUS: Final = {
         Code.NOT_SIGNED_IN,
         Code.NOT_ADMINISTRATOR,
         Code.NAME_BOUND_ELSEWHERE,
+        Code.CROSS_SITE,
     ),
     403,
 )

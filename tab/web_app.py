@@ -1,46 +1,67 @@
 """The tab as aiohttp applications: API with live updates, the built client, security headers on both."""
 
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Final
 
 from aiohttp import web
+from aiohttp.typedefs import Middleware
 
+from core.diagnosis.codes import Code
+from core.diagnosis.finding import Finding
 from tab.events import stream
 from tab.openapi import document
 from tab.operation import API, MAX_BODY_BYTES, Call, Operation, TabServices
 from tab.operations import OPERATIONS
-from tab.problems import problems
+from tab.problems import ProblemError, problems
 
 DIST: Final = Path(__file__).parent / "web" / "dist"
 
-# https://learn.microsoft.com/microsoftteams/platform/tabs/how-to/using-teams-client-library#configure-content-security-policy
-TEAMS_HOSTS: Final = (
-    "https://teams.microsoft.com https://*.teams.microsoft.com https://teams.cloud.microsoft"
-    " https://*.cloud.microsoft https://*.office.com https://*.microsoft365.com https://outlook.office.com"
-    " https://outlook.office365.com https://*.skype.com"
+# https://learn.microsoft.com/microsoftteams/platform/tabs/how-to/tab-requirements
+HOSTS: Final = (
+    *("https://*.cloud.microsoft", "https://teams.microsoft.com", "https://*.teams.microsoft.com"),
+    *("https://*.microsoft365.com", "https://*.office.com"),
+    *("https://outlook.office.com", "https://outlook.office365.com"),
+    *("https://outlook-sdf.office.com", "https://outlook-sdf.office365.com"),
 )
-CONTENT_SECURITY_POLICY: Final = "; ".join(
-    (
-        "default-src 'none'",
-        "script-src 'self'",
-        "style-src 'self'",
-        "img-src 'self' data:",
-        # teams-js asks Microsoft's CDN for its list of hosts and falls back to a built-in one.
-        "connect-src 'self' https://res.cdn.office.net",
-        "base-uri 'none'",
-        "form-action 'none'",
-        f"frame-ancestors 'self' {TEAMS_HOSTS}",
-    )
-)
+_HEADERS: Final = {
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    # Good only over TLS, which ends before the service; browsers pass it over where there is none.
+    "Strict-Transport-Security": "max-age=31536000",
+}
+_PAGE_HEADERS: Final = _HEADERS | {
+    "Content-Security-Policy": "; ".join(
+        (
+            "default-src 'none'",
+            "script-src 'self'",
+            "style-src 'self'",
+            "img-src 'self' data:",
+            "connect-src 'self'",
+            "base-uri 'none'",
+            "form-action 'none'",
+            f"frame-ancestors {' '.join(HOSTS)}",
+        )
+    ),
+    # Names of audio devices are told only to whoever may use the microphone.
+    "Permissions-Policy": "microphone=(self), camera=(), geolocation=(), payment=(), usb=()",
+}
+_API_HEADERS: Final = _HEADERS | {
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+_HERE: Final = ("same-origin", "none")
+"""Values of Sec-Fetch-Site for the tab's own requests, and for those that no page has caused."""
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 def api(services: TabServices) -> web.Application:
     """Below `/api/v1`."""
-    app = web.Application(middlewares=[headers, problems], client_max_size=MAX_BODY_BYTES)
+    app = web.Application(
+        middlewares=[headers(_API_HEADERS), problems, own_site], client_max_size=MAX_BODY_BYTES
+    )
     for operation in OPERATIONS:
         path = operation.path.removeprefix(API)
         app.router.add_route(operation.method, path, _handler(operation, services))
@@ -56,7 +77,7 @@ def api(services: TabServices) -> web.Application:
 
 def pages() -> web.Application:
     """Below `/tab`: the built client."""
-    app = web.Application(middlewares=[headers])
+    app = web.Application(middlewares=[headers(_PAGE_HEADERS)])
     app.router.add_get("", _to_tab)
     app.router.add_get("/", _page)
     app.router.add_get("/{file:.+}", _file)
@@ -101,16 +122,25 @@ async def _file(request: web.Request) -> web.StreamResponse:
         raise web.HTTPNotFound
     # Vite puts a hash of the content into the names below assets/.
     hashed = path.parent.name == "assets"
+    # A compressed sibling goes to whoever takes it; aiohttp says so by Vary and Content-Encoding.
     cache = "public, max-age=31536000, immutable" if hashed else "no-cache"
     return web.FileResponse(path, headers={"Cache-Control": cache})
 
 
+def headers(given: Mapping[str, str]) -> Middleware:
+    @web.middleware
+    async def add(request: web.Request, handler: Handler) -> web.StreamResponse:
+        response = await handler(request)
+        if not response.prepared:
+            response.headers.update(given)
+        return response
+
+    return add
+
+
 @web.middleware
-async def headers(request: web.Request, handler: Handler) -> web.StreamResponse:
-    response = await handler(request)
-    if not response.prepared:
-        response.headers["X-Content-Type-Options"] = "nosniff"
-        response.headers["Referrer-Policy"] = "no-referrer"
-        response.headers["Content-Security-Policy"] = CONTENT_SECURITY_POLICY
-        response.headers["Permissions-Policy"] = "geolocation=(), payment=(), usb=()"
-    return response
+async def own_site(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """A page of another site cannot act: it has no token and is allowed nothing by CORS, and is refused by name besides."""
+    if request.headers.get("Sec-Fetch-Site", "none") not in _HERE:
+        raise ProblemError(Finding(Code.CROSS_SITE))
+    return await handler(request)

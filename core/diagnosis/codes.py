@@ -64,6 +64,7 @@ class Code(StrEnum):
     ENROLMENT_NEEDED = "enrolment-needed"
 
     # The web API's edge.
+    CROSS_SITE = "cross-site"
     TOKEN_REJECTED = "token-rejected"  # noqa: S105 - a code, not a secret
     IDENTITY_UNAVAILABLE = "identity-unavailable"
     INVALID_REQUEST = "invalid-request"

@@ -9,7 +9,9 @@ import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
+import aiohttp
 import jsonschema
 import pytest
 from openapi_spec_validator import validate
@@ -98,18 +100,69 @@ async def test_shutdown_ends_open_streams_and_links_and_is_quick(world: World) -
     await world.demo.start_service()
 
 
-async def test_security_headers(the_world: World) -> None:
+async def test_security_headers_of_the_tab(the_world: World) -> None:
     async with the_world.http.get(f"{the_world.demo.service_url}/tab/") as response:
-        policy = response.headers["Content-Security-Policy"]
-        assert response.headers["Referrer-Policy"] == "no-referrer"
-        assert "<script>" not in (text := await response.text())
-    directives = dict(part.strip().split(" ", 1) for part in policy.split(";"))
-    assert directives["default-src"] == "'none'" and directives["script-src"] == "'self'"
-    assert "https://teams.microsoft.com" in directives["frame-ancestors"]
+        headers, text = response.headers, await response.text()
+    assert headers["Referrer-Policy"] == "no-referrer" and headers["X-Content-Type-Options"] == "nosniff"
+    assert "max-age" in headers["Strict-Transport-Security"]
+    assert "microphone=(self)" in headers["Permissions-Policy"]
+    assert "<script>" not in text and "style=" not in text, "nothing inline, which the policy would refuse"
+    directives = dict(part.strip().split(" ", 1) for part in headers["Content-Security-Policy"].split(";"))
+    assert directives["default-src"] == "'none'" and directives["connect-src"] == "'self'"
+    assert directives["script-src"] == directives["style-src"] == "'self'"
+    framed_by = directives["frame-ancestors"].split()
+    assert "https://teams.microsoft.com" in framed_by and "https://*.cloud.microsoft" in framed_by
+    microsofts = (".microsoft.com", ".cloud.microsoft", ".microsoft365.com", ".office.com", ".office365.com")
+    assert all(f".{urlsplit(host).hostname}".endswith(microsofts) for host in framed_by), framed_by
     asset = re.search(r'src="(/tab/assets/[^"]+)"', text)
     assert asset is not None
     async with the_world.http.get(the_world.demo.service_url + asset[1]) as response:
-        assert "immutable" in response.headers["Cache-Control"]
+        assert response.headers["Cache-Control"] == "public, max-age=31536000, immutable"
+
+
+@pytest.mark.parametrize(
+    ("accepted", "encoding"),
+    [("gzip, deflate, br", "br"), ("gzip", "gzip"), ("identity", None)],
+)
+async def test_assets_come_as_small_as_the_browser_takes_them(
+    the_world: World, accepted: str, encoding: str | None
+) -> None:
+    service = the_world.demo.service_url
+    async with the_world.http.get(f"{service}/tab/") as response:
+        scripts = re.findall(r'"(/tab/assets/[^"]+\.js)"', await response.text())
+    async with aiohttp.ClientSession(auto_decompress=False) as http:
+        for script in scripts:
+            async with http.get(service + script, headers={"Accept-Encoding": accepted}) as response:
+                assert response.headers.get("Content-Encoding") == encoding
+                assert "javascript" in response.headers["Content-Type"]
+                if encoding is not None:
+                    assert "Accept-Encoding" in response.headers["Vary"]
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+async def test_a_page_of_another_site_cannot_act_even_with_a_token(world: World, method: str) -> None:
+    anna = world.client(ANNA)
+    await anna.sign_in(world.pbx_name, world.key)
+    url = f"{world.demo.service_url}/api/v1/{'state' if method == 'GET' else 'sign-out'}"
+    headers = {"Authorization": f"Bearer {await anna.token()}"}
+    for site in ("cross-site", "same-site"):
+        async with world.http.request(method, url, headers=headers | {"Sec-Fetch-Site": site}) as response:
+            assert response.status == 403 and (await response.json())["code"] == "cross-site"
+            assert "Access-Control-Allow-Origin" not in response.headers
+    preflight = {"Origin": "https://evil.example.com", "Access-Control-Request-Method": method}
+    async with world.http.options(url, headers=preflight) as response:
+        assert response.status == 405 and "Access-Control-Allow-Origin" not in response.headers
+    assert (await anna.state())["signedIn"]
+    async with world.http.request(
+        method, url, headers=headers | {"Sec-Fetch-Site": "same-origin"}
+    ) as response:
+        assert response.status == 200
+
+
+@pytest.mark.parametrize("page", ["privacy.html", "terms.html", "legal.css", "icon.svg"])
+async def test_what_the_package_points_to_is_there(the_world: World, page: str) -> None:
+    async with the_world.http.get(f"{the_world.demo.service_url}/tab/{page}") as response:
+        assert response.status == 200
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from playwright.async_api import Browser, Frame, FrameLocator, Page, Playwright,
 from tests.support.world import World
 
 E2E = Path(__file__).parents[1] / "e2e"
-_CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
+CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
 _ARGUMENTS = (
     "--no-sandbox",
     "--disable-gpu",
@@ -22,7 +22,7 @@ _ARGUMENTS = (
 
 async def launch(playwright: Playwright, *more: str, environment: dict[str, str] | None = None) -> Browser:
     """The machine's Chromium, or Playwright's own where there is none."""
-    path = next((found for name in _CHROMIUM if (found := shutil.which(name))), None)
+    path = next((found for name in CHROMIUM if (found := shutil.which(name))), None)
     return await playwright.chromium.launch(executable_path=path, args=[*_ARGUMENTS, *more], env=environment)
 
 

@@ -15,6 +15,7 @@ const settings = new URLSearchParams(location.search);
 const { tenantId, people } = await (await fetch("/host/people")).json();
 const frames = new Map(); // window -> {context, onDone}
 let chatAbort = null;
+let refreshed = new Set(); // ids of the cards that were refreshed since the chat was opened
 
 for (const person of people) $("person").add(new Option(`${person.name} (${person.role})`, person.objectId));
 $("person").value = settings.get("person") ?? people[0].objectId;
@@ -113,9 +114,27 @@ async function say(activity) {
   return answer.json();
 }
 
+// The page that a deep link names: /l/entity/APP/TAB?context={"subEntityId":PAGE}.
+function pageOf(url) {
+  try {
+    return JSON.parse(new URL(url).searchParams.get("context")).subEntityId;
+  } catch {
+    return undefined;
+  }
+}
+
+// As Teams does with a card that comes into view and says for whom it is refreshed: once while the chat is open.
+async function refresh(activity) {
+  const wanted = activity.attachments?.[0]?.content?.refresh;
+  if (!wanted?.userIds?.includes(`29:${person().objectId}`) || refreshed.has(activity.id)) return;
+  refreshed.add(activity.id);
+  const value = { action: wanted.action, trigger: "automatic" };
+  await say({ type: "invoke", name: "adaptiveCard/action", value, replyToId: activity.id });
+}
+
 async function act(action, replyToId) {
   if (action instanceof AdaptiveCards.OpenUrlAction) {
-    if (action.url.includes("/l/entity/")) openTab();
+    if (action.url.includes("/l/entity/")) openTab(pageOf(action.url));
     else open(action.url, "_blank", "noopener");
   } else if (action instanceof AdaptiveCards.ExecuteAction) {
     const value = { action: { type: "Action.Execute", verb: action.verb, data: action.data }, trigger: "manual" };
@@ -153,6 +172,7 @@ function draw(activity) {
 
 async function follow() {
   chatAbort?.abort();
+  refreshed = new Set();
   const { signal } = (chatAbort = new AbortController());
   let after = -1;
   let first = true;
@@ -165,6 +185,8 @@ async function follow() {
         $("messages").replaceChildren(...activities.map(draw));
         $("messages").scrollTop = $("messages").scrollHeight;
       }
+      // Those that were there before; what comes while one looks is new anyway.
+      if (first) for (const activity of activities) void refresh(activity);
       if (first && activities.length === 0) await say({ type: "installationUpdate", action: "add" });
       first = false;
     }

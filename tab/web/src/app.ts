@@ -5,6 +5,7 @@ import { api, troubleOf, type MyState, type SessionEnd, type Trouble } from "./a
 import { button } from "./button.js";
 import { closeDialog, enterTeams, type Surroundings } from "./host.js";
 import { watch } from "./live.js";
+import { placeholder } from "./placeholder.js";
 import { shared } from "./styles.js";
 import { applyTheme } from "./theme.js";
 import { dateTime, setLocale, t, type Word } from "./words.js";
@@ -12,6 +13,12 @@ import { dateTime, setLocale, t, type Word } from "./words.js";
 const PAGES = ["state", "audio", "licences", "connection"] as const;
 const FOR_ADMINISTRATORS: readonly string[] = ["licences", "connection"];
 type Page = (typeof PAGES)[number];
+const FETCH: Record<Page, () => Promise<unknown>> = {
+  state: () => Promise.resolve(),
+  audio: () => import("./pages/audio.js"),
+  licences: () => import("./pages/licences.js"),
+  connection: () => import("./pages/connection.js"),
+};
 
 @customElement("pbx-app")
 export class App extends LitElement {
@@ -30,12 +37,6 @@ export class App extends LitElement {
       fluent-tablist {
         flex-wrap: wrap;
       }
-      .skeleton {
-        height: 220px;
-        max-width: 480px;
-        margin: 0 auto;
-        box-sizing: border-box;
-      }
     `,
   ];
 
@@ -48,6 +49,8 @@ export class App extends LitElement {
   @state() private notEntered = false;
   /** Signing in at another PBX while the session here goes on. */
   @state() private elsewhere = false;
+  private readonly fetched = new Set<Page>();
+  @state() private ready: ReadonlySet<Page> = new Set(["state"]);
   @state() private licencesRevision = 1;
   @state() private audioRevision = 1;
   private readonly inDialog = new URLSearchParams(location.search).has("dialog");
@@ -77,14 +80,12 @@ export class App extends LitElement {
   private renderPage() {
     if (this.outside) {
       return html`<h1>${t("app.outside-title")}</h1>
-        <p>${t("app.outside-text")}</p>`;
+        <p>${t("app.outside-text")}</p>
+        <p><a href="https://teams.microsoft.com/">${t("app.outside-link")}</a></p>`;
     }
-    if (this.surroundings === null || (this.state === null && this.trouble === null)) {
-      return html`<div class="card skeleton" role="status">${t("app.loading")}</div>`;
-    }
-    if (this.state === null) {
-      return html`<pbx-message .trouble=${this.trouble}></pbx-message>
-        <fluent-button role="button" appearance="primary" @click=${this.load}>${t("app.retry")}</fluent-button>`;
+    if (this.surroundings === null || this.state === null) {
+      return html`<h1 class="visually-hidden">${t("app.title")}</h1>
+        ${placeholder(this.surroundings === null ? null : this.trouble, () => this.load(), 320)}`;
     }
     return html`
       ${this.live ? nothing : html`<pbx-message intent="warning" text=${t("live.lost")}></pbx-message>`}
@@ -121,10 +122,7 @@ export class App extends LitElement {
     const administrator = state.person?.isAdministrator ?? false;
     const pages = PAGES.filter((page) => administrator || !FOR_ADMINISTRATORS.includes(page));
     const page = pages.includes(this.page) ? this.page : "state";
-    // Everybody's first view does without the large pages.
-    if (page === "audio") void import("./pages/audio.js");
-    if (administrator) void import("./pages/licences.js");
-    if (page === "connection") void import("./pages/connection.js");
+    void this.fetch(page);
     return html`
       <nav>
         <fluent-tablist
@@ -135,14 +133,14 @@ export class App extends LitElement {
         >
           ${pages.map(
             (name) =>
-              html`<fluent-tab role="tab" id=${`tab-${name}`} aria-selected=${page === name}
+              html`<fluent-tab role="tab" id=${`tab-${name}`} aria-controls="page" aria-selected=${page === name}
                 >${t(`nav.${name}`)}</fluent-tab
               >`,
           )}
         </fluent-tablist>
       </nav>
       ${state.audio && page !== "audio" ? this.renderAudioWarning(state.audio) : nothing}
-      ${this.renderPageOf(page, state)}
+      <div role="tabpanel" id="page" aria-labelledby=${`tab-${page}`}>${this.renderPageOf(page, state)}</div>
     `;
   }
 
@@ -155,7 +153,24 @@ export class App extends LitElement {
     </pbx-message>`;
   }
 
+  /** Everybody's first view does without the large pages. */
+  private async fetch(page: Page) {
+    if (this.fetched.has(page)) return;
+    const fetched = this.fetched.add(page);
+    try {
+      await FETCH[page]();
+      this.ready = new Set([...this.ready, page]);
+    } catch {
+      fetched.delete(page); // tried again with the next change
+      this.live = false;
+    }
+  }
+
   private renderPageOf(page: Page, state: MyState) {
+    if (!this.ready.has(page)) {
+      return html`<h1>${t(`nav.${page}`)}</h1>
+        <pbx-skeleton height="640"></pbx-skeleton>`;
+    }
     switch (page) {
       case "audio":
         return html`<pbx-audio
@@ -215,11 +230,23 @@ export class App extends LitElement {
   private signedIn(event: CustomEvent<MyState>) {
     this.state = event.detail;
     this.elsewhere = false;
+    this.page = "state";
+    void this.focusHeading("pbx-my-state");
     if (this.inDialog) closeDialog({ signedIn: true });
   }
 
   private signedOut(event: CustomEvent<MyState>) {
+    const wasSignedIn = this.state?.signedIn ?? false;
     this.state = event.detail;
+    if (wasSignedIn) void this.focusHeading("pbx-offers, pbx-sign-in");
+  }
+
+  /** What had the focus is gone: the next thing to read gets it, instead of the beginning of the document. */
+  private async focusHeading(page: string) {
+    await this.updateComplete;
+    const shown = this.renderRoot.querySelector<LitElement>(page);
+    await shown?.updateComplete;
+    shown?.renderRoot.querySelector<HTMLElement>("h1")?.focus();
   }
 }
 

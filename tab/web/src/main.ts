@@ -3,6 +3,7 @@ import "@fluentui/web-components/switch.js";
 import "@fluentui/web-components/tab.js";
 import "@fluentui/web-components/tablist.js";
 import "./message.js";
+import "./placeholder.js";
 import "./pages/my-state.js";
 import "./pages/offers.js";
 import "./pages/sign-in.js";

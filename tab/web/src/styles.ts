@@ -58,6 +58,13 @@ export const shared = css`
     margin: 0;
     overflow-wrap: anywhere;
   }
+  /* Given the focus by the app, to be read on from there; it does nothing itself. */
+  h1:focus {
+    outline: none;
+  }
+  a {
+    color: var(--colorBrandForegroundLink);
+  }
   :focus-visible {
     outline: 2px solid var(--colorStrokeFocus2);
     outline-offset: 2px;

@@ -1,8 +1,9 @@
 // What the history advises: who should have a licence of their own, how many seats the others need, what it costs.
-import { LitElement, css, html, nothing } from "lit";
+import { LitElement, css, html } from "lit";
 import { customElement, state } from "lit/decorators.js";
 import { api, troubleOf, type LicenceAdvice, type LicenceMix, type Trouble } from "../api.js";
 import { field, fieldStyles } from "../field.js";
+import { placeholder } from "../placeholder.js";
 import { shared } from "../styles.js";
 import { number, parseNumber, t } from "../words.js";
 
@@ -51,8 +52,11 @@ export class AdvicePart extends LitElement {
   override render() {
     return html`<section class="card" aria-labelledby="advice">
       <h2 id="advice">${t("advice.title")}</h2>
-      <pbx-message .trouble=${this.trouble}></pbx-message>
-      ${this.advice === null ? nothing : this.renderAdvice(this.advice)}
+      ${
+        this.advice === null
+          ? placeholder(this.trouble, () => this.load(), 40)
+          : html`<pbx-message .trouble=${this.trouble}></pbx-message>${this.renderAdvice(this.advice)}`
+      }
     </section>`;
   }
 

@@ -1,7 +1,8 @@
 // For administrators: how many people have a conflict, by device; names only of those who said yes.
-import { LitElement, css, html, nothing } from "lit";
+import { LitElement, css, html } from "lit";
 import { customElement, property, state } from "lit/decorators.js";
 import { api, troubleOf, type AudioConflicts, type Trouble } from "../api.js";
+import { placeholder } from "../placeholder.js";
 import { shared } from "../styles.js";
 import { number, t } from "../words.js";
 import { sectionStyles, tableStyles } from "./audio-shared.js";
@@ -32,8 +33,7 @@ export class Conflicts extends LitElement {
   override render() {
     return html`<section class="card" aria-labelledby="conflicts">
       <h2 id="conflicts">${t("audio.conflicts")}</h2>
-      <pbx-message .trouble=${this.trouble}></pbx-message>
-      ${this.found === null ? nothing : this.renderFound(this.found)}
+      ${this.found === null ? placeholder(this.trouble, () => this.load(), 60) : this.renderFound(this.found)}
     </section>`;
   }
 

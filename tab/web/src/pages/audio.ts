@@ -14,6 +14,7 @@ import {
 import { askForAccess, currentAccess, listDevices, type Access } from "../devices.js";
 import type { Surroundings } from "../host.js";
 import type { Intent } from "../message.js";
+import { placeholder } from "../placeholder.js";
 import { shared } from "../styles.js";
 import { t } from "../words.js";
 import "./audio-calls.js";
@@ -89,10 +90,6 @@ export class AudioPage extends LitElement {
       summary {
         cursor: pointer;
       }
-      .skeleton {
-        height: 220px;
-        box-sizing: border-box;
-      }
     `,
   ];
 
@@ -130,10 +127,8 @@ export class AudioPage extends LitElement {
 
   override render() {
     if (this.audio === null) {
-      return this.trouble === null
-        ? html`<div class="card skeleton" role="status">${t("app.loading")}</div>`
-        : html`<pbx-message .trouble=${this.trouble}></pbx-message>
-            <fluent-button role="button" @click=${this.begin}>${t("app.retry")}</fluent-button>`;
+      return html`<h1>${t("audio.title")}</h1>
+        ${placeholder(this.trouble, () => this.begin(), 640)}`;
     }
     const audio = this.audio;
     return html`

@@ -2,6 +2,7 @@
 import { LitElement, css, html, nothing, svg } from "lit";
 import { customElement, property, query, state } from "lit/decorators.js";
 import { api, troubleOf, type ConnectionReport, type DoctorFindings, type Trouble } from "../api.js";
+import { placeholder } from "../placeholder.js";
 import { dialogStyles, shared } from "../styles.js";
 import { dateTime, number, t, type Word } from "../words.js";
 
@@ -129,15 +130,12 @@ export class ConnectionPage extends LitElement {
 
   override render() {
     return html`<h1>${t("connection.title")}</h1>
-      <pbx-message .trouble=${this.trouble}></pbx-message>
       <pbx-message intent="success" text=${this.notice}></pbx-message>
-      ${this.report === null ? this.renderEmpty() : this.renderReport(this.report)}`;
-  }
-
-  private renderEmpty() {
-    return this.trouble === null
-      ? html`<div class="card" role="status">${t("app.loading")}</div>`
-      : html`<fluent-button role="button" @click=${this.load}>${t("app.retry")}</fluent-button>`;
+      ${
+        this.report === null
+          ? placeholder(this.trouble, () => this.load(), 640)
+          : html`<pbx-message .trouble=${this.trouble}></pbx-message>${this.renderReport(this.report)}`
+      }`;
   }
 
   private renderReport(report: ConnectionReport) {

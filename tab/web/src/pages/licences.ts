@@ -14,6 +14,7 @@ import {
   type Trouble,
 } from "../api.js";
 import { field, fieldStyles } from "../field.js";
+import { placeholder } from "../placeholder.js";
 import { dialogStyles, shared } from "../styles.js";
 import "./advice.js";
 import "./trust.js";
@@ -63,9 +64,6 @@ export class LicencesPage extends LitElement {
       meter {
         width: min(240px, 100%);
       }
-      .skeleton {
-        height: 240px;
-      }
       .pages {
         display: flex;
         gap: 12px;
@@ -107,11 +105,11 @@ export class LicencesPage extends LitElement {
   override render() {
     return html`
       <h1>${t("licences.title")}</h1>
-      <pbx-message .trouble=${this.trouble}></pbx-message>
+      ${this.view === null ? nothing : html`<pbx-message .trouble=${this.trouble}></pbx-message>`}
       <pbx-message intent="success" text=${this.notice}></pbx-message>
       ${
         this.view === null
-          ? html`<div class="card skeleton" role="status">${this.trouble === null ? t("app.loading") : nothing}</div>`
+          ? placeholder(this.trouble, () => this.load(), 640)
           : html`${this.renderPools(this.view)} ${this.renderHolders(this.view)}
               <pbx-usage .revision=${this.revision}></pbx-usage>
               <pbx-advice></pbx-advice>

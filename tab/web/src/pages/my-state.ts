@@ -48,7 +48,7 @@ export class MyStatePage extends LitElement {
     const { person, licence, connection } = this.state;
     if (!person || !licence || !connection) return nothing;
     return html`
-      <h1>${t("state.title")}</h1>
+      <h1 tabindex="-1">${t("state.title")}</h1>
       <pbx-message .trouble=${this.trouble}></pbx-message>
       ${connection.findings.map(
         (finding) =>

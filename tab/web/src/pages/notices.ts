@@ -4,6 +4,7 @@ import { customElement, property, state } from "lit/decorators.js";
 import { api, troubleOf, type NoticeSettings, type NoticeSettingsState, type Trouble } from "../api.js";
 import { button } from "../button.js";
 import { fieldStyles } from "../field.js";
+import { placeholder } from "../placeholder.js";
 import { shared } from "../styles.js";
 import { t } from "../words.js";
 
@@ -62,13 +63,10 @@ export class Notices extends LitElement {
   override render() {
     return html`<section class="card" aria-labelledby="notices">
       <h2 id="notices">${t("notices.title")}</h2>
-      <pbx-message .trouble=${this.trouble}></pbx-message>
       ${
-        this.settings !== null
-          ? this.renderSettings(this.settings)
-          : this.trouble === null
-            ? html`<p role="status">${t("app.loading")}</p>`
-            : button({ label: t("app.retry"), onClick: () => this.load() })
+        this.settings === null
+          ? placeholder(this.trouble, () => this.load(), 280)
+          : html`<pbx-message .trouble=${this.trouble}></pbx-message>${this.renderSettings(this.settings)}`
       }
       <pbx-message intent="success" text=${this.notice}></pbx-message>
     </section>`;

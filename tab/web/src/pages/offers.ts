@@ -49,7 +49,7 @@ export class Offers extends LitElement {
     return html`<section class="card" aria-labelledby="offers">
       ${
         this.current === ""
-          ? html`<h1 id="offers">${t("offers.title")}</h1>
+          ? html`<h1 tabindex="-1" id="offers">${t("offers.title")}</h1>
               <p>${t("offers.intro")}</p>`
           : html`<h2 id="offers">${t("offers.switch-title")}</h2>
               <p>${t("offers.switch-intro", { pbxName: this.current })}</p>`

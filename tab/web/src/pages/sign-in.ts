@@ -101,7 +101,7 @@ export class SignInPage extends LitElement {
 
   private renderPbx() {
     return html`
-      ${this.second ? html`<h2>${t("sign-in.second-title")}</h2>` : html`<h1>${t("sign-in.title")}</h1>`}
+      ${this.second ? html`<h2>${t("sign-in.second-title")}</h2>` : html`<h1 tabindex="-1">${t("sign-in.title")}</h1>`}
       <p>${t("sign-in.intro")}</p>
       <form novalidate @submit=${this.submitPbx}>
         ${submitOnEnter}

@@ -2,6 +2,7 @@
 import { LitElement, css, html, nothing, svg } from "lit";
 import { customElement, property, state } from "lit/decorators.js";
 import { api, troubleOf, type Trouble, type Usage } from "../api.js";
+import { placeholder } from "../placeholder.js";
 import { shared } from "../styles.js";
 import { dateTime, number, t } from "../words.js";
 
@@ -131,8 +132,11 @@ export class UsageChart extends LitElement {
             >`,
         )}
       </fieldset>
-      <pbx-message .trouble=${this.trouble}></pbx-message>
-      ${this.usage === null ? nothing : this.renderUsage(this.usage)}
+      ${
+        this.usage === null
+          ? placeholder(this.trouble, () => this.load(), 256)
+          : html`<pbx-message .trouble=${this.trouble}></pbx-message>${this.renderUsage(this.usage)}`
+      }
     </section>`;
   }
 
