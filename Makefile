@@ -13,7 +13,7 @@ NODE = PATH="$(NODE_HOME)/bin:$$PATH" node
 NPM = PATH="$(NODE_HOME)/bin:$$PATH" node "$(NODE_HOME)/lib/node_modules/npm/bin/npm-cli.js"
 PIP_INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: run test bench install install-dev check format lock clean api-types screenshots
+.PHONY: run test bench install install-dev check format lock clean api-types screenshots references
 
 run: install
 	@exec $(BIN)/python -m simulator demo
@@ -51,6 +51,10 @@ api-types: install-dev
 # The pictures of the README and of docs/screenshots, taken from the running demonstration.
 screenshots: install-dev
 	$(BIN)/python -m tests.support.screenshots
+
+# What tests/e2e/test_looks.py compares with; look at the pictures before you commit them.
+references: install-dev
+	$(BIN)/python -m tests.support.looks
 
 lock: install-dev
 	$(BIN)/python infra/lock.py

@@ -5,6 +5,7 @@ from playwright.async_api import expect
 
 from tests.app.test_connector_door import Peer, connected, say
 from tests.e2e.conftest import OpenTab
+from tests.support.browser import overflow
 from tests.support.world import ANNA, BEN, CLARA, World
 from wire.pbxkey import grouped, new_key
 
@@ -83,9 +84,3 @@ async def test_a_phones_width_needs_no_sideways_scrolling(
     await expect(tab.view.locator("#findings li")).to_have_count(18)
     assert await overflow(tab) <= 0
     assert await tab.violations() == []
-
-
-async def overflow(tab) -> int:
-    return await tab.frame().evaluate(
-        "document.documentElement.scrollWidth - document.documentElement.clientWidth"
-    )

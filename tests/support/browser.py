@@ -45,12 +45,15 @@ class Tab:
         theme: str = "default",
         width: int = 1100,
         height: int = 860,
+        script: str | None = None,
         **query: str,
     ) -> "Tab":
         # Without motion: colours in the middle of a transition are nobody's colours.
         context = await browser.new_context(
             viewport={"width": width, "height": height}, timezone_id="Europe/Berlin", reduced_motion="reduce"
         )
+        if script is not None:
+            await context.add_init_script(script)
         page = await context.new_page()
         tab = cls(page, world, person)
         more = "".join(f"&{name}={value}" for name, value in query.items())
@@ -110,3 +113,9 @@ class Tab:
             for violation in found["violations"]
             for node in violation["nodes"]
         ]
+
+
+async def overflow(tab: Tab) -> int:
+    """By how many pixels the tab is wider than its window."""
+    width = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+    return int(await tab.frame().evaluate(width))

@@ -50,6 +50,14 @@ export class AudioPage extends LitElement {
       table {
         margin-top: 12px;
       }
+      @media (max-width: 480px) {
+        table {
+          table-layout: fixed;
+        }
+        th:nth-child(2) {
+          width: 38%;
+        }
+      }
       td:nth-child(2) {
         overflow-wrap: anywhere;
       }

@@ -105,6 +105,9 @@ export class ConnectionPage extends LitElement {
         overflow: auto;
         margin-bottom: 12px;
       }
+      #events {
+        margin-top: 16px;
+      }
       .other {
         margin-bottom: 12px;
       }

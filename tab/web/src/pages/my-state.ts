@@ -17,6 +17,9 @@ export class MyStatePage extends LitElement {
         grid-template-columns: repeat(auto-fit, minmax(min(100%, 280px), 1fr));
         margin-bottom: 16px;
       }
+      .cards pbx-offers {
+        margin-bottom: 0;
+      }
       pbx-notices {
         margin-top: 16px;
       }

@@ -37,6 +37,9 @@ export class Notices extends LitElement {
         flex: none;
         accent-color: var(--colorCompoundBrandBackground);
       }
+      form .hint {
+        margin-bottom: 8px;
+      }
       .hours {
         display: flex;
         flex-wrap: wrap;

@@ -12,6 +12,14 @@ export class Offers extends LitElement {
   static override styles = [
     shared,
     css`
+      :host {
+        margin-bottom: 16px;
+      }
+      /* Above the sign-in with name and key: as wide as that. */
+      :host(:not([current])) {
+        max-width: 480px;
+        margin: 0 auto 16px;
+      }
       ul {
         list-style: none;
         margin: 0;

@@ -21,6 +21,9 @@ export class Trust extends LitElement {
         gap: 8px;
         margin-top: 8px;
       }
+      .switch + .hint {
+        margin: 4px 0 8px;
+      }
       .field {
         margin: 12px 0;
         max-width: 420px;

@@ -1,0 +1,210 @@
+"""How the tab looks: every page in both languages, the three themes and three widths, beside stored reference pictures.
+
+`make references` takes them anew, after a change of the looks that somebody has looked at. Text is drawn in a font that
+the tests bring along, moments are written as one and the same, and what differs from run to run (charts, identities) is
+covered; so that what is compared is the page.
+"""
+
+import asyncio
+import io
+import shutil
+import sys
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from PIL import Image, ImageChops
+from playwright.async_api import Browser, Page, Playwright, async_playwright, expect
+
+from tests.support.browser import E2E, Tab, launch
+from tests.support.world import ANNA, BEN, CLARA, World
+
+REFERENCES: Final = E2E / "references"
+LOCALES: Final = ("de-DE", "en-US")
+THEMES: Final = ("default", "dark", "contrast")
+WIDTHS: Final = (320, 550, 1100)
+"""A phone; 1100 pixels at a zoom of 200 %; a window."""
+
+SAME_MOMENT: Final = """
+  Object.defineProperty(Intl.DateTimeFormat.prototype, "format", {
+    get() { return () => document.documentElement.lang === "de" ? "25.11.2026, 08:00" : "25 Nov 2026, 08:00"; },
+  });
+"""
+_SHRINK: Final = 4
+"""Pictures are compared at a quarter of their size: edges that another version of the browser smooths otherwise vanish."""
+_BLOCK: Final = 32
+"""Pixels of the page; what is missing is missing in whole blocks."""
+_FAINT: Final = 8
+"""Of 255, in the middle of a block: less is the same to the eye."""
+MAX_DIFFERENT: Final = 0.005
+"""Of the blocks: on a phone's page one or two; a button has more."""
+MAX_HEIGHT: Final = 0.03
+"""By how much a page may be longer or shorter."""
+
+
+@dataclass(frozen=True)
+class View:
+    name: str
+    person: Any
+    ready: str
+    """What is there when the page has everything."""
+    page: str = "home"
+    covered: tuple[str, ...] = field(default=())
+
+
+SIGN_IN = View("sign-in", ANNA, "#pbx-name")
+OFFERS = View("offers", ANNA, "pbx-offers fluent-button")
+STATE = View("state", ANNA, "pbx-notices form")
+AUDIO = View("audio", ANNA, "#finding ol", "audio")
+LICENCES = View(
+    "licences", CLARA, "pbx-usage svg", "licences", ("pbx-usage svg", "pbx-usage p", "pbx-advice p")
+)
+CONNECTION = View(
+    "connection",
+    CLARA,
+    "pbx-connection svg",
+    "connection",
+    ("dl", "section[aria-labelledby=history] svg", ".events", "#history ~ p"),
+)
+VIEWS: Final = (SIGN_IN, OFFERS, STATE, AUDIO, LICENCES, CONNECTION)
+
+
+def name_of(view: View, locale: str, theme: str, width: int) -> str:
+    return f"{view.name}-{locale[:2]}-{theme}-{width}.png"
+
+
+async def arrange(world: World, view: View) -> None:
+    """The world as the view shows it."""
+    for person in (ANNA, BEN, CLARA):
+        await world.client(person).sign_in(world.pbx_name, world.key)
+    anna, clara = world.client(ANNA), world.client(CLARA)
+    offered = view is OFFERS
+    wish = {"trusted": True, "entry": "one-click" if offered else "with-key", "primary": offered}
+    await clara.call("PUT", "trust", wish)
+    if view in (SIGN_IN, OFFERS):
+        await anna.sign_out()
+    uses = [
+        {"program": program, "device": {"kind": kind, "label": label}}
+        for program, label in (("teams", "Headset (Jabra Evolve2 65)"), ("softphone", "Jabra Evolve2 65"))
+        for kind in ("input", "output")
+    ]
+    if view is AUDIO:
+        devices = [
+            {"kind": kind, "label": label, "deviceId": "", "groupId": ""}
+            for kind, label in (
+                ("output", "Speakers (Realtek(R) Audio)"),
+                ("input", "Microphone (Logitech BRIO)"),
+            )
+        ]
+        await anna.call("PUT", "audio/devices", {"devices": devices})
+        await anna.call("PUT", "audio/declared", {"uses": uses})
+    elif view is not SIGN_IN:
+        await anna.call("DELETE", "audio")
+
+
+@asynccontextmanager
+async def browser_with_own_font(playwright: Playwright) -> AsyncIterator[Browser]:
+    """A browser that knows one font, whatever the machine has."""
+    with tempfile.TemporaryDirectory() as directory:
+        fonts = Path(directory) / "fonts.conf"
+        fonts.write_text(
+            f"""<?xml version="1.0"?><!DOCTYPE fontconfig SYSTEM "fonts.dtd">
+            <fontconfig>
+              <dir>{E2E / "node_modules/dejavu-fonts-ttf/ttf"}</dir>
+              <cachedir>{directory}/cache</cachedir>
+              <match><edit name="family" mode="assign_replace"><string>DejaVu Sans</string></edit></match>
+            </fontconfig>"""
+        )
+        environment = {"FONTCONFIG_FILE": str(fonts), "PATH": "/usr/bin:/bin", "HOME": directory}
+        browser = await launch(playwright, "--font-render-hinting=none", environment=environment)
+        yield browser
+        await browser.close()
+
+
+async def open_view(browser: Browser, world: World, view: View, locale: str, theme: str, width: int) -> Tab:
+    tab = await Tab.open(
+        browser,
+        world,
+        view.person,
+        locale=locale,
+        theme=theme,
+        width=width,
+        height=1200,
+        script=SAME_MOMENT,
+        page=view.page,
+    )
+    await expect(tab.view.locator(view.ready).first).to_be_visible()
+    await expect(tab.view.locator("pbx-skeleton")).to_have_count(0)
+    return tab
+
+
+async def picture(tab: Tab, view: View) -> bytes:
+    """The whole page, however long; what differs from run to run is covered."""
+    length = await tab.frame().evaluate("document.documentElement.scrollHeight")
+    top = (await frame_box(tab.page))["y"]
+    size = tab.page.viewport_size
+    assert size is not None
+    await tab.page.set_viewport_size({"width": size["width"], "height": int(top + length + 1)})
+    return await tab.page.screenshot(
+        clip=await frame_box(tab.page) | {"height": length},
+        mask=[tab.view.locator(selector) for selector in view.covered],
+        mask_color="#888888",
+        animations="disabled",
+        caret="hide",
+    )
+
+
+async def frame_box(page: Page) -> Any:
+    box = await page.locator("#tab iframe").bounding_box()
+    assert box is not None
+    return box
+
+
+def difference(one: bytes, other: bytes) -> float:
+    """Which part of the page differs to the eye; 1 where the pages are not equally long."""
+    first, second = (Image.open(io.BytesIO(picture)).convert("RGB") for picture in (one, other))
+    if first.width != second.width or abs(first.height - second.height) > MAX_HEIGHT * second.height:
+        return 1.0
+    size = (first.width, min(first.height, second.height))
+    small = (size[0] // _SHRINK, size[1] // _SHRINK)
+    shrunk = (image.crop((0, 0, *size)).resize(small, Image.Resampling.BOX) for image in (first, second))
+    channels = ImageChops.difference(*shrunk).split()
+    strongest = ImageChops.lighter(ImageChops.lighter(channels[0], channels[1]), channels[2])
+    blocks = strongest.resize((-(-size[0] // _BLOCK), -(-size[1] // _BLOCK)), Image.Resampling.BOX)
+    return sum(blocks.histogram()[_FAINT:]) / (blocks.width * blocks.height)
+
+
+def packed(picture: bytes) -> bytes:
+    buffer = io.BytesIO()
+    Image.open(io.BytesIO(picture)).convert("RGB").save(buffer, "PNG", optimize=True)
+    return buffer.getvalue()
+
+
+async def main() -> int:
+    shutil.rmtree(REFERENCES, ignore_errors=True)
+    REFERENCES.mkdir()
+    with tempfile.TemporaryDirectory() as state:
+        world = World(Path(state), seats=2)
+        await world.start()
+        try:
+            async with async_playwright() as playwright, browser_with_own_font(playwright) as browser:
+                for view in VIEWS:
+                    await arrange(world, view)
+                    for locale in LOCALES:
+                        for theme in THEMES:
+                            for width in WIDTHS:
+                                tab = await open_view(browser, world, view, locale, theme, width)
+                                taken = packed(await picture(tab, view))
+                                (REFERENCES / name_of(view, locale, theme, width)).write_bytes(taken)
+                                await tab.close()
+        finally:
+            await world.stop()
+    print(f"Wrote {len(list(REFERENCES.glob('*.png')))} pictures to {REFERENCES}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(asyncio.run(main()))
