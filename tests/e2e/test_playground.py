@@ -6,6 +6,9 @@ from playwright.async_api import Browser
 from tests.support.playground import playground
 from tests.support.world import ANNA, CLARA, World
 
+BY_DAY = {"muted": [], "quiet": False, "quietFrom": 1320, "quietUntil": 420}
+"""Tests run at night as well."""
+
 
 async def revoke_anna(world: World, reason: str) -> None:
     clara = world.client(CLARA)
@@ -31,6 +34,15 @@ async def revoke_anna(world: World, reason: str) -> None:
                 "out": "You are not signed in",
                 "help": "What I understand",
                 "help-word": "help",
+                "typo": "staus",
+                "messages-word": "messages",
+                "messages": "Quiet at night: messages wait until the morning",
+                "save": "Save",
+                "saved": "Saved.",
+                "unknown-word": "sandwich",
+                "unknown": "I did not understand that.",
+                "sign-out-typo": "sing out",
+                "really": "Do you want to sign out?",
             },
         ),
         (
@@ -46,6 +58,15 @@ async def revoke_anna(world: World, reason: str) -> None:
                 "out": "Sie sind nicht angemeldet",
                 "help": "Das verstehe ich",
                 "help-word": "Hilfe",
+                "typo": "Staus",
+                "messages-word": "Nachrichten",
+                "messages": "Nachts ruhig: Nachrichten warten bis zum Morgen",
+                "save": "Speichern",
+                "saved": "Gespeichert.",
+                "unknown-word": "Butterbrot",
+                "unknown": "Das habe ich nicht verstanden.",
+                "sign-out-typo": "abmleden",
+                "really": "Möchten Sie sich abmelden?",
             },
         ),
     ],
@@ -54,15 +75,25 @@ async def test_the_whole_conversation(
     world: World, browser: Browser, locale: str, licence: str, texts: dict[str, str]
 ) -> None:
     await world.client(ANNA).sign_in(world.pbx_name, world.key)
+    await world.client(ANNA).call("PUT", "notices", BY_DAY)
     async with playground(world, browser, ANNA.object_id, locale) as chat:
         await chat.shows(texts["welcome"])
         await chat.say(licence)
         await chat.shows(texts["seats"])
         await chat.say(texts["help-word"])
         await chat.shows(texts["help"])
-        await chat.say("status")
+        await chat.say(texts["unknown-word"])
+        await chat.shows(texts["unknown"])
+        await chat.say(texts["messages-word"])
+        await chat.shows(texts["messages"])
+        await chat.press(texts["save"])
+        await chat.shows(texts["saved"])
+        await chat.say(texts["sign-out-typo"])
+        await chat.shows(texts["really"])
+        await chat.say(texts["typo"])
         await chat.shows(texts["status"])
         await chat.shows("Anna Berger (1001)")
+        await world.client(ANNA).call("PUT", "notices", BY_DAY)
         await revoke_anna(world, "Lunch")
         await chat.shows(texts["revoked"])
         await chat.shows(texts["reason"])
@@ -71,4 +102,49 @@ async def test_the_whole_conversation(
         await chat.shows(texts["status"])
         await chat.press(texts["sign-out"])
         await chat.shows(texts["out"])
+        assert not (await world.client(ANNA).state())["signedIn"]
+
+
+@pytest.mark.parametrize(
+    ("locale", "texts"),
+    [
+        (
+            "en-US",
+            {
+                "word": "licences",
+                "title": "Licences at",
+                "who": "Choose a person",
+                "take": "Take back …",
+                "really": "Take the licence of Anna Berger back?",
+                "yes": "Take the licence back",
+                "done": "Anna Berger has been signed out; the licence is free.",
+            },
+        ),
+        (
+            "de-DE",
+            {
+                "word": "Lizenzen",
+                "title": "Lizenzen bei",
+                "who": "Person wählen",
+                "take": "Zurücknehmen …",
+                "really": "Die Lizenz von Anna Berger zurücknehmen?",
+                "yes": "Lizenz zurücknehmen",
+                "done": "Anna Berger wurde abgemeldet; die Lizenz ist frei.",
+            },
+        ),
+    ],
+)
+async def test_an_administrator_takes_a_licence_back(
+    world: World, browser: Browser, locale: str, texts: dict[str, str]
+) -> None:
+    for person in (ANNA, CLARA):
+        await world.client(person).sign_in(world.pbx_name, world.key)
+    async with playground(world, browser, CLARA.object_id, locale) as chat:
+        await chat.say(texts["word"])
+        await chat.shows(texts["title"])
+        await chat.choose("Anna Berger")
+        await chat.press(texts["take"])
+        await chat.shows(texts["really"])
+        await chat.press(texts["yes"])
+        await chat.shows(texts["done"])
         assert not (await world.client(ANNA).state())["signedIn"]

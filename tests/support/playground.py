@@ -62,3 +62,8 @@ class Chat:
 
     async def press(self, name: str) -> None:
         await self.page.get_by_role("button", name=name, exact=True).last.click()
+
+    async def choose(self, starts: str) -> None:
+        """In the last card's list: the choice that begins so."""
+        await self.page.get_by_role("combobox").last.click()
+        await self.page.get_by_role("option").filter(has_text=starts).first.click()
