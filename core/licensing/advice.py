@@ -63,11 +63,15 @@ class Advice:
     """As `advised`, with seats for the 95th percentile only: cheaper, at the price of a refusal now and then."""
 
 
+def period_start(now: datetime) -> datetime:
+    """From when on `advise` looks at holdings: the midnight (UTC) that begins the period's first whole day."""
+    return (now - PERIOD).replace(hour=0, minute=0, second=0, microsecond=0)
+
+
 def advise(
     holdings: Sequence[Holding], *, uals: int, seats: int, history_from: datetime, now: datetime
 ) -> Advice:
-    midnight = (now - PERIOD).replace(hour=0, minute=0, second=0, microsecond=0)
-    since = max(history_from, midnight)
+    since = max(history_from, period_start(now))
     days = _working_days(since, now)
     enough = len(days) >= MIN_WORKING_DAYS
     constant = _constant(holdings, days, since, now) if enough else {}

@@ -14,7 +14,7 @@ from core.hub.hub import Hub, PbxRefusedError
 from core.hub.registry import Registry
 from core.identity.teams_user import TeamsUser
 from core.identity.tenant_trust import PLAIN, Entry, TenantTrust, Trust
-from core.licensing.advice import PERIOD, Advice, advise
+from core.licensing.advice import Advice, advise, period_start
 from core.licensing.ledger import Ledger
 from core.licensing.overview import HoldersPage, HoldersQuery, Overview
 from core.licensing.policy import Policy
@@ -167,7 +167,7 @@ class Administration:
         at = now()
         pbx = await self._registry.by_id(session.pbx_id)
         history_from = pbx.claimed_at if pbx is not None else at
-        holdings = await self._usage.holdings(session.pbx_id, at - PERIOD)
+        holdings = await self._usage.holdings(session.pbx_id, period_start(at))
         return await asyncio.to_thread(
             advise,
             holdings,

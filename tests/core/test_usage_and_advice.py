@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from core.licensing.advice import Mix, Prices, advise
+from core.licensing.advice import Mix, Prices, advise, period_start
 from core.licensing.usage import Holding, Span, UsageReader, usage
 from tests.support.book import NOW, PBX, Book
 
@@ -97,6 +97,14 @@ def test_the_rule(holdings, constant, advised, lean) -> None:
     assert advice.working_days == 20 and advice.enough_history
     assert [(one.name, one.days) for one in advice.constant] == constant
     assert (advice.now, advice.advised, advice.lean) == (Mix(3, 5), advised, lean)
+
+
+@pytest.mark.parametrize("hour", [0, 9, 23])
+def test_the_first_day_counts_whole_at_every_hour(hour: int) -> None:
+    at = MONDAY + timedelta(days=28, hours=hour)
+    seen = [one for one in working_days(1, 20, 8) if one.until is None or one.until >= period_start(at)]
+    advice = advise(seen, uals=0, seats=1, history_from=MONDAY - 100 * DAY, now=at)
+    assert [one.days for one in advice.constant] == [advice.working_days] == [20]
 
 
 def test_without_ten_working_days_nothing_is_advised() -> None:

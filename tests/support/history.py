@@ -17,7 +17,8 @@ def write(world: World) -> None:
     for day in (start + timedelta(days=number) for number in range(28)):
         if day.weekday() >= 5:
             continue
-        rows.append((day, 8.0, 17.5, 101, "Dora Constant"))
+        # From midnight on, so that the first day is over at whatever hour it is looked at.
+        rows.append((day, 0.0, 9.5, 101, "Dora Constant"))
         for user in range(4):
             begins = 8 + (day.day * 7 + user * 3) % 8
             rows.append((day, begins, begins + 1.5 + user / 2, 110 + user, f"Guest {user}"))
