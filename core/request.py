@@ -3,7 +3,7 @@
 from contextvars import ContextVar
 from typing import Final
 
-from uuid6 import uuid7
+from uuid_utils import uuid7
 
 
 class RequestId:

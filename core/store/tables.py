@@ -146,8 +146,16 @@ seat = Table(
     Column("reserved_for", String(36)),  # a reservation of the pool's policy
     Column("kept_for", BigInteger),  # the PBX user who was offered it and has not come yet
     Column("kept_until", BigInteger),
-    UniqueConstraint("pbx_id", "holder"),  # one PBX user never holds two seats; NULLs do not collide
     sqlite_with_rowid=False,
+)
+# One PBX user never holds two seats. Of the held ones alone: a seat that is taken comes in, one that is freed goes.
+Index(
+    "uq_seat_pbx_id_holder",
+    seat.c.pbx_id,
+    seat.c.holder,
+    unique=True,
+    sqlite_where=text("holder IS NOT NULL"),
+    postgresql_where=text("holder IS NOT NULL"),
 )
 FREE_FOR_ALL = "holder IS NULL AND NOT retired AND reserved_for IS NULL AND kept_for IS NULL"
 """The rows that anybody may take: the words of the index, so that a query with them uses it."""
