@@ -89,7 +89,6 @@ def create(settings: Settings) -> web.Application:
     sign_in = SignIn(registry, hub, trust, ledger, overview, verdicts, preferences, bus)
     following.start(hub, sign_in)
     audio_store = AudioStore(database)
-    sweeper = Sweeper(ledger, sign_in, audio_store, registry, settings.audit_days)
     administration = Administration(
         registry, hub, trust, ledger, overview, sign_in, bus, UsageReader(database)
     )
@@ -100,6 +99,7 @@ def create(settings: Settings) -> web.Application:
     graph = GraphCallRecords(settings.graph_url, lambda tenant: token_source(bot_settings, tenant))
     records = CallRecords(graph if settings.call_records else None, audio_store, advisor)
     call_help = CallHelp(hub, registry, audio_store, overview, advisor, bus)
+    sweeper = Sweeper(ledger, sign_in, audio_store, registry, call_help.over, settings.audit_days)
 
     tab_tokens = TabTokenValidator(
         keys=SigningKeys(jwks_url=f"{settings.entra_authority}/common/discovery/v2.0/keys"),

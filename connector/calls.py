@@ -2,7 +2,8 @@
 
 What a user's UCI login needs comes sealed from the browser, is kept encrypted here, at the customer's site, and is
 forgotten when the service says that the user has signed out or wants it no longer. Nothing about a call leaves this
-program but the fact that one ended at once, and when.
+program but the fact that one ended at once, and when; and, asked while a licence key has expired, who has none now, so
+that nobody's session ends in mid-call.
 """
 
 import asyncio
@@ -19,6 +20,7 @@ import aiohttp
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from connector.errors import PbxError
 from connector.rest import StarfaceRest
 from connector.state import State
 from connector.symptom import Symptom
@@ -31,11 +33,14 @@ FILE: Final = "followed"
 _CONTEXT: Final = b"pbx-calls at rest v1"
 _NONCE_BYTES: Final = 12
 MAX_UNREPORTED: Final = 100
+MAX_QUESTIONS: Final = 8
+"""At a time, to the PBX."""
 
 
 @dataclass(slots=True)
 class _Followed:
     credentials: CallsCredentials
+    session: UciSession
     task: asyncio.Task[None]
 
 
@@ -86,6 +91,26 @@ class Calls:
             self._write()
             logger.info("calls are followed no longer", extra={"users": len(gone)})
 
+    async def over(self, user_ids: Sequence[int]) -> list[int]:
+        """Which of these have no call at all now, not even one that rings; whoever is not followed, or of whom the PBX
+        does not answer, is not among them.
+        """
+        followed = [
+            (user_id, self._followed[user_id].session) for user_id in user_ids if user_id in self._followed
+        ]
+        slots = asyncio.Semaphore(MAX_QUESTIONS)
+
+        async def is_over(session: UciSession) -> bool:
+            async with slots:
+                try:
+                    return not await session.calls()
+                except PbxError as fault:
+                    logger.debug("not known whether a user has a call", extra={"reason": str(fault)})
+                    return False
+
+        answers = await asyncio.gather(*(is_over(session) for _user_id, session in followed))
+        return [user_id for (user_id, _session), over in zip(followed, answers, strict=True) if over]
+
     def unreported(self) -> list[CallEndedAtOnce]:
         return list(self._unreported)
 
@@ -100,7 +125,7 @@ class Calls:
             self._heard(user_id, symptom, method, params)
 
         session = UciSession(self._rest, self._callbacks, _query(credentials), heard, _ignore_state)
-        self._followed[user_id] = _Followed(credentials, asyncio.create_task(session.run()))
+        self._followed[user_id] = _Followed(credentials, session, asyncio.create_task(session.run()))
 
     async def _stop(self, user_id: int) -> None:
         followed = self._followed.pop(user_id, None)

@@ -21,6 +21,7 @@ from wire.link import (
     LOGIN,
     CallsChallenge,
     CallsCredentials,
+    CallsOver,
     ChallengeProof,
     Credentials,
     EmailParams,
@@ -87,6 +88,7 @@ class PbxMethods:
             Method.CALLS_CHALLENGE: self._told(self._calls_challenge),
             Method.CALLS_FOLLOW: self._told(self._follow),
             Method.CALLS_KEEP: self._told(self._keep),
+            Method.CALLS_OVER: self._told(self._over),
             Method.DOCTOR: self._doctor,
         }
 
@@ -144,6 +146,9 @@ class PbxMethods:
     async def _keep(self, params: dict[str, Any]) -> Followed:
         await self._calls.keep_only(KeepParams.model_validate(params).user_ids)
         return Followed(user_ids=sorted(self._calls.followed))
+
+    async def _over(self, params: dict[str, Any]) -> CallsOver:
+        return CallsOver(user_ids=await self._calls.over(IdsParams.model_validate(params).user_ids))
 
     async def _doctor(self, params: dict[str, Any]) -> DoctorReport:
         """One at a time: it logs in to the PBX like a technician would."""

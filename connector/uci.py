@@ -159,6 +159,15 @@ class UciSession:
         await self.call("ucp.v22.requests.service.subscribeEvents", CALL_EVENTS)
         self._on_state(UciState.ON)
 
+    async def calls(self) -> list[str]:
+        """The ids of the user's present calls, whatever their state. Raises `PbxError`, also for an answer that is no
+        list: who has no call must not be guessed.
+        """
+        ids = await self.call("ucp.v30.requests.call.getCallIds")
+        if not isinstance(ids, list):
+            raise PbxUnreachableError("UCI answers no list of calls")
+        return [str(call_id) for call_id in ids]
+
     async def end(self) -> None:
         self._callbacks.close(self._secret)
         try:

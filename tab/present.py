@@ -70,6 +70,7 @@ def my_state(state: State, language: Language, audio: Verdict | None) -> MyState
             since=session.licence_since,
             seats_used=state.seats_used,
             seats_total=state.seats_total,
+            ends_by=state.ends_by,
         ),
         connection=connection_state(state.connection, language),
         offers=_offers(state),

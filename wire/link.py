@@ -60,6 +60,7 @@ class Method(StrEnum):
     CALLS_CHALLENGE = "calls.challenge"
     CALLS_FOLLOW = "calls.follow"
     CALLS_KEEP = "calls.keep"
+    CALLS_OVER = "calls.over"
     CALL_ENDED_AT_ONCE = "link.callEndedAtOnce"
     DOCTOR = "connector.doctor"
 
@@ -323,6 +324,14 @@ class Followed(WireModel):
     """Whose calls are followed after all; a connector that lost its state follows nobody's."""
 
     user_ids: list[int] = Field(max_length=MAX_FOLLOWED)
+
+
+class CallsOver(WireModel):
+    """Those of the users asked about whose calls are followed and who have none now. The others have one, or the PBX
+    does not say.
+    """
+
+    user_ids: list[int] = Field(max_length=MAX_USERS_AT_ONCE)
 
 
 class CallEndedAtOnce(WireModel):

@@ -100,6 +100,8 @@ class Licence(WireModel):
     since: Moment
     seats_used: int
     seats_total: int
+    ends_by: Moment | None
+    """The licence key has expired: the session ends with the present call, at the latest then. Else null."""
 
 
 class ConnectionState(WireModel):

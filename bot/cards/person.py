@@ -12,6 +12,7 @@ from bot.cards.parts import (
     open_url,
     sign_in,
     text,
+    warning,
 )
 from bot.commands import Command
 from core.licensing.overview import Place
@@ -31,7 +32,12 @@ def status_card(state: State, reader: Reader) -> Card:
         (reader.t("licence.kind"), reader.t(f"licence.{session.kind}")),
     ]
     found = [one for one in (connection.blocker, connection.warning) if one is not None]
-    body = [heading(reader.t("status.title")), facts(given), *(finding(reader, one) for one in found)]
+    body = [
+        heading(reader.t("status.title")),
+        facts(given),
+        *_ends_by(state, reader),
+        *(finding(reader, one) for one in found),
+    ]
     actions = [
         execute(reader, Command.STATUS, reader.t("action.refresh")),
         execute(reader, Command.SIGN_OUT, reader.t("action.sign-out")),
@@ -57,7 +63,8 @@ def licence_card(state: State, reader: Reader) -> Card:
         *_of_administrators(state, reader),
         open_url(reader, reader.home_url),
     ]
-    return card(reader, [heading(reader.t("licence.title")), facts(given)], actions, Command.LICENCE)
+    body = [heading(reader.t("licence.title")), facts(given), *_ends_by(state, reader)]
+    return card(reader, body, actions, Command.LICENCE)
 
 
 def signed_out_card(state: State, reader: Reader) -> Card:
@@ -102,6 +109,12 @@ def really_card(reader: Reader) -> Card:
         execute(reader, Command.HELP, reader.t("action.help")),
     ]
     return card(reader, [text(reader.t("sign-out.really"))], actions, Command.STATUS)
+
+
+def _ends_by(state: State, reader: Reader) -> list[Card]:
+    if state.ends_by is None:
+        return []
+    return [warning(text(reader.t("licence.ends-by", at=card_time(state.ends_by))))]
 
 
 def _is_administrator(state: State) -> bool:

@@ -1,4 +1,5 @@
-"""Help with calls that end at once: the consent, and telling each connector whose calls it may follow.
+"""Help with calls: the consent, telling each connector whose calls it may follow, and what is learnt of them: that one
+ended at once, and who has none while a licence key has expired.
 
 The service carries what the connector needs for a user's UCI login and cannot read it. Whose calls may be followed is
 in the database; each connector is told whenever that changes or its link is new, and forgets everybody else. So a
@@ -7,6 +8,7 @@ sign-out that a connector did not hear of, or a crash between the two, is made g
 
 import asyncio
 import logging
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -23,10 +25,13 @@ from core.store.audio import AudioStore
 from core.store.moments import now, to_ms
 from wire.link import (
     MAX_FOLLOWED,
+    MAX_USERS_AT_ONCE,
     CallEndedAtOnce,
     CallsChallenge,
+    CallsOver,
     Followed,
     FollowParams,
+    IdsParams,
     KeepParams,
     Method,
 )
@@ -36,6 +41,7 @@ from wire.sealing import SealedBox
 logger = logging.getLogger(__name__)
 
 LOOK_SECONDS: Final = 5.0
+OVER_SECONDS: Final = 4.0
 PAUSE_SECONDS: Final = 0.5
 """A morning's rush of sign-ins is not one look each."""
 
@@ -139,6 +145,24 @@ class CallHelp:
         person = await self._store.helped_person(pbx_id, call.user_id)
         if person is not None:
             await self._advisor.call_ended_at_once(person, min(call.at, now()))
+
+    async def over(self, pbx_id: str, user_ids: Sequence[int]) -> Collection[int]:
+        """Which of these users have no call now, as far as they let their calls be followed and the PBX says so."""
+        helped = set((await self._store.helped()).get(pbx_id, ()))
+        asked = [user_id for user_id in user_ids if user_id in helped]
+        pbx = await self._registry.by_id(pbx_id) if asked else None
+        if pbx is None:
+            return ()
+        found: set[int] = set()
+        for begin in range(0, len(asked), MAX_USERS_AT_ONCE):
+            try:
+                params = IdsParams(user_ids=asked[begin : begin + MAX_USERS_AT_ONCE])
+                answer = await self._hub.call(pbx, Method.CALLS_OVER, params, CallsOver, OVER_SECONDS)
+            except PbxRefusedError as refused:
+                logger.info("calls not known", extra={"pbx_id": pbx_id, "code": refused.finding.code})
+                break
+            found.update(answer.user_ids)
+        return found.intersection(asked)
 
     async def tell_connectors(self) -> None:
         async with self._changing:

@@ -5,7 +5,7 @@ ordinary (a seat reserved, kept or shared out by a waiting list, a session that 
 is a script of `core.licensing.transactions`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -137,8 +137,13 @@ class Ledger:
         """The PBXs where `sweep` has something to do."""
         return await self._writer.run(lambda: sweeping.due(now))
 
-    async def sweep(self, pbx_id: str, now: datetime) -> Swept:
-        return await self._writer.run(lambda: sweeping.sweep(pbx_id, now))
+    async def expired_holders(self, pbx_id: str, now: datetime) -> Sequence[int]:
+        """The PBX users who still hold a seat of an expired key."""
+        return await self._writer.run(lambda: sweeping.expired_holders(pbx_id, now))
+
+    async def sweep(self, pbx_id: str, now: datetime, without_call: Collection[int] = ()) -> Swept:
+        """`without_call`: PBX users of whom the PBX has just said that they have no call."""
+        return await self._writer.run(lambda: sweeping.sweep(pbx_id, now, without_call))
 
     async def forget_audit(self, before: datetime) -> None:
         await self._writer.run(lambda: sweeping.forget_audit(before))

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
@@ -12,7 +12,8 @@ from core.diagnosis.rules import OLDEST_PBX, UAL_SINCE
 from core.diagnosis.version import is_older
 from core.licensing.policy import Policy
 
-"""User-assigned licences are known to the PBX from this version on; floating ones from 6.7.0."""
+GRACE: Final = timedelta(hours=1)
+"""So long at most sessions go on after their key's last day, so that no call is cut."""
 
 
 class LicenceKind(StrEnum):

@@ -17,7 +17,7 @@ from core.identity.teams_user import TeamsUser
 from core.identity.tenant_trust import Offer, TenantTrust
 from core.licensing.ledger import Ledger
 from core.licensing.overview import Overview, Place
-from core.licensing.rules import TakeSeat
+from core.licensing.rules import GRACE, Pool, TakeSeat
 from core.licensing.session import Ending, OpenSession, Proof, Session, who
 from core.signin.preferences import PreferenceStore, zone_of
 from core.signin.throttle import Throttle
@@ -89,6 +89,8 @@ class State:
     connection: Connection | None = None
     seats_used: int = 0
     seats_total: int = 0
+    ends_by: datetime | None = None
+    """The licence key has expired: the session ends with the present call, at the latest then."""
     ending: tuple[str, Ending] | None = None
     place: Place | None = None
     """On a waiting list, or refused a moment ago and free to join it."""
@@ -249,6 +251,7 @@ class SignIn:
             connection=await self.connection(session.pbx_id),
             seats_used=sum(pool.used for pool in pools),
             seats_total=sum(pool.seats for pool in pools),
+            ends_by=_ends_by(session, pools),
             offers=offers,
         )
 
@@ -341,3 +344,8 @@ class SignIn:
             await self._ledger.record_denial(wish, refusal)
             self._announce_waiting(wish.pbx_id, wish.teams_user)
         return refusal
+
+
+def _ends_by(session: Session, pools: Sequence[Pool]) -> datetime | None:
+    expired = (pool.valid_until for pool in pools if pool.id == session.pool_id and pool.valid_until <= now())
+    return next((at + GRACE for at in expired), None)

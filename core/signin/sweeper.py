@@ -4,6 +4,7 @@ devices go.
 
 import asyncio
 import logging
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from datetime import timedelta
 from typing import Final
 
@@ -21,12 +22,23 @@ LINKS_KEPT: Final = timedelta(days=30)
 """The history of links: when they opened, ended, and why."""
 
 
+CallsOver = Callable[[str, Sequence[int]], Awaitable[Collection[int]]]
+"""Which of these users of a PBX have no call now; whoever is not known to have none is not among them."""
+
+
 class Sweeper:
     """Every replica may run one: a sweep has the pools of its PBX to itself, and a second finds nothing left."""
 
     def __init__(
-        self, ledger: Ledger, sign_in: SignIn, audio: AudioStore, registry: Registry, audit_days: int
+        self,
+        ledger: Ledger,
+        sign_in: SignIn,
+        audio: AudioStore,
+        registry: Registry,
+        calls_over: CallsOver,
+        audit_days: int,
     ) -> None:
+        self._calls_over = calls_over
         self._registry = registry
         self._ledger = ledger
         self._sign_in = sign_in
@@ -48,11 +60,18 @@ class Sweeper:
             await asyncio.sleep(SWEEP_SECONDS)
 
     async def sweep(self) -> None:
-        for pbx_id in await self._ledger.due(now()):
-            swept = await self._ledger.sweep(pbx_id, now())
+        due = await self._ledger.due(now())
+        without_call = await asyncio.gather(*(self._without_call(pbx_id) for pbx_id in due))
+        for pbx_id, user_ids in zip(due, without_call, strict=True):
+            swept = await self._ledger.sweep(pbx_id, now(), user_ids)
             if swept:
                 logger.info(
                     "swept",
                     extra={"pbx_id": pbx_id, "sessions": len(swept.sessions), "line_moved": swept.line_moved},
                 )
                 self._sign_in.announce(pbx_id, *swept.sessions)
+
+    async def _without_call(self, pbx_id: str) -> Collection[int]:
+        """Of those whose key has expired: an expired key ends sessions, but no calls."""
+        holders = await self._ledger.expired_holders(pbx_id, now())
+        return await self._calls_over(pbx_id, holders) if holders else ()

@@ -69,6 +69,7 @@ class Control:
                 "uciLogins": {
                     session.user.login: sorted(session.events) for session in self._uci.sessions.values()
                 },
+                "askedForCalls": dict(self._uci.asked_for_calls),
                 "calls": [
                     {"id": call.id, "login": call.login, "state": call.state}
                     for call in self._pbx.calls.values()

@@ -5,6 +5,7 @@ import logging
 import re
 import time
 import xmlrpc.client
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -38,6 +39,8 @@ class Uci:
     def __init__(self, pbx: Starface) -> None:
         self._pbx = pbx
         self.sessions: dict[str, UciSession] = {}
+        self.asked_for_calls: Counter[str] = Counter()
+        """How often each login asked for its calls."""
         self._sending: set[asyncio.Task[None]] = set()
 
     def add_routes(self, app: web.Application) -> None:
@@ -101,6 +104,7 @@ class Uci:
                 session.events.discard(str(params[0]))
                 return _value(True)
             case "call.getCallIds":
+                self.asked_for_calls[session.user.login] += 1
                 return _value(list(own))
             case "call.getCallState" if params and params[0] in own:
                 return _value(struct(own[params[0]]))

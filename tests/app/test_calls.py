@@ -208,3 +208,49 @@ async def test_where_uci_is_off_the_reason_is_told(world: World, anna) -> None:
     await world.pbx("PATCH", "settings", {"loginType": "ActiveDirectory"})
     refused = await anna.call("POST", "audio/calls/challenge")
     assert (refused.status, refused.code) == (409, "calls-not-followed")
+
+
+# --- an expired licence key
+
+
+@pytest.fixture
+async def clara(world: World):
+    client = world.client(CLARA)
+    await client.sign_in(world.pbx_name, world.key)
+    return client
+
+
+async def asked_for_calls(world: World, login: str) -> int:
+    return (await world.pbx("GET", "state"))["askedForCalls"].get(login, 0)
+
+
+async def test_an_expired_key_ends_a_session_with_its_call(world: World, anna, clara) -> None:
+    await follow(world, anna)
+    with world.expired_key():
+        await _ends_with_its_call(world, anna)
+        state = await clara.state()
+        assert state["signedIn"], "of whom nothing is known has the whole hour"
+        assert state["licence"]["endsBy"]
+
+
+async def _ends_with_its_call(world: World, anna: Any) -> None:
+    call = (await world.pbx("POST", "calls", {"login": ANNA.login, "callerNumber": "+49721"}))["id"]
+    await world.pbx("POST", f"calls/{call}/connect")
+
+    async def is_told() -> bool:
+        return bool((await anna.state())["licence"]["endsBy"])
+
+    await eventually(is_told, "the tab says until when the session goes on")
+    before = await asked_for_calls(world, ANNA.login)
+
+    async def asked_twice() -> bool:
+        return await asked_for_calls(world, ANNA.login) >= before + 2
+
+    await eventually(asked_twice, "the PBX is asked for her calls", seconds=20)
+    assert (await anna.state())["signedIn"], "nothing is cut in mid-call"
+    await world.pbx("POST", f"calls/{call}/hangup")
+
+    async def end() -> Any:
+        return (await anna.state())["sessionEnd"]
+
+    assert (await eventually(end, "the session ends with the call", seconds=20))["cause"] == "licence-expired"

@@ -2,22 +2,25 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
 from aiohttp import web
 
+from connector.calls import Calls
 from connector.config import Pbx, Uci
 from connector.errors import LoginRejectedError, PbxLoginFailedError, PbxUnreachableError
-from connector.login import internal_secret
+from connector.login import internal_secret, uci_token
 from connector.rest import StarfaceRest
-from connector.uci import UciClient
+from connector.state import State
+from connector.uci import Callbacks, UciClient
 from simulator.people import ADMINISTRATOR_PERMISSION, LICENCE_PERMISSION
 from simulator.starface.model import CLIENT_SECRET, LoginType, Settings
 from simulator.starface.server import create
 from tests.support.world import eventually, free_ports
-from wire.link import UciState
+from wire.link import CallsCredentials, UciState
 
 SYSTEMS = {
     "6.7 Internal": Settings(version="6.7.3.20"),
@@ -185,3 +188,32 @@ async def test_a_wrong_oauth_client_is_the_connectors_fault_not_the_users() -> N
     await rest.close()
     await system.http.close()
     await runner.cleanup()
+
+
+@pytest.mark.parametrize("system", ["6.7 Internal"], indirect=True)
+async def test_who_has_no_call_is_told_of_those_who_are_followed(system: System, tmp_path: Path) -> None:
+    rest, callbacks = system.rest(), Callbacks(Uci())
+    await callbacks.start()
+    calls = Calls(rest, callbacks, State(tmp_path))
+    for user_id, login, password in ((1, "1001", "anna-1001"), (2, "1002", "ben-1002")):
+        await calls.follow(user_id, CallsCredentials(login=login, uci_token=uci_token(login, password)))
+
+    async def over() -> list[int]:
+        return await calls.over([1, 2, 3])
+
+    await eventually(lambda: _is(over, [1, 2]), "both are logged in; nobody follows the third")
+    call = (await system.control("POST", "calls", {"login": "1001"}))["id"]
+    assert await over() == [2], "a call that rings is one"
+    await system.control("POST", f"calls/{call}/connect")
+    assert await over() == [2]
+    await system.control("POST", f"calls/{call}/hangup")
+    assert await over() == [1, 2]
+    await system.control("PATCH", "settings", {"uci": False})
+    assert await over() == [], "the PBX does not say"
+    await calls.keep_only([])
+    await callbacks.stop()
+    await rest.close()
+
+
+async def _is(found: Any, wanted: Any) -> bool:
+    return bool(await found() == wanted)

@@ -24,10 +24,9 @@ from sqlalchemy import text
 
 from core.diagnosis.codes import Code
 from core.diagnosis.finding import Finding
-from core.licensing.rules import LicenceKind, TakeSeat, UseUal
+from core.licensing.rules import GRACE, LicenceKind, TakeSeat, UseUal
 from core.licensing.session import EndCause, Ending, Opened, UserFacts
 from core.licensing.transactions.settling import OFFER_KEPT
-from core.licensing.transactions.sweeping import GRACE
 from core.licensing.transactions.waiting_list import REFUSAL_COUNTS
 from core.store.script import Script, execute
 from tests.support.book import NOW, PBX, Book, person
@@ -196,11 +195,20 @@ class Machine(RuleBasedStateMachine):
         while self.model.room(serial) < 0 and (kept := self._kept(serial)):
             del self.model.offered[max(kept, key=self.model.line.index)]
 
-    @rule(hours=st.sampled_from((0, 1, 30)), minutes=st.integers(1, 10))
-    def time_passes(self, hours: int, minutes: int) -> None:
-        self.now += timedelta(hours=hours, minutes=minutes)
+    @rule(hours=st.sampled_from((0, 1, 30)), minutes=st.integers(1, 10), without_call=st.sets(USERS))
+    def time_passes(self, hours: int, minutes: int, without_call: set[int]) -> None:
+        self._sweep_at(self.now + timedelta(hours=hours, minutes=minutes), without_call)
+
+    @rule(minutes=st.integers(0, 59), without_call=st.sets(USERS))
+    def keys_expire(self, minutes: int, without_call: set[int]) -> None:
+        """Into the hour after a midnight, in which sessions of expired keys end with their calls."""
+        midnight = self.now.replace(hour=0, minute=0) + timedelta(days=1)
+        self._sweep_at(midnight + timedelta(minutes=minutes), without_call)
+
+    def _sweep_at(self, moment: datetime, without_call: set[int]) -> None:
+        self.now = moment
         for pbx_id in self.do(self.book.ledger.due(self.now)):
-            self.do(self.book.ledger.sweep(pbx_id, self.now))
+            self.do(self.book.ledger.sweep(pbx_id, self.now, without_call))
         model = self.model
         for user, (_, until) in list(model.offered.items()):
             if until <= self.now:
@@ -213,10 +221,12 @@ class Machine(RuleBasedStateMachine):
             if session is not None:
                 model.holders[user] = self._serial(session.pool_id)
         for user, session in sessions.items():
-            if session is None:
-                assert model.pools[model.holders[user]].until + GRACE <= self.now, (
-                    "ended before its hour of grace"
-                )
+            pool = model.pools[model.holders[user]]
+            is_due = pool.until + GRACE <= self.now or user in without_call
+            if session is not None:
+                assert pool.until > self.now or not is_due, "outlived its call and its hour"
+            else:
+                assert is_due, "ended before its hour of grace, in mid-call"
                 assert all(model.room(other) <= 0 for other in self._valid()), "had somewhere to go"
                 self._gone(user)
 

@@ -10,10 +10,9 @@ from core.diagnosis.finding import Finding
 from core.identity.teams_user import TeamsUser
 from core.licensing.ledger import SeatsHeld
 from core.licensing.policy import People, Policy, Reservation
-from core.licensing.rules import LicenceKind, TakeSeat, UseUal
+from core.licensing.rules import GRACE, LicenceKind, TakeSeat, UseUal
 from core.licensing.session import EndCause, Opened, UserFacts
 from core.licensing.transactions.settling import OFFER_KEPT
-from core.licensing.transactions.sweeping import GRACE
 from core.licensing.transactions.waiting_list import REFUSAL_COUNTS
 from tests.support.book import NOW, PBX, Book, person
 
@@ -325,12 +324,41 @@ async def test_on_the_day_nothing_is_cut_within_the_hour(book: Book) -> None:
     assert await notices(book) == [("object-1", "licence-expired")]
 
 
+async def test_an_expired_key_ends_the_sessions_of_those_who_have_no_call(book: Book) -> None:
+    await book.put(2, until=NOW.date())
+    await book.take(1)
+    await book.take(2)
+    await book.take(3, ual=True)
+    ends = NOW.replace(hour=0) + timedelta(days=1)
+    assert list(await book.ledger.expired_holders(PBX, ends - timedelta(milliseconds=1))) == []
+    assert sorted(await book.ledger.expired_holders(PBX, ends)) == [1, 2]
+    begun = await book.ledger.sweep(PBX, ends)
+    assert {session.person.pbx_user_id for session in begun.sessions} == {1, 2}, "their tabs tell of the hour"
+    assert not await book.ledger.sweep(PBX, ends), "once"
+    await book.ledger.sweep(PBX, ends, without_call=[2, 3])
+    assert await book.used() == (1, 2)
+    assert [await book.session_of(user) is not None for user in (1, 2, 3)] == [True, False, True]
+    assert await notices(book) == [("object-2", "licence-expired")]
+
+
+async def test_an_expired_key_that_was_taken_out_ends_its_sessions_as_well(book: Book) -> None:
+    await book.put(1, until=NOW.date())
+    await book.take(1)
+    await book.ledger.register_keys(PBX, [], [], NOW)
+    ends = NOW.replace(hour=0) + timedelta(days=1)
+    await sweep(book, ends)
+    assert await book.session_of(1) is not None
+    await sweep(book, ends + GRACE)
+    assert await book.session_of(1) is None
+    assert await book.ledger.due(ends + GRACE) == []
+
+
 async def test_a_session_of_an_expired_pool_moves_to_another_that_has_room(book: Book) -> None:
     await book.put(1, "old", until=NOW.date())
     opened = await book.take(1)
     await book.put(1, "new")
     ends = NOW.replace(hour=0) + timedelta(days=1)
-    await sweep(book, ends)
+    await book.ledger.sweep(PBX, ends, without_call=[1])
     session = await book.session_of(1)
     assert session is not None and isinstance(opened, Opened)
     assert session.pool_id != opened.session.pool_id

@@ -1,7 +1,9 @@
 """My state and the licence view, live, in a real browser."""
 
+import json
 import time
 
+import pytest
 from playwright.async_api import expect
 
 from tests.e2e.conftest import OpenTab
@@ -154,6 +156,28 @@ async def test_the_pages_by_keyboard(world: World, open_tab: OpenTab) -> None:
     await clara.page.keyboard.press("ArrowRight")
     await expect(clara.view.get_by_role("tab", name="Licences")).to_have_attribute("aria-selected", "true")
     await expect(clara.view.get_by_role("table")).to_be_visible()
+
+
+@pytest.mark.parametrize(
+    ("locale", "word", "told"),
+    [
+        ("en-US", "licence", "licence key has expired. No call is cut off"),
+        ("de-DE", "Lizenz", "ist abgelaufen. Kein Gespräch wird abgebrochen"),
+    ],
+)
+async def test_an_expired_key_is_told_while_the_tab_is_open(
+    world: World, open_tab: OpenTab, locale: str, word: str, told: str
+) -> None:
+    await world.client(ANNA).sign_in(world.pbx_name, world.key)
+    anna = await open_tab(ANNA, locale=locale)
+    await expect(anna.view.locator("#seats")).to_be_visible()
+    with world.expired_key():
+        await anna.sees(told)
+        assert await anna.violations() == []
+        before = len(await world.chat(ANNA))
+        await world.say(ANNA, locale, type="message", text=word)
+        chat = json.dumps((await world.chat(ANNA))[before:], ensure_ascii=False)
+        assert told in chat
 
 
 async def test_waiting_for_a_seat_in_the_browser(world: World, open_tab: OpenTab) -> None:

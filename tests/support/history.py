@@ -1,6 +1,5 @@
 """Four weeks of use, written into the audit as if they had happened: for pages that show a history."""
 
-import sqlite3
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 
@@ -22,7 +21,7 @@ def write(world: World) -> None:
         for user in range(4):
             begins = 8 + (day.day * 7 + user * 3) % 8
             rows.append((day, begins, begins + 1.5 + user / 2, 110 + user, f"Guest {user}"))
-    with closing(_open(world)) as database, database:
+    with closing(world.database()) as database, database:
         (pbx_id,) = database.execute("SELECT id FROM pbx").fetchone()
         database.execute("UPDATE pbx SET claimed_at = ?", (_ms(start - timedelta(days=1)),))
         for day, begins, ends, user_id, name in rows:
@@ -41,13 +40,9 @@ def write(world: World) -> None:
 
 
 def forget(world: World) -> None:
-    with closing(_open(world)) as database, database:
+    with closing(world.database()) as database, database:
         database.execute("DELETE FROM audit WHERE actor = ?", (ACTOR,))
         database.execute("UPDATE pbx SET claimed_at = ?", (_ms(datetime.now(UTC)),))
-
-
-def _open(world: World) -> sqlite3.Connection:
-    return sqlite3.connect(world.demo.state / "pbx-teams.db", timeout=10)
 
 
 def _ms(moment: datetime) -> int:

@@ -4,12 +4,15 @@ import argparse
 import asyncio
 import json
 import socket
-from collections.abc import Awaitable, Callable
+import sqlite3
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 
+from core.store.moments import now, to_ms
 from simulator.demo import Demo
 from simulator.people import LICENCE_PERMISSION, PBX_NAME, PEOPLE
 from simulator.starface.model import OAUTH_PERMISSION
@@ -96,6 +99,26 @@ class World:
             return answer.status == 200
 
         await eventually(is_connected, "the connector comes back", seconds=30)
+
+    def database(self) -> sqlite3.Connection:
+        """The service's own database, for what would otherwise take days."""
+        return sqlite3.connect(self.demo.state / "pbx-teams.db", timeout=10)
+
+    @contextmanager
+    def expired_key(self) -> Iterator[None]:
+        """The last day of the licence key is over since a minute; afterwards it is as before."""
+
+        def put(until: int) -> int:
+            with closing(self.database()) as database, database:
+                (before,) = database.execute("SELECT valid_until FROM pool").fetchone()
+                database.execute("UPDATE pool SET valid_until = ?, expiry_told = NULL", (until,))
+            return int(before)
+
+        before = put(to_ms(now()) - 60_000)
+        try:
+            yield
+        finally:
+            put(before)
 
     def log(self, name: str = "service") -> str:
         return self.demo.log(name).read_text(errors="replace")

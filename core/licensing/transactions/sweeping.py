@@ -1,12 +1,12 @@
 """What time brings: offers pass on, the idle are released, keys expire, old audit rows go."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
 from core.licensing.policy import Policy
-from core.licensing.rules import Pool, TakeSeat, seat_choices
+from core.licensing.rules import GRACE, Pool, TakeSeat, seat_choices
 from core.licensing.session import (
     SESSION_COLUMNS,
     EndCause,
@@ -30,11 +30,8 @@ from core.licensing.transactions.steps import (
     tell_user,
 )
 from core.licensing.transactions.waiting_list import REFUSAL_COUNTS
-from core.store.moments import to_ms
-from core.store.script import Script, execute, first
-
-GRACE: Final = timedelta(hours=1)
-"""So long after a key's last day sessions go on, so that no call is cut."""
+from core.store.moments import from_ms, to_ms
+from core.store.script import Row, Script, execute, first
 
 TELL_EXPIRY_DAYS: Final = (30, 7, 1)
 
@@ -51,6 +48,11 @@ class Swept:
         return bool(self.sessions) or self.line_moved
 
 
+_EXPIRED: Final = (
+    "pool JOIN session ON session.pbx_id = pool.pbx_id AND session.pool_id = pool.id WHERE valid_until <= $1"
+)
+
+
 def due(now: datetime) -> Script[list[str]]:
     """PBXs where a sweep has something to do."""
     at = to_ms(now)
@@ -61,10 +63,7 @@ def due(now: datetime) -> Script[list[str]]:
         f" WHERE joined_at IS NOT NULL AND offered_at IS NULL AND {GRANTABLE} AND kept_for IS NULL"
     )
     refusal_old = "SELECT DISTINCT pbx_id FROM waiting WHERE joined_at IS NULL AND refused_at < $1"
-    key_expired = (
-        "SELECT DISTINCT pool.pbx_id FROM pool JOIN session ON session.pbx_id = pool.pbx_id"
-        " AND session.pool_id = pool.id WHERE valid_until <= $1"
-    )
+    key_expired = f"SELECT DISTINCT pool.pbx_id FROM {_EXPIRED}"
     expiry_near = (
         "SELECT DISTINCT pbx_id FROM pool WHERE NOT withdrawn AND valid_until > $1 AND valid_until <= $2"
         " AND (expiry_told IS NULL OR expiry_told > $3)"
@@ -92,16 +91,32 @@ def due(now: datetime) -> Script[list[str]]:
     return sorted(found)
 
 
-def sweep(pbx_id: str, now: datetime) -> Script[Swept]:
-    """Does what time has brought at one PBX: offers pass on, the idle are released, keys expire."""
+def expired_holders(pbx_id: str, now: datetime) -> Script[list[int]]:
+    """The PBX users who still hold a seat of an expired key."""
+    rows = yield from execute(
+        f"SELECT session.pbx_user_id FROM {_EXPIRED} AND pool.pbx_id = $2", to_ms(now), pbx_id
+    )
+    return [row["pbx_user_id"] for row in rows]
+
+
+def sweep(pbx_id: str, now: datetime, without_call: Collection[int] = ()) -> Script[Swept]:
+    """Does what time has brought at one PBX: offers pass on, the idle are released, keys expire.
+
+    `without_call`: PBX users of whom the PBX has just said that they have no call; an expired key ends their sessions
+    now, the others' an hour later.
+    """
     yield from lock_pools(pbx_id)
     touched: list[Session] = []
     missed = yield from _pass_on(pbx_id, now)
     pools = yield from pools_of(pbx_id)
+    expired = yield from execute(
+        f"SELECT DISTINCT pool.id, serial, valid_until FROM {_EXPIRED} AND pool.pbx_id = $2 ORDER BY pool.id",
+        *(to_ms(now), pbx_id),
+    )
+    for row in expired:  # also those whose key is no longer in the connector's configuration
+        touched += yield from _leave_expired(pbx_id, row, pools, without_call, now)
     for pool in pools:
         yield from _tell_expiry(pbx_id, pool, now)
-        if pool.valid_until <= now:
-            touched += yield from _leave_expired(pbx_id, pool, pools, now)
         if pool.policy.idle_hours is not None:
             before = to_ms(now - timedelta(hours=pool.policy.idle_hours))
             rows = yield from execute(
@@ -183,17 +198,27 @@ def _tell_expiry(pbx_id: str, pool: Pool, now: datetime) -> Script[None]:
     )
 
 
-def _leave_expired(pbx_id: str, pool: Pool, pools: Sequence[Pool], now: datetime) -> Script[list[Session]]:
-    """Moves sessions of an expired pool to another that has room; after the hour of grace the others end."""
-    touched: list[Session] = []
-    is_over = pool.valid_until + GRACE <= now
-    if not is_over and not any(other.is_valid(now) and other.used < other.seats for other in pools):
-        return touched
+def _leave_expired(
+    pbx_id: str, expired: Row, pools: Sequence[Pool], without_call: Collection[int], now: datetime
+) -> Script[list[Session]]:
+    """Moves sessions of an expired pool to another that has room; the others end with their call, or with the hour."""
+    pool_id, serial = expired["id"], expired["serial"]
+    is_over = from_ms(expired["valid_until"]) + GRACE <= now
     rows = yield from execute(
-        f"SELECT {SESSION_COLUMNS} FROM session WHERE pbx_id = $1 AND pool_id = $2", pbx_id, pool.id
+        f"SELECT {SESSION_COLUMNS} FROM session WHERE pbx_id = $1 AND pool_id = $2", pbx_id, pool_id
     )
+    sessions = [to_session(row) for row in rows]
+    is_news = yield from first(
+        "UPDATE pool SET expiry_told = 0 WHERE id = $1 AND (expiry_told IS NULL OR expiry_told > 0) RETURNING id",
+        pool_id,
+    )
+    touched = [] if is_news is None else list(sessions)  # their tabs tell that the hour has begun
+    has_room = any(other.is_valid(now) and other.used < other.seats for other in pools)
+    leaving = [
+        session for session in sessions if has_room or is_over or session.person.pbx_user_id in without_call
+    ]
     pbx_name = yield from pbx_name_of(pbx_id)
-    for session in (to_session(row) for row in rows):
+    for session in leaving:
         wish = TakeSeat(seat_choices(pools, session.person.pbx_user_id, (), now))
         try:
             held_from = yield from free_seat(session)
@@ -203,15 +228,15 @@ def _leave_expired(pbx_id: str, pool: Pool, pools: Sequence[Pool], now: datetime
                 "UPDATE seat SET holder = $1 WHERE pool_id = $2 AND number = $3",
                 *(session.person.pbx_user_id, session.pool_id, session.seat_number),
             )
-            if is_over:
-                yield from end_session(session, Ending(EndCause.EXPIRED, SYSTEM, pool.serial, now))
+            if is_over or session.person.pbx_user_id in without_call:
+                yield from end_session(session, Ending(EndCause.EXPIRED, SYSTEM, serial, now))
                 touched.append(session)
             continue
         yield from put_session(moved)
         yield from audit(
             *(pbx_id, "moved", SYSTEM, session.person.display_name, {"from": "FL", "to": "FL"}, now),
             pbx_user_id=session.person.pbx_user_id,
-            pool_id=pool.id,
+            pool_id=pool_id,
             held_from=held_from,
         )
         touched.append(moved)

@@ -878,6 +878,8 @@ export interface components {
             seatsUsed: number;
             /** Seatstotal */
             seatsTotal: number;
+            /** Endsby */
+            endsBy: string | null;
         };
         /**
          * LicenceAdvice

@@ -57,6 +57,15 @@ export class MyStatePage extends LitElement {
         (finding) =>
           html`<pbx-message intent=${finding.blocking ? "error" : "warning"} .trouble=${finding}></pbx-message>`,
       )}
+      ${
+        licence.endsBy
+          ? html`<pbx-message
+              id="ends-by"
+              intent="warning"
+              .text=${t("state.ends-by", { at: dateTime(licence.endsBy) })}
+            ></pbx-message>`
+          : nothing
+      }
       <div class="cards">
         <section class="card" aria-labelledby="person">
           <h2 id="person">${t("state.person")}</h2>
