@@ -54,7 +54,7 @@ screenshots: install-dev
 
 # What tests/e2e/test_looks.py compares with; look at the pictures before you commit them.
 references: install-dev
-	$(BIN)/python -m tests.support.looks
+	$(BIN)/python -m tests.support.looks $(VIEWS)
 
 lock: install-dev
 	$(BIN)/python infra/lock.py

@@ -42,6 +42,7 @@ from core.licensing.usage import UsageReader
 from core.request import REQUEST_ID, RequestId
 from core.signin.administration import Administration
 from core.signin.connections import Connections
+from core.signin.expiring import Expiring
 from core.signin.following import Following
 from core.signin.preferences import PreferenceStore
 from core.signin.signin import SignIn
@@ -99,7 +100,8 @@ def create(settings: Settings) -> web.Application:
     graph = GraphCallRecords(settings.graph_url, lambda tenant: token_source(bot_settings, tenant))
     records = CallRecords(graph if settings.call_records else None, audio_store, advisor)
     call_help = CallHelp(hub, registry, audio_store, overview, advisor, bus)
-    sweeper = Sweeper(ledger, sign_in, audio_store, registry, call_help.over, settings.audit_days)
+    expiring = Expiring(ledger, registry, hub, call_help.over)
+    sweeper = Sweeper(ledger, sign_in, audio_store, registry, expiring, settings.audit_days)
 
     tab_tokens = TabTokenValidator(
         keys=SigningKeys(jwks_url=f"{settings.entra_authority}/common/discovery/v2.0/keys"),

@@ -94,8 +94,9 @@ async def export_holders(call: Call) -> Export:
 
 
 async def export_audit(call: Call) -> Export:
-    rows = expect(await call.services.administration.audit(call.user, call.query.days))
-    return present.audit_export(rows, language_of(call.request), call.query.time_zone)
+    since, until = present.days(call.query.since, call.query.until, call.query.time_zone)
+    page = expect(await call.services.administration.audit(call.user, since, until))
+    return present.audit_export(page, language_of(call.request), call.query.time_zone)
 
 
 async def get_usage(call: Call) -> Usage:

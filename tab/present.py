@@ -1,6 +1,7 @@
 """From what the house knows to what the tab is told."""
 
 from collections.abc import Iterable, Sequence
+from datetime import date, datetime, time, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -13,7 +14,7 @@ from core.licensing.advice import Advice, Mix, Prices
 from core.licensing.overview import Place
 from core.licensing.rules import Pool
 from core.licensing.session import Ending, Session
-from core.signin.administration import LicenceView, UsageView
+from core.signin.administration import AuditPage, LicenceView, UsageView
 from core.signin.signin import Connection, Prepared, State
 from tab.export import to_csv
 from wire.link import People
@@ -42,6 +43,8 @@ from wire.tab import (
 )
 
 _WORDS: Final = Words("tab")
+AUDIT_DAYS: Final = timedelta(days=89)
+"""Before the last day, when nobody says since when."""
 
 
 def my_state(state: State, language: Language, audio: Verdict | None) -> MyState:
@@ -139,8 +142,17 @@ def holders_export(holders: Sequence[Session], language: Language, time_zone: st
     return _export("holders", columns, rows, language, time_zone)
 
 
-def audit_export(rows: Sequence[Sequence[object]], language: Language, time_zone: str) -> Export:
-    return _export("audit", ("at", "event", "actor", "subject", "detail"), rows, language, time_zone)
+def audit_export(page: AuditPage, language: Language, time_zone: str) -> Export:
+    columns = ("at", "event", "actor", "subject", "detail")
+    return _export("audit", columns, page.rows, language, time_zone, complete=page.complete)
+
+
+def days(since: date | None, until: date | None, time_zone: str) -> tuple[datetime, datetime]:
+    """The first moment of whole days in that zone, and the first one after them."""
+    zone = _zone(time_zone)
+    last = until or datetime.now(zone).date()
+    first = since or last - AUDIT_DAYS
+    return datetime.combine(first, time.min, zone), datetime.combine(last + timedelta(days=1), time.min, zone)
 
 
 def _export(
@@ -149,14 +161,20 @@ def _export(
     rows: Iterable[Sequence[object]],
     language: Language,
     time_zone: str,
+    *,
+    complete: bool = True,
 ) -> Export:
-    try:
-        zone = ZoneInfo(time_zone)
-    except (KeyError, ValueError, OSError):  # not a zone, or one that this machine does not know
-        zone = ZoneInfo("UTC")
     headings = [_WORDS.text(language, f"export.{column}") for column in columns]
     file_name = _WORDS.text(language, f"export.{name}-file")
-    return Export(file_name=file_name, content=to_csv(headings, rows, language, zone))
+    content = to_csv(headings, rows, language, _zone(time_zone))
+    return Export(file_name=file_name, content=content, complete=complete)
+
+
+def _zone(name: str) -> ZoneInfo:
+    try:
+        return ZoneInfo(name)
+    except (KeyError, ValueError, OSError):  # not a zone, or one that this machine does not know
+        return ZoneInfo("UTC")
 
 
 def usage(found: UsageView) -> Usage:

@@ -1,8 +1,9 @@
 """The messages between the tab in the browser and the tab API. OpenAPI and the TypeScript types come from here."""
 
+from datetime import date
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from wire.link import ChallengeProof, LoginMethod, PbxName, SealedProof
 from wire.model import Moment, WireModel
@@ -235,8 +236,22 @@ class ExportParams(WireModel):
     """IANA name; moments are written in this zone."""
 
 
+Day = Annotated[date, Field(ge=date(2000, 1, 1), le=date(2999, 12, 31))]
+
+
 class AuditParams(ExportParams):
-    days: int = Field(default=90, ge=1, le=3650)
+    """Whole days in that zone, the last one included."""
+
+    since: Day | None = None
+    """null: 90 days up to `until`."""
+    until: Day | None = None
+    """null: today."""
+
+    @model_validator(mode="after")
+    def _in_order(self) -> "AuditParams":
+        if self.since is not None and self.until is not None and self.since > self.until:
+            raise ValueError("since is after until")
+        return self
 
 
 class Export(WireModel):
@@ -244,6 +259,8 @@ class Export(WireModel):
 
     file_name: str
     content: str
+    complete: bool
+    """False: there are older rows in that time that did not fit into one file."""
 
 
 class UsageParams(WireModel):

@@ -5,7 +5,7 @@ ordinary (a seat reserved, kept or shared out by a waiting list, a session that 
 is a script of `core.licensing.transactions`.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -19,10 +19,10 @@ from core.licensing.licence_key import LicenceKey
 from core.licensing.policy import Policy
 from core.licensing.quick import END, OPEN, QuickEnd, QuickOpen
 from core.licensing.rules import LicenceKind, TakeSeat
-from core.licensing.session import Ending, Opened, OpenSession, Session, UserFacts
+from core.licensing.session import Ending, Expired, ExpiredFacts, Opened, OpenSession, Session, UserFacts
 from core.licensing.transactions import pools, sessions, sweeping, waiting_list
 from core.licensing.transactions.steps import RefusedError
-from core.licensing.transactions.sweeping import Swept
+from core.licensing.transactions.sweeping import NOTHING_KNOWN, Swept
 from core.store.database import Address
 from core.store.moments import new_id
 from core.store.script import MakeScript, Writer
@@ -137,13 +137,13 @@ class Ledger:
         """The PBXs where `sweep` has something to do."""
         return await self._writer.run(lambda: sweeping.due(now))
 
-    async def expired_holders(self, pbx_id: str, now: datetime) -> Sequence[int]:
-        """The PBX users who still hold a seat of an expired key."""
-        return await self._writer.run(lambda: sweeping.expired_holders(pbx_id, now))
+    async def expired(self, pbx_id: str, now: datetime) -> Expired:
+        """Who still holds a seat of an expired key."""
+        return await self._writer.run(lambda: sweeping.expired(pbx_id, now))
 
-    async def sweep(self, pbx_id: str, now: datetime, without_call: Collection[int] = ()) -> Swept:
-        """`without_call`: PBX users of whom the PBX has just said that they have no call."""
-        return await self._writer.run(lambda: sweeping.sweep(pbx_id, now, without_call))
+    async def sweep(self, pbx_id: str, now: datetime, facts: ExpiredFacts = NOTHING_KNOWN) -> Swept:
+        """`facts`: what the PBX says of those that `expired` has named."""
+        return await self._writer.run(lambda: sweeping.sweep(pbx_id, now, facts))
 
     async def forget_audit(self, before: datetime) -> None:
         await self._writer.run(lambda: sweeping.forget_audit(before))

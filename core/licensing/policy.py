@@ -51,6 +51,11 @@ class Policy(BaseModel):
     def reserved_seats(self) -> int:
         return sum(reservation.seats for reservation in self.reservations)
 
+    @property
+    def names_groups(self) -> bool:
+        people = [reservation.people for reservation in self.reservations]
+        return any(one.group_ids for one in (*people, self.admitted or People()))
+
     def admits(self, user_id: int, group_ids: Collection[int]) -> bool:
         return self.admitted is None or self.admitted.have(user_id, group_ids)
 

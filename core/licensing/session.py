@@ -1,6 +1,7 @@
 """Sessions: a Teams user tied to a PBX user, with the licence it holds; and how one begins and ends."""
 
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Final
@@ -102,6 +103,25 @@ class UserFacts:
     pbx_user_id: int
     person: SessionPerson | None
     licence: UseUal | TakeSeat | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Expired:
+    """Who still holds a seat of an expired key."""
+
+    user_ids: tuple[int, ...]
+    groups_matter: bool
+    """Another key has room, and who may have a seat of it depends on PBX groups."""
+
+
+@dataclass(frozen=True, slots=True)
+class ExpiredFacts:
+    """What the PBX says now of those: nothing, as long as it has not been asked or does not answer."""
+
+    without_call: Collection[int] = ()
+    """They have no call now."""
+    groups: Mapping[int, Collection[int]] = field(default_factory=dict)
+    """User to the ids of their groups."""
 
 
 SESSION_COLUMNS: Final = (

@@ -80,11 +80,13 @@ class UsageReader:
         async with self._database.reading() as connection:
             return [from_ms(at) for at in (await connection.execute(query)).scalars().all()]
 
-    async def audit_rows(self, pbx_id: str, since: datetime, limit: int) -> Sequence[tuple[object, ...]]:
-        """(moment, kind, actor, subject, detail as JSON), newest first."""
+    async def audit_rows(
+        self, pbx_id: str, since: datetime, until: datetime, limit: int
+    ) -> Sequence[tuple[object, ...]]:
+        """(moment, kind, actor, subject, detail as JSON) from `since` until before `until`, newest first."""
         query = (
             select(_audit.at, _audit.kind, _audit.actor, _audit.subject, _audit.detail)
-            .where(_audit.pbx_id == pbx_id, _audit.at >= to_ms(since))
+            .where(_audit.pbx_id == pbx_id, _audit.at >= to_ms(since), _audit.at < to_ms(until))
             .order_by(_audit.id.desc())
             .limit(limit)
         )

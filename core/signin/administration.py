@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime
 from typing import Final, TypeVar
 
 from core.diagnosis.codes import Code
@@ -35,6 +35,14 @@ READ_RECHECK_SECONDS: Final = 30.0
 
 MAX_AUDIT_ROWS: Final = 50_000
 """In one export: about ten megabytes."""
+
+
+@dataclass(frozen=True, slots=True)
+class AuditPage:
+    rows: Sequence[tuple[object, ...]]
+    """(moment, kind, actor, subject, detail as JSON)."""
+    complete: bool
+    """False: there are older ones in that time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,12 +185,13 @@ class Administration:
             now=at,
         )
 
-    async def audit(self, user: TeamsUser, days: int) -> Sequence[tuple[object, ...]] | Finding:
-        """(moment, kind, actor, subject, detail as JSON), newest first, at most `MAX_AUDIT_ROWS`."""
+    async def audit(self, user: TeamsUser, since: datetime, until: datetime) -> AuditPage | Finding:
+        """What happened from `since` until before `until`, newest first, at most `MAX_AUDIT_ROWS`."""
         session = await self.reader(user)
         if isinstance(session, Finding):
             return session
-        return await self._usage.audit_rows(session.pbx_id, now() - timedelta(days=days), MAX_AUDIT_ROWS)
+        rows = await self._usage.audit_rows(session.pbx_id, since, until, MAX_AUDIT_ROWS + 1)
+        return AuditPage(rows[:MAX_AUDIT_ROWS], complete=len(rows) <= MAX_AUDIT_ROWS)
 
     async def people(self, user: TeamsUser, search: str) -> People | Finding:
         """PBX users and groups for a policy: those that the search finds, and those that policies name already."""

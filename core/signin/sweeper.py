@@ -4,12 +4,12 @@ devices go.
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Collection, Sequence
 from datetime import timedelta
 from typing import Final
 
 from core.hub.registry import Registry
 from core.licensing.ledger import Ledger
+from core.signin.expiring import Expiring
 from core.signin.signin import SignIn
 from core.store.audio import AudioStore
 from core.store.moments import now
@@ -22,10 +22,6 @@ LINKS_KEPT: Final = timedelta(days=30)
 """The history of links: when they opened, ended, and why."""
 
 
-CallsOver = Callable[[str, Sequence[int]], Awaitable[Collection[int]]]
-"""Which of these users of a PBX have no call now; whoever is not known to have none is not among them."""
-
-
 class Sweeper:
     """Every replica may run one: a sweep has the pools of its PBX to itself, and a second finds nothing left."""
 
@@ -35,10 +31,10 @@ class Sweeper:
         sign_in: SignIn,
         audio: AudioStore,
         registry: Registry,
-        calls_over: CallsOver,
+        expiring: Expiring,
         audit_days: int,
     ) -> None:
-        self._calls_over = calls_over
+        self._expiring = expiring
         self._registry = registry
         self._ledger = ledger
         self._sign_in = sign_in
@@ -61,17 +57,12 @@ class Sweeper:
 
     async def sweep(self) -> None:
         due = await self._ledger.due(now())
-        without_call = await asyncio.gather(*(self._without_call(pbx_id) for pbx_id in due))
-        for pbx_id, user_ids in zip(due, without_call, strict=True):
-            swept = await self._ledger.sweep(pbx_id, now(), user_ids)
+        facts = await asyncio.gather(*(self._expiring.facts(pbx_id) for pbx_id in due))
+        for pbx_id, known in zip(due, facts, strict=True):
+            swept = await self._ledger.sweep(pbx_id, now(), known)
             if swept:
                 logger.info(
                     "swept",
                     extra={"pbx_id": pbx_id, "sessions": len(swept.sessions), "line_moved": swept.line_moved},
                 )
                 self._sign_in.announce(pbx_id, *swept.sessions)
-
-    async def _without_call(self, pbx_id: str) -> Collection[int]:
-        """Of those whose key has expired: an expired key ends sessions, but no calls."""
-        holders = await self._ledger.expired_holders(pbx_id, now())
-        return await self._calls_over(pbx_id, holders) if holders else ()

@@ -3,6 +3,9 @@
 import asyncio
 import csv
 from collections.abc import AsyncIterator
+from datetime import datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -104,10 +107,29 @@ async def test_exports_usage_and_advice_are_for_administrators(holders: World) -
     clara.language = "en"
     audit = (await clara.call("GET", "audit/export?timeZone=Nowhere/Land")).body["content"]
     assert "granted" in audit and "Anna Berger" in audit
+    await the_audit_of_days(clara)
     usage = (await clara.call("GET", "licences/usage?span=day")).body
     assert usage["seats"] == 2 and usage["buckets"][-1]["peak"] == 2 and len(usage["buckets"]) == 24
     advice = (await clara.call("GET", "licences/advice?ualPrice=5&flPrice=7.5")).body
     assert not advice["enoughHistory"] and advice["now"] == {"ual": 0, "fl": 2, "cost": 15.0}
+
+
+async def the_audit_of_days(clara: Any) -> None:
+    zone = ZoneInfo("Pacific/Kiritimati")  # the first to see a day
+    today = datetime.now(zone).date()
+    path = f"audit/export?timeZone={zone.key}"
+    for query, is_there in (
+        (f"&since={today}&until={today}", True),
+        (f"&until={today - timedelta(days=2)}", False),
+        (f"&since={today + timedelta(days=1)}", False),
+        ("&until=2000-01-01", False),
+        ("&until=2999-12-31", False),
+    ):
+        found = (await clara.call("GET", path + query)).body
+        assert ("Anna Berger" in found["content"]) is is_there, query
+        assert found["complete"]
+    for query in (f"&since={today}&until={today - timedelta(days=1)}", "&since=0001-01-01", "&until=soon"):
+        assert (await clara.call("GET", path + query)).code == "invalid-request", query
 
 
 async def test_what_changes_at_the_pbx_reaches_the_sessions_within_a_minute(holders: World) -> None:

@@ -25,7 +25,7 @@ from sqlalchemy import text
 from core.diagnosis.codes import Code
 from core.diagnosis.finding import Finding
 from core.licensing.rules import GRACE, LicenceKind, TakeSeat, UseUal
-from core.licensing.session import EndCause, Ending, Opened, UserFacts
+from core.licensing.session import EndCause, Ending, ExpiredFacts, Opened, UserFacts
 from core.licensing.transactions.settling import OFFER_KEPT
 from core.licensing.transactions.waiting_list import REFUSAL_COUNTS
 from core.store.script import Script, execute
@@ -208,7 +208,7 @@ class Machine(RuleBasedStateMachine):
     def _sweep_at(self, moment: datetime, without_call: set[int]) -> None:
         self.now = moment
         for pbx_id in self.do(self.book.ledger.due(self.now)):
-            self.do(self.book.ledger.sweep(pbx_id, self.now, without_call))
+            self.do(self.book.ledger.sweep(pbx_id, self.now, ExpiredFacts(without_call)))
         model = self.model
         for user, (_, until) in list(model.offered.items()):
             if until <= self.now:

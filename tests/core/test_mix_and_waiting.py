@@ -1,6 +1,7 @@
 """The mix of licences, the waiting list, policies, expiry and releases: on both databases."""
 
 import json
+from dataclasses import replace
 from datetime import date, timedelta
 
 import pytest
@@ -11,12 +12,13 @@ from core.identity.teams_user import TeamsUser
 from core.licensing.ledger import SeatsHeld
 from core.licensing.policy import People, Policy, Reservation
 from core.licensing.rules import GRACE, LicenceKind, TakeSeat, UseUal
-from core.licensing.session import EndCause, Opened, UserFacts
+from core.licensing.session import EndCause, Expired, ExpiredFacts, Opened, UserFacts
 from core.licensing.transactions.settling import OFFER_KEPT
 from core.licensing.transactions.waiting_list import REFUSAL_COUNTS
 from tests.support.book import NOW, PBX, Book, person
 
 MINUTE = timedelta(minutes=1)
+BOSS = replace(person(1), is_administrator=True)
 
 
 async def sweep(book: Book, now) -> None:
@@ -298,8 +300,7 @@ async def test_the_idle_are_released_when_the_administrator_wants_it(book: Book)
 
 async def test_administrators_are_told_thirty_seven_and_one_day_ahead_once_each(book: Book) -> None:
     await book.put(1, until=date(2026, 12, 31))
-    boss = (await book.wish(1)).person.__class__(1, "1", "Boss", "", is_administrator=True)
-    await book.take(1, ual=True, person=boss)
+    await book.take(1, ual=True, person=BOSS)
     await book.take(2, ual=True)
     told = []
     for days_ahead in range(40, 0, -1):
@@ -310,6 +311,18 @@ async def test_administrators_are_told_thirty_seven_and_one_day_ahead_once_each(
         told += [days_ahead] * (len(await notices(book)) - before)
     assert told == [30, 7, 1]
     assert {object_id for object_id, kind in await notices(book) if kind == "key-expires"} == {"object-1"}
+
+
+async def test_while_no_administrator_is_signed_in_the_word_of_expiry_waits(book: Book) -> None:
+    await book.put(1, until=date(2026, 12, 31))
+    ends = NOW.replace(year=2027, month=1, day=1)
+    await book.take(2, ual=True)
+    assert await book.ledger.due(ends - timedelta(days=25)) == [], "nobody is there to be told"
+    await book.ledger.sweep(PBX, ends - timedelta(days=25))
+    await book.take(1, ual=True, person=BOSS)
+    for days_ahead, told in ((20, 1), (19, 1), (7, 2)):
+        await sweep(book, ends - timedelta(days=days_ahead))
+        assert len(await notices(book)) == told, days_ahead
 
 
 async def test_on_the_day_nothing_is_cut_within_the_hour(book: Book) -> None:
@@ -330,15 +343,32 @@ async def test_an_expired_key_ends_the_sessions_of_those_who_have_no_call(book: 
     await book.take(2)
     await book.take(3, ual=True)
     ends = NOW.replace(hour=0) + timedelta(days=1)
-    assert list(await book.ledger.expired_holders(PBX, ends - timedelta(milliseconds=1))) == []
-    assert sorted(await book.ledger.expired_holders(PBX, ends)) == [1, 2]
+    nobody = await book.ledger.expired(PBX, ends - timedelta(milliseconds=1))
+    assert nobody == Expired((), groups_matter=False)
+    assert sorted((await book.ledger.expired(PBX, ends)).user_ids) == [1, 2]
     begun = await book.ledger.sweep(PBX, ends)
     assert {session.person.pbx_user_id for session in begun.sessions} == {1, 2}, "their tabs tell of the hour"
     assert not await book.ledger.sweep(PBX, ends), "once"
-    await book.ledger.sweep(PBX, ends, without_call=[2, 3])
+    await book.ledger.sweep(PBX, ends, ExpiredFacts([2, 3]))
     assert await book.used() == (1, 2)
     assert [await book.session_of(user) is not None for user in (1, 2, 3)] == [True, False, True]
     assert await notices(book) == [("object-2", "licence-expired")]
+
+
+async def test_who_is_admitted_to_another_key_by_a_group_moves_there(book: Book) -> None:
+    await book.put(2, "old", until=NOW.date())
+    await book.take(1)
+    await book.take(2)
+    await book.put(2, "new")
+    new = next(pool for pool in await book.overview.pools(PBX) if pool.serial == "new")
+    policy = Policy(admitted=People(group_ids=(40,)))
+    assert await book.ledger.put_policy(PBX, new.id, policy, "Boss", NOW) is None
+    ends = NOW.replace(hour=0) + timedelta(days=1)
+    assert (await book.ledger.expired(PBX, ends)).groups_matter
+    await book.ledger.sweep(PBX, ends, ExpiredFacts([1, 2], {1: (40,)}))
+    moved, other = await book.session_of(1), await book.session_of(2)
+    assert moved is not None and moved.pool_id == new.id
+    assert other is None, "nothing is open to them"
 
 
 async def test_an_expired_key_that_was_taken_out_ends_its_sessions_as_well(book: Book) -> None:
@@ -358,7 +388,7 @@ async def test_a_session_of_an_expired_pool_moves_to_another_that_has_room(book:
     opened = await book.take(1)
     await book.put(1, "new")
     ends = NOW.replace(hour=0) + timedelta(days=1)
-    await book.ledger.sweep(PBX, ends, without_call=[1])
+    await book.ledger.sweep(PBX, ends, ExpiredFacts([1]))
     session = await book.session_of(1)
     assert session is not None and isinstance(opened, Opened)
     assert session.pool_id != opened.session.pool_id
@@ -383,6 +413,7 @@ async def test_an_operator_releases_a_key_for_another_pbx(book: Book) -> None:
 
 async def test_a_renewed_key_tells_of_its_own_expiry_again(book: Book) -> None:
     await book.put(1, until=NOW.date() + timedelta(days=5))
+    await book.take(1, ual=True, person=BOSS)
     await sweep(book, NOW)
     assert await book.rows("SELECT expiry_told FROM pool") == [(7,)]
     await book.put(1, until=NOW.date() + timedelta(days=365))

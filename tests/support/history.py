@@ -39,6 +39,16 @@ def write(world: World) -> None:
             )
 
 
+def fill_a_day(world: World, day: datetime, rows: int) -> None:
+    """More of the audit than anybody reads."""
+    with closing(world.database()) as database, database:
+        (pbx_id,) = database.execute("SELECT id FROM pbx").fetchone()
+        database.executemany(
+            "INSERT INTO audit (at, pbx_id, kind, actor, subject, detail) VALUES (?, ?, 'granted', ?, ?, '{}')",
+            ((_ms(day) + number, pbx_id, ACTOR, f"Guest {number}") for number in range(rows)),
+        )
+
+
 def forget(world: World) -> None:
     with closing(world.database()) as database, database:
         database.execute("DELETE FROM audit WHERE actor = ?", (ACTOR,))

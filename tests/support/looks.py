@@ -1,16 +1,15 @@
 """How the tab looks: every page in both languages, the three themes and three widths, beside stored reference pictures.
 
-`make references` takes them anew, after a change of the looks that somebody has looked at. Text is drawn in a font that
+`make references` takes them anew (`VIEWS="audio licences"`: those alone), after a change of the looks that somebody has looked at. Text is drawn in a font that
 the tests bring along, moments are written as one and the same, and what differs from run to run (charts, identities) is
 covered; so that what is compared is the page.
 """
 
 import asyncio
 import io
-import shutil
 import sys
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -60,7 +59,11 @@ OFFERS = View("offers", ANNA, "pbx-offers fluent-button")
 STATE = View("state", ANNA, "pbx-notices form")
 AUDIO = View("audio", ANNA, "#finding ol", "audio")
 LICENCES = View(
-    "licences", CLARA, "pbx-usage svg", "licences", ("pbx-usage svg", "pbx-usage p", "pbx-advice p")
+    "licences",
+    CLARA,
+    "pbx-usage svg",
+    "licences",
+    ("pbx-usage svg", "pbx-usage p", "pbx-advice p", "pbx-audit input"),
 )
 CONNECTION = View(
     "connection",
@@ -183,15 +186,17 @@ def packed(picture: bytes) -> bytes:
     return buffer.getvalue()
 
 
-async def main() -> int:
-    shutil.rmtree(REFERENCES, ignore_errors=True)
-    REFERENCES.mkdir()
+async def main(names: Sequence[str]) -> int:
+    wanted = [view for view in VIEWS if not names or view.name in names]
+    for view in wanted:
+        for old in REFERENCES.glob(f"{view.name}-*.png"):
+            old.unlink()
     with tempfile.TemporaryDirectory() as state:
         world = World(Path(state), seats=2)
         await world.start()
         try:
             async with async_playwright() as playwright, browser_with_own_font(playwright) as browser:
-                for view in VIEWS:
+                for view in wanted:
                     await arrange(world, view)
                     for locale in LOCALES:
                         for theme in THEMES:
@@ -202,9 +207,9 @@ async def main() -> int:
                                 await tab.close()
         finally:
             await world.stop()
-    print(f"Wrote {len(list(REFERENCES.glob('*.png')))} pictures to {REFERENCES}")
+    print(f"Wrote {', '.join(view.name for view in wanted)} to {REFERENCES}")
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(asyncio.run(main()))
+    sys.exit(asyncio.run(main(sys.argv[1:])))

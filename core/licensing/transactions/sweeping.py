@@ -1,6 +1,6 @@
 """What time brings: offers pass on, the idle are released, keys expire, old audit rows go."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -11,6 +11,8 @@ from core.licensing.session import (
     SESSION_COLUMNS,
     EndCause,
     Ending,
+    Expired,
+    ExpiredFacts,
     Session,
     to_session,
 )
@@ -34,6 +36,7 @@ from core.store.moments import from_ms, to_ms
 from core.store.script import Row, Script, execute, first
 
 TELL_EXPIRY_DAYS: Final = (30, 7, 1)
+NOTHING_KNOWN: Final = ExpiredFacts()
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +70,7 @@ def due(now: datetime) -> Script[list[str]]:
     expiry_near = (
         "SELECT DISTINCT pbx_id FROM pool WHERE NOT withdrawn AND valid_until > $1 AND valid_until <= $2"
         " AND (expiry_told IS NULL OR expiry_told > $3)"
+        " AND EXISTS (SELECT 1 FROM session WHERE session.pbx_id = pool.pbx_id AND is_administrator)"
     )
     queries: list[tuple[str, tuple[Any, ...]]] = [
         (offer_missed, (at,)),
@@ -91,30 +95,32 @@ def due(now: datetime) -> Script[list[str]]:
     return sorted(found)
 
 
-def expired_holders(pbx_id: str, now: datetime) -> Script[list[int]]:
-    """The PBX users who still hold a seat of an expired key."""
+def expired(pbx_id: str, now: datetime) -> Script[Expired]:
     rows = yield from execute(
         f"SELECT session.pbx_user_id FROM {_EXPIRED} AND pool.pbx_id = $2", to_ms(now), pbx_id
     )
-    return [row["pbx_user_id"] for row in rows]
+    pools = (yield from pools_of(pbx_id)) if rows else []
+    return Expired(
+        tuple(row["pbx_user_id"] for row in rows),
+        groups_matter=any(pool.policy.names_groups for pool in pools if _has_room(pool, now)),
+    )
 
 
-def sweep(pbx_id: str, now: datetime, without_call: Collection[int] = ()) -> Script[Swept]:
+def sweep(pbx_id: str, now: datetime, facts: ExpiredFacts = NOTHING_KNOWN) -> Script[Swept]:
     """Does what time has brought at one PBX: offers pass on, the idle are released, keys expire.
 
-    `without_call`: PBX users of whom the PBX has just said that they have no call; an expired key ends their sessions
-    now, the others' an hour later.
+    An expired key ends the sessions of those who have no call now, the others' an hour later.
     """
     yield from lock_pools(pbx_id)
     touched: list[Session] = []
     missed = yield from _pass_on(pbx_id, now)
     pools = yield from pools_of(pbx_id)
-    expired = yield from execute(
+    over = yield from execute(
         f"SELECT DISTINCT pool.id, serial, valid_until FROM {_EXPIRED} AND pool.pbx_id = $2 ORDER BY pool.id",
         *(to_ms(now), pbx_id),
     )
-    for row in expired:  # also those whose key is no longer in the connector's configuration
-        touched += yield from _leave_expired(pbx_id, row, pools, without_call, now)
+    for row in over:  # also those whose key is no longer in the connector's configuration
+        touched += yield from _leave_expired(pbx_id, row, pools, facts, now)
     for pool in pools:
         yield from _tell_expiry(pbx_id, pool, now)
         if pool.policy.idle_hours is not None:
@@ -169,11 +175,16 @@ def _pass_on(pbx_id: str, now: datetime) -> Script[bool]:
 
 
 def _tell_expiry(pbx_id: str, pool: Pool, now: datetime) -> Script[None]:
-    """Tells the administrators that are signed in, once for each of the days ahead."""
+    """Tells the administrators that are signed in, once for each of the days ahead; as long as there is none, it waits."""
     days = next(
         (days for days in sorted(TELL_EXPIRY_DAYS) if pool.valid_until <= now + timedelta(days=days)), None
     )
     if days is None or pool.valid_until <= now:
+        return
+    administrators = yield from execute(
+        "SELECT tenant_id, object_id FROM session WHERE pbx_id = $1 AND is_administrator", pbx_id
+    )
+    if not administrators:
         return
     is_news = yield from first(
         "UPDATE pool SET expiry_told = $1 WHERE id = $2 AND (expiry_told IS NULL OR expiry_told > $1) RETURNING id",
@@ -188,9 +199,6 @@ def _tell_expiry(pbx_id: str, pool: Pool, now: datetime) -> Script[None]:
         "seats": pool.seats,
         "until": to_ms(pool.valid_until),
     }
-    administrators = yield from execute(
-        "SELECT tenant_id, object_id FROM session WHERE pbx_id = $1 AND is_administrator", pbx_id
-    )
     for row in administrators:
         yield from tell_user(row["tenant_id"], row["object_id"], "key-expires", detail, now)
     yield from audit(
@@ -199,11 +207,11 @@ def _tell_expiry(pbx_id: str, pool: Pool, now: datetime) -> Script[None]:
 
 
 def _leave_expired(
-    pbx_id: str, expired: Row, pools: Sequence[Pool], without_call: Collection[int], now: datetime
+    pbx_id: str, pool: Row, pools: Sequence[Pool], facts: ExpiredFacts, now: datetime
 ) -> Script[list[Session]]:
     """Moves sessions of an expired pool to another that has room; the others end with their call, or with the hour."""
-    pool_id, serial = expired["id"], expired["serial"]
-    is_over = from_ms(expired["valid_until"]) + GRACE <= now
+    pool_id, serial = pool["id"], pool["serial"]
+    is_over = from_ms(pool["valid_until"]) + GRACE <= now
     rows = yield from execute(
         f"SELECT {SESSION_COLUMNS} FROM session WHERE pbx_id = $1 AND pool_id = $2", pbx_id, pool_id
     )
@@ -213,31 +221,37 @@ def _leave_expired(
         pool_id,
     )
     touched = [] if is_news is None else list(sessions)  # their tabs tell that the hour has begun
-    has_room = any(other.is_valid(now) and other.used < other.seats for other in pools)
-    leaving = [
-        session for session in sessions if has_room or is_over or session.person.pbx_user_id in without_call
-    ]
+    may_move = any(_has_room(other, now) for other in pools)
     pbx_name = yield from pbx_name_of(pbx_id)
-    for session in leaving:
-        wish = TakeSeat(seat_choices(pools, session.person.pbx_user_id, (), now))
+    for session in sessions:
+        user_id = session.person.pbx_user_id
+        ends = is_over or user_id in facts.without_call
+        if not may_move and not ends:
+            continue
+        wish = TakeSeat(seat_choices(pools, user_id, facts.groups.get(user_id, ()), now))
         try:
             held_from = yield from free_seat(session)
             moved = yield from take_seat(session, wish, pbx_name, now)
         except RefusedError:
             yield from execute(
                 "UPDATE seat SET holder = $1 WHERE pool_id = $2 AND number = $3",
-                *(session.person.pbx_user_id, session.pool_id, session.seat_number),
+                *(user_id, session.pool_id, session.seat_number),
             )
-            if is_over or session.person.pbx_user_id in without_call:
+            if ends:
                 yield from end_session(session, Ending(EndCause.EXPIRED, SYSTEM, serial, now))
                 touched.append(session)
             continue
         yield from put_session(moved)
         yield from audit(
             *(pbx_id, "moved", SYSTEM, session.person.display_name, {"from": "FL", "to": "FL"}, now),
-            pbx_user_id=session.person.pbx_user_id,
+            pbx_user_id=user_id,
             pool_id=pool_id,
             held_from=held_from,
         )
         touched.append(moved)
     return touched
+
+
+def _has_room(pool: Pool, now: datetime) -> bool:
+    """For somebody, perhaps: which of its seats are free for whom is seen when one is taken."""
+    return pool.is_valid(now) and pool.used < pool.seats

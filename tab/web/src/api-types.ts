@@ -822,6 +822,8 @@ export interface components {
             fileName: string;
             /** Content */
             content: string;
+            /** Complete */
+            complete: boolean;
         };
         /** HandOverRequest */
         HandOverRequest: {
@@ -2387,7 +2389,8 @@ export interface operations {
         parameters: {
             query?: {
                 timeZone?: string;
-                days?: number;
+                since?: string | null;
+                until?: string | null;
             };
             header?: never;
             path?: never;

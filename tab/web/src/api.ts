@@ -82,7 +82,12 @@ export const api = {
   leaveWaitingList: () => call<MyState>("DELETE", "waiting"),
   licences: (query: HoldersQuery) => call<Licences>("GET", `licences${queryOf({ ...query })}`),
   exportHolders: () => call<Schemas["Export"]>("GET", `licences/export${queryOf({ timeZone })}`),
-  exportAudit: (days: number) => call<Schemas["Export"]>("GET", `audit/export${queryOf({ timeZone, days })}`),
+  /** Days as "2026-11-25"; empty: the service's own choice. */
+  exportAudit: (days: { since: string; until: string }) =>
+    call<Schemas["Export"]>(
+      "GET",
+      `audit/export${queryOf({ timeZone, since: days.since || undefined, until: days.until || undefined })}`,
+    ),
   usage: (span: string) => call<Usage>("GET", `licences/usage${queryOf({ span })}`),
   advice: (prices: { ualPrice?: number; flPrice?: number }) =>
     call<LicenceAdvice>("GET", `licences/advice${queryOf(prices)}`),

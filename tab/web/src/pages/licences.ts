@@ -17,6 +17,7 @@ import { field, fieldStyles } from "../field.js";
 import { placeholder } from "../placeholder.js";
 import { dialogStyles, shared } from "../styles.js";
 import "./advice.js";
+import "./audit.js";
 import "./trust.js";
 import "./policy.js";
 import type { PolicyDialog } from "./policy.js";
@@ -113,7 +114,7 @@ export class LicencesPage extends LitElement {
           : html`${this.renderPools(this.view)} ${this.renderHolders(this.view)}
               <pbx-usage .revision=${this.revision}></pbx-usage>
               <pbx-advice></pbx-advice>
-              ${this.renderAudit()}`
+              <pbx-audit></pbx-audit>`
       }
       ${this.renderDialog()}
       <pbx-policy @closed=${() => this.returnFocus?.focus()} @saved=${this.saved}></pbx-policy>
@@ -242,16 +243,6 @@ export class LicencesPage extends LitElement {
         ${name}<span aria-hidden="true">${mine ? (this.query.descending ? " ▼" : " ▲") : ""}</span>
       </button>
     </th>`;
-  }
-
-  private renderAudit() {
-    return html`<section class="card" aria-labelledby="audit">
-      <h2 id="audit">${t("audit.title")}</h2>
-      <p>${t("audit.text")}</p>
-      <fluent-button role="button" @click=${() => this.fetch(() => api.exportAudit(90))}>
-        ${t("audit.export")}
-      </fluent-button>
-    </section>`;
   }
 
   private renderHolder(holder: Holder) {
