@@ -2,6 +2,7 @@
 
 import asyncio
 import csv
+import json
 from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
 from typing import Any
@@ -112,6 +113,43 @@ async def test_exports_usage_and_advice_are_for_administrators(holders: World) -
     assert usage["seats"] == 2 and usage["buckets"][-1]["peak"] == 2 and len(usage["buckets"]) == 24
     advice = (await clara.call("GET", "licences/advice?ualPrice=5&flPrice=7.5")).body
     assert not advice["enoughHistory"] and advice["now"] == {"ual": 0, "fl": 2, "cost": 15.0}
+
+
+@pytest.fixture
+async def second_key(holders: World) -> AsyncIterator[World]:
+    """Another key of two seats, for members of the group that Anna is in."""
+    keys = [await holders.demo.licence_key(2, serial) for serial in ("DEMO-1", "DEMO-2")]
+    await holders.demo.stop_part("connector")
+    await holders.demo.start_connector(keys=json.dumps(keys))
+    await holders.connected()
+    clara = holders.client(CLARA)
+    pool_id = next(pool["poolId"] for pool in await pools(clara) if pool["serial"] == "DEMO-2")
+    admitted = {"userIds": [], "groupIds": [1]}
+    policy = {"idleHours": None, "reservations": [], "admitted": admitted}
+    answer = await clara.call("PUT", "licences/policy", {"poolId": pool_id, "policy": policy})
+    assert answer.status == 200, answer.body
+    yield holders
+    policy["admitted"] = None
+    await clara.call("PUT", "licences/policy", {"poolId": pool_id, "policy": policy})
+    await holders.demo.stop_part("connector")
+    await holders.demo.start_connector()
+    await holders.connected()
+
+
+async def pools(clara: Any) -> Any:
+    return (await clara.call("GET", "licences")).body["pools"]
+
+
+async def test_a_group_lets_a_session_of_an_expired_key_go_to_another(second_key: World) -> None:
+    clara = second_key.client(CLARA)
+    with second_key.expired_key():
+
+        async def used() -> bool:
+            return {pool["serial"]: pool["seatsUsed"] for pool in await pools(clara)} == {"DEMO-1": 1, "DEMO-2": 1}
+
+        await eventually(used, "Anna has a seat of the other key")
+        assert (await second_key.client(ANNA).state())["licence"]["endsBy"] is None
+        assert (await clara.state())["licence"]["endsBy"], "Clara is in no group, and has the hour"
 
 
 async def the_audit_of_days(clara: Any) -> None:

@@ -110,8 +110,10 @@ class World:
 
         def put(until: int) -> int:
             with closing(self.database()) as database, database:
-                (before,) = database.execute("SELECT valid_until FROM pool").fetchone()
-                database.execute("UPDATE pool SET valid_until = ?, expiry_told = NULL", (until,))
+                (before,) = database.execute("SELECT valid_until FROM pool WHERE serial = 'DEMO-1'").fetchone()
+                database.execute(
+                    "UPDATE pool SET valid_until = ?, expiry_told = NULL WHERE serial = 'DEMO-1'", (until,)
+                )
             return int(before)
 
         before = put(to_ms(now()) - 60_000)
