@@ -110,7 +110,9 @@ class World:
 
         def put(until: int) -> int:
             with closing(self.database()) as database, database:
-                (before,) = database.execute("SELECT valid_until FROM pool WHERE serial = 'DEMO-1'").fetchone()
+                (before,) = database.execute(
+                    "SELECT valid_until FROM pool WHERE serial = 'DEMO-1'"
+                ).fetchone()
                 database.execute(
                     "UPDATE pool SET valid_until = ?, expiry_told = NULL WHERE serial = 'DEMO-1'", (until,)
                 )
