@@ -118,12 +118,12 @@ async def test_exports_usage_and_advice_are_for_administrators(holders: World) -
 @pytest.fixture
 async def second_key(holders: World) -> AsyncIterator[World]:
     """Another key of two seats, for members of the group that Anna is in."""
-    keys = [await holders.demo.licence_key(2, serial) for serial in ("DEMO-1", "DEMO-2")]
+    keys = [await holders.demo.licence_key(2, serial) for serial in ("DEMO-1", "GROUP-1")]
     await holders.demo.stop_part("connector")
     await holders.demo.start_connector(keys=json.dumps(keys))
     await holders.connected()
     clara = holders.client(CLARA)
-    pool_id = next(pool["poolId"] for pool in await pools(clara) if pool["serial"] == "DEMO-2")
+    pool_id = next(pool["poolId"] for pool in await pools(clara) if pool["serial"] == "GROUP-1")
     admitted = {"userIds": [], "groupIds": [1]}
     policy = {"idleHours": None, "reservations": [], "admitted": admitted}
     answer = await clara.call("PUT", "licences/policy", {"poolId": pool_id, "policy": policy})

@@ -84,7 +84,8 @@ export const fieldStyles = css`
     box-sizing: border-box;
     width: 100%;
   }
-  .field input:focus,
+  /* Within: the button of a date field has the focus to itself. */
+  .field input:focus-within,
   .field select:focus {
     outline: 2px solid var(--colorStrokeFocus2);
     outline-offset: 1px;
