@@ -15,6 +15,7 @@ from core.licensing.overview import Place
 from core.licensing.rules import Pool
 from core.licensing.session import Ending, Session
 from core.signin.administration import AuditPage, LicenceView, UsageView
+from core.signin.preferences import zone_of
 from core.signin.signin import Connection, Prepared, State
 from tab.export import to_csv
 from wire.link import People
@@ -171,10 +172,7 @@ def _export(
 
 
 def _zone(name: str) -> ZoneInfo:
-    try:
-        return ZoneInfo(name)
-    except (KeyError, ValueError, OSError):  # not a zone, or one that this machine does not know
-        return ZoneInfo("UTC")
+    return zone_of(name) or ZoneInfo("UTC")
 
 
 def usage(found: UsageView) -> Usage:

@@ -25,13 +25,11 @@ from core.store.audio import AudioStore
 from core.store.moments import now, to_ms
 from wire.link import (
     MAX_FOLLOWED,
-    MAX_USERS_AT_ONCE,
     CallEndedAtOnce,
     CallsChallenge,
     CallsOver,
     Followed,
     FollowParams,
-    IdsParams,
     KeepParams,
     Method,
 )
@@ -41,7 +39,6 @@ from wire.sealing import SealedBox
 logger = logging.getLogger(__name__)
 
 LOOK_SECONDS: Final = 5.0
-OVER_SECONDS: Final = 4.0
 PAUSE_SECONDS: Final = 0.5
 """A morning's rush of sign-ins is not one look each."""
 
@@ -146,7 +143,7 @@ class CallHelp:
         if person is not None:
             await self._advisor.call_ended_at_once(person, min(call.at, now()))
 
-    async def over(self, pbx_id: str, user_ids: Sequence[int]) -> Collection[int]:
+    async def over(self, pbx_id: str, user_ids: Sequence[int], seconds: float) -> Collection[int]:
         """Which of these users have no call now, as far as they let their calls be followed and the PBX says so."""
         helped = set((await self._store.helped()).get(pbx_id, ()))
         asked = [user_id for user_id in user_ids if user_id in helped]
@@ -154,14 +151,11 @@ class CallHelp:
         if pbx is None:
             return ()
         found: set[int] = set()
-        for begin in range(0, len(asked), MAX_USERS_AT_ONCE):
-            try:
-                params = IdsParams(user_ids=asked[begin : begin + MAX_USERS_AT_ONCE])
-                answer = await self._hub.call(pbx, Method.CALLS_OVER, params, CallsOver, OVER_SECONDS)
-            except PbxRefusedError as refused:
-                logger.info("calls not known", extra={"pbx_id": pbx_id, "code": refused.finding.code})
-                break
-            found.update(answer.user_ids)
+        try:
+            async for _, answer in self._hub.about_users(pbx, Method.CALLS_OVER, asked, CallsOver, seconds):
+                found.update(answer.user_ids)
+        except PbxRefusedError as refused:
+            logger.info("calls not known", extra={"pbx_id": pbx_id, "code": refused.finding.code})
         return found.intersection(asked)
 
     async def tell_connectors(self) -> None:

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import secrets
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import suppress
 from typing import Any, Final, TypeVar
 
@@ -26,9 +26,11 @@ from wire.link import (
     HEARTBEAT_SECONDS,
     HEARTBEATS_MISSED,
     HELLO_SECONDS,
+    MAX_USERS_AT_ONCE,
     CallEndedAtOnce,
     Challenge,
     Hello,
+    IdsParams,
     LicenceKeyState,
     Method,
     Status,
@@ -184,6 +186,21 @@ class Hub:
             raise
         self.calls["answered"] += 1
         return found
+
+    async def about_users(
+        self,
+        pbx: Pbx,
+        method: Method,
+        user_ids: Sequence[int],
+        answer: type[M],
+        seconds: float = CALL_SECONDS,
+    ) -> AsyncIterator[tuple[Sequence[int], M]]:
+        """Asks about any number of users, `MAX_USERS_AT_ONCE` in a question; gives who was asked about, and the answer.
+        Raises `PbxRefusedError` at the first question without a good answer.
+        """
+        for begin in range(0, len(user_ids), MAX_USERS_AT_ONCE):
+            asked = user_ids[begin : begin + MAX_USERS_AT_ONCE]
+            yield asked, await self.call(pbx, method, IdsParams(user_ids=list(asked)), answer, seconds)
 
     async def _call(self, pbx: Pbx, method: Method, params: WireModel, answer: type[M], seconds: float) -> M:
         link = self._links.get(pbx.id)

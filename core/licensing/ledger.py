@@ -19,10 +19,19 @@ from core.licensing.licence_key import LicenceKey
 from core.licensing.policy import Policy
 from core.licensing.quick import END, OPEN, QuickEnd, QuickOpen
 from core.licensing.rules import LicenceKind, TakeSeat
-from core.licensing.session import Ending, Expired, ExpiredFacts, Opened, OpenSession, Session, UserFacts
+from core.licensing.session import (
+    NOTHING_KNOWN,
+    Ending,
+    Expired,
+    ExpiredFacts,
+    Opened,
+    OpenSession,
+    Session,
+    UserFacts,
+)
 from core.licensing.transactions import pools, sessions, sweeping, waiting_list
 from core.licensing.transactions.steps import RefusedError
-from core.licensing.transactions.sweeping import NOTHING_KNOWN, Swept
+from core.licensing.transactions.sweeping import Swept
 from core.store.database import Address
 from core.store.moments import new_id
 from core.store.script import MakeScript, Writer

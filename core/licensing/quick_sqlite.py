@@ -16,13 +16,13 @@ from core.store.sqlite_writer import Group, SpoiltError
 from core.store.tables import FREE_FOR_ALL
 
 _IS_PLAIN: Final = "SELECT 1 FROM pool WHERE id = ? AND plain"
-_FREE: Final = (
-    f"SELECT number FROM seat WHERE pool_id = ?1 AND {FREE_FOR_ALL}"
-    " AND EXISTS (SELECT 1 FROM pool WHERE id = ?1 AND plain AND NOT withdrawn) LIMIT ?2"
+_SEATS: Final = (
+    f"FROM seat WHERE pool_id = ?1 AND {FREE_FOR_ALL}"
+    " AND EXISTS (SELECT 1 FROM pool WHERE id = ?1 AND plain AND NOT withdrawn)"
 )
-_FREE_ONE: Final = _FREE.replace(
-    "SELECT number", "SELECT number, EXISTS (SELECT 1 FROM session_end), EXISTS (SELECT 1 FROM waiting)"
-).replace("?2", "1")
+_ANY_LEFT: Final = "EXISTS (SELECT 1 FROM session_end), EXISTS (SELECT 1 FROM waiting)"
+_FREE: Final = f"SELECT number {_SEATS} LIMIT ?2"
+_FREE_ONE: Final = f"SELECT number, {_ANY_LEFT} {_SEATS} LIMIT 1"
 _TAKE: Final = "UPDATE seat SET holder = ? WHERE pool_id = ? AND number = ?"
 _RELEASE: Final = "UPDATE seat SET holder = NULL WHERE pool_id = ? AND number = ?"
 _OPEN: Final = f"INSERT INTO session ({SESSION_COLUMNS}) VALUES ({', '.join('?' * 17)})"
@@ -32,7 +32,7 @@ _CLOSE_ONE: Final = (
     " AND EXISTS (SELECT 1 FROM pool WHERE id = ?2 AND plain)"
 )
 _ANYBODY_WAITS: Final = "SELECT 1 FROM waiting WHERE pbx_id = ? AND joined_at IS NOT NULL LIMIT 1"
-_LEFT: Final = "SELECT EXISTS (SELECT 1 FROM session_end), EXISTS (SELECT 1 FROM waiting)"
+_LEFT: Final = f"SELECT {_ANY_LEFT}"
 _FORGET: Final = tuple(
     f"DELETE FROM {table} WHERE tenant_id = ? AND object_id = ?" for table in ("session_end", "waiting")
 )
@@ -73,9 +73,9 @@ def open_together(connection: sqlite3.Connection, wishes: Sequence[QuickOpen]) -
         results.append(number)
         row = wish.row(number)
         sessions.append(row)
-        users.append(row[1:3])
+        users.append(wish.wish.teams_user.key)
         if number is not None:
-            seats.append((row[5], wish.pool_id, number))
+            seats.append((wish.wish.person.pbx_user_id, wish.pool_id, number))
         audits.append(_granted(wish, row))
     connection.executemany(_TAKE, seats)
     connection.executemany(_OPEN, sessions)
@@ -92,11 +92,11 @@ def _open_one(connection: sqlite3.Connection, wish: QuickOpen) -> Any:
         return NOT_THIS_WAY
     number, *left = free
     row = wish.row(number)
-    connection.execute(_TAKE, (row[5], wish.pool_id, number))
+    connection.execute(_TAKE, (wish.wish.person.pbx_user_id, wish.pool_id, number))
     connection.execute(_OPEN, row)
     for is_there, forget in zip(left, _FORGET, strict=True):
         if is_there:
-            connection.execute(forget, row[1:3])
+            connection.execute(forget, wish.wish.teams_user.key)
     connection.execute(_AUDIT, _granted(wish, row))
     return number
 

@@ -124,6 +124,9 @@ class ExpiredFacts:
     """User to the ids of their groups."""
 
 
+NOTHING_KNOWN: Final = ExpiredFacts()
+
+
 SESSION_COLUMNS: Final = (
     "id, tenant_id, object_id, teams_name, pbx_id, pbx_user_id, pbx_login, display_name, email,"
     " is_administrator, licence_kind, pool_id, seat_number, proof, started_at, licence_since, last_seen_at"

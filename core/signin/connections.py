@@ -93,9 +93,8 @@ class Connections:
         return await self.report(user)
 
     async def _round_trip(self, pbx: Pbx) -> timedelta | None:
-        begun = (
-            time.perf_counter()
-        )  # the loop's own clock stands still within a turn, and counts milliseconds
+        # Not the loop's own clock: it stands still within a turn, and counts milliseconds.
+        begun = time.perf_counter()
         try:
             await self._hub.call(pbx, Method.PING, Empty(), Empty)
         except PbxRefusedError:

@@ -17,7 +17,7 @@ from core.licensing.session import UserFacts
 from core.signin.signin import SignIn
 from core.signin.verdicts import Verdicts, person_of
 from core.store.moments import now
-from wire.link import MAX_USERS_AT_ONCE, IdsParams, Method, PbxUser, PbxUsers, UsersChanged
+from wire.link import Method, PbxUser, PbxUsers, UsersChanged
 
 logger = logging.getLogger(__name__)
 
@@ -75,16 +75,15 @@ class Following:
         pbx = await self._registry.by_id(pbx_id) if user_ids else None
         if pbx is None:
             return
-        for start in range(0, len(user_ids), MAX_USERS_AT_ONCE):
-            asked = list(user_ids[start : start + MAX_USERS_AT_ONCE])
-            try:
-                found = await self._hub.call(pbx, Method.USERS_BY_IDS, IdsParams(user_ids=asked), PbxUsers)
-            except PbxRefusedError as refused:
-                # Nothing is concluded from a PBX that does not answer; the next link compares again.
-                logger.info("users not compared", extra={"pbx_id": pbx_id, "code": refused.finding.code})
-                return
-            there = {user.user_id for user in found.users}
-            await self._follow(pbx_id, found.users, [user_id for user_id in asked if user_id not in there])
+        try:
+            async for asked, found in self._hub.about_users(pbx, Method.USERS_BY_IDS, user_ids, PbxUsers):
+                there = {user.user_id for user in found.users}
+                await self._follow(
+                    pbx_id, found.users, [user_id for user_id in asked if user_id not in there]
+                )
+        except PbxRefusedError as refused:
+            # Nothing is concluded from a PBX that does not answer; the next link compares again.
+            logger.info("users not compared", extra={"pbx_id": pbx_id, "code": refused.finding.code})
 
     async def _follow(self, pbx_id: str, users: Sequence[PbxUser], gone: Sequence[int]) -> None:
         pbx = await self._registry.by_id(pbx_id)

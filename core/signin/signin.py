@@ -347,5 +347,5 @@ class SignIn:
 
 
 def _ends_by(session: Session, pools: Sequence[Pool]) -> datetime | None:
-    expired = (pool.valid_until for pool in pools if pool.id == session.pool_id and pool.valid_until <= now())
-    return next((at + GRACE for at in expired), None)
+    mine = next((pool for pool in pools if pool.id == session.pool_id), None)
+    return mine.valid_until + GRACE if mine is not None and mine.valid_until <= now() else None

@@ -8,6 +8,7 @@ from typing import Any, Final
 from core.licensing.policy import Policy
 from core.licensing.rules import GRACE, Pool, TakeSeat, seat_choices
 from core.licensing.session import (
+    NOTHING_KNOWN,
     SESSION_COLUMNS,
     EndCause,
     Ending,
@@ -36,7 +37,6 @@ from core.store.moments import from_ms, to_ms
 from core.store.script import Row, Script, execute, first
 
 TELL_EXPIRY_DAYS: Final = (30, 7, 1)
-NOTHING_KNOWN: Final = ExpiredFacts()
 
 
 @dataclass(frozen=True, slots=True)
