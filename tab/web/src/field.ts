@@ -6,16 +6,23 @@ export interface Field {
   id: string;
   label: string;
   hint?: string;
-  type?: "text" | "password" | "search";
+  type?: "text" | "password" | "search" | "date" | "time";
   value?: string;
   autocomplete?: string;
   maxLength?: number;
+  /** Of a date. */
+  min?: string;
+  max?: string;
+  required?: boolean;
   invalid?: boolean;
+  /** The id of what says more, when it is no hint. */
+  describedBy?: string;
   onInput?: (event: Event) => void;
 }
 
 export function field(options: Field) {
-  const { id, label, hint, type = "text", value, autocomplete = "off", maxLength, invalid = false, onInput } = options;
+  const { id, label, hint, type = "text", value, autocomplete = "off", maxLength, min, max } = options;
+  const { required = false, invalid = false, describedBy, onInput } = options;
   return html`<div class="field">
     <label for=${id}>${label}</label>
     <input
@@ -27,7 +34,10 @@ export function field(options: Field) {
       autocapitalize="off"
       spellcheck="false"
       maxlength=${maxLength ?? nothing}
-      aria-describedby=${hint ? `${id}-hint` : nothing}
+      min=${min ?? nothing}
+      max=${max ?? nothing}
+      ?required=${required}
+      aria-describedby=${hint ? `${id}-hint` : (describedBy ?? nothing)}
       aria-invalid=${invalid ? "true" : nothing}
       @input=${onInput ?? nothing}
     />

@@ -1,9 +1,9 @@
 // The audit as a file: which days, and a word when they do not fit into one.
-import { LitElement, css, html, nothing } from "lit";
+import { LitElement, css, html } from "lit";
 import { customElement, state } from "lit/decorators.js";
 import { api, save, troubleOf, type Trouble } from "../api.js";
 import { button } from "../button.js";
-import { fieldStyles } from "../field.js";
+import { field, fieldStyles } from "../field.js";
 import { shared } from "../styles.js";
 import { t } from "../words.js";
 
@@ -35,10 +35,7 @@ export class Audit extends LitElement {
     return html`<section class="card" aria-labelledby="audit">
       <h2 id="audit">${t("audit.title")}</h2>
       <p>${t("audit.text")}</p>
-      <div class="days">
-        ${this.renderDay("audit-since", t("audit.since"), this.since, (value) => (this.since = value))}
-        ${this.renderDay("audit-until", t("audit.until"), this.until, (value) => (this.until = value))}
-      </div>
+      <div class="days">${this.renderDay("since", t("audit.since"))} ${this.renderDay("until", t("audit.until"))}</div>
       <pbx-message .trouble=${this.trouble}></pbx-message>
       <pbx-message id="audit-error" .text=${this.outOfOrder ? t("audit.out-of-order") : ""}></pbx-message>
       <pbx-message intent="warning" .text=${this.partly ? t("audit.partly") : ""}></pbx-message>
@@ -50,20 +47,17 @@ export class Audit extends LitElement {
     </section>`;
   }
 
-  private renderDay(id: string, label: string, value: string, onChange: (value: string) => void) {
-    return html`<div class="field">
-      <label for=${id}>${label}</label>
-      <input
-        id=${id}
-        type="date"
-        min="2000-01-01"
-        max=${day(0)}
-        .value=${value}
-        aria-invalid=${this.outOfOrder ? "true" : nothing}
-        aria-describedby=${this.outOfOrder ? "audit-error" : nothing}
-        @change=${(event: Event) => onChange((event.target as HTMLInputElement).value)}
-      />
-    </div>`;
+  private renderDay(which: "since" | "until", label: string) {
+    return field({
+      id: `audit-${which}`,
+      label,
+      type: "date",
+      min: "2000-01-01",
+      max: day(0),
+      value: this[which],
+      ...(this.outOfOrder ? { invalid: true, describedBy: "audit-error" } : {}),
+      onInput: (event) => (this[which] = (event.target as HTMLInputElement).value),
+    });
   }
 
   private async export() {

@@ -3,12 +3,14 @@ import { LitElement, css, html, nothing } from "lit";
 import { customElement, property, state } from "lit/decorators.js";
 import { api, troubleOf, type NoticeSettings, type NoticeSettingsState, type Trouble } from "../api.js";
 import { button } from "../button.js";
-import { fieldStyles } from "../field.js";
+import { field, fieldStyles } from "../field.js";
 import { placeholder } from "../placeholder.js";
 import { shared } from "../styles.js";
 import { t } from "../words.js";
 
 type Topic = NoticeSettings["muted"][number];
+
+const TIME = { type: "time", required: true } as const;
 
 @customElement("pbx-notices")
 export class Notices extends LitElement {
@@ -98,21 +100,14 @@ export class Notices extends LitElement {
         )}</label
       >
       <div class="hours">
-        ${this.renderTime("quiet-from", t("notices.from"), settings.quietFrom)}
-        ${this.renderTime("quiet-until", t("notices.until"), settings.quietUntil)}
+        ${field({ ...TIME, id: "quiet-from", label: t("notices.from"), value: clock(settings.quietFrom) })}
+        ${field({ ...TIME, id: "quiet-until", label: t("notices.until"), value: clock(settings.quietUntil) })}
       </div>
       <p class="hint" id="quiet-hint">${zone}</p>
       <div class="actions">
         ${button({ label: t(this.busy ? "notices.saving" : "notices.save"), submit: true, disabled: this.busy })}
       </div>
     </form>`;
-  }
-
-  private renderTime(name: string, label: string, minute: number) {
-    return html`<div class="field">
-      <label for=${name}>${label}</label>
-      <input id=${name} name=${name} type="time" required .value=${clock(minute)} />
-    </div>`;
   }
 
   private async load() {
