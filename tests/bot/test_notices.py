@@ -12,21 +12,19 @@ import pytest
 
 from tests.bot.test_administration import press
 from tests.bot.test_bot import activity, ask, claims, post, words
-from tests.support.world import ANNA, BEN, CLARA, World, eventually
-
-DAY = {"muted": [], "quiet": False, "quietFrom": 1320, "quietUntil": 420}
+from tests.support.world import ANNA, BEN, BY_DAY, CLARA, World, eventually
 
 
 @pytest.fixture(autouse=True)
 async def by_day(world: World) -> AsyncIterator[None]:
     """Tests run at night as well: everybody's night is off, unless a test is about it."""
     for person in (ANNA, CLARA):
-        await world.client(person).call("PUT", "notices", DAY)
+        await world.client(person).call("PUT", "notices", BY_DAY)
     await ask(world, ANNA, "status")
     yield
     await faults(world)
     for person in (ANNA, CLARA):
-        await world.client(person).call("PUT", "notices", DAY)
+        await world.client(person).call("PUT", "notices", BY_DAY)
 
 
 async def faults(world: World, *kinds: str) -> None:
@@ -106,7 +104,7 @@ async def test_the_welcome_comes_once_however_often_it_is_delivered(world: World
 
 
 async def test_muted_messages_are_not_written(world: World) -> None:
-    await world.client(ANNA).call("PUT", "notices", {**DAY, "muted": ["session"]})
+    await world.client(ANNA).call("PUT", "notices", {**BY_DAY, "muted": ["session"]})
     before = await revoke_anna(world)
     assert (await settled(world))["given_up"]
     assert len(await world.chat(ANNA)) == before
@@ -120,7 +118,7 @@ def night_now() -> dict[str, int]:
 
 
 async def test_at_night_messages_wait_until_the_morning(world: World) -> None:
-    await world.client(ANNA).call("PUT", "notices", {**DAY, "quiet": True, **night_now()})
+    await world.client(ANNA).call("PUT", "notices", {**BY_DAY, "quiet": True, **night_now()})
     before = await revoke_anna(world)
 
     async def postponed() -> bool:
@@ -135,7 +133,7 @@ async def test_at_night_messages_wait_until_the_morning(world: World) -> None:
     await world.client(ANNA).sign_in(world.pbx_name, world.key)
     with closing(sqlite3.connect(world.demo.state / "pbx-teams.db")) as connection, connection:
         connection.execute("UPDATE notice SET next_attempt_at = 0 WHERE id = ?", (last_notice(world)["id"],))
-    await world.client(ANNA).call("PUT", "notices", DAY)
+    await world.client(ANNA).call("PUT", "notices", BY_DAY)
     assert (await settled(world))["given_up"]
     assert len(await world.chat(ANNA)) == before
 
@@ -153,7 +151,7 @@ async def test_a_seat_that_somebody_waits_for_is_told_in_the_middle_of_the_night
     anna = world.client(ANNA)
     assert (await anna.sign_in(world.pbx_name, world.key)).code == "no-licence"
     await anna.call("POST", "waiting")
-    await anna.call("PUT", "notices", {**DAY, "quiet": True, "muted": ["session"], **night_now()})
+    await anna.call("PUT", "notices", {**BY_DAY, "quiet": True, "muted": ["session"], **night_now()})
     before = len(await world.chat(ANNA))
     await world.client(BEN).sign_out()
 

@@ -4,9 +4,8 @@ import pytest
 from playwright.async_api import Browser
 
 from tests.support.playground import playground
-from tests.support.world import ANNA, CLARA, World
+from tests.support.world import ANNA, BY_DAY, CLARA, World
 
-BY_DAY = {"muted": [], "quiet": False, "quietFrom": 1320, "quietUntil": 420}
 """Tests run at night as well."""
 
 

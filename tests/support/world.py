@@ -20,6 +20,8 @@ from tests.support.tab_client import TabClient
 
 ANNA, BEN, CLARA = PEOPLE
 SECONDS = 15.0
+BY_DAY = {"muted": [], "quiet": False, "quietFrom": 1320, "quietUntil": 420}
+"""Settings of notices for tests that expect one: they run at night, too."""
 
 
 class World:
