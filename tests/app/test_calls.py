@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from connector.login import uci_token
-from tests.support.world import ANNA, BEN, BY_DAY, CLARA, World, eventually
+from tests.support.world import ANNA, BEN, CLARA, World, eventually
 
 HEADSET = {"kind": "output", "label": "Headset (Jabra Evolve2 65)", "deviceId": "", "groupId": ""}
 
@@ -16,7 +16,6 @@ async def anna(world: World):
     client = world.client(ANNA)
     await client.sign_in(world.pbx_name, world.key)
     await client.call("DELETE", "audio")
-    await client.call("PUT", "notices", BY_DAY)
     await forgotten(world, ANNA)
     # Whoever never wrote to the bot has no chat to be written to.
     await world.say(ANNA, type="message", text="status")

@@ -51,6 +51,9 @@ async def test_the_first_view_is_usable_after_one_round_trip(world: World, open_
     await world.client(ANNA).sign_in(world.pbx_name, world.key)
     tab = await open_tab(ANNA)
     await expect(tab.view.locator("#seats")).to_be_visible()
+    # Left before anything is held: what the page still asks is not the next page's first question.
+    address = tab.page.url
+    await tab.page.goto("about:blank")
     asked: list[str] = []
 
     async def hold(route: Any) -> None:
@@ -60,7 +63,7 @@ async def test_the_first_view_is_usable_after_one_round_trip(world: World, open_
         # The others get no answer: the view must do without.
 
     await tab.page.route("**/api/v1/**", hold)
-    await tab.page.reload()
+    await tab.page.goto(address)
     await expect(tab.view.locator("#seats")).to_contain_text("1 of 2")
     await expect(tab.button("Sign out")).to_be_enabled()
 

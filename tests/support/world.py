@@ -133,7 +133,9 @@ class World:
         return [json.loads(line) for line in self.log().splitlines() if line.startswith("{")]
 
     async def reset(self) -> None:
-        """Everybody signed out, the PBX as it was, nobody trusted."""
+        """Everybody signed out, the PBX as it was, nobody trusted, and of nobody known where it is night."""
+        with closing(self.database()) as database, database:
+            database.execute("UPDATE preference SET time_zone = ''")
         await self.pbx(
             "PATCH",
             "settings",
