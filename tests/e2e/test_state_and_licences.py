@@ -226,6 +226,9 @@ async def test_waiting_for_a_seat_in_the_browser(world: World, open_tab: OpenTab
     assert await ben.violations() == []
     await world.client(ANNA).sign_out()
     await ben.sees("A licence is free for you")
+    # The refusal of before would contradict it; what was typed is still there.
+    await expect(ben.view.get_by_role("alert")).not_to_be_visible()
+    assert await ben.field("Login").input_value() == BEN.login
     await ben.button("Do not wait any longer").click()
     await expect(ben.button("Tell me")).not_to_be_visible()
 

@@ -95,14 +95,23 @@ export class App extends LitElement {
 
   private renderSignedOut(state: MyState, surroundings: Surroundings) {
     const end = state.sessionEnd;
+    const seatKept = Boolean(state.waiting?.offeredUntil);
     return html`
       ${end ? html`<pbx-message id="session-end" intent="warning" .trouble=${endOf(end)}></pbx-message>` : nothing}
       ${state.waiting ? html`<pbx-waiting .place=${state.waiting}></pbx-waiting>` : nothing}
-      ${state.offers.length > 0 ? html`<pbx-offers .offers=${state.offers}></pbx-offers>` : nothing}
+      ${
+        state.offers.length > 0
+          ? html`<pbx-offers .offers=${state.offers} ?seat-kept=${seatKept}></pbx-offers>`
+          : nothing
+      }
       ${
         this.isEntering(state)
           ? nothing
-          : html`<pbx-sign-in ?second=${state.offers.length > 0} .surroundings=${surroundings}></pbx-sign-in>`
+          : html`<pbx-sign-in
+              ?second=${state.offers.length > 0}
+              ?seat-kept=${seatKept}
+              .surroundings=${surroundings}
+            ></pbx-sign-in>`
       }
     `;
   }

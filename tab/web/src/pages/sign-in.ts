@@ -1,7 +1,16 @@
 // Sign-in: first name and key of the PBX (typed, or by key file), then who one is there.
-import { LitElement, css, html, nothing } from "lit";
+import { LitElement, css, html, nothing, type PropertyValues } from "lit";
 import { customElement, property, query, state } from "lit/decorators.js";
-import { ProblemError, api, ownTrouble, troubleOf, type MyState, type SignInChallenge, type Trouble } from "../api.js";
+import {
+  ProblemError,
+  api,
+  ownTrouble,
+  troubleOf,
+  withSeatKept,
+  type MyState,
+  type SignInChallenge,
+  type Trouble,
+} from "../api.js";
 import type { Surroundings } from "../host.js";
 import { field, fieldStyles } from "../field.js";
 import { KeyFault, keyDigest, parseKey, readKeyFile } from "../pbxkey.js";
@@ -72,6 +81,8 @@ export class SignInPage extends LitElement {
   @property({ attribute: false }) surroundings!: Surroundings;
   /** Below another way of signing in. */
   @property({ type: Boolean }) second = false;
+  /** A seat of the pool is kept for the person. */
+  @property({ type: Boolean, attribute: "seat-kept" }) seatKept = false;
   @state() private access: Access | null = null;
   @state() private trouble: Trouble | null = null;
   @state() private notice = "";
@@ -90,6 +101,10 @@ export class SignInPage extends LitElement {
   private pbxName = "";
   private pbxKey = "";
   private byEmail = false;
+
+  protected override willUpdate(changed: PropertyValues<this>) {
+    if (changed.has("seatKept") && this.seatKept) this.trouble = withSeatKept(this.trouble);
+  }
 
   override render() {
     return html`
