@@ -1,6 +1,10 @@
 """The ledger on a real SQLite file and a real PostgreSQL: never more holders than seats, nothing half done."""
 
 import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+from sqlalchemy import text
 
 from core.diagnosis.codes import Code
 from core.diagnosis.finding import Finding
@@ -8,6 +12,8 @@ from core.identity.teams_user import TeamsUser
 from core.licensing.session import EndCause, Ending, Opened, SessionPerson
 from core.store.script import Script, execute
 from tests.support.book import NOW, PBX, Book
+from tests.support.postgres import Postgres
+from tests.support.world import eventually
 
 
 async def test_never_more_holders_than_seats_under_a_rush(book: Book) -> None:
@@ -147,3 +153,47 @@ async def test_an_operation_that_fails_undoes_only_itself(book: Book) -> None:
     results = await asyncio.gather(run(good), run(bad), return_exceptions=True)
     assert results[0] == "done" and isinstance(results[1], RuntimeError)
     assert await book.rows("SELECT licensee FROM pool") == [("good",)]
+
+
+@contextlib.asynccontextmanager
+async def held_up(book: Book) -> AsyncIterator[Callable[[], Awaitable[bool]]]:
+    """The pools are locked; gives the question whether somebody waits for them."""
+    async with book.database.writing() as connection:
+        await connection.execute(text("SELECT 1 FROM pool FOR UPDATE"))
+
+        async def is_waited_for() -> bool:
+            waiting = "SELECT 1 FROM pg_locks WHERE NOT granted AND transactionid = pg_current_xact_id()::xid"
+            return (await connection.execute(text(waiting))).first() is not None
+
+        yield is_waited_for
+
+
+async def test_who_gives_up_keeps_nobody_from_it_and_leaves_nothing_half_done(postgres: Postgres) -> None:
+    book = await Book(postgres.new_database("given_up")).open()
+    await book.put(3)
+    async with held_up(book) as is_waited_for:
+        given_up = asyncio.create_task(book.take(1))
+        await eventually(is_waited_for, "the first is at the database")
+        patient = asyncio.create_task(book.take(2))
+        given_up.cancel()
+        await asyncio.wait([given_up])
+    assert isinstance(await asyncio.wait_for(patient, 15), Opened)
+    assert isinstance(await book.take(3), Opened)
+    # Whether it took place after all is unknown, as after a lost line; but it did as a whole or not at all.
+    holders = await book.rows("SELECT holder FROM seat WHERE holder IS NOT NULL ORDER BY holder")
+    assert holders == await book.rows("SELECT pbx_user_id FROM session ORDER BY pbx_user_id")
+    assert {(2,), (3,)} <= set(holders)
+    await book.close()
+
+
+async def test_what_is_on_its_way_is_finished_before_the_ledger_closes(postgres: Postgres) -> None:
+    book = await Book(postgres.new_database("closing")).open()
+    await book.put(1)
+    async with held_up(book) as is_waited_for:
+        taking = asyncio.create_task(book.take(1))
+        await eventually(is_waited_for, "it is at the database")
+        closing = asyncio.create_task(book.ledger.close())
+    await closing
+    assert isinstance(await taking, Opened)
+    assert await book.used() == (1, 1)
+    await book.database.close()
