@@ -16,15 +16,11 @@ from tests.support.world import ANNA, BEN, BY_DAY, CLARA, World, eventually
 
 
 @pytest.fixture(autouse=True)
-async def by_day(world: World) -> AsyncIterator[None]:
-    """Tests run at night as well: everybody's night is off, unless a test is about it."""
-    for person in (ANNA, CLARA):
-        await world.client(person).call("PUT", "notices", BY_DAY)
+async def chat(world: World) -> AsyncIterator[None]:
+    """Anna has a chat, and the channel has no faults afterwards."""
     await ask(world, ANNA, "status")
     yield
     await faults(world)
-    for person in (ANNA, CLARA):
-        await world.client(person).call("PUT", "notices", BY_DAY)
 
 
 async def faults(world: World, *kinds: str) -> None:

@@ -2,8 +2,10 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
+from typing import Any
 
+import pytest
 from sqlalchemy import text
 
 from core.diagnosis.codes import Code
@@ -12,7 +14,6 @@ from core.identity.teams_user import TeamsUser
 from core.licensing.session import EndCause, Ending, Opened, SessionPerson
 from core.store.script import Script, execute
 from tests.support.book import NOW, PBX, Book
-from tests.support.postgres import Postgres
 from tests.support.world import eventually
 
 
@@ -155,9 +156,12 @@ async def test_an_operation_that_fails_undoes_only_itself(book: Book) -> None:
     assert await book.rows("SELECT licensee FROM pool") == [("good",)]
 
 
+ON_POSTGRESQL = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+
+
 @contextlib.asynccontextmanager
-async def held_up(book: Book) -> AsyncIterator[Callable[[], Awaitable[bool]]]:
-    """The pools are locked; gives the question whether somebody waits for them."""
+async def on_its_way(book: Book, number: int) -> AsyncIterator[asyncio.Task[Any]]:
+    """A sign-in that has come as far as PostgreSQL, and no further before this ends."""
     async with book.database.writing() as connection:
         await connection.execute(text("SELECT 1 FROM pool FOR UPDATE"))
 
@@ -165,15 +169,15 @@ async def held_up(book: Book) -> AsyncIterator[Callable[[], Awaitable[bool]]]:
             waiting = "SELECT 1 FROM pg_locks WHERE NOT granted AND transactionid = pg_current_xact_id()::xid"
             return (await connection.execute(text(waiting))).first() is not None
 
-        yield is_waited_for
+        taking = asyncio.create_task(book.take(number))
+        await eventually(is_waited_for, "it is at the database")
+        yield taking
 
 
-async def test_who_gives_up_keeps_nobody_from_it_and_leaves_nothing_half_done(postgres: Postgres) -> None:
-    book = await Book(postgres.new_database("given_up")).open()
+@ON_POSTGRESQL
+async def test_who_gives_up_keeps_nobody_from_it_and_leaves_nothing_half_done(book: Book) -> None:
     await book.put(3)
-    async with held_up(book) as is_waited_for:
-        given_up = asyncio.create_task(book.take(1))
-        await eventually(is_waited_for, "the first is at the database")
+    async with on_its_way(book, 1) as given_up:
         patient = asyncio.create_task(book.take(2))
         given_up.cancel()
         await asyncio.wait([given_up])
@@ -183,17 +187,13 @@ async def test_who_gives_up_keeps_nobody_from_it_and_leaves_nothing_half_done(po
     holders = await book.rows("SELECT holder FROM seat WHERE holder IS NOT NULL ORDER BY holder")
     assert holders == await book.rows("SELECT pbx_user_id FROM session ORDER BY pbx_user_id")
     assert {(2,), (3,)} <= set(holders)
-    await book.close()
 
 
-async def test_what_is_on_its_way_is_finished_before_the_ledger_closes(postgres: Postgres) -> None:
-    book = await Book(postgres.new_database("closing")).open()
+@ON_POSTGRESQL
+async def test_what_is_on_its_way_is_finished_before_the_ledger_closes(book: Book) -> None:
     await book.put(1)
-    async with held_up(book) as is_waited_for:
-        taking = asyncio.create_task(book.take(1))
-        await eventually(is_waited_for, "it is at the database")
+    async with on_its_way(book, 1) as taking:
         closing = asyncio.create_task(book.ledger.close())
     await closing
     assert isinstance(await taking, Opened)
     assert await book.used() == (1, 1)
-    await book.database.close()

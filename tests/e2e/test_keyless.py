@@ -1,8 +1,5 @@
 """Signing in without the PBX key, in the browser; switching between two PBXs; the settings of the bot's messages."""
 
-from collections.abc import AsyncIterator
-
-import pytest
 from playwright.async_api import expect
 
 from simulator.demo import Site
@@ -40,6 +37,21 @@ async def test_when_the_first_opening_fails_there_is_a_word_and_a_way(
     await tab.sees("Floating licence (FL)")
 
 
+async def test_the_refusal_goes_when_a_seat_is_kept(world: World, open_tab: OpenTab) -> None:
+    await trust(world, **PRIMARY)
+    await world.pbx("PATCH", f"users/{BEN.login}", {"permissions": []})
+    assert (await click(world, ANNA)).status == 200
+    tab = await open_tab(BEN)
+    await tab.button(f"Sign in to {world.pbx_name}").click()
+    await tab.is_alerted("2 of 2 floating licences are taken")
+    await tab.button("Tell me").click()
+    await world.client(ANNA).sign_out()
+    await tab.sees("A licence is free for you")
+    await expect(tab.view.get_by_role("alert")).not_to_be_visible()
+    await tab.button(f"Sign in to {world.pbx_name}").click()
+    await tab.sees("Floating licence (FL)")
+
+
 async def test_the_administrator_decides_in_the_tab(world: World, open_tab: OpenTab) -> None:
     clara = world.client(CLARA)
     await clara.sign_in(world.pbx_name, world.key)
@@ -71,17 +83,7 @@ async def test_switching_in_the_tab(world: World, open_tab: OpenTab, branch: Sit
     await expect(tab.button(f"Switch to {branch.pbx_name}")).to_be_visible()
 
 
-@pytest.fixture
-async def annas_notices(world: World) -> AsyncIterator[None]:
-    before = (await world.client(ANNA).call("GET", "notices")).body
-    yield
-    wish = {name: before[name] for name in ("muted", "quiet", "quietFrom", "quietUntil")}
-    await world.client(ANNA).call("PUT", "notices", wish)
-
-
-async def test_the_settings_of_the_bots_messages(
-    world: World, open_tab: OpenTab, annas_notices: None
-) -> None:
+async def test_the_settings_of_the_bots_messages(world: World, open_tab: OpenTab) -> None:
     await world.client(ANNA).sign_in(world.pbx_name, world.key)
     tab = await open_tab(ANNA)
     await tab.sees("In your time zone, Europe/Berlin.")

@@ -74,7 +74,6 @@ async def test_the_whole_conversation(
     world: World, browser: Browser, locale: str, licence: str, texts: dict[str, str]
 ) -> None:
     await world.client(ANNA).sign_in(world.pbx_name, world.key)
-    await world.client(ANNA).call("PUT", "notices", BY_DAY)
     async with playground(world, browser, ANNA.object_id, locale) as chat:
         await chat.shows(texts["welcome"])
         await chat.say(licence)

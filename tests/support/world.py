@@ -133,9 +133,7 @@ class World:
         return [json.loads(line) for line in self.log().splitlines() if line.startswith("{")]
 
     async def reset(self) -> None:
-        """Everybody signed out, the PBX as it was, nobody trusted, and of nobody known where it is night."""
-        with closing(self.database()) as database, database:
-            database.execute("UPDATE preference SET time_zone = ''")
+        """Everybody signed out and nobody's messages held back at night, the PBX as it was, nobody trusted."""
         await self.pbx(
             "PATCH",
             "settings",
@@ -156,7 +154,9 @@ class World:
             await clara.sign_in(self.pbx_name, self.key)
         await clara.call("PUT", "trust", {"trusted": False})
         for person in PEOPLE:
-            await self.client(person).sign_out()
+            client = self.client(person)
+            await client.sign_out()
+            await client.call("PUT", "notices", BY_DAY)
 
 
 async def eventually(check: Callable[[], Awaitable[Any]], what: str, seconds: float = SECONDS) -> Any:

@@ -66,11 +66,6 @@ export function ownTrouble(code: string, values: Record<string, string> = {}): T
   return { code, title: word("title"), detail: word("detail"), cure: word("cure") };
 }
 
-/** What is left of a trouble once a seat is kept for the person: the old refusal would contradict the offer. */
-export function withSeatKept(trouble: Trouble | null): Trouble | null {
-  return trouble?.code === "no-licence" ? null : trouble;
-}
-
 export function troubleOf(error: unknown): Trouble {
   if (error instanceof ProblemError) return error.trouble;
   if (error instanceof NoTokenError) return ownTrouble("token", { reason: error.message });

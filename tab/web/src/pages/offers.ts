@@ -1,14 +1,15 @@
 // PBXs that may be entered without their key: signing in with one click or none, and switching between them.
-import { LitElement, css, html, nothing, type PropertyValues } from "lit";
+import { css, html, nothing } from "lit";
 import { customElement, property, state } from "lit/decorators.js";
-import { ProblemError, api, troubleOf, withSeatKept, type MyState, type PbxOffer, type Trouble } from "../api.js";
+import { ProblemError, api, troubleOf, type MyState, type PbxOffer, type Trouble } from "../api.js";
 import { button } from "../button.js";
 import { shared } from "../styles.js";
 import { askToTakeOver } from "../take-over.js";
 import { t } from "../words.js";
+import { Entering } from "./entering.js";
 
 @customElement("pbx-offers")
-export class Offers extends LitElement {
+export class Offers extends Entering {
   static override styles = [
     shared,
     css`
@@ -40,17 +41,10 @@ export class Offers extends LitElement {
   @property({ attribute: false }) offers: readonly PbxOffer[] = [];
   /** Name of the PBX that the person is signed in at; empty: none. */
   @property() current = "";
-  /** A seat of the pool is kept for the person. */
-  @property({ type: Boolean, attribute: "seat-kept" }) seatKept = false;
-  @state() private trouble: Trouble | null = null;
   /** Name of the PBX that is being entered. */
   @state() private entering = "";
   /** The session that another Microsoft account holds at the PBX of this name, while the person is asked. */
   @state() private held: { pbxName: string; trouble: Trouble } | null = null;
-
-  protected override willUpdate(changed: PropertyValues<this>) {
-    if (changed.has("seatKept") && this.seatKept) this.trouble = withSeatKept(this.trouble);
-  }
 
   protected override firstUpdated() {
     const automatic = this.offers.find((offer) => offer.automatic);

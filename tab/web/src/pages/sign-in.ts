@@ -1,16 +1,7 @@
 // Sign-in: first name and key of the PBX (typed, or by key file), then who one is there.
-import { LitElement, css, html, nothing, type PropertyValues } from "lit";
+import { css, html, nothing } from "lit";
 import { customElement, property, query, state } from "lit/decorators.js";
-import {
-  ProblemError,
-  api,
-  ownTrouble,
-  troubleOf,
-  withSeatKept,
-  type MyState,
-  type SignInChallenge,
-  type Trouble,
-} from "../api.js";
+import { ProblemError, api, ownTrouble, troubleOf, type MyState, type SignInChallenge, type Trouble } from "../api.js";
 import type { Surroundings } from "../host.js";
 import { field, fieldStyles } from "../field.js";
 import { KeyFault, keyDigest, parseKey, readKeyFile } from "../pbxkey.js";
@@ -18,6 +9,7 @@ import { challengeSecret, isImpostor, seal, sealContext } from "../sealing.js";
 import { shared } from "../styles.js";
 import { askToTakeOver } from "../take-over.js";
 import { dateTime, t } from "../words.js";
+import { Entering } from "./entering.js";
 
 /** What the first step has established; kept in memory until the sign-in is through. */
 interface Access {
@@ -41,7 +33,7 @@ const FIELD_OF: Record<string, string> = {
 };
 
 @customElement("pbx-sign-in")
-export class SignInPage extends LitElement {
+export class SignInPage extends Entering {
   static override styles = [
     shared,
     fieldStyles,
@@ -81,10 +73,7 @@ export class SignInPage extends LitElement {
   @property({ attribute: false }) surroundings!: Surroundings;
   /** Below another way of signing in. */
   @property({ type: Boolean }) second = false;
-  /** A seat of the pool is kept for the person. */
-  @property({ type: Boolean, attribute: "seat-kept" }) seatKept = false;
   @state() private access: Access | null = null;
-  @state() private trouble: Trouble | null = null;
   @state() private notice = "";
   @state() private busy = false;
   @state() private dragging = false;
@@ -101,10 +90,6 @@ export class SignInPage extends LitElement {
   private pbxName = "";
   private pbxKey = "";
   private byEmail = false;
-
-  protected override willUpdate(changed: PropertyValues<this>) {
-    if (changed.has("seatKept") && this.seatKept) this.trouble = withSeatKept(this.trouble);
-  }
 
   override render() {
     return html`
