@@ -1,10 +1,11 @@
 """What the connector's doctor found: printed at the customer's site, and sent to an administrator who asks from the tab."""
 
 from enum import StrEnum
-from typing import Final
+from typing import Annotated, Any, Final
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
+from wire.bounds import Count, Line, Version, clean_line, token
 from wire.model import Moment, WireModel
 
 
@@ -20,27 +21,49 @@ class Outcome(StrEnum):
 STEPS: Final = (
     *("configuration", "state", "clock", "service-dns", "service-proxy", "service-tcp", "service-tls"),
     *("service-websocket", "service-challenge", "name", "key"),
-    *("pbx-dns", "pbx-tcp", "pbx-tls", "pbx-rest", "pbx-login", "pbx-permission", "pbx-version"),
+    *(
+        "pbx-dns",
+        "pbx-proxy",
+        "pbx-tcp",
+        "pbx-tls",
+        "pbx-rest",
+        "pbx-login",
+        "pbx-permission",
+        "pbx-users",
+        "pbx-version",
+    ),
     *("uci-login", "uci-events"),
 )
 """In the order in which a technician would look."""
 
 
+MAX_EVIDENCE: Final = 20
+_Word = Annotated[str, token(40)]
+
+
+def _evidence(value: Any) -> Any:
+    """Technical words of PBX, network and system: cleaned, so that no odd one costs the whole report."""
+    if not isinstance(value, dict):
+        return value
+    pairs = ((name, text) for name, text in value.items() if isinstance(name, str) and isinstance(text, str))
+    return {clean_line(name, 40): clean_line(text, 500) for name, text in [*pairs][:MAX_EVIDENCE]}
+
+
 class DoctorStep(WireModel):
-    step: str = Field(max_length=40)
+    step: _Word
     outcome: Outcome
-    code: str | None = Field(default=None, max_length=40)
+    code: _Word | None = None
     """Of the service's table (`core.diagnosis.codes`), when the step failed or warns."""
-    variant: str | None = Field(default=None, max_length=40)
+    variant: _Word | None = None
     """Which words of the code."""
-    evidence: dict[str, str] = Field(default_factory=dict)
-    milliseconds: int = Field(default=0, ge=0)
+    evidence: Annotated[dict[str, str], BeforeValidator(_evidence)] = Field(default_factory=dict)
+    milliseconds: Count = 0
 
 
 class DoctorReport(WireModel):
-    pbx_name: str = Field(max_length=300)
-    connector_version: str = Field(max_length=50)
-    identity: str = Field(max_length=50)
+    pbx_name: Annotated[str, Line(300)]
+    connector_version: Version
+    identity: Annotated[str, token(50)]
     """The fingerprint of the connector's identity."""
     at: Moment
     steps: list[DoctorStep] = Field(max_length=50)

@@ -8,15 +8,19 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from enum import IntEnum
-from typing import Any, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import to_json
 
+from wire.bounds import MAX_INTEGER, Detail, token
+from wire.faults import faults_of
+from wire.safejson import Evidence, JsonObject
+
 logger = logging.getLogger(__name__)
 
 MAX_FRAME_BYTES: Final = 256 * 1024
-"""The largest frame either end sends or takes (design, section 6)."""
+"""The largest frame either end sends or takes (docs/architecture.md, "The link")."""
 
 MAX_IN_FLIGHT: Final = 64
 """Calls awaiting their answer on one link; past it the caller gets `pbx-busy` at once."""
@@ -32,19 +36,26 @@ class RpcErrorCode(IntEnum):
     """The method ran and says no; `data.code` is the stable reason."""
 
 
+CallId = (
+    Annotated[int, Field(strict=True, ge=-MAX_INTEGER, le=MAX_INTEGER)]
+    | Annotated[str, Field(max_length=100)]
+)
+"""Sent back as it came."""
+
+
 class ErrorData(BaseModel):
     model_config = ConfigDict(extra="ignore")
 
-    code: str
+    code: Annotated[str, token(100)]
     """A stable code, for instance one of the diagnosis codes."""
-    evidence: dict[str, Any] = Field(default_factory=dict)
+    evidence: Evidence = Field(default_factory=dict)
 
 
 class ErrorObject(BaseModel):
     model_config = ConfigDict(extra="ignore")
 
-    code: int
-    message: str
+    code: Annotated[int, Field(strict=True, ge=-MAX_INTEGER, le=MAX_INTEGER)]
+    message: Detail
     data: ErrorData | None = None
 
 
@@ -54,10 +65,10 @@ class Frame(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     jsonrpc: Literal["2.0"]
-    id: int | str | None = None
-    method: str | None = Field(default=None, min_length=1, max_length=100)
-    params: dict[str, Any] | None = None
-    result: dict[str, Any] | None = None
+    id: CallId | None = None
+    method: Annotated[str, token(100, least=1)] | None = None
+    params: JsonObject | None = None
+    result: JsonObject | None = None
     error: ErrorObject | None = None
 
 
@@ -109,10 +120,16 @@ class Endpoint:
     """
 
     def __init__(
-        self, send: Send, methods: Mapping[str, Handler], max_in_flight: int = MAX_IN_FLIGHT
+        self,
+        send: Send,
+        methods: Mapping[str, Handler],
+        max_in_flight: int = MAX_IN_FLIGHT,
+        admits: Callable[[], bool] | None = None,
     ) -> None:
+        """`admits`: asked for each frame that nobody here has asked for; where it says no, the frame is not acted upon."""
         self._send = send
         self._methods = methods
+        self._admits = admits
         self._max_in_flight = max_in_flight
         self._last_id = 0
         self._waiting: dict[int, _Waiting] = {}
@@ -121,6 +138,8 @@ class Endpoint:
         """One for all that wait: most calls are answered long before their deadline, and none needs its own."""
         self._closed = False
         self.bad_frames = 0
+        self.refused_frames = 0
+        """How many were over the budget."""
 
     @property
     def in_flight(self) -> int:
@@ -166,7 +185,11 @@ class Endpoint:
             code = RpcErrorCode.PARSE if _is_no_json(fault) else RpcErrorCode.INVALID_REQUEST
             await self._send_error(None, code, "not a JSON-RPC 2.0 message")
             return
-        if frame.method is not None:
+        if not self._is_awaited(frame) and self._admits is not None and not self._admits():
+            self.refused_frames += 1
+            if frame.method is not None and frame.id is not None:
+                await self._send_busy(frame)
+        elif frame.method is not None:
             await self._take_request(frame)
         elif "result" in frame.model_fields_set or frame.error is not None:
             self._take_answer(frame)
@@ -200,6 +223,9 @@ class Endpoint:
         if left is not None:
             self._watch(loop, left)
 
+    def _is_awaited(self, frame: Frame) -> bool:
+        return frame.method is None and isinstance(frame.id, int) and frame.id in self._waiting
+
     def _take_answer(self, frame: Frame) -> None:
         one = self._waiting.get(frame.id) if isinstance(frame.id, int) else None
         if one is None:
@@ -219,11 +245,14 @@ class Endpoint:
             self.bad_frames += 1
             await self._send_error(frame.id, RpcErrorCode.METHOD_NOT_FOUND, "no such method")
         elif len(self._running) >= self._max_in_flight:
-            await self._send_error(frame.id, RpcErrorCode.REFUSED, "too many calls in flight", "pbx-busy")
+            await self._send_busy(frame)
         else:
             task = asyncio.create_task(self._run(handler, frame))
             self._running.add(task)
             task.add_done_callback(self._running.discard)
+
+    async def _send_busy(self, frame: Frame) -> None:
+        await self._send_error(frame.id, RpcErrorCode.REFUSED, "too many calls", "pbx-busy")
 
     async def _run(self, handler: Handler, frame: Frame) -> None:
         try:
@@ -263,4 +292,4 @@ class Endpoint:
 
 
 def _is_no_json(fault: ValidationError) -> bool:
-    return any(error["type"] == "json_invalid" for error in fault.errors(include_url=False))
+    return any(error["type"] == "json_invalid" for error in faults_of(fault))

@@ -1,7 +1,7 @@
 """The base of every message: snake_case inside, camelCase on the wire, unknown members refused."""
 
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, Final
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, PlainSerializer
 from pydantic.alias_generators import to_camel
@@ -21,10 +21,21 @@ class Empty(WireModel):
     """Nothing to say: no parameters, or an answer that is only an answer."""
 
 
+EARLIEST: Final = datetime(1970, 1, 1, tzinfo=UTC)
+LATEST: Final = datetime(9998, 12, 31, tzinfo=UTC)
+"""A year before the last one that `datetime` knows, so that time zones and periods can be added."""
+
+
 def _to_utc(moment: datetime) -> datetime:
     if moment.tzinfo is None:
         raise ValueError("a time needs its offset")
-    return moment.astimezone(UTC)
+    try:
+        moment = moment.astimezone(UTC)
+    except OverflowError as fault:
+        raise ValueError("no such time in UTC") from fault
+    if not EARLIEST <= moment <= LATEST:
+        raise ValueError("a time lies between the years 1970 and 9998")
+    return moment
 
 
 def _rfc3339(moment: datetime) -> str:

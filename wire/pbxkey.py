@@ -2,17 +2,20 @@
 
 A key is 160 random bits in base32 (RFC 4648), followed by four characters of checksum, in groups of four:
 `ABCD-EFGH-…`. The checksum tells a typo from a wrong key before anything is sent. The browser's twin of this
-module is `tab/web/src/pbxkey.ts`; `tests/wire/test_pbxkey.py` holds both to the same vectors.
+module is `tab/web/src/pbxkey.ts`; `tests/wire/test_twins.py` holds both to the same vectors.
 """
 
 import base64
 import hashlib
+import re
 import secrets
-from typing import Final, Literal, NewType
+from collections.abc import Iterator
+from enum import StrEnum
+from typing import Annotated, Final, Literal, NewType
 
-from pydantic import Field
-
+from wire.bounds import Ed25519Key, Line, token
 from wire.model import WireModel
+from wire.pasted import letters_and_digits
 
 PbxKey = NewType("PbxKey", str)
 """The canonical form: 36 characters of base32 without hyphens."""
@@ -26,25 +29,48 @@ GROUP: Final = 4
 KEY_FILE_FORMAT: Final = "pbx-key-file.v1"
 MAX_KEY_FILE_BYTES: Final = 64 * 1024
 
-# Base32 has no 0, 1 and 8: who types them has misread a letter.
-_MISREAD: Final = str.maketrans(
-    {"0": "O", "1": "I", "8": "B", "-": None, " ": None, "\t": None, "\n": None, "\r": None}
+MAX_TYPED_CHARS: Final = 1000
+"""What is longer was never a key, with whatever was copied around it."""
+MAX_LABELS: Final = 5
+
+_ALPHABET: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
+# Base32 has no 0, 1 and 8: who types them has misread a letter. Only ASCII letters lose their case: by `str.upper` a
+# dotless i would become another letter.
+_READ_AS: Final = str.maketrans(_ALPHABET[:26].lower() + "018", _ALPHABET[:26] + "OIB")
+_LABEL: Final = re.compile(
+    r"(?:key|schl(?:[üÜ]|[uU]\u0308|ue)ssel(?: zur anlage)?)[ \t\u00a0]*[:= \t\r\n\u00a0]",
+    re.IGNORECASE | re.ASCII,
 )
-_ALPHABET: Final = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZ234567")
+"""What stands before a key where people copy it: "PBX key: …", "Schlüssel zur Anlage: …"."""
+
+
+class KeyFault(StrEnum):
+    """What is wrong with a key that was typed."""
+
+    TOO_SHORT = "key-too-short"
+    TOO_LONG = "key-too-long"
+    TYPO = "malformed-key"
+    """A foreign character, or the checksum fails."""
 
 
 class MalformedKeyError(ValueError):
-    """Not a key: wrong length, a foreign character, or the checksum fails (`malformed-key`)."""
+    """Not a key (`malformed-key`)."""
+
+    def __init__(self, fault: KeyFault, message: str) -> None:
+        super().__init__(message)
+        self.fault = fault
 
 
 class KeyFile(WireModel):
     """What a key file holds."""
 
     format: Literal["pbx-key-file.v1"] = KEY_FILE_FORMAT
-    pbx_name: str = Field(min_length=1, max_length=253)
-    pbx_key: str
-    connector_identity: str | None = None
+    pbx_name: Annotated[str, Line(253, least=1)]
+    pbx_key: Annotated[str, token(100)]
+    connector_identity: Ed25519Key | None = None
     """The connector's Ed25519 public key (base64url), with which the browser checks the sealing key."""
+    sealed_only: bool = False
+    """The connector takes nothing unsealed: a browser that has this file refuses to send it."""
 
 
 def new_key() -> PbxKey:
@@ -53,13 +79,40 @@ def new_key() -> PbxKey:
 
 
 def parse_key(typed: str) -> PbxKey:
-    """Reads a key as a person types it: any case, any spacing, 0/1/8 for O/I/B."""
-    key = typed.upper().translate(_MISREAD)
-    body = key[:RANDOM_CHARS]
-    if len(key) != RANDOM_CHARS + CHECKSUM_CHARS or not _ALPHABET.issuperset(key):
-        raise MalformedKeyError("a PBX key has 36 letters and digits")
-    if key[RANDOM_CHARS:] != _checksum(body):
-        raise MalformedKeyError("the checksum of the PBX key fails")
+    """Reads a key as a person types or pastes it: any case, 0/1/8 for O/I/B, and between the letters and before the key
+    whatever a mail or a word processor has added.
+    """
+    fault: MalformedKeyError | None = None
+    for candidate in _candidates(typed):
+        try:
+            return _parse(candidate)
+        except MalformedKeyError as misfit:
+            fault = misfit
+    raise fault or MalformedKeyError(KeyFault.TOO_SHORT, "there is no key")
+
+
+def _candidates(typed: str) -> Iterator[str]:
+    """The whole text; then, should that be no key, what comes after a label."""
+    typed = typed[:MAX_TYPED_CHARS]
+    yield typed
+    for number, label in enumerate(_LABEL.finditer(typed)):
+        if number < MAX_LABELS:
+            yield typed[label.end() :]
+
+
+def _parse(text: str) -> PbxKey:
+    key = letters_and_digits(text).translate(_READ_AS)
+    length, body = RANDOM_CHARS + CHECKSUM_CHARS, key[:RANDOM_CHARS]
+    if len(key) < length:
+        raise MalformedKeyError(
+            KeyFault.TOO_SHORT, f"a PBX key has {length} letters and digits, here are {len(key)}"
+        )
+    if len(key) > length:
+        raise MalformedKeyError(
+            KeyFault.TOO_LONG, f"a PBX key has {length} letters and digits, here are {len(key)}"
+        )
+    if not set(_ALPHABET).issuperset(key) or key[RANDOM_CHARS:] != _checksum(body):
+        raise MalformedKeyError(KeyFault.TYPO, "the checksum of the PBX key fails")
     return PbxKey(key)
 
 

@@ -10,6 +10,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import Field
 
+from wire.bounds import Flag, Line, Name, Version, token
 from wire.model import WireModel
 
 SUBPROTOCOL: Final = "pbx-probe.v1"
@@ -19,7 +20,10 @@ OPEN_SECONDS: Final = 5.0
 PING_SECONDS: Final = 30.0
 MAX_USES: Final = 32
 
-Text = Annotated[str, Field(max_length=256)]
+Label = Annotated[str, Line(256)]
+"""The system's name of a device."""
+DeviceId = Annotated[str, Line(256)]
+"""The system's own id: compared with other ids of the same machine, never trusted."""
 
 
 class ProbeMethod(StrEnum):
@@ -39,11 +43,11 @@ class ProbePlatform(StrEnum):
 class ProbeDevice(WireModel):
     """One endpoint, as the system names it; ids are empty where the system has none."""
 
-    label: Text
-    endpoint_id: Text = ""
-    container_id: Annotated[str, Field(max_length=64)] = ""
+    label: Label
+    endpoint_id: DeviceId = ""
+    container_id: Annotated[str, Line(64)] = ""
     usb_id: Annotated[str, Field(pattern=r"^(?:[0-9a-f]{4}:[0-9a-f]{4})?$")] = ""
-    serial: Annotated[str, Field(max_length=128)] = ""
+    serial: Annotated[str, Line(128)] = ""
 
 
 class ProbeUse(WireModel):
@@ -52,11 +56,11 @@ class ProbeUse(WireModel):
     program: Literal["teams", "softphone"]
     kind: Literal["input", "output"]
     device: ProbeDevice
-    active: bool
+    active: Flag
     """It has a stream open on this device at this moment."""
-    assumed: bool = False
+    assumed: Flag = False
     """The program runs and has no stream: this is the system's default device for calls, which it may follow."""
-    exclusive: bool = False
+    exclusive: Flag = False
     """The stream has the device to itself (Windows' exclusive mode)."""
 
 
@@ -67,24 +71,24 @@ class ProbeReport(WireModel):
 
 
 class PairParams(WireModel):
-    code: str = Field(min_length=8, max_length=20)
-    machine: str = Field(min_length=1, max_length=100)
+    code: Annotated[str, token(20, least=8)]
+    machine: Annotated[str, Line(100, least=1)]
     """The computer's name, so that people recognise it in the tab."""
     platform: ProbePlatform
-    version: str = Field(max_length=50)
+    version: Version
 
 
 class Paired(WireModel):
-    token: str
+    token: Annotated[str, token(100)]
     """Good until the person removes the probe; kept in the system's keyring."""
-    person: str
+    person: Name
     """Whose probe this is now."""
 
 
 class HelloParams(WireModel):
-    token: str = Field(max_length=100)
-    version: str = Field(max_length=50)
+    token: Annotated[str, token(100)]
+    version: Version
 
 
 class ProbeWelcome(WireModel):
-    person: str
+    person: Name

@@ -10,10 +10,9 @@ The browser seals (`tab/web/src/sealing.ts`), the connector opens; both are held
     box  = AES-256-GCM(key, 12 random bytes, plaintext, aad=context)
 """
 
-import base64
 import hashlib
 import secrets
-from typing import Final
+from typing import Annotated, Final
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives import hashes
@@ -21,8 +20,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-from pydantic import Field
 
+from wire.bounds import Base64Url, P256Point, b64url, from_b64url, token
 from wire.model import WireModel
 from wire.pbxkey import PbxKey
 
@@ -35,18 +34,9 @@ class CannotOpenError(ValueError):
 
 
 class SealedBox(WireModel):
-    ephemeral_key: str = Field(max_length=200)
-    """Uncompressed P-256 point, base64url."""
-    nonce: str = Field(max_length=40)
-    ciphertext: str = Field(max_length=8192)
-
-
-def b64url(data: bytes) -> str:
-    return base64.urlsafe_b64encode(data).rstrip(b"=").decode("ascii")
-
-
-def from_b64url(text: str) -> bytes:
-    return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+    ephemeral_key: P256Point
+    nonce: Annotated[str, Base64Url(_NONCE_BYTES)]
+    ciphertext: Annotated[str, token(8192)]
 
 
 def public_bytes(key: ec.EllipticCurvePublicKey) -> bytes:

@@ -5,12 +5,25 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from wire.link import ChallengeProof, LoginMethod, PbxName, SealedProof
+from wire.bounds import (
+    Count,
+    Flag,
+    Guid,
+    Line,
+    PbxGroupId,
+    PbxUserId,
+    QueryFlag,
+    Reason,
+    Search,
+    Sha256Hex,
+    ZoneName,
+    token,
+)
+from wire.link import ChallengeProof, LoginMethod, SealedChallengeProof, SealedProof
 from wire.model import Moment, WireModel
+from wire.pbx_name import KnownPbxName, TypedPbxName
 
-KeyDigestField = Annotated[
-    str, Field(pattern=r"^[0-9a-f]{64}$", description="SHA-256 of the canonical PBX key, hex")
-]
+KeyDigestField = Annotated[Sha256Hex, Field(description="SHA-256 of the canonical PBX key, hex")]
 
 
 Entry = Literal["with-key", "one-click", "automatic"]
@@ -43,17 +56,27 @@ class ProblemWords(WireModel):
 
 
 class ChallengeRequest(WireModel):
-    pbx_name: PbxName
+    pbx_name: TypedPbxName
     key_digest: KeyDigestField
+    methods: list[Annotated[str, token(40)]] = Field(default_factory=list, max_length=20)
+    """Login methods that the browser knows beside `challenge` and `sealed`: an older tab says none."""
 
 
 class SignInChallenge(WireModel):
     pbx_name: str
     method: LoginMethod
     nonce: str
+    pbx_nonce: str | None = None
+    """For `sealed-challenge`: what the answer is computed with."""
     sealing_key: str
     sealing_signature: str
     connector_identity: str
+    capabilities: list[str]
+    """What the connector can do, by its own word."""
+    capabilities_signature: str | None = None
+    """The connector identity's signature over them; null: an older connector, which has none."""
+    first_use: bool = False
+    """Nobody of the person's organisation has signed in at this PBX before, and it does not trust the organisation."""
     email_offered: bool
     email: str
     """The address that sign-in by e-mail would use."""
@@ -66,18 +89,20 @@ class EmailProof(WireModel):
 
 
 class SignInRequest(WireModel):
-    pbx_name: PbxName
+    pbx_name: TypedPbxName
     key_digest: KeyDigestField
-    proof: Annotated[ChallengeProof | SealedProof | EmailProof, Field(discriminator="method")]
-    take_over: bool = False
+    proof: Annotated[
+        ChallengeProof | SealedChallengeProof | SealedProof | EmailProof, Field(discriminator="method")
+    ]
+    take_over: Flag = False
     """Sign the other Teams account out that is signed in as this PBX user."""
 
 
 class KeylessSignInRequest(WireModel):
-    pbx_name: PbxName
+    pbx_name: KnownPbxName
     """One of the state's `offers`."""
-    take_over: bool = False
-    by_itself: bool = False
+    take_over: Flag = False
+    by_itself: Flag = False
     """Nobody clicked: good only where the state's offer is `automatic`."""
 
 
@@ -89,15 +114,17 @@ class PbxOffer(WireModel):
     """The main one of the person's organisation."""
     automatic: bool
     """Signs the person in without a click, now."""
+    asks_consent: bool
+    """Would do so, but the person has never used it: signing in by a click is the consent."""
 
 
 class StateParams(WireModel):
-    time_zone: str = Field(default="", max_length=64)
+    time_zone: ZoneName = ""
     """IANA name: where the person is, for what is written to them at night."""
 
 
 class Licence(WireModel):
-    kind: Literal["UAL", "FL"]
+    kind: Literal["UAL", "FL", "ADM"]
     since: Moment
     seats_used: int
     seats_total: int
@@ -119,11 +146,14 @@ class PbxPerson(WireModel):
     display_name: str
     email: str
     is_administrator: bool
+    """At the PBX, and proven well enough to administer it."""
+    needs_password: bool
+    """An administrator at the PBX who signed in by e-mail: administration needs a sign-in by password."""
 
 
 class SessionEnd(WireModel):
     cause: str
-    """revoked, taken-over, licence-lost, user-gone, idle or licence-expired."""
+    """revoked, taken-over, licence-lost, user-gone, idle, licence-expired, session-too-old, handed-over or trust-withdrawn."""
     pbx_name: str
     ended_by: str
     reason: str
@@ -149,6 +179,8 @@ class MyState(WireModel):
     offers: list[PbxOffer]
     audio: Literal["conflict", "likely"] | None = None
     """Teams and the softphone share an audio device, or probably do; the audio page has more."""
+    ends_at: Moment | None = None
+    """The session is nearly as old as it may become: it ends then, unless the person signs in again before."""
     waiting: WaitingPlace | None = None
     session_end: SessionEnd | None = None
     """How the last session was ended by someone else, until the next sign-in."""
@@ -159,7 +191,7 @@ class Holder(WireModel):
     display_name: str
     login: str
     teams_name: str
-    kind: Literal["UAL", "FL"]
+    kind: Literal["UAL", "FL", "ADM"]
     since: Moment
     last_seen: Moment
     is_me: bool
@@ -168,21 +200,21 @@ class Holder(WireModel):
 class PeopleSet(WireModel):
     """PBX users and members of PBX groups, by the PBX's own ids."""
 
-    user_ids: list[int] = Field(max_length=1000)
-    group_ids: list[int] = Field(max_length=1000)
+    user_ids: list[PbxUserId] = Field(max_length=1000)
+    group_ids: list[PbxGroupId] = Field(max_length=1000)
 
 
 class ReservationState(WireModel):
-    id: str = Field(min_length=1, max_length=36)
-    name: str = Field(min_length=1, max_length=100)
-    seats: int = Field(ge=1, le=1_000_000)
+    id: Annotated[str, token(36, least=1)]
+    name: Annotated[str, Line(100, least=1)]
+    seats: Annotated[Count, Field(ge=1, le=1_000_000)]
     people: PeopleSet
 
 
 class PolicyState(WireModel):
     """What the administrator has decided about a pool."""
 
-    idle_hours: int | None = Field(ge=1, le=24 * 365)
+    idle_hours: Annotated[Count, Field(ge=1, le=24 * 365)] | None
     reservations: list[ReservationState] = Field(max_length=50)
     admitted: PeopleSet | None
     """Who may have a seat of this pool at all; null: everybody."""
@@ -204,6 +236,31 @@ class PoolState(WireModel):
     """The first moment at which the pool is no longer good."""
 
 
+class TrustedTenantState(WireModel):
+    """A Microsoft tenant whose people sign in to this PBX by e-mail."""
+
+    tenant_id: str
+    trusted_by: str
+    """A name, as text to show."""
+    at: Moment
+    entry: Entry
+    is_primary: bool
+    is_mine: bool
+    """The administrator's own organisation."""
+    approved: bool
+    """The operator has let this PBX offer itself to its people."""
+    signed_in: int
+    """So many people are signed in by their e-mail address of that tenant."""
+
+
+class TrustedTenants(WireModel):
+    tenants: list[TrustedTenantState]
+
+
+class RemoveTrustRequest(WireModel):
+    tenant_id: Guid
+
+
 class Licences(WireModel):
     holders: list[Holder]
     """One page of them."""
@@ -219,21 +276,28 @@ class Licences(WireModel):
     """This PBX is the main one of that organisation."""
     primary_name: str | None
     """The main PBX of that organisation, this or another."""
+    may_trust: bool
+    """False: the administrator is a guest of that organisation, and decides nothing for it."""
+    may_offer: bool
+    """They may let its people in without a key: they speak for it, or the operator has approved it."""
+    trusted_tenants: list[TrustedTenantState]
+    """All that this PBX trusts, that organisation among them."""
 
 
 class HoldersParams(WireModel):
     """Which holders to show, in which order; one page at a time."""
 
-    search: str = Field(default="", max_length=100)
+    search: Search = ""
     sort: Literal["name", "login", "kind", "since", "last-seen", "teams-name"] = "name"
-    descending: bool = False
+    descending: QueryFlag = False
     offset: int = Field(default=0, ge=0, le=10_000_000)
     limit: int = Field(default=50, ge=1, le=200)
 
 
 class ExportParams(WireModel):
-    time_zone: str = Field(default="UTC", max_length=64)
+    time_zone: ZoneName = "UTC"
     """IANA name; moments are written in this zone."""
+    format: Literal["csv", "xlsx"] = "csv"
 
 
 Day = Annotated[date, Field(ge=date(2000, 1, 1), le=date(2999, 12, 31))]
@@ -252,15 +316,6 @@ class AuditParams(ExportParams):
         if self.since is not None and self.until is not None and self.since > self.until:
             raise ValueError("since is after until")
         return self
-
-
-class Export(WireModel):
-    """A file to be saved by the browser."""
-
-    file_name: str
-    content: str
-    complete: bool
-    """False: there are older rows in that time that did not fit into one file."""
 
 
 class UsageParams(WireModel):
@@ -289,12 +344,17 @@ class LicenceMix(WireModel):
 
 class ConstantUser(WireModel):
     name: str
+    login: str
+    """Empty while they hold no seat."""
     days: int
 
 
+Price = Annotated[float, Field(ge=0, le=1_000_000, allow_inf_nan=False)]
+
+
 class AdviceParams(WireModel):
-    ual_price: float | None = Field(default=None, ge=0, le=1_000_000)
-    fl_price: float | None = Field(default=None, ge=0, le=1_000_000)
+    ual_price: Price | None = None
+    fl_price: Price | None = None
 
 
 class LicenceAdvice(WireModel):
@@ -311,7 +371,7 @@ class LicenceAdvice(WireModel):
 
 
 class PeopleParams(WireModel):
-    search: str = Field(default="", max_length=100)
+    search: Search = ""
 
 
 class NamedPerson(WireModel):
@@ -326,13 +386,13 @@ class PeopleFound(WireModel):
 
 
 class PolicyRequest(WireModel):
-    pool_id: str = Field(max_length=36)
+    pool_id: Guid
     policy: PolicyState
 
 
 class RevokeRequest(WireModel):
-    session_ids: list[Annotated[str, Field(max_length=36)]] = Field(min_length=1, max_length=1000)
-    reason: str = Field(default="", max_length=500)
+    session_ids: list[Guid] = Field(min_length=1, max_length=1000)
+    reason: Reason = ""
 
 
 class Revoked(WireModel):
@@ -340,27 +400,36 @@ class Revoked(WireModel):
 
 
 class TrustRequest(WireModel):
-    trusted: bool
+    trusted: Flag
     entry: Entry | None = None
     """Left out: as it was."""
-    primary: bool | None = None
+    primary: Flag | None = None
     """Left out: as it was."""
 
 
-MinuteOfDay = Annotated[int, Field(ge=0, lt=24 * 60)]
+MinuteOfDay = Annotated[Count, Field(lt=24 * 60)]
 
 
 class NoticeSettings(WireModel):
     """Which messages the bot writes first, and when it is night."""
 
     muted: list[Literal["session", "audio", "administration"]] = Field(max_length=10)
-    quiet: bool
+    quiet: Flag
     quiet_from: MinuteOfDay
     quiet_until: MinuteOfDay
+
+
+UnreachableReason = Literal["no-chat", "removed", "blocked", "disabled", "service"]
+"""`no-chat`: the person has never opened the bot's chat. `removed`: the app was removed. `blocked`: the person has blocked
+the bot. `disabled`: an administrator of the organisation has blocked the app. `service`: Microsoft does not let the service
+write to anybody at the moment.
+"""
 
 
 class NoticeSettingsState(NoticeSettings):
     time_zone: str
     """IANA name; empty while it is not known: then nothing is held back."""
     reachable: bool
-    """The person has met the bot, so that it can write to them."""
+    """The bot can write to this person, as far as is known."""
+    unreachable_reason: UnreachableReason | None
+    """Why it cannot; null where it can."""

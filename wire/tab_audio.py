@@ -4,12 +4,13 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from wire.bounds import Exact, Flag, Guid, Line, Nonce
 from wire.model import Moment, WireModel
 from wire.sealing import SealedBox
 
 Program = Literal["teams", "softphone"]
 Kind = Literal["input", "output"]
-Label = Annotated[str, Field(min_length=1, max_length=256)]
+Label = Annotated[str, Line(256, least=1)]
 
 
 class BrowserDevice(WireModel):
@@ -17,8 +18,8 @@ class BrowserDevice(WireModel):
 
     kind: Kind
     label: Label
-    device_id: Annotated[str, Field(max_length=128)] = ""
-    group_id: Annotated[str, Field(max_length=128)] = ""
+    device_id: Annotated[str, Exact(128)] = ""
+    group_id: Annotated[str, Exact(128)] = ""
 
 
 class DevicesRequest(WireModel):
@@ -39,15 +40,15 @@ class DeclaredRequest(WireModel):
 
 
 class ProbeRequest(WireModel):
-    probe_id: str = Field(max_length=36)
+    probe_id: Guid
 
 
 class RecordsRequest(WireModel):
-    wanted: bool
+    wanted: Flag
 
 
 class NamedRequest(WireModel):
-    named: bool
+    named: Flag
     """Administrators may see my name beside a conflict."""
 
 
@@ -135,7 +136,7 @@ class CallsPrepared(WireModel):
 
 
 class CallsRequest(WireModel):
-    nonce: str = Field(max_length=200)
+    nonce: Nonce
     box: SealedBox
     """Opens to a UCI login, for the connector alone."""
 

@@ -56,7 +56,7 @@ class ConnectionReportState(WireModel):
 
 
 class HandOverRequest(WireModel):
-    identity: str = Field(pattern=r"^[0-9a-f]{4}(-[0-9a-f]{4}){3}$")
+    identity: str = Field(pattern=r"^[0-9a-f]{4}(-[0-9a-f]{4}){7}$")
     """The fingerprint of one of `others`."""
 
 

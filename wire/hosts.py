@@ -1,0 +1,42 @@
+"""Addresses of hosts as people write them."""
+
+import ipaddress
+from urllib.parse import urlsplit
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host name or address is this machine itself: what goes there crosses no network."""
+    host = host.strip("[]").rstrip(".").lower()
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    mapped = getattr(address, "ipv4_mapped", None)
+    return (mapped or address).is_loopback
+
+
+def crosses_in_clear(url: str) -> bool:
+    """Whether what goes to this address can be read on the way: http to another machine."""
+    parts = urlsplit(url)
+    return parts.scheme == "http" and not is_loopback(parts.hostname or "")
+
+
+def checked_url(value: str) -> str:
+    """An http(s) address without user, query and final slash. Raises `ValueError` in words for whoever wrote it."""
+    value = value.strip()
+    if not value.startswith(("https://", "http://")):
+        raise ValueError("an address starts with https:// or http://")
+    try:
+        parts = urlsplit(value)
+        host, _port = parts.hostname, parts.port
+    except ValueError as fault:
+        raise ValueError("this is no address: check host and port") from fault
+    if not host or not value.isprintable() or " " in value:
+        raise ValueError("this is no address: check host and port")
+    if "@" in parts.netloc:
+        raise ValueError("an address holds neither user nor password")
+    if parts.query or parts.fragment:
+        raise ValueError("an address ends before ? and #")
+    return value.rstrip("/")
