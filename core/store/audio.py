@@ -1,6 +1,7 @@
 """What is stored of a person's audio devices: reports, probes, pairing codes, calls that ended at once, choices."""
 
 import hashlib
+import hmac
 import json
 import secrets
 from collections.abc import Mapping, Sequence
@@ -10,13 +11,16 @@ from typing import Any, Final
 
 from pydantic import TypeAdapter
 from sqlalchemy import ColumnElement, and_, delete, func, insert, or_, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from core.audio.device import AudioDevice
 from core.audio.evidence import KEPT_FOR, DeviceUse, Source, SuspiciousCall
 from core.store import tables
+from core.store.audit import CONNECTOR, Actor, AuditKind, add_audit
 from core.store.database import Database, upsert
-from core.store.moments import from_ms, new_id, to_ms
 from core.store.notices import new_notice
+from core.store.retention import delete_in_steps
+from core.store.timestamps import from_ms, new_id, to_ms
 
 CODE_LIFETIME: Final = timedelta(minutes=10)
 PRESENT: Final = "present"
@@ -61,7 +65,7 @@ class Probe:
 
 
 @dataclass(frozen=True, slots=True)
-class Choices:
+class AudioPreferences:
     """What a person has decided about the advisor."""
 
     named: bool = False
@@ -73,7 +77,7 @@ class Choices:
 
 
 @dataclass(frozen=True, slots=True)
-class Stored:
+class AudioData:
     """Everything that is stored about one person."""
 
     uses: tuple[DeviceUse, ...]
@@ -81,7 +85,7 @@ class Stored:
     calls: tuple[SuspiciousCall, ...]
     present: tuple[AudioDevice, ...]
     probes: tuple[Probe, ...]
-    choices: Choices
+    choices: AudioPreferences
     verdict: str | None
     """What was concluded when something changed last."""
 
@@ -91,14 +95,18 @@ class ConflictCount:
     model: str
     people: int
     names: tuple[str, ...]
-    """Of those who let administrators see it."""
+    """With the login, because two people may have one name. Of those who let administrators see it."""
 
 
 class AudioStore:
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, pepper: bytes) -> None:
+        """`pepper`: a code of 40 bits is no secret under a hash that anybody can compute, so it is stored under this key,
+        which is not in the database.
+        """
         self._database = database
+        self._pepper = pepper
 
-    async def of(self, person: Person) -> Stored:
+    async def of(self, person: Person) -> AudioData:
         async with self._database.reading() as connection:
             reports = (
                 await connection.execute(
@@ -127,12 +135,12 @@ class AudioStore:
                 present = tuple(_DEVICES.validate_json(report.content))
             else:
                 uses += _USES.validate_json(report.content)
-        return Stored(
+        return AudioData(
             uses=tuple(uses),
             calls=tuple(SuspiciousCall(from_ms(call.at)) for call in calls),
             present=present,
             probes=tuple(_to_probe(row) for row in probes),
-            choices=_to_choices(choices) if choices is not None else Choices(),
+            choices=_to_preferences(choices) if choices is not None else AudioPreferences(),
             verdict=choices.verdict if choices is not None else None,
         )
 
@@ -173,7 +181,7 @@ class AudioStore:
         """A pairing code in two groups of four; the one before is good no longer."""
         letters = "".join(secrets.choice(_ALPHABET) for _ in range(8))
         expires = at + CODE_LIFETIME
-        values = {"code_hash": _code_hash(letters), "expires_at": to_ms(expires)}
+        values = {"code_hash": self._code_hash(letters), "expires_at": to_ms(expires)}
         async with self._database.writing() as connection:
             await connection.execute(
                 upsert(connection, tables.audio_pairing)
@@ -193,7 +201,7 @@ class AudioStore:
             row = (
                 await connection.execute(
                     delete(tables.audio_pairing)
-                    .where(_pairing.code_hash == _code_hash(code), _pairing.expires_at > to_ms(at))
+                    .where(_pairing.code_hash == self._code_hash(code), _pairing.expires_at > to_ms(at))
                     .returning(_pairing.tenant_id, _pairing.object_id)
                 )
             ).one_or_none()
@@ -213,6 +221,7 @@ class AudioStore:
                     last_seen_at=to_ms(at),
                 )
             )
+            await _audit(connection, person, AuditKind.PROBE_PAIRED, {"platform": platform}, at)
         return probe, token
 
     async def probe_of(self, token: str, version: str, at: datetime) -> Probe | None:
@@ -248,7 +257,7 @@ class AudioStore:
                 .values(replica=None)
             )
 
-    async def remove_probe(self, person: Person, probe_id: str) -> bool:
+    async def remove_probe(self, person: Person, probe_id: str, at: datetime) -> bool:
         async with self._database.writing() as connection:
             removed = await connection.execute(
                 delete(tables.audio_probe).where(_is(_probe, person), _probe.id == probe_id)
@@ -256,12 +265,9 @@ class AudioStore:
             await connection.execute(
                 delete(tables.audio_report).where(_is(_report, person), _report.origin == probe_id)
             )
+            if removed.rowcount > 0:
+                await _audit(connection, person, AuditKind.PROBE_UNPAIRED, {"cause": "by-person"}, at)
         return removed.rowcount > 0
-
-    async def verdict_of(self, person: Person) -> str | None:
-        query = select(_person.verdict).where(_is(_person, person))
-        async with self._database.reading() as connection:
-            return (await connection.execute(query)).scalar_one_or_none()
 
     async def choose(self, person: Person, **values: Any) -> None:
         """Sets columns of `audio_person`; without any, sees to it that the row is there."""
@@ -275,6 +281,23 @@ class AudioStore:
                 if values
                 else row.on_conflict_do_nothing(index_elements=keys)
             )
+
+    async def set_help(
+        self, person: Person, since: datetime | None, at: datetime, cause: str = "by-person"
+    ) -> None:
+        """The consent to help with calls, or (None) no longer. `cause`: why no longer, for the audit."""
+        await self.choose(person)
+        async with self._database.writing() as connection:
+            row = select(_person.help_since).where(_is(_person, person)).with_for_update()
+            before = (await connection.execute(row)).scalar_one()
+            if (before is None) == (since is None):
+                return
+            value = to_ms(since) if since is not None else None
+            await connection.execute(
+                update(tables.audio_person).where(_is(_person, person)).values(help_since=value)
+            )
+            kind = AuditKind.CALL_HELP_OFF if since is None else AuditKind.CALL_HELP_ON
+            await _audit(connection, person, kind, {"cause": cause} if since is None else {}, at)
 
     async def helped(self) -> Mapping[str, list[int]]:
         """PBX id to the ids of its users who want help with their calls and are signed in. Whoever has signed out
@@ -336,11 +359,18 @@ class AudioStore:
             await connection.execute(new_notice(person, kind, detail, at))
         return True
 
-    async def forget(self, person: Person) -> None:
+    async def forget(self, person: Person, at: datetime) -> None:
         """Deletes everything about this person, probes and their tokens included."""
+        deleted = {"cause": "all-deleted"}
         async with self._database.writing() as connection:
+            help_since = select(_person.help_since).where(_is(_person, person))
+            had_help = (await connection.execute(help_since)).scalar_one_or_none() is not None
             for table in _ALL:
-                await connection.execute(delete(table).where(_is(table.c, person)))
+                gone = await connection.execute(delete(table).where(_is(table.c, person)))
+                for _ in range(gone.rowcount if table is tables.audio_probe else 0):
+                    await _audit(connection, person, AuditKind.PROBE_UNPAIRED, deleted, at)
+            if had_help:
+                await _audit(connection, person, AuditKind.CALL_HELP_OFF, deleted, at)
 
     async def forget_old(self, at: datetime) -> None:
         """Deletes what is kept no longer."""
@@ -351,15 +381,14 @@ class AudioStore:
                 for source, kept in [*limits, (PRESENT, PRESENT_KEPT)]
             )
         )
+        for table, condition in (
+            (tables.audio_report, old),
+            (tables.audio_call, _call.at < to_ms(at - KEPT_FOR[Source.SYMPTOM])),
+            (tables.audio_pairing, _pairing.expires_at < to_ms(at)),
+            (tables.audio_probe, _probe.last_seen_at < to_ms(at - PROBE_KEPT)),
+        ):
+            await delete_in_steps(self._database, table, condition)
         async with self._database.writing() as connection:
-            await connection.execute(delete(tables.audio_report).where(old))
-            await connection.execute(
-                delete(tables.audio_call).where(_call.at < to_ms(at - KEPT_FOR[Source.SYMPTOM]))
-            )
-            await connection.execute(delete(tables.audio_pairing).where(_pairing.expires_at < to_ms(at)))
-            await connection.execute(
-                delete(tables.audio_probe).where(_probe.last_seen_at < to_ms(at - PROBE_KEPT))
-            )
             await connection.execute(
                 update(tables.audio_person)
                 .where(_person.concluded_at < to_ms(at - KEPT_FOR[Source.PROBE]))
@@ -373,10 +402,10 @@ class AudioStore:
         joined = tables.audio_person.join(tables.session, _SIGNED_IN)
         recent = _person.concluded_at > to_ms(at - KEPT_FOR[Source.PROBE])
         query = (
-            select(_person.model, _person.named, _session.display_name)
+            select(_person.model, _person.named, _session.display_name, _session.pbx_login)
             .select_from(joined)
             .where(_session.pbx_id == pbx_id, _person.verdict == "conflict", recent)
-            .order_by(_session.display_name)
+            .order_by(_session.display_name, _session.pbx_login)
         )
         counted = select(func.count()).select_from(joined).where(_session.pbx_id == pbx_id, recent)
         async with self._database.reading() as connection:
@@ -386,10 +415,36 @@ class AudioStore:
         for row in rows:
             by_model.setdefault(row.model or "", []).append(row)
         counts = [
-            ConflictCount(model, len(people), tuple(row.display_name for row in people if row.named))
+            ConflictCount(
+                model,
+                len(people),
+                tuple(f"{row.display_name} ({row.pbx_login})" for row in people if row.named),
+            )
             for model, people in by_model.items()
         ]
         return sorted(counts, key=lambda count: (-count.people, count.model)), known
+
+    def _code_hash(self, code: str) -> str:
+        """Of a code as people type it: any case, with or without the dash."""
+        letters = "".join(character for character in code.upper() if character.isalnum())
+        return hmac.new(self._pepper, f"pairing code {letters}".encode(), hashlib.sha256).hexdigest()
+
+
+async def _audit(
+    connection: AsyncConnection, person: Person, kind: AuditKind, detail: Mapping[str, object], at: datetime
+) -> None:
+    """For the administrators of the PBX that the person is signed in at; of nobody else's business is it. Nothing about
+    the devices, which the person can have deleted.
+    """
+    query = select(tables.session).where(_is(_session, person))
+    row = (await connection.execute(query)).one_or_none()
+    if row is None:
+        return
+    actor = Actor.person(*person, row.pbx_user_id, row.teams_name or row.display_name)
+    if detail.get("cause") in ("lost", "refused"):
+        actor = CONNECTOR
+    subject, user_id = row.display_name, row.pbx_user_id
+    await add_audit(connection, row.pbx_id, kind, actor, subject, at, detail, pbx_user_id=user_id)
 
 
 def _is(columns: Any, person: Person) -> ColumnElement[bool]:
@@ -402,11 +457,6 @@ def _keys(person: Person) -> dict[str, str]:
 
 def _hash(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _code_hash(code: str) -> str:
-    """As people type it: any case, with or without the dash."""
-    return _hash("".join(character for character in code.upper() if character.isalnum()))
 
 
 def _to_probe(row: Any) -> Probe:
@@ -422,11 +472,11 @@ def _to_probe(row: Any) -> Probe:
     )
 
 
-def _to_choices(row: Any) -> Choices:
+def _to_preferences(row: Any) -> AudioPreferences:
     def moment(value: int | None) -> datetime | None:
         return from_ms(value) if value is not None else None
 
-    return Choices(
+    return AudioPreferences(
         bool(row.named),
         bool(row.records),
         moment(row.help_since),

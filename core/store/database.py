@@ -1,9 +1,13 @@
 """Opening the database, and bringing its schema up to date (Alembic). SQLite and PostgreSQL, one schema."""
 
 import asyncio
+import logging
+import os
 import sqlite3
+import ssl
+import stat
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,28 +16,38 @@ from typing import Any, Final
 import asyncpg
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import URL, Connection, Table, event, text
+from sqlalchemy import URL, Connection, ExceptionContext, Table, event, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from core.store.script import StorageUnavailableError, WriterClosedError
+from core.store.errors import UnusableDatabaseError
+from core.store.limits import (
+    BUSY_SECONDS,
+    CONNECT_SECONDS,
+    SQLITE_PRAGMAS,
+    STATEMENT_SECONDS,
+    UNSTORABLE,
+)
+from core.store.postgres_reader import PostgresReader
+from core.store.sqlite_reader import SqliteReader
+from core.store.transaction import (
+    Row,
+    StorageUnavailableError,
+    UnstorableValueError,
+    WriterClosedError,
+    describe,
+)
 
-BUSY_SECONDS: Final = 10.0
-"""How long a writer waits for another before SQLite says "database is locked"."""
+logger = logging.getLogger(__name__)
+
 OLDEST_SQLITE: Final = (3, 35, 0)
 """The first that knows RETURNING."""
 
 _MIGRATIONS: Final = Path(__file__).parent / "migrations"
 _UPGRADE_LOCK: Final = 0x70627874  # any number, the same for every replica
-
-SQLITE_PRAGMAS: Final = (
-    "PRAGMA journal_mode=WAL",
-    "PRAGMA synchronous=FULL",  # a seat granted is a seat on disk
-    "PRAGMA foreign_keys=ON",
-)
-
 
 STORAGE_ERRORS: Final = (
     StorageUnavailableError,
@@ -57,10 +71,6 @@ _AWAY: Final = (
 )
 
 
-class UnusableDatabaseError(Exception):
-    """The database address cannot be used; the message says why and what to do."""
-
-
 @dataclass(frozen=True, slots=True)
 class SqliteAddress:
     path: Path
@@ -70,9 +80,49 @@ class SqliteAddress:
         return f"sqlite+aiosqlite:///{self.path}"
 
 
+_TLS_MODES: Final = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
+_VERIFYING: Final = ("verify-ca", "verify-full")
+_TLS_NAMES: Final = ("sslmode", "ssl", "sslrootcert")
+
+
 @dataclass(frozen=True, slots=True)
 class PostgresAddress:
+    """SQLAlchemy knows the mode of TLS as `ssl` and asyncpg's own addresses know it as `sslmode`; each fails at the
+    other's word. So it is taken out of the address, and both get it as an argument.
+    """
+
     url: URL
+    """Without the parameters of TLS."""
+    tls_mode: str | None = None
+    """As libpq's sslmode: https://www.postgresql.org/docs/current/libpq-ssl.html. None: TLS where the server offers it."""
+    root_certificates: str | None = None
+    """A PEM file with the authorities that count; None: the system's."""
+
+    @property
+    def tls(self) -> ssl.SSLContext | str | None:
+        """What asyncpg takes as `ssl`. Raises `UnusableDatabaseError` for a file that cannot be read."""
+        if self.tls_mode not in _VERIFYING:
+            return self.tls_mode
+        try:
+            context = ssl.create_default_context(cafile=self.root_certificates)
+        except OSError as fault:
+            raise UnusableDatabaseError(
+                f"DATABASE_URL: {self.root_certificates} holds no certificates: {fault.strerror or fault}"
+            ) from fault
+        context.check_hostname = self.tls_mode == "verify-full"
+        return context
+
+    @classmethod
+    def of(cls, url: URL) -> "PostgresAddress":
+        given = {name: url.query[name] for name in _TLS_NAMES if name in url.query}
+        values = {name: value for name, value in given.items() if isinstance(value, str)}
+        modes = {values[name] for name in ("sslmode", "ssl") if name in values}
+        if len(values) < len(given) or len(modes) > 1 or not modes <= set(_TLS_MODES):
+            raise UnusableDatabaseError(f"DATABASE_URL: sslmode is one of {', '.join(_TLS_MODES)}")
+        mode, roots = next(iter(modes), None), values.get("sslrootcert")
+        if roots is not None and mode not in _VERIFYING:
+            raise UnusableDatabaseError("DATABASE_URL: sslrootcert needs sslmode=verify-full or verify-ca")
+        return cls(url.difference_update_query(_TLS_NAMES), mode, None if roots == "system" else roots)
 
     @property
     def engine_url(self) -> URL:
@@ -101,7 +151,7 @@ def address_of(url: str) -> Address:
             )
         return SqliteAddress(Path(parsed.database))
     if backend == "postgresql" and parsed.drivername in ("postgresql", "postgresql+asyncpg"):
-        return PostgresAddress(parsed)
+        return PostgresAddress.of(parsed)
     raise UnusableDatabaseError(
         f"DATABASE_URL names {parsed.drivername!r}; use an SQLite file, for instance sqlite:///pbx-teams.db,"
         " or postgresql+asyncpg://user:password@host/database"
@@ -109,11 +159,32 @@ def address_of(url: str) -> Address:
 
 
 class Database:
-    """Reads and administrative writes, through SQLAlchemy Core. Seats have a way of their own (`Writer`)."""
+    """Reads: by the drivers themselves what every request asks (`fetch`), through SQLAlchemy Core reports and
+    administration (`reading`). Administrative writes; seats have a way of their own (`Writer`).
+    """
 
     def __init__(self, url: str) -> None:
         self.address = address_of(url)
         self._engine = _engine(self.address)
+        self._reader: PostgresReader | SqliteReader
+        if isinstance(self.address, PostgresAddress):
+            self._reader = PostgresReader(self.address.dsn, self.address.tls)
+        else:
+            self._reader = SqliteReader(self.address.path)
+
+    async def fetch(self, text: str, *values: Any) -> Sequence[Row]:
+        """The rows of one statement, written as those of transactions are (`core.store.transaction`). It sees whatever was
+        committed before. Raises `StorageUnavailableError` and `UnstorableValueError`.
+        """
+        return await self._reader.fetch(text, values)
+
+    async def fetch_long(self, text: str, *values: Any) -> Sequence[Row]:
+        """As `fetch`, for a statement that looks at many rows."""
+        return await self._reader.fetch_long(text, values)
+
+    async def fetch_first(self, text: str, *values: Any) -> Row | None:
+        rows = await self._reader.fetch(text, values)
+        return rows[0] if rows else None
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncConnection]:
@@ -138,6 +209,7 @@ class Database:
                 await connection.commit()
 
     async def close(self) -> None:
+        await self._reader.close()
         await self._engine.dispose()
 
 
@@ -146,6 +218,8 @@ def _lost_connections() -> Iterator[None]:
     """SQLAlchemy has no class of its own for a server that is starting or was killed in the middle of something."""
     try:
         yield
+    except (TimeoutError, PoolTimeoutError) as slow:
+        raise StorageUnavailableError(type(slow).__name__) from slow
     except DBAPIError as fault:
         cause = fault.orig.__cause__ if fault.orig is not None else None
         if fault.connection_invalidated or isinstance(cause, _AWAY):
@@ -167,10 +241,10 @@ async def upgrade_async(url: str, to: str = "head") -> None:
     address = address_of(url)
     if isinstance(address, SqliteAddress):
         try:
-            address.path.parent.mkdir(parents=True, exist_ok=True)
+            _make_private(address.path)
         except OSError as fault:
-            raise UnusableDatabaseError(f"cannot create {address.path.parent}: {fault.strerror}") from fault
-    engine = _engine(address)
+            raise UnusableDatabaseError(f"cannot create {address.path}: {fault.strerror}") from fault
+    engine = _engine(address, is_bounded=False)
     try:
         async with engine.connect() as connection:
             if isinstance(address, SqliteAddress):
@@ -192,6 +266,19 @@ async def upgrade_async(url: str, to: str = "head") -> None:
         await engine.dispose()
 
 
+def _make_private(path: Path) -> None:
+    """Readable for the service's own user alone, before the first row is in it. SQLite gives its -wal and -shm files the
+    database's mode when it makes them.
+    """
+    for folder in reversed([folder for folder in path.parents if not folder.exists()]):
+        folder.mkdir(mode=0o700, exist_ok=True)
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+    for file in (path, path.with_name(f"{path.name}-wal"), path.with_name(f"{path.name}-shm")):
+        if file.exists() and (mode := stat.S_IMODE(file.stat().st_mode)) & 0o077:
+            file.chmod(0o600)
+            logger.warning("%s could be read by others (mode %o); now it is 0600", file, mode)
+
+
 def _migrate(connection: Connection, to: str) -> None:
     config = Config()
     config.set_main_option("script_location", str(_MIGRATIONS))
@@ -199,10 +286,21 @@ def _migrate(connection: Connection, to: str) -> None:
     command.upgrade(config, to)
 
 
-def _engine(address: Address) -> AsyncEngine:
+def _engine(address: Address, *, is_bounded: bool = True) -> AsyncEngine:
+    """`is_bounded`: no statement may take long; migrations may."""
     if isinstance(address, PostgresAddress):
-        return create_async_engine(address.engine_url, pool_pre_ping=True, pool_size=5, max_overflow=5)
+        arguments = {
+            "timeout": CONNECT_SECONDS,
+            "command_timeout": STATEMENT_SECONDS if is_bounded else None,
+            "ssl": address.tls,
+        }
+        engine = create_async_engine(
+            address.engine_url, pool_pre_ping=True, pool_size=5, max_overflow=5, connect_args=arguments
+        )
+        event.listen(engine.sync_engine, "handle_error", _name_unstorable)
+        return engine
     engine = create_async_engine(address.engine_url, connect_args={"timeout": BUSY_SECONDS})
+    event.listen(engine.sync_engine, "handle_error", _name_unstorable)
 
     @event.listens_for(engine.sync_engine, "connect")
     def on_connect(dbapi_connection: Any, _record: Any) -> None:
@@ -213,6 +311,15 @@ def _engine(address: Address) -> AsyncEngine:
         cursor.close()
 
     return engine
+
+
+def _name_unstorable(context: ExceptionContext) -> None:
+    """The statement's own error, so that nothing else in the caller's code is taken for it."""
+    fault: BaseException | None = context.original_exception
+    while fault is not None:
+        if isinstance(fault, UNSTORABLE):
+            raise UnstorableValueError(describe(fault)) from fault
+        fault = fault.__cause__
 
 
 def _execute_patiently(cursor: Any, pragma: str) -> None:

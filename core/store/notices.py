@@ -1,4 +1,7 @@
-"""The outbox of notices to people: written with what they tell, delivered afterwards, at least tried again."""
+"""The outbox of notices to people: written with what they tell, delivered afterwards, at least tried again.
+
+Many are delivered at the same time, so what is read and written of them is read and written together.
+"""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -6,17 +9,23 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import Insert, insert, select, update
+from sqlalchemy import Insert, insert
 
 from core.store import tables
+from core.store.conversations import ClosedReason, Conversation
 from core.store.database import Database
-from core.store.moments import from_ms, new_id, to_ms
-
-_notice = tables.notice.c
+from core.store.timestamps import from_ms, new_id, to_ms
+from core.store.transaction import Row, Transaction, Writer, execute, placeholders
 
 MAX_ATTEMPTS: Final = 8
 FIRST_RETRY: Final = timedelta(seconds=5)
 """Doubled each time: the last try comes about twenty minutes after the first."""
+LONGEST_WAIT: Final = timedelta(hours=1)
+"""However long the channel asks to be left alone."""
+
+
+LONGEST_DELAY: Final = timedelta(days=2)
+"""No notice is put off for longer: quiet hours end within a day."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +40,8 @@ class Notice:
     created_at: datetime
     sending: bool
     """Somebody had begun to send it, and did not live to say what came of it."""
+    doubtful: bool = False
+    """The channel has failed once while it took the notice, so it may have been delivered: one more try at most."""
 
 
 def new_notice(person: tuple[str, str], kind: str, detail: Mapping[str, Any], at: datetime) -> Insert:
@@ -51,69 +62,143 @@ def new_notice(person: tuple[str, str], kind: str, detail: Mapping[str, Any], at
     )
 
 
+def _detail(text: str) -> dict[str, Any]:
+    """Empty where it cannot be read: that notice cannot be drawn and is given up; the others are delivered."""
+    try:
+        detail = json.loads(text)
+    except ValueError:
+        return {}
+    return detail if isinstance(detail, dict) else {}
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """A notice whose time has come, with what decides about it."""
+
+    notice: Notice
+    conversation: Conversation | None
+    preference: Mapping[str, Any] | None
+    """The person's row of `preference`."""
+    session_since: datetime | None
+    """Since when the person has had their session; None: they have none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What becomes of a notice: values of its columns."""
+
+    notice_id: str
+    values: Mapping[str, int | bool]
+
+
+def delivered(notice: Notice, at: datetime) -> Change:
+    return Change(notice.id, {"delivered_at": to_ms(at)})
+
+
+def failed(notice: Notice, at: datetime, *, wait: timedelta | None = None, doubtful: bool = False) -> Change:
+    """Try again later: after `wait`, where the channel has said so, and never sooner than the back-off.
+
+    `doubtful`: the notice may have arrived; that is risked once.
+    """
+    attempts = notice.attempts + 1
+    pause = max(FIRST_RETRY * 2**notice.attempts, min(wait or timedelta(), LONGEST_WAIT))
+    return Change(
+        notice.id,
+        {
+            "attempts": attempts,
+            "next_attempt_at": to_ms(at + pause),
+            "given_up": attempts >= MAX_ATTEMPTS or (doubtful and notice.doubtful),
+            "sending": False,
+            "doubtful": doubtful or notice.doubtful,
+        },
+    )
+
+
+def postponed(notice: Notice, until: datetime) -> Change:
+    """It was not tried."""
+    return Change(notice.id, {"next_attempt_at": to_ms(until), "sending": False})
+
+
+def given_up(notice: Notice) -> Change:
+    """It is not to be delivered: there is nowhere to write to, nobody wants it, or it may have arrived."""
+    return Change(notice.id, {"given_up": True})
+
+
+_PREFERENCE: Final = ("muted", "quiet", "quiet_from", "quiet_until", "time_zone", "no_automatic_sign_in")
+_DUE: Final = f"""
+    SELECT n.id, n.tenant_id, n.object_id, n.kind, n.detail, n.attempts, n.next_attempt_at, n.created_at, n.sending,
+    n.doubtful, c.reference, c.locale, c.closed_reason, s.started_at, {", ".join(f"p.{name}" for name in _PREFERENCE)}
+    FROM notice n
+    LEFT JOIN conversation c ON c.tenant_id = n.tenant_id AND c.object_id = n.object_id
+    LEFT JOIN preference p ON p.tenant_id = n.tenant_id AND p.object_id = n.object_id
+    LEFT JOIN session s ON s.tenant_id = n.tenant_id AND s.object_id = n.object_id
+    WHERE n.delivered_at IS NULL AND NOT n.given_up AND (n.next_attempt_at <= $1 OR n.next_attempt_at > $2)
+    ORDER BY n.next_attempt_at, n.id LIMIT $3
+"""  # noqa: S608 - names of columns
+
+
 class Notices:
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, writer: Writer) -> None:
         self._database = database
+        self._writer = writer
 
-    async def due(self, at: datetime, limit: int = 100) -> Sequence[Notice]:
-        query = (
-            select(tables.notice)
-            .where(_notice.delivered_at.is_(None), ~_notice.given_up, _notice.next_attempt_at <= to_ms(at))
-            .order_by(_notice.next_attempt_at)
-            .limit(limit)
+    async def due(self, at: datetime, limit: int = 100) -> Sequence[Due]:
+        """The oldest first. One that a wrong clock has put off for very long is due as well."""
+        rows = await self._database.fetch(_DUE, to_ms(at), to_ms(at + LONGEST_DELAY), limit)
+        return [_to_due(row) for row in rows]
+
+    async def write(
+        self, changes: Sequence[Change], wanted: Sequence[Notice], at: datetime, until: datetime
+    ) -> set[str]:
+        """Writes changes, and takes those of the wanted notices that are still due for oneself, until then: of several
+        replicas, one delivers a notice. From now on a notice that was taken may have arrived, whatever happens. Gives the
+        ids of those taken.
+        """
+        ids = [notice.id for notice in wanted]
+        times = (to_ms(at), to_ms(at + LONGEST_DELAY), to_ms(until))
+        return await self._writer.run_small(lambda: _write(changes, ids, *times))
+
+
+def _to_due(row: Row) -> Due:
+    notice = Notice(
+        *(
+            row["id"],
+            row["tenant_id"],
+            row["object_id"],
+            row["kind"],
+            _detail(row["detail"]),
+            row["attempts"],
+        ),
+        row["next_attempt_at"],
+        from_ms(row["created_at"]),
+        bool(row["sending"]),
+        bool(row["doubtful"]),
+    )
+    conversation = None
+    if row["reference"] is not None:
+        closed = ClosedReason(row["closed_reason"]) if row["closed_reason"] is not None else None
+        conversation = Conversation(row["reference"], row["locale"], closed)
+    preference = {name: row[name] for name in _PREFERENCE} if row["muted"] is not None else None
+    since = from_ms(row["started_at"]) if row["started_at"] is not None else None
+    return Due(notice, conversation, preference, since)
+
+
+def _write(
+    changes: Sequence[Change], wanted: Sequence[str], at: int, far: int, until: int
+) -> Transaction[set[str]]:
+    # In one order, so that two replicas do not wait for each other.
+    for change in sorted(changes, key=lambda change: change.notice_id):
+        columns = ", ".join(f"{name} = ${number}" for number, name in enumerate(change.values, 2))
+        yield from execute(
+            f"UPDATE notice SET {columns} WHERE id = $1",  # noqa: S608 - names of columns
+            *(change.notice_id, *change.values.values()),
         )
-        async with self._database.reading() as connection:
-            return [
-                Notice(
-                    *(row.id, row.tenant_id, row.object_id, row.kind, json.loads(row.detail), row.attempts),
-                    row.next_attempt_at,
-                    from_ms(row.created_at),
-                    row.sending,
-                )
-                for row in (await connection.execute(query)).all()
-            ]
-
-    async def take(self, notice: Notice, until: datetime) -> bool:
-        """Takes a notice that is due for oneself, until then: of several replicas, one delivers it."""
-        async with self._database.writing() as connection:
-            taken = await connection.execute(
-                update(tables.notice)
-                .where(
-                    _notice.id == notice.id,
-                    _notice.next_attempt_at == notice.due_ms,
-                    _notice.delivered_at.is_(None),
-                    ~_notice.given_up,
-                )
-                .values(next_attempt_at=to_ms(until))
-            )
-        return taken.rowcount == 1
-
-    async def sends(self, notice: Notice) -> None:
-        """Said just before: from now on it may have arrived, whatever happens."""
-        await self._set(notice, sending=True)
-
-    async def delivered(self, notice: Notice, at: datetime) -> None:
-        await self._set(notice, delivered_at=to_ms(at))
-
-    async def failed(self, notice: Notice, at: datetime) -> None:
-        """It has not arrived: it is tried again."""
-        attempts = notice.attempts + 1
-        next_attempt = at + FIRST_RETRY * 2**notice.attempts
-        await self._set(
-            notice,
-            attempts=attempts,
-            next_attempt_at=to_ms(next_attempt),
-            given_up=attempts >= MAX_ATTEMPTS,
-            sending=False,
-        )
-
-    async def postpone(self, notice: Notice, until: datetime) -> None:
-        await self._set(notice, next_attempt_at=to_ms(until))
-
-    async def give_up(self, notice: Notice) -> None:
-        """It is not to be delivered: there is nowhere to write to, nobody wants it, or it may have arrived."""
-        await self._set(notice, given_up=True)
-
-    async def _set(self, notice: Notice, **values: Any) -> None:
-        async with self._database.writing() as connection:
-            await connection.execute(update(tables.notice).where(_notice.id == notice.id).values(**values))
+    if not wanted:
+        return set()
+    rows = yield from execute(
+        "UPDATE notice SET next_attempt_at = $1, sending = TRUE WHERE delivered_at IS NULL AND NOT given_up"  # noqa: S608
+        f" AND (next_attempt_at <= $2 OR next_attempt_at > $3) AND id IN ({placeholders(wanted, 4)})"
+        " RETURNING id",
+        *(until, at, far, *wanted),
+    )
+    return {row["id"] for row in rows}

@@ -1,9 +1,11 @@
 """Writes to PostgreSQL through asyncpg. What belongs to a group goes out together, in one statement for all that
-wait (design, section 9); every other transaction has a connection of its own from a small pool.
+wait; every other transaction has a connection of its own from a small pool. When the statement of a group fails, for
+whatever reason, each member runs its own transaction: only the one that is at fault fails.
 """
 
 import asyncio
 import logging
+import ssl
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,37 +13,42 @@ from typing import Any, Final, TypeVar
 
 import asyncpg
 
-from core.store.script import (
+from core.store.limits import (
+    CONNECT_SECONDS,
+    POSTGRES_GONE,
+    POSTGRES_REFUSED,
+    STATEMENT_SECONDS,
+    UNSTORABLE,
+)
+from core.store.transaction import (
     MAX_TOGETHER,
-    NOT_THIS_WAY,
-    MakeScript,
-    Script,
+    NEEDS_TRANSACTION,
     StorageUnavailableError,
+    Transaction,
+    TransactionFactory,
+    UnstorableValueError,
     WriterClosedError,
+    describe,
+    error_for_caller,
 )
 
 logger = logging.getLogger(__name__)
 
 POOL_SIZE: Final = 5
-CONNECT_SECONDS: Final = 10.0
-STATEMENT_SECONDS: Final = 30.0
+LOCK_MS: Final = 500
+"""How long the statement of a group waits for a lock: whoever holds up one PBX does not hold up the others."""
 REPLAYS: Final = 5
-"""How often a transaction that met another (deadlock, serialization, a unique row) is played again."""
+"""How often a transaction runs again after a conflict with another (deadlock, serialization, unique row)."""
 
 T = TypeVar("T")
 Group = Callable[["asyncpg.Connection[Any]", Sequence[Any]], Awaitable[Sequence[Any]]]
-"""Does many payloads in one statement; gives a result for each, `NOT_THIS_WAY` for one that needs its script."""
+"""Does many payloads in one statement; gives a result for each, `NEEDS_TRANSACTION` for one that needs its own transaction."""
 
-_MET_ANOTHER: Final = (
+_CONFLICTS: Final = (
     asyncpg.DeadlockDetectedError,
     asyncpg.SerializationError,
     asyncpg.UniqueViolationError,
 )
-_GONE: Final = (
-    *(OSError, TimeoutError, asyncpg.PostgresConnectionError, asyncpg.InterfaceError),
-    asyncpg.InternalClientError,  # a connection that was cut in the middle of something
-)
-_REFUSED: Final = (asyncpg.OperatorInterventionError, asyncpg.InsufficientResourcesError)
 
 
 @dataclass(slots=True)
@@ -51,8 +58,14 @@ class _Waiting:
 
 
 class PostgresWriter:
-    def __init__(self, dsn: str, groups: Mapping[str, Group] | None = None) -> None:
+    def __init__(
+        self,
+        dsn: str,
+        groups: Mapping[str, Group] | None = None,
+        tls: ssl.SSLContext | str | None = None,
+    ) -> None:
         self._dsn = dsn
+        self._tls = tls
         self._groups = groups or {}
         self._waiting: defaultdict[str, list[_Waiting]] = defaultdict(list)
         self._closed = False
@@ -62,18 +75,18 @@ class PostgresWriter:
         self._sending = asyncio.Lock()  # by whoever uses that connection
         self._work: asyncio.Task[None] | None = None
 
-    async def run(self, make: MakeScript[T]) -> T:
+    async def run(self, make: TransactionFactory[T]) -> T:
         if self._closed:
             raise WriterClosedError
         met: Exception | None = None
         for _attempt in range(REPLAYS):
             try:
-                return await self._play(make)
-            except _MET_ANOTHER as another:
+                return await self._run_one(make)
+            except _CONFLICTS as another:
                 met = another
         raise StorageUnavailableError(str(met)) from met
 
-    async def run_together(self, group: str, payload: Any, make: MakeScript[T]) -> T:
+    async def run_together(self, group: str, payload: Any, make: TransactionFactory[T]) -> T:
         if self._closed:
             raise WriterClosedError
         waiting = _Waiting(payload, asyncio.get_running_loop().create_future())
@@ -84,14 +97,14 @@ class PostgresWriter:
         else:
             self._waiting[group].append(waiting)
             if self._work is None:
-                self._work = asyncio.create_task(self._work_off())
+                self._work = asyncio.create_task(self._drain_queue())
         result = await waiting.done
-        if result is NOT_THIS_WAY:
+        if result is NEEDS_TRANSACTION:
             return await self.run(make)
         done: T = result
         return done
 
-    async def run_small(self, make: MakeScript[T]) -> T:
+    async def run_small(self, make: TransactionFactory[T]) -> T:
         return await self.run(make)
 
     async def close(self) -> None:
@@ -104,19 +117,34 @@ class PostgresWriter:
         if self._pool is not None:
             await self._pool.close()
 
-    async def _play(self, make: MakeScript[T]) -> T:
+    async def _run_one(self, make: TransactionFactory[T]) -> T:
         try:
             pool = await self._connected_pool()
-            async with pool.acquire() as connection, connection.transaction():
-                return await play(connection, make())
-        except (*_GONE, *_REFUSED) as gone:
+            async with (
+                pool.acquire(timeout=STATEMENT_SECONDS) as connection,
+                connection.transaction(),
+            ):
+                return await drive(connection, make())
+        except UNSTORABLE as unstorable:
+            raise UnstorableValueError(describe(unstorable)) from unstorable
+        except (*POSTGRES_GONE, *POSTGRES_REFUSED) as gone:
             raise StorageUnavailableError(f"{type(gone).__name__}: {gone}") from gone
+        except Exception:
+            raise
+        except BaseException as fault:
+            task = asyncio.current_task()
+            if isinstance(fault, KeyboardInterrupt) or (task is not None and task.cancelling()):
+                raise
+            raise error_for_caller(
+                fault
+            ) from fault  # the transaction's own, which would end a task or the event loop
 
     async def _connected_pool(self) -> "asyncpg.Pool[Any]":
         async with self._pool_lock:
             if self._pool is None:
                 self._pool = await asyncpg.create_pool(
                     self._dsn,
+                    ssl=self._tls,
                     min_size=0,
                     max_size=POOL_SIZE,
                     timeout=CONNECT_SECONDS,
@@ -124,59 +152,98 @@ class PostgresWriter:
                 )
             return self._pool
 
-    async def _work_off(self) -> None:
+    async def _drain_queue(self) -> None:
         """Sends what waits, as long as something waits: a task of its own, which no caller's end cuts short."""
-        async with self._sending:
-            while any(self._waiting.values()):
-                for group in list(self._waiting):
-                    members = self._waiting[group][:MAX_TOGETHER]
-                    if members:
-                        del self._waiting[group][: len(members)]
-                        await self._together(group, members)
-                # Those who were answered come again together, if they come again at once.
-                await asyncio.sleep(0)
-        self._work = None
+        try:
+            async with self._sending:
+                while any(self._waiting.values()):
+                    for group in list(self._waiting):
+                        members = self._waiting[group][:MAX_TOGETHER]
+                        if members:
+                            del self._waiting[group][: len(members)]
+                            await self._together(group, members)
+                    # Those who were answered come again together, if they come again at once.
+                    await asyncio.sleep(0)
+        finally:
+            self._work = None
+            # Empty, unless this task was ended from outside: then each runs its own transaction.
+            for group in list(self._waiting):
+                _answer(self._waiting.pop(group), NEEDS_TRANSACTION)
 
     async def _together(self, group: str, members: list[_Waiting]) -> None:
         """One statement, committed by itself. One member that spoils it sends all of them the long way."""
-        outcome: Sequence[Any] | Exception
+        outcome: Any = NEEDS_TRANSACTION
         try:
-            if self._together_connection is None or self._together_connection.is_closed():
-                self._together_connection = await asyncpg.connect(
-                    self._dsn,
-                    timeout=CONNECT_SECONDS,
-                    command_timeout=STATEMENT_SECONDS,
-                )
-            outcome = await self._groups[group](
-                self._together_connection, [waiting.payload for waiting in members]
-            )
-        except _MET_ANOTHER:
-            outcome = [NOT_THIS_WAY] * len(members)
-        except (*_GONE, *_REFUSED) as gone:
-            logger.warning("the database is gone", extra={"reason": f"{type(gone).__name__}: {gone}"[:300]})
+            outcome = await self._send(group, members)
+        except (*_CONFLICTS, asyncpg.LockNotAvailableError):
+            pass
+        except UNSTORABLE as unstorable:
+            logger.warning("a group holds what cannot be stored", extra=_context(group, members, unstorable))
+        except (*POSTGRES_GONE, *POSTGRES_REFUSED) as gone:
+            logger.warning("the database is gone", extra=_context(group, members, gone))
             outcome = StorageUnavailableError(f"{type(gone).__name__}: {gone}")
-            if self._together_connection is not None:  # whatever state it is in: the next has one of its own
-                self._together_connection.terminate()
-                self._together_connection = None
-        except Exception as fault:
-            logger.exception("a group failed", extra={"group": group})
-            outcome = fault
-        for index, waiting in enumerate(members):
-            if waiting.done.done():
-                continue
-            if isinstance(outcome, Exception):
-                waiting.done.set_exception(outcome)
-            else:
-                waiting.done.set_result(outcome[index])
+            self._replace_connection()
+        except Exception as fault:  # noqa: BLE001 - one member's values, or a fault of the group's own
+            logger.warning(
+                "a group failed; its members run one by one", extra=_context(group, members, fault)
+            )
+            self._replace_connection()
+        except BaseException as fault:
+            self._replace_connection()
+            if isinstance(fault, (asyncio.CancelledError, KeyboardInterrupt)):
+                raise
+            logger.warning(
+                "a group failed; its members run one by one", extra=_context(group, members, fault)
+            )
+        finally:
+            _answer(members, outcome)
+
+    async def _send(self, group: str, members: list[_Waiting]) -> Sequence[Any]:
+        connection = self._together_connection
+        if connection is None or connection.is_closed():
+            connection = self._together_connection = await asyncpg.connect(
+                self._dsn,
+                ssl=self._tls,
+                timeout=CONNECT_SECONDS,
+                command_timeout=STATEMENT_SECONDS,
+            )
+            await connection.execute(f"SET lock_timeout = {LOCK_MS}")
+        results = await self._groups[group](connection, [waiting.payload for waiting in members])
+        if connection.is_in_transaction():
+            raise RuntimeError("the group left a transaction open")
+        if len(results) != len(members):
+            raise TypeError(f"{len(results)} results for {len(members)} transactions")
+        return results
+
+    def _replace_connection(self) -> None:
+        """Whatever state it is in, and whatever transaction is open on it: the next statement has one of its own."""
+        if self._together_connection is not None:
+            self._together_connection.terminate()
+            self._together_connection = None
 
 
-async def play(connection: Any, script: Script[T]) -> T:
-    """Drives a script on a connection that is in a transaction."""
+def _answer(members: Sequence[_Waiting], outcome: Any) -> None:
+    """`outcome`: a result for each, an error for all, or `NEEDS_TRANSACTION` for all."""
+    for index, waiting in enumerate(members):
+        if waiting.done.done():
+            continue
+        if isinstance(outcome, Exception):
+            waiting.done.set_exception(outcome)
+        else:
+            waiting.done.set_result(NEEDS_TRANSACTION if outcome is NEEDS_TRANSACTION else outcome[index])
+
+
+def _context(group: str, members: Sequence[_Waiting], fault: BaseException) -> dict[str, Any]:
+    return {"group": group, "transactions": len(members), "reason": describe(fault)}
+
+
+async def drive(connection: Any, transaction: Transaction[T]) -> T:
+    """Runs a transaction on a connection that has one open."""
     try:
-        statement = next(script)
+        statement = next(transaction)
         while True:
             rows = await connection.fetch(statement.text, *statement.values)
-            statement = script.send(rows)
+            statement = transaction.send(rows)
     except StopIteration as end:
         result: T = end.value
         return result

@@ -1,20 +1,19 @@
-"""Writes to SQLite, one transaction after the other, and commits what waits together (design, section 9).
+"""Writes to SQLite, one transaction after the other, and commits what waits together.
 
 Transactions that wait at the same time share one commit: those of one group in one go, all others one by one,
-each in a savepoint of its own, so that one that fails undoes only itself. A result is handed out only after the
-commit that made it last.
+each in a savepoint of its own, so that one that fails undoes only itself. When the shared transaction itself
+fails, whatever the reason, it is rolled back and its members run again, each in a transaction of its own: only the
+one that is at fault fails. A result is handed out only after the commit that made it last.
 
 Where the work is done is a matter of cost. On a quick disk a commit takes less time than handing it to a thread
 and back, so a group's work is done on the event loop, as long as commits are quick and nobody else is writing;
-scripts, and everything on a slow disk, are done by a thread.
+other transactions, and everything on a slow disk, run in a thread.
 """
 
 import asyncio
 import contextlib
-import functools
 import logging
 import queue
-import re
 import sqlite3
 import threading
 import time
@@ -24,67 +23,86 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from core.store.database import BUSY_SECONDS, SQLITE_PRAGMAS
-from core.store.script import (
+from core.store.limits import BUSY_SECONDS, UNSTORABLE
+from core.store.sqlite_connection import ReplaceableConnection, to_sqlite
+from core.store.transaction import (
     MAX_TOGETHER,
-    NOT_THIS_WAY,
-    MakeScript,
-    Script,
+    NEEDS_TRANSACTION,
     StorageUnavailableError,
+    Transaction,
+    TransactionFactory,
+    UnstorableValueError,
     WriterClosedError,
+    describe,
+    error_for_caller,
 )
 
 logger = logging.getLogger(__name__)
 
 QUICK_COMMIT_SECONDS: Final = 0.001
 """While commits take longer on average, none is done on the event loop."""
+STUCK_SECONDS: Final = 4 * BUSY_SECONDS
+"""When the thread has finished nothing for so long, whoever waits for it is told that the outcome is unknown. It waits
+for another process's lock for `BUSY_SECONDS` at most, so this is a disk that does not answer.
+"""
 _NEWEST_COUNTS: Final = 0.1
 
 T = TypeVar("T")
 Group = Callable[[sqlite3.Connection, Sequence[Any]], Sequence[Any]]
-"""Does many payloads in one go; gives a result for each, `NOT_THIS_WAY` for one that needs its script."""
+"""Does many payloads in one go; gives a result for each, `NEEDS_TRANSACTION` for one that needs its own transaction."""
 
 
 _SMALL: Final = "small"
 
 
-class SpoiltError(Exception):
-    """A group cannot be done together: undone, and each member's script is run."""
+class BatchFailedError(Exception):
+    """A group cannot be done together: undone, and each member's own transaction runs."""
 
 
-@dataclass(slots=True)
+class _TransactionLostError(Exception):
+    """The transaction that several share is no longer open, so the work of all of them is gone."""
+
+
+@dataclass(slots=True, eq=False)
 class _Waiting:
-    make: MakeScript[Any]
+    make: TransactionFactory[Any]
     group: str | None
     payload: Any
     done: asyncio.Future[Any]
-    result: Any = NOT_THIS_WAY
-    error: BaseException | None = None
+    result: Any = NEEDS_TRANSACTION
+    error: Exception | None = None
+    given_up: bool = False
+    """Its caller waits no longer: it is not begun any more."""
 
 
 class SqliteWriter:
     """For one event loop: the one that runs when its first transaction comes."""
 
-    def __init__(self, path: Path, groups: Mapping[str, Group] | None = None) -> None:
-        self._path = path
+    def __init__(
+        self, path: Path, groups: Mapping[str, Group] | None = None, *, stuck_seconds: float = STUCK_SECONDS
+    ) -> None:
         self._groups = {**(groups or {}), _SMALL: _run_small_ones}
+        self._stuck_seconds = stuck_seconds
         self._loop: asyncio.AbstractEventLoop | None = None
         self._together: list[_Waiting] = []
-        self._handed_over = 0  # transactions that the thread has and has not answered
+        self._handed_over: set[_Waiting] = set()  # transactions that the thread has and has not answered
+        self._answers = 0
+        self._watching: asyncio.TimerHandle | None = None
         self._commit_seconds = 0.0  # a moving average, so that one checkpoint does not decide
-        self._connection: sqlite3.Connection | None = None
+        self._here = ReplaceableConnection(path, timeout=0)
+        self._in_thread = ReplaceableConnection(path, timeout=BUSY_SECONDS)
         self._queue: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._work, name="sqlite-writer", daemon=True)
         self._closed = False
         self._thread.start()
 
-    async def run(self, make: MakeScript[T]) -> T:
+    async def run(self, make: TransactionFactory[T]) -> T:
         waiting = self._waiting(make, None, None)
         self._hand_over([waiting])
         result: T = await waiting.done
         return result
 
-    async def run_together(self, group: str, payload: Any, make: MakeScript[T]) -> T:
+    async def run_together(self, group: str, payload: Any, make: TransactionFactory[T]) -> T:
         waiting = self._waiting(make, group, payload)
         if not self._together:
             # After everything that is ready now: whoever comes in the same turn of the loop is done together.
@@ -93,7 +111,7 @@ class SqliteWriter:
         result: T = await waiting.done
         return result
 
-    async def run_small(self, make: MakeScript[T]) -> T:
+    async def run_small(self, make: TransactionFactory[T]) -> T:
         return await self.run_together(_SMALL, make, make)
 
     async def close(self) -> None:
@@ -103,10 +121,11 @@ class SqliteWriter:
         self._flush()
         self._queue.put(None)
         await asyncio.to_thread(self._thread.join)
-        if self._connection is not None:
-            self._connection.close()
+        if self._watching is not None:
+            self._watching.cancel()
+        self._here.close()
 
-    def _waiting(self, make: MakeScript[Any], group: str | None, payload: Any) -> _Waiting:
+    def _waiting(self, make: TransactionFactory[Any], group: str | None, payload: Any) -> _Waiting:
         if self._closed:
             raise WriterClosedError
         if self._loop is None:
@@ -114,65 +133,85 @@ class SqliteWriter:
         return _Waiting(make, group, payload, self._loop.create_future())
 
     def _hand_over(self, members: Sequence[_Waiting]) -> None:
-        self._handed_over += len(members)
+        if not members:
+            return
+        self._handed_over.update(members)
         for waiting in members:
             self._queue.put(waiting)
+        if self._watching is None and self._loop is not None:
+            self._watching = self._loop.call_later(self._stuck_seconds, self._watch, self._answers)
+
+    def _watch(self, answers_before: int) -> None:
+        """Nobody waits for ever for a thread that is stuck in the disk."""
+        self._watching = None
+        if self._answers == answers_before and self._handed_over:
+            logger.error("the writer is stuck", extra={"transactions": len(self._handed_over)})
+            for waiting in self._handed_over:
+                waiting.given_up = True
+                if not waiting.done.done():
+                    waiting.done.set_exception(StorageUnavailableError("the writer is stuck"))
+        if self._handed_over and self._loop is not None:
+            self._watching = self._loop.call_later(self._stuck_seconds, self._watch, self._answers)
 
     def _flush(self) -> None:
         members, self._together = self._together, []
-        while members and self._done_here(members[:MAX_TOGETHER]):
-            del members[:MAX_TOGETHER]
-        self._hand_over(members)
+        try:
+            while members and self._run_here(members[:MAX_TOGETHER]):
+                del members[:MAX_TOGETHER]
+        finally:
+            self._hand_over(members)
 
-    def _done_here(self, members: list[_Waiting]) -> bool:
-        """Does them on the event loop, if that costs it little; one that needs its script goes to the thread."""
+    def _run_here(self, members: list[_Waiting]) -> bool:
+        """Runs them on the event loop, if that costs it little; False when they are for the thread, as if never begun.
+
+        One that needs its own transaction goes to the thread.
+        """
         if self._handed_over or self._commit_seconds > QUICK_COMMIT_SECONDS:
             return False
         try:
-            if self._connection is None:
-                self._connection = self._connect(timeout=0)
-            self._connection.execute("BEGIN IMMEDIATE")
-        except sqlite3.OperationalError:  # somebody else is writing: waiting is for the thread
+            connection = self._here.begin()
+        except (sqlite3.Error, OSError):  # somebody else is writing: waiting is for the thread
             return False
-        self._do(self._connection, members, scripts=False)
-        left = [waiting for waiting in members if waiting.result is NOT_THIS_WAY and waiting.error is None]
+        try:
+            if len(members) > 1:
+                _run_groups(connection, self._groups, members)
+            else:
+                _run_alone(connection, self._groups, members[0])
+            self._commit(connection)
+        except BaseException as fault:
+            self._here.undo()
+            _log_fault("a transaction on the event loop failed; the thread runs it again", fault, members)
+            for waiting in members:
+                _start_over(waiting)
+            if isinstance(fault, KeyboardInterrupt):  # a person's Ctrl-C, which came here by chance
+                raise
+            return False
+        left = [waiting for waiting in members if waiting.result is NEEDS_TRANSACTION]
         _hand_out([waiting for waiting in members if waiting not in left] if left else members)
         for waiting in left:
             waiting.group = None
         self._hand_over(left)
         return True
 
-    def _connect(self, timeout: float) -> sqlite3.Connection:
-        connection = sqlite3.connect(
-            self._path,
-            isolation_level=None,
-            timeout=timeout,
-            cached_statements=512,
-            check_same_thread=False,  # made and closed by the loop's thread, whichever that is
-        )
-        connection.row_factory = sqlite3.Row
-        for pragma in SQLITE_PRAGMAS:
-            connection.execute(pragma)
-        return connection
-
     def _work(self) -> None:
-        connection = self._connect(timeout=BUSY_SECONDS)
-        try:
-            while (one := self._queue.get()) is not None:
-                members, ends = self._gather(one)
-                try:
-                    connection.execute("BEGIN IMMEDIATE")
-                except sqlite3.Error as locked:
-                    _fail(members, locked)
-                else:
-                    self._do(connection, members, scripts=True)
-                if self._loop is not None:
-                    with contextlib.suppress(RuntimeError):  # the loop has ended, and the callers with it
-                        self._loop.call_soon_threadsafe(self._answered, members)
-                if ends:
-                    break
-        finally:
-            connection.close()
+        """The thread. It ends only when it is told to, and answers everybody whom it has taken from the queue."""
+        ends = False
+        while not ends:
+            one = self._queue.get()
+            if one is None:
+                break
+            members, ends = self._gather(one)
+            try:
+                self._run_members([waiting for waiting in members if not waiting.given_up])
+            except BaseException as fault:  # noqa: BLE001 - the last net: nobody else's data ends this thread
+                _log_fault("the writer failed", fault, members)
+                self._in_thread.close()
+                for waiting in members:
+                    waiting.result, waiting.error = NEEDS_TRANSACTION, error_for_caller(fault)
+            if self._loop is not None:
+                with contextlib.suppress(RuntimeError):  # the loop has ended, and the callers with it
+                    self._loop.call_soon_threadsafe(self._answered, members)
+        self._in_thread.close()
 
     def _gather(self, one: _Waiting) -> tuple[list[_Waiting], bool]:
         members = [one]
@@ -186,28 +225,56 @@ class SqliteWriter:
             members.append(following)
         return members, False
 
-    def _do(self, connection: sqlite3.Connection, members: list[_Waiting], *, scripts: bool) -> None:
-        """The rest of a transaction that has begun; when it fails (a full disk), nothing of it was made last."""
+    def _run_members(self, members: list[_Waiting]) -> None:
+        """In one transaction; if that fails, each in one of its own."""
+        if not members:
+            return
         try:
-            if len(members) > 1 or scripts:
-                _run_groups(connection, self._groups, members)
-            else:
-                _run_alone(connection, self._groups, members[0])
-            for waiting in members if scripts else ():
-                if waiting.result is NOT_THIS_WAY:
+            connection = self._in_thread.begin()
+        except (sqlite3.Error, OSError) as locked:
+            _fail(members, locked)
+            return
+        try:
+            _run_groups(connection, self._groups, members)
+            for waiting in members:
+                if waiting.result is NEEDS_TRANSACTION:
                     _run_one(connection, waiting)
-            started = time.perf_counter()
-            connection.execute("COMMIT")
-        except sqlite3.Error as fault:
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
-            _fail(members, fault)
-        else:
-            took = time.perf_counter() - started
-            self._commit_seconds += _NEWEST_COUNTS * (took - self._commit_seconds)
+            self._commit(connection)
+        except BaseException as fault:  # noqa: BLE001 - whatever it is, it concerns one of them at most
+            self._in_thread.undo()
+            _log_fault("a transaction failed", fault, members)
+            if len(members) > 1:
+                self._run_one_by_one(members)
+            else:
+                _fail(members, fault)
+
+    def _run_one_by_one(self, members: list[_Waiting]) -> None:
+        for waiting in members:
+            _start_over(waiting)
+        for index, waiting in enumerate(members):
+            try:
+                connection = self._in_thread.begin()
+            except (sqlite3.Error, OSError) as locked:  # not this one's fault: the others would wait as long
+                _fail(members[index:], locked)
+                return
+            try:
+                _run_one(connection, waiting)
+                self._commit(connection)
+            except BaseException as fault:  # noqa: BLE001 - told to whoever asked
+                self._in_thread.undo()
+                _fail([waiting], fault)
+
+    def _commit(self, connection: sqlite3.Connection) -> None:
+        if not connection.in_transaction:
+            raise _TransactionLostError
+        started = time.perf_counter()
+        connection.execute("COMMIT")
+        took = time.perf_counter() - started
+        self._commit_seconds += _NEWEST_COUNTS * (took - self._commit_seconds)
 
     def _answered(self, members: list[_Waiting]) -> None:
-        self._handed_over -= len(members)
+        self._handed_over.difference_update(members)
+        self._answers += 1
         _hand_out(members)
 
 
@@ -220,78 +287,112 @@ def _run_groups(
             grouped[waiting.group].append(waiting)
     for name, together in grouped.items():
         connection.execute("SAVEPOINT together")
-        if not _is_done(connection, groups[name], together):
+        if not _is_done(connection, groups, name, together):
+            _check_open(connection)
             connection.execute("ROLLBACK TO together")
+        _check_open(connection)
         connection.execute("RELEASE together")
 
 
 def _run_alone(connection: sqlite3.Connection, groups: Mapping[str, Group], waiting: _Waiting) -> None:
     """The only one of its transaction needs no savepoint."""
-    if not _is_done(connection, groups[waiting.group or ""], [waiting]):
+    if not _is_done(connection, groups, waiting.group or "", [waiting]):
+        _check_open(connection)
         connection.execute("ROLLBACK")
         connection.execute("BEGIN IMMEDIATE")
 
 
-def _is_done(connection: sqlite3.Connection, group: Group, together: Sequence[_Waiting]) -> bool:
-    """Does them together; if that cannot be, the scripts find out what is the matter, one by one."""
+def _is_done(
+    connection: sqlite3.Connection, groups: Mapping[str, Group], name: str, together: Sequence[_Waiting]
+) -> bool:
+    """Runs a batch. When the batch fails, each member runs alone, so that only the one at fault fails."""
     try:
-        results = group(connection, [waiting.payload for waiting in together])
-    except (SpoiltError, sqlite3.IntegrityError):
+        results = groups[name](connection, [waiting.payload for waiting in together])
+        if len(results) != len(together):
+            raise TypeError(f"{len(results)} results for {len(together)} transactions")  # noqa: TRY301 - as any fault
+    except (BatchFailedError, sqlite3.IntegrityError):
+        return False
+    except Exception as fault:  # noqa: BLE001 - one member's values, or a fault of the group's own
+        _log_fault("a group failed; its members run one by one", fault, together)
         return False
     for waiting, result in zip(together, results, strict=True):
         waiting.result = result
     return True
 
 
-def _run_small_ones(connection: sqlite3.Connection, makes: Sequence[MakeScript[Any]]) -> Sequence[Any]:
-    """One after the other; when one fails, all are undone and each is run by itself, to fail there with its own word."""
+def _run_small_ones(
+    connection: sqlite3.Connection, makes: Sequence[TransactionFactory[Any]]
+) -> Sequence[Any]:
+    """One after the other; when one fails, all are undone and run one by one, so that each reports its own error."""
     try:
-        return [play(connection, make()) for make in makes]
+        return [drive(connection, make()) for make in makes]
     except Exception as fault:
-        raise SpoiltError from fault
+        raise BatchFailedError from fault
 
 
-def _fail(members: Sequence[_Waiting], fault: sqlite3.Error) -> None:
-    logger.error("commit failed", extra={"transactions": len(members), "reason": str(fault)})
+def _check_open(connection: sqlite3.Connection) -> None:
+    """SQLite itself rolls back after some errors (a full disk, for one), and then every statement would be committed."""
+    if not connection.in_transaction:
+        raise _TransactionLostError
+
+
+def _start_over(waiting: _Waiting) -> None:
+    """Runs again from the start, in its own transaction, because the batch may be what failed."""
+    waiting.result, waiting.error, waiting.group = NEEDS_TRANSACTION, None, None
+
+
+def _fail(members: Sequence[_Waiting], fault: BaseException) -> None:
+    if isinstance(fault, (sqlite3.Error, OSError, _TransactionLostError)):
+        logger.error("commit failed", extra={"transactions": len(members), "reason": describe(fault)})
     for waiting in members:
-        waiting.error = StorageUnavailableError(str(fault))
+        if waiting.error is None or not isinstance(fault, _TransactionLostError):
+            waiting.error = _error_for_caller(fault)
+        waiting.result = NEEDS_TRANSACTION
+
+
+def _error_for_caller(fault: BaseException) -> Exception:
+    if isinstance(fault, UNSTORABLE):
+        error: Exception = UnstorableValueError(describe(fault))
+    elif isinstance(fault, (sqlite3.Error, OSError, _TransactionLostError)):
+        error = StorageUnavailableError(str(fault) or "the transaction was lost")
+    else:
+        return error_for_caller(fault)
+    error.__cause__ = fault
+    return error
 
 
 def _run_one(connection: sqlite3.Connection, waiting: _Waiting) -> None:
+    """Runs its own transaction in a savepoint. Raises only when the transaction as a whole is in doubt."""
     connection.execute("SAVEPOINT one")
     try:
-        waiting.result = play(connection, waiting.make())
-    except sqlite3.Error as fault:
-        waiting.error = StorageUnavailableError(str(fault))
-        waiting.error.__cause__ = fault
-    except Exception as fault:  # noqa: BLE001 - handed to whoever asked
-        waiting.error = fault
-    if waiting.error is not None and connection.in_transaction:
+        waiting.result = drive(connection, waiting.make())
+    except BaseException as fault:  # noqa: BLE001 - handed to whoever asked
+        waiting.error = _error_for_caller(fault)
+        _check_open(connection)
         connection.execute("ROLLBACK TO one")
-    if connection.in_transaction:
-        connection.execute("RELEASE one")
+    _check_open(connection)
+    connection.execute("RELEASE one")
 
 
-def play(connection: sqlite3.Connection, script: Script[T]) -> T:
-    """Drives a script on a connection that is in a transaction."""
+def drive(connection: sqlite3.Connection, transaction: Transaction[T]) -> T:
+    """Runs a transaction on a connection that has one open."""
     try:
-        statement = next(script)
+        statement = next(transaction)
         while True:
             rows = connection.execute(to_sqlite(statement.text), statement.values).fetchall()
-            statement = script.send(rows)
+            statement = transaction.send(rows)
     except StopIteration as end:
         result: T = end.value
         return result
 
 
-@functools.lru_cache(maxsize=512)
-def to_sqlite(text: str) -> str:
-    return re.sub(r"\$(\d+)", r"?\1", text).removesuffix(" FOR UPDATE")
+def _log_fault(what: str, fault: BaseException, members: Sequence[_Waiting]) -> None:
+    logger.warning(what, extra={"transactions": len(members), "reason": describe(fault)})
 
 
 def _hand_out(members: Sequence[_Waiting]) -> None:
     for waiting in members:
-        if waiting.done.cancelled():
+        if waiting.done.done():  # its caller was cancelled, or told that the outcome is unknown
             continue
         if waiting.error is not None:
             waiting.done.set_exception(waiting.error)

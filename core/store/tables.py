@@ -1,9 +1,12 @@
 """The schema, once for both databases (SQLAlchemy Core). Moments are milliseconds since the epoch, UTC."""
 
+from typing import Any
+
 from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
+    ColumnElement,
     ForeignKey,
     ForeignKeyConstraint,
     Index,
@@ -14,6 +17,7 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     false,
+    func,
     text,
     true,
 )
@@ -27,12 +31,24 @@ metadata = MetaData(
     }
 )
 
+
+def _partial_index(
+    name: str, *columns: ColumnElement[Any], where: str | ColumnElement[bool], unique: bool = False
+) -> None:
+    """An index of some rows only, in both databases. A query uses it whose condition has the same words."""
+    condition = text(where) if isinstance(where, str) else where
+    Index(name, *columns, unique=unique, sqlite_where=condition, postgresql_where=condition)
+
+
 pbx = Table(
     "pbx",
     metadata,
     Column("id", String(36), primary_key=True),
     Column("name", String(253), nullable=False, unique=True),
     Column("identity", String(64), nullable=False),  # Ed25519 public key of the connector that owns the name
+    # Raised whenever the name is handed over. What was vouched for by an earlier installation carries its number and
+    # counts no longer (core.licensing.transactions.proofs).
+    Column("installation", Integer, nullable=False, default=1, server_default="1"),
     Column("key_hmac", String(64), nullable=False),
     Column("claimed_at", BigInteger, nullable=False),
     Column("status", Text),  # wire.link.Status as JSON, the last one reported
@@ -45,6 +61,9 @@ pbx = Table(
     Column("connector_version", String(50)),
     Column("sealing_key", String(200)),
     Column("sealing_signature", String(200)),
+    # What it can do (wire.link.Capability) as JSON, vouched for by its identity; none: a connector of the first version.
+    Column("capabilities", Text, nullable=False, default="[]", server_default="[]"),
+    Column("capabilities_signature", String(200)),
     # The PBX key before the last rotation, good until then.
     Column("previous_key_hmac", String(64)),
     Column("previous_key_until", BigInteger),
@@ -82,13 +101,24 @@ enrolment = Table(
     Column("expires_at", BigInteger, nullable=False),
 )
 
+# Microsoft tenants whose people have signed in at a PBX: a person is warned at one that their organisation never used.
+used_pbx = Table(
+    "used_pbx",
+    metadata,
+    Column("pbx_id", ForeignKey("pbx.id"), primary_key=True),
+    Column("tenant_id", String(36), primary_key=True),
+    Column("first_at", BigInteger, nullable=False),
+)
+
 refused_claim = Table(
     "refused_claim",
     metadata,
     Column("pbx_id", ForeignKey("pbx.id"), primary_key=True),
     Column("identity", String(64), primary_key=True),
     Column("address", String(64), nullable=False),
+    Column("address_group", String(64), nullable=False),  # core.budget.address_group
     Column("connector_version", String(50), nullable=False),
+    Column("first_at", BigInteger, nullable=False),
     Column("at", BigInteger, nullable=False),
 )
 
@@ -106,12 +136,34 @@ trusted_tenant = Table(
 )
 Index("ix_trusted_tenant_tenant_id", trusted_tenant.c.tenant_id)
 # One tenant has one main PBX at most, whoever asks at the same time.
-Index(
+_partial_index(
     "uq_trusted_tenant_primary",
     trusted_tenant.c.tenant_id,
     unique=True,
-    sqlite_where=trusted_tenant.c.is_primary,
-    postgresql_where=trusted_tenant.c.is_primary,
+    where=trusted_tenant.c.is_primary,
+)
+
+# The operator has decided that this PBX may offer itself to the people of a tenant, in the tenant's place.
+tenant_approval = Table(
+    "tenant_approval",
+    metadata,
+    Column("pbx_id", ForeignKey("pbx.id"), primary_key=True),
+    Column("tenant_id", String(36), primary_key=True),
+    Column("at", BigInteger, nullable=False),
+)
+
+# Which Teams identity a PBX user is, since the first sign-in: by e-mail nobody else becomes this user, and this person
+# becomes nobody else. A password renews it.
+pinned_identity = Table(
+    "pinned_identity",
+    metadata,
+    Column("pbx_id", ForeignKey("pbx.id"), primary_key=True),
+    Column("pbx_user_id", BigInteger, primary_key=True),
+    Column("tenant_id", String(36), nullable=False),
+    Column("object_id", String(36), nullable=False),
+    Column("proof", String(20), nullable=False),  # core.licensing.session.Proof
+    Column("at", BigInteger, nullable=False),
+    UniqueConstraint("pbx_id", "tenant_id", "object_id"),
 )
 
 pool = Table(
@@ -125,7 +177,7 @@ pool = Table(
     Column("valid_until", BigInteger, nullable=False),
     Column("withdrawn", Boolean, nullable=False, default=False),  # no longer in the connector's configuration
     # Nothing special about it: nobody holds more than the pool has, nobody waits, no seat is kept for anybody.
-    # Only then may seats be taken and freed in the quick way (core.licensing.quick_*).
+    # Only then may seats be taken and freed on the batched path (core.licensing.batched_*).
     Column("plain", Boolean, nullable=False, default=True, server_default=text("true")),
     Column(
         "policy", Text, nullable=False, default="{}", server_default="{}"
@@ -149,27 +201,31 @@ seat = Table(
     sqlite_with_rowid=False,
 )
 # One PBX user never holds two seats. Of the held ones alone: a seat that is taken comes in, one that is freed goes.
-Index(
+_partial_index(
     "uq_seat_pbx_id_holder",
     seat.c.pbx_id,
     seat.c.holder,
     unique=True,
-    sqlite_where=text("holder IS NOT NULL"),
-    postgresql_where=text("holder IS NOT NULL"),
+    where="holder IS NOT NULL",
 )
 FREE_FOR_ALL = "holder IS NULL AND NOT retired AND reserved_for IS NULL AND kept_for IS NULL"
 """The rows that anybody may take: the words of the index, so that a query with them uses it."""
-Index(
+_partial_index(
     "ix_seat_free_for_all",
     seat.c.pool_id,
-    sqlite_where=text(FREE_FOR_ALL),
-    postgresql_where=text(FREE_FOR_ALL),
+    where=FREE_FOR_ALL,
 )
-Index(
+_partial_index(
     "ix_seat_kept",
     seat.c.kept_until,
-    sqlite_where=text("kept_for IS NOT NULL"),
-    postgresql_where=text("kept_for IS NOT NULL"),
+    where="kept_for IS NOT NULL",
+)
+
+_partial_index(
+    "ix_seat_kept_for",
+    seat.c.pbx_id,
+    seat.c.kept_for,
+    where="kept_for IS NOT NULL",
 )
 
 waiting = Table(
@@ -182,6 +238,7 @@ waiting = Table(
     Column("display_name", String(200), nullable=False),
     Column("group_ids", Text, nullable=False),  # the user's PBX groups, as JSON: which seats are open to them
     Column("refused_at", BigInteger, nullable=False),
+    Column("proof", String(20), nullable=False, server_default="password"),  # core.licensing.session.Proof
     Column("joined_at", BigInteger),  # None: was refused and may ask to be told, does not wait yet
     Column("offered_at", BigInteger),
     UniqueConstraint("tenant_id", "object_id"),
@@ -204,13 +261,25 @@ session = Table(
     Column("pool_id", String(36)),
     Column("seat_number", Integer),
     Column("proof", String(20), nullable=False),
+    Column("installation", Integer, nullable=False, server_default="1"),  # which one vouched for the user
     Column("started_at", BigInteger, nullable=False),
     Column("licence_since", BigInteger, nullable=False),  # since when it holds this licence, this seat
     Column("last_seen_at", BigInteger, nullable=False),
+    Column("proven_at", BigInteger),  # proven again since it began
+    Column("ends_at", BigInteger),  # told to the person: it ends for its age (transactions.ageing)
     ForeignKeyConstraint(["pool_id", "seat_number"], ["seat.pool_id", "seat.number"]),
     UniqueConstraint("tenant_id", "object_id"),
     UniqueConstraint("pbx_id", "pbx_user_id"),
     sqlite_with_rowid=False,
+)
+
+# The order of the administrators' page.
+Index("ix_session_pbx_id_name", session.c.pbx_id, func.lower(session.c.display_name), session.c.id)
+_partial_index(
+    "ix_session_by_email",
+    session.c.pbx_id,
+    session.c.tenant_id,
+    where="proof = 'email'",
 )
 
 session_end = Table(
@@ -222,7 +291,14 @@ session_end = Table(
     Column("cause", String(30), nullable=False),
     Column("reason", Text, nullable=False),
     Column("ended_by", String(200), nullable=False),
+    Column("ended_by_kind", String(20)),  # core.store.audit.ActorKind; None: before this was kept
+    Column("ended_by_tenant_id", String(36)),
     Column("at", BigInteger, nullable=False),
+)
+_partial_index(
+    "ix_session_end_operator_at",
+    session_end.c.at,
+    where="ended_by_kind = 'operator'",
 )
 
 notice = Table(
@@ -240,6 +316,8 @@ notice = Table(
     Column("given_up", Boolean, nullable=False, default=False),
     # Set just before it is sent: whoever finds it so after its time does not know whether it arrived.
     Column("sending", Boolean, nullable=False, server_default=false()),
+    # The channel has failed once while it took the notice: it may have been delivered all the same.
+    Column("doubtful", Boolean, nullable=False, server_default=false()),
 )
 Index("ix_notice_due", notice.c.delivered_at, notice.c.given_up, notice.c.next_attempt_at)
 
@@ -266,6 +344,12 @@ conversation = Table(
     Column("locale", String(20), nullable=False),
     Column("updated_at", BigInteger, nullable=False),
     Column("answered", Text, nullable=False, server_default="[]"),  # ids of the last activities, as JSON
+    Column(
+        "in_hand", Text, nullable=False, server_default="{}"
+    ),  # activity id to the moment it was taken, as JSON
+    Column(
+        "closed_reason", String(10)
+    ),  # core.store.conversations.ClosedReason; NULL: the bot can write there
 )
 
 audit = Table(
@@ -275,15 +359,46 @@ audit = Table(
     Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
     Column("at", BigInteger, nullable=False),
     Column("pbx_id", String(36), nullable=False),
-    Column("kind", String(30), nullable=False),
-    Column("actor", String(200), nullable=False),
+    Column("kind", String(30), nullable=False),  # core.store.audit.AuditKind
+    Column("actor", String(200), nullable=False),  # a name, as text to show
     Column("subject", String(200), nullable=False),
     Column("detail", Text, nullable=False),
     Column("pbx_user_id", BigInteger),
     Column("pool_id", String(36)),  # of the seat that this row is about
     Column("held_from", BigInteger),  # the row ends the holding of that seat, which began then
+    # Who did it. Rows of before there were these columns have none of them, only the text in `actor`.
+    Column("actor_kind", String(20)),  # core.store.audit.ActorKind
+    Column("actor_tenant_id", String(36)),
+    Column("actor_object_id", String(36)),
+    Column("actor_pbx_user_id", BigInteger),
+    Column("times", Integer, nullable=False, server_default="1"),  # how often, where one row stands for many
+    Column("coalesce_key", String(64)),  # core.store.coalescing: what is counted in one row
 )
 Index("ix_audit_pbx_id_at", audit.c.pbx_id, audit.c.at)
+# Of the few rows that are asked for by their kind.
+_partial_index(
+    "ix_audit_denied",
+    audit.c.pbx_id,
+    audit.c.at,
+    where="kind = 'denied'",
+)
+_partial_index(
+    "ix_audit_granted",
+    audit.c.pbx_id,
+    audit.c.actor_object_id,
+    where="kind = 'granted'",
+)
+_partial_index(
+    "ix_audit_operator_at",
+    audit.c.at,
+    where="actor_kind = 'operator'",
+)
+_partial_index(
+    "uq_audit_coalesce_key",
+    audit.c.coalesce_key,
+    unique=True,
+    where="coalesce_key IS NOT NULL",
+)
 
 # The audio advisor: what is stored of devices, all of it deletable by the person it is about.
 audio_probe = Table(
@@ -352,4 +467,12 @@ audio_person = Table(
     Column("verdict", String(10)),
     Column("model", String(200)),
     Column("concluded_at", BigInteger),
+)
+
+# The last moment at which the wall clock was trusted (core.store.clock); one row.
+clock_mark = Table(
+    "clock_mark",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("at", BigInteger, nullable=False),
 )

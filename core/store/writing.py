@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from core.store import postgres_writer, sqlite_writer
 from core.store.database import Address, PostgresAddress
-from core.store.script import Writer
+from core.store.transaction import Writer
 
 
 def open_writer(
@@ -14,5 +14,5 @@ def open_writer(
 ) -> Writer:
     """With the groups that may be done together. On PostgreSQL it needs a running event loop."""
     if isinstance(address, PostgresAddress):
-        return postgres_writer.PostgresWriter(address.dsn, on_postgresql)
+        return postgres_writer.PostgresWriter(address.dsn, on_postgresql, address.tls)
     return sqlite_writer.SqliteWriter(address.path, on_sqlite)

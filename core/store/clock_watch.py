@@ -1,0 +1,118 @@
+"""Watches the wall clock for those who delete and end by it, and keeps the last moment that was trusted."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Final
+
+from sqlalchemy import func, select, text
+
+from core.store import tables
+from core.store.clock import (
+    CONFIRM_SECONDS,
+    DATABASE_SECONDS,
+    ClockDoubt,
+    ClockState,
+    Look,
+    after,
+    at_start,
+)
+from core.store.database import Database, PostgresAddress, upsert
+from core.store.timestamps import from_ms, to_ms
+
+logger = logging.getLogger(__name__)
+
+LOOK_SECONDS: Final = 1.0
+SLOW_SECONDS: Final = 30.0
+"""A database that takes longer to tell its time tells too little."""
+_ONLY: Final = 1
+"""The id of the one row."""
+
+
+class ClockWatch:
+    """Trusts nothing before its first `prove`. `wall` and `steady` give seconds."""
+
+    def __init__(
+        self,
+        database: Database,
+        *,
+        wall: Callable[[], float] = time.time,
+        steady: Callable[[], float] = time.monotonic,
+        confirm_seconds: float = CONFIRM_SECONDS,
+    ) -> None:
+        self._database = database
+        self._wall = wall
+        self._steady = steady
+        self._confirm_seconds = confirm_seconds
+        self._state: ClockState | None = None
+        self._is_unlike_database = False
+        self._said: ClockDoubt | None = ClockDoubt.UNKNOWN
+
+    @property
+    def doubt(self) -> ClockDoubt | None:
+        """Why the clock is not trusted at this moment; None when it is."""
+        self._look()
+        return self._said
+
+    def trusted_now(self) -> datetime | None:
+        """The time for whatever deletes or ends something; None while nothing may be."""
+        look = self._look()
+        return datetime.fromtimestamp(look.wall, UTC) if self._said is None else None
+
+    async def run(self) -> None:
+        """Looks regularly, until cancelled: a jump is noticed though nobody asks for the time."""
+        while True:
+            self._look()
+            await asyncio.sleep(LOOK_SECONDS)
+
+    async def prove(self) -> None:
+        """Writes the trusted time down, and compares it with the database's. Raises when it cannot be written."""
+        if self._state is None:
+            newest = await self._newest()
+            self._state = at_start(self._read(), newest.timestamp() if newest is not None else None)
+        at = self.trusted_now()
+        async with self._database.writing() as connection:
+            if isinstance(self._database.address, PostgresAddress):
+                before = self._read()
+                told = (
+                    await connection.execute(text("SELECT extract(epoch FROM clock_timestamp())"))
+                ).scalar_one()
+                now = self._read()
+                if now.steady - before.steady <= SLOW_SECONDS:
+                    self._is_unlike_database = abs(float(told) - now.wall) > DATABASE_SECONDS
+            # Doubted: the same value is written again, which proves as much about the database.
+            kept = {"at": to_ms(at)} if at is not None else {"at": tables.clock_mark.c.at}
+            first = to_ms(at) if at is not None else 0
+            await connection.execute(
+                upsert(connection, tables.clock_mark)
+                .values(id=_ONLY, at=first)
+                .on_conflict_do_update(index_elements=["id"], set_=kept)
+            )
+
+    async def _newest(self) -> datetime | None:
+        """The last moment that was trusted; in a database from before that was kept, the newest row of the audit."""
+        async with self._database.reading() as connection:
+            marked = (await connection.execute(select(tables.clock_mark.c.at))).scalar_one_or_none()
+            newest = marked or (await connection.execute(select(func.max(tables.audit.c.at)))).scalar_one()
+        return from_ms(newest) if newest is not None else None
+
+    def _look(self) -> Look:
+        look = self._read()
+        if self._state is None:
+            return look
+        self._state = after(self._state, look, self._confirm_seconds)
+        doubt = self._state.doubt or (ClockDoubt.UNLIKE_DATABASE if self._is_unlike_database else None)
+        if doubt is not self._said:
+            if doubt is not None:
+                logger.error(
+                    "the clock is not trusted: nothing is deleted or ended by it", extra={"clock": doubt}
+                )
+            elif self._said is not ClockDoubt.UNKNOWN:
+                logger.warning("the clock is trusted again", extra={"clock": self._said})
+            self._said = doubt
+        return look
+
+    def _read(self) -> Look:
+        return Look(self._wall(), self._steady())

@@ -1,0 +1,119 @@
+"""Reads of PostgreSQL over a few connections that stay, with the statements that each has prepared.
+
+A connection carries one statement at a time and is given to the next as it is: it holds no transaction and no setting of
+a caller's, so nothing has to be put back. One that is lost is replaced, and a read that met a lost one is asked once more.
+"""
+
+import asyncio
+import logging
+import ssl
+from collections.abc import Sequence
+from typing import Any, Final
+
+import asyncpg
+
+from core.store.limits import (
+    CONNECT_SECONDS,
+    POSTGRES_GONE,
+    POSTGRES_REFUSED,
+    STATEMENT_SECONDS,
+    UNSTORABLE,
+)
+from core.store.transaction import StorageUnavailableError, UnstorableValueError, describe
+
+logger = logging.getLogger(__name__)
+
+CONNECTIONS: Final = 5
+_SETTINGS: Final = (
+    "SET default_transaction_read_only = on;"
+    # Statements are by key: one plan for all values. Planning anew would take longer than the statement itself.
+    " SET plan_cache_mode = force_generic_plan; SET jit = off"
+)
+
+
+class PostgresReader:
+    """For one event loop at a time."""
+
+    def __init__(self, dsn: str, tls: ssl.SSLContext | str | None = None) -> None:
+        self._dsn = dsn
+        self._tls = tls
+        self._idle: list[asyncpg.Connection[Any]] = []
+        self._free = asyncio.Semaphore(CONNECTIONS)
+
+    async def fetch(self, text: str, values: Sequence[Any]) -> Sequence[Any]:
+        """Raises `StorageUnavailableError` and `UnstorableValueError`."""
+        if self._free.locked():
+            try:
+                async with asyncio.timeout(STATEMENT_SECONDS):
+                    await self._free.acquire()
+            except TimeoutError as slow:
+                raise StorageUnavailableError("no connection became free") from slow
+        else:
+            await self._free.acquire()
+        try:
+            if self._idle:
+                try:
+                    return await self._fetch(self._idle.pop(), text, values)
+                except StorageUnavailableError:
+                    # It may have been lost while nobody used it, and the others with it.
+                    self._drop_idle()
+            return await self._fetch(await self._connect(), text, values)
+        finally:
+            self._free.release()
+
+    async def fetch_long(self, text: str, values: Sequence[Any]) -> Sequence[Any]:
+        """As `fetch`: the server's work is not done here anyway."""
+        return await self.fetch(text, values)
+
+    async def close(self) -> None:
+        idle, self._idle = self._idle, []
+        for connection in idle:
+            try:
+                await connection.close(timeout=CONNECT_SECONDS)
+            except (*POSTGRES_GONE, *POSTGRES_REFUSED):
+                connection.terminate()
+
+    async def _fetch(
+        self, connection: "asyncpg.Connection[Any]", text: str, values: Sequence[Any]
+    ) -> Sequence[Any]:
+        try:
+            rows: Sequence[Any] = await connection.fetch(text, *values)
+        except UNSTORABLE as unstorable:
+            self._put_back(connection)
+            raise UnstorableValueError(describe(unstorable)) from unstorable
+        except (*POSTGRES_GONE, *POSTGRES_REFUSED) as gone:
+            connection.terminate()
+            raise StorageUnavailableError(f"{type(gone).__name__}: {gone}") from gone
+        except BaseException:  # whoever asked was cancelled in the middle, or the statement is wrong
+            connection.terminate()
+            raise
+        self._put_back(connection)
+        return rows
+
+    async def _connect(self) -> "asyncpg.Connection[Any]":
+        try:
+            connection = await asyncpg.connect(
+                self._dsn, ssl=self._tls, timeout=CONNECT_SECONDS, command_timeout=STATEMENT_SECONDS
+            )
+        except (*POSTGRES_GONE, *POSTGRES_REFUSED, asyncpg.PostgresError) as gone:
+            raise StorageUnavailableError(f"{type(gone).__name__}: {gone}") from gone
+        try:
+            await connection.execute(_SETTINGS)
+        except (*POSTGRES_GONE, *POSTGRES_REFUSED) as gone:
+            connection.terminate()
+            raise StorageUnavailableError(f"{type(gone).__name__}: {gone}") from gone
+        except BaseException:
+            connection.terminate()
+            raise
+        return connection
+
+    def _put_back(self, connection: "asyncpg.Connection[Any]") -> None:
+        if not connection.is_closed():
+            self._idle.append(connection)
+
+    def _drop_idle(self) -> None:
+        idle, self._idle = self._idle, []
+        if idle:
+            logger.warning("connections to PostgreSQL are replaced", extra={"connections": len(idle)})
+        for connection in idle:
+            connection.terminate()

@@ -1,0 +1,177 @@
+"""Reads of SQLite that do not wait for a thread.
+
+A read of a few rows takes less time than handing it to a thread and back, so it is done on the event loop, on a connection
+of its own. A statement that turns out to be long is cut off there and goes to a thread, and so do the next ones of the same
+text. What is long is counted in instructions of SQLite's virtual machine, because a clock also counts what others do on a
+busy machine. Each read is a transaction of its own, which begins with it: it sees everything that was committed before.
+"""
+
+import asyncio
+import contextlib
+import logging
+import math
+import queue
+import sqlite3
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from core.store.limits import BUSY_SECONDS, STATEMENT_SECONDS, UNSTORABLE
+from core.store.sqlite_connection import open_for_reading, to_sqlite
+from core.store.transaction import StorageUnavailableError, UnstorableValueError, describe
+
+logger = logging.getLogger(__name__)
+
+HERE_INSTRUCTIONS: Final = 300_000
+"""Of SQLite's virtual machine: some milliseconds. No statement holds up the event loop for longer."""
+SLOW_SECONDS: Final = 0.05
+"""A short statement that takes so long has waited for the disk."""
+NEXT_ELSEWHERE: Final = 20
+"""So many of the same text go to a thread at once, before it is tried here again."""
+THREADS: Final = 2
+STUCK_SECONDS: Final = 2 * STATEMENT_SECONDS
+MAX_TEXTS: Final = 512
+_STEP: Final = 10_000
+"""Instructions between two looks at how many there were."""
+
+
+class _Connection:
+    """Opened with the first read, and anew after a fault. `read` gives up after so many instructions or seconds."""
+
+    def __init__(self, path: Path, busy_seconds: float, instructions: float, seconds: float) -> None:
+        self._path = path
+        self._busy_seconds = busy_seconds
+        self._instructions = instructions
+        self._seconds = seconds
+        self._left = 0.0
+        self._until = 0.0
+        self._connection: sqlite3.Connection | None = None
+
+    def read(self, text: str, values: Sequence[Any]) -> list[sqlite3.Row]:
+        if self._connection is None:
+            self._connection = open_for_reading(self._path, self._busy_seconds)
+            self._connection.set_progress_handler(self._is_over, _STEP)
+        self._left = self._instructions
+        self._until = time.monotonic() + self._seconds
+        try:
+            return self._connection.execute(to_sqlite(text), values).fetchall()
+        except sqlite3.Error as fault:
+            if getattr(fault, "sqlite_errorcode", 0) & 0xFF != sqlite3.SQLITE_INTERRUPT:
+                self.close()
+            raise
+
+    def close(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            with contextlib.suppress(sqlite3.Error):
+                connection.close()
+
+    def _is_over(self) -> bool:
+        self._left -= _STEP
+        return self._left < 0 or time.monotonic() > self._until
+
+
+@dataclass(slots=True)
+class _Asked:
+    text: str
+    values: Sequence[Any]
+    done: asyncio.Future[list[sqlite3.Row]]
+
+
+class SqliteReader:
+    """For one event loop at a time."""
+
+    def __init__(self, path: Path, *, statement_seconds: float = STATEMENT_SECONDS) -> None:
+        self._path = path
+        self._statement_seconds = statement_seconds
+        self._here = _Connection(path, 0, HERE_INSTRUCTIONS, statement_seconds)
+        self._elsewhere: dict[str, int] = {}
+        """Statements that were long: how many more of them are not tried here."""
+        self._queue: queue.SimpleQueue[_Asked | None] = queue.SimpleQueue()
+        self._threads: list[threading.Thread] = []
+
+    async def fetch_long(self, text: str, values: Sequence[Any]) -> Sequence[sqlite3.Row]:
+        """Of a statement that is known to be long: it does not begin here."""
+        return await self._in_thread(text, values)
+
+    async def fetch(self, text: str, values: Sequence[Any]) -> Sequence[sqlite3.Row]:
+        """Raises `StorageUnavailableError` and `UnstorableValueError`."""
+        elsewhere = self._elsewhere.get(text, 0)
+        if elsewhere:
+            self._elsewhere[text] = elsewhere - 1
+            return await self._in_thread(text, values)
+        begun = time.monotonic()
+        try:
+            rows = self._here.read(text, values)
+        except UNSTORABLE as unstorable:
+            raise UnstorableValueError(describe(unstorable)) from unstorable
+        except (
+            sqlite3.Error,
+            OSError,
+        ):  # long, locked, or broken: a thread has a connection of its own, and can wait
+            self._is_long(text)
+            return await self._in_thread(text, values)
+        if time.monotonic() - begun > SLOW_SECONDS:
+            self._is_long(text)
+        return rows
+
+    async def close(self) -> None:
+        threads, self._threads = self._threads, []
+        for _ in threads:
+            self._queue.put(None)
+        for thread in threads:
+            await asyncio.to_thread(thread.join)
+        self._here.close()
+
+    async def _in_thread(self, text: str, values: Sequence[Any]) -> list[sqlite3.Row]:
+        if not self._threads:
+            for number in range(THREADS):
+                name = f"sqlite-reader-{number}"
+                thread = threading.Thread(target=self._work, args=(self._queue,), name=name, daemon=True)
+                thread.start()
+                self._threads.append(thread)
+        asked = _Asked(text, values, asyncio.get_running_loop().create_future())
+        self._queue.put(asked)
+        try:
+            # Longer than a statement may take and wait for a lock: what takes so long is a disk that does not answer.
+            async with asyncio.timeout(STUCK_SECONDS):
+                return await asked.done
+        except TimeoutError as slow:
+            raise StorageUnavailableError("the reader is stuck") from slow
+
+    def _work(self, asked_for: "queue.SimpleQueue[_Asked | None]") -> None:
+        connection = _Connection(self._path, BUSY_SECONDS, math.inf, self._statement_seconds)
+        while (asked := asked_for.get()) is not None:
+            if asked.done.cancelled():
+                continue
+            rows: list[sqlite3.Row] = []
+            error: Exception | None = None
+            try:
+                rows = connection.read(asked.text, asked.values)
+            except UNSTORABLE as unstorable:
+                error = UnstorableValueError(describe(unstorable))
+                error.__cause__ = unstorable
+            except Exception as fault:  # noqa: BLE001 - told to whoever asked
+                logger.warning("a read failed", extra={"reason": describe(fault)})
+                error = StorageUnavailableError(f"{type(fault).__name__}: {fault}")
+                error.__cause__ = fault
+            with contextlib.suppress(RuntimeError):  # the loop has ended, and whoever asked with it
+                asked.done.get_loop().call_soon_threadsafe(_answer, asked, rows, error)
+        connection.close()
+
+    def _is_long(self, text: str) -> None:
+        if len(self._elsewhere) >= MAX_TEXTS:
+            self._elsewhere.clear()
+        self._elsewhere[text] = NEXT_ELSEWHERE
+
+
+def _answer(asked: _Asked, rows: list[sqlite3.Row], error: Exception | None) -> None:
+    if asked.done.done():
+        return
+    if error is not None:
+        asked.done.set_exception(error)
+    else:
+        asked.done.set_result(rows)
