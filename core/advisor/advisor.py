@@ -19,8 +19,9 @@ from core.hub.bus import NOTICES_TOPIC, Bus
 from core.identity.teams_user import TeamsUser
 from core.licensing.overview import Overview
 from core.signin.administration import Administration
-from core.store.audio import AudioStore, ConflictCount, Person, Stored
-from core.store.moments import now, to_ms
+from core.signin.refusals import Act
+from core.store.audio import AudioData, AudioStore, ConflictCount, Person
+from core.store.timestamps import now, to_ms
 
 logger = logging.getLogger(__name__)
 
@@ -37,7 +38,7 @@ class AudioView:
 
     conclusion: Conclusion
     advice: Advice
-    stored: Stored
+    stored: AudioData
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,11 +65,6 @@ class Advisor:
 
     async def view(self, user: TeamsUser) -> AudioView | Finding:
         return await self._allowed(user) or await self.look(user.key)
-
-    async def verdict(self, person: Person) -> Verdict | None:
-        """What was concluded when something changed last; None when nothing ever was."""
-        verdict = await self._store.verdict_of(person)
-        return Verdict(verdict) if verdict is not None else None
 
     async def look(self, person: Person) -> AudioView:
         stored = await self._store.of(person)
@@ -147,13 +143,13 @@ class Advisor:
 
     async def forget(self, user: TeamsUser) -> AudioView:
         """Deletes everything; asked for by anyone about themselves, signed in or not."""
-        await self._store.forget(user.key)
+        await self._store.forget(user.key, now())
         self._bus.publish(audio_topic(*user.key))
         return await self.look(user.key)
 
     async def conflicts(self, user: TeamsUser) -> ConflictView | Finding:
         """For administrators."""
-        session = await self._administration.reader(user)
+        session = await self._administration.reader(user, Act.VIEW_AUDIO)
         if isinstance(session, Finding):
             return session
         found, people = await self._store.conflicts(session.pbx_id, now())

@@ -8,11 +8,13 @@ sign-out that a connector did not hear of, or a crash between the two, is made g
 
 import asyncio
 import logging
-from collections.abc import Collection, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from core.advisor.advisor import Advisor, AudioView, audio_topic
+from core.background import Setbacks
 from core.diagnosis.codes import Code
 from core.diagnosis.finding import Finding
 from core.hub.bus import NOTICES_TOPIC, Bus
@@ -22,7 +24,7 @@ from core.identity.teams_user import TeamsUser
 from core.licensing.overview import Overview
 from core.licensing.session import Session
 from core.store.audio import AudioStore
-from core.store.moments import now, to_ms
+from core.store.timestamps import now
 from wire.link import (
     MAX_FOLLOWED,
     CallEndedAtOnce,
@@ -39,6 +41,8 @@ from wire.sealing import SealedBox
 logger = logging.getLogger(__name__)
 
 LOOK_SECONDS: Final = 5.0
+TOLD_AT_ONCE: Final = 64
+"""Connectors that are being told; each may take its time to answer."""
 PAUSE_SECONDS: Final = 0.5
 """A morning's rush of sign-ins is not one look each."""
 
@@ -73,7 +77,9 @@ class CallHelp:
         self._advisor = advisor
         self._told: dict[str, tuple[int, tuple[int, ...]]] = {}
         """What each connector was told last, on the link of which epoch."""
-        self._changing = asyncio.Lock()
+        self._setbacks = Setbacks(first_pause=LOOK_SECONDS)
+        self._telling = asyncio.Semaphore(TOLD_AT_ONCE)
+        self._changing: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         """Nobody is forgotten in the moment in which they say yes."""
 
     async def run(self) -> None:
@@ -83,8 +89,10 @@ class CallHelp:
                 woken.clear()
                 try:
                     await self.tell_connectors()
-                except Exception:
-                    logger.exception("connectors not told whose calls to follow; tried again soon")
+                except Exception as fault:  # noqa: BLE001 - whatever it is, the next look may do better
+                    self._setbacks.failed("connectors", fault, "connectors not told whose calls to follow")
+                else:
+                    self._setbacks.worked("connectors")
                 await asyncio.sleep(PAUSE_SECONDS)
                 try:
                     async with asyncio.timeout(LOOK_SECONDS):
@@ -119,26 +127,33 @@ class CallHelp:
         session = await self._overview.session_of(user)
         if session is None:
             return Finding(Code.NOT_SIGNED_IN)
-        async with self._changing:
+        async with self._changing[session.pbx_id]:
             before = (await self._store.of(user.key)).choices.help_since
-            await self._store.choose(user.key, help_since=to_ms(before or now()))
+            await self._store.set_help(user.key, before or now(), now())
             # What the connector was told before no longer holds, even if the answer to this call is lost.
             self._told.pop(session.pbx_id, None)
             refusal = await self._follow(user, session, nonce, box)
             if refusal is not None:
                 if before is None:
-                    await self._store.choose(user.key, help_since=None)
+                    await self._store.set_help(user.key, None, now(), "refused")
                 return refusal
+            current = await self._overview.session_of(user)
+            if current is None or current.id != session.id:
+                # It has ended meanwhile, perhaps because the name was handed over: the consent was for that connector.
+                await self._store.choose(user.key, help_since=None)
+                return Finding(Code.NOT_SIGNED_IN)
         return await self._advisor.look(user.key)
 
     async def end(self, user: TeamsUser) -> AudioView:
         """The connector forgets this user, now or as soon as it is linked. Idempotent."""
-        await self._store.choose(user.key, help_since=None)
+        await self._store.set_help(user.key, None, now())
         self._bus.publish(NOTICES_TOPIC)
         return await self._advisor.look(user.key)
 
-    async def ended_at_once(self, pbx_id: str, call: CallEndedAtOnce) -> None:
-        """From a connector. Of nobody who has not asked for it anything is stored."""
+    async def ended_at_once(self, pbx_id: str, epoch: int, call: CallEndedAtOnce) -> None:
+        """From a connector, by the link of that epoch. Of nobody who has not asked for it anything is stored."""
+        if (await self._registry.existing(pbx_id)).link_epoch != epoch:
+            return
         person = await self._store.helped_person(pbx_id, call.user_id)
         if person is not None:
             await self._advisor.call_ended_at_once(person, min(call.at, now()))
@@ -159,37 +174,53 @@ class CallHelp:
         return found.intersection(asked)
 
     async def tell_connectors(self) -> None:
-        async with self._changing:
-            await self._tell_connectors()
-
-    async def _tell_connectors(self) -> None:
+        """Those for whom something has changed, side by side: a PBX that is slow or odd keeps no other waiting."""
         wanted = await self._store.helped()
         linked = self._hub.linked
         self._told = {pbx_id: told for pbx_id, told in self._told.items() if pbx_id in linked}
-        for pbx_id in linked:
-            link = self._hub.link(pbx_id)
-            users = tuple(sorted(wanted.get(pbx_id, ())))[:MAX_FOLLOWED]
-            if link is None or self._told.get(pbx_id) == (link.epoch, users):
-                continue
-            pbx = await self._registry.by_id(pbx_id)
-            if pbx is None:
-                continue
-            try:
-                params = KeepParams(user_ids=list(users))
-                answer = await self._hub.call(pbx, Method.CALLS_KEEP, params, Followed)
-            except PbxRefusedError as refused:
-                logger.info("connector not told", extra={"pbx_id": pbx_id, "code": refused.finding.code})
-            else:
-                self._told[pbx_id] = (link.epoch, users)
-                for user_id in set(users) - set(answer.user_ids):
-                    await self._lost(pbx_id, user_id)
+        for pbx_id in self._changing.keys() - set(linked):
+            if not self._changing[pbx_id].locked():
+                del self._changing[pbx_id]
+        changed = [pbx_id for pbx_id in linked if not self._is_told(pbx_id, wanted)]
+        await asyncio.gather(
+            *(self._tell_safely(pbx_id) for pbx_id in changed if not self._setbacks.rests(pbx_id))
+        )
+
+    def _is_told(self, pbx_id: str, wanted: Mapping[str, Sequence[int]]) -> bool:
+        link = self._hub.link(pbx_id)
+        return link is None or self._told.get(pbx_id) == (link.epoch, _followed(pbx_id, wanted))
+
+    async def _tell_safely(self, pbx_id: str) -> None:
+        try:
+            async with self._telling, self._changing[pbx_id]:
+                await self._tell(pbx_id)
+        except PbxRefusedError as refused:
+            self._setbacks.refused(
+                pbx_id, refused.finding.code, "a connector was not told whose calls to follow"
+            )
+        except Exception as fault:  # noqa: BLE001 - whatever it is, the other connectors are told
+            self._setbacks.failed(pbx_id, fault, "a connector cannot be told whose calls to follow")
+        else:
+            self._setbacks.worked(pbx_id)
+
+    async def _tell(self, pbx_id: str) -> None:
+        wanted = await self._store.helped()  # read again: somebody may just have said yes
+        link = self._hub.link(pbx_id)
+        pbx = await self._registry.by_id(pbx_id)
+        if link is None or pbx is None or self._is_told(pbx_id, wanted):
+            return
+        users = _followed(pbx_id, wanted)
+        answer = await self._hub.call(pbx, Method.CALLS_KEEP, KeepParams(user_ids=list(users)), Followed)
+        self._told[pbx_id] = (link.epoch, users)
+        for user_id in set(users) - set(answer.user_ids):
+            await self._lost(pbx_id, user_id)
 
     async def _lost(self, pbx_id: str, user_id: int) -> None:
         """The connector does not follow this user any more, for instance after a new installation: the tab asks again."""
         person = await self._store.helped_person(pbx_id, user_id)
         if person is not None:
             logger.info("help with calls was lost at the connector", extra={"pbx_id": pbx_id})
-            await self._store.choose(person, help_since=None)
+            await self._store.set_help(person, None, now(), "lost")
             self._bus.publish(audio_topic(*person))
 
     async def _follow(self, user: TeamsUser, session: Session, nonce: str, box: SealedBox) -> Finding | None:
@@ -206,3 +237,7 @@ class CallHelp:
         except PbxRefusedError as refused:
             return refused.finding
         return None
+
+
+def _followed(pbx_id: str, wanted: Mapping[str, Sequence[int]]) -> tuple[int, ...]:
+    return tuple(sorted(wanted.get(pbx_id, ())))[:MAX_FOLLOWED]

@@ -2,22 +2,24 @@
 
 import asyncio
 import logging
+from collections import Counter
+from collections.abc import Callable
+from contextlib import ExitStack
+from datetime import datetime
 from typing import Any, Final
 
-from limits import RateLimitItem, parse
-from limits.storage import MemoryStorage
-from limits.strategies import MovingWindowRateLimiter
 from pydantic import ValidationError
 
 from core.advisor.advisor import Advisor, audio_topic
 from core.audio.device import AudioDevice, Kind, Platform
 from core.audio.evidence import DeviceUse, Program, Source
 from core.background import Background
+from core.budget import Budget, Budgets, address_group, counted
 from core.hub.bus import Bus
 from core.hub.link import CloseCode, Transport
 from core.identity.teams_user import TeamsUser
 from core.store.audio import AudioStore, Probe
-from core.store.moments import now
+from core.store.timestamps import now
 from wire.jsonrpc import Endpoint, LinkClosedError, RpcRefusalError
 from wire.model import Empty
 from wire.probe import (
@@ -34,10 +36,19 @@ from wire.probe import (
 
 logger = logging.getLogger(__name__)
 
-PER_ADDRESS: Final = parse("20/minute")
-"""Wrong codes and tokens. A code has 40 bits and ten minutes: guessing it at this rate is hopeless."""
-PER_PROBE: Final = parse("120/minute")
-"""Reports of one probe; more are refused, and the next one replaces them anyway."""
+ATTEMPTS: Final = (20 / 60, 20)
+"""Pairing codes and tokens from one address, a second and at once: counted before they are looked up, given back when they
+were right. A code has 40 bits and ten minutes: guessing it at this rate is hopeless."""
+REPORTS: Final = (2.0, 120)
+"""Of one probe; more are refused, and the next one replaces them anyway."""
+FRAMES: Final = (5.0, 200)
+"""Of one connection, reports and pings and all else."""
+MAX_REFUSED_FRAMES: Final = 50
+"""So far over its budget a connection is cut."""
+OPENING_AT_ONCE: Final = 500
+"""Connections of one address that have neither paired nor said hello; each is cut after five seconds anyway."""
+CONNECTIONS_PER_ADDRESS: Final = 20_000
+"""A company's desktops may share an address."""
 MISSED: Final = 3
 MAX_BAD_FRAMES: Final = 5
 
@@ -48,7 +59,10 @@ class Probes:
         self._store = store
         self._bus = bus
         self._replica_id = replica_id
-        self._limiter = MovingWindowRateLimiter(MemoryStorage())
+        self._attempts = Budgets(*ATTEMPTS)
+        self._reports = Budgets(*REPORTS)
+        self._opening: Counter[str] = Counter()
+        self._of_address: Counter[str] = Counter()
         self._connected: dict[str, Connected] = {}
         self._ending = Background()
         bus.listen("probe-unpaired", self._hear_unpaired)
@@ -60,12 +74,17 @@ class Probes:
 
     async def serve(self, transport: Transport, address: str) -> None:
         """The whole life of one connection."""
-        connected = Connected(self, transport, address)
-        await connected.serve()
+        group = address_group(address)
+        if self._opening[group] >= OPENING_AT_ONCE or self._of_address[group] >= CONNECTIONS_PER_ADDRESS:
+            await transport.close(CloseCode.TRY_LATER, "too many connections from this address")
+            return
+        with counted(self._of_address, group), ExitStack() as opening:
+            opening.enter_context(counted(self._opening, group))
+            await Connected(self, transport, group, opening.close).serve()
 
     async def remove(self, user: TeamsUser, probe_id: str) -> None:
         """Unpairs a probe: its token is worth nothing from now on. Idempotent."""
-        if await self._store.remove_probe(user.key, probe_id):
+        if await self._store.remove_probe(user.key, probe_id, now()):
             self._bus.publish(f"probe-unpaired:{probe_id}", audio_topic(*user.key))
 
     async def remove_all(self, user: TeamsUser) -> None:
@@ -94,38 +113,43 @@ class Probes:
             await self._store.disconnected(probe.id, self._replica_id)
             await self._advisor.unseen(probe.person, probe.id)
 
-    async def pair(self, params: PairParams, address: str) -> tuple[Probe, str]:
-        self._throttled(PER_ADDRESS, "address", address)
+    async def pair(self, params: PairParams, group: str) -> tuple[Probe, str]:
+        """`group`: what counts as the address."""
+        self._attempt(group)
         redeemed = await self._store.redeem(
             params.code, params.machine, params.platform, params.version, now()
         )
         if redeemed is None:
-            self._limiter.hit(PER_ADDRESS, "address", address)
             raise RpcRefusalError("pairing-code-unknown", "the pairing code is unknown, used or too old")
+        self._attempts[group].give_back()
         logger.info("probe paired", extra={"platform": params.platform})
         return redeemed
 
-    async def hello(self, params: HelloParams, address: str) -> Probe:
-        self._throttled(PER_ADDRESS, "address", address)
+    async def hello(self, params: HelloParams, group: str) -> Probe:
+        # A token of 256 bits is not guessed, so only wrong ones count: many probes of one company may come back at once.
+        if not self._attempts.has(group):
+            raise RpcRefusalError("throttled", "too many attempts; wait a minute")
         probe = await self._store.probe_of(params.token, params.version, now())
         if probe is None:
-            self._limiter.hit(PER_ADDRESS, "address", address)
+            self._attempts[group].spend()
             raise RpcRefusalError("probe-unpaired", "this probe is paired with nobody any more")
         return probe
 
     async def report(self, probe: Probe, report: ProbeReport) -> None:
-        self._throttled(PER_PROBE, "probe", probe.id)
-        self._limiter.hit(PER_PROBE, "probe", probe.id)
+        if not self._reports[probe.id].take():
+            raise RpcRefusalError("throttled", "too many reports; wait a minute")
         if not await self._store.is_paired(probe.id):  # the word was lost on its way from another replica
             self._hear_unpaired(probe.id)
         elif probe.id in self._connected:
-            await self._advisor.reported(probe.person, probe.id, [_use(use, probe) for use in report.uses])
+            at = now()  # one moment: what a probe sees together belongs together
+            uses = [_use(use, probe, at) for use in report.uses]
+            await self._advisor.reported(probe.person, probe.id, uses)
 
     async def person_of(self, probe: Probe) -> str:
         return await self._advisor.name_of(probe.person)
 
-    def _throttled(self, item: RateLimitItem, kind: str, key: str) -> None:
-        if not self._limiter.test(item, kind, key):
+    def _attempt(self, group: str) -> None:
+        if not self._attempts[group].take():
             raise RpcRefusalError("throttled", "too many attempts; wait a minute")
 
     def _hear_unpaired(self, probe_id: str) -> None:
@@ -143,10 +167,13 @@ class Probes:
 class Connected:
     """One connection of a probe."""
 
-    def __init__(self, probes: Probes, transport: Transport, address: str) -> None:
+    def __init__(
+        self, probes: Probes, transport: Transport, group: str, when_open: Callable[[], None]
+    ) -> None:
         self._probes = probes
         self._transport = transport
-        self._address = address
+        self._group = group
+        self._when_open = when_open
         self.probe: Probe | None = None
         self._heard = asyncio.get_running_loop().time()
         self._endpoint = Endpoint(
@@ -158,6 +185,7 @@ class Connected:
                 ProbeMethod.PING: self._ping,
             },
             max_in_flight=4,
+            admits=Budget(*FRAMES).take,
         )
 
     async def serve(self) -> None:
@@ -168,6 +196,9 @@ class Connected:
                 await self._endpoint.feed(text)
                 if self._endpoint.bad_frames >= MAX_BAD_FRAMES:
                     await self.close(CloseCode.POLICY, "too many bad frames")
+                if self._endpoint.refused_frames >= MAX_REFUSED_FRAMES:
+                    await self._transport.turn_away(CloseCode.FLOODED, "too many frames")
+                    break
         finally:
             watch.cancel()
             self._endpoint.close()
@@ -196,12 +227,12 @@ class Connected:
         await self.close(CloseCode.SILENT, "no ping")
 
     async def _pair(self, params: dict[str, Any]) -> Paired:
-        probe, token = await self._probes.pair(PairParams.model_validate(params), self._address)
+        probe, token = await self._probes.pair(PairParams.model_validate(params), self._group)
         await self._take(probe)
         return Paired(token=token, person=await self._probes.person_of(probe))
 
     async def _hello(self, params: dict[str, Any]) -> ProbeWelcome:
-        probe = await self._probes.hello(HelloParams.model_validate(params), self._address)
+        probe = await self._probes.hello(HelloParams.model_validate(params), self._group)
         await self._take(probe)
         return ProbeWelcome(person=await self._probes.person_of(probe))
 
@@ -209,6 +240,7 @@ class Connected:
         if self.probe is not None:
             await self._probes.closed(self.probe, self)
         self.probe = probe
+        self._when_open()
         await self._probes.opened(probe, self)
 
     async def _report(self, params: dict[str, Any]) -> Empty:
@@ -225,7 +257,7 @@ class Connected:
         return Empty()
 
 
-def _use(use: ProbeUse, probe: Probe) -> DeviceUse:
+def _use(use: ProbeUse, probe: Probe, at: datetime) -> DeviceUse:
     kind = Kind(use.kind)
     device = use.device
     return DeviceUse(
@@ -241,7 +273,7 @@ def _use(use: ProbeUse, probe: Probe) -> DeviceUse:
             usb_id=device.usb_id,
             serial=device.serial,
         ),
-        at=now(),
+        at=at,
         active=use.active,
         assumed=use.assumed,
         exclusive=use.exclusive,

@@ -8,11 +8,12 @@ from typing import Final, Protocol
 
 from core.advisor.advisor import Advisor, AudioView
 from core.audio.evidence import GOOD_FOR, DeviceUse, Source
+from core.background import cancel_and_wait
 from core.diagnosis.codes import Code
 from core.diagnosis.finding import Finding
 from core.identity.teams_user import TeamsUser
 from core.store.audio import AudioStore, Person
-from core.store.moments import now
+from core.store.timestamps import now
 
 logger = logging.getLogger(__name__)
 
@@ -77,9 +78,7 @@ class CallRecords:
         task.add_done_callback(self._looking.discard)
 
     async def close(self) -> None:
-        for task in self._looking:
-            task.cancel()
-        await asyncio.gather(*self._looking, return_exceptions=True)
+        await cancel_and_wait(*self._looking)
 
     async def _look_quietly(self, person: Person) -> None:
         try:

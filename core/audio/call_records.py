@@ -7,7 +7,7 @@ because Graph adds to them.
 
 from collections.abc import Iterator
 from datetime import datetime
-from typing import Final
+from typing import Annotated, Final
 
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
@@ -15,6 +15,8 @@ from pydantic.alias_generators import to_camel
 from core.audio.device import AudioDevice, Kind
 from core.audio.evidence import DeviceUse, Program, Source
 from core.audio.label import MAX_LENGTH, Sort, read
+from wire.bounds import Line
+from wire.model import Moment
 
 _OTHER_MACHINES: Final = frozenset(
     ("ios", "android", "ipphone", "roomsystem", "surfacehub", "accessorydevice")
@@ -22,23 +24,26 @@ _OTHER_MACHINES: Final = frozenset(
 """`userAgent.platform`: not the computer that the softphone runs on."""
 
 
+_Text = Annotated[str, Line(500)]
+
+
 class _Graph(BaseModel):
     model_config = ConfigDict(alias_generator=to_camel, extra="ignore", frozen=True)
 
 
 class DeviceInfo(_Graph):
-    capture_device_name: str | None = None
-    render_device_name: str | None = None
+    capture_device_name: _Text | None = None
+    render_device_name: _Text | None = None
 
 
 class Media(_Graph):
-    label: str | None = None
+    label: _Text | None = None
     caller_device: DeviceInfo | None = None
     callee_device: DeviceInfo | None = None
 
 
 class Identity(_Graph):
-    id: str | None = None
+    id: _Text | None = None
 
 
 class IdentitySet(_Graph):
@@ -46,7 +51,7 @@ class IdentitySet(_Graph):
 
 
 class UserAgent(_Graph):
-    platform: str | None = None
+    platform: _Text | None = None
 
 
 class Endpoint(_Graph):
@@ -61,27 +66,27 @@ class Endpoint(_Graph):
 
 class Segment(_Graph):
     media: list[Media] | None = None
-    end_date_time: datetime | None = None
+    end_date_time: Moment | None = None
 
 
 class Session(_Graph):
     caller: Endpoint | None = None
     callee: Endpoint | None = None
-    end_date_time: datetime | None = None
+    end_date_time: Moment | None = None
     segments: list[Segment] | None = None
 
 
 class CallRecord(_Graph):
     """`GET /communications/callRecords/{id}?$expand=sessions($expand=segments)`"""
 
-    id: str = ""
-    end_date_time: datetime | None = None
+    id: _Text = ""
+    end_date_time: Moment | None = None
     sessions: list[Session] | None = None
 
 
 class CallRecordItem(_Graph):
-    id: str
-    start_date_time: datetime | None = None
+    id: _Text
+    start_date_time: Moment | None = None
 
 
 class CallRecordList(_Graph):
@@ -108,12 +113,7 @@ def _devices(record: CallRecord, object_id: str) -> Iterator[tuple[Kind, str, da
                 at = segment.end_date_time or session.end_date_time or record.end_date_time
                 for media in segment.media or ():
                     device = media.caller_device if is_caller else media.callee_device
-                    if (
-                        at is None
-                        or at.tzinfo is None
-                        or device is None
-                        or "audio" not in (media.label or "audio")
-                    ):
+                    if at is None or device is None or "audio" not in (media.label or "audio"):
                         continue
                     if device.capture_device_name:
                         yield Kind.INPUT, device.capture_device_name, at

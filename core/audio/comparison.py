@@ -6,13 +6,13 @@ be told is `unsure`, with the reason.
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
 
 from core.audio import vocabulary as words
 from core.audio.device import AudioDevice, Platform
-from core.audio.label import Label, Sort, read
+from core.audio.label import INTEL, Label, Sort, read
 from core.audio.vocabulary import Noun
 from core.language import Language, Words
 
@@ -130,7 +130,22 @@ def _is_computers(label: str) -> bool:
 
 
 def compare_labels(one: Label, other: Label, usb_ids: tuple[str, str] = ("", "")) -> Comparison:
-    return next(found for rule in _RULES if (found := rule(one, other, usb_ids)) is not None)
+    found = next(found for rule in _RULES if (found := rule(one, other, usb_ids)) is not None)
+    if found.verdict is Sameness.DIFFERENT and not _have_ids(one, other, usb_ids) and _may_be_cut(one, other):
+        return _unsure(Reason.CUT_TOO_SHORT)
+    return found
+
+
+def _have_ids(one: Label, other: Label, usb_ids: tuple[str, str]) -> bool:
+    return all(given or label.usb_id for given, label in zip(usb_ids, (one, other), strict=True))
+
+
+def _may_be_cut(one: Label, other: Label) -> bool:
+    """One label, as long as old interfaces allow, is how the other begins. A program may have closed the bracket."""
+    return any(
+        short.is_full_length and long.text != short.text and long.text.startswith(short.text.rstrip(" )"))
+        for short, long in ((one, other), (other, one))
+    )
 
 
 _Rule = Callable[[Label, Label, tuple[str, str]], Comparison | None]
@@ -140,6 +155,12 @@ def _addresses(one: Label, other: Label, _usb_ids: tuple[str, str]) -> Compariso
     if not one.address or not other.address:
         return None
     (system, mine), (its_system, its) = one.address.split(":", 1), other.address.split(":", 1)
+    if (
+        system != its_system
+        and "bluetooth" in (system, its_system)
+        and Sort.ONBOARD in (one.sort, other.sort)
+    ):
+        return _different(Reason.OTHER_SORT)
     if system != its_system or (system == "alsa" and mine.isdigit() is not its.isdigit()):
         return None
     if mine == its:
@@ -149,10 +170,12 @@ def _addresses(one: Label, other: Label, _usb_ids: tuple[str, str]) -> Compariso
     return _different(Reason.OTHER_ADDRESS)
 
 
-def _monitor_sources(one: Label, other: Label, _usb_ids: tuple[str, str]) -> Comparison | None:
+def _monitor_sources(one: Label, other: Label, usb_ids: tuple[str, str]) -> Comparison | None:
+    """What listens to another device's output is as different from a third one as that device is."""
     if one.is_monitor is other.is_monitor:
         return None
-    return _unsure(Reason.MONITOR_SOURCE)
+    found = compare_labels(replace(one, is_monitor=False), replace(other, is_monitor=False), usb_ids)
+    return found if found.verdict is Sameness.DIFFERENT else _unsure(Reason.MONITOR_SOURCE)
 
 
 def _models(one: Label, other: Label, usb_ids: tuple[str, str]) -> Comparison | None:
@@ -160,8 +183,22 @@ def _models(one: Label, other: Label, usb_ids: tuple[str, str]) -> Comparison | 
     if not mine or not its:
         return None
     if mine != its:
-        return _different(Reason.OTHER_MODEL)
+        return (
+            _unsure(Reason.WIRELESS_ADAPTER)
+            if _may_be_carried(one, other)
+            else _different(Reason.OTHER_MODEL)
+        )
     return _pieces(one, other) or _sockets(one, other) or _same(Reason.SAME_MODEL)
+
+
+def _may_be_carried(one: Label, other: Label) -> bool:
+    """One is a wireless adapter, the other what may be connected by it: not another maker's, and no camera."""
+    if one.is_adapter is other.is_adapter:
+        return False
+    carried = other if one.is_adapter else one
+    if carried.is_camera or carried.sort is not Sort.ORDINARY:
+        return False
+    return _makers(one, other) is None
 
 
 def _pieces(one: Label, other: Label) -> Comparison | None:
@@ -177,67 +214,160 @@ def _pieces(one: Label, other: Label) -> Comparison | None:
 
 def _same_socket(one: Label, other: Label) -> bool:
     """The same words, or the same noun in two languages."""
-    return one.endpoint == other.endpoint or (one.noun is not None and one.noun is other.noun)
+    if one.endpoint == other.endpoint:
+        return True
+    return one.noun is not None and one.noun is other.noun and _numbers(one) == _numbers(other)
+
+
+def _numbers(label: Label) -> list[str]:
+    """Of the socket: "Microphone 2"."""
+    return re.findall(r"\d+", label.endpoint) if label.is_windows else []
 
 
 def _nameless(one: Label, other: Label, _usb_ids: tuple[str, str]) -> Comparison | None:
-    if Sort.NAMELESS not in (one.sort, other.sort):
-        return None
-    return _unsure(Reason.NO_NAME)
+    if Sort.NAMELESS in (one.sort, other.sort) or _stands_in(one) is not _stands_in(other):
+        return _unsure(Reason.NO_NAME)
+    return None
 
 
-def _cut(one: Label, other: Label, _usb_ids: tuple[str, str]) -> Comparison | None:
-    """A name cut in the middle is compared as far as it goes."""
-    if not (one.cut or other.cut):
-        return None
-    short, long = (
-        (one, other) if one.cut and (not other.cut or len(one.name) <= len(other.name)) else (other, one)
-    )
-    if short.name == long.name and one.endpoint == other.endpoint and one.cut and other.cut:
-        return _pieces(one, other) or _same(Reason.SAME_NAME)
-    if not _joined(long.name).startswith(_joined(short.name)) or (
-        not long.cut and len(long.name) < len(short.name)
-    ):
-        return (
-            _different(Reason.OTHER_NAME)
-            if len(_joined(short.name)) >= _LEAST_CUT
-            else _unsure(Reason.CUT_TOO_SHORT)
-        )
-    telling = [token for token in short.tokens if token not in words.BRANDS and token not in words.GENERIC]
-    named = any(token in words.BRANDS for token in short.tokens)
-    if sum(map(len, telling)) < (_LEAST_CUT - 1 if named else _LEAST_CUT) or long.sort in (
-        Sort.GENERIC,
-        Sort.ONBOARD,
-        Sort.VIRTUAL,
-    ):
-        if _same_socket(short, long) and len(_joined(short.name)) >= 2 * _LEAST_CUT:
-            return _pieces(one, other) or _same(Reason.CUT_NAME)
-        return _unsure(Reason.CUT_TOO_SHORT)
-    return _pieces(one, other) or _same(Reason.CUT_NAME)
-
-
-def _displays(one: Label, other: Label, _usb_ids: tuple[str, str]) -> Comparison | None:
-    if Sort.DISPLAY not in (one.sort, other.sort) or Sort.VIRTUAL in (one.sort, other.sort):
-        return None
-    if one.name != other.name:
-        return _different(Reason.OTHER_NAME if one.sort is other.sort else Reason.OTHER_SORT)
-    if one.instance != other.instance:
-        return _different(Reason.OTHER_PIECE)
-    if one.sort is other.sort and one.whole != other.whole:
-        return _unsure(Reason.PIECE_UNCLEAR)  # on two graphics cards: two monitors of one kind, or one
-    return _same(Reason.SAME_NAME)
+def _stands_in(label: Label) -> bool:
+    """For whatever the default is, or for several devices at once."""
+    return label.sort is Sort.VIRTUAL and words.STAND_INS.finds(words.bare(label.whole))
 
 
 def _virtual(one: Label, other: Label, _usb_ids: tuple[str, str]) -> Comparison | None:
     if Sort.VIRTUAL not in (one.sort, other.sort):
         return None
-    if one.sort is other.sort and (one.endpoint, one.name, one.instance) == (
-        other.endpoint,
-        other.name,
-        other.instance,
-    ):
-        return _same(Reason.SAME_NAME)
+    if one.sort is other.sort and one.instance == other.instance and _same_socket(one, other):
+        if one.name == other.name:
+            return _same(Reason.SAME_NAME)
+        if (one.cut or other.cut) and _cut_of(one, other) is not None:
+            return _same(Reason.CUT_NAME)
     return _unsure(Reason.VIRTUAL_DEVICE)
+
+
+def _displays(one: Label, other: Label, _usb_ids: tuple[str, str]) -> Comparison | None:
+    if Sort.DISPLAY not in (one.sort, other.sort):
+        return None
+    if one.sort is not other.sort and not (one.cut or other.cut) and _joined(one.name) == _joined(other.name):
+        return _unsure(Reason.PARTIAL_NAME)  # a monitor by its own name, as other systems list it
+    if one.name != other.name:
+        return _different(Reason.OTHER_NAME if one.sort is other.sort else Reason.OTHER_SORT)
+    if one.instance != other.instance:
+        return _ports(one, other)
+    if one.sort is other.sort and one.whole != other.whole and _cut_of(one, other) is None:
+        return _unsure(Reason.PIECE_UNCLEAR)  # on two graphics cards: two monitors of one kind, or one
+    return _same(Reason.SAME_NAME)
+
+
+def _ports(one: Label, other: Label) -> Comparison:
+    """AMD's driver puts the number of the socket before each monitor's name; NVIDIA's numbers pieces of one name."""
+    if "nvidia" in one.whole:
+        return (
+            _different(Reason.OTHER_PIECE)
+            if None not in (one.instance, other.instance)
+            else _unsure(Reason.PIECE_UNCLEAR)
+        )
+    if None in (one.instance, other.instance) and "amd" in one.whole:
+        return _same(Reason.SAME_NAME)
+    return _unsure(Reason.PIECE_UNCLEAR)
+
+
+def _cut_of(one: Label, other: Label) -> tuple[Label, Label, str] | None:
+    """The shorter one, the longer one and what is missing of it, when one is how the other begins."""
+    for short, long in ((one, other), (other, one)):
+        if not (short.cut or short.is_full_length):
+            continue
+        mine, its = _joined(short.whole), _joined(long.whole)
+        if its.startswith(mine) and (short.cut or mine != its):
+            return short, long, _rest(long.whole, len(mine))
+    return None
+
+
+def _rest(whole: str, read: int) -> str:
+    """From the beginning of the word in which the cut lies; all of it when the cut lies between words."""
+    for at, character in enumerate(whole):
+        if read == 0:
+            if not character.isalnum() or at == 0 or not whole[at - 1].isalnum():
+                return whole[at:]
+            return whole[len(whole[:at].rstrip(_letters_of(whole[:at]))) :]
+        read -= character.isalnum()
+    return ""
+
+
+def _letters_of(text: str) -> str:
+    return "".join({character for character in text if character.isalnum()})
+
+
+def _cut(one: Label, other: Label, _usb_ids: tuple[str, str]) -> Comparison | None:
+    """A name cut in the middle is compared as far as it goes."""
+    if _is_cut_in_the_profile(one, other) or _is_cut_in_the_profile(other, one):
+        return _pieces(one, other) or _same(Reason.CUT_NAME)
+    found = _cut_of(one, other)
+    if found is None:
+        return _cut_apart(one, other) if one.cut or other.cut else None
+    short, long, rest = found
+    if not short.cut and not (short.is_windows and long.is_windows and _same_socket(short, long)):
+        return None  # a complete name of that length, more likely
+    return _cut_alike(short, long, rest)
+
+
+_PROFILES: Final = ("handsfreeagaudio", "handsfreehfaudio", "stereo")
+_LEAST_OF_A_PROFILE: Final = 3
+
+
+def _is_cut_in_the_profile(short: Label, full: Label) -> bool:
+    """Bluetooth: "WH-1000XM4 Hands" is all of "WH-1000XM4", and the beginning of the profile that Windows appends."""
+    if not short.cut or full.cut or full.sort is not Sort.ORDINARY:
+        return False
+    mine, its = _joined(short.whole), _joined(full.name)
+    begun = mine.removeprefix(its)
+    return (
+        mine != begun
+        and len(begun) >= _LEAST_OF_A_PROFILE
+        and any(profile.startswith(begun) for profile in _PROFILES)
+    )
+
+
+def _cut_apart(one: Label, other: Label) -> Comparison:
+    short = one if one.cut and (not other.cut or len(one.whole) <= len(other.whole)) else other
+    long = other if short is one else one
+    begins = _joined(short.whole)
+    if len(begins) < _LEAST_CUT:
+        return _unsure(Reason.CUT_TOO_SHORT)
+    if short.sort is long.sort is Sort.ONBOARD and _two_chips(one, other):
+        return _different(Reason.OTHER_NAME)
+    if short.sort is long.sort and short.sort in (Sort.GENERIC, Sort.ONBOARD):
+        return _unsure(Reason.CUT_TOO_SHORT if short.sort is Sort.GENERIC else Reason.SEVERAL_SOCKETS)
+    if _makers(one, other) is None:
+        # "Plantronics Bl" and "Poly Blackwire 3220": only the maker's name is another.
+        mine, its = "".join(_telling(short)), "".join(_telling(long))
+        if not mine or its.startswith(mine) or (long.cut and mine.startswith(its)):
+            return _unsure(Reason.CUT_TOO_SHORT)
+        if _is_translation(short, long):
+            return _unsure(Reason.GENERIC_NAME)
+    return _different(Reason.OTHER_NAME)
+
+
+def _cut_alike(short: Label, long: Label, rest: str) -> Comparison:
+    if long.sort in (Sort.ONBOARD, Sort.GENERIC) or short.sort is Sort.ONBOARD:
+        if _same_socket(short, long) and len(_joined(short.whole)) >= _LEAST_CUT:
+            return _pieces(short, long) or _same(Reason.CUT_NAME)
+        return _unsure(
+            Reason.SEVERAL_SOCKETS if Sort.ONBOARD in (short.sort, long.sort) else Reason.CUT_TOO_SHORT
+        )
+    missing = [token for token in re.findall(r"[^\W_]+", rest) if token not in words.FILLING]
+    if missing or (rest.strip() and "+" in rest):
+        return _unsure(Reason.CUT_TOO_SHORT)  # what tells the model may be in the part that was cut off
+    telling = [token for token in short.tokens if token not in words.BRANDS and token not in words.GENERIC]
+    named = any(token in words.BRANDS for token in short.tokens)
+    too_short = sum(map(len, telling)) < (_LEAST_CUT - 1 if named else _LEAST_CUT)
+    numbered = any(character.isdigit() for token in telling for character in token)
+    if not _same_socket(short, long) and (too_short or (long.cut and not numbered)):
+        return _unsure(Reason.CUT_TOO_SHORT)
+    if too_short and len(_joined(short.whole)) < _LEAST_CUT:
+        return _unsure(Reason.CUT_TOO_SHORT)
+    return _pieces(short, long) or _sockets(short, long) or _same(Reason.CUT_NAME)
 
 
 def _onboard(one: Label, other: Label, _usb_ids: tuple[str, str]) -> Comparison | None:
@@ -246,14 +376,33 @@ def _onboard(one: Label, other: Label, _usb_ids: tuple[str, str]) -> Comparison 
         return None
     if sorts != {Sort.ONBOARD}:
         # "USB Audio Device" may be anything but the chip that is called by its own name.
-        is_other = Sort.GENERIC not in sorts or "usb" in (other if one.sort is Sort.ONBOARD else one).whole
+        named = other if one.sort is Sort.ONBOARD else one
+        is_other = Sort.GENERIC not in sorts or "usb" in named.whole or (one.is_windows and other.is_windows)
         return _different(Reason.OTHER_SORT) if is_other else _unsure(Reason.GENERIC_NAME)
     if _same_socket(one, other) and _telling(one) == _telling(other) and one.instance == other.instance:
         return _same(Reason.SAME_SOCKET)
+    if _two_chips(one, other):
+        return _different(Reason.OTHER_NAME)
     plugged = [label.noun in words.OUTSIDE for label in (one, other)]
     if plugged[0] is not plugged[1] and words.COMPUTER.search((other if plugged[0] else one).name):
         return _different(Reason.OTHER_NAME)  # what is plugged in, and the computer's own
     return _unsure(Reason.SEVERAL_SOCKETS)
+
+
+def _two_chips(one: Label, other: Label) -> bool:
+    mine, its = _chips(one), _chips(other)
+    return bool(mine and its and not mine & its)
+
+
+def _chips(label: Label) -> frozenset[str]:
+    """Whose chip it is, where the name says so: Intel's sound processor is beside another maker's chip, with the
+    microphones of its own. A chip may be driven by way of that processor, and then it is named.
+    """
+    parts = set(words.bare(label.whole).split())
+    if any(maker in label.whole for maker in INTEL):
+        parts.add("intel")
+    found = words.CHIP_MAKERS & parts
+    return found - {"intel", "amd"} if len(found) > 1 else found
 
 
 def _generic(one: Label, other: Label, _usb_ids: tuple[str, str]) -> Comparison | None:
@@ -265,7 +414,33 @@ def _generic(one: Label, other: Label, _usb_ids: tuple[str, str]) -> Comparison 
             return pieces
         if _same_socket(one, other):
             return _same(Reason.SAME_NAME)
+        return _unsure(Reason.GENERIC_NAME)
+    if _makers(one, other) is not None:
+        return _different(Reason.OTHER_NAME)
+    if one.is_windows and other.is_windows and not _is_translation(one, other):
+        # Two interfaces' names, as one system lists them.
+        return _different(Reason.OTHER_NAME)
     return _unsure(Reason.GENERIC_NAME)
+
+
+def _is_translation(one: Label, other: Label) -> bool:
+    """Both say "USB audio device" or the like, perhaps in two languages, and nothing else."""
+    return one.sort is other.sort is Sort.GENERIC and _concept(one) == _concept(other)
+
+
+def _concept(label: Label) -> frozenset[str]:
+    parts = words.bare(label.whole).split()
+    usb = {"usb"} if "usb" in label.whole else set()
+    definition = {"hd"} if "high definition" in label.whole else set()
+    return frozenset(
+        {
+            word
+            for word in parts
+            if word.isascii() and word not in words.PLAIN and word not in ("high", "definition")
+        }
+        | usb
+        | definition
+    )
 
 
 def _names(one: Label, other: Label, _usb_ids: tuple[str, str]) -> Comparison:
@@ -278,11 +453,19 @@ def _names(one: Label, other: Label, _usb_ids: tuple[str, str]) -> Comparison:
         return apart
     only_mine, only_its = set(mine) - set(its), set(its) - set(mine)
     if not only_mine or not only_its:
+        if mine and its and all(words.SUCCESSORS.fullmatch(token) for token in only_mine | only_its):
+            return _different(Reason.OTHER_NAME)  # "QC35" and "QC35 II"
         return _unsure(Reason.PARTIAL_NAME)
     if one.is_adapter is not other.is_adapter:
-        return _unsure(Reason.WIRELESS_ADAPTER)
+        return (
+            _unsure(Reason.WIRELESS_ADAPTER) if _may_be_carried(one, other) else _different(Reason.OTHER_NAME)
+        )
     if only_mine | only_its <= words.POSITIONS and set(mine) & set(its):
         return _unsure(Reason.SEVERAL_SOCKETS)
+    if not any(token.isascii() for token in only_mine | only_its):
+        return _unsure(
+            Reason.PARTIAL_NAME
+        )  # they differ in words of a language that nobody listed, by script
     if (numbers := _model_numbers(mine)) and numbers == _model_numbers(its):
         return _unsure(Reason.PARTIAL_NAME)  # "Voyager 4320" and "V4320"
     return _different(Reason.OTHER_NAME)
@@ -311,11 +494,30 @@ def _variants(one: Label, other: Label) -> Comparison | None:
 
 
 def _sockets(one: Label, other: Label) -> Comparison | None:
-    """A dock or a sound card in a dock has sockets: what is in the line socket is not the headset in the other."""
-    lines = {Noun.LINE_IN, Noun.LINE_OUT, Noun.DIGITAL}
-    if one.noun is other.noun or not ({one.noun, other.noun} & lines):
+    """A chip, a dock or an interface has sockets: what is in one of them is not what is in another. None: it is one
+    thing, or the two names are not those of two sockets.
+    """
+    if _same_socket(one, other):
         return None
-    return _unsure(Reason.SEVERAL_SOCKETS)
+    nouns = {one.noun, other.noun}
+    if nouns & words.CABLED:
+        return _unsure(Reason.SEVERAL_SOCKETS)
+    if one.is_one_thing or other.is_one_thing:
+        return None
+    if (nouns & words.WORN and nouns & words.STANDING) or _hear_apart(one.noun, other.noun):
+        return _unsure(Reason.SEVERAL_SOCKETS)
+    if one.is_windows and other.is_windows and None in nouns:
+        return _unsure(Reason.SEVERAL_SOCKETS)  # "Analogue 1 + 2": which of them it is cannot be told
+    return None
+
+
+def _hear_apart(one: Noun | None, other: Noun | None) -> bool:
+    """Two microphones; a headset's is called both with and without its headset."""
+    return (
+        one in words.HEARING
+        and other in words.HEARING
+        and {one, other} != {Noun.MICROPHONE, Noun.HEADSET_MICROPHONE}
+    )
 
 
 def _joined(name: str) -> str:
@@ -327,9 +529,9 @@ _RULES: Final[tuple[_Rule, ...]] = (
     _monitor_sources,
     _models,
     _nameless,
-    _cut,
-    _displays,
     _virtual,
+    _displays,
+    _cut,
     _onboard,
     _generic,
     _names,

@@ -1,6 +1,6 @@
 """Observations: who said when which program uses which device, and how much that is worth.
 
-Best first (design, section 8): what the probe sees, what Teams' call records name, what the user declares, and the
+Best first (docs/audio.md): what the probe sees, what Teams' call records name, what the user declares, and the
 symptom itself, a call that ends at once.
 """
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
@@ -36,6 +36,8 @@ class Why(StrEnum):
     """They did when last seen, which is a while ago."""
     SHARED_BY_DEFAULT = "shared-by-default"
     """One of them follows the system's default, and that is the other's device."""
+    SHARED_AMONG = "shared-among"
+    """One of them has several devices open without a call, and one of those is the other's."""
     CALLS_END = "calls-end"
     """Calls end at once, again and again."""
     CALLS_END_UNCLEAR = "calls-end-unclear"
@@ -56,12 +58,19 @@ class Missing(StrEnum):
     SOFTPHONE_OUTPUT = "softphone-output"
     FRESH_LOOK = "fresh-look"
     """What is known is old: make a call with both programs while the probe runs, or choose anew."""
+    WHICH_IS_USED = "which-is-used"
+    """A program has several devices open, or has had no sound yet: which one it uses is seen during a call."""
     TELL_APART = "tell-apart"
     """Two names may be one device: the test tone and the level meter tell."""
     PROBE = "probe"
     """Nothing here was seen, only told: the probe would see it."""
 
 
+SHARING: Final = frozenset((Why.SHARED, Why.SHARED_ONCE, Why.SHARED_BY_DEFAULT, Why.SHARED_AMONG))
+"""The pairs of these findings are one device each."""
+
+ONE_LOOK: Final = timedelta(seconds=2)
+"""What one source says within so long, it says of one moment."""
 SUSPICIOUS_CALLS: Final = 2
 """One call that ends at once may be a slip of the finger."""
 
@@ -85,13 +94,14 @@ class Conclusion:
     """Everything that was weighed, newest first."""
     missing: tuple[Missing, ...]
     uses: tuple[DeviceUse, ...]
-    """What each program uses, as far as known: of each program and direction all that are seen now, else one."""
+    """What each program uses, as far as known: of each program and direction all that are seen now, else those that
+    were seen or said together last.
+    """
 
 
 def conclude(observations: Sequence[Observation], now: datetime) -> Conclusion:
-    kept = sorted(
-        (seen for seen in observations if is_kept(seen, now)), key=lambda seen: seen.at, reverse=True
-    )
+    """The same whatever the order of the observations, and however often one of them is given."""
+    kept = sorted({seen for seen in observations if is_kept(seen, now)}, key=_order)
     uses = _present(kept, now)
     calls = [seen for seen in kept if isinstance(seen, SuspiciousCall) and is_good(seen, now)]
     pairs = _pairs(uses)
@@ -105,11 +115,13 @@ def conclude(observations: Sequence[Observation], now: datetime) -> Conclusion:
         return Conclusion(verdict, why, on, tuple(kept), (*missing, *also), uses)
 
     if shared:
-        seen_now = [pair for pair in shared if _good(pair, now)]
-        if any(not _assumed(pair) for pair in seen_now):
-            return concluded(Verdict.CONFLICT, Why.SHARED, shared)
-        why = Why.SHARED_BY_DEFAULT if seen_now else Why.SHARED_ONCE
-        return concluded(Verdict.LIKELY, why, shared)
+        certain, among, assumed = _by_weight(shared, uses, now)
+        if certain:
+            return concluded(Verdict.CONFLICT, Why.SHARED, certain)
+        if among:
+            return concluded(Verdict.LIKELY, Why.SHARED_AMONG, among, (Missing.WHICH_IS_USED,))
+        why = Why.SHARED_BY_DEFAULT if assumed else Why.SHARED_ONCE
+        return concluded(Verdict.LIKELY, why, assumed or shared)
     if calls and doubtful:
         return concluded(Verdict.LIKELY, Why.CALLS_END_UNCLEAR, doubtful, (Missing.TELL_APART,))
     all_known = len({(use.program, use.kind) for use in uses}) == len(Program) * len(Kind)
@@ -121,23 +133,32 @@ def conclude(observations: Sequence[Observation], now: datetime) -> Conclusion:
     if doubtful:
         return concluded(Verdict.UNKNOWN, Why.NOT_TOLD_APART, doubtful, (Missing.TELL_APART,))
     if all_known and all(is_good(use, now) for use in uses):
-        return concluded(Verdict.CLEAR, Why.ALL_DIFFERENT)
+        if not any(use.assumed for use in uses):
+            return concluded(Verdict.CLEAR, Why.ALL_DIFFERENT)
+        return concluded(Verdict.UNKNOWN, Why.MISSING, also=(Missing.WHICH_IS_USED,))
     return concluded(Verdict.UNKNOWN, Why.MISSING)
 
 
+def _order(seen: Observation) -> tuple[float, str]:
+    """Newest first; what is of one moment, always in one order."""
+    return -seen.at.timestamp(), repr(seen)
+
+
 def _present(kept: Sequence[Observation], now: datetime) -> tuple[DeviceUse, ...]:
-    """Of each program and direction the one use that stands for the present: what is seen now, else the newest."""
+    """Of each program and direction what stands for the present: all that is seen now, else what its best source saw
+    or said last. A program may have several devices open, for instance one to ring and one to talk.
+    """
 
     def rank(use: DeviceUse) -> tuple[bool, bool, bool, float, int]:
         return (
             use.active and is_good(use, now),
             is_good(use, now),
             not use.assumed,
-            use.at.timestamp(),
+            min(use.at, now).timestamp(),  # a clock that was ahead does not win for ever
             RELIABILITY[use.source],
         )
 
-    present = []
+    present: list[DeviceUse] = []
     for program in Program:
         for kind in Kind:
             candidates = [
@@ -147,19 +168,53 @@ def _present(kept: Sequence[Observation], now: datetime) -> tuple[DeviceUse, ...
             ]
             if candidates:
                 best = max(candidates, key=rank)
-                # A program may use several at once, for instance one to ring and one to talk.
-                present += [use for use in candidates if use.active and rank(use)[0]] or [best]
+                weight = rank(best)[:3]
+                present += [
+                    use
+                    for use in candidates
+                    if rank(use)[:3] == weight
+                    and (weight[0] or (use.source is best.source and abs(best.at - use.at) <= ONE_LOOK))
+                ]
     return tuple(present)
 
 
+def _by_weight(
+    shared: Sequence[Pair], uses: Sequence[DeviceUse], now: datetime
+) -> tuple[tuple[Pair, ...], tuple[Pair, ...], tuple[Pair, ...]]:
+    """Of the pairs that stand for the present: certain ones, those in which one device is only one of several that
+    are open, and those in which one use is assumed.
+    """
+    good = [pair for pair in shared if _good(pair, now)]
+    seen = [pair for pair in good if not _assumed(pair)]
+    certain = [
+        pair for pair in seen if not any(_one_of_several(use, uses) for use in (pair.teams, pair.softphone))
+    ]
+    return (
+        tuple(certain),
+        tuple(pair for pair in seen if pair not in certain),
+        tuple(pair for pair in good if _assumed(pair)),
+    )
+
+
+def _one_of_several(use: DeviceUse, uses: Sequence[DeviceUse]) -> bool:
+    """Idle, and beside it the program has another device open in that direction."""
+    return not use.active and any(
+        (other.program, other.kind) == (use.program, use.kind)
+        and compare(other.device, use.device).verdict is not Sameness.SAME
+        for other in uses
+    )
+
+
 def _pairs(uses: Sequence[DeviceUse]) -> list[Pair]:
-    return [
+    """What is seen now comes first, for the first pair is the one that people are told of."""
+    pairs = [
         Pair(teams, softphone, compare(teams.device, softphone.device))
         for teams in uses
         if teams.program is Program.TEAMS
         for softphone in uses
         if softphone.program is Program.SOFTPHONE
     ]
+    return sorted(pairs, key=lambda pair: -(pair.teams.active + pair.softphone.active))
 
 
 def _good(pair: Pair, now: datetime) -> bool:

@@ -57,80 +57,114 @@ class Label:
     address: str
     """Bluetooth address, PulseAudio path or ALSA card when the label is one of those; else empty."""
     is_monitor: bool
-    """A PulseAudio "Monitor of …": what goes out, as an input."""
+    """A PulseAudio "Monitor of …" or a "[Loopback]": what goes out, as an input."""
     is_windows: bool
     """Written as "Endpoint (Interface)"."""
     whole: str = ""
     """The interface, or all of a label without brackets, folded and with everything that drivers append."""
-
-    @property
-    def tokens(self) -> tuple[str, ...]:
-        found = re.findall(r"[^\W_]+", self.name)
-        return tuple(dict.fromkeys(words.ALIASES.get(token, token) for token in found))
+    text: str = ""
+    """All of the label, folded."""
+    is_full_length: bool = False
+    """As long as a cut name can be, brackets closed: it may be cut all the same."""
+    is_one_thing: bool = False
+    """A headset, a webcam or the like: no card with several sockets."""
+    tokens: tuple[str, ...] = ()
+    """The words of the name."""
 
     @property
     def is_adapter(self) -> bool:
         return words.ADAPTER.search(self.name) is not None
 
+    @property
+    def is_camera(self) -> bool:
+        return not words.CAMERAS.isdisjoint(self.tokens)
 
-_USB_ID: Final = re.compile(r"\s*\(([0-9a-f]{4}):([0-9a-f]{4})\)\s*$", re.IGNORECASE)
-_ROLE: Final = re.compile(r"^\s*([^()]{2,30}?)\s+[-–—]\s+(?=\S)")
-_ROLE_ALONE: Final = re.compile(r"^([^()]+)\((.+)\)$")
-_INSTANCE_BEFORE: Final = re.compile(r"^(\d{1,2})\s?-\s+(?=\S)")
-_INSTANCE_BEHIND: Final = re.compile(r"\s+(?:\((\d)\)|#(\d))$")
+
+# Blanks before something are looked for at the first of them alone: from each of them anew would take quadratic time.
+_USB_ID: Final = re.compile(r"(?<!\s)\s*\(([0-9a-f]{4}):([0-9a-f]{4})\)\s*$", re.IGNORECASE)
+_CUT_USB_ID: Final = re.compile(r"(?<=\))\s*\([0-9a-f]{0,4}(?::[0-9a-f]{0,4})?$", re.IGNORECASE)
+_ROLE: Final = re.compile(r"^\s*+([^()\s][^()]{0,39}?)(?:\s++[-–—]|:)\s++(?=\S)")
+_ROLE_BEFORE: Final = re.compile(r"^([^()]+)\((.+)\)$")
+_ROLE_BEHIND: Final = re.compile(r"^(.*\S)\s*[(\[]([^()\[\]]+)[)\]]$")
+_NO_ROLE: Final = re.compile(r"^[-–—]\s+(?=\S)")
+"""Where the browser has no words of its own, the role before " - " is empty."""
+_INSTANCE_BEFORE: Final = re.compile(r"^(\d{1,2})(?:\s?-|\s?[–—])\s+(?=\S)")
+_INSTANCE_BEHIND: Final = re.compile(r"(?<!\s)\s+(?:\((\d)\)|#(\d))$")
 _MONITOR: Final = re.compile(
-    r"^(?:monitor (?:of|von|de|di|van) |überwachung von |moniteur de )", re.IGNORECASE
+    r"^(?:monitor (?:of|von|de|di|do|da|van|för|av|af) |überwachung von |moniteur de |монитор )",
+    re.IGNORECASE,
 )
-_RESOURCE: Final = re.compile(
-    r"@system32\\drivers\\.*;\s*\(?\s*([^()]*(?:\([^()]*\))?)\s*\)*$", re.IGNORECASE | re.DOTALL
-)
+_LOOPBACK: Final = re.compile(r"(?<!\s)\s*[\[(](?:loopback|monitor)[\])]\s*$", re.IGNORECASE)
+_RESOURCE: Final = re.compile(r"@system32\\drivers\\", re.IGNORECASE)
+_RESOURCE_TEXT: Final = re.compile(r"\s*+\(?\s*+([^()]*+(?:\([^()]*+\))?+)\s*+\)*+")
+"""What stands behind the last semicolon of such a reference."""
 _PULSE: Final = re.compile(
     r"^(?:alsa_(?:input|output|card)\.)(?P<bus>usb|pci|platform)-(?P<path>.+?)(?:\.(?P<profile>[^.]*(?:\.monitor)?))?$"
 )
 _BLUEZ: Final = re.compile(r"^bluez_\w+\.((?:[0-9a-f]{2}[:_]){5}[0-9a-f]{2})", re.IGNORECASE)
-_ALSA: Final = re.compile(
-    r"^(?:plug|sys|front|hw|dsnoop|dmix|iec958|surround\d\d|default|sysdefault)*:?(?:hw:)?(?:card=)?([\w-]+)(?:,|$)",
-    re.IGNORECASE,
+_HW: Final = re.compile(
+    r"(?<!\s)\s*[(\[](?:plug)?hw:(?:card=)?(\w+)(?:,(?:dev=)?(\d+))?[)\]]\s*$", re.IGNORECASE
 )
-_HW: Final = re.compile(r"\s*[(\[](?:plug)?hw:(?:card=)?(\w+)(?:,(?:dev=)?(\d+))?[)\]]\s*$", re.IGNORECASE)
 _LOW_ENERGY: Final = re.compile(r"^le[-_](?=\w)")
 """Before the name of a headset that is connected by Bluetooth LE as well."""
+_HANDS_FREE_BEFORE: Final = re.compile(r"^hands[- ]?free\s+(?=\S)(?!(?:ag|hf|audio)\b)")
+"""Windows' oldest interface to the driver puts the profile first."""
+_CUT_PROFILE: Final = re.compile(r"(?<=\S) hands[- ]?fr\w*(?: \w*)*$", re.IGNORECASE)
 _ALSA_DETAIL: Final = re.compile(r"(?<=\w), usb audio\b.*$")
 """Behind the card's name in ALSA's descriptions."""
 _SERIAL: Final = re.compile(r"^(?=(?:.*\d){4})[0-9a-z]{8,}$")
-_MARKS: Final = re.compile(r"\((?:r|tm|c)\)|[®™©\ufffd\u200b\u200e\u200f\ufeff]", re.IGNORECASE)
+_MARKS: Final = re.compile(
+    r"\((?:r|tm|c)\)|[®™©\ufffd\u00ad\u061c\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff\x00-\x08\x0b-\x1f]",
+    re.IGNORECASE,
+)
+"""Trade marks, and characters that only steer how a text is shown."""
+_MAPPER: Final = re.compile(r"microsoft\b.* - (?:input|output)$|^microsoft.*[- ](?:input|output)$")
+_GENERATION: Final = re.compile(r"\b(\d)(?:st|nd|rd|th|\.|e|a)?[ .-]?(?:gen|generation|generacion)\b\.?")
+_GENERATION_BEHIND: Final = re.compile(r"\b(?:gen|generation|generacion)\.?[ .-]?(\d)\b")
+_MARK: Final = re.compile(r"\b(?:mk|mark)[ .-]?(\d|i{1,3}v?|iv)\b")
+_TOKEN: Final = re.compile(r"[^\W_]+|(?<=\w)\+")
+_LATIN_OR_DIGIT: Final = re.compile(r"[0-9a-z]")
+_ROMAN: Final = {"i": "1", "ii": "2", "iii": "3", "iv": "4"}
 
 
 def fold(text: str) -> str:
     """Lower case, Latin letters without accents, one space between words."""
-    decomposed = unicodedata.normalize("NFKD", text.casefold())
-    kept: list[str] = []
-    for character in decomposed:
-        if unicodedata.combining(character) and kept and kept[-1].isascii():
-            continue
-        kept.append(
-            {"ł": "l", "ø": "o", "đ": "d", "ı": "i", "’": "'", "`": "'", "–": "-", "—": "-"}.get(
-                character, character
-            )
-        )
-    return " ".join(unicodedata.normalize("NFC", "".join(kept)).split())
+    return words.fold(text, 2 * MAX_LENGTH)
+
+
+def _cleaned(text: str) -> str:
+    """The label without marks, in one spelling of every character, at most `MAX_LENGTH` long."""
+    label = text[:MAX_LENGTH]
+    if not label.isascii():
+        label = _mended(label)
+        label = unicodedata.normalize("NFKC", _MARKS.sub("", label))[:MAX_LENGTH]
+    elif "@" in label:
+        label = _mended(label)
+    return _MARKS.sub("", label).strip()
 
 
 @lru_cache(maxsize=CACHED)
 def read(text: str) -> Label:
     """Never fails: a label that says nothing is `NAMELESS`."""
-    label = _mended(_MARKS.sub("", unicodedata.normalize("NFC", text[:MAX_LENGTH]))).strip()
-    label = label.removesuffix("%0").strip()
+    label = _cleaned(text).removesuffix("%0").strip()
     if technical := _technical(label):
         return technical
+    everything = fold(_MARKS.sub("", unicodedata.normalize("NFKC", text[:MAX_LENGTH])))
+    label, is_loopback = _LOOPBACK.subn("", label)
     label = _without_role(label)
     label, is_monitor = _MONITOR.subn("", label)
-    label, usb_id = _without_usb_id(label)
+    label, usb_id = _without_usb_id(_CUT_USB_ID.sub("", label))
     card = ""
     if hw := _HW.search(label):
         card, label = f"alsa:{hw[1].lower()}", label[: hw.start()]
     cut = _is_cut(label)
     endpoint, inner = _split(label)
+    if cut and (profile := _CUT_PROFILE.search(inner)):
+        # The name is there as a whole: the cut is in what the profile appends.
+        inner, cut = inner[: profile.start()], False
+    if not cut and endpoint and endpoint.endswith(")") and words.bare(fold(inner)) in words.TRANSPORTS:
+        # "Headset (2- Jabra) (Bluetooth)": the last bracket is the way it is connected.
+        endpoint, inner = _split(endpoint)
     instance, inner = _without_instance(inner)
     return _classified(
         endpoint=fold(endpoint),
@@ -139,16 +173,35 @@ def read(text: str) -> Label:
         usb_id=usb_id,
         cut=cut,
         card=card,
-        is_monitor=bool(is_monitor),
+        is_monitor=bool(is_monitor or is_loopback),
+        text=everything,
+        is_full_length=_is_full_length(text),
     )
 
 
+def _is_full_length(text: str) -> bool:
+    """As old interfaces count: with all marks, and perhaps with a bracket that a program has closed; the last
+    character that they left may have been a blank.
+    """
+    text = text.rstrip(" \0")
+    return len(text) - text.endswith(")") in (WAVE_NAME_LENGTH - 1, WAVE_NAME_LENGTH)
+
+
 def _classified(
-    *, endpoint: str, inner: str, instance: int | None, usb_id: str, cut: bool, card: str, is_monitor: bool
+    *,
+    endpoint: str,
+    inner: str,
+    instance: int | None,
+    usb_id: str,
+    cut: bool,
+    card: str,
+    is_monitor: bool,
+    text: str,
+    is_full_length: bool,
 ) -> Label:
-    whole = _ALSA_DETAIL.sub("", _LOW_ENERGY.sub("", fold(inner)))
-    noun, is_windows = words.NOUNS.get(_bare(endpoint)), bool(endpoint)
-    transport = words.TRANSPORTS.get(_bare(whole)) if is_windows and noun is None else None
+    whole = _HANDS_FREE_BEFORE.sub("", _ALSA_DETAIL.sub("", _LOW_ENERGY.sub("", fold(inner))))
+    noun, is_windows = _noun(endpoint), bool(endpoint)
+    transport = words.TRANSPORTS.get(words.bare(whole)) if is_windows and noun is None else None
     if transport is not None:
         # "Jabra Evolve2 65 (Bluetooth)": the bracket is the way it is connected.
         whole, endpoint, is_windows = endpoint, "", False
@@ -161,61 +214,178 @@ def _classified(
         case "virtual":
             sort = Sort.VIRTUAL
         case _:
-            sort = _sort(whole, is_windows=is_windows, cut=cut)
+            sort = _sort(endpoint, whole, is_windows=is_windows, cut=cut)
     if sort is Sort.DISPLAY:
         number, monitor = _without_instance(endpoint)
         if noun is None and monitor:
             name, instance = monitor, number
         else:
             sort = Sort.ONBOARD
+    tokens = _tokens(name)
     return Label(
-        sort, name, noun, endpoint or whole, instance, usb_id, cut, card, is_monitor, is_windows, whole
+        sort,
+        name,
+        noun,
+        endpoint or whole,
+        instance,
+        usb_id,
+        cut,
+        card,
+        is_monitor,
+        is_windows,
+        whole,
+        text,
+        is_full_length,
+        _is_one_thing(whole, transport),
+        tokens,
     )
 
 
-def _bare(phrase: str) -> str:
-    return " ".join(re.findall(r"[^\W_]+", phrase))
+def _noun(endpoint: str) -> Noun | None:
+    """Of the words before the bracket; a role in a language that nobody listed may stand before them."""
+    bare = words.bare(endpoint)
+    noun = words.NOUNS.get(bare)
+    if noun is None and words.is_spaceless(bare):
+        noun = words.NOUNS.get(bare.replace(" ", ""))
+    if noun is None and " - " in endpoint:
+        noun = words.NOUNS.get(words.bare(endpoint.rpartition(" - ")[2]))
+    if noun is None and bare[-1:].isdigit():
+        noun = words.NOUNS.get(bare.rstrip(" 0123456789"))
+    return noun
+
+
+def _is_one_thing(whole: str, transport: str | None) -> bool:
+    parts = words.bare(whole).split()
+    if not words.DOCKS.isdisjoint(parts):
+        return False
+    if transport == "bluetooth" or words.PROFILES.search(whole) is not None:
+        return True
+    if not words.ONE_THING.isdisjoint(parts):
+        return True
+    return words.is_spaceless(whole) and any(word in whole for word in words.ONE_THING_SPACELESS)
+
+
+def _tokens(name: str) -> tuple[str, ...]:
+    """Its words; generations and marks of a model are one word each, a plus behind a word is one, too."""
+    if "gen" in name:
+        name = _GENERATION_BEHIND.sub(r" gen\1 ", _GENERATION.sub(r" gen\1 ", name))
+    if "mk" in name or "mark" in name:
+        name = _MARK.sub(lambda found: f" mk{_ROMAN.get(found[1], found[1])} ", name)
+    found = (token.replace("+", "plus") for token in _TOKEN.findall(name))
+    return tuple(dict.fromkeys(words.ALIASES.get(token, token) for token in found))
 
 
 def _noun_within(name: str) -> tuple[Noun | None, str]:
     """Of "MacBook Pro Microphone" and "MacBook Pro-Mikrofon": the noun at the end, and what is before it."""
-    parts = _bare(name).split()
+    parts = words.bare(name).split()
     for at in range(len(parts)):
-        noun = words.NOUNS.get(" ".join(parts[at:]))
+        noun = words.NOUNS.get(" ".join(parts[at:]).lstrip("の的"))
         if noun in words.TALKS_OR_LISTENS or (noun is not None and at == 0):
             return noun, " ".join(parts[:at]) or name
+    for end in range(len(parts) - 1, 0, -1):
+        # "Micrófono del MacBook Pro": only before the computer's own name, for a maker may put it before his.
+        noun = words.NOUNS.get(" ".join(parts[:end]))
+        if noun in words.TALKS_OR_LISTENS:
+            rest = parts[end:]
+            while len(rest) > 1 and rest[0] in words.JOINTS:
+                rest = rest[1:]
+            if words.COMPUTER.match(" ".join(rest)):
+                return noun, " ".join(rest)
     return None, name
 
 
-def _sort(whole: str, *, is_windows: bool, cut: bool) -> Sort:
-    bare = _bare(whole)
-    if not bare or bare in words.ROLES or all(word in words.ROLE_WORDS for word in bare.split()):
-        return Sort.NAMELESS
-    if words.VIRTUAL.search(whole):
-        return Sort.VIRTUAL
-    if is_windows and any(
-        driver in whole or (cut and bare and driver.startswith(whole)) for driver in words.DISPLAY_DRIVERS
-    ):
-        return Sort.DISPLAY
-    if "usb" not in whole and (words.ONBOARD.search(whole) or words.COMPUTER.search(whole)):
-        return Sort.ONBOARD
-    if not is_windows and bare in words.NOUNS:
-        return Sort.NAMELESS
+def _sort(endpoint: str, whole: str, *, is_windows: bool, cut: bool) -> Sort:
+    bare = words.bare(whole)
     parts = bare.split()
-    if all(word in words.GENERIC for word in parts):
+    if not bare or bare in words.ROLES or all(word in words.ROLE_WORDS for word in parts):
+        return Sort.NAMELESS
+    if words.STAND_INS.finds(bare) or _MAPPER.search(whole) or words.VIRTUAL.finds(bare):
+        return Sort.VIRTUAL
+    if words.VIRTUAL.finds(words.bare(endpoint)):
+        return Sort.VIRTUAL
+    if is_windows and _is_display(parts, cut=cut):
+        return Sort.DISPLAY
+    if "usb" not in whole and _is_onboard(bare, whole, cut=cut):
+        return Sort.ONBOARD
+    if not is_windows and (words.begins_a_noun(bare) or all(part in words.NOUN_WORDS for part in parts)):
+        return Sort.NAMELESS
+    if not is_windows and not words.DEFAULT_WORDS.isdisjoint(parts) and all(map(_says_nothing, parts)):
+        return Sort.NAMELESS  # "Periferico di uscita predefinito"
+    if not is_windows and _LATIN_OR_DIGIT.search(whole) is None:
+        return (
+            Sort.NAMELESS
+        )  # products are written in Latin letters; this is a role or a noun of an unknown language
+    if all(word in words.GENERIC or not word.isascii() for word in parts):
         return Sort.GENERIC
-    if all(word in words.GENERIC or word in words.BRANDS for word in parts) and "headset" not in parts:
+    if all(word in words.GENERIC or word in words.BRANDS for word in parts) and words.ONE_THING.isdisjoint(
+        word for word in parts if word not in words.BRANDS
+    ):
         # "Lenovo USB Audio": the maker alone does not tell his dock from his monitor.
         return Sort.GENERIC
     return Sort.ORDINARY
+
+
+def _says_nothing(word: str) -> bool:
+    return word in words.ROLE_WORDS or word in words.GENERIC or word in words.NOUN_WORDS
+
+
+def _is_display(parts: list[str], *, cut: bool) -> bool:
+    joined = "".join(parts)
+    if words.is_spaceless(joined) and any(
+        not all(word.isascii() for word in driver) and all(word in joined for word in driver)
+        for driver in words.DISPLAY_DRIVERS
+    ):
+        return True
+    if words.DISPLAY_WORDS.isdisjoint(parts):
+        return False
+    found = set(parts)
+    return any(driver <= found or (cut and _is_cut_driver(driver, parts)) for driver in words.DISPLAY_DRIVERS)
+
+
+def _is_cut_driver(driver: frozenset[str], parts: list[str]) -> bool:
+    """The words that are there are the driver's, the last of them perhaps half."""
+    if len(parts) == 1:
+        return parts[0] in ("nvidia", "amd", "intel") and parts[0] in driver
+    if not set(parts[:-1]) <= driver:
+        return False
+    return any(word.startswith(parts[-1]) for word in driver)
+
+
+INTEL: Final = ("intel", "インテル", "英特尔", "英特爾", "인텔", "интел")
+
+
+def _is_onboard(bare: str, whole: str, *, cut: bool) -> bool:
+    if words.CHIPS.finds(bare) or words.CHIP_NUMBERS.search(bare) or words.BUILT_IN.finds(bare):
+        return True
+    if words.COMPUTER.search(whole):
+        return True
+    if any(maker in bare for maker in INTEL):
+        return True  # its sound processor has a name of its own in every language
+    return cut and "high definition audio".startswith(bare) and len(bare) > len("high d")
 
 
 def _technical(label: str) -> Label | None:
     """A name from inside PulseAudio or ALSA."""
 
     def made(name: str, address: str, *, endpoint: str = "", sort: Sort = Sort.ORDINARY) -> Label:
+        tokens = _tokens(name)
         monitor = label.endswith(".monitor")
-        return Label(sort, name, None, endpoint, None, "", False, address, monitor, False)
+        return Label(
+            sort,
+            name,
+            None,
+            endpoint,
+            None,
+            "",
+            False,
+            address,
+            monitor,
+            False,
+            text=fold(label),
+            is_full_length=_is_full_length(label),
+            is_one_thing=not words.ONE_THING.isdisjoint(tokens),
+            tokens=tokens,
+        )
 
     if bluez := _BLUEZ.match(label):
         return made("", f"bluetooth:{bluez[1].replace('_', ':').lower()}", sort=Sort.NAMELESS)
@@ -247,19 +417,42 @@ def _mended(label: str) -> str:
         with suppress(UnicodeError):
             label = label.encode("cp1252").decode("utf-8")
     if resource := _RESOURCE.search(label):
-        label = f"{label[: resource.start()]}{resource[1].strip()})".replace("()", "").strip()
+        _, semicolon, rest = label[resource.end() :].rpartition(";")
+        if semicolon and (text := _RESOURCE_TEXT.fullmatch(rest)):
+            label = f"{label[: resource.start()]}{text[1].strip()})".replace("()", "").strip()
     return label
 
 
+_CAREFUL_ROLES: Final = ("standard", "default", "line", "auto", "system", "console", "multimedia")
+"""They also stand before a bracket as a name of their own."""
+_MAX_ROLES: Final = 3
+
+
 def _without_role(label: str) -> str:
-    if (role := _ROLE.match(label)) and fold(role[1]) in words.ROLES:
+    """Without the roles before or behind it; a browser and a program may each have put one there."""
+    for _ in range(_MAX_ROLES):
+        shorter = _without_one_role(label)
+        if shorter == label:
+            break
+        label = shorter
+    return label
+
+
+def _is_role(text: str) -> bool:
+    bare = words.bare(fold(text))
+    return bare in words.ROLES or (words.is_spaceless(bare) and bare.replace(" ", "") in words.ROLES)
+
+
+def _without_one_role(label: str) -> str:
+    if empty := _NO_ROLE.match(label):
+        return label[empty.end() :]
+    if (role := _ROLE.match(label)) and _is_role(role[1]):
         return label[role.end() :]
-    if (wrapped := _ROLE_ALONE.match(label)) and fold(wrapped[1]) in words.ROLES - {"standard", "default"}:
-        return wrapped[2]
-    if (behind := re.match(r"^(.*\S)\s*\(([^()]+)\)$", label)) and fold(behind[2]) in words.ROLES:
+    before = _ROLE_BEFORE.match(label)
+    if before and _is_role(before[1]) and ("(" in before[2] or fold(before[1]).strip() not in _CAREFUL_ROLES):
+        return before[2]
+    if (behind := _ROLE_BEHIND.match(label)) and _is_role(behind[2]):
         return behind[1]
-    if wrapped and "(" in wrapped[2] and fold(wrapped[1]) in words.ROLES:
-        return wrapped[2]
     return label
 
 
@@ -283,18 +476,30 @@ def _split(label: str) -> tuple[str, str]:
         return endpoint.strip(), inner.strip()
     stripped = label.strip()
     if not stripped.endswith(")"):
-        return "", stripped
+        return _split_at_dash(stripped)
     depth = 0
     for at in range(len(stripped) - 1, -1, -1):
         depth += {")": 1, "(": -1}.get(stripped[at], 0)
         if depth == 0:
             endpoint, inner = stripped[:at].strip(), stripped[at + 1 : -1].strip()
-            if not endpoint or re.fullmatch(
-                r"[0-9A-F]{4}|\d|iec958|hdmi.*|s/?pdif|hsp/hfp|a2dp sink", inner, re.IGNORECASE
-            ):
+            if not endpoint or _NOT_AN_INTERFACE.fullmatch(inner):
                 return "", stripped
             return endpoint, inner
     return "", stripped
+
+
+def _split_at_dash(label: str) -> tuple[str, str]:
+    """Of "Headset Microphone - Jabra EVOLVE 20": GNOME's settings put the name of the socket first."""
+    noun, dash, name = label.partition(" - ") if " - " in label else label.partition(" – ")
+    if dash and words.NOUNS.get(words.bare(fold(noun))) is not None and name.strip():
+        return noun.strip(), name.strip()
+    return "", label
+
+
+_NOT_AN_INTERFACE: Final = re.compile(
+    r"[0-9A-F]{4}|\d|iec958|hdmi.*|s/?pdif|hsp/hfp|a2dp sink|\d(?:st|nd|rd|th) gen(?:eration)?\.?",
+    re.IGNORECASE,
+)
 
 
 def _without_instance(name: str) -> tuple[int | None, str]:
@@ -316,8 +521,8 @@ def _without_trailing(name: str) -> str:
 
 def listed_name(text: str) -> str:
     """As the system lists it, without what browsers add: "Headset (2- Jabra Evolve2 65)"."""
-    label = _mended(_MARKS.sub("", unicodedata.normalize("NFC", text[:MAX_LENGTH]))).strip()
-    label, _ = _without_usb_id(_without_role(label))
+    label = unicodedata.normalize("NFC", _mended(text[:MAX_LENGTH]))
+    label, _ = _without_usb_id(_without_role(_MARKS.sub("", label).strip()))
     return " ".join(label.split()) or text.strip()
 
 

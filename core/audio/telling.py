@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from core.audio.advice import Advice, Change
+from core.audio.comparison import Sameness
 from core.audio.device import Kind
 from core.audio.evidence import Program
-from core.audio.finding import Conclusion, Missing, Why
-from core.audio.label import shown_name
+from core.audio.finding import Conclusion, Missing, Pair, Why
+from core.audio.label import listed_name, read, shown_name
 from core.language import Language, Words
 
 _WORDS: Final = Words("core.audio")
@@ -48,15 +49,27 @@ class Gist:
 
 def gist(conclusion: Conclusion, advice: Advice) -> Gist:
     pair = conclusion.pairs[0] if conclusion.pairs else None
+    device, other = _names(pair) if pair is not None else ("", "")
     return Gist(
         why=conclusion.why,
-        device=shown_name(pair.softphone.device.label) if pair is not None else "",
-        other=shown_name(pair.teams.device.label) if pair is not None else "",
+        device=device,
+        other=other,
         teams=_devices(conclusion, Program.TEAMS),
         softphone=_devices(conclusion, Program.SOFTPHONE),
         reason=pair.comparison.reason if pair is not None else "",
         changes=advice.changes,
     )
+
+
+def _names(pair: Pair) -> tuple[str, str]:
+    """The softphone's device and that of Teams; as the system lists them, when only that tells them apart."""
+    labels = pair.softphone.device.label, pair.teams.device.label
+    device, other = map(shown_name, labels)
+    if pair.comparison.verdict is Sameness.SAME and read(labels[0]).cut:
+        return other, other  # the name that is not cut
+    if device == other and pair.comparison.verdict is not Sameness.SAME:
+        device, other = map(listed_name, labels)
+    return device, other
 
 
 def _devices(conclusion: Conclusion, program: Program) -> str:
@@ -77,6 +90,11 @@ def detail(told: Gist, language: Language) -> str:
         "reason": _WORDS.text(language, f"reason.{told.reason}") if told.reason else "",
     }
     return _WORDS.text(language, f"finding.{told.why}.detail", **values)
+
+
+def is_reason(reason: str) -> bool:
+    """There are words for it; `Gist.reason` may also be empty."""
+    return not reason or _WORDS.has(Language.EN, f"reason.{reason}")
 
 
 def step(change: Change, language: Language) -> str:

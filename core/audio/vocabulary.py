@@ -1,22 +1,75 @@
-"""The words that stand in audio labels and say nothing about which piece of hardware is meant.
+"""Words by which systems, drivers and makers name audio devices, from `terms.toml` and `products.toml`, ready to look up.
 
-Everything here is folded as `fold` in `label.py` leaves it: lower case, Latin letters without accents.
-Endpoint names are those of Windows ("Speakers", "Kopfhörer"), in the languages that were found in public reports.
+The two files hold the words with their sources; here is only what the code needs to know about their meaning.
 """
 
 import re
+import tomllib
+import unicodedata
+from bisect import bisect_left
 from enum import StrEnum
-from typing import Final
+from importlib.resources import files
+from typing import Any, Final
+
+_LETTERS: Final = str.maketrans(
+    {
+        "ł": "l",
+        "ø": "o",
+        "đ": "d",
+        "ı": "i",
+        "’": "'",
+        "`": "'",
+        "–": "-",
+        "—": "-",
+        **dict.fromkeys("\u200b\u200c\u200d\u200e\u200f"),  # they only steer how letters are joined
+    }
+)
 
 
-def word_set(text: str) -> frozenset[str]:
-    return frozenset(text.split())
+_BETWEEN_SCRIPTS: Final = re.compile(
+    r"(?<=[0-9a-z])(?=[\u0e00-\u0eff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af])|(?<=[\u0e00-\u0eff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af])(?=[0-9a-z])"
+)
+"""Between a Latin name and a word of a language without blanks: "MacBook Proのマイク"."""
+
+
+def fold(text: str, limit: int = 512) -> str:
+    """Lower case, Latin letters without accents, one space between words."""
+    if text.isascii():
+        return " ".join(text[:limit].lower().split())
+    decomposed = unicodedata.normalize("NFKD", text[:limit].casefold())[:limit]
+    kept: list[str] = []
+    for character in decomposed:
+        if unicodedata.combining(character) and kept and kept[-1].isascii():
+            continue
+        kept.append(character)
+    folded = unicodedata.normalize("NFC", "".join(kept).translate(_LETTERS))
+    return " ".join(_BETWEEN_SCRIPTS.sub(" ", folded).split())
+
+
+_BARE: Final = re.compile(r"[\W_]+")
+_SPACELESS: Final = re.compile(r"[\u0e00-\u0eff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
+"""Letters of languages that are written without blanks, or with blanks at will (Thai, Lao, Japanese, Chinese, Korean)."""
+
+
+def bare(phrase: str) -> str:
+    """Only letters and digits, one blank between words. A mark that combines with its letter stays with it."""
+    if phrase.isascii():
+        return _BARE.sub(" ", phrase).strip()
+    parts = (
+        character if character.isalnum() or unicodedata.combining(character) else " " for character in phrase
+    )
+    return " ".join("".join(parts).split())
+
+
+def is_spaceless(text: str) -> bool:
+    return not text.isascii() and _SPACELESS.search(text) is not None
 
 
 class Noun(StrEnum):
     """What an endpoint calls itself, in any language."""
 
     HEADSET = "headset"
+    HANDSET = "handset"
     HEADSET_MICROPHONE = "headset microphone"
     HEADSET_EARPHONE = "headset earphone"
     HEADPHONES = "headphones"
@@ -37,90 +90,104 @@ class Noun(StrEnum):
     STEREO_MIX = "stereo mix"
 
 
-_NOUNS: Final[dict[Noun, str]] = {
-    Noun.HEADSET: """headset | kopfhorer mit mikrofon | casque pour telephone | casque de telephone
-        | auriculares con microfono | cuffia auricolare | zestaw sluchawkowy | nahlavni souprava | гарнитура
-        | ヘッドセット | 头戴式耳机 | 헤드셋 | handset | horer | telefonhorer""",
-    Noun.HEADSET_MICROPHONE: """headset microphone | headset mic | headset mikrofon | headsetmikrofon
-        | kopfhorermikrofon | kopfhorer mikrofon | micro casque | microphone du casque | microphone casque
-        | microphone de casque | microfono de los auriculares | microfono del auricular | microfono cuffia
-        | microfono auricolare | headset microfoon | microfoon van headset | microfone do headset
-        | microfone do auricular | mikrofon zestawu sluchawkowego | микрофон гарнитуры | ヘッドセット マイク
-        | 头戴式麦克风 | 耳机式麦克风 | 헤드셋 마이크""",
-    Noun.HEADSET_EARPHONE: """headset earphone | headset earphones | headset ohrhorer | headset kopfhorer
-        | headset horer | ecouteur du casque | ecouteurs du casque | auricular del casco | oortelefoon van headset
-        | fone do headset | sluchawki zestawu sluchawkowego | ヘッドセット イヤフォン | 头戴式受话器 | 헤드셋 이어폰""",
-    Noun.HEADPHONES: """headphones | headphone | earphone | earphones | earbuds | kopfhorer | ohrhorer | casque
-        | ecouteurs | auriculares | auricular | cuffie | auricolari | hoofdtelefoon | koptelefoon | fones de ouvido
-        | fone de ouvido | auscultadores | sluchawki | horlurar | hovedtelefoner | hodetelefoner | kuulokkeet
-        | sluchatka | fejhallgato | kulaklik | наушники | головной телефон | навушники | ヘッドホン | ヘッドフォン
-        | イヤホン | 耳机 | 耳機 | 헤드폰 | 이어폰""",
-    Noun.EXTERNAL_HEADPHONES: "external headphones | externe kopfhorer | ecouteurs externes",
-    Noun.MICROPHONE: """microphone | mic | mono microphone | stereo microphone | desktop microphone
-        | digital microphone | mic in | mikrofon | mikrofoneingang | micro | microfono | microfoon | microfone
-        | mikrofoni | микрофон | мікрофон | マイク | 麦克风 | 麥克風 | 마이크""",
-    Noun.MICROPHONE_ARRAY: """microphone array | internal microphone array | mic array | mikrofonarray
-        | mikrofon array | interne mikrofone | reseau de microphones | groupe de microphones
-        | ensemble de microphones | matrice de microphones | varios microfonos | grupo de microfonos
-        | matriz de microfonos | gruppo microfoni | array microfoni | microfoonmatrix | grupo de microfones
-        | matriz de microfones | conjunto de microfones | zestaw mikrofonow | mikrofonuppsattning | mikrofonni pole
-        | mikrofon dizisi | набор микрофонов | массив микрофонов | マイク配列 | 麦克风阵列 | 마이크 배열""",
-    Noun.INTERNAL_MICROPHONE: """internal microphone | internal mic | built in microphone | built in input
-        | internes mikrofon | integriertes mikrofon | eingebautes mikrofon | micro interne | microphone interne
-        | microphone integre | microfono interno | interne microfoon | 内蔵マイク""",
-    Noun.EXTERNAL_MICROPHONE: "external microphone | external mic | externes mikrofon | microphone externe",
-    Noun.FRONT_MICROPHONE: "front microphone | front mic | frontmic | mic in at front panel | mic in at front panel pink",
-    Noun.REAR_MICROPHONE: "rear microphone | rear mic | mic in at rear panel | mic in at rear panel pink",
-    Noun.SPEAKERS: """speakers | speaker | laptop speakers | pc speaker | lautsprecher | haut parleurs | haut parleur
-        | altavoces | altavoz | altoparlanti | altoparlante | luidsprekers | luidspreker | alto falantes
-        | alto falante | altifalantes | colunas | glosniki | glosnik | hogtalare | hojttalere | hojttaler
-        | hoyttalere | kaiuttimet | reproduktory | hangszorok | hangszoro | hoparlor | hoparlorler | динамики
-        | динаміки | колонки | スピーカー | 扬声器 | 揚聲器 | 喇叭 | 스피커""",
-    Noun.INTERNAL_SPEAKERS: """internal speakers | internal speaker | built in speakers | built in speaker
-        | built in output | interne lautsprecher | interner lautsprecher | integrierte lautsprecher
-        | haut parleurs internes | haut parleurs integres | altavoces internos""",
-    Noun.EXTERNAL_SPEAKERS: "external speakers | externe lautsprecher",
-    Noun.SPEAKERPHONE: """echo cancelling speakerphone | echo canceling speakerphone | speakerphone
-        | communications speakerphone | freisprecheinrichtung | freisprechtelefon
-        | freisprechtelefon mit echounterdruckung | echounterdruckendes freisprechtelefon
-        | freisprecheinrichtung mit echounterdruckung | echounterdruckende freisprecheinrichtung
-        | konferenztelefon | haut parleur avec annulation d echo | altavoz con cancelacion de eco
-        | vivavoce con eliminazione eco | громкая связь | エコー キャンセル スピーカーフォン""",
-    Noun.LINE_IN: """line in | line | line 1 | aux | line in at rear panel | line in at rear panel blue | line eingang
-        | entree ligne | ligne | linea | linea de entrada | linha | линия | линейный вход""",
-    Noun.LINE_OUT: "line out | line ausgang | salida de linea | линейный выход",
-    Noun.DIGITAL: """digital audio | digital audio s pdif | digital audio hdmi | digital output | spdif | spdif out
-        | spdif interface | digital audio interface | digitalaudio | digitale audioschnittstelle | digitalausgabe
-        | digitalaudio s pdif | digitalaudio hdmi | realtek digital output | hdmi | sortie numerique
-        | audio numerique | salida digital | audio digital | uscita digitale | output | digital output device""",
-    Noun.STEREO_MIX: """stereo mix | stereomix | what u hear | wave out mix | mixage stereo | mezcla estereo
-        | mixagem estereo | missaggio stereo | стерео микшер""",
-}
+class Lexicon:
+    """Phrases to be found in a text, by whole words; in languages without blanks, anywhere."""
 
-NOUNS: Final[dict[str, Noun]] = {
-    " ".join(phrase.split()): noun for noun, phrases in _NOUNS.items() for phrase in phrases.split("|")
-}
+    __slots__ = ("_lengths", "_phrases", "_spaceless")
 
-ROLES: Final = frozenset(
-    """default|standard|system default|standardgerat|par defaut|predeterminado|por defecto|predefinito|predefinita
-    |standaard|padrao|predefinicao|domyslne|domyslny|standaardapparaat|vychozi|varsayilan|oletus|alapertelmezett
-    |по умолчанию|за замовчуванням|既定|デフォルト|默认|預設|기본값|기본
-    |communications|communication|kommunikation|comunicaciones|comunicazioni|communicatie|comunicacoes|komunikacja
-    |komunikace|iletisim|связь|связи|通信|通讯|통신|default device|same as system|wie system|systemstandard
-    |multimedia|console""".replace("\n", "")
-    .replace("    ", "")
-    .split("|")
-)
+    def __init__(self, phrases: set[str]) -> None:
+        self._phrases = frozenset(phrases)
+        lengths: dict[str, set[int]] = {}
+        for phrase in phrases:
+            first, *others = phrase.split()
+            lengths.setdefault(first, set()).add(1 + len(others))
+        self._lengths = {first: tuple(sorted(found)) for first, found in lengths.items()}
+        self._spaceless = tuple(
+            sorted({phrase.replace(" ", "") for phrase in phrases if is_spaceless(phrase)})
+        )
+
+    def __contains__(self, text: object) -> bool:
+        return text in self._phrases
+
+    def __iter__(self) -> Any:
+        return iter(sorted(self._phrases))
+
+    def finds(self, text: str) -> bool:
+        """`text`: as `bare` gives it."""
+        parts = text.split()
+        for start, first in enumerate(parts):
+            for length in self._lengths.get(first, ()):
+                if " ".join(parts[start : start + length]) in self._phrases:
+                    return True
+        if not is_spaceless(text):
+            return False
+        joined = text.replace(" ", "")
+        return any(phrase in joined for phrase in self._spaceless)
+
+
+def _load(name: str) -> dict[str, Any]:
+    return tomllib.loads((files("core.audio") / name).read_text(encoding="utf-8"))
+
+
+def _phrases(text: str) -> list[str]:
+    return [bare(fold(phrase)) for phrase in text.split("|") if phrase.strip()]
+
+
+def _lexicon(*tables: dict[str, str]) -> Lexicon:
+    return Lexicon({phrase for table in tables for text in table.values() for phrase in _phrases(text)})
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(bare(fold(text, len(text))).split())
+
+
+TERMS: Final[dict[str, Any]] = _load("terms.toml")
+_PRODUCTS: Final[dict[str, Any]] = _load("products.toml")
+
+NOUNS: Final[dict[str, Noun]] = {}
+"""Where a phrase means two things, what comes first in the file counts."""
+for _name, _languages in TERMS["nouns"].items():
+    for _text in _languages.values():
+        for _phrase in _phrases(_text):
+            NOUNS.setdefault(_phrase, Noun(_name))
+            if is_spaceless(_phrase):
+                NOUNS.setdefault(_phrase.replace(" ", ""), Noun(_name))
+
+ROLES: Final = _lexicon(TERMS["roles"])
 """What browsers and programs put before " - " for the device that has a role at this moment."""
 
-ROLE_WORDS: Final = word_set(
-    """
-    default standard system input output device gerat eingabegerat ausgabegerat communication communications
-    kommunikation kommunikationsgerat standardgerat standardeingabegerat standardausgabegerat
-    standardkommunikationsgerat same as wie audio playback recording none kein keine custom setup
-    """
+_SORTED_NOUNS: Final = sorted(NOUNS)
+_LEAST_OF_A_NOUN: Final = 12
+
+
+def begins_a_noun(text: str) -> bool:
+    """A long noun, cut before the bracket: "Echo Cancelling Speakerphon"."""
+    at = bisect_left(_SORTED_NOUNS, text)
+    return len(text) >= _LEAST_OF_A_NOUN and at < len(_SORTED_NOUNS) and _SORTED_NOUNS[at].startswith(text)
+
+
+NOUN_WORDS: Final = frozenset(word for phrase in NOUNS for word in phrase.split())
+
+ROLE_WORDS: Final = (
+    frozenset(word for text in TERMS["role_words"].values() for word in _words(text))
+    | frozenset(word for phrase in ROLES for word in phrase.split())
+    | frozenset(("device", "devices", "audio", "sound", "gerat", "audiogerat"))
 )
 """A name of nothing but these ("Default input device") names a role, and no device."""
+
+DEFAULT_WORDS: Final = frozenset(word for phrase in ROLES for word in phrase.split())
+"""At least one of them is in the name of a role."""
+
+STAND_INS: Final = _lexicon(TERMS["stand_ins"])
+"""Stand for the default device, or for several at once."""
+
+PROFILE_WORDS: Final = frozenset(word for text in TERMS["profiles"].values() for word in _words(text))
+JOINTS: Final = _words(TERMS["joints"]["all"])
+
+VIRTUAL: Final = _lexicon(TERMS["virtual"], _PRODUCTS["virtual"])
+"""Passes sound on to some other device, which its name does not tell."""
+
+BUILT_IN: Final = _lexicon(TERMS["built_in"])
 
 TRANSPORTS: Final[dict[str, str]] = {
     "built in": "internal",
@@ -128,6 +195,8 @@ TRANSPORTS: Final[dict[str, str]] = {
     "internal": "internal",
     "intern": "internal",
     "integre": "internal",
+    "integrado": "internal",
+    "integrato": "internal",
     "bluetooth": "bluetooth",
     "usb": "usb",
     "hdmi": "display",
@@ -142,63 +211,35 @@ TRANSPORTS: Final[dict[str, str]] = {
 """What Chrome on macOS puts in brackets behind a name."""
 
 BRANDS: Final[dict[str, str]] = {
-    word: family
-    for family, words in {
-        "gn": "gn netcom jabra blueparrott",
-        "poly": "poly plantronics polycom hp hewlett packard",
-        "epos": "epos sennheiser demant",
-        "logitech": "logitech logi logicool",
-        "microsoft": "microsoft",
-        "kingston": "hyperx kingston",
-        "corsair": "corsair",
-        "steelseries": "steelseries",
-        "razer": "razer",
-        "sony": "sony",
-        "apple": "apple beats",
-        "samsung": "samsung harman jbl akg",
-        "bose": "bose",
-        "yealink": "yealink",
-        "lenovo": "lenovo",
-        "dell": "dell alienware",
-        "anker": "anker soundcore",
-        "creative": "creative",
-        "asus": "asus",
-        "snom": "snom",
-        "konftel": "konftel",
-        "vt": "vt",
-        "audio-technica": "technica",
-        "rode": "rode",
-        "blue": "blue",
-        "focusrite": "focusrite",
-        "behringer": "behringer",
-        "trust": "trust",
-        "cisco": "cisco",
-        "avaya": "avaya",
-        "agfeo": "agfeo",
-        "gigaset": "gigaset",
-    }.items()
-    for word in words.split()
+    word: family for family, text in _PRODUCTS["makers"].items() for word in text.split()
 }
-"""Makers, by the family that sells under several names (Plantronics became Poly, then HP)."""
 
-NOISE: Final = word_set(
+HEADSET_MAKERS: Final = _words(_PRODUCTS["headsets"]["makers"])
+ONE_THING: Final = HEADSET_MAKERS | _words(_PRODUCTS["headsets"]["words"])
+"""A name with one of these is one thing, not a card with several sockets."""
+ONE_THING_SPACELESS: Final = tuple(sorted(word for word in ONE_THING if is_spaceless(word)))
+
+DOCKS: Final = _words(_PRODUCTS["docks"]["words"])
+CAMERAS: Final = _words(_PRODUCTS["cameras"]["words"])
+
+NOISE: Final = PROFILE_WORDS | _words(
     """
     usb usb2 usb3 audio device devices gerat audiogerat analog analoges analogue analogique analogico digital
     digitales stereo mono duplex input output eingang ausgang sound card soundkarte ms uc uac headset
     headsets headphone headphones kopfhorer earphone earphones microphone mikrofon mic micro microfono
     speaker speakers lautsprecher speakerphone series the a s inc ltd corp corporation co gmbh r tm adapter
-    fallback chat game multichannel surround bluetooth hands free handsfree ag profile output0 hfp hsp a2dp
-    unit head echo cancelling canceling array interface entrada salida estereo sortie entree full speed high
-    webcam camera kamera hd bt
+    fallback chat game gaming multichannel surround bluetooth hands free handsfree ag hf profile output0 hfp hsp a2dp
+    avrcp transport unit head echo cancelling canceling array interface entrada salida estereo sortie entree full
+    speed high webcam camera kamera hd bt by llc
     """
 )
 """Words of a name that do not tell one model from another."""
 
 _TRAILING: Final = (
     # Bluetooth profiles, and the two halves of a gaming headset
-    r"hands[- ]?free(?: ag)?(?: audio)?",
+    r"hands[- ]?free(?: (?:ag|hf))?(?: audio)?",
     r"freisprechen",
-    r"hfp|hsp|a2dp|avrcp|le audio",
+    r"hfp|hsp|a2dp|avrcp(?: transport)?|le audio",
     r"headset head unit(?: \(hsp/hfp\))?",
     r"high fidelity playback(?: \(a2dp sink\))?",
     r"chat|game|bt|2\.4(?: ?ghz)?",
@@ -214,19 +255,25 @@ _TRAILING: Final = (
     r"audio",
 )
 TRAILING: Final = re.compile(
-    r"[\s,:/-]*(?:\b(?:"
+    r"(?<![\s,:/-])[\s,:/-]*(?:\b(?:"
     + "|".join(_TRAILING)
     + r")|\((?:iec958|hdmi(?: ?/ ?displayport)?(?: \d+)?|s/?pdif)\))$"
 )
 """What a driver or a Bluetooth profile appends to a name; taken off again and again."""
 
-ALIASES: Final = {"bw": "blackwire", "hs": "headset"}
-"""Short forms that makers themselves use for a family of products."""
+PROFILES: Final = re.compile(r"\bhands[- ]?free\b|\b(?:hfp|hsp|a2dp|avrcp|le audio)\b|\S stereo$")
+"""Bluetooth: one thing, whatever its endpoints are called."""
 
-VARIANTS: Final = word_set("ms uc mono stereo duo dual")
+ALIASES: Final = {"bw": "blackwire", "hs": "headset", "mkii": "mk2", "mkiii": "mk3", "mkiv": "mk4"}
+"""Short forms that makers themselves use."""
+
+VARIANTS: Final = _words("ms uc mono stereo duo dual")
 """Variants of one model, often left out: one side may lack it, but two different ones are two pieces."""
 
-POSITIONS: Final = word_set("front rear back left right center line headphone headphones 1 2 3 4")
+SUCCESSORS: Final = re.compile(r"plus|ii|iii|iv|vi|mk\d|gen\d|[2-9]|max|ultra")
+"""A model with such a word behind its name is another one than without."""
+
+POSITIONS: Final = _words("front rear back left right center line headphone headphones 1 2 3 4")
 """What tells sockets of one device apart."""
 
 TALKS_OR_LISTENS: Final = frozenset(
@@ -239,54 +286,55 @@ TALKS_OR_LISTENS: Final = frozenset(
 
 OUTSIDE: Final = frozenset((Noun.EXTERNAL_HEADPHONES, Noun.EXTERNAL_MICROPHONE, Noun.EXTERNAL_SPEAKERS))
 
-GENERIC: Final = NOISE | word_set(
-    """
-    generic cmedia media pnp ks advanced definition multimedia codec set webcam camera kamera controller
-    class mit fur von unterstutzung periferico perifericos dispositivo peripherique de wireless wired usb20 2
-    0 3 1 устройство поддержкои с digitale schnittstelle audioschnittstelle phone telefon conference realtek
-    """
+WORN: Final = frozenset(
+    (Noun.HEADSET, Noun.HANDSET, Noun.HEADSET_EARPHONE, Noun.HEADPHONES, Noun.EXTERNAL_HEADPHONES)
+)
+STANDING: Final = frozenset(
+    (Noun.SPEAKERS, Noun.INTERNAL_SPEAKERS, Noun.EXTERNAL_SPEAKERS, Noun.SPEAKERPHONE)
+)
+CABLED: Final = frozenset((Noun.LINE_IN, Noun.LINE_OUT, Noun.DIGITAL, Noun.STEREO_MIX))
+HEARING: Final = frozenset(
+    (
+        *(Noun.MICROPHONE, Noun.MICROPHONE_ARRAY, Noun.INTERNAL_MICROPHONE, Noun.EXTERNAL_MICROPHONE),
+        *(Noun.FRONT_MICROPHONE, Noun.REAR_MICROPHONE, Noun.HEADSET_MICROPHONE),
+    )
+)
+
+GENERIC: Final = (
+    NOISE
+    | frozenset(word for text in TERMS["generic"].values() for word in _words(text))
+    | _words(
+        """
+        generic cmedia media pnp ks advanced definition multimedia codec set class wireless wired usb20 2 0 3 1
+        unterstutzung soutenu kompatibel telefon phone conference realtek composite 0d8c standard playback capture
+        """
+    )
 )
 """A name of nothing but these is one that many devices have ("USB PnP Sound Device", "High Definition Audio")."""
 
-DISPLAY_DRIVERS: Final = (
-    "nvidia high definition audio",
-    "amd high definition audio",
-    "amd hdmi output",
-    "ati hdmi audio",
-    "intel display-audio",
-    "intel display audio",
-    "hd audio driver for display audio",
-    "high definition audio for display",
-    "nvidia hdmi",
+PLAIN: Final = GENERIC - _words(
+    "pnp codec cmedia multimedia realtek webcam camera kamera phone telefon conference"
+)
+"""Words that a translation of "USB Audio Device" consists of."""
+
+FILLING: Final = NOISE | _words("gaming ghz technology")
+"""Words behind a name that do not make it another model's, when the name before them was cut."""
+
+CHIPS: Final = Lexicon(set(_phrases(_PRODUCTS["chips"]["names"])))
+CHIP_MAKERS: Final = _words(_PRODUCTS["chips"]["makers"])
+CHIP_NUMBERS: Final = re.compile(rf"\b(?:{'|'.join(_PRODUCTS['chips']['patterns'])})\b")
+"""Sound chips of the computer itself: one chip with several sockets."""
+
+DISPLAY_DRIVERS: Final = tuple(
+    frozenset(phrase.split()) for phrase in _phrases(_PRODUCTS["displays"]["drivers"])
 )
 """The graphics card's sound: the words before the bracket are then the monitor's name."""
-
-ONBOARD: Final = re.compile(
-    r"\b(?:realtek|conexant|synaptics|idt|sigmatel|soundmax|cirrus|cx\d{4,5}|smartaudio|alc\d{3,4}|via hd|sst"
-    r"|smart sound|hda intel|hd[- ]audio generic|sof-?hda|sof-|pch|hd audio controller|high definition audio"
-    r"|family 17h|starship|matisse|smartsound|built-?in audio|internes audio|audio interno|audio interne|ingebouwde"
-    r"|eingebautes?|interne? audio|cavs|maxx ?audio|nahimic|dolby|bang ?& ?olufsen audio|amd audio|aqstic)\b"
-)
-"""Sound chips of the computer itself: one chip with several sockets."""
+DISPLAY_WORDS: Final = frozenset(word for driver in DISPLAY_DRIVERS for word in driver) - {"audio", "high"}
 
 COMPUTER: Final = re.compile(
     r"\b(?:macbook(?: pro| air)?|imac|mac ?mini|mac studio|mac pro|built-?in|intern(?:al|e[rs]?)?|extern(?:al|e[rs]?)?"
     r"|integrierte?[rs]?|eingebaute?[rs]?|integres?|surface (?:pro|laptop))\b"
 )
 
-VIRTUAL: Final = re.compile(
-    r"\b(?:virtual|virtuell\w*|vb-audio|voicemeeter|vaio\d?|cable[- ]?[a-d]?|blackhole|soundflower|loopback|krisp|nvidia broadcast"
-    r"|rtx voice|voicemod|zoomaudio\w*|microsoft teams audio|sonar|wave ?link|obs|droidcam|nomachine|remote audio"
-    r"|remoteaudio|remote desktop|remotedesktop|rdp|citrix|vmware|parallels|sound mapper|soundmapper|primary sound"
-    r"|primarer soundtreiber|aggregate|multi-output|null output|dummy output|easy ?effects|pulseeffects|noisetorch"
-    r"|camo|ndi|ivcam|epoccam|manycam|asio4all|asiovadpro|snapcamera|background music|eqmac|boom ?3d|steam streaming)\b"
-)
-"""Passes sound on to some other device, which its name does not tell."""
-
-ADAPTER: Final = re.compile(
-    r"\b(?:link ?\d{3}\w?|bt ?[3-7]00\w*|btd ?\d{3}\w?|d[12]00|dongle|receiver|bluetooth adapter|bt-w\d"
-    r"|usb adapter|empfanger)\b"
-)
+ADAPTER: Final = re.compile(rf"\b(?:{'|'.join(_PRODUCTS['adapters']['patterns'])})\b")
 """A USB adapter of a wireless headset: which headset it carries is not in its name."""
-
-DOCK: Final = re.compile(r"\b(?:dock|docking|dockingstation|hub|port replicator)\b")

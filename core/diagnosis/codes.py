@@ -4,10 +4,11 @@ Each code has title, detail and cure in `words/de.json` and `words/en.json`.
 """
 
 from enum import StrEnum
+from typing import Final
 
 
 class Code(StrEnum):
-    # Design, section 7: no open connection.
+    # There is no open connection.
     UNKNOWN_PBX = "unknown-pbx"
     WRONG_KEY = "wrong-key"
     MALFORMED_KEY = "malformed-key"
@@ -19,6 +20,13 @@ class Code(StrEnum):
     PBX_UNREACHABLE = "pbx-unreachable"
     PBX_LOGIN_FAILED = "pbx-login-failed"
     PBX_TOO_OLD = "pbx-too-old"
+    PBX_ANSWER_UNCLEAR = "pbx-answer-unclear"
+    PBX_RESTARTING = "pbx-restarting"
+    PBX_SLOW = "pbx-slow"
+    PBX_RIGHTS_MISSING = "pbx-rights-missing"
+    PBX_ADDRESS_BLOCKED = "pbx-address-blocked"
+    LOGIN_PAUSED = "login-paused"
+    PBX_CLOUD = "pbx-cloud"
     PBX_BUSY = "pbx-busy"
     OUTCOME_UNKNOWN = "outcome-unknown"
     SERVICE_UNREACHABLE = "service-unreachable"
@@ -30,6 +38,8 @@ class Code(StrEnum):
     SECRETS_EXPOSED = "secrets-exposed"
     KEY_NOT_KNOWN = "key-not-known"
     NOT_LINKED = "not-linked"
+    CONNECTOR_OUTDATED = "connector-outdated"
+    CLEAR_TEXT = "clear-text"
     PERMISSION_MISSING = "permission-missing"
     UCI_NO_EVENTS = "uci-no-events"
 
@@ -40,6 +50,12 @@ class Code(StrEnum):
     SESSION_HELD_ELSEWHERE = "session-held-elsewhere"
     TENANT_NOT_TRUSTED = "tenant-not-trusted"
     EMAIL_NOT_MATCHED = "email-not-matched"
+    EMAIL_NOT_VERIFIED = "email-not-verified"
+    GUEST = "guest"
+    IDENTITY_CHANGED = "identity-changed"
+    PASSWORD_NEEDED = "password-needed"  # noqa: S105 - a code, not a secret
+    TENANT_AUTHORITY_NEEDED = "tenant-authority-needed"
+    HANDED_OVER = "handed-over"
     NOT_AUTOMATIC = "not-automatic"
     PRIMARY_ELSEWHERE = "primary-elsewhere"
     THROTTLED = "throttled"
@@ -62,20 +78,38 @@ class Code(StrEnum):
     BAD_SIGNATURE = "bad-signature"
     PROTOCOL_ERROR = "protocol-error"
     ENROLMENT_NEEDED = "enrolment-needed"
+    PBX_NAME_INVALID = "pbx-name-invalid"
 
     # The web API's edge.
     CROSS_SITE = "cross-site"
     TOKEN_REJECTED = "token-rejected"  # noqa: S105 - a code, not a secret
+    TENANT_NOT_ALLOWED = "tenant-not-allowed"
     IDENTITY_UNAVAILABLE = "identity-unavailable"
     INVALID_REQUEST = "invalid-request"
+    UNSTORABLE_VALUE = "unstorable-value"
     NOT_FOUND = "not-found"
     METHOD_NOT_ALLOWED = "method-not-allowed"
     TOO_LARGE = "too-large"
+    TOO_SLOW = "too-slow"
     INTERNAL = "internal-error"
 
     @classmethod
     def named(cls, name: str) -> "Code | None":
         return next((code for code in cls if code.value == name), None)
+
+
+PBX_FAULTS: Final = (
+    Code.PBX_UNREACHABLE,
+    Code.PBX_LOGIN_FAILED,
+    Code.PBX_ANSWER_UNCLEAR,
+    Code.PBX_RESTARTING,
+    Code.PBX_SLOW,
+    Code.PBX_RIGHTS_MISSING,
+    Code.PBX_ADDRESS_BLOCKED,
+    Code.LOGIN_PAUSED,
+    Code.PBX_CLOUD,
+)
+"""Why a connector that is linked cannot use its PBX."""
 
 
 class LicenceReason(StrEnum):

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from datetime import datetime
+from math import ceil
 from typing import Any
 
 from core.diagnosis.codes import Code
@@ -18,6 +19,11 @@ class Finding:
     evidence: dict[str, Any] = field(default_factory=dict)
     variant: str | None = None
     """Chooses among the words of one code, for instance the reason of `no-licence`."""
+
+
+def throttled(seconds: float, variant: str | None = None) -> Finding:
+    """The refusal of what comes too often; `seconds` are told in words, and as Retry-After over HTTP."""
+    return Finding(Code.THROTTLED, {"seconds": max(2, ceil(seconds))}, variant)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,10 +6,12 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
-from core.diagnosis.codes import Code, LicenceReason
+from core.diagnosis.codes import PBX_FAULTS, Code, LicenceReason
 from core.diagnosis.finding import Finding
-from core.diagnosis.rules import UAL_SINCE, PbxFacts, blocker, uci_off, warning
+from core.diagnosis.rules import UAL_SINCE, PbxFacts, blocker, second_installation, uci_off, unread
 from core.diagnosis.version import is_older
+from wire.link import RestState
+from wire.readings import ReadingPart
 
 EXPIRES_SOON: Final = timedelta(days=30)
 
@@ -39,7 +41,8 @@ class PartState:
 
 
 _OF_MODULE: Final = (Code.MODULE_INACTIVE,)
-_OF_REST: Final = (Code.PBX_UNREACHABLE, Code.PBX_LOGIN_FAILED, Code.PBX_TOO_OLD)
+_OF_REST: Final = (*PBX_FAULTS, Code.PBX_TOO_OLD)
+_READ_BY_REST: Final = (ReadingPart.USERS, ReadingPart.GROUPS)
 
 
 def lights(
@@ -50,19 +53,41 @@ def lights(
     now: datetime,
 ) -> list[PartState]:
     """`valid_until`: of the pools that the PBX has now."""
-    found, hint = blocker(facts), warning(facts, now)
+    found = blocker(facts)
     keys = _licence_keys(facts.pbx_name, refused_keys, valid_until, now)
     if not facts.linked:
         unknown = [PartState(part, Light.OFF) for part in (Part.MODULE, Part.REST, Part.UCI, Part.PERMISSION)]
         return [PartState(Part.LINK, Light.RED, found), *unknown, keys]
-    second = hint if hint is not None and hint.code is Code.NAME_BOUND_ELSEWHERE else None
-    link = PartState(Part.LINK, Light.YELLOW if second else Light.GREEN, second)
+    # The page has a list of its own for other installations, and nothing else that names an old connector.
+    warned = _outdated(facts) or second_installation(facts, now)
+    link = PartState(Part.LINK, Light.YELLOW if warned else Light.GREEN, warned)
     code = found.code if found is not None else None
     if code in _OF_MODULE:
         unknown = [PartState(part, Light.OFF) for part in (Part.REST, Part.UCI, Part.PERMISSION)]
         return [link, PartState(Part.MODULE, Light.RED, found), *unknown, keys]
-    rest = PartState(Part.REST, Light.RED if code in _OF_REST else Light.GREEN, found)
+    rest = PartState(Part.REST, Light.RED, found) if code in _OF_REST else _rest(facts)
     return [link, PartState(Part.MODULE, Light.GREEN), rest, _uci(facts), _permission(facts), keys]
+
+
+def _rest(facts: PbxFacts) -> PartState:
+    """Green only for what was really read; connectors of before there were readings tell of the login alone."""
+    if facts.status is None or facts.status.rest is RestState.UNKNOWN:
+        return PartState(Part.REST, Light.OFF)
+    unread_part = next((found for part in _READ_BY_REST if (found := unread(facts, part)) is not None), None)
+    if unread_part is not None:
+        return PartState(Part.REST, Light.YELLOW, unread_part)
+    has_readings = facts.status.readings is not None
+    if has_readings and facts.status.reading(ReadingPart.USERS) is None:
+        return PartState(Part.REST, Light.OFF)
+    return PartState(Part.REST, Light.GREEN)
+
+
+def _outdated(facts: PbxFacts) -> Finding | None:
+    """A connector that works, and is older than the service."""
+    if facts.seals_answers:
+        return None
+    evidence = {"pbx_name": facts.pbx_name, "version": facts.connector_version or "?"}
+    return Finding(Code.CONNECTOR_OUTDATED, evidence)
 
 
 def _uci(facts: PbxFacts) -> PartState:
@@ -76,14 +101,20 @@ def _permission(facts: PbxFacts) -> PartState:
     status = facts.status
     if status is None or status.permission_found is None:
         return PartState(Part.PERMISSION, Light.OFF)
+    if (unknown := unread(facts, ReadingPart.PERMISSIONS)) is not None:
+        return PartState(Part.PERMISSION, Light.YELLOW, unknown)
     version = status.pbx_version
     if version is not None and is_older(version, UAL_SINCE):
         evidence = {"pbx_name": facts.pbx_name, "version": version, "needed": UAL_SINCE}
         return PartState(Part.PERMISSION, Light.YELLOW, Finding(Code.PBX_TOO_OLD, evidence, "no-ual"))
     if status.permission_found:
         return PartState(Part.PERMISSION, Light.GREEN)
-    evidence = {"permission": status.permission_name or ""}
-    return PartState(Part.PERMISSION, Light.YELLOW, Finding(Code.PERMISSION_MISSING, evidence))
+    evidence = {
+        "permission": status.permission_name or "",
+        "candidates": ", ".join(status.permission_candidates or ()),
+    }
+    variant = "candidates" if status.permission_candidates else None
+    return PartState(Part.PERMISSION, Light.YELLOW, Finding(Code.PERMISSION_MISSING, evidence, variant))
 
 
 def _licence_keys(

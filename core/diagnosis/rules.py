@@ -4,15 +4,22 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from core.diagnosis.codes import Code
+from core.diagnosis.codes import PBX_FAULTS, Code
 from core.diagnosis.finding import Finding
 from core.diagnosis.version import is_older
 from wire.link import RestState, Status, UciState
+from wire.readings import ReadingPart, ReadingState
 
 OLDEST_PBX: Final = "6.7.0"
 UAL_SINCE: Final = "6.7.3"
 CLAIM_IS_NEWS: Final = timedelta(days=1)
 """A second installation that has not tried for so long is history, not a warning."""
+
+
+_REST_FAULTS: Final = {
+    RestState.UNREACHABLE: Code.PBX_UNREACHABLE,
+    RestState.LOGIN_FAILED: Code.PBX_LOGIN_FAILED,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,16 +34,15 @@ class PbxFacts:
     down_since: datetime | None = None
     refused_claim_at: datetime | None = None
     """When another identity last tried this name."""
+    seals_answers: bool = True
+    """The connector takes the answers to the PBX's challenge sealed; one of the first version does not."""
+    connector_version: str | None = None
 
 
 def blocker(facts: PbxFacts) -> Finding | None:
     """The finding that keeps anyone from signing in, or None: the first cause, nearest to the cable."""
     name = {"pbx_name": facts.pbx_name}
     if not facts.linked:
-        if facts.refused_claim_at is not None and (
-            facts.down_since is None or facts.refused_claim_at >= facts.down_since
-        ):
-            return Finding(Code.NAME_BOUND_ELSEWHERE, {**name, "at": facts.refused_claim_at})
         if not facts.ever_linked:
             return Finding(Code.NEVER_CONNECTED, name)
         return Finding(Code.LINK_DOWN, {**name, "since": facts.down_since})
@@ -45,13 +51,30 @@ def blocker(facts: PbxFacts) -> Finding | None:
         return None
     if not status.module_active:
         return Finding(Code.MODULE_INACTIVE, name)
-    if status.rest is RestState.UNREACHABLE:
-        return Finding(Code.PBX_UNREACHABLE, {**name, "error": status.detail or ""})
-    if status.rest is RestState.LOGIN_FAILED:
-        return Finding(Code.PBX_LOGIN_FAILED, {**name, "error": status.detail or ""})
+    if status.rest in _REST_FAULTS:
+        return Finding(_cause(status), {**name, "error": status.detail or ""})
     if status.pbx_version is not None and is_older(status.pbx_version, OLDEST_PBX):
         return Finding(Code.PBX_TOO_OLD, {**name, "version": status.pbx_version, "needed": OLDEST_PBX})
     return None
+
+
+def _cause(status: Status) -> Code:
+    """The finer code that a connector tells since it has readings."""
+    reading = status.reading(ReadingPart.LOGIN)
+    code = Code.named(reading.code) if reading is not None and reading.code is not None else None
+    return code if code in PBX_FAULTS else _REST_FAULTS[status.rest]
+
+
+def unread(facts: PbxFacts, part: ReadingPart) -> Finding | None:
+    """What the connector cannot read of its PBX; what was known of it before still counts."""
+    reading = facts.status.reading(part) if facts.status is not None else None
+    if reading is None or reading.state is ReadingState.OK:
+        return None
+    code = Code.named(reading.code) if reading.code is not None else None
+    evidence = {"pbx_name": facts.pbx_name, "error": reading.detail or "", "since": reading.since}
+    if code is Code.PERMISSION_MISSING:
+        return Finding(code, evidence | {"permission": "Administrator"}, "administrator")
+    return Finding(code if code in PBX_FAULTS else Code.PBX_ANSWER_UNCLEAR, evidence)
 
 
 def uci_off(facts: PbxFacts) -> Finding | None:
@@ -61,12 +84,13 @@ def uci_off(facts: PbxFacts) -> Finding | None:
     return Finding(Code.UCI_CONNECTOR_OFF, {"pbx_name": facts.pbx_name, "state": status.uci.value})
 
 
-def warning(facts: PbxFacts, now: datetime) -> Finding | None:
+def warning(facts: PbxFacts) -> Finding | None:
     """What does not keep anyone from signing in, but costs something."""
-    if facts.linked and (off := uci_off(facts)) is not None:
-        return off
-    if facts.linked and facts.refused_claim_at is not None and now - facts.refused_claim_at < CLAIM_IS_NEWS:
-        return Finding(
-            Code.NAME_BOUND_ELSEWHERE, {"pbx_name": facts.pbx_name, "at": facts.refused_claim_at}, "linked"
-        )
-    return None
+    return uci_off(facts) if facts.linked else None
+
+
+def second_installation(facts: PbxFacts, now: datetime) -> Finding | None:
+    """For administrators alone: anybody who knows the name can cause it."""
+    if facts.refused_claim_at is None or now - facts.refused_claim_at >= CLAIM_IS_NEWS:
+        return None
+    return Finding(Code.NAME_BOUND_ELSEWHERE, {"pbx_name": facts.pbx_name, "at": facts.refused_claim_at})

@@ -8,4 +8,6 @@ _WORDS: Final = Words("core.diagnosis")
 
 
 def step_title(step: str, language: Language) -> str:
-    return _WORDS.text(language, f"doctor.{step}")
+    """A step that a newer connector knows and this service does not is shown by its name."""
+    key = f"doctor.{step}"
+    return _WORDS.text(language, key) if _WORDS.has(language, key) else step

@@ -2,43 +2,40 @@
 
 import asyncio
 import logging
-import secrets
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from typing import Any, Final, TypeVar
 
 from pydantic import ValidationError
 
-from core.background import Background
-from core.diagnosis.codes import Code
+from core.background import Background, Setbacks
+from core.budget import Budgets
+from core.diagnosis.codes import PBX_FAULTS, Code
 from core.diagnosis.finding import Finding
 from core.hub.admission import Admission
-from core.hub.bus import Bus, pbx_topic
-from core.hub.claims import BoundElsewhere, Claimed, NotEnrolled
+from core.hub.bus import Bus, connection_topic, pbx_topics
 from core.hub.link import CloseCode, Link, Transport
-from core.hub.plane import NobodyThereError, Plane, PlaneDownError, Question
+from core.hub.opening import Opening, RegisterLicenceKeys
+from core.hub.plane import NobodyThereError, Plane, PlaneDownError, Question, Reply
 from core.hub.registry import Pbx, Registry
 from core.store.database import STORAGE_ERRORS
-from core.store.moments import now
-from wire.jsonrpc import Frame, LinkBusyError, LinkClosedError, RpcErrorCode, RpcRefusalError, dump
+from core.store.timestamps import now
+from core.store.transaction import UnstorableValueError
+from wire.jsonrpc import LinkBusyError, LinkClosedError, RpcRefusalError
 from wire.link import (
     HEARTBEAT_SECONDS,
     HEARTBEATS_MISSED,
     HELLO_SECONDS,
     MAX_USERS_AT_ONCE,
     CallEndedAtOnce,
-    Challenge,
-    Hello,
     IdsParams,
-    LicenceKeyState,
     Method,
     Status,
     UsersChanged,
-    Welcome,
 )
 from wire.model import Empty, WireModel
-from wire.plane import NOT_HERE, PlaneAnswer, PlaneCall
+from wire.plane import NOT_HERE, PlaneCall
 
 logger = logging.getLogger(__name__)
 
@@ -48,13 +45,15 @@ REPLACED_GRACE: Final = 2.0
 """A link that is replaced may still bring answers for so long; then its socket is closed."""
 TICKS: Final = 5
 """How often within a heartbeat the links are looked at."""
+CHANGES: Final = (1.0, 20)
+"""What a PBX reports of its status, users and calls, a second and at once. Past it a status waits for the next moment and
+is replaced by newer ones, and the answer to all else comes later."""
 LOOK_SECONDS: Final = 30.0
 """How often a replica compares its links with the table, in case the word that one was replaced was lost."""
 
 M = TypeVar("M", bound=WireModel)
-RegisterLicenceKeys = Callable[[str, list[str]], Awaitable[list[LicenceKeyState]]]
-OnUsers = Callable[[str, UsersChanged | None], Awaitable[None]]
-OnCall = Callable[[str, CallEndedAtOnce], Awaitable[None]]
+OnUsers = Callable[[str, int, UsersChanged | None], Awaitable[None]]
+OnCall = Callable[[str, int, CallEndedAtOnce], Awaitable[None]]
 
 
 class PbxRefusedError(Exception):
@@ -69,6 +68,12 @@ class _NotHereError(Exception):
     """The link is somewhere else: the call was handed to nobody."""
 
 
+_REASONS: Final = frozenset(
+    (*PBX_FAULTS, Code.LOGIN_REJECTED, Code.CHALLENGE_EXPIRED, Code.PBX_BUSY, Code.OUTCOME_UNKNOWN)
+)
+"""Why a call came to nothing, as connectors say it and as links end. A connector speaks for its PBX: whatever else it says
+(of tokens, licences, administrators, faults of the service) is no answer.
+"""
 _LINK_FAULTS: Final = (LinkBusyError, LinkClosedError, RpcRefusalError, ConnectionError, TimeoutError)
 
 
@@ -77,7 +82,8 @@ class Hub:
 
     `register_licence_keys` is told a PBX's licence keys before its welcome; `on_users` is told what changed of a
     PBX's users, and `None` when a link has opened and nobody knows what changed meanwhile; `on_call` is told of a
-    call that ended at once. Whenever a PBX's link or status changes, its topic is published.
+    call that ended at once. All with the link's epoch, so that they can refuse what an older link says. Whenever a PBX's link or
+    status changes, its connection's topic is published.
     """
 
     def __init__(
@@ -91,17 +97,17 @@ class Hub:
         *,
         heartbeat: float = HEARTBEAT_SECONDS,
         hello_seconds: float = HELLO_SECONDS,
+        admission: Admission | None = None,
     ) -> None:
         self._registry = registry
         self._plane = plane
         self._bus = bus
-        self._register_licence_keys = register_licence_keys
         self._on_users = on_users
         self._on_call = on_call
         self._heartbeat = heartbeat
-        self._hello_seconds = hello_seconds
         self._links: dict[str, Link] = {}
         self._under_way = Background()
+        self._setbacks = Setbacks()
         self._missed: dict[str, int] = {}
         """Links that the table says are here, and are not: PBX to epoch."""
         self._draining = False
@@ -109,8 +115,16 @@ class Hub:
         """What became of openings of links: `opened`, or the code of the refusal."""
         self.calls: Counter[str] = Counter()
         """What became of calls: `answered`, or a code."""
-        self.admission = Admission()
+        self.admission = admission or Admission()
+        self._opening = Opening(
+            *(registry, bus, plane.replica_id, register_licence_keys, self.admission, self.openings),
+            heartbeat=heartbeat,
+            hello_seconds=hello_seconds,
+        )
+        self._changes = Budgets(*CHANGES)
+        """By PBX, so that a link that is opened again does not begin anew."""
         bus.listen("link", self._hear_of_newer)
+        bus.listen("handed-over", self._hear_of_hand_over)
 
     @property
     def linked(self) -> list[str]:
@@ -138,8 +152,10 @@ class Hub:
                 looked = clock()
                 try:
                     await self.close_stale()
-                except STORAGE_ERRORS as fault:
-                    logger.warning("links not compared", extra={"reason": str(fault)[:300]})
+                except Exception as fault:  # noqa: BLE001 - the heartbeat of all links goes on
+                    self._setbacks.failed("links", fault, "links not compared with the table")
+                else:
+                    self._setbacks.worked("links")
 
     async def serve(self, transport: Transport, address: str) -> None:
         """The whole life of one connection, from the challenge to its end."""
@@ -147,31 +163,45 @@ class Hub:
             await transport.close(CloseCode.GOING_AWAY, "shutting down")
             return
         with self.admission.opening(address) as is_admitted:
-            opened = await self._open(transport, address) if is_admitted else None
+            opened = await self._opening.open(transport, address) if is_admitted else None
         if not is_admitted:
             self.openings[Code.THROTTLED] += 1
             await transport.close(CloseCode.TRY_LATER, "too many openings from this address")
         if opened is None:
             return
-        link, hello_id, welcome = opened
-        extra = {"pbx": link.pbx_name, "epoch": link.epoch}
+        # An idle link is kept small: nothing of its opening is held while it lasts.
+        link, hello_id, welcome = opened.link, opened.hello_id, opened.welcome
+        link.on(
+            {
+                Method.STATUS: self._status_handler(link, opened.status),
+                Method.USERS_CHANGED: self._event_handler(link, UsersChanged, self._on_users),
+                Method.CALL_ENDED_AT_ONCE: self._event_handler(link, CallEndedAtOnce, self._on_call),
+            }
+        )
+        del opened
         if not self._take(link):
             await transport.close(CloseCode.REPLACED, "replaced by a newer link")
             return
         self.openings["opened"] += 1
-        logger.info("link open", extra={**extra, "address": address})
+        self.admission.link_opened(address)
+        logger.info("link open", extra={"pbx": link.pbx_name, "epoch": link.epoch, "address": address})
         try:
             await link.welcome(hello_id, welcome)
-            self._bus.publish(pbx_topic(link.pbx_id))
-            await self._on_users(link.pbx_id, None)
+            del welcome
+            # Its licence keys, which make the pools, came with the hello.
+            self._bus.publish(*pbx_topics(link.pbx_id))
+            await self._on_users(link.pbx_id, link.epoch, None)
             await link.serve()
         finally:
             if self._links.get(link.pbx_id) is link:
                 del self._links[link.pbx_id]
-            logger.info("link closed", extra={**extra, "reason": link.end})
+            self.admission.link_closed(address)
+            logger.info("link closed", extra={"pbx": link.pbx_name, "epoch": link.epoch, "reason": link.end})
+            if link.was_abused:
+                self.admission.failed(address)
             with suppress(*STORAGE_ERRORS):  # written down by `close_stale` when the database is back
                 await self._registry.closed(link.pbx_id, link.epoch, link.end, now())
-            self._bus.publish(pbx_topic(link.pbx_id))
+            self._bus.publish(connection_topic(link.pbx_id))
 
     async def call(
         self, pbx: Pbx, method: Method, params: WireModel, answer: type[M], seconds: float = CALL_SECONDS
@@ -216,17 +246,17 @@ class Hub:
         except ValidationError as misfit:
             raise PbxRefusedError(Finding(Code.PROTOCOL_ERROR, {"pbx_name": pbx.name})) from misfit
 
-    async def answer(self, call: PlaneCall) -> PlaneAnswer:
+    async def answer(self, call: PlaneCall) -> Reply:
         """A call of another replica for a link that is held here."""
         link = self._links.get(call.pbx_id)
         if link is None or not link.is_good(call.epoch):
-            return PlaneAnswer(id=call.id, code=NOT_HERE)
+            return Reply(code=NOT_HERE)
         try:
             result = await link.endpoint.call(call.method, call.params, deadline=call.deadline)
         except _LINK_FAULTS as fault:
             code, evidence = _word_for(fault)
-            return PlaneAnswer(id=call.id, code=code, evidence=evidence)
-        return PlaneAnswer(id=call.id, result=result)
+            return Reply(code=code, evidence=evidence)
+        return Reply(result)
 
     async def close_stale(self) -> None:
         """Brings links and table together: closes links that another replica holds by the table, and writes down the end of
@@ -239,7 +269,7 @@ class Hub:
         for pbx_id, epoch in missed.items():
             if self._missed.get(pbx_id) == epoch:
                 await self._registry.closed(pbx_id, epoch, "connection-lost", now())
-                self._bus.publish(pbx_topic(pbx_id))
+                self._bus.publish(connection_topic(pbx_id))
         self._missed = missed
         for pbx_id, link in before.items():
             if held.get(pbx_id) != link.epoch:
@@ -263,7 +293,7 @@ class Hub:
         await self._under_way.finish()
 
     def _beat(self, clock: float) -> None:
-        for link in list(self._links.values()):
+        for link in list(self._links.values()):  # nothing here may raise: it is the heartbeat of all links
             silent = link.silent_for(clock)
             if silent >= self._heartbeat * HEARTBEATS_MISSED:
                 self._under_way.start(link.cut())
@@ -330,123 +360,77 @@ class Hub:
         if link is not None and link.epoch < int(epoch):
             self._retire(link)
 
-    def _retire(self, link: Link) -> None:
+    def _hear_of_hand_over(self, rest: str) -> None:
+        """The name has another owner: nothing that the old one is about to answer is waited for."""
+        pbx_id, _, epoch = rest.partition(":")
+        link = self._links.get(pbx_id)
+        if link is not None and link.epoch < int(epoch):
+            self._retire(link, grace=0)
+
+    def _retire(self, link: Link, grace: float = REPLACED_GRACE) -> None:
         if self._links.get(link.pbx_id) is link:
             del self._links[link.pbx_id]
-        self._under_way.start(link.retire(CloseCode.REPLACED, "replaced by a newer link", REPLACED_GRACE))
-
-    async def _open(
-        self, transport: Transport, address: str
-    ) -> tuple[Link, int | str | None, Welcome] | None:
-        challenge = Challenge(nonce=secrets.token_urlsafe(32), server_time=now())
-        frame: Frame | None = None
-        try:
-            async with asyncio.timeout(self._hello_seconds):
-                await transport.send(dump(method=Method.CHALLENGE, params=challenge))
-                frame = await _first_frame(transport)
-        except (TimeoutError, ConnectionError):
-            logger.info("no hello in time", extra={"address": address})
-            self.openings["no-hello"] += 1
-            self.admission.failed(address)
-            await transport.close(CloseCode.HELLO_TIMEOUT, "no hello in time")
-            return None
-        hello = _hello(frame)
-        if frame is None or hello is None:
-            await self._refuse(transport, frame, Code.PROTOCOL_ERROR, address)
-            return None
-        if hello.nonce != challenge.nonce or not hello.is_genuine():
-            await self._refuse(transport, frame, Code.BAD_SIGNATURE, address)
-            return None
-        if frame.method == Method.CHECK:
-            await self._check(transport, frame, hello)
-            return None
-        try:
-            claim = await self._registry.claim(hello, address, self._plane.replica_id, now())
-            if not isinstance(claim, Claimed):
-                await self._refuse_claim(transport, frame, claim, address)
-                return None
-            if claim.previous_replica not in (None, self._plane.replica_id):
-                self._bus.publish(f"link:{claim.pbx_id}:{claim.epoch}")
-            states = await self._register_licence_keys(claim.pbx_id, hello.licence_keys)
-        except STORAGE_ERRORS:
-            logger.warning("no link is taken while the database is away", extra={"address": address})
-            await transport.close(CloseCode.TRY_LATER, "the database is away")
-            return None
-        link = Link(transport, claim.pbx_id, claim.epoch, hello.pbx_name)
-        link.on(
-            {
-                Method.STATUS: self._status_handler(link, hello.status),
-                Method.USERS_CHANGED: self._event_handler(link, UsersChanged, self._on_users),
-                Method.CALL_ENDED_AT_ONCE: self._event_handler(link, CallEndedAtOnce, self._on_call),
-            }
-        )
-        welcome = Welcome(pbx_id=claim.pbx_id, heartbeat_seconds=self._heartbeat, licence_keys=states)
-        return link, frame.id, welcome
-
-    async def _check(self, transport: Transport, frame: Frame, hello: Hello) -> None:
-        """Says what a hello would meet, and opens nothing."""
-        try:
-            checked = await self._registry.check(hello, now())
-            await transport.send(dump(id=frame.id, result=checked))
-        except ConnectionError:
-            return
-        except STORAGE_ERRORS:
-            await transport.close(CloseCode.TRY_LATER, "the database is away")
-            return
-        await transport.close(CloseCode.DONE, "checked")
-
-    async def _refuse_claim(
-        self, transport: Transport, frame: Frame, claim: BoundElsewhere | NotEnrolled, address: str
-    ) -> None:
-        if isinstance(claim, NotEnrolled):
-            await self._refuse(transport, frame, Code.ENROLMENT_NEEDED, address)
-        else:
-            await self._refuse(transport, frame, Code.NAME_BOUND_ELSEWHERE, address)
-            self._bus.publish(pbx_topic(claim.pbx_id))
+        self._under_way.start(link.retire(CloseCode.REPLACED, "replaced by a newer link", grace))
 
     def _status_handler(self, link: Link, at_first: Status) -> Callable[[dict[str, Any]], Awaitable[Empty]]:
-        writing: asyncio.Lock | None = None
+        newest: Status | None = None
+        is_writing = False
         # As text: a model weighs ten times that, and most links never report again.
         last = at_first.model_dump_json()
 
         async def take(params: dict[str, Any]) -> Empty:
-            nonlocal last, writing
-            status = Status.model_validate(params)
-            writing = writing or asyncio.Lock()
-            # Methods run at the same time; the newest status must be the last one written.
-            async with writing:
-                text = status.model_dump_json()
-                if text == last:
-                    return Empty()
-                await self._registry.report(link.pbx_id, link.epoch, status, now())
-                last = text
-            self._bus.publish(pbx_topic(link.pbx_id))
+            """Methods run at the same time: one of them writes, always what is newest, and no faster than the budget."""
+            nonlocal is_writing, last, newest
+            newest = Status.model_validate(params)
+            if is_writing:
+                return Empty()
+            is_writing = True
+            try:
+                while newest is not None:
+                    if newest.model_dump_json() != last:
+                        await self._pace(link)
+                    status, newest = newest, None
+                    text = status.model_dump_json()
+                    if text != last:
+                        with _refusing_unstorable():
+                            await self._registry.report(link.pbx_id, link.epoch, status, now())
+                        last = text
+                        self._bus.publish(connection_topic(link.pbx_id))
+            finally:
+                is_writing = False
             return Empty()
 
         return take
 
+    async def _pace(self, link: Link) -> None:
+        """Waits while the PBX is over its budget of changes."""
+        if seconds := self._changes[link.pbx_id].reserve():
+            await asyncio.sleep(seconds)
+
     def _event_handler(
-        self, link: Link, kind: type[M], take: Callable[[str, M], Awaitable[None]]
+        self, link: Link, kind: type[M], take: Callable[[str, int, M], Awaitable[None]]
     ) -> Callable[[dict[str, Any]], Awaitable[Empty]]:
-        """What an older link still says after a newer one has replaced it counts no longer."""
+        """What an older link still says after a newer one has replaced it counts no longer. Past its budget the answer
+        comes later, which a connector waits for.
+        """
 
         async def handle(params: dict[str, Any]) -> Empty:
+            event = kind.model_validate(params)
+            await self._pace(link)
             if self._links.get(link.pbx_id) is link:
-                await take(link.pbx_id, kind.model_validate(params))
+                with _refusing_unstorable():
+                    await take(link.pbx_id, link.epoch, event)
             return Empty()
 
         return handle
 
-    async def _refuse(self, transport: Transport, frame: Frame | None, code: Code, address: str) -> None:
-        logger.warning("link refused", extra={"code": code, "address": address})
-        self.openings[code] += 1
-        self.admission.failed(address)
-        error = {"code": int(RpcErrorCode.REFUSED), "message": code, "data": {"code": code, "evidence": {}}}
-        try:
-            await transport.send(dump(id=frame.id if frame else None, error=error))
-        except ConnectionError:
-            return
-        await transport.close(CloseCode.REFUSED, code)
+
+@contextmanager
+def _refusing_unstorable() -> Iterator[None]:
+    try:
+        yield
+    except UnstorableValueError as unstorable:
+        raise RpcRefusalError(Code.UNSTORABLE_VALUE, "a value cannot be stored") from unstorable
 
 
 def _word_for(fault: Exception) -> tuple[str, dict[str, Any]]:
@@ -457,27 +441,10 @@ def _word_for(fault: Exception) -> tuple[str, dict[str, Any]]:
 
 
 def _refused(pbx: Pbx, code: str, evidence: dict[str, Any]) -> PbxRefusedError:
-    known = Code.named(code) or Code.PROTOCOL_ERROR
+    named = Code.named(code)
+    known = named if named in _REASONS else Code.PROTOCOL_ERROR
     return PbxRefusedError(Finding(known, {**evidence, "pbx_name": pbx.name}))
 
 
 def _link_down(pbx: Pbx) -> Finding:
     return Finding(Code.LINK_DOWN, {"pbx_name": pbx.name, "since": pbx.link_closed_at or now()})
-
-
-async def _first_frame(transport: Transport) -> Frame | None:
-    async for text in transport:
-        try:
-            return Frame.model_validate_json(text)
-        except ValidationError:
-            return None
-    raise ConnectionResetError("closed before the hello")
-
-
-def _hello(frame: Frame | None) -> Hello | None:
-    if frame is None or frame.method not in (Method.HELLO, Method.CHECK):
-        return None
-    try:
-        return Hello.model_validate(frame.params or {})
-    except ValidationError:
-        return None

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Mapping
 from enum import IntEnum
 from typing import Any, Final, Protocol
 
+from core.budget import Budget
 from wire.jsonrpc import Endpoint, Handler, LinkBusyError, LinkClosedError, RpcRefusalError, dump
 from wire.link import Method, Welcome
 from wire.model import Empty
@@ -13,6 +14,11 @@ from wire.model import Empty
 PING_SECONDS: Final = 10.0
 MAX_BAD_FRAMES: Final = 20
 """A peer that sends so many frames that are no calls is cut: it speaks something else."""
+FRAMES: Final = (50.0, 200)
+"""Frames that the service has not asked for, a second and at once; a connector sends one in some seconds. Those past it
+get `pbx-busy`."""
+MAX_REFUSED_FRAMES: Final = 100
+"""So far over its budget a peer is cut."""
 
 
 class CloseCode(IntEnum):
@@ -26,6 +32,8 @@ class CloseCode(IntEnum):
     HELLO_TIMEOUT = 4408
     REPLACED = 4409
     SILENT = 4410
+    FLOODED = 4429
+    """The peer sent far more than it may."""
 
 
 class Transport(Protocol):
@@ -35,6 +43,10 @@ class Transport(Protocol):
 
     async def close(self, code: CloseCode, reason: str) -> None: ...
 
+    async def turn_away(self, code: CloseCode, reason: str) -> None:
+        """As `close`, for a peer that goes on sending: it is not waited for."""
+        ...
+
     def __aiter__(self) -> AsyncIterator[str]: ...
 
 
@@ -43,6 +55,7 @@ _END_OF: Final = {
     CloseCode.REPLACED: "replaced",
     CloseCode.SILENT: "silent",
     CloseCode.POLICY: "protocol-broken",
+    CloseCode.FLOODED: "flooded",
 }
 
 
@@ -61,7 +74,12 @@ class Link:
         self._transport = transport
         self._last_heard = asyncio.get_running_loop().time()
         self._methods: dict[str, Handler] = {Method.PING: _pong}
-        self.endpoint = Endpoint(transport.send, self._methods)
+        self.endpoint = Endpoint(transport.send, self._methods, admits=Budget(*FRAMES).take)
+
+    @property
+    def was_abused(self) -> bool:
+        """Whether it ended because the peer broke the protocol or flooded it."""
+        return self.end in (_END_OF[CloseCode.POLICY], _END_OF[CloseCode.FLOODED])
 
     def is_good(self, epoch: int) -> bool:
         """May be asked by whoever has read this epoch in the table: it is no older link, and still in use."""
@@ -81,6 +99,11 @@ class Link:
                 await self.endpoint.feed(text)
                 if self.endpoint.bad_frames >= MAX_BAD_FRAMES:
                     await self._close(CloseCode.POLICY, "too many bad frames")
+                    break
+                if self.endpoint.refused_frames >= MAX_REFUSED_FRAMES:
+                    self.end = _END_OF[CloseCode.FLOODED]
+                    self.endpoint.close()
+                    await self._transport.turn_away(CloseCode.FLOODED, "too many frames")
                     break
         finally:
             self.endpoint.close()

@@ -1,4 +1,4 @@
-"""The plane between replicas: NATS, or nothing when there is one process (design, section 9).
+"""The plane between replicas: NATS, or nothing when there is one process (docs/scale.md).
 
 NATS is the way, not the truth: whatever is said here, the receiver looks into the database for itself.
 """
@@ -6,19 +6,21 @@ NATS is the way, not the truth: whatever is said here, the receiver looks into t
 import asyncio
 import logging
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 from nats.aio.client import Client
 from nats.aio.msg import Msg
+from nats.aio.subscription import Subscription
 from nats.errors import Error as NatsError
 from pydantic import ValidationError
 from pydantic_core import to_json
 
-from core.background import Background
-from core.store.moments import new_id
+from core.background import Background, cancel_and_wait
+from core.diagnosis.codes import Code
+from core.store.timestamps import new_id
 from wire.model import WireModel
 from wire.plane import MAX_TOPICS, PlaneAnswer, PlaneCall, PlaneNews
 
@@ -29,6 +31,8 @@ PING_SECONDS: Final = 5
 """A NATS server that does not answer two of these is left for another."""
 ANSWER_GRACE: Final = 1.0
 """A replica answers "no answer in time" itself; past this it is gone."""
+LEAVE_SECONDS: Final = 2.0
+"""How long a replica that stops goes on answering calls that have arrived. Its links are closed by then."""
 MAX_ASKED: Final = 2048
 """Calls of other replicas that are being answered here; more are refused at once."""
 MAX_MESSAGE_BYTES: Final = 512 * 1024
@@ -40,7 +44,6 @@ NOBODY_LISTENS: Final = "503"
 _CALL: Final = b"c"
 _ANSWER: Final = b"a"
 
-Answer = Callable[[PlaneCall], Awaitable[PlaneAnswer]]
 Hear = Callable[[Sequence[str]], None]
 Missed = Callable[[], None]
 
@@ -73,6 +76,28 @@ class Question:
             "deadline": self.deadline,
         }
         return _CALL + to_json(members, by_alias=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """To a call of another replica; `wire.plane.PlaneAnswer` on the way. What a connector said was checked as its frame
+    came in, and the asking replica checks it by its model: once more here would be for nothing.
+    """
+
+    result: Mapping[str, Any] | None = None
+    code: str | None = None
+    evidence: Mapping[str, Any] | None = None
+
+    def line(self, call_id: int) -> bytes:
+        members: dict[str, Any] = {"id": call_id}
+        if self.code is None:
+            members["result"] = self.result
+        else:
+            members |= {"code": self.code, "evidence": self.evidence or {}}
+        return _ANSWER + to_json(members)
+
+
+Answer = Callable[[PlaneCall], Awaitable[Reply]]
 
 
 class Plane(Protocol):
@@ -122,6 +147,19 @@ class NoPlane:
         """Nothing is open."""
 
 
+class _Client(Client):
+    """nats-py encrypts when the server asks for it, whatever the address says: somebody in between who answers in the
+    server's name would be sent the login in clear.
+    """
+
+    def _connect_command(self) -> bytes:
+        server = self._current_server
+        if server is not None and server.uri.scheme == "tls" and not self._server_info.get("tls_required"):
+            raise NatsError("NATS_URL says tls://, but the server offers no TLS")
+        command: bytes = super()._connect_command()
+        return command
+
+
 class NatsPlane:
     """`url` may name several servers, separated by commas, and carry user and password.
 
@@ -136,10 +174,13 @@ class NatsPlane:
         self._servers = [server.strip() for server in url.split(",")]
         self._news = f"{subject}.news"
         self._to = f"{subject}.to"
-        self._client = Client()
+        self._client = _Client()
         self._connecting: asyncio.Task[None] | None = None
+        self._calls: Subscription | None = None
         self._peers: dict[str, _Peer] = {}
         self._tasks = Background()
+        self._asked: set[asyncio.Task[None]] = set()
+        """Calls of others that are being answered; none of these tasks raises."""
         self._unsaid: list[str] = []
         """Topics of this turn of the loop: they go out as one message."""
 
@@ -150,10 +191,10 @@ class NatsPlane:
     def start(self, answer: Answer, hear: Hear, missed: Missed) -> None:
         self._connecting = asyncio.create_task(self._connect(answer, hear, missed))
 
-    async def call(self, replica_id: str, question: Question) -> PlaneAnswer:
+    def call(self, replica_id: str, question: Question) -> Coroutine[Any, Any, PlaneAnswer]:
         if not self._client.is_connected:  # the client would keep it and send it when its time is over
             raise PlaneDownError
-        return await self._peer(replica_id).call(question)
+        return self._peer(replica_id).call(question)
 
     def publish(self, topics: Sequence[str]) -> None:
         if not self._unsaid:
@@ -162,15 +203,31 @@ class NatsPlane:
 
     async def close(self) -> None:
         if self._connecting is not None:
-            self._connecting.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._connecting
+            await cancel_and_wait(self._connecting)
+        await self._leave()
         for peer in self._peers.values():
             peer.close()
         self._tasks.cancel()
-        if not self._client.is_closed:
+        for task in self._asked:
+            task.cancel()
+        client = self._client
+        # One that has not begun to connect, or has given up, has nothing to close and says so by an AssertionError.
+        if client.is_connected or client.is_connecting or client.is_reconnecting:
             with suppress(NatsError, OSError, TimeoutError):
                 await self._client.close()
+
+    async def _leave(self) -> None:
+        """From now on NATS says that nobody listens here. What has arrived until then is answered."""
+        if self._calls is None or not self._client.is_connected:
+            return
+        with suppress(NatsError, OSError, TimeoutError):
+            async with asyncio.timeout(LEAVE_SECONDS):
+                await self._calls.drain()  # type: ignore[no-untyped-call]
+                while self._asked:
+                    await asyncio.wait(self._asked)
+                await asyncio.sleep(0)  # what was answered in this turn of the loop is sent
+                await self._tasks.finish()
+                await self._client.flush()
 
     async def _connect(self, answer: Answer, hear: Hear, missed: Missed) -> None:
         async def on_fault(fault: Exception) -> None:
@@ -191,7 +248,11 @@ class NatsPlane:
                 self._take(replica_id, message.data, answer)
 
         async def take_news(message: Msg) -> None:
-            news = PlaneNews.model_validate_json(message.data)
+            try:
+                news = PlaneNews.model_validate_json(message.data)
+            except ValidationError:  # another version of the service
+                logger.warning("news of another replica cannot be read")
+                return
             if news.origin != self.replica_id:
                 hear(news.topics)
 
@@ -213,7 +274,7 @@ class NatsPlane:
             except (NatsError, OSError, TimeoutError) as fault:
                 logger.warning("NATS cannot be reached; tried again", extra={"reason": str(fault)[:300]})
                 await asyncio.sleep(RECONNECT_SECONDS)
-        await self._client.subscribe(f"{self._to}.{self.replica_id}.>", cb=take)
+        self._calls = await self._client.subscribe(f"{self._to}.{self.replica_id}.>", cb=take)
         await self._client.subscribe(self._news, cb=take_news)
         await self._client.flush()
         logger.info("the plane is up")
@@ -231,10 +292,12 @@ class NatsPlane:
                 logger.warning("a message of another replica cannot be read", extra={"replica": replica_id})
 
     def _answer(self, peer: "_Peer", call: PlaneCall, answer: Answer) -> None:
-        if len(self._tasks) >= MAX_ASKED:
-            peer.send(_ANSWER + _dump(PlaneAnswer(id=call.id, code="pbx-busy")))
-        else:
-            self._tasks.start(_respond(peer, call, answer))
+        if len(self._asked) >= MAX_ASKED:
+            peer.send(Reply(code=Code.PBX_BUSY).line(call.id))
+            return
+        task = asyncio.create_task(_respond(peer, call, answer))
+        self._asked.add(task)
+        task.add_done_callback(self._asked.discard)
 
     def _peer(self, replica_id: str) -> "_Peer":
         peer = self._peers.get(replica_id)
@@ -256,7 +319,7 @@ class NatsPlane:
             return  # whoever was not told looks when the plane is back (`missed`)
         for start in range(0, len(topics), MAX_TOPICS):
             news = PlaneNews(origin=self.replica_id, topics=topics[start : start + MAX_TOPICS])
-            self._tasks.start(self._send(self._news, _dump(news)))
+            self._tasks.start(self._send(self._news, news.model_dump_json(by_alias=True).encode()))
 
     async def _send(self, subject: str, data: bytes, reply: str = "") -> None:
         with suppress(NatsError, OSError):
@@ -270,6 +333,8 @@ class _Peer:
         self._replica_id = replica_id
         self._post = post
         self._waiting: dict[int, asyncio.Future[PlaneAnswer]] = {}
+        self._doubtful: set[int] = set()
+        """Calls that are given up soon, because nobody listens any more."""
         self._last_id = 0
         self._outbox: list[bytes] = []
         self._unsent: list[int] = []
@@ -290,6 +355,7 @@ class _Peer:
         finally:
             ends.cancel()
             del self._waiting[call_id]
+            self._doubtful.discard(call_id)
 
     def answered(self, answer: PlaneAnswer) -> None:
         waiting = self._waiting.get(answer.id)
@@ -303,12 +369,19 @@ class _Peer:
         self._outbox.append(line)
 
     def nobody_listens(self, number: int) -> None:
-        """The replica has gone: the calls of this message reached nobody, what earlier ones did is unknown."""
+        """The calls of this message reached nobody. Earlier ones are answered now, if the replica stops in good order; what
+        became of them is unknown if it has died.
+        """
         unheard = set(self._messages.get(number, ()))
+        loop = asyncio.get_running_loop()
         for call_id, waiting in self._waiting.items():
-            if not waiting.done() and call_id not in self._unsent:
-                gone = NobodyThereError(self._replica_id) if call_id in unheard else TimeoutError()
-                waiting.set_exception(gone)
+            if waiting.done() or call_id in self._unsent:
+                continue
+            if call_id in unheard:
+                waiting.set_exception(NobodyThereError(self._replica_id))
+            elif call_id not in self._doubtful:
+                self._doubtful.add(call_id)
+                loop.call_later(LEAVE_SECONDS, _give_up, waiting)
 
     def close(self) -> None:
         for waiting in self._waiting.values():
@@ -337,17 +410,13 @@ async def _respond(peer: _Peer, call: PlaneCall, answer: Answer) -> None:
         answered = await answer(call)
     except Exception:
         logger.exception("a call of another replica failed")
-        answered = PlaneAnswer(id=call.id, code="internal-error")
-    peer.send(_ANSWER + _dump(answered))
+        answered = Reply(code=Code.OUTCOME_UNKNOWN)
+    peer.send(answered.line(call.id))
 
 
 def _give_up(waiting: asyncio.Future[PlaneAnswer]) -> None:
     if not waiting.done():
         waiting.set_exception(TimeoutError())
-
-
-def _dump(model: PlaneAnswer | PlaneNews) -> bytes:
-    return model.model_dump_json(by_alias=True).encode()
 
 
 def open_plane(url: str | None) -> Plane:

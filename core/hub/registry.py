@@ -14,25 +14,32 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Final
 
-from sqlalchemy import Row, Select, delete, func, select
+from sqlalchemy import delete, func, select
 
 from core.diagnosis.codes import LicenceReason
 from core.diagnosis.rules import PbxFacts
 from core.hub import claims
-from core.hub.claims import BoundElsewhere, Claimed, LinkEventKind, NotEnrolled
+from core.hub.claims import NO_KEY, BoundElsewhere, Claimed, LinkEventKind, NotEnrolled
 from core.store import tables
+from core.store.audit import NO_PBX, OPERATOR, AuditKind, add_audit
 from core.store.database import Database, upsert
-from core.store.moments import from_ms, to_ms
-from core.store.script import Writer
-from wire.link import Checked, Hello, NameState, Status
+from core.store.retention import delete_in_steps, delete_oldest_in_steps
+from core.store.timestamps import from_ms, to_ms
+from core.store.transaction import Row, Writer
+from wire.link import Capability, Checked, Hello, NameState, Status
 
 _pbx = tables.pbx.c
 
-_NOBODY: Final = "0" * 64
-"""Compared with when the name is unknown, so that an unknown name takes as long as a wrong key."""
 ENROLMENT_GOOD_FOR: Final = timedelta(days=7)
 EVENTS_SHOWN: Final = 50
 HOUR_MS: Final = 3_600_000
+PBX_COLUMNS: Final = (
+    "id, name, identity, installation, key_hmac, claimed_at, status, link_epoch, link_opened_at, link_closed_at,"
+    " link_replica, connector_version, sealing_key, sealing_signature, capabilities, capabilities_signature,"
+    " previous_key_hmac, previous_key_until, refused_keys"
+)
+REFUSED_CLAIM_AT: Final = "(SELECT max(at) FROM refused_claim WHERE refused_claim.pbx_id = pbx.id)"
+_COLUMNS: Final = f"{PBX_COLUMNS}, {REFUSED_CLAIM_AT} AS refused_claim_at"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +47,8 @@ class Pbx:
     id: str
     name: str
     identity: str
+    installation: int
+    """Counts the installations that have owned the name."""
     key_hmac: str
     claimed_at: datetime
     status_json: str | None
@@ -52,6 +61,9 @@ class Pbx:
     sealing_key: str
     """Of the connector that opened the link last, vouched for by the signature."""
     sealing_signature: str
+    capabilities: Sequence[str]
+    """What that connector can do (`wire.link.Capability`); empty for one of the first version."""
+    capabilities_signature: str | None
     previous_key_hmac: str | None
     previous_key_until: datetime | None
     refused_keys: Sequence[LicenceReason]
@@ -76,7 +88,14 @@ class Pbx:
             ever_linked=self.link_opened_at is not None,
             down_since=self.link_closed_at,
             refused_claim_at=self.refused_claim_at,
+            seals_answers=self.seals_answers,
+            connector_version=self.connector_version,
         )
+
+    @property
+    def seals_answers(self) -> bool:
+        """The answer to the PBX's challenge crosses the service sealed."""
+        return Capability.SEALED_ANSWERS in self.capabilities
 
 
 class KeyMatch(StrEnum):
@@ -87,12 +106,20 @@ class KeyMatch(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class RefusedClaim:
-    """Another identity has tried a name."""
+    """Another identity has tried a name. Only administrators of that PBX and the operator learn of it."""
 
     identity: str
     address: str
     connector_version: str
     at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Enrolment:
+    """A code that nobody has used yet."""
+
+    pbx_name: str
+    expires_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +139,7 @@ class LinkHistory:
 
 class Registry:
     def __init__(
-        self, database: Database, writer: Writer, key_pepper: bytes, *, enrolment_required: bool = False
+        self, database: Database, writer: Writer, key_pepper: bytes, *, enrolment_required: bool = True
     ) -> None:
         self._database = database
         self._writer = writer
@@ -120,7 +147,8 @@ class Registry:
         self._enrolment_required = enrolment_required
 
     async def by_id(self, pbx_id: str) -> Pbx | None:
-        return await self._one(_query().where(_pbx.id == pbx_id))
+        row = await self._database.fetch_first(f"SELECT {_COLUMNS} FROM pbx WHERE id = $1", pbx_id)
+        return to_pbx(row) if row is not None else None
 
     async def existing(self, pbx_id: str) -> Pbx:
         """Of an id that the database holds by a foreign key; only a broken one gets to the `LookupError`."""
@@ -130,14 +158,15 @@ class Registry:
         return pbx
 
     async def by_name(self, name: str) -> Pbx | None:
-        return await self._one(_query().where(_pbx.name == name))
+        row = await self._database.fetch_first(f"SELECT {_COLUMNS} FROM pbx WHERE name = $1", name)
+        return to_pbx(row) if row is not None else None
 
     def verifies(self, pbx: Pbx | None, key_digest: str, now: datetime) -> KeyMatch | None:
-        """Whether this is the PBX's key; takes as long when there is no such PBX."""
+        """Whether this is the PBX's key; takes as long when there is no such PBX, or its key is not known."""
         given = self._hmac(key_digest)
-        current = hmac.compare_digest(pbx.key_hmac if pbx is not None else _NOBODY, given)
+        current = hmac.compare_digest(pbx.key_hmac if pbx is not None else NO_KEY, given)
         before = pbx.previous_key_hmac if pbx is not None else None
-        previous = hmac.compare_digest(before or _NOBODY, given)
+        previous = hmac.compare_digest(before or NO_KEY, given)
         if pbx is None:
             return None
         if current:
@@ -145,10 +174,29 @@ class Registry:
         until = pbx.previous_key_until
         return KeyMatch.PREVIOUS if previous and until is not None and now < until else None
 
+    @property
+    def writer(self) -> Writer:
+        return self._writer
+
+    @property
+    def enrolment_required(self) -> bool:
+        """A name that nobody has can be claimed with a code only."""
+        return self._enrolment_required
+
     async def claim(
-        self, hello: Hello, address: str, replica_id: str, now: datetime
+        self,
+        hello: Hello,
+        address: str,
+        replica_id: str,
+        now: datetime,
+        *,
+        may_be_new: bool = True,
+        may_try_code: bool = True,
     ) -> Claimed | BoundElsewhere | NotEnrolled:
-        """Takes a link's opening: the first identity that claims a name owns it. Raises the link's epoch."""
+        """Takes a link's opening: the first identity that claims a name owns it. Raises the link's epoch.
+
+        `may_be_new` and `may_try_code`: whether the budgets of the door allow a new name without a code, and a code.
+        """
         previous = hello.previous_key_digest
         claim = claims.Claim(
             hello=hello,
@@ -156,26 +204,42 @@ class Registry:
             previous_key_hmac=self._hmac(previous) if previous is not None else None,
             address=address,
             replica_id=replica_id,
-            enrolment_required=self._enrolment_required,
-            enrolment_hash=self._hmac(hello.enrolment_code or ""),
+            may_be_new=may_be_new and not self._enrolment_required,
+            enrolment_hash=self._code_hash(hello) if may_try_code else None,
             now=now,
         )
         return await self._writer.run_small(lambda: claims.claim(claim))
 
-    async def check(self, hello: Hello, now: datetime) -> Checked:
-        """What a hello would meet. Only the name's own identity learns more than it would by that."""
+    async def check(self, hello: Hello, now: datetime, *, may_try_code: bool = True) -> Checked:
+        """What a hello would meet. Only the name's own identity, and whoever has a good code for a free name, learn
+        anything about it; all others get the same answer for every name.
+        """
         pbx = await self.by_name(hello.pbx_name)
-        if pbx is None:
-            needs_code = self._enrolment_required
-            return Checked(
-                name=NameState.ENROLMENT_NEEDED if needs_code else NameState.FREE,
-                key_known=False,
-                linked=False,
-            )
-        if pbx.identity != hello.identity:
-            return Checked(name=NameState.BOUND_ELSEWHERE, key_known=False, linked=False)
-        match = self.verifies(pbx, hello.key_digest, now)
-        return Checked(name=NameState.MINE, key_known=match is KeyMatch.CURRENT, linked=pbx.is_linked)
+        given = self._code_hash(hello) if may_try_code else None
+        is_enrolled = await self._is_enrolled(hello.pbx_name, given or NO_KEY, now)
+        if pbx is not None and pbx.identity == hello.identity:
+            match = self.verifies(pbx, hello.key_digest, now)
+            return Checked(name=NameState.MINE, key_known=match is KeyMatch.CURRENT, linked=pbx.is_linked)
+        if pbx is None and is_enrolled:
+            state = NameState.FREE
+        else:
+            state = NameState.ENROLMENT_NEEDED if self._enrolment_required else NameState.NOT_BOUND
+        return Checked(name=state, key_known=False, linked=False)
+
+    async def note_refused_claim(self, pbx_id: str, hello: Hello, address: str, now: datetime) -> None:
+        """Keeps as evidence that this identity has tried the name of another."""
+        await self._writer.run_small(
+            lambda: claims.note_refused_claim(pbx_id, hello.identity, address, hello.connector_version, now)
+        )
+
+    async def is_used_by(self, pbx_id: str, tenant_id: str) -> bool:
+        """Whether people of that Microsoft tenant have signed in at this PBX before."""
+        used = "SELECT pbx_id FROM used_pbx WHERE pbx_id = $1 AND tenant_id = $2"
+        return await self._database.fetch_first(used, pbx_id, tenant_id) is not None
+
+    async def mark_used(self, pbx_id: str, tenant_id: str, now: datetime) -> None:
+        """Somebody of that tenant has signed in there. Idempotent."""
+        await self._writer.run_small(lambda: claims.mark_used(pbx_id, tenant_id, now))
 
     async def report(self, pbx_id: str, epoch: int, status: Status, now: datetime) -> None:
         """Keeps the status; one that carries a stale epoch is refused silently."""
@@ -192,12 +256,6 @@ class Registry:
         )
         async with self._database.reading() as connection:
             return {row.id: row.link_epoch for row in (await connection.execute(query)).all()}
-
-    async def hand_over(self, pbx_id: str, identity: str, actor: str, now: datetime) -> int | None:
-        """Binds the name to an identity that has tried it; gives the link's new epoch, which ends the old identity's
-        link. None when there is no such claim (any more).
-        """
-        return await self._writer.run(lambda: claims.hand_over(pbx_id, identity, actor, now))
 
     async def refused_claims(self, pbx_id: str) -> Sequence[RefusedClaim]:
         claim = tables.refused_claim.c
@@ -237,7 +295,9 @@ class Registry:
         )
 
     async def enrol(self, name: str, now: datetime) -> tuple[str, datetime]:
-        """A code with which one connector may claim a new name, once; a second code replaces the first."""
+        """A code with which one connector may claim a new name, once; a second code replaces the first. It is told here
+        and never again: what is kept is its HMAC.
+        """
         code = secrets.token_hex(16)
         ends = now + ENROLMENT_GOOD_FOR
         values = {"code_hash": self._hmac(code), "expires_at": to_ms(ends)}
@@ -247,19 +307,47 @@ class Registry:
                 .values(pbx_name=name, **values)
                 .on_conflict_do_update(index_elements=["pbx_name"], set_=values)
             )
+            made = AuditKind.ENROLMENT_CODE_MADE
+            until = {"until": ends.date().isoformat()}
+            await add_audit(connection, NO_PBX, made, OPERATOR, name, now, until)
         return code, ends
 
-    async def forget_old(self, before: datetime) -> None:
-        """Deletes the history of links before that, and codes that nobody used."""
-        old = to_ms(before)
-        async with self._database.writing() as connection:
-            await connection.execute(delete(tables.link_event).where(tables.link_event.c.at < old))
-            await connection.execute(delete(tables.enrolment).where(tables.enrolment.c.expires_at < old))
+    async def enrolments(self, now: datetime) -> Sequence[Enrolment]:
+        """Codes that can still be used, by name."""
+        enrolment = tables.enrolment.c
+        query = (
+            select(tables.enrolment).where(enrolment.expires_at >= to_ms(now)).order_by(enrolment.pbx_name)
+        )
+        async with self._database.reading() as connection:
+            rows = (await connection.execute(query)).all()
+        return [Enrolment(row.pbx_name, from_ms(row.expires_at)) for row in rows]
 
-    async def _one(self, query: Select[Any]) -> Pbx | None:
+    async def revoke_enrolment(self, name: str, now: datetime) -> bool:
+        """Makes a code worthless; False when there was none."""
+        query = delete(tables.enrolment).where(tables.enrolment.c.pbx_name == name)
+        async with self._database.writing() as connection:
+            if not (await connection.execute(query)).rowcount:
+                return False
+            await add_audit(connection, NO_PBX, AuditKind.ENROLMENT_CODE_REVOKED, OPERATOR, name, now)
+            return True
+
+    async def forget_old(self, before: datetime) -> None:
+        """Deletes what ended before that: the history of links, codes that nobody used, and evidence of installations
+        that do not try any more.
+        """
+        old = to_ms(before)
+        await delete_oldest_in_steps(self._database, tables.link_event, tables.link_event.c.at < old)
+        await delete_in_steps(self._database, tables.enrolment, tables.enrolment.c.expires_at < old)
+        await delete_in_steps(self._database, tables.refused_claim, tables.refused_claim.c.at < old)
+
+    async def _is_enrolled(self, name: str, given_hash: str, now: datetime) -> bool:
+        query = select(tables.enrolment).where(tables.enrolment.c.pbx_name == name)
         async with self._database.reading() as connection:
             row = (await connection.execute(query)).one_or_none()
-        return _to_pbx(row) if row is not None else None
+        return row is not None and claims.is_good_code(row.code_hash, row.expires_at, given_hash, now)
+
+    def _code_hash(self, hello: Hello) -> str | None:
+        return self._hmac(hello.enrolment_code) if hello.enrolment_code else None
 
     def _hmac(self, secret: str) -> str:
         return hmac.new(self._key_pepper, secret.encode("utf-8"), hashlib.sha256).hexdigest()
@@ -270,31 +358,39 @@ def _status(text: str) -> Status:
     return Status.model_validate_json(text)
 
 
-def _query() -> Select[Any]:
-    claimed = tables.refused_claim.c
-    last_claim = select(func.max(claimed.at)).where(claimed.pbx_id == _pbx.id).scalar_subquery()
-    return select(tables.pbx, last_claim.label("refused_claim_at"))
+@functools.lru_cache(maxsize=4096)
+def _capabilities(text: str) -> Sequence[str]:
+    return tuple(json.loads(text))
 
 
-def _to_pbx(row: Row[Any]) -> Pbx:
+@functools.lru_cache(maxsize=4096)
+def _reasons(text: str) -> Sequence[LicenceReason]:
+    return tuple(LicenceReason(reason) for reason in json.loads(text))
+
+
+def to_pbx(row: Row) -> Pbx:
+    """From `PBX_COLUMNS` and `REFUSED_CLAIM_AT` of the table `pbx`."""
     return Pbx(
-        id=row.id,
-        name=row.name,
-        identity=row.identity,
-        key_hmac=row.key_hmac,
-        claimed_at=from_ms(row.claimed_at),
-        status_json=row.status,
-        link_epoch=row.link_epoch,
-        link_opened_at=_moment(row.link_opened_at),
-        link_closed_at=_moment(row.link_closed_at),
-        link_replica=row.link_replica,
-        connector_version=row.connector_version,
-        sealing_key=row.sealing_key or "",
-        sealing_signature=row.sealing_signature or "",
-        previous_key_hmac=row.previous_key_hmac,
-        previous_key_until=_moment(row.previous_key_until),
-        refused_keys=tuple(LicenceReason(reason) for reason in json.loads(row.refused_keys)),
-        refused_claim_at=_moment(row.refused_claim_at),
+        id=row["id"],
+        name=row["name"],
+        identity=row["identity"],
+        installation=row["installation"],
+        key_hmac=row["key_hmac"],
+        claimed_at=from_ms(row["claimed_at"]),
+        status_json=row["status"],
+        link_epoch=row["link_epoch"],
+        link_opened_at=_moment(row["link_opened_at"]),
+        link_closed_at=_moment(row["link_closed_at"]),
+        link_replica=row["link_replica"],
+        connector_version=row["connector_version"],
+        sealing_key=row["sealing_key"] or "",
+        sealing_signature=row["sealing_signature"] or "",
+        capabilities=_capabilities(row["capabilities"]),
+        capabilities_signature=row["capabilities_signature"],
+        previous_key_hmac=row["previous_key_hmac"],
+        previous_key_until=_moment(row["previous_key_until"]),
+        refused_keys=_reasons(row["refused_keys"]),
+        refused_claim_at=_moment(row["refused_claim_at"]),
     )
 
 

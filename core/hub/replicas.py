@@ -11,8 +11,8 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from core.hub import claims
-from core.store.moments import now, to_ms
-from core.store.script import Script, Writer, execute
+from core.store.timestamps import now, to_ms
+from core.store.transaction import Transaction, Writer, execute
 
 logger = logging.getLogger(__name__)
 
@@ -97,14 +97,14 @@ class Replicas:
             links_closed(closed)
 
 
-def _enter(replica_id: str) -> Script[None]:
+def _enter(replica_id: str) -> Transaction[None]:
     yield from execute(
         "INSERT INTO replica (id, beat, started_at) VALUES ($1, 0, $2) ON CONFLICT (id) DO NOTHING",
         *(replica_id, to_ms(now())),
     )
 
 
-def _beat(replica_id: str) -> Script[dict[str, int] | None]:
+def _beat(replica_id: str) -> Transaction[dict[str, int] | None]:
     """The numbers of the others; None when this one was buried."""
     mine = yield from execute("UPDATE replica SET beat = beat + 1 WHERE id = $1 RETURNING beat", replica_id)
     if not mine:
@@ -113,6 +113,6 @@ def _beat(replica_id: str) -> Script[dict[str, int] | None]:
     return {row["id"]: row["beat"] for row in rows}
 
 
-def _leave(replica_id: str) -> Script[Sequence[str] | None]:
+def _leave(replica_id: str) -> Transaction[Sequence[str] | None]:
     rows = yield from execute("SELECT beat FROM replica WHERE id = $1", replica_id)
     return (yield from claims.bury(replica_id, rows[0]["beat"], now())) if rows else None

@@ -5,9 +5,12 @@ import logging
 import time
 from dataclasses import dataclass, field
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 import aiohttp
 import jwt
+
+from wire import outbound
 
 logger = logging.getLogger(__name__)
 
@@ -16,6 +19,8 @@ REFRESH_SECONDS: Final = 3600.0
 UNKNOWN_KID_SECONDS: Final = 30.0
 """An unknown key id makes us look again, but a flood of invented ones does not make us a flood of our own."""
 FETCH_SECONDS: Final = 10.0
+MIN_RSA_BITS: Final = 2048
+"""Microsoft's own keys have so many (112 bits of security); a weaker one signs nothing (NIST SP 800-131A)."""
 FAILURE_SECONDS: Final = 3.0
 """After a failed fetch nobody else waits for another one so soon."""
 
@@ -27,8 +32,18 @@ class KeysUnavailableError(Exception):
 @dataclass(frozen=True, slots=True)
 class SigningKey:
     key: Any
-    endorsements: tuple[str, ...]
+    endorsements: tuple[str, ...] = ()
     """Channels that this key may sign for (Bot Framework), empty elsewhere."""
+    issuer: str = ""
+    """Who may sign with it (Entra), `{tenantid}` in it for any tenant; empty: not said."""
+
+    def is_for(self, tenant_id: str) -> bool:
+        """Keys at /common are those of all tenants together; some belong to one alone. Source: Microsoft, "Access
+        tokens in the Microsoft identity platform", validating the signing key's issuer.
+        """
+        if not self.issuer:
+            return True
+        return tenant_id in urlsplit(self.issuer.replace("{tenantid}", tenant_id)).path.split("/")
 
 
 @dataclass
@@ -57,28 +72,45 @@ class SigningKeys:
                 raise KeysUnavailableError
             try:
                 self._keys = await self._fetch()
-            except (aiohttp.ClientError, TimeoutError, ValueError, KeyError) as fault:
+            except (aiohttp.ClientError, TimeoutError, ValueError, KeyError, TypeError) as fault:
                 logger.warning("signing keys not fetched", extra={"url": self.jwks_url or self.metadata_url})
                 self._failed_at = time.monotonic()
                 if not self._keys:
                     raise KeysUnavailableError from fault
             self._fetched_at = time.monotonic()
 
+    def may_lead_to(self, url: str) -> bool:
+        """Whether keys may come from there: by TLS, or as the metadata itself comes from this machine."""
+        return url.startswith(("https://", f"{urlsplit(str(self.metadata_url)).scheme}://"))
+
     async def _fetch(self) -> dict[str, SigningKey]:
         timeout = aiohttp.ClientTimeout(total=FETCH_SECONDS)
-        async with aiohttp.ClientSession(timeout=timeout, trust_env=True, raise_for_status=True) as http:
+        async with outbound.client(timeout=timeout, raise_for_status=True) as http:
             url = self.jwks_url
             if url is None:
                 async with http.get(str(self.metadata_url)) as answer:
                     url = str((await answer.json())["jwks_uri"])
+                if not self.may_lead_to(url):
+                    raise ValueError("the metadata names keys without TLS")
             async with http.get(url) as answer:
                 return _parse(await answer.json())
 
 
-def _parse(document: dict[str, Any]) -> dict[str, SigningKey]:
+def _parse(document: Any) -> dict[str, SigningKey]:
+    """The keys that can be used; one that cannot costs only itself. Raises `ValueError` when there is none."""
     keys = {}
     for entry in document["keys"]:
-        if entry.get("kty") == "RSA" and entry.get("use", "sig") == "sig" and "kid" in entry:
+        try:
+            if entry.get("kty") != "RSA" or entry.get("use", "sig") != "sig":
+                continue
             key = jwt.PyJWK(entry, algorithm="RS256").key
-            keys[entry["kid"]] = SigningKey(key, tuple(entry.get("endorsements", ())))
+            if key.key_size < MIN_RSA_BITS:
+                logger.warning("a signing key cannot be used", extra={"reason": "too short"})
+                continue
+            endorsements = tuple(str(channel) for channel in entry.get("endorsements") or ())
+            keys[str(entry["kid"])] = SigningKey(key, endorsements, str(entry.get("issuer") or ""))
+        except (jwt.PyJWTError, AttributeError, KeyError, TypeError, ValueError) as odd:
+            logger.warning("a signing key cannot be used", extra={"reason": type(odd).__name__})
+    if not keys:
+        raise ValueError("no signing key that can be used")
     return keys

@@ -1,7 +1,7 @@
-"""Which Microsoft tenants an administrator of a PBX has trusted: only their e-mail addresses prove anything.
+"""Which Microsoft tenants a PBX trusts: only their e-mail addresses prove anything there.
 
-An administrator decides as well how the people of such a tenant come in, and whether this PBX is the main one of
-their organisation: the one that the tab offers first.
+How the people of such a tenant come in, and whether this PBX is the main one of their organisation, which the tab offers
+first, is decided with it. Decisions are made in `core.licensing.transactions.trusting`, because sessions end with them.
 """
 
 from collections.abc import Sequence
@@ -10,18 +10,9 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
-from sqlalchemy import delete, select
-from sqlalchemy.exc import IntegrityError
-
-from core.diagnosis.codes import Code
-from core.diagnosis.finding import Finding
-from core.store import tables
-from core.store.audit import add_audit
-from core.store.database import Database, upsert
-from core.store.moments import to_ms
-
-_trust = tables.trusted_tenant.c
-_pbx = tables.pbx.c
+from core.identity.teams_user import TeamsUser
+from core.store.database import Database
+from core.store.timestamps import from_ms
 
 
 class Entry(StrEnum):
@@ -47,6 +38,21 @@ PLAIN: Final = Trust(Entry.WITH_KEY, is_primary=False)
 
 
 @dataclass(frozen=True, slots=True)
+class TrustedTenant:
+    """A tenant that a PBX trusts, as its administrators see it."""
+
+    tenant_id: str
+    trusted_by: str
+    """The name of the person who did; they belong to that tenant."""
+    at: datetime
+    trust: Trust
+    is_approved: bool
+    """The operator has let this PBX offer itself to the tenant's people."""
+    signed_in: int
+    """Sessions that this trust has proven."""
+
+
+@dataclass(frozen=True, slots=True)
 class Offer:
     """A PBX that people of a tenant may enter without its key."""
 
@@ -64,71 +70,55 @@ class TenantTrust:
         return await self.of(pbx_id, tenant_id) is not None
 
     async def of(self, pbx_id: str, tenant_id: str) -> Trust | None:
-        query = select(_trust.entry, _trust.is_primary).where(
-            _trust.pbx_id == pbx_id, _trust.tenant_id == tenant_id
-        )
-        async with self._database.reading() as connection:
-            row = (await connection.execute(query)).one_or_none()
-        return Trust(Entry(row.entry), row.is_primary) if row is not None else None
+        query = "SELECT entry, is_primary FROM trusted_tenant WHERE pbx_id = $1 AND tenant_id = $2"
+        row = await self._database.fetch_first(query, pbx_id, tenant_id)
+        return Trust(Entry(row["entry"]), bool(row["is_primary"])) if row is not None else None
 
-    async def offers(self, tenant_id: str) -> Sequence[Offer]:
-        """The main PBX first, then by name."""
-        query = (
-            select(_trust.pbx_id, _pbx.name, _trust.is_primary, _trust.entry)
-            .join(tables.pbx, _pbx.id == _trust.pbx_id)
-            .where(_trust.tenant_id == tenant_id, _trust.entry != Entry.WITH_KEY)
-            .order_by(_trust.is_primary.desc(), _pbx.name)
-        )
-        async with self._database.reading() as connection:
-            rows = (await connection.execute(query)).all()
-        return [
-            Offer(row.pbx_id, row.name, row.is_primary, row.is_primary and row.entry == Entry.AUTOMATIC)
-            for row in rows
-        ]
+    async def tenants_of(self, pbx_id: str) -> Sequence[str]:
+        """All that this PBX trusts."""
+        query = "SELECT tenant_id FROM trusted_tenant WHERE pbx_id = $1"
+        return [row["tenant_id"] for row in await self._database.fetch(query, pbx_id)]
 
     async def primary_of(self, tenant_id: str) -> tuple[str, str] | None:
         """Id and name of the tenant's main PBX."""
         query = (
-            select(_trust.pbx_id, _pbx.name)
-            .join(tables.pbx, _pbx.id == _trust.pbx_id)
-            .where(_trust.tenant_id == tenant_id, _trust.is_primary)
+            "SELECT pbx.id AS id, name FROM trusted_tenant JOIN pbx ON pbx.id = pbx_id"
+            " WHERE tenant_id = $1 AND is_primary"
         )
-        async with self._database.reading() as connection:
-            row = (await connection.execute(query)).one_or_none()
-        return (row.pbx_id, row.name) if row is not None else None
+        row = await self._database.fetch_first(query, tenant_id)
+        return (row["id"], row["name"]) if row is not None else None
 
-    async def put(
-        self, pbx_id: str, tenant_id: str, trust: Trust | None, *, actor: str, at: datetime
-    ) -> Finding | None:
-        """Trusts as told, or (None) no longer. Idempotent; only a change is audited. A main PBX stays the main one until
-        its own administrator gives that up: another is refused, so that nobody leads an organisation's people away.
-        """
-        try:
-            async with self._database.writing() as connection:
-                where = (_trust.pbx_id == pbx_id, _trust.tenant_id == tenant_id)
-                stored = select(_trust.entry, _trust.is_primary).where(*where).with_for_update()
-                row = (await connection.execute(stored)).one_or_none()
-                before = Trust(Entry(row.entry), row.is_primary) if row is not None else None
-                if trust == before:
-                    return None
-                if trust is None:
-                    await connection.execute(delete(tables.trusted_tenant).where(*where))
-                else:
-                    decided = {"entry": trust.entry, "is_primary": trust.is_primary}
-                    await connection.execute(
-                        upsert(connection, tables.trusted_tenant)
-                        .values(pbx_id=pbx_id, tenant_id=tenant_id, trusted_by=actor, at=to_ms(at), **decided)
-                        .on_conflict_do_update(index_elements=["pbx_id", "tenant_id"], set_=decided)
-                    )
-                if before is None or trust is None:
-                    kind = "tenant-distrusted" if trust is None else "tenant-trusted"
-                    await add_audit(connection, pbx_id, kind, actor, tenant_id, at)
-                if trust is not None and trust != (before or PLAIN):
-                    detail = {"entry": trust.entry, "primary": trust.is_primary}
-                    await add_audit(connection, pbx_id, "entry-changed", actor, tenant_id, at, detail)
-        except IntegrityError:
-            primary = await self.primary_of(tenant_id)
-            if primary is None:  # given up in this very moment
-                return await self.put(pbx_id, tenant_id, trust, actor=actor, at=at)
-            return Finding(Code.PRIMARY_ELSEWHERE, {"pbx_name": primary[1]})
-        return None
+    async def trusted_tenants(self, pbx_id: str) -> Sequence[TrustedTenant]:
+        """Every tenant that this PBX trusts, and those that the operator has approved for it; the oldest first."""
+        trusted = (
+            "SELECT tenant_id, trusted_by, at, entry, is_primary, (SELECT count(*) FROM session"
+            " WHERE session.pbx_id = $1 AND session.tenant_id = trusted_tenant.tenant_id AND proof = 'email') AS signed_in"
+            " FROM trusted_tenant WHERE pbx_id = $1 ORDER BY at, tenant_id"
+        )
+        rows = await self._database.fetch(trusted, pbx_id)
+        approved = await self.approved_for(pbx_id)
+        return [
+            TrustedTenant(
+                tenant_id=row["tenant_id"],
+                trusted_by=row["trusted_by"],
+                at=from_ms(row["at"]),
+                trust=Trust(Entry(row["entry"]), bool(row["is_primary"])),
+                is_approved=row["tenant_id"] in approved,
+                signed_in=row["signed_in"],
+            )
+            for row in rows
+        ]
+
+    async def approved_for(self, pbx_id: str) -> Sequence[str]:
+        """The tenants in whose place the operator has approved this PBX."""
+        query = "SELECT tenant_id FROM tenant_approval WHERE pbx_id = $1 ORDER BY tenant_id"
+        return [row["tenant_id"] for row in await self._database.fetch(query, pbx_id)]
+
+    async def has_proven(self, pbx_id: str, user: TeamsUser, pbx_user_id: int) -> bool:
+        """Whether this Teams user has been signed in at this PBX before, as this PBX user and by password."""
+        query = (
+            "SELECT pbx_user_id FROM pinned_identity WHERE pbx_id = $1 AND tenant_id = $2 AND object_id = $3"
+            " AND pbx_user_id = $4 AND proof = 'password'"
+        )
+        row = await self._database.fetch_first(query, pbx_id, user.tenant_id, user.object_id, pbx_user_id)
+        return row is not None

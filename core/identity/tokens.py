@@ -8,18 +8,20 @@ loop, so both kinds of token are validated here.
 
 import re
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final
 
 import jwt
 
-from core.identity.signing_keys import SigningKeys
+from core.identity.known_tokens import LEEWAY_SECONDS, KnownTokens
+from core.identity.signing_keys import SigningKey, SigningKeys
 from core.identity.teams_user import TeamsUser
+from core.identity.token_user import user_of
 
-LEEWAY_SECONDS: Final = 60
-"""How far our clock and the issuer's may be apart."""
 MAX_TOKEN_CHARS: Final = 16_384
+MAX_CHANNEL_TOKENS: Final = 1000
+"""Known at the same time: the channel signs all that it sends for about an hour with the same few."""
 _GUID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
@@ -38,6 +40,10 @@ class TokenFault(StrEnum):
     MISSING_CLAIM = "missing-claim"
     WRONG_AUDIENCE = "wrong-audience"
     WRONG_ISSUER = "wrong-issuer"
+    WRONG_KEY_ISSUER = "wrong-key-issuer"
+    """Signed with a key that is another tenant's."""
+    WRONG_CLIENT = "wrong-client"
+    """Made for another program than Teams, Outlook or Microsoft 365."""
     FOREIGN_TENANT = "foreign-tenant"
     MISSING_SCOPE = "missing-scope"
     NOT_A_USER = "not-a-user"
@@ -70,15 +76,31 @@ class TabTokenValidator:
     """`https://login.microsoftonline.com`, without a final slash."""
     allowed_tenants: Collection[str] = ()
     """Empty: any tenant may ask; what it may do is decided by PBX key and login."""
+    allowed_clients: Collection[str] = ()
+    """Application ids of the programs whose tokens are taken (`azp`, in tokens of version 1 `appid`); empty: any."""
+    known: KnownTokens[tuple[TeamsUser, int]] = field(
+        default_factory=KnownTokens, init=False, repr=False, compare=False
+    )
+    """Whose a token is, and when it expires: what is said of one that was judged by these rules does not change."""
 
     async def validate(self, authorization: str | None) -> TabToken:
         token = bearer(authorization)
-        claims = await _verified_claims(token, self.keys, ("exp", "nbf", "iat", "iss", "aud", "tid", "oid"))
+        found = await self.known.find(token, self.keys)
+        if found is not None:
+            return TabToken(*found, token)
+        claims, key_id, key = await _verified_claims(
+            token, self.keys, ("exp", "nbf", "iat", "iss", "aud", "tid", "oid")
+        )
         tenant, user = _guid(claims, "tid"), _guid(claims, "oid")
         if not self._audience_fits(claims["aud"]):
             raise TokenRejectedError(TokenFault.WRONG_AUDIENCE)
-        if claims["iss"] not in (f"{self.authority}/{tenant}/v2.0", f"https://sts.windows.net/{tenant}/"):
+        issuers = (f"{self.authority}/{tenant}/v2.0", f"https://sts.windows.net/{tenant}/")
+        if claims["iss"] not in issuers:
             raise TokenRejectedError(TokenFault.WRONG_ISSUER)
+        if not key.is_for(tenant):
+            raise TokenRejectedError(TokenFault.WRONG_KEY_ISSUER)
+        if not self._client_fits(claims):
+            raise TokenRejectedError(TokenFault.WRONG_CLIENT)
         if self.allowed_tenants and tenant not in self.allowed_tenants:
             raise TokenRejectedError(TokenFault.FOREIGN_TENANT)
         scopes = claims.get("scp")
@@ -86,13 +108,19 @@ class TabTokenValidator:
             raise TokenRejectedError(TokenFault.MISSING_SCOPE)
         if claims.get("idtyp") == "app":
             raise TokenRejectedError(TokenFault.NOT_A_USER)
-        shown = TeamsUser(
-            tenant, user, _text(claims, "name"), _text(claims, "email", "preferred_username", "upn")
-        )
-        return TabToken(shown, int(claims["exp"]), token)
+        found = user_of(claims, tenant, user, issuers), int(claims["exp"])
+        self.known.keep(token, key_id, key, claims, (tenant, user), found)
+        return TabToken(*found, token)
 
     def _audience_fits(self, audience: object) -> bool:
         return isinstance(audience, str) and audience in self.audiences
+
+    def _client_fits(self, claims: Mapping[str, Any]) -> bool:
+        """Entra names the client in every token of a user; what is named must fit."""
+        named = [claims[name] for name in ("azp", "appid") if name in claims]
+        return not self.allowed_clients or all(
+            isinstance(client, str) and client.lower() in self.allowed_clients for client in named
+        )
 
 
 @dataclass(frozen=True)
@@ -102,20 +130,44 @@ class ChannelTokenValidator:
     keys: SigningKeys
     app_id: str
     issuer: str
+    known: KnownTokens[tuple[dict[str, Any], SigningKey]] = field(
+        default_factory=lambda: KnownTokens(MAX_CHANNEL_TOKENS, MAX_CHANNEL_TOKENS),
+        init=False,
+        repr=False,
+        compare=False,
+    )
 
     async def validate(
         self, authorization: str | None, *, channel_id: str, service_url: str
     ) -> dict[str, Any]:
         """The claims; the activity's channel and service URL must be those the token was made for."""
         token = bearer(authorization)
-        claims = await _verified_claims(token, self.keys, ("exp", "iss", "aud"), endorsed_for=channel_id)
+        claims, key = await self.known.find(token, self.keys) or await self._checked(token)
+        if channel_id not in key.endorsements:
+            raise TokenRejectedError(TokenFault.NOT_ENDORSED)
+        made_for = claims.get("serviceurl")
+        if not isinstance(made_for, str) or not service_url or _address(made_for) != _address(service_url):
+            raise TokenRejectedError(TokenFault.WRONG_SERVICE_URL)
+        return dict(claims)
+
+    async def _checked(self, token: str) -> tuple[dict[str, Any], SigningKey]:
+        """What holds for every activity that comes with this token."""
+        claims, key_id, key = await _verified_claims(token, self.keys, ("exp", "iss", "aud"))
         if claims["iss"] != self.issuer:
             raise TokenRejectedError(TokenFault.WRONG_ISSUER)
         if claims["aud"] != self.app_id:
             raise TokenRejectedError(TokenFault.WRONG_AUDIENCE)
-        if not service_url or claims.get("serviceurl") != service_url:
-            raise TokenRejectedError(TokenFault.WRONG_SERVICE_URL)
-        return claims
+        self.known.keep(token, key_id, key, claims, None, (claims, key))
+        return claims, key
+
+
+def _address(url: str) -> str:
+    """As the channel means it: it writes the same address with and without a final slash, and in other cases
+    (https://github.com/microsoft/teams.net/issues/549). Only scheme and host are without case.
+    """
+    scheme, separator, rest = url.partition("://")
+    host, slash, path = rest.partition("/")
+    return f"{scheme.lower()}{separator}{host.lower()}{slash}{path}".removesuffix("/")
 
 
 def bearer(authorization: str | None) -> str:
@@ -124,14 +176,15 @@ def bearer(authorization: str | None) -> str:
     scheme, _, token = authorization.partition(" ")
     if scheme.lower() != "bearer" or not token:
         raise TokenRejectedError(TokenFault.NOT_BEARER)
-    if len(token) > MAX_TOKEN_CHARS:
+    if len(token) > MAX_TOKEN_CHARS or not token.isascii():
         raise TokenRejectedError(TokenFault.MALFORMED)
     return token.strip()
 
 
 async def _verified_claims(
-    token: str, keys: SigningKeys, required: Collection[str], endorsed_for: str | None = None
-) -> dict[str, Any]:
+    token: str, keys: SigningKeys, required: Collection[str]
+) -> tuple[dict[str, Any], str, SigningKey]:
+    """The claims, and the key that has signed them with its id."""
     try:
         header = jwt.get_unverified_header(token)
     except jwt.InvalidTokenError as fault:
@@ -144,8 +197,6 @@ async def _verified_claims(
     key = await keys.get(kid)
     if key is None:
         raise TokenRejectedError(TokenFault.UNKNOWN_KEY_ID)
-    if endorsed_for is not None and endorsed_for not in key.endorsements:
-        raise TokenRejectedError(TokenFault.NOT_ENDORSED)
     try:
         claims: dict[str, Any] = jwt.decode(
             token,
@@ -157,7 +208,7 @@ async def _verified_claims(
         )
     except jwt.PyJWTError as fault:
         raise TokenRejectedError(_fault_of(fault)) from fault
-    return claims
+    return claims, kid, key
 
 
 def _fault_of(fault: jwt.PyJWTError) -> TokenFault:
@@ -175,7 +226,3 @@ def _guid(claims: Mapping[str, Any], name: str) -> str:
     if not isinstance(value, str) or not _GUID.fullmatch(value):
         raise TokenRejectedError(TokenFault.MALFORMED)
     return value
-
-
-def _text(claims: Mapping[str, Any], *names: str) -> str:
-    return next((claims[name][:200] for name in names if isinstance(claims.get(name), str)), "")

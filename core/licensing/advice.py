@@ -34,6 +34,8 @@ class Prices:
 @dataclass(frozen=True, slots=True)
 class Constant:
     name: str
+    login: str
+    """Empty while they hold no seat."""
     days: int
     """Working days on which they held a seat for long."""
 
@@ -82,7 +84,7 @@ def advise(
     return Advice(
         working_days=len(days),
         enough_history=enough,
-        constant=tuple(sorted(constant.values(), key=lambda one: (-one.days, one.name))),
+        constant=tuple(sorted(constant.values(), key=lambda one: (-one.days, one.name, one.login))),
         peak=all_peak,
         percentile=all_percentile,
         now=present,
@@ -106,8 +108,11 @@ def _constant(
 ) -> dict[int, Constant]:
     hours: defaultdict[tuple[int, date], float] = defaultdict(float)
     names: dict[int, str] = {}
+    logins: dict[int, str] = {}
     for holding in holdings:
         names[holding.pbx_user_id] = holding.name
+        if holding.login:
+            logins[holding.pbx_user_id] = holding.login
         at, ends = max(holding.since, since), min(holding.until or now, now)
         while at < ends:
             midnight = (at + timedelta(days=1)).replace(hour=0, minute=0, second=0, microsecond=0)
@@ -120,7 +125,7 @@ def _constant(
         if day in wanted and held >= CONSTANT_HOURS:
             long_days[user_id] += 1
     return {
-        user_id: Constant(names[user_id], count)
+        user_id: Constant(names[user_id], logins.get(user_id, ""), count)
         for user_id, count in long_days.items()
         if count >= CONSTANT_SHARE * len(days)
     }

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from core.diagnosis.codes import LicenceReason
 from core.licensing.ledger import Ledger
 from core.licensing.licence_key import InvalidLicenceKeyError, LicenceKey, VendorKeys, read
-from core.store.moments import now
+from core.store.timestamps import now
 from wire.link import LicenceKeyState
 
 logger = logging.getLogger(__name__)
@@ -17,7 +17,7 @@ class KeyRegister:
         self._ledger = ledger
         self._vendors = vendors
 
-    async def register(self, pbx_id: str, texts: Sequence[str]) -> list[LicenceKeyState]:
+    async def register(self, pbx_id: str, texts: Sequence[str], epoch: int) -> list[LicenceKeyState]:
         readable: list[LicenceKey] = []
         states: list[LicenceKeyState] = []
         for text in texts:
@@ -27,7 +27,7 @@ class KeyRegister:
                 logger.warning("licence key refused", extra={"pbx_id": pbx_id, "reason": invalid.fault})
                 states.append(LicenceKeyState(serial=None, accepted=False, reason=LicenceReason.KEY_INVALID))
         invalid_keys = [LicenceReason.KEY_INVALID] * len(states)
-        bound_elsewhere = await self._ledger.register_keys(pbx_id, readable, invalid_keys, now())
+        bound_elsewhere = await self._ledger.register_keys(pbx_id, readable, invalid_keys, now(), epoch)
         for key in readable:
             if key.serial in bound_elsewhere:
                 reason = LicenceReason.KEY_BOUND_ELSEWHERE

@@ -1,8 +1,8 @@
 """The ledger: sessions and the seats they hold. Every operation is one transaction, acknowledged after it.
 
-Signing in and out in the ordinary case takes the quick way: many at once, in few statements. Whatever is not
-ordinary (a seat reserved, kept or shared out by a waiting list, a session that is there already, an empty pool)
-is a script of `core.licensing.transactions`.
+Ordinary sign-ins and sign-outs are batched: many at once, in few statements (core.licensing.batched). Everything else
+(a seat that is reserved or offered to somebody on the waiting list, an existing session, an empty pool) is a transaction
+of its own (core.licensing.transactions).
 """
 
 from collections.abc import Sequence
@@ -14,27 +14,40 @@ from typing import Any, TypeVar
 from core.diagnosis.codes import LicenceReason
 from core.diagnosis.finding import Finding
 from core.identity.teams_user import TeamsUser
-from core.licensing import quick_postgres, quick_sqlite
+from core.licensing import batched_postgres, batched_sqlite
+from core.licensing.batched import END, OPEN, BatchedSignIn, BatchedSignOut
 from core.licensing.licence_key import LicenceKey
 from core.licensing.policy import Policy
-from core.licensing.quick import END, OPEN, QuickEnd, QuickOpen
-from core.licensing.rules import LicenceKind, TakeSeat
+from core.licensing.rules import LicenceKind, TakeSeat, UseUal
 from core.licensing.session import (
-    NOTHING_KNOWN,
+    NO_CALL_FACTS,
+    CallFacts,
     Ending,
-    Expired,
-    ExpiredFacts,
+    ExpiredHolders,
     Opened,
-    OpenSession,
+    Proof,
     Session,
+    SessionRequest,
     UserFacts,
 )
-from core.licensing.transactions import pools, sessions, sweeping, waiting_list
+from core.licensing.transactions import (
+    ageing,
+    handing_over,
+    pools,
+    sessions,
+    sweeping,
+    trusting,
+    waiting_list,
+)
+from core.licensing.transactions.ageing import SessionAge
+from core.licensing.transactions.handing_over import HandedOver
 from core.licensing.transactions.steps import RefusedError
-from core.licensing.transactions.sweeping import Swept
+from core.licensing.transactions.sweeping import SweepResult
+from core.licensing.transactions.trusting import TrustChange, TrustChanged
+from core.store.audit import Actor
 from core.store.database import Address
-from core.store.moments import new_id
-from core.store.script import MakeScript, Writer
+from core.store.timestamps import new_id
+from core.store.transaction import TransactionFactory, Writer
 from core.store.writing import open_writer
 
 T = TypeVar("T")
@@ -56,50 +69,54 @@ class Ledger:
         """The process's one writer, which others share."""
         return self._writer
 
-    async def open_session(self, wish: OpenSession) -> Opened | Finding:
+    async def open_session(self, request: SessionRequest) -> Opened | Finding:
         """Opens or refreshes a session with its licence. Idempotent per PBX user: a retry never takes two seats."""
-        quick = _quick(wish)
-        make: MakeScript[Any] = partial(sessions.open_session, wish)
+        batched = _batched(request)
+        make: TransactionFactory[Any] = partial(sessions.open_session, request)
         try:
-            if quick is None:
+            if batched is None:
                 opened = await self._writer.run(make)
             else:
-                opened = await self._writer.run_together(OPEN, quick, make)
+                opened = await self._writer.run_together(OPEN, batched, make)
         except RefusedError as refused:
             return refused.finding
-        if quick is None or isinstance(opened, Opened):
-            played: Opened = opened
-            return played
-        return Opened(quick.session(opened), ())  # the quick way answers with the number of the seat
+        if batched is None or isinstance(opened, Opened):
+            result: Opened = opened
+            return result
+        return Opened(batched.session(opened), ())  # the batched path gives the seat number
 
     async def end_sessions(
         self, pbx_id: str, session_ids: Sequence[str], ending: Ending
     ) -> tuple[Session, ...]:
-        """Ends those that are still there, frees their seats, and returns them."""
+        """Ends the sessions that still exist, frees their seats, and returns them."""
         return await self._writer.run(lambda: sessions.end_sessions(pbx_id, session_ids, ending))
 
-    async def sign_out(self, session: Session, actor: str, now: datetime) -> Session | None:
-        """Ends a session at its user's wish; None when it had ended already."""
-        quick = QuickEnd(session, actor, now)
-        is_ended = await self._writer.run_together(END, quick, partial(sessions.sign_out, quick))
+    async def sign_out(self, session: Session, now: datetime) -> Session | None:
+        """Ends a session because its user signs out; None when it had ended already."""
+        batched = BatchedSignOut(session, now)
+        is_ended = await self._writer.run_together(END, batched, partial(sessions.sign_out, batched))
         return session if is_ended else None
 
     async def followed(self, pbx_id: str) -> Sequence[int]:
-        """The PBX users that are signed in or wait: whose changes matter."""
+        """The PBX users who are signed in or on the waiting list."""
         return await self._writer.run_small(lambda: sessions.followed(pbx_id))
 
     async def follow_user(
-        self, pbx_id: str, pbx_name: str, facts: UserFacts, now: datetime
+        self, pbx_id: str, pbx_name: str, facts: UserFacts, now: datetime, epoch: int | None = None
     ) -> Session | None:
-        """Brings a session in line with what the PBX says now; gives it when something changed."""
-        return await self._writer.run(lambda: sessions.follow_user(pbx_id, pbx_name, facts, now))
+        """Updates a session to what the PBX says now; returns it when something changed. `epoch`: of the link that
+        reported it.
+        """
+        return await self._writer.run(lambda: sessions.follow_user(pbx_id, pbx_name, facts, now, epoch))
 
-    async def record_denial(self, wish: OpenSession, finding: Finding) -> None:
-        """Writes a refusal for want of a licence down; afterwards the user may join the waiting list."""
-        await self._writer.run(lambda: waiting_list.record_denial(wish, finding))
+    async def record_denial(self, request: SessionRequest, finding: Finding) -> Finding | None:
+        """Records a sign-in that was denied because no licence is available; the user may then join the waiting list.
+        Returns a better reason, and records nothing, when the PBX's installation or the trust has changed meanwhile.
+        """
+        return await self._refusable(lambda: waiting_list.record_denial(request, finding))
 
     async def join_waiting_list(self, user: TeamsUser, now: datetime) -> str | Finding:
-        """Gives the PBX's id."""
+        """Returns the PBX's id."""
         return await self._refusable(lambda: waiting_list.join_waiting_list(user, now))
 
     async def leave_waiting_list(self, user: TeamsUser, now: datetime) -> str | None:
@@ -110,23 +127,64 @@ class Ledger:
         return await self._writer.run(lambda: pools.put_pool(pbx_id, key, now))
 
     async def register_keys(
-        self, pbx_id: str, keys: Sequence[LicenceKey], refused: Sequence[LicenceReason], now: datetime
+        self,
+        pbx_id: str,
+        keys: Sequence[LicenceKey],
+        refused: Sequence[LicenceReason],
+        now: datetime,
+        epoch: int | None = None,
     ) -> Sequence[str]:
-        """All licence keys that a connector has; pools of others grant nothing any more. `refused`: why further keys
-        were refused already. Gives the serials of those that are bound to another PBX.
+        """All licence keys that a connector has; pools of other keys grant nothing from now on. `refused`: why further
+        keys were refused already. Returns the serials of keys that are bound to another PBX.
         """
-        make: MakeScript[Sequence[str]] = partial(pools.register_keys, pbx_id, keys, refused, now)
+        make: TransactionFactory[Sequence[str]] = partial(
+            pools.register_keys, pbx_id, keys, refused, now, epoch
+        )
         return await (self._writer.run(make) if keys else self._writer.run_small(make))
 
     async def put_policy(
-        self, pbx_id: str, pool_id: str, policy: Policy, actor: str, now: datetime
+        self,
+        pbx_id: str,
+        pool_id: str,
+        policy: Policy,
+        actor: Actor,
+        now: datetime,
+        installation: int | None = None,
     ) -> Finding | None:
-        return await self._refusable(lambda: pools.put_policy(pbx_id, pool_id, policy, actor, now))
+        return await self._refusable(
+            lambda: pools.put_policy(pbx_id, pool_id, policy, actor, now, installation)
+        )
+
+    async def change_trust(self, change: TrustChange) -> TrustChanged | Finding:
+        """Trusts a Microsoft tenant, changes how its people come in, or ends all that."""
+        return await self._refusable(lambda: trusting.change_trust(change))
+
+    async def approve_entry(
+        self, pbx_id: str, tenant_id: str, actor: Actor, now: datetime, *, over_others: bool
+    ) -> str | None:
+        """Gives the id of the PBX that is no longer the tenant's main one."""
+        return await self._writer.run(
+            lambda: trusting.approve_entry(pbx_id, tenant_id, actor, now, over_others=over_others)
+        )
+
+    async def end_approval(self, pbx_id: str, tenant_id: str, actor: Actor, now: datetime) -> bool:
+        """Whether there was one."""
+        return await self._writer.run(lambda: trusting.end_approval(pbx_id, tenant_id, actor, now))
+
+    async def hand_over(
+        self, pbx_id: str, identity: str, actor: Actor, now: datetime, installation: int | None = None
+    ) -> HandedOver | None:
+        """Binds the name to an identity that has tried it, and ends what the earlier one vouched for. None when there is
+        no such claim (any more).
+        """
+        return await self._writer.run(
+            lambda: handing_over.hand_over(pbx_id, identity, actor, now, installation)
+        )
 
     async def release_key(
-        self, serial: str, actor: str, now: datetime, *, end_sessions: bool
+        self, serial: str, actor: Actor, now: datetime, *, end_sessions: bool
     ) -> tuple[Session, ...] | SeatsHeld | Finding:
-        """Unbinds a licence key from its PBX; ends the sessions that hold its seats only when told to."""
+        """Unbinds a licence key from its PBX. Ends the sessions that hold its seats only with `end_sessions`."""
         outcome = await self._refusable(
             lambda: pools.release_key(serial, actor, now, end_sessions=end_sessions)
         )
@@ -134,7 +192,7 @@ class Ledger:
 
     async def touch(self, session_id: str, now: datetime) -> None:
         """Notes that the user was seen."""
-        await self._writer.run(lambda: sessions.touch(session_id, now))
+        await self._writer.run_small(lambda: sessions.touch(session_id, now))
 
     async def put_administrator(self, session_id: str, *, is_administrator: bool) -> None:
         """Notes what the PBX said last about the user's administrator permission."""
@@ -142,25 +200,32 @@ class Ledger:
             lambda: sessions.put_administrator(session_id, is_administrator=is_administrator)
         )
 
-    async def due(self, now: datetime) -> Sequence[str]:
-        """The PBXs where `sweep` has something to do."""
-        return await self._writer.run(lambda: sweeping.due(now))
+    async def due(self, now: datetime, age: SessionAge | None = None) -> Sequence[str]:
+        """The PBXs where `sweep` has something to do. `age`: how old a session may become."""
+        return await self._writer.run(lambda: sweeping.due(now, age))
 
-    async def expired(self, pbx_id: str, now: datetime) -> Expired:
-        """Who still holds a seat of an expired key."""
-        return await self._writer.run(lambda: sweeping.expired(pbx_id, now))
+    async def expired(self, pbx_id: str, now: datetime, age: SessionAge | None = None) -> ExpiredHolders:
+        """Who still holds a seat of an expired key, and whose session is too old."""
+        return await self._writer.run(lambda: sweeping.expired(pbx_id, now, age))
 
-    async def sweep(self, pbx_id: str, now: datetime, facts: ExpiredFacts = NOTHING_KNOWN) -> Swept:
+    async def sweep(
+        self,
+        pbx_id: str,
+        now: datetime,
+        facts: CallFacts = NO_CALL_FACTS,
+        age: SessionAge | None = None,
+    ) -> SweepResult:
         """`facts`: what the PBX says of those that `expired` has named."""
-        return await self._writer.run(lambda: sweeping.sweep(pbx_id, now, facts))
+        return await self._writer.run(lambda: sweeping.sweep(pbx_id, now, facts, age))
 
-    async def forget_audit(self, before: datetime) -> None:
-        await self._writer.run(lambda: sweeping.forget_audit(before))
+    async def forget_ends(self, now: datetime, age: SessionAge | None) -> None:
+        """Forgets the ends of sessions that were told under another age."""
+        await self._writer.run(lambda: ageing.forget_ends(age, now))
 
     async def close(self) -> None:
         await self._writer.close()
 
-    async def _refusable(self, make: MakeScript[T]) -> T | Finding:
+    async def _refusable(self, make: TransactionFactory[T]) -> T | Finding:
         try:
             return await self._writer.run(make)
         except RefusedError as refused:
@@ -169,16 +234,17 @@ class Ledger:
 
 def open_ledger(address: Address) -> Ledger:
     """The ledger of this database; on PostgreSQL it needs a running event loop."""
-    return Ledger(open_writer(address, quick_sqlite.GROUPS, quick_postgres.GROUPS))
+    return Ledger(open_writer(address, batched_sqlite.GROUPS, batched_postgres.GROUPS))
 
 
-def _quick(wish: OpenSession) -> QuickOpen | None:
-    """The ordinary sign-in: a licence of one's own, or any seat of the first pool that has one."""
-    if wish.take_over:
+def _batched(request: SessionRequest) -> BatchedSignIn | None:
+    """The request as an ordinary sign-in (a user-assigned licence, or any free seat of the first pool), or None."""
+    if request.take_over or request.proof is Proof.EMAIL or request.renews_pin:
         return None
-    if not isinstance(wish.licence, TakeSeat):
-        return QuickOpen(new_id(), wish, LicenceKind.UAL, None)
-    choice = next(iter(wish.licence.choices), None)
+    if not isinstance(request.licence, TakeSeat):
+        kind = LicenceKind.UAL if isinstance(request.licence, UseUal) else LicenceKind.ADMINISTRATION
+        return BatchedSignIn(new_id(), request, kind, None)
+    choice = next(iter(request.licence.choices), None)
     if choice is None or choice.reservations:
         return None
-    return QuickOpen(new_id(), wish, LicenceKind.FL, choice.pool_id)
+    return BatchedSignIn(new_id(), request, LicenceKind.FL, choice.pool_id)

@@ -9,14 +9,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import jwt
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from core.diagnosis.codes import LicenceReason
-from wire.sealing import from_b64url
+from wire.bounds import Exact, Line, from_b64url
 
 MAX_SEATS: Final = 1_000_000
 _TYPE: Final = "pbx-licence"
@@ -35,14 +35,18 @@ class InvalidLicenceKeyError(Exception):
         self.fault = fault
 
 
+Day = Annotated[date, Field(ge=date(1970, 1, 1), le=date(9998, 12, 30))]
+"""Its first and last moments are moments that can be sent (`wire.model.Moment`)."""
+
+
 class LicenceKey(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 
-    serial: str = Field(min_length=1, max_length=100)
-    licensee: str = Field(min_length=1, max_length=200)
-    seats: int = Field(ge=1, le=MAX_SEATS)
-    valid_from: date = Field(alias="from")
-    valid_until: date = Field(alias="until")
+    serial: Annotated[str, Exact(100, least=1)]
+    licensee: Annotated[str, Line(200, least=1)]
+    seats: int = Field(strict=True, ge=1, le=MAX_SEATS)
+    valid_from: Day = Field(alias="from")
+    valid_until: Day = Field(alias="until")
 
     @model_validator(mode="after")
     def _in_order(self) -> "LicenceKey":

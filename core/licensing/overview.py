@@ -1,24 +1,18 @@
 """Reading the ledger: sessions, pools, holders, the waiting list. Never decides and never writes."""
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
-from sqlalchemy import ColumnElement, and_, func, or_, select, text
-
 from core.identity.teams_user import TeamsUser
 from core.licensing.rules import Pool
-from core.licensing.session import EndCause, Ending, Session, to_session
+from core.licensing.session import SESSION_COLUMNS, Session, to_session
 from core.licensing.transactions.steps import POOLS, to_pool
-from core.store import tables
+from core.store.audit import AuditKind
 from core.store.database import Database
-from core.store.moments import from_ms
-
-_session = tables.session.c
-_waiting = tables.waiting.c
-_seat = tables.seat.c
 
 
 class SortBy(StrEnum):
@@ -32,14 +26,22 @@ class SortBy(StrEnum):
     TEAMS_NAME = "teams-name"
 
 
-_COLUMNS: Final[dict[SortBy, ColumnElement[object]]] = {
-    SortBy.NAME: func.lower(_session.display_name),
-    SortBy.LOGIN: _session.pbx_login,
-    SortBy.KIND: _session.licence_kind,
-    SortBy.SINCE: _session.started_at,
-    SortBy.LAST_SEEN: _session.last_seen_at,
-    SortBy.TEAMS_NAME: func.lower(_session.teams_name),
+_COLUMNS: Final[Mapping[SortBy, str]] = {
+    SortBy.NAME: "lower(display_name)",  # has an index
+    SortBy.LOGIN: "pbx_login",
+    SortBy.KIND: "licence_kind",
+    SortBy.SINCE: "started_at",
+    SortBy.LAST_SEEN: "last_seen_at",
+    SortBy.TEAMS_NAME: "lower(teams_name)",
 }
+_SEARCHED: Final = " OR ".join(
+    f"lower({column}) LIKE $2 ESCAPE '/'"
+    for column in ("display_name", "pbx_login", "email", "teams_name", "licence_kind")
+)
+_RULES: Final = (
+    "SELECT id, serial, valid_from, valid_until, policy, 0 AS seats, 0 AS used, 0 AS reserved, 0 AS kept"
+    " FROM pool WHERE pbx_id = $1 AND NOT withdrawn ORDER BY valid_until, id"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,116 +80,68 @@ class Overview:
         self._database = database
 
     async def session_of(self, user: TeamsUser) -> Session | None:
-        query = select(tables.session).where(
-            _session.tenant_id == user.tenant_id, _session.object_id == user.object_id
-        )
-        async with self._database.reading() as connection:
-            row = (await connection.execute(query)).mappings().one_or_none()
+        query = f"SELECT {SESSION_COLUMNS} FROM session WHERE tenant_id = $1 AND object_id = $2"
+        row = await self._database.fetch_first(query, user.tenant_id, user.object_id)
         return to_session(row) if row is not None else None
 
-    async def holders(self, pbx_id: str, query: HoldersQuery) -> HoldersPage:
-        where = [_session.pbx_id == pbx_id]
-        if query.search:
-            where.append(
-                or_(
-                    *(
-                        func.lower(column).contains(query.search.lower(), autoescape=True)
-                        for column in (
-                            _session.display_name,
-                            _session.pbx_login,
-                            _session.email,
-                            _session.teams_name,
-                            _session.licence_kind,
-                        )
-                    )
-                )
-            )
-        by = _COLUMNS[query.sort]
-        page = (
-            select(tables.session)
-            .where(*where)
-            .order_by(by.desc() if query.descending else by.asc(), _session.id)
-            .offset(query.offset)
-            .limit(query.limit)
+    async def has_signed_in(self, pbx_id: str, user: TeamsUser) -> bool:
+        """Ever, as far back as the audit goes."""
+        query = (
+            f"SELECT id FROM audit WHERE pbx_id = $1 AND kind = '{AuditKind.GRANTED}'"
+            " AND actor_tenant_id = $2 AND actor_object_id = $3 LIMIT 1"
         )
-        async with self._database.reading() as connection:
-            rows = (await connection.execute(page)).mappings().all()
-            count = select(func.count()).select_from(tables.session).where(*where)
-            found = (await connection.execute(count)).scalar_one()
-        return HoldersPage([to_session(row) for row in rows], found)
+        return await self._database.fetch_first(query, pbx_id, user.tenant_id, user.object_id) is not None
+
+    async def holders(self, pbx_id: str, query: HoldersQuery) -> HoldersPage:
+        order = f"ORDER BY {_COLUMNS[query.sort]} {'DESC' if query.descending else 'ASC'}, id"
+        if query.search:
+            return await self._found(pbx_id, query, order)
+        page = f"SELECT {SESSION_COLUMNS} FROM session WHERE pbx_id = $1 {order} LIMIT $2 OFFSET $3"
+        fetch = self._database.fetch if query.sort is SortBy.NAME else self._database.fetch_long
+        rows = await fetch(page, pbx_id, query.limit, query.offset)
+        count = await self._database.fetch_first(
+            "SELECT count(*) AS n FROM session WHERE pbx_id = $1", pbx_id
+        )
+        return HoldersPage([to_session(row) for row in rows], count["n"] if count is not None else 0)
+
+    async def _found(self, pbx_id: str, query: HoldersQuery, order: str) -> HoldersPage:
+        """Looks at all holders of the PBX, once for the page and its count."""
+        escaped = "".join(f"/{one}" if one in "/%_" else one for one in query.search.lower())
+        where = f"FROM session WHERE pbx_id = $1 AND ({_SEARCHED})"
+        values = (pbx_id, f"%{escaped}%")
+        page = f"SELECT {SESSION_COLUMNS}, count(*) OVER () AS found {where} {order} LIMIT $3 OFFSET $4"
+        rows = await self._database.fetch_long(page, *values, query.limit, query.offset)
+        if not rows and query.offset:  # beyond the last page
+            rows = await self._database.fetch_long(f"SELECT count(*) AS found {where}", *values)
+            return HoldersPage((), rows[0]["found"])
+        return HoldersPage([to_session(row) for row in rows], rows[0]["found"] if rows else 0)
 
     async def holder(self, pbx_id: str, session_id: str) -> Session | None:
-        query = select(tables.session).where(_session.pbx_id == pbx_id, _session.id == session_id)
-        async with self._database.reading() as connection:
-            row = (await connection.execute(query)).mappings().one_or_none()
+        query = f"SELECT {SESSION_COLUMNS} FROM session WHERE id = $1 AND pbx_id = $2"
+        row = await self._database.fetch_first(query, session_id, pbx_id)
         return to_session(row) if row is not None else None
 
     async def all_holders(self, pbx_id: str) -> Sequence[Session]:
         """For the export."""
-        query = select(tables.session).where(_session.pbx_id == pbx_id).order_by(_COLUMNS[SortBy.NAME])
-        async with self._database.reading() as connection:
-            return [to_session(row) for row in (await connection.execute(query)).mappings().all()]
+        query = f"SELECT {SESSION_COLUMNS} FROM session WHERE pbx_id = $1 ORDER BY lower(display_name), id"
+        rows = await self._database.fetch_long(query, pbx_id)
+        return await asyncio.to_thread(lambda: [to_session(row) for row in rows])
 
     async def pools(self, pbx_id: str) -> Sequence[Pool]:
         """The pools that grant: those whose key is in the connector's configuration now."""
-        query = text(POOLS.format(pbx_id=":pbx_id"))
-        async with self._database.reading() as connection:
-            rows = (await connection.execute(query, {"pbx_id": pbx_id})).mappings().all()
-        return [to_pool(row) for row in rows]
+        return [to_pool(row) for row in await self._database.fetch(POOLS.format(pbx_id="$1"), pbx_id)]
 
-    async def place_of(self, user: TeamsUser) -> Place | None:
-        """The user's place on a waiting list, also that of a refused user who may still join (`joined_at` None)."""
-        kept_until = (
-            select(_seat.kept_until)
-            .where(_seat.pbx_id == _waiting.pbx_id, _seat.kept_for == _waiting.pbx_user_id)
-            .limit(1)
-            .scalar_subquery()
-        )
-        query = (
-            select(tables.waiting, tables.pbx.c.name, kept_until.label("kept_until"))
-            .join(tables.pbx, tables.pbx.c.id == _waiting.pbx_id)
-            .where(_waiting.tenant_id == user.tenant_id, _waiting.object_id == user.object_id)
-        )
-        async with self._database.reading() as connection:
-            row = (await connection.execute(query)).one_or_none()
-            if row is None:
-                return None
-            before = select(func.count()).where(
-                _waiting.pbx_id == row.pbx_id,
-                _waiting.joined_at.is_not(None),
-                or_(
-                    _waiting.joined_at < (row.joined_at or 0),
-                    and_(_waiting.joined_at == row.joined_at, _waiting.pbx_user_id < row.pbx_user_id),
-                ),
-            )
-            position = 1 + (await connection.execute(before)).scalar_one()
-        return Place(
-            pbx_id=row.pbx_id,
-            pbx_name=row.name,
-            position=position,
-            joined_at=from_ms(row.joined_at) if row.joined_at is not None else None,
-            offered_until=from_ms(row.kept_until) if row.kept_until is not None else None,
-        )
+    async def rules(self, pbx_id: str) -> Sequence[Pool]:
+        """As `pools`, without counting seats: all numbers are 0."""
+        return [to_pool(row) for row in await self._database.fetch(_RULES, pbx_id)]
 
     async def waiting_count(self, pbx_id: str) -> int:
-        query = select(func.count()).where(_waiting.pbx_id == pbx_id, _waiting.joined_at.is_not(None))
-        async with self._database.reading() as connection:
-            return int((await connection.execute(query)).scalar_one())
+        query = "SELECT count(*) AS n FROM waiting WHERE pbx_id = $1 AND joined_at IS NOT NULL"
+        row = await self._database.fetch_first(query, pbx_id)
+        return int(row["n"]) if row is not None else 0
 
     async def ual_count(self, pbx_id: str) -> int:
         """Users that are signed in with a licence of their own."""
-        query = select(func.count()).where(_session.pbx_id == pbx_id, _session.pool_id.is_(None))
-        async with self._database.reading() as connection:
-            return int((await connection.execute(query)).scalar_one())
-
-    async def ending_of(self, user: TeamsUser) -> tuple[str, Ending] | None:
-        """How this user's last session was ended by someone else (PBX name, ending), until the next sign-in."""
-        end = tables.session_end.c
-        query = select(tables.session_end).where(
-            end.tenant_id == user.tenant_id, end.object_id == user.object_id
-        )
-        async with self._database.reading() as connection:
-            row = (await connection.execute(query)).one_or_none()
-        if row is None:
-            return None
-        return row.pbx_name, Ending(EndCause(row.cause), row.ended_by, row.reason, from_ms(row.at))
+        query = "SELECT count(*) AS n FROM session WHERE pbx_id = $1 AND licence_kind = 'UAL'"
+        row = await self._database.fetch_first(query, pbx_id)
+        return int(row["n"]) if row is not None else 0

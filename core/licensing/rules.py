@@ -1,4 +1,4 @@
-"""Which licence a PBX user gets (design, section 5): a pure function from facts to a verdict."""
+"""Which licence a PBX user gets (docs/licences.md): a pure function from facts to a verdict."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -19,6 +19,8 @@ GRACE: Final = timedelta(hours=1)
 class LicenceKind(StrEnum):
     UAL = "UAL"
     FL = "FL"
+    ADMINISTRATION = "ADM"
+    """None: an administrator for whom there was no licence, who administers and does nothing else."""
 
 
 NO_POLICY: Final = Policy()
@@ -68,6 +70,12 @@ class TakeSeat:
     choices: tuple[SeatChoice, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Administer:
+    """No licence. Nobody who can free a seat is locked out by a full pool (docs/licences.md)."""
+
+
+Grant = UseUal | TakeSeat | Administer
 Verdict = UseUal | TakeSeat | Finding
 
 
@@ -84,7 +92,7 @@ def decide(
 ) -> Verdict:
     """The verdict for one PBX user. Whether a seat is free is not decided here but where it is taken.
 
-    `pbx_version` None means that the PBX does not tell (FACTS: `/server/version` may be refused): then the
+    `pbx_version` None means that the PBX does not tell (docs/facts/starface.md: `/server/version` may be refused): then the
     permission itself, which exists only from 6.7.3 on, is proof enough.
     """
     evidence: dict[str, object] = {"pbx_name": pbx_name}

@@ -7,9 +7,10 @@ from enum import StrEnum
 from typing import Final
 
 from core.identity.teams_user import TeamsUser
-from core.licensing.rules import LicenceKind, TakeSeat, UseUal
-from core.store.moments import from_ms
-from core.store.script import Row
+from core.licensing.rules import Grant, LicenceKind, TakeSeat, UseUal
+from core.store.audit import Actor
+from core.store.timestamps import from_ms
+from core.store.transaction import Row
 
 
 class Proof(StrEnum):
@@ -30,6 +31,12 @@ class EndCause(StrEnum):
     USER_GONE = "user-gone"
     IDLE = "idle"
     EXPIRED = "licence-expired"
+    TOO_OLD = "session-too-old"
+    """As old as the operator lets a session become; the person was told beforehand."""
+    HANDED_OVER = "handed-over"
+    """The PBX's name went to another installation: what the earlier one vouched for ends with it."""
+    TRUST_WITHDRAWN = "trust-withdrawn"
+    """It was proven by e-mail, and the PBX no longer trusts that tenant."""
 
 
 TOLD: Final = frozenset(EndCause) - {EndCause.SIGNED_OUT, EndCause.SWITCHED}
@@ -61,22 +68,44 @@ class Session:
     licence_since: datetime
     """Since when it holds this licence; the session itself may be older."""
     last_seen_at: datetime
+    installation: int = 1
+    """The number of the PBX's installation that vouched for the user."""
+
+    @property
+    def may_administer(self) -> bool:
+        """As far as the PBX said last; an e-mail address alone never makes an administrator."""
+        return self.person.is_administrator and self.proof is Proof.PASSWORD
+
+    @property
+    def actor(self) -> Actor:
+        """The session's user, for the audit of what they do."""
+        return self.teams_user.acting_as(self.person.pbx_user_id, self.person.display_name)
 
 
 @dataclass(frozen=True, slots=True)
-class OpenSession:
+class SessionRequest:
     """What a sign-in wants, after everything that can be checked beforehand was checked."""
 
     teams_user: TeamsUser
     pbx_id: str
     pbx_name: str
     person: SessionPerson
-    licence: UseUal | TakeSeat
+    licence: Grant
     proof: Proof
     take_over: bool
     now: datetime
     group_ids: tuple[int, ...] = ()
     """The PBX groups of the user: kept with a place on the waiting list."""
+    installation: int = 1
+    """The number of the PBX's installation that was asked: when it is another by now, its answer does not count."""
+    is_keyless: bool = False
+    """By e-mail, and without the PBX key."""
+    renews_pin: bool = False
+    """By password, and the PBX user was not pinned to this Teams identity a moment ago, or by e-mail alone."""
+
+    @property
+    def actor(self) -> Actor:
+        return self.teams_user.acting_as(self.person.pbx_user_id, self.person.display_name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +120,7 @@ class Ending:
     """Why sessions end: goes to the audit, to the ended user's tab, and to the bot."""
 
     cause: EndCause
-    actor: str
+    actor: Actor
     reason: str
     now: datetime
 
@@ -106,7 +135,7 @@ class UserFacts:
 
 
 @dataclass(frozen=True, slots=True)
-class Expired:
+class ExpiredHolders:
     """Who still holds a seat of an expired key."""
 
     user_ids: tuple[int, ...]
@@ -115,7 +144,7 @@ class Expired:
 
 
 @dataclass(frozen=True, slots=True)
-class ExpiredFacts:
+class CallFacts:
     """What the PBX says now of those: nothing, as long as it has not been asked or does not answer."""
 
     without_call: Collection[int] = ()
@@ -124,12 +153,13 @@ class ExpiredFacts:
     """User to the ids of their groups."""
 
 
-NOTHING_KNOWN: Final = ExpiredFacts()
+NO_CALL_FACTS: Final = CallFacts()
 
 
 SESSION_COLUMNS: Final = (
     "id, tenant_id, object_id, teams_name, pbx_id, pbx_user_id, pbx_login, display_name, email,"
-    " is_administrator, licence_kind, pool_id, seat_number, proof, started_at, licence_since, last_seen_at"
+    " is_administrator, licence_kind, pool_id, seat_number, proof, started_at, licence_since, last_seen_at,"
+    " installation"
 )
 
 
@@ -153,8 +183,5 @@ def to_session(row: Row) -> Session:
         started_at=from_ms(row["started_at"]),
         licence_since=from_ms(row["licence_since"]),
         last_seen_at=from_ms(row["last_seen_at"]),
+        installation=row["installation"],
     )
-
-
-def who(user: TeamsUser) -> str:
-    return user.name or f"{user.tenant_id}/{user.object_id}"

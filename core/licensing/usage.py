@@ -4,19 +4,16 @@ Every seat that was given back left an audit row that says since when it was hel
 sessions. So nothing is counted beside the ledger that could disagree with it.
 """
 
+import asyncio
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from sqlalchemy import select
-
-from core.store import tables
+from core.store.audit import AuditKind
 from core.store.database import Database
-from core.store.moments import from_ms, to_ms
-
-_audit = tables.audit.c
-_session = tables.session.c
+from core.store.timestamps import from_ms, to_ms
+from core.store.transaction import Row
 
 
 class Span(StrEnum):
@@ -42,6 +39,8 @@ class Holding:
     name: str
     since: datetime
     until: datetime | None
+    login: str = ""
+    """Of the PBX user, while they hold it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,39 +58,28 @@ class UsageReader:
 
     async def holdings(self, pbx_id: str, since: datetime) -> list[Holding]:
         """Everything that was held after `since`."""
-        ended = select(_audit.pbx_user_id, _audit.subject, _audit.held_from, _audit.at).where(
-            _audit.pbx_id == pbx_id, _audit.at >= to_ms(since), _audit.held_from.is_not(None)
+        ended = (
+            "SELECT pbx_user_id, subject, held_from, at FROM audit"
+            " WHERE pbx_id = $1 AND at >= $2 AND held_from IS NOT NULL"
         )
-        running = select(_session.pbx_user_id, _session.display_name, _session.licence_since).where(
-            _session.pbx_id == pbx_id, _session.pool_id.is_not(None)
+        running = (
+            "SELECT pbx_user_id, display_name, licence_since, pbx_login FROM session"
+            " WHERE pbx_id = $1 AND pool_id IS NOT NULL"
         )
-        async with self._database.reading() as connection:
-            past = (await connection.execute(ended)).all()
-            now = (await connection.execute(running)).all()
-        return [
-            *(Holding(row[0], row[1], from_ms(row[2]), from_ms(row[3])) for row in past),
-            *(Holding(row[0], row[1], from_ms(row[2]), None) for row in now),
-        ]
+        past = await self._database.fetch_long(ended, pbx_id, to_ms(since))
+        present = await self._database.fetch_long(running, pbx_id)
+        return await asyncio.to_thread(_holdings, past, present)
 
     async def denials(self, pbx_id: str, since: datetime) -> list[datetime]:
-        query = select(_audit.at).where(
-            _audit.pbx_id == pbx_id, _audit.at >= to_ms(since), _audit.kind == "denied"
-        )
-        async with self._database.reading() as connection:
-            return [from_ms(at) for at in (await connection.execute(query)).scalars().all()]
+        query = f"SELECT at FROM audit WHERE pbx_id = $1 AND at >= $2 AND kind = '{AuditKind.DENIED}'"
+        return [from_ms(row["at"]) for row in await self._database.fetch_long(query, pbx_id, to_ms(since))]
 
-    async def audit_rows(
-        self, pbx_id: str, since: datetime, until: datetime, limit: int
-    ) -> Sequence[tuple[object, ...]]:
-        """(moment, kind, actor, subject, detail as JSON) from `since` until before `until`, newest first."""
-        query = (
-            select(_audit.at, _audit.kind, _audit.actor, _audit.subject, _audit.detail)
-            .where(_audit.pbx_id == pbx_id, _audit.at >= to_ms(since), _audit.at < to_ms(until))
-            .order_by(_audit.id.desc())
-            .limit(limit)
-        )
-        async with self._database.reading() as connection:
-            return [(from_ms(row.at), *row[1:]) for row in (await connection.execute(query)).all()]
+
+def _holdings(ended: Sequence[Row], running: Sequence[Row]) -> list[Holding]:
+    return [
+        *(Holding(row[0], row[1], from_ms(row[2]), from_ms(row[3])) for row in ended),
+        *(Holding(row[0], row[1], from_ms(row[2]), None, row[3]) for row in running),
+    ]
 
 
 def usage(

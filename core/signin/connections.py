@@ -10,13 +10,17 @@ from typing import Final
 from core.diagnosis.codes import Code
 from core.diagnosis.finding import Finding
 from core.diagnosis.lights import PartState, lights
-from core.hub.bus import Bus, pbx_topic
+from core.hub.bus import Bus
 from core.hub.hub import Hub, PbxRefusedError
 from core.hub.registry import LinkHistory, Pbx, Registry
 from core.identity.teams_user import TeamsUser
+from core.licensing.ledger import Ledger
 from core.licensing.overview import Overview
 from core.signin.administration import Administration
-from core.store.moments import now
+from core.signin.refusals import Act
+from core.signin.signin import SignIn
+from core.store.audit import AuditKind
+from core.store.timestamps import now
 from wire.doctor import DoctorReport
 from wire.link import Method, fingerprint
 from wire.model import Empty
@@ -39,16 +43,25 @@ class ConnectionReport:
 
 class Connections:
     def __init__(
-        self, registry: Registry, hub: Hub, overview: Overview, administration: Administration, bus: Bus
+        self,
+        registry: Registry,
+        hub: Hub,
+        ledger: Ledger,
+        overview: Overview,
+        administration: Administration,
+        sign_in: SignIn,
+        bus: Bus,
     ) -> None:
         self._registry = registry
         self._hub = hub
+        self._ledger = ledger
         self._overview = overview
         self._administration = administration
+        self._sign_in = sign_in
         self._bus = bus
 
     async def report(self, user: TeamsUser) -> ConnectionReport | Finding:
-        session = await self._administration.reader(user)
+        session = await self._administration.reader(user, Act.VIEW_CONNECTION)
         if isinstance(session, Finding):
             return session
         pbx = await self._registry.existing(session.pbx_id)
@@ -64,33 +77,45 @@ class Connections:
 
     async def doctor(self, user: TeamsUser) -> DoctorReport | Finding:
         """Has the connector examine itself and its PBX, while its link is up."""
-        session = await self._administration.reader(user)
+        session = await self._administration.act(user, Act.EXAMINE)
         if isinstance(session, Finding):
             return session
         pbx = await self._registry.existing(session.pbx_id)
+        report: DoctorReport | Finding
         try:
-            return await self._hub.call(pbx, Method.DOCTOR, Empty(), DoctorReport, seconds=DOCTOR_SECONDS)
+            report = await self._hub.call(pbx, Method.DOCTOR, Empty(), DoctorReport, seconds=DOCTOR_SECONDS)
         except PbxRefusedError as refused:
-            return refused.finding
+            report = refused.finding
+        outcome = "no-answer"
+        if isinstance(report, DoctorReport):
+            outcome = "faults" if report.has_failed else "ok"
+        await self._administration.note(session, AuditKind.EXAMINED, {"outcome": outcome})
+        return report
 
-    async def hand_over(self, user: TeamsUser, identity: str) -> ConnectionReport | Finding:
-        """Binds the name to an installation that has tried it. While the PBX can be asked, it says who is an
-        administrator; when its link is gone, which is why a name is handed over, the last word that it gave counts.
+    async def hand_over(self, user: TeamsUser, identity: str) -> Finding | None:
+        """Binds the name to an installation that has tried it, and ends every session of the PBX, this administrator's
+        own among them. While the PBX can be asked, it says who is an administrator; when its link is gone, which is why
+        a name is handed over, the last word that this very installation gave counts.
         """
-        session = await self._administration.act(user, remembered=True)
+        session = await self._administration.act(user, Act.HAND_OVER, remembered=True)
         if isinstance(session, Finding):
             return session
         claims = await self._registry.refused_claims(session.pbx_id)
         claim = next((one for one in claims if fingerprint(one.identity) == identity), None)
-        actor = user.name or session.person.display_name
-        epoch = None
+        handed = None
         if claim is not None:
-            epoch = await self._registry.hand_over(session.pbx_id, claim.identity, actor, now())
-        if epoch is None:
+            handed = await self._ledger.hand_over(
+                session.pbx_id, claim.identity, session.actor, now(), session.installation
+            )
+        if handed is None:
             return Finding(Code.CLAIM_GONE)
-        logger.warning("PBX name handed over", extra={"pbx_id": session.pbx_id, "identity": identity})
-        self._bus.publish(f"link:{session.pbx_id}:{epoch}", pbx_topic(session.pbx_id))
-        return await self.report(user)
+        logger.warning(
+            "PBX name handed over",
+            extra={"pbx_id": session.pbx_id, "identity": identity, "ended": len(handed.ended)},
+        )
+        self._bus.publish(f"handed-over:{session.pbx_id}:{handed.epoch}")
+        self._sign_in.announce(session.pbx_id, *handed.ended)
+        return None
 
     async def _round_trip(self, pbx: Pbx) -> timedelta | None:
         # Not the loop's own clock: it stands still within a turn, and counts milliseconds.

@@ -1,4 +1,4 @@
-"""Asks a PBX about the users whose licence key has expired: an expired key ends sessions, but no calls, and who may have
+"""Asks a PBX about the users whose licence key has expired, or whose session is too old: that ends sessions, but no calls, and who may have
 a seat of another key can depend on PBX groups.
 """
 
@@ -9,8 +9,9 @@ from typing import Final
 from core.hub.hub import Hub, PbxRefusedError
 from core.hub.registry import Registry
 from core.licensing.ledger import Ledger
-from core.licensing.session import NOTHING_KNOWN, ExpiredFacts
-from core.store.moments import now
+from core.licensing.session import NO_CALL_FACTS, CallFacts
+from core.licensing.transactions.ageing import SessionAge
+from core.store.timestamps import now
 from wire.link import Method, PbxUsers
 
 logger = logging.getLogger(__name__)
@@ -25,23 +26,31 @@ have none is not among them.
 
 
 class Expiring:
-    def __init__(self, ledger: Ledger, registry: Registry, hub: Hub, calls_over: CallsOver) -> None:
+    def __init__(
+        self,
+        ledger: Ledger,
+        registry: Registry,
+        hub: Hub,
+        calls_over: CallsOver,
+        age: SessionAge | None = None,
+    ) -> None:
+        self._age = age
         self._ledger = ledger
         self._registry = registry
         self._hub = hub
         self._calls_over = calls_over
 
-    async def facts(self, pbx_id: str) -> ExpiredFacts:
-        """Nothing is asked as long as no key has expired there."""
-        expired = await self._ledger.expired(pbx_id, now())
+    async def facts(self, pbx_id: str) -> CallFacts:
+        """Nothing is asked as long as no key has expired there, and no session is too old."""
+        expired = await self._ledger.expired(pbx_id, now(), self._age)
         if not expired.user_ids:
-            return NOTHING_KNOWN
+            return NO_CALL_FACTS
         groups: Mapping[int, Collection[int]] | None = {}
         if expired.groups_matter:
             groups = await self._groups_of(pbx_id, expired.user_ids)
         if groups is None:  # nobody ends who may have somewhere to go
-            return NOTHING_KNOWN
-        return ExpiredFacts(await self._calls_over(pbx_id, expired.user_ids, ASKED_SECONDS), groups)
+            return NO_CALL_FACTS
+        return CallFacts(await self._calls_over(pbx_id, expired.user_ids, ASKED_SECONDS), groups)
 
     async def _groups_of(self, pbx_id: str, user_ids: Sequence[int]) -> Mapping[int, Collection[int]] | None:
         """None when the PBX does not say."""

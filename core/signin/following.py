@@ -9,6 +9,7 @@ import logging
 from collections.abc import Sequence
 from typing import Final
 
+from core.background import cancel_and_wait
 from core.diagnosis.finding import Finding
 from core.hub.hub import Hub, PbxRefusedError
 from core.hub.registry import Registry
@@ -16,7 +17,8 @@ from core.licensing.ledger import Ledger
 from core.licensing.session import UserFacts
 from core.signin.signin import SignIn
 from core.signin.verdicts import Verdicts, person_of
-from core.store.moments import now
+from core.store.timestamps import now
+from core.store.transaction import UnstorableValueError
 from wire.link import Method, PbxUser, PbxUsers, UsersChanged
 
 logger = logging.getLogger(__name__)
@@ -45,15 +47,14 @@ class Following:
         self._sign_in = sign_in
 
     async def close(self) -> None:
-        tasks = list(self._comparing.values())
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await cancel_and_wait(*self._comparing.values())
 
-    async def users_changed(self, pbx_id: str, changed: UsersChanged | None) -> None:
-        """`None`: a link has opened. The comparison asks through that link, so it must not hold it up."""
+    async def users_changed(self, pbx_id: str, epoch: int, changed: UsersChanged | None) -> None:
+        """`None`: a link has opened. The comparison asks through that link, so it must not hold it up. `epoch`: of the
+        link that tells.
+        """
         if changed is not None:
-            await self._follow(pbx_id, changed.users, changed.gone)
+            await self._follow(pbx_id, epoch, changed.users, changed.gone)
             return
         before = self._comparing.pop(pbx_id, None)
         if before is not None:
@@ -68,7 +69,10 @@ class Following:
 
     async def _compare(self, pbx_id: str) -> None:
         async with self._at_once:
-            await self._compare_now(pbx_id)
+            try:
+                await self._compare_now(pbx_id)
+            except Exception:  # a task that nobody waits for; the next link compares again
+                logger.exception("users not compared", extra={"pbx_id": pbx_id})
 
     async def _compare_now(self, pbx_id: str) -> None:
         user_ids = await self._ledger.followed(pbx_id)
@@ -78,25 +82,34 @@ class Following:
         try:
             async for asked, found in self._hub.about_users(pbx, Method.USERS_BY_IDS, user_ids, PbxUsers):
                 there = {user.user_id for user in found.users}
-                await self._follow(
-                    pbx_id, found.users, [user_id for user_id in asked if user_id not in there]
-                )
+                gone = [user_id for user_id in asked if user_id not in there]
+                # Whatever link has answered, it is no older than the row that was read before.
+                await self._follow(pbx_id, pbx.link_epoch, found.users, gone)
         except PbxRefusedError as refused:
             # Nothing is concluded from a PBX that does not answer; the next link compares again.
             logger.info("users not compared", extra={"pbx_id": pbx_id, "code": refused.finding.code})
 
-    async def _follow(self, pbx_id: str, users: Sequence[PbxUser], gone: Sequence[int]) -> None:
+    async def _follow(self, pbx_id: str, epoch: int, users: Sequence[PbxUser], gone: Sequence[int]) -> None:
         pbx = await self._registry.by_id(pbx_id)
         if pbx is None:
             return
         mine = set(await self._ledger.followed(pbx_id))
         facts = [UserFacts(user_id, None) for user_id in gone if user_id in mine]
-        known = [user for user in users if user.user_id in mine]
+        known = [user for user in users if user.user_id in mine and _is_known(user)]
         for user, verdict in zip(known, await self._verdicts.of(pbx, known), strict=True):
             licence = None if isinstance(verdict, Finding) else verdict
             facts.append(UserFacts(user.user_id, person_of(user), licence))
         for one in facts:
-            changed = await self._ledger.follow_user(pbx_id, pbx.name, one, now())
+            try:
+                changed = await self._ledger.follow_user(pbx_id, pbx.name, one, now(), epoch)
+            except UnstorableValueError:  # one odd user keeps the PBX's others from nothing
+                logger.warning("a user cannot be followed", extra={"pbx": pbx.name, "user": one.pbx_user_id})
+                continue
             if changed is not None:
                 logger.info("session follows the PBX", extra={"pbx": pbx.name, "session": changed.id})
                 self._sign_in.announce(pbx_id, changed)
+
+
+def _is_known(user: PbxUser) -> bool:
+    """The connector has read this user's permissions. While it has not, sessions stay as they are: unknown is not no."""
+    return user.is_administrator is not None and user.has_licence_permission is not None

@@ -8,12 +8,10 @@ from enum import StrEnum
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import select
-
 from core.store import tables
 from core.store.database import Database, upsert
+from core.store.transaction import Row
 
-_preference = tables.preference.c
 DAY_MINUTES: Final = 24 * 60
 
 
@@ -35,6 +33,8 @@ _TOPICS: Final[Mapping[str, Topic | None]] = {
     # Asked for by joining the waiting list, and over in five minutes: told at once, day or night.
     "seat-offered": None,
     "offer-passed": None,
+    "waiting-handed-over": None,
+    "waiting-trust-withdrawn": None,
 }
 
 
@@ -81,23 +81,11 @@ class PreferenceStore:
         self._database = database
 
     async def of(self, person: tuple[str, str]) -> Preferences:
-        tenant_id, object_id = person
-        query = select(tables.preference).where(
-            _preference.tenant_id == tenant_id, _preference.object_id == object_id
+        query = (
+            "SELECT muted, quiet, quiet_from, quiet_until, time_zone, no_automatic_sign_in FROM preference"
+            " WHERE tenant_id = $1 AND object_id = $2"
         )
-        async with self._database.reading() as connection:
-            row = (await connection.execute(query)).one_or_none()
-        if row is None:
-            return Preferences()
-        known = {topic.value for topic in Topic}
-        return Preferences(
-            muted=frozenset(Topic(name) for name in json.loads(row.muted) if name in known),
-            quiet=row.quiet,
-            quiet_from=row.quiet_from,
-            quiet_until=row.quiet_until,
-            time_zone=row.time_zone,
-            no_automatic_sign_in=row.no_automatic_sign_in,
-        )
+        return to_preferences(await self._database.fetch_first(query, *person))
 
     async def put_notices(
         self, person: tuple[str, str], muted: frozenset[Topic], *, quiet: bool, hours: tuple[int, int]
@@ -125,3 +113,18 @@ class PreferenceStore:
                 .values(**dict(zip(_KEY, person, strict=True)), **values)
                 .on_conflict_do_update(index_elements=list(_KEY), set_=values)
             )
+
+
+def to_preferences(row: Row | None) -> Preferences:
+    """Of a row of `preference`; None: the person has never said anything."""
+    if row is None:
+        return Preferences()
+    known = {topic.value for topic in Topic}
+    return Preferences(
+        muted=frozenset(Topic(name) for name in json.loads(row["muted"]) if name in known),
+        quiet=bool(row["quiet"]),
+        quiet_from=row["quiet_from"],
+        quiet_until=row["quiet_until"],
+        time_zone=row["time_zone"],
+        no_automatic_sign_in=bool(row["no_automatic_sign_in"]),
+    )

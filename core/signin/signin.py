@@ -2,28 +2,35 @@
 
 import asyncio
 import logging
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Any, Concatenate, Final, ParamSpec, TypeVar
 
+from core.audio.finding import Verdict
 from core.diagnosis import rules as diagnosis
-from core.diagnosis.codes import Code
-from core.diagnosis.finding import Finding
-from core.hub.bus import NOTICES_TOPIC, Bus, pbx_topic, user_topic
+from core.diagnosis.codes import PBX_FAULTS, Code
+from core.diagnosis.finding import Finding, throttled
+from core.hub.bus import NOTICES_TOPIC, Bus, holders_topic, licence_topics, user_topic
 from core.hub.hub import Hub, PbxRefusedError
 from core.hub.registry import KeyMatch, Pbx, Registry
 from core.identity.teams_user import TeamsUser
 from core.identity.tenant_trust import Offer, TenantTrust
 from core.licensing.ledger import Ledger
 from core.licensing.overview import Overview, Place
-from core.licensing.rules import GRACE, Pool, TakeSeat
-from core.licensing.session import Ending, OpenSession, Proof, Session, who
+from core.licensing.rules import GRACE, Administer, Grant, TakeSeat
+from core.licensing.session import Ending, Proof, Session, SessionRequest
+from core.licensing.transactions.ageing import SessionAge
 from core.signin.preferences import PreferenceStore, zone_of
+from core.signin.refusals import Refusals
+from core.signin.state_reading import StateReader, Stored
 from core.signin.throttle import Throttle
 from core.signin.verdicts import Verdicts, person_of
-from core.store.moments import now
+from core.store.database import STORAGE_ERRORS
+from core.store.timestamps import now
+from wire.email import same_email
 from wire.link import (
+    ChallengeProof,
     EmailParams,
     LoginChallenge,
     LoginChallengeParams,
@@ -36,6 +43,10 @@ from wire.link import (
 
 logger = logging.getLogger(__name__)
 
+T = TypeVar("T")
+P = ParamSpec("P")
+A = TypeVar("A", "PbxAccess", str)
+
 SEEN_EVERY: Final = timedelta(minutes=1)
 """`last seen` is written no more often than this."""
 
@@ -43,7 +54,7 @@ SEEN_EVERY: Final = timedelta(minutes=1)
 REFUSED_AFTER_SECONDS: Final = 0.25
 """Longer than looking up a name takes, known or not; short for somebody who has mistyped a key."""
 
-_ASKED_ANEW: Final = (Code.PBX_UNREACHABLE, Code.PBX_LOGIN_FAILED)
+_ASKED_ANEW: Final = PBX_FAULTS
 """What the connector reported a moment ago may be over: the next step asks the PBX itself."""
 
 
@@ -66,7 +77,11 @@ class Prepared:
     sealing_key: str
     sealing_signature: str
     connector_identity: str
+    capabilities: Sequence[str]
+    capabilities_signature: str | None
     email_offered: bool
+    first_use: bool
+    """Nobody of the user's tenant has signed in there, and the PBX does not trust the tenant: it may be a stranger's."""
     key_good_until: datetime | None = None
     """The key was renewed; this is the old one, which is good until then."""
 
@@ -91,13 +106,40 @@ class State:
     seats_total: int = 0
     ends_by: datetime | None = None
     """The licence key has expired: the session ends with the present call, at the latest then."""
+    session_ends: datetime | None = None
+    """It is nearly as old as the operator lets it become: it ends then, unless its user is proven again before."""
     ending: tuple[str, Ending] | None = None
     place: Place | None = None
     """On a waiting list, or refused a moment ago and free to join it."""
     offers: Sequence[Offer] = ()
     """PBXs that this user may enter without a key; the main one of their organisation first."""
     automatic: Offer | None = None
-    """The one that signs this user in without a click: their first opening of the tab."""
+    """The one that signs this user in without a click."""
+    asks_consent: Offer | None = None
+    """The one that would, but they have never used it: their first click is the consent."""
+    audio: Verdict | None = None
+    """What the audio advisor concluded last."""
+
+
+def _counted(
+    step: Callable[Concatenate["SignIn", TeamsUser, A, P], Awaitable[T | Finding]],
+) -> Callable[Concatenate["SignIn", TeamsUser, A, P], Coroutine[Any, Any, T | Finding]]:
+    """A step of signing in at a PBX (by name or access): attempts are counted; what fails or comes too often is audited."""
+
+    async def run(
+        self: "SignIn", user: TeamsUser, at: A, /, *args: P.args, **options: P.kwargs
+    ) -> T | Finding:
+        async with self.throttle.attempt(user) as attempt:
+            if attempt.wait:
+                outcome: T | Finding = throttled(attempt.wait)
+            else:
+                outcome = await step(self, user, at, *args, **options)
+            attempt.outcome = outcome
+        if isinstance(outcome, Finding):
+            self._refusals.note_sign_in(user, at.pbx_name if isinstance(at, PbxAccess) else at, outcome)
+        return outcome
+
+    return run
 
 
 class SignIn:
@@ -108,47 +150,66 @@ class SignIn:
         trust: TenantTrust,
         ledger: Ledger,
         overview: Overview,
+        states: StateReader,
         verdicts: Verdicts,
         preferences: PreferenceStore,
         bus: Bus,
+        refusals: Refusals,
+        session_age: SessionAge | None = None,
     ) -> None:
+        self._session_age = session_age
+        self._refusals = refusals
         self._registry = registry
         self._hub = hub
         self._trust = trust
         self._ledger = ledger
         self._overview = overview
+        self._states = states
         self._verdicts = verdicts
         self._preferences = preferences
         self._bus = bus
-        self._throttle = Throttle(bus)
+        self.throttle = Throttle(bus)
+        self._used: set[tuple[str, str, str]] = set()
+        """PBX, identity and tenant of which is noted already that they have used it."""
 
-    async def prepare(self, user: TeamsUser, access: PbxAccess) -> Prepared | Finding:
-        """First step: is name and key right, is the PBX there, and how does it want its users proven?"""
+    @_counted
+    async def prepare(
+        self, user: TeamsUser, access: PbxAccess, methods: Sequence[str] = ()
+    ) -> Prepared | Finding:
+        """First step: is name and key right, is the PBX there, and how does it want its users proven? `methods`: the
+        login methods that the browser knows beside those of the first version.
+        """
         pbx = await self._admit(user, access)
         if isinstance(pbx, Finding):
             return pbx
         is_old = self._registry.verifies(pbx, access.key_digest, now()) is KeyMatch.PREVIOUS
         try:
-            challenge = await self._hub.call(
-                pbx, Method.LOGIN_CHALLENGE, LoginChallengeParams(), LoginChallenge
-            )
+            # A connector of the first version refuses a member that it does not know.
+            params = LoginChallengeParams(methods=tuple(methods) if pbx.seals_answers else ())
+            challenge = await self._hub.call(pbx, Method.LOGIN_CHALLENGE, params, LoginChallenge)
         except PbxRefusedError as refused:
             return refused.finding
+        is_trusted = await self._trust.is_trusted(pbx.id, user.tenant_id)
         return Prepared(
             pbx_name=pbx.name,
             challenge=challenge,
             sealing_key=pbx.sealing_key,
             sealing_signature=pbx.sealing_signature,
             connector_identity=pbx.identity,
-            email_offered=bool(user.email) and await self._trust.is_trusted(pbx.id, user.tenant_id),
+            capabilities=pbx.capabilities,
+            capabilities_signature=pbx.capabilities_signature,
+            email_offered=bool(user.verified_email) and is_trusted,
+            first_use=not is_trusted and not await self._registry.is_used_by(pbx.id, user.tenant_id),
             key_good_until=pbx.previous_key_until if is_old else None,
         )
 
+    @_counted
     async def sign_in(
         self, user: TeamsUser, access: PbxAccess, proof: LoginProof | None, *, take_over: bool
     ) -> State | Finding:
         """Second step: proves the PBX user (`proof` None: by e-mail), then takes the licence, in that order, so
-        that a PBX which goes away in the middle leaves no seat taken.
+        that a PBX which goes away in the middle leaves no seat taken. What the proof stands on is looked at again in the
+        transaction that takes it.
         """
         pbx = await self._admit(user, access)
         if isinstance(pbx, Finding):
@@ -157,16 +218,14 @@ class SignIn:
             if proof is None:
                 pbx_user = await self._by_email(user, pbx)
             else:
-                params = LoginParams(proof=proof, tenant_id=user.tenant_id, object_id=user.object_id)
-                pbx_user = await self._hub.call(pbx, Method.LOGIN, params, PbxUser)
+                pbx_user = await self._by_password(user, pbx, proof)
         except PbxRefusedError as refused:
-            if refused.finding.code is Code.LOGIN_REJECTED:
-                self._throttle.failed(user, access.pbx_name, access.address)
             return refused.finding
         proven_by = Proof.EMAIL if proof is None else Proof.PASSWORD
         refusal = await self._open(user, pbx, pbx_user, proven_by, take_over=take_over)
         return refusal if refusal is not None else await self.state(user)
 
+    @_counted
     async def sign_in_without_key(
         self, user: TeamsUser, pbx_name: str, *, take_over: bool, by_itself: bool
     ) -> State | Finding:
@@ -174,11 +233,13 @@ class SignIn:
         ends only when the new one has its licence. `by_itself`: nobody clicked, so it must be what the administrator
         and the user want.
         """
-        offers = await self._trust.offers(user.tenant_id)
-        offer = next((offer for offer in offers if offer.pbx_name == pbx_name.lower()), None)
+        if user.is_guest:
+            return Finding(Code.GUEST)
+        stored = await self._states.of(user)
+        offer = next((offer for offer in stored.offers if offer.pbx_name == pbx_name), None)
         if offer is None:  # no such PBX, or one that says nothing of itself: the same words
             return Finding(Code.TENANT_NOT_TRUSTED, {"pbx_name": pbx_name})
-        if by_itself and offer != await self._automatic(user, offers):
+        if by_itself and not (offer == _wanted(user, stored) and offer.pbx_id in stored.used):
             return Finding(Code.NOT_AUTOMATIC, {"pbx_name": offer.pbx_name})
         pbx = self._admitted(await self._registry.existing(offer.pbx_id))
         if isinstance(pbx, Finding):
@@ -187,15 +248,16 @@ class SignIn:
             pbx_user = await self._by_email(user, pbx)
         except PbxRefusedError as refused:
             return refused.finding
-        refusal = await self._open(user, pbx, pbx_user, Proof.EMAIL, take_over=take_over)
+        refusal = await self._open(user, pbx, pbx_user, Proof.EMAIL, take_over=take_over, is_keyless=True)
         return refusal if refusal is not None else await self.state(user)
 
     async def sign_out(self, user: TeamsUser) -> State:
         """Idempotent: who is not signed in stays so. It was on purpose, so nothing signs this user in by itself again."""
-        if any(offer.is_automatic for offer in await self._trust.offers(user.tenant_id)):
+        stored = await self._states.of(user)
+        if any(offer.is_automatic for offer in stored.offers):
             await self._preferences.put_no_automatic_sign_in(user.key)
-        session = await self._overview.session_of(user)
-        if session is not None and await self._ledger.sign_out(session, who(user), now()) is not None:
+        session = stored.session
+        if session is not None and await self._ledger.sign_out(session, now()) is not None:
             self.announce(session.pbx_id, session)
         return await self.state(user)
 
@@ -220,9 +282,10 @@ class SignIn:
         if session is not None and now() - session.last_seen_at >= SEEN_EVERY:
             await self._ledger.touch(session.id, now())
 
-    async def session_since(self, user: TeamsUser) -> datetime | None:
-        session = await self._overview.session_of(user)
-        return session.started_at if session is not None else None
+    async def still_there(self, session_ids: Sequence[str]) -> None:
+        """The tabs of these sessions are open. One that has ended stays so."""
+        at = now()
+        await asyncio.gather(*(self._ledger.touch(session_id, at) for session_id in session_ids))
 
     async def seen_in(self, user: TeamsUser, time_zone: str) -> None:
         """The time zone that the user is in, for what is written to them at night. What is none is passed over."""
@@ -231,39 +294,44 @@ class SignIn:
         await self._preferences.put_time_zone(user.key, time_zone)
 
     async def state(self, user: TeamsUser) -> State:
-        session = await self._overview.session_of(user)
-        offers = await self._trust.offers(user.tenant_id)
-        if session is None:
+        stored = await self._states.of(user)
+        offers = () if user.is_guest else stored.offers
+        session, pbx = stored.session, stored.pbx
+        if session is None or pbx is None:
+            wanted = _wanted(user, stored)
+            has_used = wanted is not None and wanted.pbx_id in stored.used
             return State(
                 user,
                 None,
-                ending=await self._overview.ending_of(user),
-                place=await self._overview.place_of(user),
+                ending=stored.ending,
+                place=stored.place,
                 offers=offers,
-                automatic=await self._automatic(user, offers),
+                automatic=wanted if has_used else None,
+                asks_consent=None if has_used else wanted,
             )
-        if now() - session.last_seen_at >= SEEN_EVERY:
-            await self._ledger.touch(session.id, now())
-        pools = await self._overview.pools(session.pbx_id)
+        at = now()
+        if at - session.last_seen_at >= SEEN_EVERY:
+            await self._ledger.touch(session.id, at)
+        valid_until = stored.pool_valid_until
         return State(
             user=user,
             session=session,
-            connection=await self.connection(session.pbx_id),
-            seats_used=sum(pool.used for pool in pools),
-            seats_total=sum(pool.seats for pool in pools),
-            ends_by=_ends_by(session, pools),
+            connection=_connection(pbx),
+            seats_used=stored.seats_used,
+            seats_total=stored.seats_total,
+            ends_by=valid_until + GRACE if valid_until is not None and valid_until <= at else None,
+            session_ends=None if self._session_age is None else stored.ends_at,
             offers=offers,
+            audio=Verdict(stored.verdict) if stored.verdict is not None else None,
         )
 
     async def connection(self, pbx_id: str) -> Connection:
-        pbx = await self._registry.existing(pbx_id)
-        return Connection(pbx, diagnosis.blocker(pbx.facts), diagnosis.warning(pbx.facts, now()))
+        return _connection(await self._registry.existing(pbx_id))
 
     def announce(self, pbx_id: str, *touched: Session) -> None:
-        """Wakes whoever shows these sessions or their PBX."""
-        for session in touched:
-            self._bus.publish(user_topic(*session.teams_user.key))
-        self._bus.publish(pbx_topic(pbx_id), NOTICES_TOPIC)
+        """Tells whom these sessions belong to, and whoever shows the PBX's numbers or its holders."""
+        people = (user_topic(*session.teams_user.key) for session in touched)
+        self._bus.publish(*people, *licence_topics(pbx_id), NOTICES_TOPIC)
 
     def _announce_waiting(self, pbx_id: str, user: TeamsUser) -> None:
         self._bus.publish(user_topic(*user.key))
@@ -274,17 +342,30 @@ class SignIn:
         the same moment, whatever was looked up until then.
         """
         answered_at = asyncio.get_running_loop().time() + REFUSED_AFTER_SECONDS
-        if not self._throttle.allows(user, access.pbx_name, access.address):
-            return Finding(Code.THROTTLED)
         pbx = await self._registry.by_name(access.pbx_name)
         match = self._registry.verifies(pbx, access.key_digest, now())
-        is_trusted = await self._trust.is_trusted(pbx.id if pbx else "", user.tenant_id)
+        is_trusted = await self._trust.is_trusted(pbx.id if pbx else "", user.tenant_id) and not user.is_guest
         if pbx is None or match is None:
-            self._throttle.failed(user, access.pbx_name, access.address)
+            seconds = self.throttle.wrong_key(user, access.address)
             logger.info("wrong name or key", extra={"known": pbx is not None, "tenant": user.tenant_id})
             await asyncio.sleep(answered_at - asyncio.get_running_loop().time())
+            if seconds:
+                return throttled(seconds)
             return Finding(Code.WRONG_KEY, {"pbx_name": access.pbx_name}, "trusted" if is_trusted else None)
         return self._admitted(pbx)
+
+    async def _mark_used(self, pbx: Pbx, tenant_id: str) -> None:
+        """Written once for a tenant and an installation; the sign-in stands whether that succeeds or not."""
+        key = (pbx.id, pbx.identity, tenant_id)
+        if key in self._used:
+            return
+        try:
+            if not await self._registry.is_used_by(pbx.id, tenant_id):
+                await self._registry.mark_used(pbx.id, tenant_id, now())
+        except STORAGE_ERRORS:
+            logger.warning("not noted that a tenant has used a PBX", extra={"pbx_id": pbx.id})
+        else:
+            self._used.add(key)
 
     @staticmethod
     def _admitted(pbx: Pbx) -> Pbx | Finding:
@@ -293,59 +374,106 @@ class SignIn:
             return pbx
         return blocker
 
-    async def _automatic(self, user: TeamsUser, offers: Sequence[Offer]) -> Offer | None:
-        """The PBX that signs this user in by itself: at the first opening, not after a session that somebody ended or
-        that they ended themselves, and not while they wait for a seat.
-        """
-        offer = next((offer for offer in offers if offer.is_automatic), None)
-        if offer is None or not user.email:
-            return None
-        if (await self._preferences.of(user.key)).no_automatic_sign_in:
-            return None
-        if await self._overview.ending_of(user) is not None:
-            return None
-        place = await self._overview.place_of(user)
-        waits = place is not None and place.joined_at is not None and place.offered_until is None
-        return None if waits else offer
+    async def _by_password(self, user: TeamsUser, pbx: Pbx, proof: LoginProof) -> PbxUser:
+        login = proof.secret.partition(":")[0] if isinstance(proof, ChallengeProof) else None
+        is_full = self.throttle.password_wait(user, pbx.id, login) > 0
+        is_exempt = is_full and await self._overview.has_signed_in(pbx.id, user)
+        with self.throttle.password(user, pbx.id, login, is_exempt=is_exempt) as attempt:
+            if attempt.wait:
+                raise PbxRefusedError(throttled(attempt.wait))
+            params = LoginParams(proof=proof, tenant_id=user.tenant_id, object_id=user.object_id)
+            try:
+                return await self._hub.call(pbx, Method.LOGIN, params, PbxUser)
+            except PbxRefusedError as refused:
+                attempt.outcome = refused.finding
+                raise
 
     async def _by_email(self, user: TeamsUser, pbx: Pbx) -> PbxUser:
         """The one PBX user with this e-mail address, for a tenant that an administrator has trusted."""
         if not await self._trust.is_trusted(pbx.id, user.tenant_id):
             raise PbxRefusedError(Finding(Code.TENANT_NOT_TRUSTED, {"pbx_name": pbx.name}))
-        not_matched = Finding(Code.EMAIL_NOT_MATCHED, {"pbx_name": pbx.name, "email": user.email})
-        if "@" not in user.email:
-            raise PbxRefusedError(not_matched)
-        params = EmailParams(email=user.email)
+        if user.is_guest:
+            raise PbxRefusedError(Finding(Code.GUEST))
+        if not user.verified_email:
+            raise PbxRefusedError(Finding(Code.EMAIL_NOT_VERIFIED))
+        evidence = {"pbx_name": pbx.name, "email": user.verified_email}
+        if self.throttle.is_searched_in_vain(pbx.id, user.verified_email):
+            raise PbxRefusedError(Finding(Code.EMAIL_NOT_MATCHED, evidence))
+        params = EmailParams(email=user.verified_email)
         found = await self._hub.call(pbx, Method.USERS_BY_EMAIL, params, PbxUsers)
-        if len(found.users) != 1:
-            raise PbxRefusedError(not_matched)
-        return found.users[0]
+        # An older connector folds letters that are not the same.
+        matching = [one for one in found.users if same_email(one.email, user.verified_email)]
+        if len(matching) != 1:
+            self.throttle.searched_in_vain(pbx.id, user.verified_email)
+            raise PbxRefusedError(Finding(Code.EMAIL_NOT_MATCHED, evidence))
+        return matching[0]
 
     async def _open(
-        self, user: TeamsUser, pbx: Pbx, pbx_user: PbxUser, proof: Proof, *, take_over: bool
+        self,
+        user: TeamsUser,
+        pbx: Pbx,
+        pbx_user: PbxUser,
+        proof: Proof,
+        *,
+        take_over: bool,
+        is_keyless: bool = False,
     ) -> Finding | None:
         (verdict,) = await self._verdicts.of(pbx, [pbx_user])
         person = person_of(pbx_user)
-        licence = TakeSeat(()) if isinstance(verdict, Finding) else verdict
-        wish = OpenSession(
-            user, pbx.id, pbx.name, person, licence, proof, take_over, now(), pbx_user.group_ids
+        licence: Grant = TakeSeat(()) if isinstance(verdict, Finding) else verdict
+        by_password = proof is Proof.PASSWORD
+        request = SessionRequest(
+            teams_user=user,
+            pbx_id=pbx.id,
+            pbx_name=pbx.name,
+            person=person,
+            licence=licence,
+            proof=proof,
+            take_over=take_over,
+            now=now(),
+            group_ids=pbx_user.group_ids,
+            installation=pbx.installation,
+            is_keyless=is_keyless,
+            renews_pin=by_password and not await self._trust.has_proven(pbx.id, user, pbx_user.user_id),
         )
-        if isinstance(verdict, Finding):
-            return await self._deny(wish, verdict)
-        opened = await self._ledger.open_session(wish)
+        opened = verdict if isinstance(verdict, Finding) else await self._ledger.open_session(request)
+        if (
+            isinstance(opened, Finding)
+            and opened.code is Code.NO_LICENCE
+            and by_password
+            and person.is_administrator
+        ):
+            opened = await self._ledger.open_session(replace(request, licence=Administer()))
         if isinstance(opened, Finding):
-            return await self._deny(wish, opened)
+            return await self._deny(request, opened)
+        await self._mark_used(pbx, user.tenant_id)
         logger.info("signed in", extra={"pbx": pbx.name, "kind": opened.session.kind, "proof": proof})
         self.announce(pbx.id, opened.session, *opened.ended)
         return None
 
-    async def _deny(self, wish: OpenSession, refusal: Finding) -> Finding:
+    async def _deny(self, request: SessionRequest, refusal: Finding) -> Finding:
         if refusal.code is Code.NO_LICENCE:
-            await self._ledger.record_denial(wish, refusal)
-            self._announce_waiting(wish.pbx_id, wish.teams_user)
+            better = await self._ledger.record_denial(request, refusal)
+            if better is not None:
+                return better
+            self._bus.publish(user_topic(*request.teams_user.key), holders_topic(request.pbx_id))
         return refusal
 
 
-def _ends_by(session: Session, pools: Sequence[Pool]) -> datetime | None:
-    mine = next((pool for pool in pools if pool.id == session.pool_id), None)
-    return mine.valid_until + GRACE if mine is not None and mine.valid_until <= now() else None
+def _connection(pbx: Pbx) -> Connection:
+    facts = pbx.facts
+    return Connection(pbx, diagnosis.blocker(facts), diagnosis.warning(facts))
+
+
+def _wanted(user: TeamsUser, stored: Stored) -> Offer | None:
+    """The PBX that is to sign this user in by itself: not after a session that somebody ended or that they ended
+    themselves, and not while they wait for a seat.
+    """
+    offer = next((offer for offer in stored.offers if offer.is_automatic), None)
+    if offer is None or user.is_guest or not user.verified_email:
+        return None
+    if stored.no_automatic_sign_in or stored.ending is not None:
+        return None
+    place = stored.place
+    waits = place is not None and place.joined_at is not None and place.offered_until is None
+    return None if waits else offer

@@ -1,23 +1,31 @@
-"""Does what time brings: offers pass on, the idle are released, keys expire, old audit rows and what was known of
+"""Does what time brings: offers pass on, the idle are released, keys expire, sessions grow too old, old audit rows and what was known of
 devices go.
 """
 
 import asyncio
 import logging
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
+from functools import partial
 from typing import Final
 
+from core.background import Setbacks
 from core.hub.registry import Registry
 from core.licensing.ledger import Ledger
+from core.licensing.session import CallFacts
+from core.licensing.transactions.ageing import SessionAge
 from core.signin.expiring import Expiring
 from core.signin.signin import SignIn
 from core.store.audio import AudioStore
-from core.store.moments import now
+from core.store.audit import forget_audit
+from core.store.clock_watch import ClockWatch
+from core.store.database import Database
+from core.store.timestamps import now
 
 logger = logging.getLogger(__name__)
 
 SWEEP_SECONDS: Final = 5.0
-FORGET_EVERY: Final = timedelta(hours=1)
+FORGET_SECONDS: Final = 3600.0
 LINKS_KEPT: Final = timedelta(days=30)
 """The history of links: when they opened, ended, and why."""
 
@@ -29,40 +37,85 @@ class Sweeper:
         self,
         ledger: Ledger,
         sign_in: SignIn,
+        database: Database,
         audio: AudioStore,
         registry: Registry,
         expiring: Expiring,
+        clock: ClockWatch,
         audit_days: int,
+        age: SessionAge | None = None,
     ) -> None:
+        self._age = age
         self._expiring = expiring
         self._registry = registry
         self._ledger = ledger
         self._sign_in = sign_in
+        self._database = database
         self._audio = audio
+        self._clock = clock
         self._audit_kept = timedelta(days=audit_days)
+        self._setbacks = Setbacks(first_pause=SWEEP_SECONDS)
 
     async def run(self) -> None:
-        forgotten = now() - FORGET_EVERY
+        """Until cancelled. Nothing is swept while the clock is not trusted: what it ends or deletes cannot be undone."""
+        clock = asyncio.get_running_loop().time
+        forget_at = clock()
+        is_prepared = False
         while True:
-            try:
-                await self.sweep()
-                if now() - forgotten >= FORGET_EVERY:
-                    await self._ledger.forget_audit(now() - self._audit_kept)
-                    await self._audio.forget_old(now())
-                    await self._registry.forget_old(now() - LINKS_KEPT)
-                    forgotten = now()
-            except Exception:
-                logger.exception("not swept; tried again soon")
+            is_prepared = is_prepared or await self._try("ages", self._forget_ends)
+            if is_prepared:
+                await self._try("sweep", self.sweep)
+            if clock() >= forget_at and await self._try("retention", self.forget_old):
+                forget_at = clock() + FORGET_SECONDS
             await asyncio.sleep(SWEEP_SECONDS)
 
     async def sweep(self) -> None:
-        due = await self._ledger.due(now())
-        facts = await asyncio.gather(*(self._expiring.facts(pbx_id) for pbx_id in due))
+        at = self._clock.trusted_now()
+        if at is None:
+            return
+        due = [pbx_id for pbx_id in await self._ledger.due(at, self._age) if not self._setbacks.rests(pbx_id)]
+        facts = await asyncio.gather(
+            *(self._expiring.facts(pbx_id) for pbx_id in due), return_exceptions=True
+        )
         for pbx_id, known in zip(due, facts, strict=True):
-            swept = await self._ledger.sweep(pbx_id, now(), known)
-            if swept:
-                logger.info(
-                    "swept",
-                    extra={"pbx_id": pbx_id, "sessions": len(swept.sessions), "line_moved": swept.line_moved},
-                )
-                self._sign_in.announce(pbx_id, *swept.sessions)
+            if isinstance(known, Exception):
+                self._setbacks.failed(pbx_id, known, "a PBX cannot be swept")
+            elif isinstance(known, BaseException):
+                raise known
+            else:
+                await self._try(pbx_id, partial(self._sweep_one, pbx_id, known))
+
+    async def forget_old(self) -> None:
+        at = self._clock.trusted_now()
+        if at is None:
+            return
+        await forget_audit(self._database, at - self._audit_kept)
+        await self._audio.forget_old(at)
+        await self._registry.forget_old(at - LINKS_KEPT)
+
+    async def _forget_ends(self) -> None:
+        await self._ledger.forget_ends(now(), self._age)
+
+    async def _sweep_one(self, pbx_id: str, known: CallFacts) -> None:
+        at = self._clock.trusted_now()
+        if at is None:
+            return
+        swept = await self._ledger.sweep(pbx_id, at, known, self._age)
+        if swept:
+            logger.info(
+                "swept",
+                extra={"pbx_id": pbx_id, "sessions": len(swept.sessions), "line_moved": swept.line_moved},
+            )
+            self._sign_in.announce(pbx_id, *swept.sessions)
+
+    async def _try(self, key: str, work: Callable[[], Awaitable[None]]) -> bool:
+        """One that fails is tried less and less often; whether it was done."""
+        if self._setbacks.rests(key):
+            return False
+        try:
+            await work()
+        except Exception as fault:  # noqa: BLE001 - whatever it is, the others are swept all the same
+            self._setbacks.failed(key, fault, "not swept; tried again")
+            return False
+        self._setbacks.worked(key)
+        return True

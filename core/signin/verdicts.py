@@ -6,7 +6,7 @@ from core.hub.registry import Pbx
 from core.licensing.overview import Overview
 from core.licensing.rules import Verdict, decide
 from core.licensing.session import SessionPerson
-from core.store.moments import now
+from core.store.timestamps import now
 from wire.link import PbxUser
 
 
@@ -16,14 +16,14 @@ class Verdicts:
 
     async def of(self, pbx: Pbx, users: Sequence[PbxUser]) -> list[Verdict]:
         """One for each of these users; the pools are read once."""
-        pools = await self._overview.pools(pbx.id)
+        pools = await self._overview.rules(pbx.id)
         return [
             decide(
                 pbx_name=pbx.name,
                 pbx_version=pbx.status.pbx_version if pbx.status else None,
                 user_id=user.user_id,
                 group_ids=user.group_ids,
-                has_permission=user.has_licence_permission,
+                has_permission=user.has_licence_permission is True,
                 pools=pools,
                 refused_keys=pbx.refused_keys,
                 now=now(),
@@ -33,6 +33,7 @@ class Verdicts:
 
 
 def person_of(pbx_user: PbxUser) -> SessionPerson:
-    return SessionPerson(
-        pbx_user.user_id, pbx_user.login, pbx_user.display_name, pbx_user.email, pbx_user.is_administrator
-    )
+    # A name of characters that nobody can see is none.
+    name = pbx_user.display_name or pbx_user.login or str(pbx_user.user_id)
+    is_administrator = pbx_user.is_administrator is True
+    return SessionPerson(pbx_user.user_id, pbx_user.login, name, pbx_user.email, is_administrator)

@@ -1,6 +1,7 @@
 """What is stored about a person's devices, on both databases."""
 
 import asyncio
+import hashlib
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 
@@ -12,8 +13,9 @@ from core.audio.evidence import DeviceUse, Program, Source
 from core.store import tables
 from core.store.audio import CODE_LIFETIME, AudioStore
 from core.store.database import Database, upgrade_async
-from core.store.moments import to_ms
+from core.store.timestamps import to_ms
 
+PEPPER = b"a pepper of 32 characters or more"
 ANNA, BEN = ("t", "anna"), ("t", "ben")
 NOW = datetime(2026, 11, 25, 8, 0, tzinfo=UTC)
 TABLES = (
@@ -35,7 +37,7 @@ async def database(database_url: str) -> AsyncIterator[Database]:
 
 @pytest.fixture
 def store(database: Database) -> AudioStore:
-    return AudioStore(database)
+    return AudioStore(database, PEPPER)
 
 
 def use(source: Source = Source.PROBE, label: str = "Jabra", at: datetime = NOW) -> DeviceUse:
@@ -73,7 +75,7 @@ async def test_of_two_machines_the_one_that_reported_last_counts(store: AudioSto
     await store.report(ANNA, Source.PROBE, [use(label="office")], NOW, office)
     await store.report(ANNA, Source.PROBE, [use(label="home")], NOW + timedelta(hours=1), home)
     assert [use.device.label for use in (await store.of(ANNA)).uses] == ["home"]
-    await store.remove_probe(ANNA, home)
+    await store.remove_probe(ANNA, home, NOW)
     assert [use.device.label for use in (await store.of(ANNA)).uses] == ["office"]
 
 
@@ -120,11 +122,24 @@ async def test_neither_code_nor_token_can_be_read_from_the_database(
     assert not any(code in str(row) or code.replace("-", "") in str(row) or token in str(row) for row in rows)
 
 
+async def test_a_stolen_row_does_not_let_anyone_try_codes(store: AudioStore, database: Database) -> None:
+    """40 bits can be searched in minutes: only under the pepper, which is not in the database, are they a secret."""
+    code, _ = await store.new_code(ANNA, NOW)
+    async with database.reading() as connection:
+        stored = (await connection.execute(select(tables.audio_pairing.c.code_hash))).scalar_one()
+    for guess in (code, code.replace("-", ""), code.lower()):
+        for function in ("sha256", "sha512", "sha1", "md5", "blake2b"):
+            assert hashlib.new(function, guess.encode()).hexdigest()[:64] != stored
+    other = AudioStore(database, b"another pepper of as many characters")
+    assert await other.redeem(code, "laptop", "linux", "1", NOW) is None
+    assert await store.redeem(code, "laptop", "linux", "1", NOW) is not None
+
+
 async def test_nobody_removes_the_probe_of_another(store: AudioStore) -> None:
     probe_id, token = await pair(store)
-    assert not await store.remove_probe(BEN, probe_id)
+    assert not await store.remove_probe(BEN, probe_id, NOW)
     assert await store.probe_of(token, "1", NOW) is not None
-    assert await store.remove_probe(ANNA, probe_id)
+    assert await store.remove_probe(ANNA, probe_id, NOW)
     assert await store.probe_of(token, "1", NOW) is None
 
 
@@ -137,7 +152,7 @@ async def test_forgetting_leaves_no_row_of_this_person_and_all_of_others(
         await store.report(person, Source.DECLARED, [use()], NOW)
         await store.add_call(person, NOW)
         await store.choose(person, named=True)
-    await store.forget(ANNA)
+    await store.forget(ANNA, NOW)
     async with database.reading() as connection:
         for table in TABLES:
             left = (await connection.execute(select(table.c.object_id))).scalars().all()

@@ -13,13 +13,14 @@ from aiohttp import web
 from app import websocket
 from app.connector_door import serve_connector
 from core.diagnosis.codes import Code
+from core.hub.admission import NEW_NAMES
 from core.hub.bus import Bus
-from core.hub.hub import Hub, PbxRefusedError
+from core.hub.hub import CHANGES, Hub, PbxRefusedError
 from core.hub.plane import NoPlane
 from core.hub.registry import Registry
 from core.store.database import Database, upgrade_async
-from core.store.moments import now
-from core.store.script import StorageUnavailableError
+from core.store.timestamps import now
+from core.store.transaction import StorageUnavailableError
 from core.store.writing import open_writer
 from tests.app.test_connector_door import Peer
 from tests.support.world import eventually, free_ports
@@ -52,10 +53,10 @@ async def place(tmp_path: Path) -> AsyncIterator[Place]:
     await upgrade_async(url)
     database = Database(url)
     writer = open_writer(database.address)
-    registry = Registry(database, writer, b"pepper")
+    registry = Registry(database, writer, b"pepper", enrolment_required=False)
     plane = NoPlane()
 
-    async def no_keys(_pbx_id: str, _keys: list[str]) -> list[Any]:
+    async def no_keys(_pbx_id: str, _keys: list[str], _epoch: int) -> list[Any]:
         return []
 
     async def unheard(_pbx_id: str, *_changed: object) -> None:
@@ -229,15 +230,15 @@ async def test_past_the_bound_a_caller_is_told_at_once(place: Place) -> None:
 async def test_an_older_link_that_opens_late_is_turned_away(place: Place, monkeypatch: Any) -> None:
     """Two openings cross: the one that was written first in the table comes last to the hub."""
     peer = Peer("crossing.example.com")
-    entered, slow, write = asyncio.Event(), asyncio.Event(), place.hub._register_licence_keys
+    entered, slow, write = asyncio.Event(), asyncio.Event(), place.hub._opening._register_licence_keys
 
-    async def register(pbx_id: str, keys: list[str]) -> Any:
+    async def register(pbx_id: str, keys: list[str], epoch: int) -> Any:
         if not entered.is_set():  # the first that is in the table waits here
             entered.set()
             await slow.wait()
-        return await write(pbx_id, keys)
+        return await write(pbx_id, keys, epoch)
 
-    monkeypatch.setattr(place.hub, "_register_licence_keys", register)
+    monkeypatch.setattr(place.hub._opening, "_register_licence_keys", register)
     late = await place.http.ws_connect(place.url, protocols=(SUBPROTOCOL,))
     nonce = json.loads((await late.receive()).data)["params"]["nonce"]
     params = peer.hello(nonce).model_dump(mode="json", by_alias=True)
@@ -312,3 +313,82 @@ async def next_call(socket: aiohttp.ClientWebSocketResponse) -> Any:
             return frame
         if frame.get("method") == Method.PING:
             await socket.send_json({"jsonrpc": "2.0", "id": frame["id"], "result": {}})
+
+
+async def test_one_address_gets_few_names_without_a_code_and_keeps_those_it_has(place: Place) -> None:
+    """Where the operator lets names in without a code."""
+    first = Peer("name-0.example.com")
+    await (await place.connect(first)).close()
+    for number in range(1, NEW_NAMES[1]):
+        await (await place.connect(Peer(f"name-{number}.example.com"))).close()
+    refused = await refusal_of(place, Peer("one-more.example.com"))
+    assert refused == "enrolment-needed"
+    for _ in range(3):  # a name that is there costs nothing
+        await (await place.connect(first)).close()
+    code, _ = await place.registry.enrol("with-a-code.example.com", now())
+    enrolled = Peer("with-a-code.example.com")
+    enrolled.enrolment_code = code
+    await (await place.connect(enrolled)).close()
+
+
+async def test_names_that_are_claimed_at_once_count_before_they_are_claimed(place: Place) -> None:
+    async def one(number: int) -> bool:
+        try:
+            await (await place.connect(Peer(f"crowd-{number}.example.com"))).close()
+        except KeyError:
+            return False
+        return True
+
+    welcome = await asyncio.gather(*(one(number) for number in range(60)))
+    assert sum(welcome) <= NEW_NAMES[1] + 1
+
+
+async def test_what_breaks_an_opening_counts_and_is_no_traceback_for_strangers(
+    place: Place, monkeypatch: Any
+) -> None:
+    async def broken(*_hello: Any, **_more: Any) -> Any:
+        raise OverflowError
+
+    monkeypatch.setattr(place.registry, "claim", broken)
+    before = place.hub.admission._failures["127.0.0.1"]._left
+    async with place.http.ws_connect(place.url, protocols=(SUBPROTOCOL,)) as socket:
+        nonce = json.loads((await socket.receive()).data)["params"]["nonce"]
+        params = Peer("broken.example.com").hello(nonce).model_dump(mode="json", by_alias=True)
+        await socket.send_json({"jsonrpc": "2.0", "id": 1, "method": Method.HELLO, "params": params})
+        assert (await socket.receive(timeout=5)).data == 1008
+    assert place.hub.admission._failures["127.0.0.1"]._left < before
+
+
+async def test_a_burst_of_statuses_is_written_as_few(place: Place, monkeypatch: Any) -> None:
+    peer = Peer("flaps.example.com")
+    socket = await place.connect(peer)
+    base = peer.hello("x" * 32).status
+    write, written = place.registry.report, []
+
+    async def report(pbx_id: str, epoch: int, status: Status, at: Any) -> None:
+        await write(pbx_id, epoch, status, at)
+        written.append(status.detail)
+
+    monkeypatch.setattr(place.registry, "report", report)
+    for number in range(150):
+        status = base.model_copy(update={"detail": str(number)}).model_dump(mode="json", by_alias=True)
+        await socket.send_json({"jsonrpc": "2.0", "method": Method.STATUS, "params": status})
+        if number % 30 == 29:  # so that none is refused because too many are under way
+            await socket.send_json({"jsonrpc": "2.0", "id": number, "method": Method.PING, "params": {}})
+            while json.loads((await socket.receive(timeout=5)).data).get("id") != number:
+                pass
+
+    async def is_last() -> bool:
+        return bool(written) and written[-1] == "149"
+
+    await eventually(is_last, "the newest is written in the end")
+    assert len(written) <= CHANGES[1] + 10
+    await socket.close()
+
+
+async def refusal_of(place: Place, peer: Peer) -> str:
+    async with place.http.ws_connect(place.url, protocols=(SUBPROTOCOL,)) as socket:
+        nonce = json.loads((await socket.receive()).data)["params"]["nonce"]
+        params = peer.hello(nonce).model_dump(mode="json", by_alias=True)
+        await socket.send_json({"jsonrpc": "2.0", "id": 1, "method": Method.HELLO, "params": params})
+        return str(json.loads((await socket.receive()).data)["error"]["data"]["code"])

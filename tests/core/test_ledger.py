@@ -12,8 +12,8 @@ from core.diagnosis.codes import Code
 from core.diagnosis.finding import Finding
 from core.identity.teams_user import TeamsUser
 from core.licensing.session import EndCause, Ending, Opened, SessionPerson
-from core.store.script import Script, execute
-from tests.support.book import NOW, PBX, Book
+from core.store.transaction import Transaction, execute
+from tests.support.book import ADMIN, NOW, PBX, Book
 from tests.support.world import eventually
 
 
@@ -33,8 +33,8 @@ async def test_a_refusal_leaves_the_users_earlier_session_as_it_was(book: Book) 
     assert isinstance(first, Opened)
     other_person = SessionPerson(2, "2", "User 2", "", is_administrator=False)
     await book.take(3, ual=True)
-    wish = await book.take(3, person=other_person)
-    assert isinstance(wish, Finding)
+    request = await book.take(3, person=other_person)
+    assert isinstance(request, Finding)
     kept = await book.overview.session_of(TeamsUser("tenant", "object-3"))
     assert kept is not None and kept.person.pbx_user_id == 3
     assert await book.used() == (1, 1)
@@ -79,7 +79,7 @@ async def test_another_pbxs_administrator_cannot_end_a_session(book: Book) -> No
     await book.put(1)
     opened = await book.take(1)
     assert isinstance(opened, Opened)
-    ending = Ending(EndCause.REVOKED, "Mallory", "", NOW)
+    ending = Ending(EndCause.REVOKED, ADMIN, "", NOW)
     assert await book.ledger.end_sessions("another", [opened.session.id], ending) == ()
     assert await book.used() == (1, 1)
 
@@ -142,11 +142,11 @@ async def test_gaining_a_licence_of_ones_own_gives_the_seat_back(book: Book) -> 
 async def test_an_operation_that_fails_undoes_only_itself(book: Book) -> None:
     await book.put(1)
 
-    def good() -> Script[str]:
+    def good() -> Transaction[str]:
         yield from execute("UPDATE pool SET licensee = 'good'")
         return "done"
 
-    def bad() -> Script[None]:
+    def bad() -> Transaction[None]:
         yield from execute("UPDATE pool SET licensee = 'bad'")
         raise RuntimeError("broken")
 

@@ -25,18 +25,38 @@ from sqlalchemy import text
 from core.diagnosis.codes import Code
 from core.diagnosis.finding import Finding
 from core.licensing.rules import GRACE, LicenceKind, TakeSeat, UseUal
-from core.licensing.session import EndCause, Ending, ExpiredFacts, Opened, UserFacts
+from core.licensing.session import (
+    CallFacts,
+    EndCause,
+    Ending,
+    Opened,
+    Proof,
+    SessionRequest,
+    UserFacts,
+)
 from core.licensing.transactions.settling import OFFER_KEPT
+from core.licensing.transactions.trusting import TrustChange
 from core.licensing.transactions.waiting_list import REFUSAL_COUNTS
-from core.store.script import Script, execute
-from tests.support.book import NOW, PBX, Book, person
+from core.store.audit import OPERATOR
+from core.store.transaction import Transaction, execute
+from tests.support.book import ADMIN, NOW, PBX, Book, person
 
 EXAMPLES = int(os.environ.get("PBX_TEAMS_MODEL_EXAMPLES", "25"))
 STEPS = 50
 NO_SHRINK = "PBX_TEAMS_MODEL_NO_SHRINK" in os.environ
 USERS = st.integers(1, 7)
 POOLS = ("S", "T")
-TABLES = ("waiting", "session", "session_end", "notice", "audit", "seat", "pool")
+TABLES = (
+    "trusted_tenant",
+    "pinned_identity",
+    "waiting",
+    "session",
+    "session_end",
+    "notice",
+    "audit",
+    "seat",
+    "pool",
+)
 
 
 @dataclass
@@ -57,6 +77,9 @@ class Model:
     refused: dict[int, datetime] = field(default_factory=dict)
     line: list[int] = field(default_factory=list)
     offered: dict[int, tuple[str, datetime]] = field(default_factory=dict)
+    trusted: bool = False
+    by_email: set[int] = field(default_factory=set)
+    """Whose session nothing but trust in the tenant proves."""
 
     def room(self, serial: str) -> int:
         pool = self.pools[serial]
@@ -85,6 +108,7 @@ class Machine(RuleBasedStateMachine):
         async with book.database.writing() as connection:
             for table in TABLES:
                 await connection.execute(text(f"DELETE FROM {table}"))
+            await connection.execute(text("UPDATE pbx SET installation = 1"))
         return book
 
     def teardown(self) -> None:
@@ -96,6 +120,8 @@ class Machine(RuleBasedStateMachine):
     def sign_in(self, user: int) -> None:
         opened = self.do(self.book.take(user, now=self.now))
         model = self.model
+        if isinstance(opened, Opened):
+            model.by_email.discard(user)
         if user in model.holders:
             assert isinstance(opened, Opened)
             self._left_the_line(user)
@@ -123,9 +149,72 @@ class Machine(RuleBasedStateMachine):
     def sign_in_with_permission(self, user: int) -> None:
         opened = self.do(self.book.take(user, ual=True, now=self.now))
         assert isinstance(opened, Opened) and opened.session.kind is LicenceKind.UAL
+        self.model.by_email.discard(user)
         self.model.holders.pop(user, None)
         self.model.ual.add(user)
         self._left_the_line(user)
+
+    @rule(user=USERS)
+    def sign_in_by_email(self, user: int) -> None:
+        opened = self.do(self.book.take(user, ual=True, proof=Proof.EMAIL, now=self.now))
+        model = self.model
+        if not model.trusted:
+            assert isinstance(opened, Finding) and opened.code is Code.TENANT_NOT_TRUSTED
+            return
+        assert isinstance(opened, Opened)
+        if user not in model.ual and user not in model.holders:
+            model.by_email.add(user)
+        model.holders.pop(user, None)
+        model.ual.add(user)
+        self._left_the_line(user)
+
+    @rule(trusted=st.booleans())
+    def decide_about_trust(self, *, trusted: bool) -> None:
+        change = TrustChange(
+            PBX, "tenant", trusted, None, None, ADMIN, False, self.now, self.book.installation
+        )
+        changed = self.do(self.book.ledger.change_trust(change))
+        ended = set() if trusted else set(self.model.by_email)
+        assert {session.person.pbx_user_id for session in changed.ended} == ended
+        for user in ended:
+            self._gone(user)
+        self.model.trusted = trusted
+
+    @rule(users=st.sets(USERS), ual=st.booleans(), by_email=st.booleans())
+    def hand_over(self, users: set[int], *, ual: bool, by_email: bool) -> None:
+        """While some are signing in: whatever they proved before it is worth nothing after it."""
+        book, proof = self.book, Proof.EMAIL if by_email else Proof.PASSWORD
+        requests = [self.do(book.request(user, ual=ual, proof=proof, now=self.now)) for user in sorted(users)]
+        handed, *opened = self.do(self._all_at_once(requests))
+        model = self.model
+        before = set(model.ual) | set(model.holders)
+        came_first = {
+            request.person.pbx_user_id
+            for request, one in zip(requests, opened, strict=True)
+            if isinstance(one, Opened)
+        }
+        assert {session.person.pbx_user_id for session in handed.ended} == before | came_first
+        for one in opened:
+            assert isinstance(one, Opened) or one.code in (
+                Code.HANDED_OVER, Code.NO_LICENCE, Code.TENANT_NOT_TRUSTED
+            )  # fmt: skip
+        book.installation += 1
+        for request in requests:
+            late = self.do(book.ledger.open_session(request))
+            assert isinstance(late, Finding) and late.code is Code.HANDED_OVER
+        for kept in (model.ual, model.holders, model.refused, model.line, model.offered, model.by_email):
+            kept.clear()
+        model.trusted = False
+        assert self.do(book.rows("SELECT pbx_user_id FROM waiting")) == []
+
+    async def _all_at_once(self, requests: list[SessionRequest]) -> list[Any]:
+        identity = f"identity-{self.book.installation + 1}"
+        await self.book.tried_by(identity)
+        ledger = self.book.ledger
+        return await asyncio.gather(
+            ledger.hand_over(PBX, identity, OPERATOR, self.now),
+            *(ledger.open_session(request) for request in requests),
+        )
 
     @rule(user=USERS, revoked=st.booleans())
     def leave(self, user: int, *, revoked: bool) -> None:
@@ -134,11 +223,11 @@ class Machine(RuleBasedStateMachine):
         if session is None:
             return
         if revoked:
-            ending = Ending(EndCause.REVOKED, "Admin", "", self.now)
+            ending = Ending(EndCause.REVOKED, ADMIN, "", self.now)
             assert len(self.do(self.book.ledger.end_sessions(PBX, [session.id], ending))) == 1
         else:
-            assert self.do(self.book.ledger.sign_out(session, "me", self.now)) is not None
-            assert self.do(self.book.ledger.sign_out(session, "me", self.now)) is None
+            assert self.do(self.book.ledger.sign_out(session, self.now)) is not None
+            assert self.do(self.book.ledger.sign_out(session, self.now)) is None
         self._gone(user)
 
     @rule(user=USERS)
@@ -169,8 +258,8 @@ class Machine(RuleBasedStateMachine):
 
     @rule(user=USERS)
     def wait(self, user: int) -> None:
-        wish = self.do(self.book.wish(user, now=self.now))
-        joined = self.do(self.book.ledger.join_waiting_list(wish.teams_user, self.now))
+        request = self.do(self.book.request(user, now=self.now))
+        joined = self.do(self.book.ledger.join_waiting_list(request.teams_user, self.now))
         may = user in self.model.line or (
             user in self.model.refused and self.now - self.model.refused[user] <= REFUSAL_COUNTS
         )
@@ -181,8 +270,8 @@ class Machine(RuleBasedStateMachine):
 
     @rule(user=USERS)
     def wait_no_longer(self, user: int) -> None:
-        wish = self.do(self.book.wish(user, now=self.now))
-        self.do(self.book.ledger.leave_waiting_list(wish.teams_user, self.now))
+        request = self.do(self.book.request(user, now=self.now))
+        self.do(self.book.ledger.leave_waiting_list(request.teams_user, self.now))
         self._left_the_line(user)
 
     @rule(serial=st.sampled_from(POOLS), seats=st.integers(1, 4), days=st.integers(0, 3))
@@ -208,7 +297,7 @@ class Machine(RuleBasedStateMachine):
     def _sweep_at(self, moment: datetime, without_call: set[int]) -> None:
         self.now = moment
         for pbx_id in self.do(self.book.ledger.due(self.now)):
-            self.do(self.book.ledger.sweep(pbx_id, self.now, ExpiredFacts(without_call)))
+            self.do(self.book.ledger.sweep(pbx_id, self.now, CallFacts(without_call)))
         model = self.model
         for user, (_, until) in list(model.offered.items()):
             if until <= self.now:
@@ -237,7 +326,7 @@ class Machine(RuleBasedStateMachine):
         async def again() -> Book:
             writer = self.book.ledger._writer
 
-            def half() -> Script[None]:
+            def half() -> Transaction[None]:
                 yield from execute("UPDATE seat SET holder = NULL")
                 yield from execute("DELETE FROM session")
                 raise RuntimeError("killed here")
@@ -245,7 +334,9 @@ class Machine(RuleBasedStateMachine):
             with pytest.raises(RuntimeError):
                 await writer.run(half)
             await self.book.close()
-            return await Book(self.url).open(prepare=False)
+            opened = await Book(self.url).open(prepare=False)
+            opened.installation = self.book.installation
+            return opened
 
         self.book = self.do(again())
 
@@ -264,6 +355,7 @@ class Machine(RuleBasedStateMachine):
     def _gone(self, user: int) -> None:
         self.model.ual.discard(user)
         self.model.holders.pop(user, None)
+        self.model.by_email.discard(user)
 
     def _left_the_line(self, user: int) -> None:
         self.model.refused.pop(user, None)

@@ -6,7 +6,8 @@ import pytest
 
 from core.diagnosis.codes import Code, LicenceReason
 from core.diagnosis.finding import Finding, tell
-from core.diagnosis.rules import PbxFacts, blocker, warning
+from core.diagnosis.lights import Light, Part, lights
+from core.diagnosis.rules import PbxFacts, blocker, second_installation, warning
 from core.diagnosis.version import is_older
 from core.language import Language
 from core.licensing.rules import Pool, TakeSeat, UseUal, decide, exhausted
@@ -89,8 +90,7 @@ def facts(*, linked: bool = True, status: Status | None = GOOD, **more) -> PbxFa
         (facts(status=None), None),
         (facts(linked=False, ever_linked=False), Code.NEVER_CONNECTED),
         (facts(linked=False, down_since=NOW), Code.LINK_DOWN),
-        (facts(linked=False, down_since=NOW, refused_claim_at=NOW + DAY), Code.NAME_BOUND_ELSEWHERE),
-        (facts(linked=False, down_since=NOW, refused_claim_at=NOW - DAY), Code.LINK_DOWN),
+        (facts(linked=False, down_since=NOW, refused_claim_at=NOW + DAY), Code.LINK_DOWN),
         (facts(status=GOOD.model_copy(update={"module_active": False})), Code.MODULE_INACTIVE),
         (facts(status=GOOD.model_copy(update={"rest": RestState.UNREACHABLE})), Code.PBX_UNREACHABLE),
         (facts(status=GOOD.model_copy(update={"rest": RestState.LOGIN_FAILED})), Code.PBX_LOGIN_FAILED),
@@ -104,13 +104,19 @@ def test_what_blocks_a_pbx(given: PbxFacts, code: Code | None) -> None:
 
 
 def test_what_only_warns() -> None:
-    off = warning(facts(status=GOOD.model_copy(update={"uci": UciState.OFF})), NOW)
+    off = warning(facts(status=GOOD.model_copy(update={"uci": UciState.OFF})))
     assert off is not None and off.code is Code.UCI_CONNECTOR_OFF
-    second = warning(facts(refused_claim_at=NOW - DAY / 2), NOW)
-    assert second is not None and (second.code, second.variant) == (Code.NAME_BOUND_ELSEWHERE, "linked")
-    assert warning(facts(refused_claim_at=NOW - 2 * DAY), NOW) is None
-    assert warning(facts(linked=False, refused_claim_at=NOW), NOW) is None
-    assert warning(facts(), NOW) is None
+    assert warning(facts(linked=False)) is None
+    assert warning(facts()) is None
+
+
+def test_a_second_installation_is_news_for_a_day_and_for_administrators_alone() -> None:
+    recent = facts(refused_claim_at=NOW - DAY / 2)
+    assert warning(recent) is None and blocker(recent) is None
+    second = second_installation(recent, NOW)
+    assert second is not None and second.code is Code.NAME_BOUND_ELSEWHERE
+    assert second_installation(facts(refused_claim_at=NOW - 2 * DAY), NOW) is None
+    assert second_installation(facts(), NOW) is None
 
 
 @pytest.mark.parametrize(
@@ -122,8 +128,12 @@ def test_what_only_warns() -> None:
         ("6.6.99", "6.7.0", True),
         ("10.0.1.6", "6.7.3", False),
         ("v6.7.3-beta", "6.7.3", False),
-        ("", "6.7.0", True),
-        ("unknown", "6.7.0", True),
+        ("STARFACE 6 Comfort 10.0.1.6", "6.7.0", False),
+        ("STARFACE 6 Comfort 6.6.1.2", "6.7.0", True),
+        ("7", "6.7.0", False),
+        ("", "6.7.0", False),
+        ("SNAPSHOT", "6.7.0", False),
+        ("9" * 5000, "6.7.0", False),
     ],
 )
 def test_versions_compare_number_by_number(version: str, than: str, older: bool) -> None:
@@ -139,3 +149,21 @@ def test_every_code_has_words_in_both_languages() -> None:
         for language in Language:
             special = tell(Finding(Code.NO_LICENCE, {}, reason.value), language)
             assert special.title != tell(Finding(Code.NO_LICENCE), language).title or reason == "no-pool"
+
+
+@pytest.mark.parametrize("version", ["0.1.0", "0.2.0", "9.9.9", None])
+@pytest.mark.parametrize("seals_answers", [True, False])
+def test_an_old_connector_is_told_by_what_it_can_do(version: str | None, seals_answers: bool) -> None:
+    """Not by its version, which anybody can write, and which says nothing of a connector that was built anew."""
+    told = facts(connector_version=version, seals_answers=seals_answers)
+    link = next(
+        part for part in lights(told, refused_keys=(), valid_until=(), now=NOW) if part.part is Part.LINK
+    )
+    if seals_answers:
+        assert (link.light, link.finding) == (Light.GREEN, None)
+        return
+    assert link.light is Light.YELLOW
+    assert link.finding is not None
+    assert link.finding.code is Code.CONNECTOR_OUTDATED
+    for language in Language:
+        assert (version or "?") in tell(link.finding, language).detail

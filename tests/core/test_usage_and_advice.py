@@ -1,5 +1,6 @@
 """Use over time and what it advises: pure functions, by table."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -97,6 +98,16 @@ def test_the_rule(holdings, constant, advised, lean) -> None:
     assert advice.working_days == 20 and advice.enough_history
     assert [(one.name, one.days) for one in advice.constant] == constant
     assert (advice.now, advice.advised, advice.lean) == (Mix(3, 5), advised, lean)
+
+
+def test_two_of_one_name_are_told_apart_by_their_logins() -> None:
+    holdings = [replace(one, name="Peter Müller") for user in (1, 2) for one in working_days(user, 20, 8)]
+    holdings += [Holding(user, "Peter Müller", END - HOUR, None, f"200{user}") for user in (1, 2)]
+    advice = advise(holdings, uals=0, seats=5, history_from=MONDAY - 100 * DAY, now=END)
+    assert [(one.name, one.login) for one in advice.constant] == [
+        ("Peter Müller", "2001"),
+        ("Peter Müller", "2002"),
+    ]
 
 
 @pytest.mark.parametrize("hour", [0, 9, 23])

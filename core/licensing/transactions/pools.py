@@ -15,13 +15,15 @@ from core.licensing.session import (
     Session,
     to_session,
 )
+from core.licensing.transactions.proofs import check_installation, is_newest_link
 from core.licensing.transactions.settling import mark_reservations, settle
-from core.licensing.transactions.steps import RefusedError, audit, end_session, lock_pools
-from core.store.moments import new_id, to_ms
-from core.store.script import Script, count, execute, first
+from core.licensing.transactions.steps import RefusedError, end_session, lock_pools, pbx_name_of
+from core.store.audit import AN_HOUR, CONNECTOR, Actor, AuditKind, audit, count_audit
+from core.store.timestamps import new_id, to_ms
+from core.store.transaction import Transaction, count, execute, first
 
 
-def put_pool(pbx_id: str, key: LicenceKey, now: datetime) -> Script[bool]:
+def put_pool(pbx_id: str, key: LicenceKey, now: datetime) -> Transaction[bool]:
     """Makes or adjusts the pool of one licence key; False when the key is bound to another PBX."""
     yield from lock_pools(pbx_id)
     row = yield from first(
@@ -56,30 +58,52 @@ def put_pool(pbx_id: str, key: LicenceKey, now: datetime) -> Script[bool]:
             "from": key.valid_from.isoformat(),
             "until": key.valid_until.isoformat(),
         }
-        kind = "pool-added" if row is None else "pool-changed"
-        yield from audit(pbx_id, kind, "connector", key.serial, detail, now)
+        kind = AuditKind.POOL_ADDED if row is None else AuditKind.POOL_CHANGED
+        yield from audit(pbx_id, kind, CONNECTOR, key.serial, detail, now)
         yield from settle(pbx_id, now)
     return True
 
 
 def register_keys(
-    pbx_id: str, keys: Sequence[LicenceKey], refused: Sequence[LicenceReason], now: datetime
-) -> Script[Sequence[str]]:
-    """All licence keys that the connector has. Gives the serials of those that are bound to another PBX."""
+    pbx_id: str,
+    keys: Sequence[LicenceKey],
+    refused: Sequence[LicenceReason],
+    now: datetime,
+    epoch: int | None = None,
+) -> Transaction[Sequence[str]]:
+    """All licence keys that the connector has. Gives the serials of those that are bound to another PBX.
+
+    `epoch`: of the link that brings them. Nothing is taken from one that has been replaced meanwhile.
+    """
     elsewhere: list[str] = []
+    if epoch is not None:
+        yield from lock_pools(pbx_id)
+        if not (yield from is_newest_link(pbx_id, epoch)):
+            return elsewhere
     for key in keys:
         is_mine = yield from put_pool(pbx_id, key, now)
         elsewhere += [] if is_mine else [key.serial]
     mine = [key.serial for key in keys if key.serial not in elsewhere]
-    yield from withdraw_pools_except(pbx_id, mine, now)
+    yield from withdraw_pools_except(pbx_id, mine, CONNECTOR, now)
     reasons = json.dumps([*refused, *([LicenceReason.KEY_BOUND_ELSEWHERE] * len(elsewhere))])
-    yield from execute(
-        "UPDATE pbx SET refused_keys = $1 WHERE id = $2 AND refused_keys <> $1", reasons, pbx_id
+    changed = yield from first(
+        "UPDATE pbx SET refused_keys = $1 WHERE id = $2 AND refused_keys <> $1 RETURNING name",
+        reasons,
+        pbx_id,
     )
+    if changed is not None and reasons != "[]":
+        detail = {"reasons": json.loads(reasons)}
+        yield from count_audit(
+            *(pbx_id, AuditKind.KEYS_REFUSED, CONNECTOR, changed["name"], detail, now),
+            what=reasons,
+            within=AN_HOUR,
+        )
     return elsewhere
 
 
-def withdraw_pools_except(pbx_id: str, serials: Sequence[str], now: datetime) -> Script[None]:
+def withdraw_pools_except(
+    pbx_id: str, serials: Sequence[str], actor: Actor, now: datetime
+) -> Transaction[None]:
     """Pools whose key is no longer in the connector's configuration grant nothing any more."""
     rows = yield from execute("SELECT id, serial FROM pool WHERE pbx_id = $1 AND NOT withdrawn", pbx_id)
     gone = [row for row in rows if row["serial"] not in serials]
@@ -88,12 +112,17 @@ def withdraw_pools_except(pbx_id: str, serials: Sequence[str], now: datetime) ->
     yield from lock_pools(pbx_id)
     for row in gone:
         yield from execute("UPDATE pool SET withdrawn = true WHERE id = $1", row["id"])
-        yield from audit(pbx_id, "pool-withdrawn", "connector", row["serial"], {}, now)
+        yield from audit(pbx_id, AuditKind.POOL_WITHDRAWN, actor, row["serial"], {}, now)
     yield from settle(pbx_id, now)
 
 
-def put_policy(pbx_id: str, pool_id: str, policy: Policy, actor: str, now: datetime) -> Script[None]:
+def put_policy(
+    pbx_id: str, pool_id: str, policy: Policy, actor: Actor, now: datetime, installation: int | None = None
+) -> Transaction[None]:
+    """`installation`: under which the actor is an administrator."""
     yield from lock_pools(pbx_id)
+    if installation is not None:
+        yield from check_installation(pbx_id, installation, (yield from pbx_name_of(pbx_id)))
     row = yield from first("SELECT serial, policy FROM pool WHERE id = $1 AND pbx_id = $2", pool_id, pbx_id)
     if row is None:
         raise RefusedError(Finding(Code.POOL_GONE))
@@ -106,13 +135,13 @@ def put_policy(pbx_id: str, pool_id: str, policy: Policy, actor: str, now: datet
     yield from execute("UPDATE pool SET policy = $1 WHERE id = $2", text, pool_id)
     yield from mark_reservations(pool_id)
     detail = {"before": json.loads(row["policy"]), "after": json.loads(text)}
-    yield from audit(pbx_id, "policy-changed", actor, row["serial"], detail, now)
+    yield from audit(pbx_id, AuditKind.POLICY_CHANGED, actor, row["serial"], detail, now)
     yield from settle(pbx_id, now)
 
 
 def release_key(
-    serial: str, actor: str, now: datetime, *, end_sessions: bool
-) -> Script[tuple[Session, ...] | int]:
+    serial: str, actor: Actor, now: datetime, *, end_sessions: bool
+) -> Transaction[tuple[Session, ...] | int]:
     """Unbinds a licence key from its PBX, so that another may register it. While seats are held, it gives their
     number and changes nothing, unless the sessions are to end.
     """
@@ -131,17 +160,17 @@ def release_key(
         yield from end_session(session, Ending(EndCause.REVOKED, actor, "", now))
     yield from execute("DELETE FROM seat WHERE pool_id = $1", pool_id)
     yield from execute("DELETE FROM pool WHERE id = $1", pool_id)
-    yield from audit(pbx_id, "key-released", actor, serial, {"ended": len(ended)}, now)
+    yield from audit(pbx_id, AuditKind.KEY_RELEASED, actor, serial, {"ended": len(ended)}, now)
     yield from settle(pbx_id, now)
     return ended
 
 
-def _seats_of(pool_id: str) -> Script[int]:
+def _seats_of(pool_id: str) -> Transaction[int]:
     """What the key grants: held or free, but not retired."""
     return count("SELECT count(*) AS n FROM seat WHERE pool_id = $1 AND NOT retired", pool_id)
 
 
-def _fit_seats(pbx_id: str, pool_id: str, seats: int) -> Script[None]:
+def _fit_seats(pbx_id: str, pool_id: str, seats: int) -> Transaction[None]:
     """Exactly `seats` rows can be granted, held ones first; the rest is retired, not deleted: who holds one keeps it."""
     have = yield from count("SELECT count(*) AS n FROM seat WHERE pool_id = $1", pool_id)
     if have < seats:

@@ -6,93 +6,110 @@ from datetime import datetime
 
 from core.diagnosis.codes import Code
 from core.diagnosis.finding import Finding
-from core.licensing.quick import QuickEnd
-from core.licensing.rules import LicenceKind, TakeSeat, UseUal
+from core.licensing.batched import BatchedSignOut
+from core.licensing.rules import Administer, Grant, LicenceKind, TakeSeat, UseUal
 from core.licensing.session import (
+    SESSION_COLUMNS,
     EndCause,
     Ending,
     Opened,
-    OpenSession,
+    Proof,
     Session,
+    SessionRequest,
     UserFacts,
-    who,
+    to_session,
 )
+from core.licensing.transactions.ageing import renew
+from core.licensing.transactions.proofs import check_proof, is_newest_link, pin
 from core.licensing.transactions.settling import settle
 from core.licensing.transactions.steps import (
-    SYSTEM,
     RefusedError,
-    audit,
     change_licence,
     end_session,
+    keep_for_administration,
     lock_pools,
     put_session,
     session_by,
     take_seat,
 )
 from core.licensing.transactions.waiting_list import stop_waiting
-from core.store.moments import new_id, to_ms
-from core.store.script import Script, execute
+from core.store.audit import SYSTEM, AuditKind, audit
+from core.store.timestamps import new_id, to_ms
+from core.store.transaction import Transaction, execute
 
 
-def open_session(wish: OpenSession) -> Script[Opened]:
-    user, person = wish.teams_user, wish.person
+def open_session(request: SessionRequest) -> Transaction[Opened]:
+    user, person = request.teams_user, request.person
     before = yield from session_by("tenant_id = $1 AND object_id = $2", user.tenant_id, user.object_id)
-    pbx_ids = {wish.pbx_id, before.pbx_id} if before else {wish.pbx_id}
+    pbx_ids = {request.pbx_id, before.pbx_id} if before else {request.pbx_id}
     yield from lock_pools(*pbx_ids)
+    yield from check_proof(request)
     own = yield from session_by("tenant_id = $1 AND object_id = $2", user.tenant_id, user.object_id)
-    other = yield from session_by("pbx_id = $1 AND pbx_user_id = $2", wish.pbx_id, person.pbx_user_id)
+    other = yield from session_by("pbx_id = $1 AND pbx_user_id = $2", request.pbx_id, person.pbx_user_id)
     if other is not None and other.teams_user.key == user.key:
         other = None
     ended: list[Session] = []
     if other is not None:
-        if not wish.take_over:
+        if not request.take_over:
             raise RefusedError(_held_elsewhere(other))
-        yield from end_session(other, Ending(EndCause.TAKEN_OVER, who(user), "", wish.now))
+        yield from end_session(other, Ending(EndCause.TAKEN_OVER, request.actor, "", request.now))
         ended.append(other)
-    is_same = own is not None and own.pbx_id == wish.pbx_id and own.person.pbx_user_id == person.pbx_user_id
+    is_same = (
+        own is not None and own.pbx_id == request.pbx_id and own.person.pbx_user_id == person.pbx_user_id
+    )
     if own is not None and not is_same:
-        yield from end_session(own, Ending(EndCause.SWITCHED, who(user), "", wish.now))
+        yield from end_session(own, Ending(EndCause.SWITCHED, request.actor, "", request.now))
         ended.append(own)
         own = None
     session = Session(
         id=own.id if own else new_id(),
         teams_user=user,
-        pbx_id=wish.pbx_id,
+        pbx_id=request.pbx_id,
         person=person,
-        kind=own.kind if own else LicenceKind.UAL,
+        kind=own.kind if own else _kind_without_seat(request.licence),
         pool_id=own.pool_id if own else None,
         seat_number=own.seat_number if own else None,
-        proof=wish.proof,
-        started_at=own.started_at if own else wish.now,
-        licence_since=own.licence_since if own else wish.now,
-        last_seen_at=wish.now,
+        # Whoever has given their password stays proven by it.
+        proof=Proof.PASSWORD if own is not None and own.proof is Proof.PASSWORD else request.proof,
+        started_at=own.started_at if own else request.now,
+        licence_since=own.licence_since if own else request.now,
+        last_seen_at=request.now,
+        installation=request.installation,
     )
     if own is not None:
-        session = yield from change_licence(session, wish.licence, who(user), wish.now, wish.pbx_name)
-    elif isinstance(wish.licence, TakeSeat):
-        session = yield from take_seat(session, wish.licence, wish.pbx_name, wish.now)
+        session = yield from change_licence(
+            session, request.licence, request.actor, request.now, request.pbx_name
+        )
+    elif isinstance(request.licence, TakeSeat):
+        session = yield from take_seat(session, request.licence, request.pbx_name, request.now)
     yield from put_session(session)
+    if (
+        own is not None and request.proof is session.proof
+    ):  # an address renews no session that a password has proven
+        yield from renew(session.id, request.now)
+    if request.proof is Proof.EMAIL or request.renews_pin:
+        yield from pin(request)
     if own is None:
         yield from audit(
-            wish.pbx_id,
-            "granted",
-            who(user),
+            request.pbx_id,
+            AuditKind.GRANTED,
+            request.actor,
             person.display_name,
             {"kind": session.kind},
-            wish.now,
+            request.now,
             pbx_user_id=person.pbx_user_id,
             pool_id=session.pool_id,
         )
     yield from execute(
         "DELETE FROM session_end WHERE tenant_id = $1 AND object_id = $2", user.tenant_id, user.object_id
     )
-    yield from stop_waiting(wish.pbx_id, person.pbx_user_id, user)
+    yield from stop_waiting(request.pbx_id, person.pbx_user_id, user)
     for pbx_id in sorted(pbx_ids):
-        yield from settle(pbx_id, wish.now)
+        yield from settle(pbx_id, request.now)
     return Opened(session, tuple(ended))
 
 
-def end_sessions(pbx_id: str, session_ids: Sequence[str], ending: Ending) -> Script[tuple[Session, ...]]:
+def end_sessions(pbx_id: str, session_ids: Sequence[str], ending: Ending) -> Transaction[tuple[Session, ...]]:
     yield from lock_pools(pbx_id)
     ended: list[Session] = []
     for session_id in session_ids:
@@ -105,14 +122,29 @@ def end_sessions(pbx_id: str, session_ids: Sequence[str], ending: Ending) -> Scr
     return tuple(ended)
 
 
-def sign_out(wish: QuickEnd) -> Script[bool]:
+def end_all(
+    pbx_id: str, ending: Ending, condition: str = "true", *values: object
+) -> Transaction[tuple[Session, ...]]:
+    """Ends the sessions of a PBX for which `condition` holds; its values begin with $2. The PBX is to be settled then."""
+    rows = yield from execute(
+        f"SELECT {SESSION_COLUMNS} FROM session WHERE pbx_id = $1 AND {condition} ORDER BY id",
+        pbx_id,
+        *values,
+    )
+    ended = tuple(to_session(row) for row in rows)
+    for session in ended:
+        yield from end_session(session, ending)
+    return ended
+
+
+def sign_out(request: BatchedSignOut) -> Transaction[bool]:
     """Whether the session was still there."""
-    ending = Ending(EndCause.SIGNED_OUT, wish.actor, "", wish.now)
-    ended = yield from end_sessions(wish.session.pbx_id, (wish.session.id,), ending)
+    ending = Ending(EndCause.SIGNED_OUT, request.session.actor, "", request.now)
+    ended = yield from end_sessions(request.session.pbx_id, (request.session.id,), ending)
     return bool(ended)
 
 
-def followed(pbx_id: str) -> Script[list[int]]:
+def followed(pbx_id: str) -> Transaction[list[int]]:
     rows = yield from execute(
         "SELECT pbx_user_id FROM session WHERE pbx_id = $1"
         " UNION SELECT pbx_user_id FROM waiting WHERE pbx_id = $1 AND joined_at IS NOT NULL",
@@ -121,9 +153,16 @@ def followed(pbx_id: str) -> Script[list[int]]:
     return [row["pbx_user_id"] for row in rows]
 
 
-def follow_user(pbx_id: str, pbx_name: str, facts: UserFacts, now: datetime) -> Script[Session | None]:
-    """Brings a session in line with what the PBX says of its user; gives the session when something changed."""
+def follow_user(
+    pbx_id: str, pbx_name: str, facts: UserFacts, now: datetime, epoch: int | None = None
+) -> Transaction[Session | None]:
+    """Brings a session in line with what the PBX says of its user; gives the session when something changed.
+
+    `epoch`: of the link that said so. When another has taken its place, it counts no longer: the newer one is asked.
+    """
     yield from lock_pools(pbx_id)
+    if epoch is not None and not (yield from is_newest_link(pbx_id, epoch)):
+        return None
     session = yield from session_by("pbx_id = $1 AND pbx_user_id = $2", pbx_id, facts.pbx_user_id)
     if session is None:
         if isinstance(facts.licence, UseUal) or facts.person is None:
@@ -135,12 +174,18 @@ def follow_user(pbx_id: str, pbx_name: str, facts: UserFacts, now: datetime) -> 
         yield from settle(pbx_id, now)
         return session
     followed = replace(session, person=facts.person)
-    wants_change = isinstance(facts.licence, UseUal) != (session.kind is LicenceKind.UAL)
-    licence = facts.licence or TakeSeat(())  # no licence at all: as if no pool had a seat
-    try:
-        if wants_change:
+    has_licence = session.kind is not LicenceKind.ADMINISTRATION
+    gets_ual, has_ual = isinstance(facts.licence, UseUal), session.kind is LicenceKind.UAL
+    if gets_ual != has_ual and (gets_ual or has_licence):  # without one, a seat is taken when its user asks
+        licence = facts.licence or TakeSeat(())  # no licence at all: as if no pool had a seat
+        try:
             followed = yield from change_licence(followed, licence, SYSTEM, now, pbx_name)
-    except RefusedError:
+            has_licence = True
+        except RefusedError:
+            has_licence = False
+            if followed.may_administer:
+                followed = yield from keep_for_administration(followed, now)
+    if not (has_licence or followed.may_administer):
         yield from end_session(session, Ending(EndCause.LICENCE_LOST, SYSTEM, "", now))
         yield from settle(pbx_id, now)
         return session
@@ -151,14 +196,19 @@ def follow_user(pbx_id: str, pbx_name: str, facts: UserFacts, now: datetime) -> 
     return followed
 
 
-def touch(session_id: str, now: datetime) -> Script[None]:
+def touch(session_id: str, now: datetime) -> Transaction[None]:
     yield from execute(
         "UPDATE session SET last_seen_at = $1 WHERE id = $2 AND last_seen_at < $1", to_ms(now), session_id
     )
 
 
-def put_administrator(session_id: str, *, is_administrator: bool) -> Script[None]:
+def put_administrator(session_id: str, *, is_administrator: bool) -> Transaction[None]:
     yield from execute("UPDATE session SET is_administrator = $1 WHERE id = $2", is_administrator, session_id)
+
+
+def _kind_without_seat(licence: Grant) -> LicenceKind:
+    """What a new session has before it takes a seat, if it takes one."""
+    return LicenceKind.ADMINISTRATION if isinstance(licence, Administer) else LicenceKind.UAL
 
 
 def _held_elsewhere(other: Session) -> Finding:

@@ -9,22 +9,23 @@ from typing import Final
 
 from core.licensing.policy import Policy
 from core.licensing.rules import seat_choices
-from core.licensing.transactions.steps import GRANTABLE, SYSTEM, audit, pbx_name_of, pools_of, tell_user
-from core.store.moments import to_ms
-from core.store.script import Script, count, execute, first, marks
+from core.licensing.transactions.steps import GRANTABLE, pbx_name_of, pools_of, tell_user
+from core.store.audit import SYSTEM, AuditKind, audit
+from core.store.timestamps import to_ms
+from core.store.transaction import Transaction, count, execute, first, placeholders
 
 OFFER_KEPT: Final = timedelta(minutes=5)
 """How long a seat is kept for whoever is next on the waiting list."""
 
 
-def mark_reservations(pool_id: str) -> Script[None]:
+def mark_reservations(pool_id: str) -> Transaction[None]:
     """Marks as many rows for each reservation as the policy says; free ones first."""
     row = yield from first("SELECT policy FROM pool WHERE id = $1", pool_id)
     policy = Policy.model_validate_json(row["policy"]) if row is not None else Policy()
     ids = [reservation.id for reservation in policy.reservations]
     yield from execute(
         "UPDATE seat SET reserved_for = NULL WHERE pool_id = $1 AND reserved_for IS NOT NULL"
-        f" AND (retired OR reserved_for NOT IN ({marks(ids, 2) if ids else repr('')}))",
+        f" AND (retired OR reserved_for NOT IN ({placeholders(ids, 2) if ids else repr('')}))",
         *(pool_id, *ids),
     )
     for reservation in policy.reservations:
@@ -46,7 +47,7 @@ def mark_reservations(pool_id: str) -> Script[None]:
             )
 
 
-def settle(pbx_id: str, now: datetime) -> Script[bool]:
+def settle(pbx_id: str, now: datetime) -> Transaction[bool]:
     """Puts right what a change has left; whether somebody who waits was offered a seat."""
     yield from _cover_surplus(pbx_id)
     yield from _take_back_stray_offers(pbx_id)
@@ -62,7 +63,7 @@ def settle(pbx_id: str, now: datetime) -> Script[bool]:
     return offered
 
 
-def _cover_surplus(pbx_id: str) -> Script[None]:
+def _cover_surplus(pbx_id: str) -> Transaction[None]:
     """While a shrunken pool has more holders than seats, a row that comes free retires in a holder's stead."""
     surplus = yield from execute(
         "SELECT seat.pool_id AS pool_id, number FROM seat JOIN pool ON pool.id = seat.pool_id"
@@ -88,7 +89,7 @@ def _cover_surplus(pbx_id: str) -> Script[None]:
         yield from mark_reservations(pool_id)
 
 
-def _take_back_stray_offers(pbx_id: str) -> Script[None]:
+def _take_back_stray_offers(pbx_id: str) -> Transaction[None]:
     """A seat that is kept for somebody who waits no longer, or that was retired, is kept no longer."""
     yield from execute(
         "UPDATE seat SET kept_for = NULL, kept_until = NULL WHERE pbx_id = $1 AND kept_for IS NOT NULL AND"
@@ -103,7 +104,7 @@ def _take_back_stray_offers(pbx_id: str) -> Script[None]:
     )
 
 
-def _offer(pbx_id: str, now: datetime) -> Script[bool]:
+def _offer(pbx_id: str, now: datetime) -> Transaction[bool]:
     """Keeps every free seat for whoever is next and may have it, and tells them; whether there was anybody."""
     offered = False
     any_free = f"SELECT number FROM seat WHERE pbx_id = $1 AND {GRANTABLE} AND kept_for IS NULL LIMIT 1"
@@ -124,7 +125,7 @@ def _offer(pbx_id: str, now: datetime) -> Script[bool]:
             kept = yield from first(
                 "UPDATE seat SET kept_for = $1, kept_until = $2 WHERE (pool_id, number) = (SELECT pool_id, number"
                 f" FROM seat WHERE pool_id = $3 AND {GRANTABLE} AND kept_for IS NULL"
-                f" AND (reserved_for IS NULL OR reserved_for IN ({marks(choice.reservations, 4)}))"
+                f" AND (reserved_for IS NULL OR reserved_for IN ({placeholders(choice.reservations, 4)}))"
                 " ORDER BY reserved_for IS NULL, number LIMIT 1) RETURNING number",
                 *(place["pbx_user_id"], to_ms(until), choice.pool_id, *choice.reservations),
             )
@@ -139,7 +140,7 @@ def _offer(pbx_id: str, now: datetime) -> Script[bool]:
             yield from tell_user(place["tenant_id"], place["object_id"], "seat-offered", detail, now)
             yield from audit(
                 pbx_id,
-                "offered",
+                AuditKind.OFFERED,
                 SYSTEM,
                 place["display_name"],
                 {},

@@ -1,4 +1,4 @@
-"""The steps that transactions are made of: locking, taking, freeing, ending, telling, auditing."""
+"""The steps that transactions are made of: locking, taking, freeing, ending, telling."""
 
 import json
 from collections.abc import Mapping
@@ -8,29 +8,34 @@ from typing import Any, Final
 
 from core.diagnosis.finding import Finding
 from core.licensing.policy import Policy
-from core.licensing.rules import LicenceKind, Pool, TakeSeat, UseUal, exhausted
+from core.licensing.rules import Administer, Grant, LicenceKind, Pool, TakeSeat, UseUal, exhausted
 from core.licensing.session import (
     SESSION_COLUMNS,
     TOLD,
     Ending,
+    Proof,
     Session,
     to_session,
 )
-from core.store.moments import from_ms, new_id, to_ms
-from core.store.script import Row, Script, execute, first, marks
-
-SYSTEM: Final = "pbx-teams"
-"""The actor of what nobody decided: policies and expiry."""
+from core.store.audit import SYSTEM, Actor, AuditKind, audit
+from core.store.timestamps import from_ms, new_id, to_ms
+from core.store.transaction import Row, Transaction, execute, first, placeholders
 
 GRANTABLE: Final = "holder IS NULL AND NOT retired"
 
+IS_ADMINISTRATOR: Final = f"is_administrator AND proof = '{Proof.PASSWORD}'"
+"""`Session.may_administer`, of rows."""
+
+SEATS: Final = "count(*) FILTER (WHERE NOT retired) AS seats, count(holder) AS used"
+"""Of the seats that a query counts: how many are granted by their keys, and how many are held."""
 POOLS: Final = (
-    "SELECT pool.id AS id, serial, valid_from, valid_until, policy,"
-    " count(seat.number) FILTER (WHERE NOT retired) AS seats, count(holder) AS used,"
-    f" count(seat.number) FILTER (WHERE {GRANTABLE} AND kept_for IS NULL AND reserved_for IS NOT NULL) AS reserved,"
-    f" count(seat.number) FILTER (WHERE {GRANTABLE} AND kept_for IS NOT NULL) AS kept"
-    " FROM pool LEFT JOIN seat ON seat.pool_id = pool.id WHERE pool.pbx_id = {pbx_id} AND NOT withdrawn"
-    " GROUP BY pool.id, serial, valid_from, valid_until, policy ORDER BY valid_until, pool.id"
+    "SELECT id, serial, valid_from, valid_until, policy, coalesce(seats, 0) AS seats, coalesce(used, 0) AS used,"
+    " coalesce(reserved, 0) AS reserved, coalesce(kept, 0) AS kept"
+    f" FROM pool LEFT JOIN (SELECT pool_id, {SEATS},"
+    f" count(*) FILTER (WHERE {GRANTABLE} AND kept_for IS NULL AND reserved_for IS NOT NULL) AS reserved,"
+    f" count(*) FILTER (WHERE {GRANTABLE} AND kept_for IS NOT NULL) AS kept FROM seat"
+    " WHERE pool_id IN (SELECT id FROM pool WHERE pbx_id = {pbx_id} AND NOT withdrawn) GROUP BY pool_id) AS counted"
+    " ON counted.pool_id = pool.id WHERE pbx_id = {pbx_id} AND NOT withdrawn ORDER BY valid_until, id"
 )
 """The rows of `to_pool`; `{pbx_id}` is for the placeholder of whoever reads them."""
 
@@ -45,13 +50,13 @@ class RefusedError(Exception):
         self.finding = finding
 
 
-def lock_pools(*pbx_ids: str) -> Script[None]:
+def lock_pools(*pbx_ids: str) -> Transaction[None]:
     yield from execute(
-        f"SELECT id FROM pool WHERE pbx_id IN ({marks(pbx_ids, 1)}) ORDER BY id FOR UPDATE", *pbx_ids
+        f"SELECT id FROM pool WHERE pbx_id IN ({placeholders(pbx_ids, 1)}) ORDER BY id FOR UPDATE", *pbx_ids
     )
 
 
-def take_seat(session: Session, wish: TakeSeat, pbx_name: str, now: datetime) -> Script[Session]:
+def take_seat(session: Session, request: TakeSeat, pbx_name: str, now: datetime) -> Transaction[Session]:
     """Takes the best seat there is for this user: one kept for them, one reserved, one that is anybody's."""
     user_id = session.person.pbx_user_id
     kept = yield from first(
@@ -59,7 +64,7 @@ def take_seat(session: Session, wish: TakeSeat, pbx_name: str, now: datetime) ->
     )
     pools = yield from pools_of(session.pbx_id)
     good = {pool.id for pool in pools if pool.is_valid(now)}  # a choice was made a moment ago
-    choices = [choice for choice in wish.choices if choice.pool_id in good]
+    choices = [choice for choice in request.choices if choice.pool_id in good]
     if kept is not None:
         choices.sort(key=lambda choice: choice.pool_id != kept["pool_id"])
     for choice in choices:
@@ -67,7 +72,7 @@ def take_seat(session: Session, wish: TakeSeat, pbx_name: str, now: datetime) ->
             "UPDATE seat SET holder = $1, kept_for = NULL, kept_until = NULL"
             f" WHERE (pool_id, number) = (SELECT pool_id, number FROM seat WHERE pool_id = $2 AND {GRANTABLE}"
             " AND (kept_for IS NULL OR kept_for = $1)"
-            f" AND (reserved_for IS NULL OR reserved_for IN ({marks(choice.reservations, 3)}))"
+            f" AND (reserved_for IS NULL OR reserved_for IN ({placeholders(choice.reservations, 3)}))"
             " ORDER BY kept_for IS NULL, reserved_for IS NULL, number LIMIT 1) RETURNING number",
             *(user_id, choice.pool_id, *choice.reservations),
         )
@@ -79,7 +84,7 @@ def take_seat(session: Session, wish: TakeSeat, pbx_name: str, now: datetime) ->
                 seat_number=taken["number"],
                 licence_since=now,
             )
-    open_ids = {choice.pool_id for choice in wish.choices}
+    open_ids = {choice.pool_id for choice in request.choices}
     mine = [pool for pool in pools if pool.id in open_ids]
     raise RefusedError(
         exhausted(
@@ -92,11 +97,13 @@ def take_seat(session: Session, wish: TakeSeat, pbx_name: str, now: datetime) ->
 
 
 def change_licence(
-    session: Session, licence: UseUal | TakeSeat, actor: str, now: datetime, pbx_name: str
-) -> Script[Session]:
+    session: Session, licence: Grant, actor: Actor, now: datetime, pbx_name: str
+) -> Transaction[Session]:
     """Moves a session that is there to the licence it has a right to now, and writes that down."""
     before = session
     held_from: int | None = None
+    if isinstance(licence, Administer):
+        return session  # what it has it keeps, until the PBX says otherwise
     if isinstance(licence, UseUal):
         if session.kind is LicenceKind.UAL:
             return session
@@ -106,24 +113,40 @@ def change_licence(
         if session.kind is LicenceKind.FL:
             return session
         session = yield from take_seat(session, licence, pbx_name, now)
-    yield from audit(
-        session.pbx_id,
-        "moved",
-        actor,
-        session.person.display_name,
-        {"from": before.kind, "to": session.kind},
-        now,
-        pbx_user_id=session.person.pbx_user_id,
-        pool_id=before.pool_id or session.pool_id,
-        held_from=held_from,
-    )
+    yield from _note_move(before, session, actor, now, held_from)
     return session
 
 
-def put_session(session: Session) -> Script[None]:
+def keep_for_administration(session: Session, now: datetime) -> Transaction[Session]:
+    """Takes the licence from an administrator's session and leaves the session: see `Administer`. It is to be put then."""
+    kept = replace(
+        session, kind=LicenceKind.ADMINISTRATION, pool_id=None, seat_number=None, licence_since=now
+    )
+    held_from = yield from free_seat(session)
+    yield from _note_move(session, kept, SYSTEM, now, held_from)
+    return kept
+
+
+def _note_move(
+    before: Session, after: Session, actor: Actor, now: datetime, held_from: int | None
+) -> Transaction[None]:
+    yield from audit(
+        after.pbx_id,
+        AuditKind.MOVED,
+        actor,
+        after.person.display_name,
+        {"from": before.kind, "to": after.kind},
+        now,
+        pbx_user_id=after.person.pbx_user_id,
+        pool_id=before.pool_id or after.pool_id,
+        held_from=held_from,
+    )
+
+
+def put_session(session: Session) -> Transaction[None]:
     yield from execute(
         f"INSERT INTO session ({SESSION_COLUMNS})"
-        " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)"
+        " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)"
         f" ON CONFLICT (id) DO UPDATE SET {_SESSION_UPDATES}",
         *session_values(session),
     )
@@ -149,16 +172,17 @@ def session_values(session: Session) -> tuple[Any, ...]:
         to_ms(session.started_at),
         to_ms(session.licence_since),
         to_ms(session.last_seen_at),
+        session.installation,
     )
 
 
-def end_session(session: Session, ending: Ending) -> Script[None]:
+def end_session(session: Session, ending: Ending) -> Transaction[None]:
     yield from execute("DELETE FROM session WHERE id = $1", session.id)
     held_from = yield from free_seat(session)
     detail = {"cause": ending.cause, "reason": ending.reason, "kind": session.kind}
     yield from audit(
         session.pbx_id,
-        "ended",
+        AuditKind.ENDED,
         ending.actor,
         session.person.display_name,
         detail,
@@ -171,7 +195,7 @@ def end_session(session: Session, ending: Ending) -> Script[None]:
         yield from _tell_of_the_end(session, ending)
 
 
-def free_seat(session: Session) -> Script[int | None]:
+def free_seat(session: Session) -> Transaction[int | None]:
     """Frees the session's seat, if it has one; gives since when it was held."""
     if session.pool_id is None:
         return None
@@ -182,21 +206,24 @@ def free_seat(session: Session) -> Script[int | None]:
     return to_ms(session.licence_since)
 
 
-def _tell_of_the_end(session: Session, ending: Ending) -> Script[None]:
+def _tell_of_the_end(session: Session, ending: Ending) -> Transaction[None]:
     """In the same transaction as the end itself: what was taken away is also told, whatever crashes then."""
     user, pbx_name = session.teams_user, (yield from pbx_name_of(session.pbx_id))
     yield from execute(
-        "INSERT INTO session_end (tenant_id, object_id, pbx_name, cause, reason, ended_by, at)"
-        " VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (tenant_id, object_id) DO UPDATE SET"
-        " pbx_name = excluded.pbx_name, cause = excluded.cause, reason = excluded.reason,"
-        " ended_by = excluded.ended_by, at = excluded.at",
-        *(user.tenant_id, user.object_id, pbx_name, ending.cause.value, ending.reason, ending.actor),
-        to_ms(ending.now),
+        "INSERT INTO session_end (tenant_id, object_id, pbx_name, cause, reason, at, ended_by, ended_by_kind,"
+        " ended_by_tenant_id) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (tenant_id, object_id)"
+        " DO UPDATE SET pbx_name = excluded.pbx_name, cause = excluded.cause, reason = excluded.reason,"
+        " at = excluded.at, ended_by = excluded.ended_by, ended_by_kind = excluded.ended_by_kind,"
+        " ended_by_tenant_id = excluded.ended_by_tenant_id",
+        *(user.tenant_id, user.object_id, pbx_name, ending.cause.value, ending.reason, to_ms(ending.now)),
+        *(ending.actor.name, ending.actor.kind.value, ending.actor.tenant_id),
     )
     detail = {
         "pbx_name": pbx_name,
         "pbx_user": session.person.display_name,
-        "actor": ending.actor,
+        "actor": ending.actor.name,
+        "actor_kind": ending.actor.kind,
+        "other_organisation": ending.actor.tenant_id not in (None, user.tenant_id),
         "reason": ending.reason,
     }
     yield from tell_user(user.tenant_id, user.object_id, ending.cause.value, detail, ending.now)
@@ -204,7 +231,7 @@ def _tell_of_the_end(session: Session, ending: Ending) -> Script[None]:
 
 def tell_user(
     tenant_id: str, object_id: str, kind: str, detail: Mapping[str, object], now: datetime
-) -> Script[None]:
+) -> Transaction[None]:
     yield from execute(
         "INSERT INTO notice (id, tenant_id, object_id, kind, detail, created_at, attempts, next_attempt_at, given_up)"
         " VALUES ($1, $2, $3, $4, $5, $6, 0, $6, false)",
@@ -212,12 +239,12 @@ def tell_user(
     )
 
 
-def pbx_name_of(pbx_id: str) -> Script[str]:
+def pbx_name_of(pbx_id: str) -> Transaction[str]:
     row = yield from first("SELECT name FROM pbx WHERE id = $1", pbx_id)
     return str(row["name"]) if row is not None else ""
 
 
-def pools_of(pbx_id: str) -> Script[list[Pool]]:
+def pools_of(pbx_id: str) -> Transaction[list[Pool]]:
     """Those whose key is in the connector's configuration now."""
     rows = yield from execute(POOLS.format(pbx_id="$1"), pbx_id)
     return [to_pool(row) for row in rows]
@@ -237,25 +264,6 @@ def to_pool(row: Row) -> Pool:
     )
 
 
-def session_by(condition: str, *values: Any) -> Script[Session | None]:
+def session_by(condition: str, *values: Any) -> Transaction[Session | None]:
     row = yield from first(f"SELECT {SESSION_COLUMNS} FROM session WHERE {condition}", *values)
     return to_session(row) if row is not None else None
-
-
-def audit(
-    pbx_id: str,
-    kind: str,
-    actor: str,
-    subject: str,
-    detail: Mapping[str, object],
-    now: datetime,
-    *,
-    pbx_user_id: int | None = None,
-    pool_id: str | None = None,
-    held_from: int | None = None,
-) -> Script[None]:
-    yield from execute(
-        "INSERT INTO audit (at, pbx_id, kind, actor, subject, detail, pbx_user_id, pool_id, held_from)"
-        " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
-        *(to_ms(now), pbx_id, kind, actor, subject, json.dumps(detail), pbx_user_id, pool_id, held_from),
-    )

@@ -1,4 +1,4 @@
-"""What time brings: offers pass on, the idle are released, keys expire, old audit rows go."""
+"""What time brings: offers pass on, the idle are released, keys expire."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,23 +8,24 @@ from typing import Any, Final
 from core.licensing.policy import Policy
 from core.licensing.rules import GRACE, Pool, TakeSeat, seat_choices
 from core.licensing.session import (
-    NOTHING_KNOWN,
+    NO_CALL_FACTS,
     SESSION_COLUMNS,
+    CallFacts,
     EndCause,
     Ending,
-    Expired,
-    ExpiredFacts,
+    ExpiredHolders,
     Session,
     to_session,
 )
+from core.licensing.transactions.ageing import SessionAge, aged, due_by_age, leave_aged
 from core.licensing.transactions.settling import settle
 from core.licensing.transactions.steps import (
     GRANTABLE,
-    SYSTEM,
+    IS_ADMINISTRATOR,
     RefusedError,
-    audit,
     end_session,
     free_seat,
+    keep_for_administration,
     lock_pools,
     pbx_name_of,
     pools_of,
@@ -33,14 +34,15 @@ from core.licensing.transactions.steps import (
     tell_user,
 )
 from core.licensing.transactions.waiting_list import REFUSAL_COUNTS
-from core.store.moments import from_ms, to_ms
-from core.store.script import Row, Script, execute, first
+from core.store.audit import SYSTEM, AuditKind, audit
+from core.store.timestamps import from_ms, to_ms
+from core.store.transaction import Row, Transaction, execute, first
 
 TELL_EXPIRY_DAYS: Final = (30, 7, 1)
 
 
 @dataclass(frozen=True, slots=True)
-class Swept:
+class SweepResult:
     """What a sweep changed: whose tabs have something new to show."""
 
     sessions: tuple[Session, ...]
@@ -56,10 +58,10 @@ _EXPIRED: Final = (
 )
 
 
-def due(now: datetime) -> Script[list[str]]:
-    """PBXs where a sweep has something to do."""
+def due(now: datetime, age: SessionAge | None = None) -> Transaction[list[str]]:
+    """PBXs where a sweep has something to do. `age`: how old a session may become."""
     at = to_ms(now)
-    found: set[str] = set()
+    found: set[str] = (yield from due_by_age(age, now)) if age is not None else set()
     offer_missed = "SELECT DISTINCT pbx_id FROM seat WHERE kept_for IS NOT NULL AND kept_until <= $1"
     passed_over = (
         "SELECT DISTINCT waiting.pbx_id FROM waiting JOIN seat ON seat.pbx_id = waiting.pbx_id"
@@ -70,7 +72,7 @@ def due(now: datetime) -> Script[list[str]]:
     expiry_near = (
         "SELECT DISTINCT pbx_id FROM pool WHERE NOT withdrawn AND valid_until > $1 AND valid_until <= $2"
         " AND (expiry_told IS NULL OR expiry_told > $3)"
-        " AND EXISTS (SELECT 1 FROM session WHERE session.pbx_id = pool.pbx_id AND is_administrator)"
+        f" AND EXISTS (SELECT 1 FROM session WHERE session.pbx_id = pool.pbx_id AND {IS_ADMINISTRATOR})"
     )
     queries: list[tuple[str, tuple[Any, ...]]] = [
         (offer_missed, (at,)),
@@ -84,7 +86,11 @@ def due(now: datetime) -> Script[list[str]]:
         found.update(row["pbx_id"] for row in rows)
     pools = yield from execute("SELECT id, pbx_id, policy FROM pool WHERE policy <> '{}'")
     for pool in pools:
-        hours = Policy.model_validate_json(pool["policy"]).idle_hours
+        try:
+            hours = Policy.model_validate_json(pool["policy"]).idle_hours
+        except ValueError:  # one pool that cannot be read keeps no other PBX from being swept
+            found.add(pool["pbx_id"])  # its own sweep fails, and says so
+            continue
         if hours is not None and pool["pbx_id"] not in found:
             idle = yield from first(
                 "SELECT id FROM session WHERE pbx_id = $1 AND pool_id = $2 AND last_seen_at <= $3 LIMIT 1",
@@ -95,25 +101,31 @@ def due(now: datetime) -> Script[list[str]]:
     return sorted(found)
 
 
-def expired(pbx_id: str, now: datetime) -> Script[Expired]:
+def expired(pbx_id: str, now: datetime, age: SessionAge | None = None) -> Transaction[ExpiredHolders]:
+    """Whose session is to end with their call: of an expired key, or of an age that is reached."""
     rows = yield from execute(
         f"SELECT session.pbx_user_id FROM {_EXPIRED} AND pool.pbx_id = $2", to_ms(now), pbx_id
     )
     pools = (yield from pools_of(pbx_id)) if rows else []
-    return Expired(
-        tuple(row["pbx_user_id"] for row in rows),
+    old = (yield from aged(pbx_id, now)) if age is not None else []
+    return ExpiredHolders(
+        tuple(dict.fromkeys([*(row["pbx_user_id"] for row in rows), *old])),
         groups_matter=any(pool.policy.names_groups for pool in pools if _has_room(pool, now)),
     )
 
 
-def sweep(pbx_id: str, now: datetime, facts: ExpiredFacts = NOTHING_KNOWN) -> Script[Swept]:
-    """Does what time has brought at one PBX: offers pass on, the idle are released, keys expire.
+def sweep(
+    pbx_id: str, now: datetime, facts: CallFacts = NO_CALL_FACTS, age: SessionAge | None = None
+) -> Transaction[SweepResult]:
+    """Does what time has brought at one PBX: offers pass on, the idle are released, keys expire, sessions grow too old.
 
-    An expired key ends the sessions of those who have no call now, the others' an hour later.
+    An expired key, or an age that is reached, ends the sessions of those who have no call now, the others' an hour later.
     """
     yield from lock_pools(pbx_id)
     touched: list[Session] = []
     missed = yield from _pass_on(pbx_id, now)
+    if age is not None:
+        touched += yield from leave_aged(pbx_id, age, facts.without_call, now)
     pools = yield from pools_of(pbx_id)
     over = yield from execute(
         f"SELECT DISTINCT pool.id, serial, valid_until FROM {_EXPIRED} AND pool.pbx_id = $2 ORDER BY pool.id",
@@ -137,15 +149,10 @@ def sweep(pbx_id: str, now: datetime, facts: ExpiredFacts = NOTHING_KNOWN) -> Sc
         *(pbx_id, to_ms(now - REFUSAL_COUNTS)),
     )
     offered = yield from settle(pbx_id, now)
-    return Swept(tuple(touched), line_moved=missed or offered)
+    return SweepResult(tuple(touched), line_moved=missed or offered)
 
 
-def forget_audit(before: datetime) -> Script[None]:
-    """Deletes audit rows and old tellings that are older than they are kept."""
-    yield from execute("DELETE FROM audit WHERE at < $1", to_ms(before))
-
-
-def _pass_on(pbx_id: str, now: datetime) -> Script[bool]:
+def _pass_on(pbx_id: str, now: datetime) -> Transaction[bool]:
     """Whoever did not come for the seat that was kept for them has lost their place; they are told.
 
     Whether there was anybody.
@@ -163,7 +170,7 @@ def _pass_on(pbx_id: str, now: datetime) -> Script[bool]:
             detail = {"pbx_name": pbx_name, "pbx_user": place["display_name"]}
             yield from tell_user(place["tenant_id"], place["object_id"], "offer-passed", detail, now)
             yield from audit(
-                *(pbx_id, "offer-passed", SYSTEM, place["display_name"], {}, now),
+                *(pbx_id, AuditKind.OFFER_PASSED, SYSTEM, place["display_name"], {}, now),
                 pbx_user_id=place["pbx_user_id"],
             )
     yield from execute(
@@ -174,7 +181,7 @@ def _pass_on(pbx_id: str, now: datetime) -> Script[bool]:
     return bool(rows)
 
 
-def _tell_expiry(pbx_id: str, pool: Pool, now: datetime) -> Script[None]:
+def _tell_expiry(pbx_id: str, pool: Pool, now: datetime) -> Transaction[None]:
     """Tells the administrators that are signed in, once for each of the days ahead; as long as there is none, it waits."""
     days = next(
         (days for days in sorted(TELL_EXPIRY_DAYS) if pool.valid_until <= now + timedelta(days=days)), None
@@ -182,7 +189,7 @@ def _tell_expiry(pbx_id: str, pool: Pool, now: datetime) -> Script[None]:
     if days is None or pool.valid_until <= now:
         return
     administrators = yield from execute(
-        "SELECT tenant_id, object_id FROM session WHERE pbx_id = $1 AND is_administrator", pbx_id
+        f"SELECT tenant_id, object_id FROM session WHERE pbx_id = $1 AND {IS_ADMINISTRATOR}", pbx_id
     )
     if not administrators:
         return
@@ -202,13 +209,13 @@ def _tell_expiry(pbx_id: str, pool: Pool, now: datetime) -> Script[None]:
     for row in administrators:
         yield from tell_user(row["tenant_id"], row["object_id"], "key-expires", detail, now)
     yield from audit(
-        pbx_id, "expiry-told", SYSTEM, pool.serial, {"days": days, "told": len(administrators)}, now
+        pbx_id, AuditKind.EXPIRY_TOLD, SYSTEM, pool.serial, {"days": days, "told": len(administrators)}, now
     )
 
 
 def _leave_expired(
-    pbx_id: str, pool: Row, pools: Sequence[Pool], facts: ExpiredFacts, now: datetime
-) -> Script[list[Session]]:
+    pbx_id: str, pool: Row, pools: Sequence[Pool], facts: CallFacts, now: datetime
+) -> Transaction[list[Session]]:
     """Moves sessions of an expired pool to another that has room; the others end with their call, or with the hour."""
     pool_id, serial = pool["id"], pool["serial"]
     is_over = from_ms(pool["valid_until"]) + GRACE <= now
@@ -228,22 +235,26 @@ def _leave_expired(
         ends = is_over or user_id in facts.without_call
         if not may_move and not ends:
             continue
-        wish = TakeSeat(seat_choices(pools, user_id, facts.groups.get(user_id, ()), now))
+        request = TakeSeat(seat_choices(pools, user_id, facts.groups.get(user_id, ()), now))
         try:
             held_from = yield from free_seat(session)
-            moved = yield from take_seat(session, wish, pbx_name, now)
+            moved = yield from take_seat(session, request, pbx_name, now)
         except RefusedError:
             yield from execute(
                 "UPDATE seat SET holder = $1 WHERE pool_id = $2 AND number = $3",
                 *(user_id, session.pool_id, session.seat_number),
             )
-            if ends:
+            if ends and session.may_administer:
+                kept = yield from keep_for_administration(session, now)
+                yield from put_session(kept)
+                touched.append(kept)
+            elif ends:
                 yield from end_session(session, Ending(EndCause.EXPIRED, SYSTEM, serial, now))
                 touched.append(session)
             continue
         yield from put_session(moved)
         yield from audit(
-            *(pbx_id, "moved", SYSTEM, session.person.display_name, {"from": "FL", "to": "FL"}, now),
+            *(pbx_id, AuditKind.MOVED, SYSTEM, session.person.display_name, {"from": "FL", "to": "FL"}, now),
             pbx_user_id=user_id,
             pool_id=pool_id,
             held_from=held_from,

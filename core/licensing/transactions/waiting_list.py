@@ -8,58 +8,72 @@ from core.diagnosis.codes import Code, LicenceReason
 from core.diagnosis.finding import Finding
 from core.identity.teams_user import TeamsUser
 from core.licensing.rules import UseUal
-from core.licensing.session import (
-    OpenSession,
-    who,
-)
+from core.licensing.session import Ending, SessionRequest
+from core.licensing.transactions.proofs import check_proof
 from core.licensing.transactions.settling import settle
-from core.licensing.transactions.steps import RefusedError, audit, lock_pools
-from core.store.moments import to_ms
-from core.store.script import Script, execute, first
+from core.licensing.transactions.steps import RefusedError, lock_pools, pbx_name_of, tell_user
+from core.store.audit import AuditKind, audit
+from core.store.timestamps import to_ms
+from core.store.transaction import Transaction, execute, first
 
+SAME_DENIAL: Final = timedelta(minutes=1)
+"""Somebody who tries again so soon and is refused for the same reason has been refused once."""
 REFUSAL_COUNTS: Final = timedelta(hours=1)
 """So long after a refusal the user may ask to be told."""
 
 
-def record_denial(wish: OpenSession, finding: Finding) -> Script[None]:
+def record_denial(request: SessionRequest, finding: Finding) -> Transaction[None]:
     """A refusal for want of a licence: audited, and where all seats are taken the user may ask to be told."""
-    user, person = wish.teams_user, wish.person
+    user, person = request.teams_user, request.person
+    yield from check_proof(request)
     detail = {"code": finding.code, "reason": finding.evidence.get("reason")}
-    yield from audit(
-        wish.pbx_id,
-        "denied",
-        who(user),
-        person.display_name,
-        detail,
-        wish.now,
-        pbx_user_id=person.pbx_user_id,
+    told_already = yield from first(
+        "SELECT id FROM audit WHERE pbx_id = $1 AND at > $2 AND kind = $3 AND actor_tenant_id = $4"
+        " AND actor_object_id = $5 AND detail = $6 LIMIT 1",
+        request.pbx_id,
+        to_ms(request.now - SAME_DENIAL),
+        AuditKind.DENIED,
+        user.tenant_id,
+        user.object_id,
+        json.dumps(detail),
     )
-    if finding.evidence.get("reason") != LicenceReason.POOL_EXHAUSTED or isinstance(wish.licence, UseUal):
+    if told_already is None:
+        yield from audit(
+            request.pbx_id,
+            AuditKind.DENIED,
+            request.actor,
+            person.display_name,
+            detail,
+            request.now,
+            pbx_user_id=person.pbx_user_id,
+        )
+    if finding.evidence.get("reason") != LicenceReason.POOL_EXHAUSTED or isinstance(request.licence, UseUal):
         return
     # A place elsewhere is given up for this one; a seat that was kept there passes on with the next sweep.
     yield from execute(
         "DELETE FROM waiting WHERE tenant_id = $1 AND object_id = $2 AND NOT (pbx_id = $3 AND pbx_user_id = $4)",
         user.tenant_id,
         user.object_id,
-        wish.pbx_id,
+        request.pbx_id,
         person.pbx_user_id,
     )
     yield from execute(
-        "INSERT INTO waiting (pbx_id, pbx_user_id, tenant_id, object_id, display_name, group_ids, refused_at)"
-        " VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (pbx_id, pbx_user_id) DO UPDATE SET"
+        "INSERT INTO waiting (pbx_id, pbx_user_id, tenant_id, object_id, display_name, group_ids, refused_at, proof)"
+        " VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (pbx_id, pbx_user_id) DO UPDATE SET"
         " tenant_id = excluded.tenant_id, object_id = excluded.object_id, group_ids = excluded.group_ids,"
-        " refused_at = excluded.refused_at",
-        wish.pbx_id,
+        " refused_at = excluded.refused_at, proof = excluded.proof",
+        request.pbx_id,
         person.pbx_user_id,
         user.tenant_id,
         user.object_id,
         person.display_name,
-        json.dumps(wish.group_ids),
-        to_ms(wish.now),
+        json.dumps(request.group_ids),
+        to_ms(request.now),
+        request.proof.value,
     )
 
 
-def join_waiting_list(user: TeamsUser, now: datetime) -> Script[str]:
+def join_waiting_list(user: TeamsUser, now: datetime) -> Transaction[str]:
     """Puts the user at the end of the list that their last refusal was about; gives the PBX's id. Idempotent."""
     row = yield from first(
         "SELECT pbx_id, joined_at, refused_at FROM waiting WHERE tenant_id = $1 AND object_id = $2",
@@ -81,7 +95,7 @@ def join_waiting_list(user: TeamsUser, now: datetime) -> Script[str]:
     return pbx_id
 
 
-def leave_waiting_list(user: TeamsUser, now: datetime) -> Script[str | None]:
+def leave_waiting_list(user: TeamsUser, now: datetime) -> Transaction[str | None]:
     """Gives the PBX's id, None when the user did not wait."""
     row = yield from first(
         "SELECT pbx_id, pbx_user_id FROM waiting WHERE tenant_id = $1 AND object_id = $2",
@@ -97,7 +111,30 @@ def leave_waiting_list(user: TeamsUser, now: datetime) -> Script[str | None]:
     return pbx_id
 
 
-def stop_waiting(pbx_id: str, pbx_user_id: int, user: TeamsUser | None) -> Script[None]:
+def end_waiting(pbx_id: str, ending: Ending, condition: str = "true", *values: object) -> Transaction[int]:
+    """Ends the places for which `condition` holds (its values begin with $2), and tells those who did wait; gives their
+    number. The PBX is to be settled then.
+    """
+    places = yield from execute(
+        f"DELETE FROM waiting WHERE pbx_id = $1 AND {condition} RETURNING *", pbx_id, *values
+    )
+    joined = [place for place in places if place["joined_at"] is not None]
+    pbx_name = yield from pbx_name_of(pbx_id)
+    for place in joined:
+        detail = {"pbx_name": pbx_name, "pbx_user": place["display_name"]}
+        yield from tell_user(
+            *(place["tenant_id"], place["object_id"], f"waiting-{ending.cause}", detail, ending.now)
+        )
+        yield from audit(
+            *(pbx_id, AuditKind.WAITING_ENDED, ending.actor, place["display_name"]),
+            {"cause": ending.cause},
+            ending.now,
+            pbx_user_id=place["pbx_user_id"],
+        )
+    return len(joined)
+
+
+def stop_waiting(pbx_id: str, pbx_user_id: int, user: TeamsUser | None) -> Transaction[None]:
     """Leaves the list. A seat that is kept there for them is taken back when the PBX is settled."""
     yield from execute("DELETE FROM waiting WHERE pbx_id = $1 AND pbx_user_id = $2", pbx_id, pbx_user_id)
     if user is not None:

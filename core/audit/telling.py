@@ -1,0 +1,111 @@
+"""Tells the audit in words for people: what happened, who did it, the details."""
+
+from collections.abc import Collection, Mapping
+from typing import Any, Final
+
+from core.audit.reading import AuditEntry
+from core.language import Language, Words
+from core.store.audit import CONNECTOR, OPERATOR, SEVERAL, SYSTEM, Actor, ActorKind
+from wire.bounds import MAX_NAME, clean_line
+
+_WORDS: Final = Words("core.audit")
+MAX_DETAIL: Final = 2000
+
+_NOT_PEOPLE: Final = frozenset(
+    {actor.name for actor in (SYSTEM, OPERATOR, CONNECTOR, SEVERAL)}
+    | {
+        _WORDS.text(language, f"actor.{kind}").casefold()
+        for language in Language
+        for kind in (ActorKind.SYSTEM, ActorKind.OPERATOR, ActorKind.CONNECTOR, ActorKind.SEVERAL)
+    }
+)
+"""What a person who calls themselves so would be mistaken for."""
+
+
+def tell_kind(kind: str, language: Language) -> str:
+    """What happened. A kind that a newer replica has written is told by its code, for want of words."""
+    key = f"kind.{kind}"
+    return _WORDS.text(language, key) if _WORDS.has(language, key) else kind
+
+
+def is_foreign(actor: Actor, home: Collection[str]) -> bool:
+    """A person of none of these tenants."""
+    return actor.kind is ActorKind.PERSON and actor.tenant_id is not None and actor.tenant_id not in home
+
+
+def tell_actor(actor: Actor, language: Language, home: Collection[str], *, with_tenant: bool = False) -> str:
+    """Who did it, for a reader whose own tenants are `home`. `with_tenant`: the id of another one is told as well."""
+    if actor.kind not in (ActorKind.PERSON, ActorKind.STRANGER):
+        return _WORDS.text(language, f"actor.{actor.kind}")
+    name = clean_line(actor.name, MAX_NAME)
+    if actor.kind is ActorKind.STRANGER:
+        return _WORDS.text(language, "actor.stranger", name=name)
+    if is_foreign(actor, home):
+        word = "actor.foreign-tenant" if with_tenant else "actor.foreign"
+        return _WORDS.text(language, word, name=name, tenant=actor.tenant_id)
+    if name.casefold() in _NOT_PEOPLE:
+        return _WORDS.text(language, "actor.person-named-so", name=name)
+    return name
+
+
+def tell_actor_of_notice(
+    name: str, kind: ActorKind | None, language: Language, *, other_organisation: bool
+) -> str:
+    """Who did what a notice tells of, as `core.licensing.transactions.steps` wrote it there."""
+    if kind is None:  # by an earlier version
+        return clean_line(name, MAX_NAME)
+    return tell_actor(Actor(kind, name, "another" if other_organisation else None), language, ())
+
+
+def tell_actor_kind(actor: Actor | None, language: Language, home: Collection[str]) -> str:
+    if actor is None:
+        return _WORDS.text(language, "actor-kind.unknown")
+    return _WORDS.text(language, f"actor-kind.{'foreign' if is_foreign(actor, home) else actor.kind}")
+
+
+def tell_detail(entry: AuditEntry, language: Language) -> str:
+    """The details in one line; empty when the event says it all."""
+    key, detail = f"detail.{entry.kind}", entry.detail
+    if entry.kind == "policy-changed":
+        return clean_line(_policies(detail, language), MAX_DETAIL)
+    if not _WORDS.has(language, key):
+        return ""
+    values = {name: _value(name, value, language) for name, value in detail.items()}
+    text = _WORDS.text(language, key, **values)
+    if entry.kind == "ended" and detail.get("reason") and detail.get("cause") == "revoked":
+        text += "; " + _WORDS.text(language, "reason-given", reason=detail["reason"])
+    return clean_line(text, MAX_DETAIL)
+
+
+def _value(name: str, value: Any, language: Language) -> str:
+    if isinstance(value, list):
+        return ", ".join(_value(name.removesuffix("s"), one, language) for one in value)
+    text = str(value).lower() if isinstance(value, bool) else str(value if value is not None else "")
+    key = f"value.{name}.{text}"
+    return _WORDS.text(language, key) if _WORDS.has(language, key) else text
+
+
+def _policies(detail: Mapping[str, Any], language: Language) -> str:
+    return "; ".join(
+        _WORDS.text(language, f"policy.{when}", rules=_rules(detail.get(when) or {}, language))
+        for when in ("before", "after")
+    )
+
+
+def _rules(policy: Mapping[str, Any], language: Language) -> str:
+    """Of `core.licensing.policy.Policy` as JSON."""
+
+    def people(named: Mapping[str, Any]) -> str:
+        users, groups = len(named.get("user_ids") or ()), len(named.get("group_ids") or ())
+        return _WORDS.text(language, "policy.people", users=users, groups=groups)
+
+    told: list[str] = []
+    if policy.get("idle_hours") is not None:
+        told.append(_WORDS.text(language, "policy.idle", hours=policy["idle_hours"]))
+    if policy.get("admitted") is not None:
+        told.append(_WORDS.text(language, "policy.admitted", people=people(policy["admitted"])))
+    told += [
+        _WORDS.text(language, "policy.reserved", name=one.get("name", ""), seats=one.get("seats", ""))
+        for one in policy.get("reservations") or ()
+    ]
+    return ", ".join(told) or _WORDS.text(language, "policy.none")

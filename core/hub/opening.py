@@ -1,0 +1,236 @@
+"""Opening a link: a signed challenge, who owns the name, and what a stranger is told about it: nothing.
+
+Whoever does not own a name gets one and the same refusal for every name, at the same moment: for one that is free, one
+that needs an enrolment code, and one that is somebody else's (docs/trust.md).
+"""
+
+import asyncio
+import logging
+import secrets
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Final
+
+from pydantic import ValidationError
+
+from core.background import Background
+from core.budget import Budgets, address_group
+from core.diagnosis.codes import Code
+from core.hub.admission import Admission
+from core.hub.bus import Bus, claims_topic
+from core.hub.claims import BoundElsewhere, Claimed, NotEnrolled
+from core.hub.link import CloseCode, Link, Transport
+from core.hub.registry import Registry
+from core.store.database import STORAGE_ERRORS
+from core.store.timestamps import now
+from core.store.transaction import UnstorableValueError
+from wire.jsonrpc import Frame, RpcErrorCode, dump
+from wire.link import Challenge, Hello, LicenceKeyState, Method, NameState, Status, Welcome
+from wire.pbx_name import is_host_name
+
+logger = logging.getLogger(__name__)
+
+RegisterLicenceKeys = Callable[[str, list[str], int], Awaitable[list[LicenceKeyState]]]
+
+STRANGERS_ANSWERED_AFTER: Final = 0.25
+"""Seconds after the hello: longer than everything that is looked up until then."""
+EVIDENCE: Final = (1 / 60, 1)
+"""How often a refused identity is written down for one name; administrators' tabs are woken by it."""
+EVIDENCE_OF_ADDRESS: Final = (1 / 6, 20)
+"""How often anything from one address is written down for one name."""
+EVIDENCE_AT_ONCE: Final = 20
+"""More are not written down: they come again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    link: Link
+    hello_id: int | str | None
+    welcome: Welcome
+    status: Status
+    """As the connector said it in its hello."""
+
+
+class Opening:
+    """How connections become links. `outcomes` counts what became of them: a code, or why there was none."""
+
+    def __init__(
+        self,
+        registry: Registry,
+        bus: Bus,
+        replica_id: str,
+        register_licence_keys: RegisterLicenceKeys,
+        admission: Admission,
+        outcomes: Counter[str],
+        *,
+        heartbeat: float,
+        hello_seconds: float,
+    ) -> None:
+        self._registry = registry
+        self._bus = bus
+        self._replica_id = replica_id
+        self._register_licence_keys = register_licence_keys
+        self._admission = admission
+        self._outcomes = outcomes
+        self._heartbeat = heartbeat
+        self._hello_seconds = hello_seconds
+        self._evidence = Budgets(*EVIDENCE)
+        self._evidence_of_address = Budgets(*EVIDENCE_OF_ADDRESS)
+        self._writing = Background()
+
+    async def open(self, transport: Transport, address: str) -> Opened | None:
+        """None when the connection has been refused and closed. Whatever way it fails counts."""
+        try:
+            return await self._open(transport, address)
+        except STORAGE_ERRORS:
+            logger.warning("no link is taken while the database is away", extra={"address": address})
+            await transport.close(CloseCode.TRY_LATER, "the database is away")
+        except ConnectionError:
+            self._admission.failed(address)
+        except Exception:
+            logger.exception("opening failed", extra={"address": address})
+            self._outcomes[Code.INTERNAL] += 1
+            self._admission.failed(address)
+            await transport.close(CloseCode.POLICY, "internal error")
+        return None
+
+    async def _open(self, transport: Transport, address: str) -> Opened | None:
+        challenge = Challenge(nonce=secrets.token_urlsafe(32), server_time=now())
+        frame: Frame | None = None
+        try:
+            async with asyncio.timeout(self._hello_seconds):
+                await transport.send(dump(method=Method.CHALLENGE, params=challenge))
+                frame = await _first_frame(transport)
+        except (TimeoutError, ConnectionError):
+            logger.info("no hello in time", extra={"address": address})
+            self._outcomes["no-hello"] += 1
+            self._admission.failed(address)
+            await transport.close(CloseCode.HELLO_TIMEOUT, "no hello in time")
+            return None
+        answered_at = asyncio.get_running_loop().time() + STRANGERS_ANSWERED_AFTER
+        hello = _hello(frame)
+        if frame is None or hello is None:
+            await self._refuse(transport, frame, Code.PROTOCOL_ERROR, address)
+            return None
+        if hello.nonce != challenge.nonce or not hello.is_genuine(frame.params or {}):
+            await self._refuse(transport, frame, Code.BAD_SIGNATURE, address)
+            return None
+        try:
+            if frame.method == Method.CHECK:
+                await self._check(transport, frame, hello, address, answered_at)
+                return None
+            return await self._claim(transport, frame, hello, address, answered_at)
+        except UnstorableValueError:
+            await self._refuse(transport, frame, Code.PROTOCOL_ERROR, address)
+            return None
+
+    async def _check(
+        self, transport: Transport, frame: Frame, hello: Hello, address: str, answered_at: float
+    ) -> None:
+        """Says what a hello would meet, and opens nothing."""
+        if not self._admission.may_check(address):
+            await self._throttle(transport, "too many checks from this address")
+            return
+        may_try_code = self._takes_code(hello, address)
+        checked = await self._registry.check(hello, now(), may_try_code=may_try_code)
+        if checked.name in (NameState.MINE, NameState.FREE):
+            self._give_back_code(hello, address, taken=may_try_code)
+        elif not is_host_name(hello.pbx_name):
+            await _until(answered_at)
+            await self._refuse(transport, frame, Code.PBX_NAME_INVALID, address)
+            return
+        else:
+            await _until(answered_at)
+        await transport.send(dump(id=frame.id, result=checked))
+        await transport.close(CloseCode.DONE, "checked")
+
+    async def _claim(
+        self, transport: Transport, frame: Frame, hello: Hello, address: str, answered_at: float
+    ) -> Opened | None:
+        if not self._admission.may_open(hello.identity):
+            self._admission.failed(address)
+            await self._throttle(transport, "too many links of this connector")
+            return None
+        may_try_code = self._takes_code(hello, address)
+        may_be_new = not self._registry.enrolment_required and self._admission.take_new_name(address)
+        claim = await self._registry.claim(
+            *(hello, address, self._replica_id, now()), may_be_new=may_be_new, may_try_code=may_try_code
+        )
+        if may_be_new and not (isinstance(claim, Claimed) and claim.is_new):
+            self._admission.give_back_new_name(address)
+        if not isinstance(claim, Claimed):
+            await _until(answered_at)
+            known = is_host_name(hello.pbx_name)
+            code = Code.ENROLMENT_NEEDED if known else Code.PBX_NAME_INVALID
+            await self._refuse(transport, frame, code, address)
+            self._note(claim, hello, address)
+            return None
+        self._give_back_code(hello, address, taken=may_try_code)
+        self._evidence.forget((claim.pbx_id, hello.identity))  # should it lose the name again
+        if claim.previous_replica not in (None, self._replica_id):
+            self._bus.publish(f"link:{claim.pbx_id}:{claim.epoch}")
+        states = await self._register_licence_keys(claim.pbx_id, hello.licence_keys, claim.epoch)
+        link = Link(transport, claim.pbx_id, claim.epoch, hello.pbx_name)
+        welcome = Welcome(pbx_id=claim.pbx_id, heartbeat_seconds=self._heartbeat, licence_keys=states)
+        return Opened(link, frame.id, welcome, hello.status)
+
+    def _takes_code(self, hello: Hello, address: str) -> bool:
+        return bool(hello.enrolment_code) and self._admission.take_code(hello.pbx_name, address)
+
+    def _give_back_code(self, hello: Hello, address: str, *, taken: bool) -> None:
+        if taken:
+            self._admission.give_back_code(hello.pbx_name, address)
+
+    def _note(self, claim: BoundElsewhere | NotEnrolled, hello: Hello, address: str) -> None:
+        """Writes evidence down for the administrators of the name, after the answer and not more than once a minute."""
+        if not isinstance(claim, BoundElsewhere) or len(self._writing) >= EVIDENCE_AT_ONCE:
+            return
+        from_there = self._evidence_of_address[claim.pbx_id, address_group(address)]
+        if from_there.has and self._evidence[claim.pbx_id, hello.identity].take():
+            from_there.spend()
+            self._writing.start(self._write(claim.pbx_id, hello, address))
+
+    async def _write(self, pbx_id: str, hello: Hello, address: str) -> None:
+        with suppress(*STORAGE_ERRORS):
+            await self._registry.note_refused_claim(pbx_id, hello, address, now())
+            self._bus.publish(claims_topic(pbx_id))
+
+    async def _throttle(self, transport: Transport, reason: str) -> None:
+        self._outcomes[Code.THROTTLED] += 1
+        await transport.close(CloseCode.TRY_LATER, reason)
+
+    async def _refuse(self, transport: Transport, frame: Frame | None, code: Code, address: str) -> None:
+        logger.warning("link refused", extra={"code": code, "address": address})
+        self._outcomes[code] += 1
+        self._admission.failed(address)
+        error = {"code": int(RpcErrorCode.REFUSED), "message": code, "data": {"code": code, "evidence": {}}}
+        await transport.send(dump(id=frame.id if frame else None, error=error))
+        await transport.close(CloseCode.REFUSED, code)
+
+
+async def _first_frame(transport: Transport) -> Frame | None:
+    async for text in transport:
+        return _parsed(text)
+    raise ConnectionResetError("closed before the hello")
+
+
+def _parsed(text: str) -> Frame | None:
+    try:
+        return Frame.model_validate_json(text)
+    except ValidationError:
+        return None
+
+
+def _hello(frame: Frame | None) -> Hello | None:
+    if frame is None or frame.method not in (Method.HELLO, Method.CHECK):
+        return None
+    try:
+        return Hello.model_validate(frame.params or {})
+    except (ValidationError, ArithmeticError):  # a time at the edge of the calendar overflows
+        return None
+
+
+async def _until(moment: float) -> None:
+    await asyncio.sleep(moment - asyncio.get_running_loop().time())

@@ -1,0 +1,171 @@
+"""Trust in Microsoft tenants begins, changes and ends; with it ends what it proved."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from core.diagnosis.codes import Code
+from core.diagnosis.finding import Finding
+from core.identity.tenant_trust import PLAIN, Entry, Trust
+from core.licensing.session import EndCause, Ending, Proof, Session
+from core.licensing.transactions.proofs import check_installation
+from core.licensing.transactions.sessions import end_all
+from core.licensing.transactions.settling import settle
+from core.licensing.transactions.steps import RefusedError, lock_pools, pbx_name_of
+from core.licensing.transactions.waiting_list import end_waiting
+from core.store.audit import Actor, AuditKind, audit
+from core.store.timestamps import to_ms
+from core.store.transaction import Transaction, execute, first
+
+_RANK: Final = {Entry.WITH_KEY: 0, Entry.ONE_CLICK: 1, Entry.AUTOMATIC: 2}
+
+_OF_TENANT: Final = f"tenant_id = $2 AND proof = '{Proof.EMAIL}'"
+"""What was proven by an e-mail address of that tenant."""
+
+
+@dataclass(frozen=True, slots=True)
+class TrustChange:
+    """What somebody wants to decide about a tenant at a PBX."""
+
+    pbx_id: str
+    tenant_id: str
+    trusted: bool
+    entry: Entry | None
+    """None: as it is."""
+    primary: bool | None
+    """None: as it is."""
+    actor: Actor
+    speaks_for_tenant: bool
+    now: datetime
+    installation: int | None = None
+    """Under which the actor is an administrator; None for the operator."""
+
+
+@dataclass(frozen=True, slots=True)
+class TrustChanged:
+    ended: tuple[Session, ...] = ()
+    """Sessions that trust had proven."""
+    overruled: str | None = None
+    """The PBX that is the tenant's main one no longer."""
+
+
+def change_trust(change: TrustChange) -> Transaction[TrustChanged]:
+    """Idempotent; only a change is audited."""
+    pbx_id, tenant_id = change.pbx_id, change.tenant_id
+    yield from lock_pools(pbx_id)
+    if change.installation is not None:
+        yield from check_installation(pbx_id, change.installation, (yield from pbx_name_of(pbx_id)))
+    row = yield from first(
+        "SELECT entry, is_primary FROM trusted_tenant WHERE pbx_id = $1 AND tenant_id = $2 FOR UPDATE",
+        *(pbx_id, tenant_id),
+    )
+    before = Trust(Entry(row["entry"]), bool(row["is_primary"])) if row is not None else None
+    if not change.trusted:
+        return (yield from _withdraw(change)) if before is not None else TrustChanged()
+    known = before or PLAIN
+    wanted = Trust(
+        known.entry if change.entry is None else change.entry,
+        known.is_primary if change.primary is None else change.primary,
+    )
+    if wanted == before:
+        return TrustChanged()
+    overruled = None
+    if _RANK[wanted.entry] > _RANK[known.entry] or (wanted.is_primary and not known.is_primary):
+        yield from _check_authority(change)
+        if wanted.is_primary:
+            overruled = yield from _overrule(change)
+    yield from execute(
+        "INSERT INTO trusted_tenant (pbx_id, tenant_id, trusted_by, at, entry, is_primary)"
+        " VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (pbx_id, tenant_id) DO UPDATE SET"
+        " entry = excluded.entry, is_primary = excluded.is_primary",
+        *(pbx_id, tenant_id, change.actor.name, to_ms(change.now), wanted.entry.value, wanted.is_primary),
+    )
+    if before is None:
+        yield from audit(pbx_id, AuditKind.TENANT_TRUSTED, change.actor, tenant_id, {}, change.now)
+    if wanted != known:
+        detail = {"entry": wanted.entry, "primary": wanted.is_primary}
+        yield from audit(pbx_id, AuditKind.ENTRY_CHANGED, change.actor, tenant_id, detail, change.now)
+    return TrustChanged(overruled=overruled)
+
+
+def approve_entry(
+    pbx_id: str, tenant_id: str, actor: Actor, now: datetime, *, over_others: bool
+) -> Transaction[str | None]:
+    """The operator speaks for the tenant: this PBX's administrators may let its people in without a key.
+    `over_others`: whichever PBX is the tenant's main one gives way; gives its id.
+    """
+    rows = yield from execute(
+        "INSERT INTO tenant_approval (pbx_id, tenant_id, at) VALUES ($1, $2, $3)"
+        " ON CONFLICT (pbx_id, tenant_id) DO NOTHING RETURNING pbx_id",
+        *(pbx_id, tenant_id, to_ms(now)),
+    )
+    if rows:
+        yield from audit(pbx_id, AuditKind.ENTRY_APPROVED, actor, tenant_id, {}, now)
+    other = (yield from _other_primary(pbx_id, tenant_id)) if over_others else None
+    if other is not None:
+        yield from _end_primary(other, tenant_id, actor, now)
+    return other
+
+
+def end_approval(pbx_id: str, tenant_id: str, actor: Actor, now: datetime) -> Transaction[bool]:
+    rows = yield from execute(
+        "DELETE FROM tenant_approval WHERE pbx_id = $1 AND tenant_id = $2 RETURNING pbx_id", pbx_id, tenant_id
+    )
+    if rows:
+        yield from audit(pbx_id, AuditKind.APPROVAL_ENDED, actor, tenant_id, {}, now)
+    return bool(rows)
+
+
+def _withdraw(change: TrustChange) -> Transaction[TrustChanged]:
+    pbx_id, tenant_id = change.pbx_id, change.tenant_id
+    of_tenant = (pbx_id, tenant_id)
+    yield from execute("DELETE FROM trusted_tenant WHERE pbx_id = $1 AND tenant_id = $2", *of_tenant)
+    yield from execute(f"DELETE FROM pinned_identity WHERE pbx_id = $1 AND {_OF_TENANT}", *of_tenant)
+    ending = Ending(EndCause.TRUST_WITHDRAWN, change.actor, "", change.now)
+    waited = yield from end_waiting(pbx_id, ending, _OF_TENANT, tenant_id)
+    ended = yield from end_all(pbx_id, ending, _OF_TENANT, tenant_id)
+    detail = {"ended": len(ended), "waited": waited}
+    yield from audit(pbx_id, AuditKind.TENANT_DISTRUSTED, change.actor, tenant_id, detail, change.now)
+    yield from settle(pbx_id, change.now)
+    return TrustChanged(ended)
+
+
+def _check_authority(change: TrustChange) -> Transaction[None]:
+    """Letting a tenant's people in without a key is for whoever speaks for that tenant, or the operator in its place."""
+    if change.speaks_for_tenant:
+        return
+    approval = yield from first(
+        "SELECT at FROM tenant_approval WHERE pbx_id = $1 AND tenant_id = $2",
+        *(change.pbx_id, change.tenant_id),
+    )
+    if approval is None:
+        raise RefusedError(Finding(Code.TENANT_AUTHORITY_NEEDED))
+
+
+def _overrule(change: TrustChange) -> Transaction[str | None]:
+    """A tenant has one main PBX: another one gives way to whoever speaks for the tenant, and to nobody else."""
+    other = yield from _other_primary(change.pbx_id, change.tenant_id)
+    if other is None:
+        return None
+    if not change.speaks_for_tenant:
+        pbx_name = yield from pbx_name_of(other)
+        raise RefusedError(Finding(Code.PRIMARY_ELSEWHERE, {"pbx_name": pbx_name}))
+    # What the operator once approved there gives way to the tenant's own word.
+    yield from end_approval(other, change.tenant_id, change.actor, change.now)
+    yield from _end_primary(other, change.tenant_id, change.actor, change.now)
+    return other
+
+
+def _other_primary(pbx_id: str, tenant_id: str) -> Transaction[str | None]:
+    row = yield from first(
+        "SELECT pbx_id FROM trusted_tenant WHERE tenant_id = $1 AND is_primary AND pbx_id <> $2 FOR UPDATE",
+        *(tenant_id, pbx_id),
+    )
+    return row["pbx_id"] if row is not None else None
+
+
+def _end_primary(pbx_id: str, tenant_id: str, actor: Actor, now: datetime) -> Transaction[None]:
+    yield from execute(
+        "UPDATE trusted_tenant SET is_primary = false WHERE pbx_id = $1 AND tenant_id = $2", pbx_id, tenant_id
+    )
+    yield from audit(pbx_id, AuditKind.PRIMARY_OVERRULED, actor, tenant_id, {}, now)

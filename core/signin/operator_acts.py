@@ -1,0 +1,83 @@
+"""What the operator did at the command line reaches the running service.
+
+A command writes into the database and ends: it has no bus, and the service may run elsewhere. So each replica looks for
+the operator's rows in the audit, which every such command writes in the transaction of the change itself.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from typing import Final, NamedTuple
+
+from core.hub.bus import Bus, offers_topic, pbx_topics, user_topic
+from core.store.audit import NO_PBX, ActorKind, AuditKind
+from core.store.database import Database
+from core.store.timestamps import now, to_ms
+
+LOOK_SECONDS: Final = 2.0
+LOOKED_BACK: Final = timedelta(minutes=10)
+"""How far the clock of the machine where the command ran may differ from this one's."""
+MOST_AT_ONCE: Final = 10_000
+
+_ACTS: Final = (
+    f"SELECT id, pbx_id, kind, subject FROM audit WHERE actor_kind = '{ActorKind.OPERATOR}' AND at > $1"  # noqa: S608
+    f" AND pbx_id <> '{NO_PBX}' ORDER BY at DESC LIMIT {MOST_AT_ONCE}"
+)
+_ENDS: Final = (
+    f"SELECT tenant_id, object_id, at FROM session_end WHERE ended_by_kind = '{ActorKind.OPERATOR}'"  # noqa: S608
+    f" AND at > $1 ORDER BY at DESC LIMIT {MOST_AT_ONCE}"
+)
+_OF_TENANT: Final = frozenset(
+    {
+        *(AuditKind.TENANT_TRUSTED, AuditKind.TENANT_DISTRUSTED),
+        *(AuditKind.ENTRY_CHANGED, AuditKind.PRIMARY_OVERRULED),
+    }
+)
+"""Their subject is a tenant, to whose people the PBX offers itself or no longer does."""
+
+
+class _Act(NamedTuple):
+    id: str
+    """Tells it from the others."""
+    topics: tuple[str, ...]
+    concerns_pbx: bool
+
+
+class OperatorActs:
+    def __init__(
+        self, database: Database, bus: Bus, close_stale_links: Callable[[], Awaitable[None]]
+    ) -> None:
+        self._database = database
+        self._bus = bus
+        self._close_stale_links = close_stale_links
+        self._seen: frozenset[_Act] | None = None
+        """Acts that this replica has heard of; None: it has not looked yet."""
+
+    async def run(self) -> None:
+        """Until cancelled. Raises what the database raises: `supervise` begins again, and nothing is missed by that."""
+        while True:
+            await self.look()
+            await asyncio.sleep(LOOK_SECONDS)
+
+    async def look(self) -> None:
+        """Wakes those whom new acts concern, at this replica: each looks for itself. What was there at the first look is
+        no news.
+        """
+        acts = await self._recent()
+        news = acts - self._seen if self._seen is not None else frozenset()
+        if any(act.concerns_pbx for act in news):
+            await self._close_stale_links()
+        self._bus.hear([topic for act in news for topic in act.topics])
+        self._seen = acts
+
+    async def _recent(self) -> frozenset[_Act]:
+        since = to_ms(now() - LOOKED_BACK)
+        found: list[_Act] = []
+        for row in await self._database.fetch(_ACTS, since):
+            topics = pbx_topics(row["pbx_id"])
+            offers = (offers_topic(row["subject"]),) if row["kind"] in _OF_TENANT else ()
+            found.append(_Act(str(row["id"]), (*topics, *offers), concerns_pbx=True))
+        for row in await self._database.fetch(_ENDS, since):
+            topic = user_topic(row["tenant_id"], row["object_id"])
+            found.append(_Act(f"{topic} {row['at']}", (topic,), concerns_pbx=False))
+        return frozenset(found)

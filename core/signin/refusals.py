@@ -1,0 +1,135 @@
+"""What was refused, written down for the administrators of the PBX that was meant: sign-ins that failed or were throttled,
+and acts of people who may not do them.
+
+They are counted in memory and written a moment later, apart from the request: so the answer takes as long for a name that
+nobody has as for one that is there, and somebody who tries all day long costs little. What a crash takes with it is a
+second of counts.
+"""
+
+import asyncio
+import logging
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from functools import partial
+from typing import Final
+
+from core.diagnosis.codes import Code
+from core.diagnosis.finding import Finding
+from core.identity.teams_user import TeamsUser
+from core.licensing.session import Session
+from core.store.audit import A_MINUTE, AN_HOUR, Actor, AuditKind, count_audit
+from core.store.database import STORAGE_ERRORS
+from core.store.timestamps import now
+from core.store.transaction import Transaction, Writer, WriterClosedError, first
+
+logger = logging.getLogger(__name__)
+
+WRITE_SECONDS: Final = 1.0
+MAX_WAITING: Final = 1000
+"""Different refusals within `WRITE_SECONDS`; the budgets of identities and addresses let far fewer come."""
+
+
+class Act(StrEnum):
+    """What an administrator does, as the audit names it where it was refused. `core/audit/words` has words for each."""
+
+    VIEW_LICENCES = "view-licences"
+    """The holders, their use, and what is recommended."""
+    EXPORT_LICENCES = "export-licences"
+    REVOKE = "revoke"
+    CHANGE_RULES = "change-rules"
+    """Of a pool, and the search for people to name in them."""
+    CHANGE_TRUST = "change-trust"
+    """In a Microsoft tenant, and the list of those that are trusted."""
+    EXPORT_AUDIT = "export-audit"
+    VIEW_CONNECTION = "view-connection"
+    EXAMINE = "examine"
+    HAND_OVER = "hand-over"
+    VIEW_AUDIO = "view-audio"
+
+
+_FAILED: Final = frozenset(
+    {
+        *(Code.WRONG_KEY, Code.LOGIN_REJECTED, Code.EMAIL_NOT_MATCHED, Code.TENANT_NOT_TRUSTED),
+        *(Code.GUEST, Code.EMAIL_NOT_VERIFIED, Code.CHALLENGE_EXPIRED),
+    }
+)
+FORBIDDEN: Final = frozenset(
+    {
+        *(Code.NOT_ADMINISTRATOR, Code.PASSWORD_NEEDED),
+        *(Code.TENANT_AUTHORITY_NEEDED, Code.PRIMARY_ELSEWHERE, Code.GUEST),
+    }
+)
+"""The person may not; every other refusal of an act says that something is missing or gone."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Refusal:
+    pbx_id: str | None
+    """None: it is looked up by its name."""
+    pbx_name: str
+    kind: AuditKind
+    actor: Actor
+    detail: tuple[tuple[str, str], ...]
+    what: str
+    """What is counted as the same again, of one person within `within`."""
+    within: timedelta
+
+
+class Refusals:
+    def __init__(self, writer: Writer) -> None:
+        self._writer = writer
+        self._waiting: dict[_Refusal, tuple[datetime, int]] = {}
+
+    def note_sign_in(self, user: TeamsUser, pbx_name: str, refusal: Finding) -> None:
+        """Whether there is a PBX of that name is looked up when it is written."""
+        if refusal.code is Code.THROTTLED:
+            kind, cause = AuditKind.SIGN_IN_THROTTLED, ""
+        elif refusal.code in _FAILED:
+            kind, cause = AuditKind.SIGN_IN_FAILED, refusal.code.value
+        else:
+            return
+        detail = (("cause", cause),) if cause else ()
+        self._note(_Refusal(None, pbx_name, kind, user.acting_as(None), detail, cause, A_MINUTE))
+
+    def note_act(self, session: Session, act: Act, refusal: Finding) -> None:
+        """At most one row for each `Act` of one person in an hour, however often they try."""
+        if refusal.code in FORBIDDEN:
+            detail = (("act", act.value), ("cause", refusal.code.value))
+            kind = AuditKind.ACT_REFUSED
+            self._note(_Refusal(session.pbx_id, "", kind, session.actor, detail, act.value, AN_HOUR))
+
+    def _note(self, refusal: _Refusal) -> None:
+        at, count = self._waiting.get(refusal, (now(), 0))
+        if count or len(self._waiting) < MAX_WAITING:
+            self._waiting[refusal] = (at, count + 1)
+        else:
+            logger.warning("too many refusals at once; one is not written down")
+
+    async def run(self) -> None:
+        """Writes what has come, until cancelled."""
+        while True:
+            await asyncio.sleep(WRITE_SECONDS)
+            await self.write()
+
+    async def write(self) -> None:
+        while self._waiting:
+            refusal = next(iter(self._waiting))
+            at, count = self._waiting.pop(refusal)
+            try:
+                await self._writer.run_small(partial(_write, refusal, at, count))
+            except (*STORAGE_ERRORS, WriterClosedError):
+                logger.warning("a refusal is not written down", exc_info=True)
+
+
+def _write(refusal: _Refusal, at: datetime, count: int) -> Transaction[None]:
+    column, value = ("id", refusal.pbx_id) if refusal.pbx_id is not None else ("name", refusal.pbx_name)
+    row = yield from first(f"SELECT id, name FROM pbx WHERE {column} = $1", value)  # noqa: S608 - one of two columns
+    if row is None:
+        return
+    yield from count_audit(
+        *(row["id"], refusal.kind, refusal.actor, row["name"], dict(refusal.detail), at),
+        what=refusal.what,
+        within=refusal.within,
+        times=count,
+    )

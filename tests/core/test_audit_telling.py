@@ -1,0 +1,153 @@
+"""The audit is told in words: events, people and details, in both languages, never codes or JSON."""
+
+import re
+from collections.abc import Mapping
+from itertools import permutations
+from typing import Any
+
+import pytest
+
+from core.audit.reading import AuditEntry, AuditReader
+from core.audit.telling import tell_actor, tell_actor_kind, tell_actor_of_notice, tell_detail, tell_kind
+from core.diagnosis.codes import LicenceReason
+from core.identity.tenant_trust import Entry
+from core.language import Language, load
+from core.licensing.rules import LicenceKind
+from core.licensing.session import EndCause
+from core.signin.refusals import FORBIDDEN, Act
+from core.store.audit import CONNECTOR, OPERATOR, SYSTEM, Actor, ActorKind, AuditKind, add_audit
+from tests.support.book import ADMIN, NOW, PBX, Book
+
+HOME = {"home"}
+CLARA = Actor.person("home", "o", 3, "Clara Vogt")
+FOREIGN = Actor.person("elsewhere", "o", 3, "Clara Vogt")
+
+
+def entry(kind: str, detail: Mapping[str, Any]) -> AuditEntry:
+    return AuditEntry(NOW, kind, ADMIN, ADMIN.name, "subject", 1, detail, 1)
+
+
+@pytest.mark.parametrize("language", Language)
+def test_every_kind_has_words(language: Language) -> None:
+    told = [tell_kind(kind, language) for kind in AuditKind]
+    assert len(set(told)) == len(told)
+    assert not set(told) & set(AuditKind)
+
+
+@pytest.mark.parametrize("language", Language)
+@pytest.mark.parametrize(
+    ("kind", "detail"),
+    [
+        *((AuditKind.GRANTED, {"kind": kind}) for kind in LicenceKind),
+        *((AuditKind.MOVED, {"from": one, "to": other}) for one, other in permutations(LicenceKind, 2)),
+        *((AuditKind.DENIED, {"code": "no-licence", "reason": reason}) for reason in LicenceReason),
+        *((AuditKind.ENDED, {"cause": cause, "reason": "", "kind": "FL"}) for cause in EndCause),
+        *((AuditKind.ENTRY_CHANGED, {"entry": one, "primary": one is Entry.AUTOMATIC}) for one in Entry),
+        *((AuditKind.ACT_REFUSED, {"act": act, "cause": "not-administrator"}) for act in Act),
+        *((AuditKind.ACT_REFUSED, {"act": Act.REVOKE, "cause": code}) for code in FORBIDDEN),
+        (AuditKind.KEYS_REFUSED, {"reasons": ["key-invalid", "key-bound-elsewhere"]}),
+    ],
+)
+def test_no_code_is_told_as_a_detail(kind: AuditKind, detail: Mapping[str, Any], language: Language) -> None:
+    told = tell_detail(entry(kind, detail), language)
+    assert told and not re.search(r"[{}\[\]\"]", told)
+    codes = {*LicenceReason, *EndCause, *Entry, *LicenceKind, *Act, *FORBIDDEN}
+    words = load("core.audit", language)
+    for name, value in detail.items():
+        for one in value if isinstance(value, list) else [value]:
+            if one in codes and name != "code":
+                name_of_one = name.removesuffix("s") if isinstance(value, list) else name
+                assert words[f"value.{name_of_one}.{one}"] in told
+
+
+def test_the_reason_that_an_administrator_gave_is_told() -> None:
+    detail = {"cause": "revoked", "reason": "Holiday\n=1", "kind": "FL"}
+    told = tell_detail(entry(AuditKind.ENDED, detail), Language.EN)
+    assert told == "Taken back; floating licence; Reason: Holiday =1"
+
+
+def test_the_rules_of_a_pool_are_told() -> None:
+    after = {
+        "idle_hours": 12,
+        "reservations": [{"id": "r", "name": "Sales", "seats": 3, "people": {"group_ids": [1]}}],
+        "admitted": {"user_ids": [1, 2]},
+    }
+    told = tell_detail(entry(AuditKind.POLICY_CHANGED, {"before": {}, "after": after}), Language.EN)
+    assert told == (
+        "Before: no rules; now: released after 12 hours without activity, only for 2 users and 0 groups,"
+        " seats reserved for “Sales”: 3"
+    )
+
+
+def test_what_a_newer_replica_wrote_is_told_by_its_code() -> None:
+    assert tell_kind("something-new", Language.DE) == "something-new"
+    assert tell_detail(entry("something-new", {"a": [1, {"b": None}]}), Language.DE) == ""
+
+
+@pytest.mark.parametrize("detail", [{}, {"kind": None}, {"cause": 7, "before": 3}, {"reasons": 7}])
+def test_odd_details_break_nothing(detail: Mapping[str, Any]) -> None:
+    for kind in AuditKind:
+        if kind is not AuditKind.POLICY_CHANGED:
+            assert isinstance(tell_detail(entry(kind, detail), Language.DE), str)
+
+
+def test_a_person_of_another_organisation_is_told_as_such() -> None:
+    assert tell_actor(CLARA, Language.EN, HOME) == "Clara Vogt"
+    assert tell_actor(FOREIGN, Language.EN, HOME) == "Clara Vogt (other organisation)"
+    assert (
+        tell_actor(FOREIGN, Language.DE, HOME, with_tenant=True)
+        == "Clara Vogt (andere Organisation, elsewhere)"
+    )
+    assert tell_actor_kind(FOREIGN, Language.EN, HOME) == "Person of another organisation"
+
+
+@pytest.mark.parametrize("language", Language)
+@pytest.mark.parametrize("system", [SYSTEM, OPERATOR, CONNECTOR])
+def test_nobody_can_call_themselves_what_is_no_person(system: Actor, language: Language) -> None:
+    told = tell_actor(system, language, HOME)
+    for name in (told, told.upper(), system.name, f" {system.name}\u200b"):
+        impostor = Actor.person("home", "o", 3, name)
+        assert tell_actor(impostor, language, HOME) != told
+        assert name.strip("\u200b ") in tell_actor(impostor, language, HOME)
+        assert tell_actor_kind(impostor, language, HOME) != tell_actor_kind(system, language, HOME)
+
+
+def test_a_notice_tells_who_it_was() -> None:
+    def told(name: str, kind: ActorKind | None, language: Language, *, other: bool = False) -> str:
+        return tell_actor_of_notice(name, kind, language, other_organisation=other)
+
+    person = ActorKind.PERSON
+    assert told("Clara Vogt", person, Language.DE, other=True) == "Clara Vogt (andere Organisation)"
+    assert told("Clara Vogt", person, Language.DE) == "Clara Vogt"
+    assert told("Clara", None, Language.DE) == "Clara"
+    assert told("operator", ActorKind.OPERATOR, Language.EN) == "The operator of the service"
+    assert told("operator", person, Language.EN) == "operator (a person)"
+
+
+async def test_a_long_audit_is_read_in_pages(book: Book) -> None:
+    async with book.database.writing() as connection:
+        for number in range(2500):
+            await add_audit(connection, PBX, AuditKind.EXAMINED, ADMIN, str(number), NOW)
+        await add_audit(connection, "another", AuditKind.EXAMINED, ADMIN, "another", NOW)
+    reader = AuditReader(book.database)
+    span = await reader.span(PBX, NOW, NOW.replace(year=2027), 9999)
+    async with book.database.writing() as connection:
+        await add_audit(connection, PBX, AuditKind.EXAMINED, ADMIN, "later", NOW)
+    assert span.count == 2500
+    pages = [page async for page in reader.pages(span, 2100)]
+    assert [len(page) for page in pages] == [1000, 1000, 100]
+    assert [one.subject for page in pages for one in page] == [str(2499 - n) for n in range(2100)]
+    assert (await reader.span(PBX, NOW.replace(year=2025), NOW, 9999)).count == 0
+    assert [page async for page in reader.pages(await reader.span("none", NOW, NOW, 9999), 10)] == []
+
+
+async def test_rows_of_before_the_ids_keep_their_text(book: Book) -> None:
+    async with book.database.writing() as connection:
+        await add_audit(connection, PBX, AuditKind.ENDED, CLARA, "s", NOW)
+        await connection.exec_driver_sql("UPDATE audit SET actor_kind = NULL")
+    reader = AuditReader(book.database)
+    ((one,),) = [
+        page async for page in reader.pages(await reader.span(PBX, NOW, NOW.replace(year=2027), 9999), 9)
+    ]
+    assert (one.actor, one.actor_name) == (None, "Clara Vogt")
+    assert tell_actor_kind(one.actor, Language.EN, HOME) == "Not recorded"
