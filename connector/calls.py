@@ -1,4 +1,4 @@
-"""Follows the calls of users who asked for it, to tell them when one ends at once (design, section 8).
+"""Follows the calls of users who asked for it, to tell them when one ends at once (docs/audio.md).
 
 What a user's UCI login needs comes sealed from the browser, is kept encrypted here, at the customer's site, and is
 forgotten when the service says that the user has signed out or wants it no longer. Nothing about a call leaves this
@@ -16,11 +16,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
-import aiohttp
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from connector.errors import PbxError
+from connector.network.client import HttpClient
 from connector.rest import StarfaceRest
 from connector.state import State
 from connector.symptom import Symptom
@@ -124,8 +124,23 @@ class Calls:
         def heard(method: str, params: tuple[Any, ...]) -> None:
             self._heard(user_id, symptom, method, params)
 
-        session = UciSession(self._rest, self._callbacks, _query(credentials), heard, _ignore_state)
-        self._followed[user_id] = _Followed(credentials, session, asyncio.create_task(session.run()))
+        session = UciSession(
+            self._rest, self._callbacks, _query(credentials), heard, _ignore_state, gives_up=True
+        )
+        self._followed[user_id] = _Followed(
+            credentials, session, asyncio.create_task(self._follow_until_refused(user_id, session))
+        )
+
+    async def _follow_until_refused(self, user_id: int, session: UciSession) -> None:
+        """A login that UCI refuses again and again has another password now: it is forgotten, and the service learns of
+        it when it asks next whose calls are followed.
+        """
+        await session.run()
+        logger.warning("a user's UCI login is refused and forgotten", extra={"user_id": user_id})
+        followed = self._followed.get(user_id)
+        if followed is not None and followed.session is session:
+            del self._followed[user_id]
+            self._write()
 
     async def _stop(self, user_id: int) -> None:
         followed = self._followed.pop(user_id, None)
@@ -182,7 +197,7 @@ def _ids(params: tuple[Any, ...]) -> tuple[str, str]:
 
 
 def _query(credentials: CallsCredentials) -> Any:
-    async def query(_http: aiohttp.ClientSession) -> dict[str, str]:
+    async def query(_http: HttpClient) -> dict[str, str]:
         return {
             "de.vertico.starface.user": credentials.login,
             "de.vertico.starface.auth": credentials.uci_token,

@@ -1,25 +1,53 @@
 """The connector's configuration: one TOML file, checked at start, with errors that name the line."""
 
 import re
+import ssl
+import tempfile
 import tomllib
 from pathlib import Path
 from typing import Annotated, Final, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
 
 from connector.errors import ConnectorError
-from wire.link import PbxName
+from connector.files import write_private
+from connector.network.proxy import ENVIRONMENT, NONE, ProxySettingError, parse_proxy
+from wire.hosts import checked_url, crosses_in_clear, is_loopback
+from wire.pasted import token
+from wire.pbx_name import KnownPbxName
+from wire.textfile import UnreadableTextError, read_text
 
 LICENCE_PERMISSION: Final = "Integration mit Microsoft Teams"
 
 
-def _url(value: str) -> str:
-    if not value.startswith(("https://", "http://")):
-        raise ValueError("an address starts with https:// or http://")
-    return value.rstrip("/")
+Url = Annotated[str, AfterValidator(checked_url)]
+Token = Annotated[str, BeforeValidator(lambda value: token(value) if isinstance(value, str) else value)]
 
 
-Url = Annotated[str, AfterValidator(_url)]
+def _proxy(value: SecretStr) -> SecretStr:
+    """Never shown in an error: it may hold a password."""
+    text = value.get_secret_value().strip()
+    if text.lower() not in (NONE, ENVIRONMENT):
+        try:
+            parse_proxy(text, "proxy")
+        except ProxySettingError as fault:
+            raise ValueError(f"{fault.reason}: write http://host:port, or none, or environment") from None
+    return value
+
+
+ProxySetting = Annotated[SecretStr, AfterValidator(_proxy)]
+"""`http://user:password@host:port`, "none": directly, or "environment": as HTTPS_PROXY, HTTP_PROXY and NO_PROXY say, also
+for what would else be reached directly.
+"""
 
 
 class _Section(BaseModel):
@@ -29,12 +57,31 @@ class _Section(BaseModel):
 class Service(_Section):
     url: Url
     """The service, for instance https://pbx-teams.example.com."""
-    enrolment_code: str | None = Field(default=None, max_length=100)
+    enrolment_code: Token | None = Field(default=None, max_length=100)
     """From the operator of the service, where a new name needs one; it counts only until the first link."""
+    allow_http: bool = False
+    """Permits an address with http:// on another machine: what crosses the link can be read and changed on the way."""
+    proxy: ProxySetting | None = None
+    """In place of the environment's."""
+    ca_file: Path | None = None
+    """Certificates to trust beside the system's, for instance of a proxy that opens TLS."""
+
+    @model_validator(mode="after")
+    def _is_private(self) -> "Service":
+        if crosses_in_clear(self.url) and not self.allow_http:
+            raise ValueError(
+                "http:// would send logins and keys unencrypted through the network: use https://, or set"
+                " allow_http = true in [service] if the line is private"
+            )
+        return self
+
+    def certificates(self) -> str | None:
+        """What `ca_file` holds, as PEM. Raises `ConnectorError`."""
+        return _text("ca_file", self.ca_file) if self.ca_file is not None else None
 
 
 class Pbx(_Section):
-    name: PbxName
+    name: KnownPbxName
     """Under which users sign in; normally the PBX's FQDN."""
     url: Url
     login: str = Field(min_length=1)
@@ -49,11 +96,15 @@ class Pbx(_Section):
     administrator_permission: str = "Administrator"
     ca_file: Path | None = None
     """Certificates to trust beside the system's, for a PBX with a certificate of its own."""
+    proxy: ProxySetting | None = None
+    """In place of the environment's; if not given, a PBX on a private address is reached directly."""
 
     @model_validator(mode="after")
     def _complete(self) -> "Pbx":
         if (self.password is None) == (self.password_file is None):
             raise ValueError("give either password or password_file")
+        if self.password is not None and not self.password.get_secret_value():
+            raise ValueError("the password is empty")
         if self.auth == "oauth" and self.oauth_client_secret is None:
             raise ValueError('auth = "oauth" needs oauth_client_secret (shown to the PBX\'s administrator)')
         return self
@@ -62,24 +113,69 @@ class Pbx(_Section):
         if self.password is not None:
             return self.password.get_secret_value()
         assert self.password_file is not None  # noqa: S101 - held by _complete
-        try:
-            return self.password_file.read_text(encoding="utf-8").strip()
-        except OSError as fault:
+        password = _text("password_file", self.password_file).strip()
+        if not password:
+            raise ConnectorError(f"password_file {self.password_file} is empty: write the password into it")
+        if "\n" in password:
             raise ConnectorError(
-                f"cannot read password_file {self.password_file}: {fault.strerror}"
-            ) from fault
+                f"password_file {self.password_file} has several lines: leave the password alone"
+            )
+        return password
+
+    def certificates(self) -> str | None:
+        """What `ca_file` holds, as PEM. Raises `ConnectorError`."""
+        return _text("ca_file", self.ca_file) if self.ca_file is not None else None
 
 
 class Uci(_Section):
     enabled: bool = True
     callback_host: str = "127.0.0.1"
-    """The address of this machine as the PBX sees it."""
+    """The address of this machine as the PBX sees it; the connector listens on it and on no other."""
+    callback_listen: str | None = None
+    """Where to listen when that is not an address of this machine: in a container, behind NAT."""
     callback_port: int = Field(default=0, ge=0, le=65535)
     """0: any free port."""
+    callback_certificate: Path | None = None
+    """With `callback_key`: call events come by https."""
+    callback_key: Path | None = None
+
+    @model_validator(mode="after")
+    def _complete(self) -> "Uci":
+        if (self.callback_certificate is None) != (self.callback_key is None):
+            raise ValueError("callback_certificate and callback_key belong together")
+        return self
+
+    @property
+    def listens_on(self) -> str:
+        return self.callback_listen or self.callback_host
+
+    @property
+    def is_in_clear(self) -> bool:
+        """Call events cross the network unencrypted: who calls whom can be read on the way."""
+        return self.callback_certificate is None and not is_loopback(self.callback_host)
+
+    def tls(self) -> ssl.SSLContext | None:
+        """For the callbacks; None without a certificate. Raises `ConnectorError`."""
+        if self.callback_certificate is None or self.callback_key is None:
+            return None
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        with tempfile.TemporaryDirectory(prefix="pbx-connector-") as directory:
+            # OpenSSL reads files, and knows nothing of an editor's byte order mark.
+            chain, key = Path(directory) / "chain.pem", Path(directory) / "key.pem"
+            write_private(chain, _text("callback_certificate", self.callback_certificate).encode())
+            write_private(key, _text("callback_key", self.callback_key).encode())
+            try:
+                context.load_cert_chain(chain, key, password="")
+            except (ssl.SSLError, ValueError) as fault:
+                raise ConnectorError(
+                    f"callback_certificate {self.callback_certificate} and callback_key {self.callback_key}"
+                    f" do not make a certificate (PEM, without a password): {fault}"
+                ) from fault
+        return context
 
 
 class Licences(_Section):
-    keys: tuple[str, ...] = Field(default=(), max_length=50)
+    keys: tuple[Token, ...] = Field(default=(), max_length=50)
 
 
 class StatusPage(_Section):
@@ -97,14 +193,41 @@ class Config(_Section):
     licences: Licences = Licences()
     status: StatusPage = StatusPage()
 
+    @property
+    def holds_secret(self) -> bool:
+        """The file itself is a secret: others must not read it."""
+        proxies = [one.get_secret_value() for one in (self.service.proxy, self.pbx.proxy) if one is not None]
+        return (
+            self.pbx.password is not None
+            or self.pbx.oauth_client_secret is not None
+            or any("@" in proxy for proxy in proxies)
+        )
+
+    def in_clear(self) -> list[str]:
+        """What of this crosses the network unencrypted, in words for the log."""
+        found = []
+        if crosses_in_clear(self.service.url):
+            found.append(
+                f"the link crosses the network in clear: the service's address is {self.service.url}"
+            )
+        if crosses_in_clear(self.pbx.url):
+            found.append(f"the login crosses the network in clear: the PBX's address is {self.pbx.url}")
+        if self.active and self.uci.enabled and self.uci.is_in_clear:
+            found.append(f"call events cross the network in clear to {self.uci.callback_host}")
+        return found
+
+
+def _text(setting: str, path: Path) -> str:
+    try:
+        return read_text(path)
+    except OSError as fault:
+        raise ConnectorError(f"cannot read {setting} {path}: {fault.strerror}") from fault
+    except UnreadableTextError as fault:
+        raise ConnectorError(f"cannot read {setting}: {fault}") from fault
+
 
 def load(path: Path) -> Config:
-    try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as fault:
-        raise ConnectorError(f"cannot read the configuration {path}: {fault.strerror}") from fault
-    except UnicodeDecodeError as fault:
-        raise ConnectorError(f"the configuration {path} is not UTF-8 text") from fault
+    text = _text("the configuration", path)
     try:
         content = tomllib.loads(text)
     except tomllib.TOMLDecodeError as fault:

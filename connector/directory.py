@@ -1,5 +1,7 @@
-"""The PBX's users with their permissions and groups, read as a whole: four requests in 40 seconds, however many
-users there are, and one for each group every ten minutes. What changed is reported to the service.
+"""The PBX's users with their permissions and groups, read as a whole and kept; what changed is reported to the service.
+
+Three requests in each reading for any number of users, and at most two for groups: six a minute. What cannot be read changes nothing: users, permissions and groups each stay as they were last known. A user that
+the list lacks is gone only when the PBX says so of that user.
 """
 
 import asyncio
@@ -8,69 +10,116 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Final
 
+from connector.answers import Group, Permission, Records
 from connector.errors import PbxError
-from connector.rest import StarfaceRest
-from wire.link import MAX_USERS_AT_ONCE, PbxGroup, PbxUser, People, UsersChanged
+from connector.readings import Readings
+from connector.rest import REQUESTS_AT_ONCE, Holders, StarfaceRest, pbx_group, pbx_user
+from core.diagnosis.rules import UAL_SINCE
+from core.diagnosis.version import is_older
+from wire.link import MAX_USERS_AT_ONCE, PbxUser, People, UsersChanged
+from wire.readings import ReadingPart
 
 logger = logging.getLogger(__name__)
 
-READ_SECONDS: Final = 40.0
+READ_SECONDS: Final = 50.0
 """A change is known within a minute (design: users and permissions), reporting included."""
-GROUPS_SECONDS: Final = 600.0
+PERMISSIONS_SECONDS: Final = 600.0
+"""Which permissions there are changes with the PBX's version and language."""
+GROUP_REQUESTS: Final = 2
+"""In each reading after the first: the list of groups every second time, and otherwise groups, in turn."""
+MAX_GROUPS: Final = 500
+MAX_GONE_ASKED: Final = 100
+"""Users that a list lacks and that are asked about in one turn; the others stay until the next."""
+SERVICE_WAITS_SECONDS: Final = 9.0
+"""A little less than the service waits for an answer."""
 FRESH_SECONDS: Final = 5.0
 MAX_FOUND: Final = 20
 
 
 class Directory:
-    def __init__(self, rest: StarfaceRest, *, active: bool, every: float = READ_SECONDS) -> None:
+    def __init__(
+        self, rest: StarfaceRest, readings: Readings, *, active: bool, every: float = READ_SECONDS
+    ) -> None:
         self._rest = rest
+        self._readings = readings
         self._active = active
         self._every = every
         self._users: Mapping[int, PbxUser] | None = None
         self._read_at = 0.0
-        self._groups: Mapping[int, PbxGroup] = {}
-        self._members: Mapping[int, tuple[int, ...]] = {}
-        self._groups_read_at: float | None = None
+        self._permissions: Sequence[Permission] | None = None
+        self._permissions_read_at = 0.0
+        self._holders = Holders(None, None, licence_permission_found=False)
+        self._groups: dict[int, Group] = {}
+        self._listed_groups: Records[Group] | None = None
+        """The list to go by; None: to be read."""
+        self._next_group = 0
         self._unreported: dict[int, PbxUser | None] = {}
-        self._reading = asyncio.Lock()
+        self._reading: asyncio.Task[None] | None = None
+        self._owes_everybody = False
+        """The service asked about users, for instance when a link opened, and has had no answer in time."""
         self.changed = asyncio.Event()
+
+    @property
+    def holders(self) -> Holders:
+        """As last read."""
+        return self._holders
 
     async def run(self) -> None:
         while True:
             if self._active:
                 try:
-                    async with self._reading:
-                        await self._read_now()
+                    await self._read()
                 except PbxError as fault:
                     logger.info("users not read", extra={"reason": str(fault)[:300]})
             await asyncio.sleep(self._every)
 
     async def by_ids(self, user_ids: Sequence[int]) -> list[PbxUser]:
-        """Those of them that there are, as they are now. Raises `PbxError` when the PBX cannot be asked."""
-        async with self._reading:
-            if self._users is None or time.monotonic() - self._read_at > FRESH_SECONDS:
-                await self._read_now()
+        """Those of them that there are, as they are now; one that is missing is gone by the PBX's own word. Raises
+        `PbxError` when that cannot be said.
+        """
+        begun = time.monotonic()
+        try:
+            found = await self._by_ids(user_ids)
+        except PbxError:
+            self._owes_everybody = True
+            raise
+        if time.monotonic() - begun > SERVICE_WAITS_SECONDS:
+            self._owes_everybody = True
+        return found
+
+    async def _by_ids(self, user_ids: Sequence[int]) -> list[PbxUser]:
+        if self._users is None or time.monotonic() - self._read_at > FRESH_SECONDS:
+            await self._read()
         found = self._users or {}
-        return [found[user_id] for user_id in user_ids if user_id in found]
+        there = [found[user_id] for user_id in user_ids if user_id in found]
+        slots = asyncio.Semaphore(REQUESTS_AT_ONCE)
+
+        async def asked(user_id: int) -> PbxUser | None:
+            async with slots:
+                return await self._rest.user(user_id)
+
+        tasks = [asyncio.create_task(asked(user_id)) for user_id in user_ids if user_id not in found]
+        await asyncio.gather(*tasks, return_exceptions=True)
+        return there + [user for task in tasks if (user := task.result()) is not None]
 
     async def people(self, search: str, user_ids: Sequence[int]) -> People:
         """Users and groups by a part of their name or login, at most `MAX_FOUND` users, and those with these ids."""
-        async with self._reading:
-            if self._users is None:
-                await self._read_now()
+        if self._users is None:
+            await self._read()
         term = search.casefold().strip()
+        wanted = set(user_ids)
         everybody = sorted((self._users or {}).values(), key=lambda user: user.display_name.casefold())
-        named = [user for user in everybody if user.user_id in set(user_ids)]
+        named = [user for user in everybody if user.user_id in wanted]
         matching = [user for user in everybody if term in f"{user.display_name} {user.login}".casefold()]
         groups = sorted(self._groups.values(), key=lambda group: group.name.casefold())
         return People(
             users=list({user.user_id: user for user in (*named, *matching[:MAX_FOUND])}.values()),
-            groups=groups,
+            groups=[pbx_group(group) for group in groups],
         )
 
     def groups_of(self, user_id: int) -> tuple[int, ...]:
         """As last read; empty for somebody who was not there then."""
-        return self._members.get(user_id, ())
+        return tuple(group.id for group in self._groups.values() if user_id in group.members)
 
     def unreported(self) -> list[UsersChanged]:
         """What the service does not know yet, in portions that fit a frame."""
@@ -93,28 +142,154 @@ class Directory:
             if user_id in self._unreported and self._unreported[user_id] is None:
                 del self._unreported[user_id]
 
+    async def _read(self) -> None:
+        """One reading for all who want one at the same time; nobody holds a lock while the PBX thinks."""
+        if self._reading is None or self._reading.done():
+            self._reading = asyncio.create_task(self._read_now())
+        await asyncio.shield(self._reading)
+
     async def _read_now(self) -> None:
-        await self._read_groups()
-        users = {user.user_id: user for user in await self._rest.all_users(self._members)}
-        before, self._users, self._read_at = self._users, users, time.monotonic()
-        if before is None:
-            return  # the service compares by itself when the link opens
-        changes: dict[int, PbxUser | None] = {
-            user_id: user for user_id, user in users.items() if before.get(user_id) != user
+        groups = asyncio.create_task(self._read_groups())
+        try:
+            listed = await self._rest.users()
+        except PbxError as fault:
+            self._readings.failed(ReadingPart.USERS, fault)
+            raise
+        finally:
+            await groups
+        self._readings.read(ReadingPart.USERS, skipped=listed.skipped, detail=listed.reason)
+        await self._read_holders()
+        members = self._members()
+        users = {
+            user.id: pbx_user(
+                user,
+                is_administrator=_holds(self._holders.administrators, user.id),
+                has_licence_permission=_holds(self._holders.licensed, user.id),
+                group_ids=members.get(user.id, ()),
+            )
+            for user in listed.items
         }
-        changes |= {user_id: None for user_id in before if user_id not in users}
+        await self._take(users)
+
+    async def _take(self, users: dict[int, PbxUser]) -> None:
+        before = self._users
+        if before is not None:
+            missing = [user_id for user_id in before if user_id not in users]
+            gone = await self._gone(missing[:MAX_GONE_ASKED])
+            users |= {user_id: before[user_id] for user_id in missing if user_id not in gone}
+        self._users, self._read_at = users, time.monotonic()
+        changes: dict[int, PbxUser | None] = {}
+        if before is not None:
+            changes = {user_id: user for user_id, user in users.items() if before.get(user_id) != user}
+            changes |= {user_id: None for user_id in before if user_id not in users}
+        if self._owes_everybody:
+            changes |= users  # the service takes those whom it knows
+            self._owes_everybody = False
         if changes:
             logger.info("users changed", extra={"count": len(changes)})
             self._unreported |= changes
             self.changed.set()
 
-    async def _read_groups(self) -> None:
-        if self._groups_read_at is not None and time.monotonic() - self._groups_read_at < GROUPS_SECONDS:
+    async def _gone(self, user_ids: Sequence[int]) -> set[int]:
+        """Those of whom the PBX itself says that they are not there."""
+        slots = asyncio.Semaphore(REQUESTS_AT_ONCE)
+
+        async def is_gone(user_id: int) -> bool:
+            async with slots:
+                try:
+                    return await self._rest.is_gone(user_id)
+                except PbxError:
+                    return False
+
+        answers = await asyncio.gather(*(is_gone(user_id) for user_id in user_ids))
+        return {user_id for user_id, gone in zip(user_ids, answers, strict=True) if gone}
+
+    async def _read_holders(self) -> None:
+        """Who holds the two permissions. What cannot be read stays as it was last known."""
+        try:
+            now = time.monotonic()
+            if self._permissions is None or now - self._permissions_read_at > PERMISSIONS_SECONDS:
+                listed = await self._rest.permissions()
+                self._permissions, self._permissions_read_at = listed.items, now
+            found = await self._rest.holders(self._permissions)
+        except PbxError as fault:
+            self._permissions = None
+            self._readings.failed(ReadingPart.PERMISSIONS, fault)
             return
-        groups: dict[int, PbxGroup] = {}
+        before = self._holders
+        licensed = found.licensed if found.licensed is not None else before.licensed
+        if not found.licence_permission_found and self._has_no_such_permission():
+            licensed = frozenset()
+        self._holders = Holders(
+            licensed=licensed,
+            administrators=(
+                found.administrators if found.administrators is not None else before.administrators
+            ),
+            licence_permission_found=found.licence_permission_found,
+            candidates=found.candidates,
+        )
+        if found.fault is not None:
+            self._permissions = None
+            self._readings.failed(ReadingPart.PERMISSIONS, found.fault)
+        elif found.administrators is None:
+            self._permissions = None
+            self._readings.incomplete(
+                ReadingPart.PERMISSIONS, "permission-missing", "the administrator permission is not found"
+            )
+        else:
+            self._readings.read(ReadingPart.PERMISSIONS)
+            if not found.licence_permission_found:
+                self._permissions = None  # it may be a matter of the PBX's language: look again each time
+
+    def _has_no_such_permission(self) -> bool:
+        """The licence permission comes with 6.7.3: before, nobody holds it, and that is known."""
+        version = self._readings.pbx_version
+        return version is not None and is_older(version, UAL_SINCE)
+
+    async def _read_groups(self) -> None:
+        """All of them at first, several at once; then a few in each turn. One that cannot be read stays as it was."""
+        listed, self._listed_groups = self._listed_groups, None
+        left = GROUP_REQUESTS
+        if listed is None:
+            try:
+                listed = self._listed_groups = await self._rest.groups()
+            except PbxError as fault:
+                self._readings.failed(ReadingPart.GROUPS, fault)
+                return
+            left -= 1
+        ids = [group.id for group in listed.items[:MAX_GROUPS]]
+        new = [group_id for group_id in ids if group_id not in self._groups]
+        turn = [ids[(self._next_group + offset) % len(ids)] for offset in range(min(left, len(ids)))]
+        self._next_group = (self._next_group + left) % max(1, len(ids))
+        wanted = list(dict.fromkeys((*new, *turn)))
+        slots = asyncio.Semaphore(REQUESTS_AT_ONCE)
+        faults: list[PbxError] = []
+
+        async def read(group_id: int) -> Group | None:
+            async with slots:
+                try:
+                    return await self._rest.group(group_id)
+                except PbxError as fault:
+                    faults.append(fault)
+                    return None
+
+        read_groups = await asyncio.gather(*(read(group_id) for group_id in wanted))
+        known = {group_id: self._groups[group_id] for group_id in ids if group_id in self._groups}
+        known |= {group.id: group for group in read_groups if group is not None}
+        self._groups = known
+        if faults:
+            self._listed_groups = None  # one of them may be gone
+            self._readings.failed(ReadingPart.GROUPS, faults[0])
+        else:
+            self._readings.read(ReadingPart.GROUPS, skipped=listed.skipped, detail=listed.reason)
+
+    def _members(self) -> Mapping[int, tuple[int, ...]]:
         members: dict[int, tuple[int, ...]] = {}
-        for group, user_ids in await self._rest.all_groups():
-            groups[group.group_id] = group
-            for user_id in user_ids:
-                members[user_id] = (*members.get(user_id, ()), group.group_id)
-        self._groups, self._members, self._groups_read_at = groups, members, time.monotonic()
+        for group in self._groups.values():
+            for user_id in group.members:
+                members[user_id] = (*members.get(user_id, ()), group.id)
+        return members
+
+
+def _holds(holders: frozenset[int] | None, user_id: int) -> bool | None:
+    return None if holders is None else user_id in holders

@@ -1,18 +1,29 @@
 """The connector's opening words: of the link, and of the doctor, who only asks what they would meet."""
 
 from collections.abc import Sequence
+from typing import Final
 
 from connector import __version__
 from connector.config import Config
 from connector.state import State
-from wire.link import Challenge, Hello, Status
+from wire.link import SUBPROTOCOL_WITH_CAPABILITIES, Capability, Challenge, Hello, Status
 from wire.pbxkey import digest
+
+CAPABILITIES: Final = (Capability.SEALED_ANSWERS.value,)
 
 
 def hello(
-    config: Config, state: State, challenge: Challenge, status: Status, licence_keys: Sequence[str] = ()
+    config: Config,
+    state: State,
+    challenge: Challenge,
+    status: Status,
+    licence_keys: Sequence[str] = (),
+    *,
+    subprotocol: str | None,
 ) -> Hello:
+    """`subprotocol`: the one that the service has chosen; a service of before there were capabilities would refuse them."""
     previous = state.previous_pbx_key()
+    tells = subprotocol == SUBPROTOCOL_WITH_CAPABILITIES
     return Hello(
         pbx_name=config.pbx.name,
         identity=state.identity_public,
@@ -22,8 +33,10 @@ def hello(
         key_digest=digest(state.pbx_key()),
         licence_keys=list(licence_keys),
         connector_version=__version__,
-        status=status,
+        status=status.for_hub(subprotocol),
         enrolment_code=config.service.enrolment_code,
         previous_key_digest=digest(previous[0]) if previous is not None else None,
         previous_key_until=previous[1] if previous is not None else None,
+        capabilities=CAPABILITIES if tells else None,
+        capabilities_signature=state.sign_capabilities(CAPABILITIES) if tells else None,
     ).signed_by(state.identity)

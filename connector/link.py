@@ -1,13 +1,8 @@
-"""The connector's end of the link: outbound, signed, with heartbeat, back for as long as it takes.
-
-The address is dialled as http(s), because aiohttp looks up a proxy by that scheme: HTTPS_PROXY, HTTP_PROXY and
-NO_PROXY hold for the link as for everything else (CONNECT).
-"""
+"""The connector's end of the link: outbound, signed, with heartbeat, back for as long as it takes."""
 
 import asyncio
 import logging
 import random
-import ssl
 from collections.abc import Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -19,12 +14,17 @@ from pydantic import ValidationError
 from connector.calls import Calls
 from connector.config import Config
 from connector.directory import Directory
+from connector.errors import ConnectorError
 from connector.hello import hello
 from connector.monitor import Monitor
+from connector.network.client import HttpClient
+from connector.network.faults import IN_TIME, UnreachedError, no_greeting, words_of
+from connector.network.target import Target
+from connector.network.tls import context_for
+from connector.refusal import refusal
 from connector.state import State
 from core.diagnosis.codes import Code
-from core.diagnosis.finding import Finding, tell
-from core.language import Language
+from core.diagnosis.finding import Finding
 from wire.jsonrpc import (
     MAX_FRAME_BYTES,
     Endpoint,
@@ -36,7 +36,8 @@ from wire.jsonrpc import (
 )
 from wire.link import (
     HEARTBEATS_MISSED,
-    SUBPROTOCOL,
+    SUBPROTOCOL_WITH_CAPABILITIES,
+    SUBPROTOCOLS,
     Challenge,
     Method,
     Welcome,
@@ -50,8 +51,6 @@ BACK_OFF_CAP: Final = 60.0
 """Full jitter between 0 and min(cap, first * 2^n): after an outage of the service, a hundred thousand connectors
 do not come back in the same second."""
 OPEN_SECONDS: Final = 15.0
-CLOSE_SECONDS: Final = 2.0
-"""A farewell is waited for no longer: the line may be dead."""
 TICKS: Final = 5
 """How often within a heartbeat the silence is looked at."""
 KEY_CHECK_SECONDS: Final = 2.0
@@ -76,6 +75,8 @@ class LinkClient:
         calls: Calls,
         handlers: Mapping[str, Handler],
     ) -> None:
+        """Raises `ConnectorError` when `ca_file` in [service] cannot be used."""
+        context_for(Target.service(config.service))
         self._config = config
         self._state = state
         self._monitor = monitor
@@ -86,6 +87,8 @@ class LinkClient:
         self.links_opened = 0
         self.opened_at: datetime | None = None
         self.last_fault: str | None = None
+        self.last_finding: Finding | None = None
+        """Why there is no link, where it did not come about: what the doctor finds too."""
 
     async def run(self) -> None:
         """Runs until cancelled."""
@@ -95,10 +98,21 @@ class LinkClient:
             try:
                 close_code = await self._once()
             except RefusedError as refused:
+                self.last_finding = self._finding_of(refused.code)
                 self.last_fault = self._words_for(refused.code)
                 logger.error("link refused: %s", self.last_fault, extra={"code": refused.code})  # noqa: TRY400
                 failures = max(failures, 4)
-            except (aiohttp.ClientError, TimeoutError, OSError, LinkClosedError) as fault:
+            except UnreachedError as unreached:
+                self.last_finding = unreached.finding
+                self.last_fault = words_of(unreached.finding, with_cure=True)
+                logger.warning("no link to the service: %s", self.last_fault)
+            except (
+                aiohttp.ClientError,
+                OSError,
+                LinkClosedError,
+                RpcRefusalError,
+                ConnectorError,
+            ) as fault:
                 self.last_fault = f"{type(fault).__name__}: {fault}"[:300]
                 logger.warning(
                     "no link to the service; pbx-connector doctor names the cause",
@@ -114,39 +128,38 @@ class LinkClient:
 
     def _words_for(self, code: str) -> str:
         """What the log says of a refusal: the words of the one rule base."""
+        finding = self._finding_of(code)
+        return words_of(finding, with_cure=True) if finding is not None else code
+
+    def _finding_of(self, code: str) -> Finding | None:
         known = Code.named(code)
-        if known is None:
-            return code
-        variant = "doctor" if known is Code.NAME_BOUND_ELSEWHERE else None
-        evidence = {"pbx_name": self._config.pbx.name, "identity": self._state.fingerprint}
-        told = tell(Finding(known, evidence, variant), Language.EN)
-        return f"{told.title}. {told.detail} {told.cure}"
+        return refusal(known, self._config, self._state) if known is not None else None
 
     async def _once(self) -> int | None:
         """One link from its opening to its end; gives the code with which it was closed."""
         url = f"{self._config.service.url}/connector/link"
-        timeout = aiohttp.ClientTimeout(total=None, connect=OPEN_SECONDS, sock_connect=OPEN_SECONDS)
-        connector = aiohttp.TCPConnector(ssl=ssl.create_default_context())
-        async with aiohttp.ClientSession(timeout=timeout, connector=connector, trust_env=True) as http:
-            async with asyncio.timeout(OPEN_SECONDS):
-                socket = await http.ws_connect(
-                    url,
-                    protocols=(SUBPROTOCOL,),
-                    max_msg_size=MAX_FRAME_BYTES,
-                    compress=0,
-                    timeout=aiohttp.ClientWSTimeout(ws_close=CLOSE_SECONDS),
-                )
+        # A client for each try: an authority that was added to this machine's counts without a restart.
+        async with HttpClient(target := Target.service(self._config.service)) as http:
+            socket = await http.websocket(
+                url, protocols=SUBPROTOCOLS, max_msg_size=MAX_FRAME_BYTES, compress=0
+            )
             async with socket:
                 endpoint = Endpoint(socket.send_str, self._handlers)
                 try:
-                    await self._serve(socket, endpoint)
+                    await self._serve(socket, endpoint, target)
                 finally:
                     endpoint.close()
                 return socket.close_code
 
-    async def _serve(self, socket: aiohttp.ClientWebSocketResponse, endpoint: Endpoint) -> None:
-        async with asyncio.timeout(OPEN_SECONDS):
-            challenge = await _challenge(socket)
+    async def _serve(
+        self, socket: aiohttp.ClientWebSocketResponse, endpoint: Endpoint, target: Target
+    ) -> None:
+        try:
+            async with asyncio.timeout(OPEN_SECONDS):
+                challenge = await _challenge(socket)
+        except (TimeoutError, LinkClosedError) as fault:
+            word = IN_TIME if isinstance(fault, TimeoutError) else "-"
+            raise UnreachedError(no_greeting(target, socket.close_code, word)) from fault
         clock = asyncio.get_running_loop().time
         heard = clock()
 
@@ -177,7 +190,7 @@ class LinkClient:
         reading = asyncio.create_task(read())
         tasks = [reading]
         try:
-            welcome = await self._open(endpoint, challenge)
+            welcome = await self._open(endpoint, challenge, socket.protocol)
             self.is_open.set()
             self.links_opened += 1
             self.opened_at = datetime.now(UTC)
@@ -189,7 +202,7 @@ class LinkClient:
                     logger.error("licence key refused: %s", state.reason, extra={"serial": state.serial})
             tasks += [
                 asyncio.create_task(beat(welcome.heartbeat_seconds)),
-                asyncio.create_task(self._report(endpoint)),
+                asyncio.create_task(self._report(endpoint, socket.protocol)),
                 asyncio.create_task(self._report_users(endpoint)),
                 asyncio.create_task(self._report_calls(endpoint)),
                 asyncio.create_task(self._watch_key()),
@@ -203,9 +216,18 @@ class LinkClient:
                 task.cancel()
             await asyncio.gather(*tasks, *pings, return_exceptions=True)
 
-    async def _open(self, endpoint: Endpoint, challenge: Challenge) -> Welcome:
+    async def _open(self, endpoint: Endpoint, challenge: Challenge, subprotocol: str | None) -> Welcome:
+        if subprotocol != SUBPROTOCOL_WITH_CAPABILITIES:
+            logger.warning(
+                "the service is older than this connector: people seal their password instead of the PBX's challenge"
+            )
         opening = hello(
-            self._config, self._state, challenge, self._monitor.status, self._config.licences.keys
+            self._config,
+            self._state,
+            challenge,
+            self._monitor.status,
+            self._config.licences.keys,
+            subprotocol=subprotocol,
         )
         try:
             answer = await endpoint.call(Method.HELLO, opening, deadline=OPEN_SECONDS)
@@ -215,11 +237,11 @@ class LinkClient:
         except ValidationError as misfit:
             raise RefusedError("protocol-error") from misfit
 
-    async def _report(self, endpoint: Endpoint) -> None:
+    async def _report(self, endpoint: Endpoint, subprotocol: str | None) -> None:
         """Sends the status as it is now, then whenever it changes."""
         while True:
             self._monitor.changed.clear()
-            await endpoint.notify(Method.STATUS, self._monitor.status)
+            await endpoint.notify(Method.STATUS, self._monitor.status.for_hub(subprotocol))
             await self._monitor.changed.wait()
 
     async def _report_users(self, endpoint: Endpoint) -> None:

@@ -1,16 +1,40 @@
-"""Logging in to a STARFACE: the two ways (shared facts, "REST, classic login" and "Login of STARFACE 10")."""
+"""Logging in to a STARFACE: with login and password, or with OAuth 2 (docs/facts/starface.md, "REST")."""
 
 import base64
 import hashlib
 import time
+from contextlib import suppress
 from typing import Any, Final, Protocol
 
-import aiohttp
-
-from connector.errors import LoginRejectedError, PbxLoginFailedError, PbxUnreachableError
+from connector.answers import OAuthToken, auth_token, login_template, oauth_token
+from connector.errors import (
+    LoginRejectedError,
+    PbxAnswerError,
+    PbxCloudError,
+    PbxError,
+    PbxLoginFailedError,
+    PbxRestartingError,
+    PbxUnreachableError,
+)
+from connector.exchange import (
+    EndpointElsewhereError,
+    RedirectedError,
+    content_of,
+    exchange,
+    is_of_the_pbx,
+)
+from connector.network.client import HttpClient
+from connector.network.faults import NETWORK_FAULTS, UnreachedError
+from wire import outbound
 
 HEADERS: Final = {"X-Version": "2", "Content-Type": "application/json"}
+INTERNAL: Final = "Internal"
+MAX_HOPS: Final = 5
+EDGE_NODE: Final = "edgeNodeId"
+"""A member of the discovery document of a cloud-connected PBX (StarCLX, sf-auth)."""
 DISCOVERY: Final = "/.well-known/openid-configuration"
+RESTARTING: Final = frozenset({429, 502, 503, 504})
+"""The PBX starts, or its web server waits for it."""
 RENEW_BEFORE_SECONDS: Final = 30.0
 """An access token is renewed this long before it expires (it is good for 300 s)."""
 
@@ -32,18 +56,38 @@ def uci_token(login: str, password: str) -> str:
     return f"{login}:{sha512_hex(login + '*' + sha512_hex(password))}"
 
 
+def active_directory_uci_token(login: str, password: str) -> str:
+    """visual4/iahcti, UcpServerProxyV30.php."""
+    return base64.b64encode(f"{login}*{password}".encode()).decode("ascii")
+
+
+def sees_password(login_type: str) -> bool:
+    """Whether the PBX must see the password (loginType ActiveDirectory). Whatever else a PBX calls its own user base
+    ("Internal", "INTERNAL", nothing at all) gets the hash: the vendor's own client decides in the same way, and a word
+    that nobody knows must never bring out the password.
+    """
+    return login_type.strip().casefold() == "activedirectory"
+
+
 class Login(Protocol):
     """A login of one user: what goes into the headers, and how it is renewed."""
 
-    async def headers(self, http: aiohttp.ClientSession) -> dict[str, str]: ...
+    @property
+    def is_current(self) -> bool:
+        """`headers` asks the PBX nothing."""
+
+    async def headers(self, http: HttpClient) -> dict[str, str]: ...
 
     def forget(self) -> None:
         """The PBX no longer takes the token: the next call logs in anew."""
 
-    async def end(self, http: aiohttp.ClientSession) -> None: ...
+    async def end(self, http: HttpClient) -> None: ...
 
-    async def uci_query(self, http: aiohttp.ClientSession) -> dict[str, str]:
+    async def uci_query(self, http: HttpClient) -> dict[str, str]:
         """What identifies the user in a UCI address."""
+
+    def uci_refused(self) -> bool:
+        """UCI does not take the token. True: there is another form of it, which the next query carries."""
 
 
 class ClassicLogin:
@@ -54,11 +98,20 @@ class ClassicLogin:
         self._login = login
         self._password = password
         self._token: str | None = None
+        self._uci_tokens = [uci_token(login, password)]
+        """The one that was taken last, or is tried next, first."""
 
-    async def headers(self, http: aiohttp.ClientSession) -> dict[str, str]:
+    @property
+    def is_current(self) -> bool:
+        return self._token is not None
+
+    async def headers(self, http: HttpClient) -> dict[str, str]:
         if self._token is None:
             template = await challenge(http, self._rest_url)
-            make = internal_secret if template["loginType"] == "Internal" else active_directory_secret
+            if sees_password(template["loginType"]) and len(self._uci_tokens) == 1:
+                # Two sources have it so for ActiveDirectory (visual4/iahcti, SFWiki); some systems take the other.
+                self._uci_tokens.insert(0, active_directory_uci_token(self._login, self._password))
+            make = active_directory_secret if sees_password(template["loginType"]) else internal_secret
             template["secret"] = make(self._login, template["nonce"], self._password)
             self._token = await answer(http, self._rest_url, template)
         return {"authToken": self._token}
@@ -66,17 +119,21 @@ class ClassicLogin:
     def forget(self) -> None:
         self._token = None
 
-    async def end(self, http: aiohttp.ClientSession) -> None:
+    async def end(self, http: HttpClient) -> None:
         if self._token is not None:
             await log_out(http, self._rest_url, self._token)
             self._token = None
 
-    async def uci_query(self, http: aiohttp.ClientSession) -> dict[str, str]:
+    async def uci_query(self, http: HttpClient) -> dict[str, str]:
         del http
         return {
             "de.vertico.starface.user": self._login,
-            "de.vertico.starface.auth": uci_token(self._login, self._password),
+            "de.vertico.starface.auth": self._uci_tokens[0],
         }
+
+    def uci_refused(self) -> bool:
+        self._uci_tokens.append(self._uci_tokens.pop(0))
+        return len(self._uci_tokens) > 1
 
 
 class OAuthLogin:
@@ -93,93 +150,174 @@ class OAuthLogin:
         self._refresh: str | None = None
         self._good_until = 0.0
 
-    async def headers(self, http: aiohttp.ClientSession) -> dict[str, str]:
+    @property
+    def is_current(self) -> bool:
+        return self._access is not None and time.monotonic() <= self._good_until - RENEW_BEFORE_SECONDS
+
+    async def headers(self, http: HttpClient) -> dict[str, str]:
         return {"Authorization": f"Bearer {await self._token(http)}"}
 
     def forget(self) -> None:
         self._access = None
 
-    async def end(self, http: aiohttp.ClientSession) -> None:
+    async def end(self, http: HttpClient) -> None:
         del http
         self._access = self._refresh = None
 
-    async def uci_query(self, http: aiohttp.ClientSession) -> dict[str, str]:
+    async def uci_query(self, http: HttpClient) -> dict[str, str]:
         return {"de.vertico.starface.jwt": await self._token(http)}
 
-    async def _token(self, http: aiohttp.ClientSession) -> str:
-        if self._access is None or time.monotonic() > self._good_until - RENEW_BEFORE_SECONDS:
-            grants = [{"grant_type": "password", "username": self._login, "password": self._password}]
-            if self._refresh is not None:
-                grants.insert(0, {"grant_type": "refresh_token", "refresh_token": self._refresh})
-            for grant in grants:
-                token = await self._ask(http, grant)
-                if token is not None:
-                    break
-            else:
+    def uci_refused(self) -> bool:
+        self._access = None
+        return False
+
+    async def _token(self, http: HttpClient) -> str:
+        if not self.is_current:
+            token = await self._refreshed(http) or await self._ask(http, self._password_grant())
+            if token is None:
                 raise LoginRejectedError("the token endpoint refuses the password grant")
-            self._access = str(token["access_token"])
-            self._refresh = token.get("refresh_token")
-            self._good_until = time.monotonic() + float(token.get("expires_in", 300))
+            self._access = token.access_token
+            # A refresh token that is not replaced stays good (RFC 6749, section 6).
+            self._refresh = token.refresh_token or self._refresh
+            self._good_until = time.monotonic() + token.expires_seconds
+        if self._access is None:
+            raise LoginRejectedError("no access token")
         return self._access
 
-    async def _ask(self, http: aiohttp.ClientSession, grant: dict[str, str]) -> dict[str, Any] | None:
-        """The token answer, or None when the PBX refuses this grant."""
-        form = {
-            "client_id": "rest-client-headless",
-            "client_secret": self._client_secret,
+    def _password_grant(self) -> dict[str, str]:
+        self._refresh = None
+        return {
+            "grant_type": "password",
+            "username": self._login,
+            "password": self._password,
             "scope": self._scope,
-            **grant,
         }
-        async with http.post(await self._endpoint(http), data=form) as response:
+
+    async def _refreshed(self, http: HttpClient) -> OAuthToken | None:
+        """By the refresh token: without scope, as RFC 6749 has it, then with it, as some systems want it."""
+        if self._refresh is None:
+            return None
+        grant = {"grant_type": "refresh_token", "refresh_token": self._refresh}
+        for more in ({}, {"scope": self._scope}):
+            try:
+                token = await self._ask(http, {**grant, **more})
+            except PbxLoginFailedError:
+                continue
+            if token is not None:
+                return token
+        return None
+
+    async def _ask(self, http: HttpClient, grant: dict[str, str]) -> OAuthToken | None:
+        """The token answer, or None when the PBX refuses this grant."""
+        form = {"client_id": "rest-client-headless", "client_secret": self._client_secret, **grant}
+        path = "OAuth token endpoint"
+        async with exchange(http, "POST", await self._endpoint(http), data=form) as response:
             if response.status in (400, 401, 403):
-                error = (await _json(response)).get("error")
+                try:
+                    content = await content_of(response, path, is_secret=True)
+                except PbxAnswerError:
+                    return None
+                error = content.get("error") if isinstance(content, dict) else None
                 if error in ("invalid_client", "unauthorized_client", "invalid_scope"):
                     raise PbxLoginFailedError(f"the PBX refuses the OAuth client: {error}")
                 return None
-            if response.status != 200:
-                raise PbxUnreachableError(f"the token endpoint answers {response.status}")
-            return await _json(response)
+            refuse_if_not_ready(path, response.status)
+            return oauth_token(path, await content_of(response, path, is_secret=True))
 
-    async def _endpoint(self, http: aiohttp.ClientSession) -> str:
+    async def _endpoint(self, http: HttpClient) -> str:
         if self._token_endpoint is None:
-            async with http.get(self._base_url + DISCOVERY) as response:
-                if response.status != 200:
-                    raise PbxUnreachableError(
-                        f"OAuth discovery answers {response.status}: older than version 10?"
-                    )
-                self._token_endpoint = str((await _json(response)).get("token_endpoint", ""))
+            self._token_endpoint = await discover(http, self._base_url)
         return self._token_endpoint
 
 
-async def challenge(http: aiohttp.ClientSession, rest_url: str) -> dict[str, Any]:
+async def discover(http: HttpClient, base_url: str) -> str:
+    """The PBX's token endpoint. One on another host is refused: login, password and client secret would go there. Raises
+    `PbxCloudError` when the PBX says that it is connected to the cloud.
+    """
+    try:
+        content = await _discovery(http, base_url)
+    except RedirectedError:
+        if await _answers_logins(http, base_url):
+            raise PbxCloudError from None
+        raise
+    if content.get(EDGE_NODE):
+        raise PbxCloudError
+    endpoint = content.get("token_endpoint")
+    if not isinstance(endpoint, str) or not is_of_the_pbx(endpoint, base_url):
+        shown = (
+            endpoint[: outbound.MAX_SHOWN] if isinstance(endpoint, str) and endpoint else "no token endpoint"
+        )
+        raise EndpointElsewhereError(shown)
+    return endpoint
+
+
+async def is_cloud_connected(http: HttpClient, base_url: str) -> bool:
+    """Whether the PBX says that logins to it are made elsewhere. Asked after a refusal; unknown is no."""
+    try:
+        return bool((await _discovery(http, base_url)).get(EDGE_NODE))
+    except RedirectedError:
+        return await _answers_logins(http, base_url)
+    except (PbxError, UnreachedError, *NETWORK_FAULTS):
+        return False
+
+
+async def _discovery(http: HttpClient, base_url: str) -> dict[str, Any]:
+    """What the PBX says of its logins. The question carries nothing secret, and a STARFACE redirects it to the document of
+    its realm; that is followed as long as it stays at the PBX. Raises `RedirectedError` where it does not.
+    """
+    url, path = base_url + DISCOVERY, "OAuth discovery"
+    for _ in range(MAX_HOPS):
+        try:
+            async with exchange(http, "GET", url) as response:
+                if response.status == 404:
+                    raise PbxUnreachableError("OAuth discovery answers 404: older than version 10?")
+                refuse_if_not_ready(path, response.status)
+                content = await content_of(response, path)
+                return content if isinstance(content, dict) else {}
+        except RedirectedError as redirected:
+            url = redirected.target
+            if not is_of_the_pbx(url, base_url):
+                raise
+    raise PbxUnreachableError("OAuth discovery redirects in a circle")
+
+
+async def _answers_logins(http: HttpClient, base_url: str) -> bool:
+    """The address is the PBX's own: `GET /login` is answered here although discovery leads elsewhere. Then it is not the
+    address that is wrong, but people log in at another place (StarCLX, sf-auth).
+    """
+    try:
+        await challenge(http, f"{base_url}/rest")
+    except (PbxError, UnreachedError, *NETWORK_FAULTS):
+        return False
+    return True
+
+
+async def challenge(http: HttpClient, rest_url: str) -> dict[str, Any]:
     """`GET /login`: loginType and nonce."""
-    async with http.get(f"{rest_url}/login", headers=HEADERS) as response:
-        if response.status != 200:
-            raise PbxUnreachableError(f"GET /login answers {response.status}")
-        template = await _json(response)
-        if not template.get("nonce") or "loginType" not in template:
-            raise PbxUnreachableError("GET /login gives no nonce")
-        return template
+    async with exchange(http, "GET", f"{rest_url}/login", headers=HEADERS) as response:
+        refuse_if_not_ready("GET /login", response.status)
+        return login_template("GET /login", await content_of(response, "GET /login"))
 
 
-async def answer(http: aiohttp.ClientSession, rest_url: str, template: dict[str, Any]) -> str:
+async def answer(http: HttpClient, rest_url: str, template: dict[str, Any]) -> str:
     """`POST /login`: the auth token, or `LoginRejectedError`."""
-    async with http.post(f"{rest_url}/login", json=template, headers=HEADERS) as response:
+    async with exchange(http, "POST", f"{rest_url}/login", json=template, headers=HEADERS) as response:
         if response.status in (400, 401, 403):
             raise LoginRejectedError(f"POST /login answers {response.status}")
-        if response.status != 200:
-            raise PbxUnreachableError(f"POST /login answers {response.status}")
-        return str((await _json(response))["token"])
+        refuse_if_not_ready("POST /login", response.status)
+        return auth_token("POST /login", await content_of(response, "POST /login", is_secret=True))
 
 
-async def log_out(http: aiohttp.ClientSession, rest_url: str, token: str) -> None:
-    async with http.delete(f"{rest_url}/login", headers={**HEADERS, "authToken": token}):
-        return
+async def log_out(http: HttpClient, rest_url: str, token: str) -> None:
+    """What the PBX says to it changes nothing: the token dies by itself after four hours."""
+    with suppress(PbxError, UnreachedError, *NETWORK_FAULTS):
+        async with exchange(http, "DELETE", f"{rest_url}/login", headers={**HEADERS, "authToken": token}):
+            return
 
 
-async def _json(response: aiohttp.ClientResponse) -> dict[str, Any]:
-    try:
-        content = await response.json(content_type=None)
-    except ValueError as fault:
-        raise PbxUnreachableError(f"{response.url.path} answers no JSON") from fault
-    return content if isinstance(content, dict) else {}
+def refuse_if_not_ready(path: str, status: int) -> None:
+    """Whatever is not 200 raises the error that says why."""
+    if status in RESTARTING:
+        raise PbxRestartingError(f"{path} answers {status}")
+    if status != 200:
+        raise PbxAnswerError(path, status, "no result")

@@ -2,16 +2,8 @@
 
 import logging
 import sys
-from typing import Final
 
-_STANDARD: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
-
-
-class LineFormatter(logging.Formatter):
-    def format(self, record: logging.LogRecord) -> str:
-        extra = {name: value for name, value in vars(record).items() if name not in _STANDARD}
-        line = super().format(record)
-        return line + "".join(f" {name}={value}" for name, value in extra.items() if value is not None)
+from wire.lines import LineFormatter
 
 
 def set_up() -> None:

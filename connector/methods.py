@@ -4,24 +4,28 @@ import asyncio
 import secrets
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
 from connector.calls import Calls
 from connector.directory import Directory
-from connector.errors import ChallengeExpiredError, LoginRejectedError, PbxError, PbxUnreachableError
+from connector.errors import ChallengeExpiredError, LoginRejectedError, PbxAwayError, PbxError
+from connector.login import sees_password
 from connector.monitor import Monitor
 from connector.rest import StarfaceRest
 from connector.state import State
 from wire.doctor import DoctorReport
 from wire.jsonrpc import Handler, RpcRefusalError
 from wire.link import (
+    ANSWER,
     CALLS,
     LOGIN,
     CallsChallenge,
     CallsCredentials,
     CallsOver,
+    ChallengeAnswer,
     ChallengeProof,
     Credentials,
     EmailParams,
@@ -40,6 +44,7 @@ from wire.link import (
     People,
     PeopleParams,
     RestState,
+    SealedChallengeProof,
     UciState,
     seal_context,
 )
@@ -50,6 +55,14 @@ M = TypeVar("M", bound=WireModel)
 
 NONCE_SECONDS: Final = 300.0
 MAX_NONCES: Final = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class _Nonce:
+    ends: float
+    """On the monotonic clock."""
+    pbx_nonce: str
+    """The PBX's own nonce that was handed out with it; empty when there was none."""
 
 
 class PbxMethods:
@@ -72,7 +85,7 @@ class PbxMethods:
         self._state = state
         self._pbx_name = pbx_name
         self._uses_oauth = uses_oauth
-        self._nonces: dict[str, float] = {}
+        self._nonces: dict[str, _Nonce] = {}
         self._examine = examine
         self._examining = asyncio.Lock()
 
@@ -93,21 +106,32 @@ class PbxMethods:
         }
 
     async def _login_challenge(self, params: dict[str, Any]) -> LoginChallenge:
-        LoginChallengeParams.model_validate(params)
-        if not self._uses_oauth:
-            login_type, nonce = await self._rest.login_challenge()
-            if login_type == "Internal":
-                return LoginChallenge(method=LoginMethod.CHALLENGE, nonce=nonce)
+        """The PBX's own challenge for who can seal its answer; else the password itself is sealed. The answer is never
+        asked for unsealed: whoever carries it could try passwords against it.
+        """
+        methods = LoginChallengeParams.model_validate(params).methods
+        if LoginMethod.SEALED_CHALLENGE in methods and not self._uses_oauth:
+            login_type, pbx_nonce = await self._rest.login_challenge()
+            if not sees_password(login_type):
+                return LoginChallenge(
+                    method=LoginMethod.SEALED_CHALLENGE, nonce=self._new_nonce(pbx_nonce), pbx_nonce=pbx_nonce
+                )
         return LoginChallenge(method=LoginMethod.SEALED, nonce=self._new_nonce())
 
     async def _login(self, params: dict[str, Any]) -> PbxUser:
         login = LoginParams.model_validate(params)
-        if isinstance(login.proof, ChallengeProof):
-            return self._grouped(await self._rest.prove_challenge(login.proof.nonce, login.proof.secret))
-        credentials = self._open(
-            login.proof.nonce, login.proof.box, login.tenant_id, login.object_id, LOGIN, Credentials
-        )
-        return self._grouped(await self._rest.prove_password(credentials.login, credentials.password))
+        proof = login.proof
+        if isinstance(proof, ChallengeProof):
+            # From a tab that asked before this connector was updated, or from a service that hides what this
+            # connector can do. The tab asks anew and gets a challenge whose answer is sealed.
+            raise ChallengeExpiredError("answers are taken sealed only")
+        whom = (login.tenant_id, login.object_id)
+        if isinstance(proof, SealedChallengeProof):
+            pbx_nonce, answer = self._open(proof.nonce, proof.box, *whom, ANSWER, ChallengeAnswer)
+            return self._grouped(await self._rest.prove_challenge(pbx_nonce, answer.secret, "/".join(whom)))
+        _, credentials = self._open(proof.nonce, proof.box, *whom, LOGIN, Credentials)
+        proven = self._rest.prove_password(credentials.login, credentials.password, "/".join(whom))
+        return self._grouped(await proven)
 
     async def _users_by_id(self, params: dict[str, Any]) -> PbxUsers:
         user = await self._rest.user(IdParams.model_validate(params).user_id)
@@ -129,12 +153,12 @@ class PbxMethods:
         possible = not self._uses_oauth and self._monitor.status.uci is UciState.ON
         if possible:
             login_type, _nonce = await self._rest.login_challenge()
-            possible = login_type == "Internal"
+            possible = not sees_password(login_type)
         return CallsChallenge(possible=possible, nonce=self._new_nonce())
 
     async def _follow(self, params: dict[str, Any]) -> Empty:
         wanted = FollowParams.model_validate(params)
-        opened = self._open(
+        _, opened = self._open(
             wanted.nonce, wanted.box, wanted.tenant_id, wanted.object_id, CALLS, CallsCredentials
         )
         users = await self._directory.by_ids([wanted.user_id])
@@ -166,7 +190,7 @@ class PbxMethods:
             try:
                 answer = await run(params)
             except PbxError as fault:
-                if isinstance(fault, PbxUnreachableError):
+                if isinstance(fault, PbxAwayError):
                     self._monitor.heard(RestState.UNREACHABLE)
                 raise RpcRefusalError(fault.code, str(fault), {"error": str(fault)}) from fault
             self._monitor.heard(RestState.OK)
@@ -174,28 +198,32 @@ class PbxMethods:
 
         return handler
 
-    def _new_nonce(self) -> str:
+    def _new_nonce(self, pbx_nonce: str = "") -> str:
         now = time.monotonic()
-        self._nonces = {nonce: ends for nonce, ends in self._nonces.items() if ends > now}
+        self._nonces = {nonce: issued for nonce, issued in self._nonces.items() if issued.ends > now}
         while len(self._nonces) >= MAX_NONCES:
             del self._nonces[next(iter(self._nonces))]
         nonce = secrets.token_urlsafe(24)
-        self._nonces[nonce] = now + NONCE_SECONDS
+        self._nonces[nonce] = _Nonce(now + NONCE_SECONDS, pbx_nonce)
         return nonce
 
     def _open(
         self, nonce: str, box: SealedBox, tenant_id: str, object_id: str, purpose: str, kind: type[M]
-    ) -> M:
-        if self._nonces.pop(nonce, 0.0) < time.monotonic():
+    ) -> tuple[str, M]:
+        """What the box holds, with the PBX's own nonce that belongs to ours. Each nonce is good once."""
+        issued = self._nonces.pop(nonce, None)
+        if issued is None or issued.ends < time.monotonic():
             raise ChallengeExpiredError("unknown nonce")
         context = seal_context(self._pbx_name, tenant_id, object_id, nonce, purpose)
         previous = self._state.previous_pbx_key()
         keys = (self._state.pbx_key(), *(previous[:1] if previous is not None else ()))
         for key in keys:
             try:
-                return kind.model_validate_json(open_box(self._state.sealing, key, box, context))
+                content = open_box(self._state.sealing, key, box, context)
             except CannotOpenError:
                 continue
+            try:
+                return issued.pbx_nonce, kind.model_validate_json(content)
             except ValidationError:
                 break
         # Outside of the handlers: the validation error would carry the opened password into the log.

@@ -4,15 +4,19 @@ import asyncio
 import logging
 from typing import Final
 
-from connector.errors import PbxError, PbxLoginFailedError
+from connector.directory import Directory
+from connector.errors import LoginPausedError, PbxError, PbxForbiddenError, PbxLoginFailedError
+from connector.readings import Readings
 from connector.rest import StarfaceRest
 from connector.uci import UciClient
 from wire.link import RestState, Status, UciState
+from wire.readings import ReadingPart
 
 logger = logging.getLogger(__name__)
 
 CHECK_SECONDS: Final = 15.0
 """Four requests a minute: soon enough to explain a failed sign-in, too few to burden the PBX."""
+_OF_LOGIN: Final = (PbxLoginFailedError, LoginPausedError, PbxForbiddenError)
 
 
 class Monitor:
@@ -20,6 +24,8 @@ class Monitor:
         self,
         rest: StarfaceRest,
         uci: UciClient,
+        directory: Directory,
+        readings: Readings,
         look: asyncio.Event,
         *,
         active: bool,
@@ -28,6 +34,8 @@ class Monitor:
         """`look` is set by whoever has reason to believe that something changed."""
         self._rest = rest
         self._uci = uci
+        self._directory = directory
+        self._readings = readings
         self._look = look
         self._every = every
         self.status = Status(module_active=active, uci=uci.state, rest=RestState.UNKNOWN)
@@ -48,33 +56,56 @@ class Monitor:
         if self.status.module_active and rest is not self.status.rest:
             self._look.set()
 
+    def asked(self) -> None:
+        """Somebody runs the diagnosis: a login that was paused is tried once more."""
+        self._rest.guard.allow_one()
+        self._look.set()
+
     async def check(self) -> Status:
-        rest, detail, version = RestState.OK, None, self.status.pbx_version
+        rest, detail = RestState.UNKNOWN, None
         if self.status.module_active:
             try:
                 await self._rest.check()
-                version = await self._rest.version() or await self._uci.server_version() or version
-            except PbxLoginFailedError as fault:
-                rest, detail = RestState.LOGIN_FAILED, str(fault)
+                rest = RestState.OK
+                self._readings.read(ReadingPart.LOGIN)
             except PbxError as fault:
-                rest, detail = RestState.UNREACHABLE, str(fault)
-        else:
-            rest = RestState.UNKNOWN
-        uci = self._uci.state if self.status.module_active else UciState.OFF
-        status = self.status.model_copy(
-            update={
-                "uci": uci,
-                "rest": rest,
-                "detail": detail[:500] if detail else None,
-                "pbx_version": version,
-                "permission_found": self._rest.permission_found,
-                "permission_name": self._rest.licence_permission[:200],
-            }
+                rest = RestState.LOGIN_FAILED if isinstance(fault, _OF_LOGIN) else RestState.UNREACHABLE
+                detail = str(fault)
+                self._readings.failed(ReadingPart.LOGIN, fault)
+        version = await self._version() if rest is RestState.OK else self.status.pbx_version
+        self._put(rest, detail, version)
+        return self.status
+
+    async def _version(self) -> str | None:
+        version = await self._rest.version() or await self._uci.server_version()
+        if version is None:
+            self._readings.incomplete(
+                ReadingPart.VERSION, "pbx-answer-unclear", "the PBX does not tell its version"
+            )
+            return self.status.pbx_version
+        self._readings.pbx_version = version
+        self._readings.read(ReadingPart.VERSION)
+        return version
+
+    def _put(self, rest: RestState, detail: str | None, version: str | None) -> None:
+        holders = self._directory.holders
+        permissions_read = self._readings.of(ReadingPart.PERMISSIONS) is not None
+        # A new model, not a changed copy: what is too long for the link must show here.
+        status = Status(
+            module_active=self.status.module_active,
+            uci=self._uci.state if self.status.module_active else UciState.OFF,
+            rest=rest,
+            pbx_version=version[:50] if version is not None else None,
+            detail=detail[:500] if detail else None,
+            permission_found=holders.licence_permission_found if permissions_read else None,
+            permission_name=self._rest.licence_permission[:200],
+            permission_candidates=tuple(holders.candidates) or None,
+            readings=self._readings.all or None,
         )
         if status != self.status:
             logger.info(
-                "PBX status", extra={"rest": rest, "uci": uci, "pbx_version": version, "detail": detail}
+                "PBX status",
+                extra={"rest": rest, "uci": status.uci, "pbx_version": version, "detail": detail},
             )
             self.status = status
             self.changed.set()
-        return status

@@ -1,35 +1,97 @@
-"""The STARFACE REST client: what the connector reads of users, permissions and version."""
+"""The STARFACE REST client: what the connector reads of users, permissions and version.
 
-import ssl
-from collections.abc import AsyncIterator, Mapping
+Every answer passes `connector.answers`. What cannot be read raises a `PbxError`, whatever it was, and changes nothing.
+"""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
 from typing import Any, Final
 
 import aiohttp
 
+from connector import answers
+from connector.answers import Group, Permission, Records, User
 from connector.config import Pbx
-from connector.errors import LoginRejectedError, PbxError, PbxLoginFailedError, PbxUnreachableError
-from connector.login import DISCOVERY, HEADERS, ClassicLogin, Login, OAuthLogin, answer, challenge, log_out
+from connector.errors import (
+    LoginRejectedError,
+    PbxAnswerError,
+    PbxBlockedError,
+    PbxCloudError,
+    PbxError,
+    PbxForbiddenError,
+    PbxLoginFailedError,
+    PbxRestartingError,
+    PbxSlowError,
+    PbxUnreachableError,
+)
+from connector.exchange import content_of, exchange
+from connector.guard import LoginGuard
+from connector.login import (
+    HEADERS,
+    RESTARTING,
+    ClassicLogin,
+    Login,
+    OAuthLogin,
+    answer,
+    challenge,
+    discover,
+    is_cloud_connected,
+    log_out,
+)
+from connector.network.client import HttpClient
+from connector.network.faults import NETWORK_FAULTS, UnreachedError, words_of
+from connector.network.target import Target
+from connector.permissions import candidates, is_named, names_of
+from wire.email import canonical_email
 from wire.link import PbxGroup, PbxUser
 
-TIMEOUT_SECONDS: Final = 8.0
-"""Below the hub's own deadline, so that a person is told of the PBX and not of the link."""
+logger = logging.getLogger(__name__)
+
+LOG_OUT_SECONDS: Final = 1.0
+EXPLAIN_SECONDS: Final = 1.0
+"""For each layer of the way, while somebody waits for the answer."""
+REQUESTS_AT_ONCE: Final = 8
+"""For readings of many records: a PBX is no web server farm."""
+MAX_SAME_EMAIL: Final = 2
+"""So many users of one address are enough to know that it is not one user's alone."""
+FORBIDDEN: Final = 403
 
 
-MAX_GROUPS: Final = 500
+class NotThereError(PbxAnswerError):
+    """404: there is nothing under this path, or no such record."""
+
+
+@dataclass(frozen=True, slots=True)
+class Holders:
+    """Who holds the two permissions. None: not known, which is not the same as nobody."""
+
+    licensed: frozenset[int] | None
+    administrators: frozenset[int] | None
+    licence_permission_found: bool
+    candidates: Sequence[str] = ()
+    """Names that look like the licence permission, while it is not found."""
+    fault: PbxError | None = None
+    """Why one of the two is not known although the permission is there."""
 
 
 class StarfaceRest:
     """One STARFACE, used with the connector's own login; proves other users' logins."""
 
-    def __init__(self, config: Pbx) -> None:
+    def __init__(self, config: Pbx, guard: LoginGuard | None = None) -> None:
+        """`guard`: shared by all parts that log in."""
         self._config = config
         self._rest_url = f"{config.url}/rest"
         self._password = config.read_password()
+        self.guard = guard or LoginGuard()
         self.own_login = self.login_of(config.login, self._password)
-        self._http: aiohttp.ClientSession | None = None
-        self.permission_found: bool | None = None
-        """The PBX knows the licence permission; None until the users have been read."""
+        self._own_id: int | None = None
+        self._logging_in: asyncio.Task[dict[str, str]] | None = None
+        self.http = HttpClient(Target.pbx(config))
+        self._licence_names = names_of(config.licence_permission)
+        self._administrator_names = names_of(config.administrator_permission)
 
     @property
     def url(self) -> str:
@@ -39,19 +101,6 @@ class StarfaceRest:
     def licence_permission(self) -> str:
         return self._config.licence_permission
 
-    @property
-    def http(self) -> aiohttp.ClientSession:
-        if self._http is None:
-            tls = ssl.create_default_context()
-            if self._config.ca_file is not None:
-                tls.load_verify_locations(self._config.ca_file)
-            self._http = aiohttp.ClientSession(
-                timeout=aiohttp.ClientTimeout(total=TIMEOUT_SECONDS),
-                connector=aiohttp.TCPConnector(ssl=tls, limit=20),
-                trust_env=True,
-            )
-        return self._http
-
     def login_of(self, login: str, password: str) -> Login:
         if self._config.auth == "oauth":
             secret = self._config.oauth_client_secret
@@ -60,190 +109,266 @@ class StarfaceRest:
         return ClassicLogin(self._rest_url, login, password)
 
     async def close(self) -> None:
-        if self._http is not None:
-            with suppress(aiohttp.ClientError, TimeoutError, PbxError):  # else it dies after four hours
-                await self.own_login.end(self._http)
-            await self._http.close()
+        if self._logging_in is not None:
+            self._logging_in.cancel()
+        with suppress(UnreachedError, PbxError, *NETWORK_FAULTS):  # else it dies after four hours
+            async with asyncio.timeout(LOG_OUT_SECONDS):
+                await self.own_login.end(self.http)
+        await self.http.close()
 
     async def login_challenge(self) -> tuple[str, str]:
         """(loginType, nonce) as the PBX gives them."""
-        async with _reachable():
+        async with self.understood("/login"):
             template = await challenge(self.http, self._rest_url)
         return str(template["loginType"]), str(template["nonce"])
 
-    async def prove_challenge(self, nonce: str, secret: str) -> PbxUser:
+    async def prove_challenge(self, nonce: str, secret: str, who: str = "") -> PbxUser:
         """A secret that the browser computed for the PBX's own nonce."""
-        async with _reachable():
+        login = secret.partition(":")[0]
+        async with self.understood("/login"):
             template = {"loginType": "Internal", "nonce": nonce, "secret": secret}
-            token = await answer(self.http, self._rest_url, template)
+            async with self.guard.person(login, who):
+                token = await answer(self.http, self._rest_url, template)
             try:
-                me = await self._read("/users/me", {"authToken": token})
+                me = await self._me({"authToken": token})
             finally:
                 await log_out(self.http, self._rest_url, token)
         return await self._with_permissions(me)
 
-    async def prove_password(self, login: str, password: str) -> PbxUser:
+    async def prove_password(self, login: str, password: str, who: str = "") -> PbxUser:
         user_login = self.login_of(login, password)
-        async with _reachable():
-            headers = await user_login.headers(self.http)
+        async with self.understood("/login"):
+            async with self.guard.person(login, who):
+                headers = await user_login.headers(self.http)
             try:
-                me = await self._read("/users/me", headers)
+                me = await self._me(headers)
             finally:
                 await user_login.end(self.http)
         return await self._with_permissions(me)
 
     async def user(self, user_id: int) -> PbxUser | None:
-        found = await self._own(f"/users/{user_id}")
+        """None: the PBX says that there is no such user."""
+        found = await self._user(user_id)
         return await self._with_permissions(found) if found is not None else None
 
+    async def is_gone(self, user_id: int) -> bool:
+        """Whether the PBX itself says that there is no such user: a list that lacks one may only be cut."""
+        return await self._user(user_id) is None
+
     async def users_by_email(self, email: str) -> list[PbxUser]:
-        users = await self._own("/users")
-        wanted = email.casefold()
-        return [
-            await self._with_permissions(user)
-            for user in users or []
-            if str(user.get("email") or "").casefold() == wanted
-        ]
+        """At most `MAX_SAME_EMAIL` of them."""
+        wanted = canonical_email(email)
+        if wanted is None:
+            return []
+        found = [user for user in (await self.users()).items if canonical_email(user.email) == wanted]
+        return [await self._with_permissions(user) for user in found[:MAX_SAME_EMAIL]]
 
-    async def all_users(self, groups: Mapping[int, tuple[int, ...]]) -> list[PbxUser]:
-        """Every user with permissions: four requests for any number of users (FACTS: `/permissions/{id}/users`)."""
-        users = await self._own("/users") or []
-        if all(str(user.get("login")) != self._config.login for user in users):
-            # A list without the connector's own user is not the whole list: nobody must lose a licence by it.
-            raise PbxUnreachableError("the PBX's list of users is not complete")
-        held: dict[str, set[int]] = {}
-        self.permission_found = False
-        for permission in await self._own("/permissions") or []:
-            names = {str(permission.get(member) or "").casefold() for member in ("permission", "description")}
-            for wanted in (self._config.administrator_permission, self._config.licence_permission):
-                if wanted.casefold() in names:
-                    self.permission_found |= wanted == self._config.licence_permission
-                    holders = await self._own(f"/permissions/{int(permission['id'])}/users") or []
-                    held.setdefault(wanted, set()).update(int(user["id"]) for user in holders)
-        administrators = held.get(self._config.administrator_permission, set())
-        licensed = held.get(self._config.licence_permission, set())
-        return [
-            _pbx_user(
-                user,
-                is_administrator=int(user["id"]) in administrators,
-                has_licence_permission=int(user["id"]) in licensed,
-                group_ids=groups.get(int(user["id"]), ()),
-            )
-            for user in users
-        ]
-
-    async def all_groups(self) -> list[tuple[PbxGroup, list[int]]]:
-        """Every group with the ids of its users; one request for each group."""
-        found: list[tuple[PbxGroup, list[int]]] = []
-        for item in (await self._own("/groups") or [])[:MAX_GROUPS]:
-            group = await self._own(f"/groups/{int(item['id'])}")
-            if group is None:
-                continue
-            name = str(group.get("name") or item.get("groupname") or item["id"])
-            members = [int(user["id"]) for user in group.get("assignableUsers") or [] if user.get("assigned")]
-            found.append((PbxGroup(group_id=int(item["id"]), name=name[:200]), members))
+    async def users(self) -> Records[User]:
+        """Every user. A list without the connector's own user is not the whole list."""
+        own_id = self._own_id if self._own_id is not None else (await self.check()).id
+        found = answers.users("/users", await self._own("/users"))
+        if all(user.id != own_id for user in found.items):
+            raise PbxAnswerError("/users", 200, "the list does not hold the connector's own user")
         return found
 
-    async def permission_names(self) -> list[str]:
-        """Names and descriptions of every permission that the PBX knows."""
-        return [
-            str(permission.get(member) or "")
-            for permission in await self._own("/permissions") or []
-            for member in ("permission", "description")
-        ]
-
-    async def token_endpoint(self) -> None:
-        """Whether the PBX offers OAuth; raises `PbxUnreachableError` when it does not."""
-        async with _reachable(), self.http.get(self._config.url + DISCOVERY) as response:
-            if response.status != 200:
-                raise PbxUnreachableError(
-                    f"OAuth discovery answers {response.status}: older than version 10?"
-                )
-
-    async def version(self) -> str | None:
-        """`GET /server/version` of newer systems: a string or an object; None when it is not told."""
-        try:
-            told = await self._own("/server/version")
-        except PbxUnreachableError:
-            return None
-        if isinstance(told, dict):
-            told = told.get("version")
-        return str(told) if told else None
-
-    async def check(self) -> None:
-        """Logs in (or proves that the login still stands) and reads something small."""
-        await self._own("/users/me")
-
-    async def _with_permissions(self, user: dict[str, Any]) -> PbxUser:
-        """Permissions are found by name: ids and internal names differ between systems."""
-        user_id = int(user["id"])
-        held = {
-            str(permission.get(member) or "").casefold()
-            for permission in await self._own(f"/permissions/users/{user_id}") or []
-            for member in ("permission", "description")
-        }
-        return _pbx_user(
-            user,
-            is_administrator=self._config.administrator_permission.casefold() in held,
-            has_licence_permission=self._config.licence_permission.casefold() in held,
+    async def holders(self, permissions: Sequence[Permission]) -> Holders:
+        """Who holds the licence permission and the administrator's; of each found one a request."""
+        fault: PbxError | None = None
+        ids: list[frozenset[int] | None] = []
+        found: list[bool] = []
+        for names in (self._licence_names, self._administrator_names):
+            named = [permission for permission in permissions if is_named(permission, names)]
+            found.append(bool(named))
+            try:
+                ids.append(await self._holders_of(named) if named else None)
+            except PbxError as unread:
+                fault = unread
+                ids.append(None)
+        return Holders(
+            licensed=ids[0],
+            administrators=ids[1],
+            licence_permission_found=found[0],
+            candidates=() if found[0] else candidates(permissions),
+            fault=fault,
         )
 
+    async def permissions(self) -> Records[Permission]:
+        return answers.permissions("/permissions", await self._own("/permissions"))
+
+    async def groups(self) -> Records[Group]:
+        """Every group, without its members."""
+        return answers.groups("/groups", await self._own("/groups"))
+
+    async def group(self, group_id: int) -> Group:
+        """One group with its members."""
+        path = f"/groups/{group_id}"
+        return answers.group(path, await self._own(path))
+
+    async def token_endpoint(self) -> None:
+        """Whether the PBX offers OAuth; raises a `PbxError` when it does not."""
+        async with self.understood("OAuth discovery"):
+            await discover(self.http, self._config.url)
+
+    async def version(self) -> str | None:
+        """`GET /server/version` of newer systems; None when it is not told. Never cause for alarm: 403 and 404 are usual."""
+        try:
+            return answers.version(await self._own("/server/version"))
+        except PbxError as untold:
+            logger.debug("the PBX does not tell its version by REST", extra={"reason": str(untold)[:200]})
+            return None
+
+    async def check(self) -> User:
+        """Logs in (or proves that the login still stands) and reads the connector's own user."""
+        me = answers.user("/users/me", await self._own("/users/me"))
+        self._own_id = me.id
+        return me
+
+    async def own_uci_query(self) -> dict[str, str]:
+        """What identifies the connector's own user in a UCI address. Never tried while the login is refused."""
+        async with self.understood("/login"):
+            await self._own_headers()
+            return await self.own_login.uci_query(self.http)
+
+    async def _user(self, user_id: int) -> User | None:
+        path = f"/users/{user_id}"
+        try:
+            return answers.user(path, await self._own(path))
+        except NotThereError:
+            return None
+
+    async def _holders_of(self, permissions: Sequence[Permission]) -> frozenset[int]:
+        ids: set[int] = set()
+        for permission in permissions:
+            path = f"/permissions/{permission.id}/users"
+            ids.update(user.id for user in answers.users(path, await self._own(path)).items)
+        return frozenset(ids)
+
+    async def _with_permissions(self, user: User) -> PbxUser:
+        path = f"/permissions/users/{user.id}"
+        held = answers.permissions(path, await self._own(path)).items
+        return pbx_user(
+            user,
+            is_administrator=any(is_named(one, self._administrator_names) for one in held),
+            has_licence_permission=any(is_named(one, self._licence_names) for one in held),
+        )
+
+    async def _me(self, headers: Mapping[str, str]) -> User:
+        return answers.user("/users/me", await self._read("/users/me", headers))
+
     async def _own(self, path: str) -> Any:
-        """Reads with the connector's own login; logs in anew once when the token has expired."""
-        async with _reachable():
+        """Reads with the connector's own login; logs in again once when the token has expired."""
+        async with self.understood(path):
             for _attempt in range(2):
-                try:
-                    headers = await self.own_login.headers(self.http)
-                except LoginRejectedError as refused:
-                    raise PbxLoginFailedError(str(refused)) from refused
+                headers = await self._own_headers()
                 try:
                     return await self._read(path, headers)
                 except _TokenExpiredError:
                     self.own_login.forget()
             raise PbxLoginFailedError("the PBX takes no token that it has just given")
 
-    async def _read(self, path: str, headers: dict[str, str]) -> Any:
-        async with self.http.get(self._rest_url + path, headers={**HEADERS, **headers}) as response:
-            if response.status == 401:
-                raise _TokenExpiredError
-            if response.status == 404:
-                return None
-            if response.status != 200:
-                raise PbxUnreachableError(f"GET {path} answers {response.status}")
+    async def _own_headers(self) -> dict[str, str]:
+        """One login for all parts that want one at the same time; nobody holds a lock while the PBX thinks."""
+        if self.own_login.is_current:
+            return await self.own_login.headers(self.http)
+        if self._logging_in is None or self._logging_in.done():
+            self._logging_in = asyncio.create_task(self._log_in())
+            self._logging_in.add_done_callback(_seen)
+        return await asyncio.shield(self._logging_in)
+
+    async def _log_in(self) -> dict[str, str]:
+        async with self.guard.own():
             try:
-                return await response.json(content_type=None)
-            except ValueError as fault:
-                raise PbxUnreachableError(f"GET {path} answers no JSON") from fault
+                return await self.own_login.headers(self.http)
+            except LoginRejectedError as refused:
+                if await is_cloud_connected(self.http, self._config.url):
+                    raise PbxCloudError from refused
+                raise PbxLoginFailedError(str(refused)) from refused
+
+    async def _read(self, path: str, headers: Mapping[str, str]) -> Any:
+        url = self._rest_url + path
+        async with exchange(self.http, "GET", url, headers={**HEADERS, **headers}) as response:
+            status = response.status
+            if status == 401:
+                raise _TokenExpiredError
+            if status == FORBIDDEN:
+                raise PbxForbiddenError(f"{path} answers 403")
+            if status in RESTARTING:
+                raise PbxRestartingError(f"{path} answers {status}")
+            content = await content_of(response, path)
+            if status == 404:
+                # A page of HTML says nothing about the record: the address may be wrong.
+                raise NotThereError(path, status, "nothing there")
+            if status != 200:
+                raise PbxAnswerError(path, status, "no result")
+            return content
+
+    @asynccontextmanager
+    async def understood(self, what: str) -> AsyncIterator[None]:
+        """Turns whatever goes wrong with the PBX into a `PbxError`."""
+        try:
+            yield
+        except PbxError:
+            raise
+        except (UnreachedError, aiohttp.ClientHttpProxyError) as fault:
+            raise await self._unreached(fault) from fault
+        except (aiohttp.ClientPayloadError, aiohttp.ClientResponseError) as fault:
+            raise PbxAnswerError(
+                what, 0, f"an answer that is cut or broken ({type(fault).__name__})"
+            ) from fault
+        except (aiohttp.ConnectionTimeoutError, aiohttp.ClientConnectorError) as fault:
+            raise self._blocked() or await self._unreached(fault) from fault
+        except TimeoutError as fault:
+            waited = self.http.target.limits.whole
+            raise self._blocked() or PbxSlowError(f"{what}: no answer in {waited:g} s") from fault
+        except NETWORK_FAULTS as fault:
+            raise await self._unreached(fault) from fault
+        except Exception as fault:
+            logger.exception("an answer of the PBX that nobody foresaw", extra={"path": what})
+            raise PbxAnswerError(
+                what, 200, f"an answer that is not understood ({type(fault).__name__})"
+            ) from fault
+
+    async def _unreached(self, fault: BaseException) -> PbxUnreachableError:
+        """In the doctor's words, where the way does not come about."""
+        finding = await self.http.explain(fault, EXPLAIN_SECONDS)
+        if finding is None:
+            return PbxUnreachableError(f"the connection is lost ({type(fault).__name__})")
+        return PbxUnreachableError(words_of(finding), finding)
+
+    def _blocked(self) -> PbxError | None:
+        """Silence after refused logins looks like the PBX's blacklist."""
+        if not self.guard.refused_recently:
+            return None
+        return PbxBlockedError("the PBX does not answer since it refused logins from this address")
 
 
-def _pbx_user(
-    user: dict[str, Any],
+def pbx_user(
+    user: User,
     *,
-    is_administrator: bool,
-    has_licence_permission: bool,
+    is_administrator: bool | None,
+    has_licence_permission: bool | None,
     group_ids: tuple[int, ...] = (),
 ) -> PbxUser:
-    names = (str(user.get("firstName") or ""), str(user.get("familyName") or ""))
-    login = str(user.get("login") or "")
     return PbxUser(
-        user_id=int(user["id"]),
-        login=login,
-        display_name=" ".join(name for name in names if name) or login or str(user["id"]),
-        email=str(user.get("email") or ""),
+        user_id=user.id,
+        login=user.login,
+        display_name=user.display_name,
+        email=user.email,
         is_administrator=is_administrator,
         has_licence_permission=has_licence_permission,
         group_ids=group_ids,
     )
 
 
+def pbx_group(group: Group) -> PbxGroup:
+    return PbxGroup(group_id=group.id, name=group.name)
+
+
 class _TokenExpiredError(PbxError):
     code = "pbx-login-failed"
 
 
-@asynccontextmanager
-async def _reachable() -> AsyncIterator[None]:
-    """Turns what the network raises into what the link understands."""
-    try:
-        yield
-    except (aiohttp.ClientError, TimeoutError, OSError) as fault:
-        raise PbxUnreachableError(f"{type(fault).__name__}: {fault}"[:300]) from fault
+def _seen(task: asyncio.Task[dict[str, str]]) -> None:
+    """Whoever waited for it may be gone."""
+    if not task.cancelled():
+        task.exception()

@@ -4,8 +4,7 @@ The identity is made once and never replaced by an update: the service binds the
 """
 
 import logging
-import os
-import secrets
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
@@ -23,10 +22,13 @@ from cryptography.hazmat.primitives.serialization import (
 from pydantic import ValidationError
 
 from connector.errors import ConnectorError
-from wire.link import fingerprint, sealing_key_bytes
+from connector.files import write_private
+from wire.bounds import b64url
+from wire.link import capabilities_bytes, fingerprint, sealing_key_bytes
 from wire.model import Moment, WireModel
 from wire.pbxkey import KeyFile, MalformedKeyError, PbxKey, grouped, new_key, parse_key
-from wire.sealing import b64url, public_bytes
+from wire.sealing import public_bytes
+from wire.textfile import UnreadableTextError, read_text
 
 logger = logging.getLogger(__name__)
 
@@ -70,14 +72,18 @@ class State:
     def sealing_signature(self) -> str:
         return b64url(self.identity.sign(sealing_key_bytes(self.sealing_public)))
 
+    def sign_capabilities(self, capabilities: Sequence[str]) -> str:
+        """For the browser, which does not take the service's word for what this connector can do."""
+        return b64url(self.identity.sign(capabilities_bytes(self.sealing_public, capabilities)))
+
     def pbx_key(self) -> PbxKey:
         """The PBX key; makes the first one."""
         path = self.directory / _KEY
         if not path.exists():
             return self.renew_pbx_key()
         try:
-            return parse_key(self._read(path).decode())
-        except (MalformedKeyError, UnicodeDecodeError) as fault:
+            return parse_key(self._read_text(path))
+        except MalformedKeyError as fault:
             raise ConnectorError(f"{path} holds no PBX key; 'pbx-connector key new' makes another") from fault
 
     def renew_pbx_key(self, keep_old: timedelta = timedelta(0)) -> PbxKey:
@@ -115,7 +121,10 @@ class State:
 
     def key_file(self, pbx_name: str) -> KeyFile:
         return KeyFile(
-            pbx_name=pbx_name, pbx_key=grouped(self.pbx_key()), connector_identity=self.identity_public
+            pbx_name=pbx_name,
+            pbx_key=grouped(self.pbx_key()),
+            connector_identity=self.identity_public,
+            sealed_only=True,
         )
 
     def key_at_rest(self, purpose: bytes) -> bytes:
@@ -154,9 +163,19 @@ class State:
 
     def _load(self, path: Path) -> object:
         try:
-            return load_pem_private_key(self._read(path), password=None)
+            return load_pem_private_key(self._read_text(path).encode(), password=None)
         except ValueError as fault:
             raise ConnectorError(f"{path} is damaged: restore it from the backup") from fault
+
+    @staticmethod
+    def _read_text(path: Path) -> str:
+        """Restored from a backup and looked at with an editor, it may be in that editor's encoding."""
+        try:
+            return read_text(path)
+        except OSError as fault:
+            raise ConnectorError(f"cannot read {path}: {fault.strerror}") from fault
+        except UnreadableTextError as fault:
+            raise ConnectorError(f"{fault}; or restore it from the backup") from fault
 
     @staticmethod
     def _read(path: Path) -> bytes:
@@ -167,14 +186,7 @@ class State:
 
     @staticmethod
     def _write(path: Path, content: bytes) -> None:
-        """Whole or not at all, whenever the power fails."""
-        temporary = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
         try:
-            descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(path)
+            write_private(path, content)
         except OSError as fault:
             raise ConnectorError(f"cannot write {path}: {fault.strerror}") from fault

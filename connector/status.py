@@ -2,21 +2,25 @@
 
 import html
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Final
+from urllib.parse import urlsplit
 
 import aiohttp
 from aiohttp import web
 from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from connector import __version__
 from connector.errors import ConnectorError
 from connector.link import LinkClient
 from connector.monitor import Monitor
 from connector.state import State
+from connector.supervisor import Supervisor
 from connector.uci import UciClient
+from wire import outbound
+from wire.hosts import is_loopback
 from wire.link import RestState, Status, UciState
 from wire.model import Moment, WireModel
 
@@ -24,6 +28,16 @@ logger = logging.getLogger(__name__)
 
 SECONDS: Final = 3.0
 _PROMETHEUS: Final = "text/plain; version=0.0.4; charset=utf-8"
+
+
+class PartStatus(WireModel):
+    """One part of the connector, as the supervisor sees it."""
+
+    name: str
+    running: bool
+    restarts: int
+    last_fault: str | None
+    failed_at: Moment | None
 
 
 class ConnectorStatus(WireModel):
@@ -40,6 +54,7 @@ class ConnectorStatus(WireModel):
     pbx: Status
     events_received: int
     old_key_until: Moment | None
+    parts: list[PartStatus] = Field(default_factory=list)
 
 
 class StatusPage:
@@ -54,7 +69,9 @@ class StatusPage:
         link: LinkClient,
         monitor: Monitor,
         uci: UciClient,
+        supervisor: Supervisor,
     ) -> None:
+        self._supervisor = supervisor
         self._port = port
         self._pbx_name = pbx_name
         self._service = service
@@ -85,11 +102,21 @@ class StatusPage:
             pbx=self._monitor.status,
             events_received=self._uci.events_received,
             old_key_until=previous[1] if previous is not None else None,
+            parts=[
+                PartStatus(
+                    name=part.name,
+                    running=part.running,
+                    restarts=part.restarts,
+                    last_fault=part.last_fault,
+                    failed_at=part.failed_at,
+                )
+                for part in self._supervisor.parts.values()
+            ],
         )
 
     async def start(self) -> web.AppRunner | None:
         """None when the port is taken: the connector does its work without the page."""
-        app = web.Application()
+        app = web.Application(middlewares=[_own_host_only])
         app.router.add_get("/", self._page)
         app.router.add_get("/status", self._json)
         app.router.add_get("/healthz", self._health)
@@ -140,6 +167,25 @@ class StatusPage:
         Gauge(f"pbx_connector_{name}", words, registry=self._metrics).set_function(value)
 
 
+@web.middleware
+async def _own_host_only(
+    request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+) -> web.StreamResponse:
+    """A page of the Internet can give its own name this machine's address (DNS rebinding) and would then read, as its
+    own, what a browser here is shown. Its requests carry its name.
+    """
+    try:
+        host = urlsplit(f"//{request.headers.get('Host', '')}").hostname or ""
+    except ValueError:
+        host = ""
+    if not is_loopback(host):
+        return web.Response(status=421, text="This page is at http://127.0.0.1 only.\n")
+    response = await handler(request)
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    response.headers["Cache-Control"] = "no-store"
+    return response
+
+
 def lines(status: ConnectorStatus) -> list[tuple[str, str]]:
     """What a person reads, on the page and at the terminal."""
     since = f" since {status.linked_since:%Y-%m-%d %H:%M} UTC" if status.linked_since is not None else ""
@@ -153,6 +199,23 @@ def lines(status: ConnectorStatus) -> list[tuple[str, str]]:
         ("PBX", f"{status.pbx.rest} (version {status.pbx.pbx_version or '?'})"),
         ("UCI", f"{status.pbx.uci}, {status.events_received} events"),
         ("Connector", f"{status.connector_version}, running since {status.started_at:%Y-%m-%d %H:%M} UTC"),
+    ]
+    for reading in status.pbx.readings or ():
+        words = reading.state.value
+        if reading.code is not None:
+            words = (
+                f"{words} since {reading.since:%Y-%m-%d %H:%M} UTC: {reading.code}, {reading.detail or ''}"
+            )
+        elif reading.skipped:
+            words = f"{words}, {reading.skipped} records not understood ({reading.detail or '?'})"
+        found.append((f"PBX {reading.part}", words))
+    found += [
+        (
+            f"Part {part.name}",
+            f"{'runs' if part.running else 'waits'}, failed {part.restarts} times ({part.last_fault})",
+        )
+        for part in status.parts
+        if part.restarts
     ]
     if status.old_key_until is not None:
         found.append(("Old PBX key", f"good until {status.old_key_until:%Y-%m-%d %H:%M} UTC"))
@@ -168,7 +231,7 @@ async def ask(port: int) -> ConnectorStatus:
         raise ConnectorError("the status page is switched off: give [status] a port")
     try:
         async with (
-            aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=SECONDS)) as http,
+            outbound.client(timeout=aiohttp.ClientTimeout(total=SECONDS), trust_env=False) as http,
             http.get(f"http://127.0.0.1:{port}/status") as answer,
         ):
             return ConnectorStatus.model_validate_json(await answer.read())

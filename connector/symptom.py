@@ -1,18 +1,18 @@
 """The symptom in call events: a call that the user answered, and that our side ended at once. Pure; tested by table.
 
-UCI tells states, not reasons. Which names there are is only partly known (shared facts, "UCI"): INCOMING, CONNECTED,
-PARKED and the newer system's RINGING, RING_BACK, CONSULT, CONFERENCE_…, VOICEMAIL_… were seen in real code or in its
-lists. How a call's end is called is assumed, and that a system may tell who ended it as well; an end that does not
-say who counts as ours. So one call proves nothing: the service waits for a second one, or for other evidence.
+UCI tells states and no reason for an end, so one call proves nothing: the service waits for a second one, or for other
+evidence. The states and their order are those of docs/facts/starface.md, "Calls and their states". The direction of a call is not
+told: it follows from the states before the answer.
 """
 
+import math
 from collections import OrderedDict
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
 
 AT_ONCE_SECONDS: Final = 2.0
-"""Teams declines within about two seconds of the answer (design, section 8)."""
+"""Teams declines within about two seconds of the answer (docs/facts/teams.md, "Audio devices and their names")."""
 MAX_CALLS: Final = 50
 """Calls of one user that are followed at the same time; the oldest is forgotten first."""
 
@@ -31,36 +31,59 @@ class Phase(StrEnum):
 
 
 PHASES: Final[dict[str, Phase]] = {
-    # Seen in real code.
+    # Three independent v22 clients state these (IAH, ESPO, SPICE).
+    "PROCEEDING": Phase.OUTGOING,
+    "RINGBACK": Phase.OUTGOING,
     "INCOMING": Phase.RINGING_IN,
-    "CONNECTED": Phase.ANSWERED,
-    "PARKED": Phase.ELSEWHERE,
-    # The newer system's own list.
-    "PROVISIONAL": Phase.UNKNOWN,
     "RINGING": Phase.RINGING_IN,
-    "RING_BACK": Phase.OUTGOING,
+    "CONNECTED": Phase.ANSWERED,
+    "HANGUP": Phase.ENDED,
+    # The Java enum behind UCI v30 (SFWiki).
+    "OUTGOING": Phase.OUTGOING,
+    "PARKED": Phase.ELSEWHERE,
     "CONSULT": Phase.ELSEWHERE,
     "CONFERENCE_ACTIVE": Phase.ELSEWHERE,
+    "CONFERENCE_CONSULT": Phase.ELSEWHERE,
     "CONFERENCE_INACTIVE": Phase.ELSEWHERE,
     "VOICEMAIL_LINKED": Phase.ELSEWHERE,
     "VOICEMAIL_MAIN": Phase.ELSEWHERE,
+    "CCBS": Phase.ELSEWHERE,
+    "LOGIN_LOGOUT": Phase.ELSEWHERE,
+    "MUSICONHOLD_TEST": Phase.ELSEWHERE,
+    # The gRPC interface from version 10 on (StarCLX).
+    "PROVISIONAL": Phase.UNKNOWN,
+    "RING_BACK": Phase.OUTGOING,
     "CALL_BACK_ON_BUSY": Phase.ELSEWHERE,
-    # Assumed.
-    "OUTGOING": Phase.OUTGOING,
-    "HANGUP": Phase.ENDED,
+    "MUSIC_ON_HOLD_TEST": Phase.ELSEWHERE,
+    # Assumed: in no UCI source.
     "HUNGUP": Phase.ENDED,
     "DISCONNECTED": Phase.ENDED,
     "HANGUP_BY_CALLER": Phase.ENDED_BY_OTHER,
     "TRANSFERRED": Phase.ELSEWHERE,
     "FORWARDED": Phase.ELSEWHERE,
 }
+SECONDS_BELOW: Final = 1e11
+"""A time below this is in seconds since the epoch (the year 5138); as milliseconds it would be 1973."""
+MILLISECONDS_BELOW: Final = 1e14
+MAX_DELIVERY_SECONDS: Final = 6.0
+"""By how much two events may arrive further apart than the PBX's own times say; beyond it those times are not the
+events' own, for instance the call's beginning."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Moment:
+    """Two clocks that are never compared with each other."""
+
+    heard: float
+    pbx: float | None
 
 
 @dataclass(slots=True)
 class _Call:
     phase: Phase = Phase.UNKNOWN
     rang_in: bool = False
-    answered_at: float | None = None
+    rang_at: _Moment | None = None
+    answered_at: _Moment | None = None
     spoilt: bool = False
     """Something else happened to it on the way."""
 
@@ -76,12 +99,14 @@ class Symptom:
         call_id, name = event.get("id"), event.get("state")
         if not isinstance(call_id, str) or not call_id or not isinstance(name, str):
             return False
-        phase, at = PHASES.get(name.upper(), Phase.UNKNOWN), _seconds(event.get("timestamp"), heard_at)
+        phase = PHASES.get(name.strip().upper(), Phase.UNKNOWN)
+        at = _Moment(heard_at, _seconds(event.get("timestamp")))
         call = self._calls.setdefault(call_id, _Call())
         if phase in (Phase.ENDED, Phase.ENDED_BY_OTHER):
             del self._calls[call_id]
             return phase is Phase.ENDED and _ended_at_once(call, at)
-        self._take(call, phase, at)
+        if name.strip():  # the first event of a call may come without a state (IAH)
+            self._take(call, phase, at)
         while len(self._calls) > MAX_CALLS:
             self._calls.popitem(last=False)
         return False
@@ -96,31 +121,51 @@ class Symptom:
                 call.answered_at = call.answered_at or known.answered_at
                 call.spoilt |= known.spoilt
                 call.rang_in |= known.rang_in
+                call.rang_at = call.rang_at or known.rang_at
 
     @staticmethod
-    def _take(call: _Call, phase: Phase, at: float) -> None:
+    def _take(call: _Call, phase: Phase, at: _Moment) -> None:
         if phase is Phase.RINGING_IN:
             # A second ring after the answer is a call that comes back, for instance from a transfer.
             call.spoilt |= call.answered_at is not None or call.phase is Phase.OUTGOING
             call.rang_in = True
+            call.rang_at = call.rang_at or at
         elif phase is Phase.ANSWERED:
             if call.answered_at is None:
                 call.answered_at = at
         elif phase in (Phase.OUTGOING, Phase.ELSEWHERE):
             call.spoilt = True
+        elif phase is Phase.UNKNOWN:
+            # What an unknown state after the answer does to the call is not known.
+            call.spoilt |= call.answered_at is not None
         if phase is not Phase.UNKNOWN:
             call.phase = phase
 
 
-def _ended_at_once(call: _Call, at: float) -> bool:
-    if not call.rang_in or call.answered_at is None or call.spoilt:
+def _ended_at_once(call: _Call, at: _Moment) -> bool:
+    answered = call.answered_at
+    if not call.rang_in or answered is None or call.spoilt:
         return False
-    return 0 <= at - call.answered_at <= AT_ONCE_SECONDS
+    heard = at.heard - answered.heard
+    if answered.pbx is None or at.pbx is None or _stands_still(call, at):
+        return 0 <= heard <= AT_ONCE_SECONDS
+    return 0 <= at.pbx - answered.pbx <= AT_ONCE_SECONDS and heard <= AT_ONCE_SECONDS + MAX_DELIVERY_SECONDS
 
 
-def _seconds(timestamp: Any, heard_at: float) -> float:
-    """The PBX's own time in milliseconds, where it gives one."""
+def _stands_still(call: _Call, at: _Moment) -> bool:
+    """All events of the call carry the same time: it is the call's, not theirs."""
+    times = {one.pbx for one in (call.rang_at, call.answered_at, at) if one is not None}
+    return len(times) == 1
+
+
+def _seconds(timestamp: Any) -> float | None:
+    """The PBX's own time, in seconds since the epoch; None where it gives none. The wire type is not known."""
+    if isinstance(timestamp, bool) or not isinstance(timestamp, int | float | str):
+        return None
     try:
-        return int(timestamp) / 1000
-    except (TypeError, ValueError):
-        return heard_at
+        value = float(timestamp)
+    except (ValueError, OverflowError):
+        return None
+    if not math.isfinite(value) or not 0 < value < MILLISECONDS_BELOW:
+        return None
+    return value if value < SECONDS_BELOW else value / 1000

@@ -1,27 +1,44 @@
 """The UCI client (XML-RPC): logs in, subscribes to call events, keeps itself alive, comes back after a loss.
 
-Source of the methods and addresses: shared facts, "UCI, the user call interface". A UCI login is told of its
+Source of the methods and addresses: docs/facts/starface.md, "UCI". A UCI login is told of its
 own user's calls only; the connector's login proves here that events arrive, and users who asked for it have logins
 of their own (`connector.calls`).
 """
 
 import asyncio
+import hmac
 import logging
 import random
 import secrets
+import socket
 import xmlrpc.client
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from typing import Any, Final
 from urllib.parse import urlencode
 
 import aiohttp
 import defusedxml.xmlrpc
 from aiohttp import web
+from yarl import URL
 
+from connector import answers
 from connector.config import Uci
-from connector.errors import LoginRejectedError, PbxError, PbxUnreachableError
+from connector.errors import (
+    ConnectorError,
+    LoginRejectedError,
+    PbxAnswerError,
+    PbxError,
+    PbxUnreachableError,
+)
+from connector.exchange import RedirectedError, bytes_of, exchange
+from connector.login import refuse_if_not_ready
+from connector.network.client import HttpClient
+from connector.readings import Readings
 from connector.rest import StarfaceRest
+from wire.bounds import clean_line
 from wire.link import UciState
+from wire.readings import ReadingPart
 
 defusedxml.xmlrpc.monkey_patch()
 
@@ -31,11 +48,21 @@ KEEP_ALIVE_SECONDS: Final = 25.0
 """Well within the minute after which the PBX forgets a login."""
 RETRY_CAP_SECONDS: Final = 30.0
 MAX_EVENT_BYTES: Final = 64 * 1024
-CALL_EVENTS: Final = "ucp.v22.events.call"
+MAX_REFUSALS: Final = 3
+REFUSED_SECONDS: Final = 60.0
+"""Between two tries of a login that UCI refuses: a fault may also mean that UCI is switched off for a while."""
+LOG_OUT_SECONDS: Final = 1.0
+MAX_FAULT_CHARS: Final = 200
+CALL_EVENTS: Final = ("ucp.v22.events.call", "ucp.v30.events.call")
+"""In the order of preference; which of them a system has, it tells at login."""
+
+_USER: Final = "de.vertico.starface.user"
+_AUTH: Final = "de.vertico.starface.auth"
 
 OnEvent = Callable[[str, tuple[Any, ...]], None]
 """Method ("receiveCallState") and its parameters."""
-Query = Callable[[aiohttp.ClientSession], Awaitable[dict[str, str]]]
+Identity = Callable[[], Mapping[str, str]]
+Query = Callable[[HttpClient], Awaitable[dict[str, str]]]
 """What identifies a user in a UCI address."""
 
 
@@ -43,24 +70,45 @@ class UciFaultError(PbxUnreachableError):
     """The PBX answers a call with a fault."""
 
 
+def read_xmlrpc(content: bytes) -> tuple[tuple[Any, ...], str | None]:
+    """Parameters and method. The parser reads the encoding from the XML declaration; older systems send ISO-8859-1
+    without one. Raises `xmlrpc.client.Fault`, or whatever the parser finds.
+    """
+    try:
+        return xmlrpc.client.loads(content)
+    except xmlrpc.client.Fault:
+        raise
+    except Exception:
+        text = content.decode("iso-8859-1").removeprefix("\ufeff")
+        if text.isascii():
+            raise
+        body = text.partition("?>")[2] if text.lstrip().startswith("<?xml") else text
+        return xmlrpc.client.loads(body)
+
+
 class Callbacks:
     """The small HTTP server that the PBX sends events to: a secret path for each login."""
 
     def __init__(self, config: Uci) -> None:
         self._config = config
-        self._receivers: dict[str, OnEvent] = {}
+        self._receivers: dict[str, tuple[OnEvent, Identity]] = {}
         self._runner: web.AppRunner | None = None
         self.port = 0
         self.ready = asyncio.Event()
+        self.events_refused = 0
 
     async def start(self) -> None:
-        """Raises `OSError` when the port cannot be opened."""
+        """Listens on the one address that the PBX was given. Raises `OSError` when that cannot be opened, and
+        `ConnectorError` when the certificate cannot be used.
+        """
+        tls = self._config.tls()
         app = web.Application(client_max_size=MAX_EVENT_BYTES)
         app.router.add_post("/uci/{secret}", self._receive)
         runner = web.AppRunner(app, access_log=None)
         await runner.setup()
         try:
-            await web.TCPSite(runner, "0.0.0.0", self._config.callback_port).start()
+            address = await _address_of(self._config.listens_on)
+            await web.TCPSite(runner, address, self._config.callback_port, ssl_context=tls).start()
         except OSError:
             await runner.cleanup()
             raise
@@ -73,9 +121,10 @@ class Callbacks:
         if self._runner is not None:
             await self._runner.cleanup()
 
-    def open(self, on_event: OnEvent) -> str:
+    def open(self, on_event: OnEvent, identity: Identity = dict) -> str:
+        """The secret of a path. `identity` gives what identified the login in its own requests."""
         secret = secrets.token_urlsafe(24)
-        self._receivers[secret] = on_event
+        self._receivers[secret] = (on_event, identity)
         return secret
 
     def close(self, secret: str) -> None:
@@ -85,22 +134,52 @@ class Callbacks:
         if not self.port:
             return {}
         return {
-            "de.vertico.starface.callback.type": "http",
+            "de.vertico.starface.callback.type": "https" if self._config.callback_certificate else "http",
             "de.vertico.starface.callback.host": self._config.callback_host,
             "de.vertico.starface.callback.port": str(self.port),
             "de.vertico.starface.callback.path": f"/uci/{secret}",
         }
 
     async def _receive(self, request: web.Request) -> web.Response:
-        receiver = self._receivers.get(request.match_info["secret"])
-        if receiver is None:
+        found = self._receivers.get(request.match_info["secret"])
+        if found is None:
             return web.Response(status=404)
+        receiver, identity = found
+        if is_foreign(request.query, identity()):
+            self.events_refused += 1
+            logger.warning("a call event for another user came to this address, and is not taken")
+            return web.Response(status=403)
         try:
-            params, method = xmlrpc.client.loads((await request.read()).decode())
-        except Exception:  # noqa: BLE001 - whatever a stranger sends to the port
+            params, method = read_xmlrpc(await request.read())
+        except Exception as odd:  # noqa: BLE001 - whatever a stranger sends to the port
+            self.events_refused += 1
+            logger.warning("a call event is not understood", extra={"reason": type(odd).__name__})
             return web.Response(status=400)
-        receiver((method or "").rpartition(".")[2], params)
+        try:
+            receiver((method or "").rpartition(".")[2], params)
+        except Exception:
+            self.events_refused += 1
+            logger.exception("a call event could not be taken")
         return web.Response(text=xmlrpc.client.dumps((True,), methodresponse=True), content_type="text/xml")
+
+
+def is_foreign(told: Mapping[str, str], own: Mapping[str, str]) -> bool:
+    """Whether an event's address names another user than the login's own.
+
+    The PBX appends `de.vertico.starface.user` and `.auth` of the login that the event is for (EspoCRM's extension compares
+    the latter, iahcti, SpiceCRM). What it does not send, or sends in an encoding that is not understood, says nothing; nor
+    does a login by OAuth, whose address held neither.
+    """
+    for name in (_USER, _AUTH):
+        there, here = told.get(name, ""), own.get(name, "")
+        if not there or not here or "%" in there or "\ufffd" in there:
+            continue
+        # Base64 has signs that some systems do not encode in an address: "+" is read as a blank.
+        there = there.strip() if name == _USER else there.replace(" ", "+")
+        pair = [text.strip().casefold().encode("utf-8", "surrogatepass") for text in (there, here)]
+        if not hmac.compare_digest(*pair):
+            return True
+    return False
 
 
 class UciSession:
@@ -114,50 +193,97 @@ class UciSession:
         on_event: OnEvent,
         on_state: Callable[[UciState], None],
         keep_alive: float = KEEP_ALIVE_SECONDS,
+        next_token: Callable[[], bool] = lambda: False,
+        on_fault: Callable[[PbxError | None], None] = lambda _fault: None,
+        gives_up: bool = False,
     ) -> None:
+        """`next_token`: the token was refused; True when the next query carries another form of it. `on_fault` is told
+        why there is no login, and None once there is one. `gives_up`: ends after `MAX_REFUSALS` in a row.
+        """
         self._rest = rest
         self._callbacks = callbacks
         self._query = query
+        self._on_event = on_event
         self._on_state = on_state
         self._keep_alive = keep_alive
-        self._secret = callbacks.open(on_event)
+        self._next_token = next_token
+        self._on_fault = on_fault
+        self._gives_up = gives_up
+        self._identity: dict[str, str] = {}
+        """What identified the user in the address of the last request."""
+        self._secret = callbacks.open(self._take, lambda: self._identity)
+        self._was_reset = asyncio.Event()
+        # A jar for each login: with a common one, a question about one user goes out with another's session. The PBX is
+        # often addressed by its IP address, from which the default jar takes no cookies.
+        self._cookies = aiohttp.CookieJar(unsafe=True)
 
     async def run(self) -> None:
         """Stays logged in until cancelled, then logs out."""
         await self._callbacks.ready.wait()
-        failures = 0
+        failures = refusals = 0
         try:
             while True:
                 try:
                     await self.connect()
-                    failures = 0
-                    while True:
-                        await asyncio.sleep(self._keep_alive)
-                        if not await self.call("ucp.v22.requests.connection.keepAlive"):
-                            raise PbxUnreachableError("the PBX has forgotten the UCI login")
+                    failures = refusals = 0
+                    await self._stay()
                 except PbxError as fault:
                     logger.warning("UCI connection lost", extra={"reason": str(fault)})
+                    self._on_fault(fault)
                     self._on_state(UciState.FAILED if failures else UciState.CONNECTING)
+                    refusals = refusals + 1 if isinstance(fault, LoginRejectedError) else 0
+                    if self._gives_up and refusals >= MAX_REFUSALS:
+                        return
                 failures += 1
-                await asyncio.sleep(random.uniform(0, min(RETRY_CAP_SECONDS, 2**failures)))  # noqa: S311 - jitter
+                await asyncio.sleep(_delay(failures, refusals))
         finally:
             await self.end()
+
+    async def _stay(self) -> None:
+        """Returns never; raises when the PBX has forgotten the login, or says that it has ended it (`reset`)."""
+        while True:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._keep_alive):
+                    await self._was_reset.wait()
+            if self._was_reset.is_set():
+                raise PbxUnreachableError("the PBX has ended the UCI login")
+            if not await self.call("ucp.v22.requests.connection.keepAlive"):
+                raise PbxUnreachableError("the PBX has forgotten the UCI login")
 
     async def connect(self) -> None:
         """Logs in and subscribes. Raises `PbxError`."""
         if not self._callbacks.ready.is_set():
             raise PbxUnreachableError("the UCI connector is off")
+        self._was_reset.clear()
+        try:
+            await self._log_in()
+        except LoginRejectedError:
+            if not self._next_token():
+                raise
+            await self._log_in()
+        provided = await self.call("ucp.v22.requests.service.getProvidedEvents")
+        offered = [name for name in CALL_EVENTS if isinstance(provided, list) and name in provided]
+        if not offered:
+            raise PbxUnreachableError("the PBX offers no call events")
+        await self.call("ucp.v22.requests.service.subscribeEvents", offered[0])
+        self._on_fault(None)
+        self._on_state(UciState.ON)
+
+    async def _log_in(self) -> None:
+        self._cookies.clear()
         try:
             accepted = await self.call("ucp.v22.requests.connection.login")
-        except UciFaultError as fault:
+        except (UciFaultError, RedirectedError) as fault:
+            # A redirect to a page for logging in is how STARFACE 10 says "not authorised" (ProjektZeit).
             raise LoginRejectedError(str(fault)) from fault
         if not accepted:
             raise LoginRejectedError("the PBX refuses the UCI login")
-        provided = await self.call("ucp.v22.requests.service.getProvidedEvents")
-        if CALL_EVENTS not in (provided or []):
-            raise PbxUnreachableError("the PBX offers no call events")
-        await self.call("ucp.v22.requests.service.subscribeEvents", CALL_EVENTS)
-        self._on_state(UciState.ON)
+
+    def _take(self, method: str, params: tuple[Any, ...]) -> None:
+        if method == "reset":
+            self._was_reset.set()
+        else:
+            self._on_event(method, params)
 
     async def calls(self) -> list[str]:
         """The ids of the user's present calls, whatever their state. Raises `PbxError`, also for an answer that is no
@@ -170,33 +296,51 @@ class UciSession:
 
     async def end(self) -> None:
         self._callbacks.close(self._secret)
-        try:
-            await self.call("ucp.v22.requests.connection.logout")
-        except PbxError:
-            logger.debug("UCI logout not answered")
+        with suppress(PbxError, TimeoutError):
+            async with asyncio.timeout(LOG_OUT_SECONDS):
+                await self.call("ucp.v22.requests.connection.logout")
 
     async def call(self, method: str, *params: Any) -> Any:
         body = xmlrpc.client.dumps(params, methodname=method)
-        try:
-            status, text = await self._post(body)
-        except (aiohttp.ClientError, TimeoutError, OSError) as fault:
-            raise PbxUnreachableError(f"UCI: {type(fault).__name__}") from fault
-        if status != 200:
-            raise PbxUnreachableError(f"UCI answers {status}")
-        try:
-            values, _ = xmlrpc.client.loads(text)
-        except xmlrpc.client.Fault as fault:
-            raise UciFaultError(f"UCI refuses {method}: {fault.faultString}") from fault
-        except Exception as fault:
-            raise PbxUnreachableError("UCI answers no XML-RPC") from fault
+        async with self._rest.understood("UCI"):
+            status, content = await self._post(body)
+            refuse_if_not_ready("UCI", status)
+            try:
+                values, _ = read_xmlrpc(content)
+            except xmlrpc.client.Fault as fault:
+                words = clean_line(str(fault.faultString), MAX_FAULT_CHARS)
+                raise UciFaultError(f"UCI refuses {method}: {words}") from fault
+            except Exception as fault:
+                raise PbxAnswerError("UCI", status, "no XML-RPC") from fault
         return values[0] if values else None
 
-    async def _post(self, body: str) -> tuple[int, str]:
+    async def _post(self, body: str) -> tuple[int, bytes]:
         http = self._rest.http
-        query = await self._query(http) | self._callbacks.query(self._secret)
+        self._identity = await self._query(http)
+        query = self._identity | self._callbacks.query(self._secret)
         url = f"{self._rest.url}/xml-rpc?{urlencode(query)}"
-        async with http.post(url, data=body, headers={"Content-Type": "text/xml"}) as response:
-            return response.status, await response.text()
+        headers = {"Content-Type": "text/xml"}
+        cookies = self._cookies.filter_cookies(URL(self._rest.url)).values()
+        if cookies:
+            headers["Cookie"] = "; ".join(f"{cookie.key}={cookie.coded_value}" for cookie in cookies)
+        async with exchange(http, "POST", url, data=body, headers=headers) as response:
+            self._cookies.update_cookies(response.cookies, response.url)
+            return response.status, await bytes_of(response, "UCI")
+
+
+def _delay(failures: int, refusals: int) -> float:
+    """Seconds with full jitter; once the login itself is refused, at most one try a minute."""
+    if refusals >= MAX_REFUSALS:
+        return REFUSED_SECONDS
+    return random.uniform(0, min(RETRY_CAP_SECONDS, 2.0**failures))  # noqa: S311 - jitter
+
+
+async def _address_of(host: str) -> str:
+    """One address of a host of this machine: with port 0, two addresses would listen on two ports."""
+    loop = asyncio.get_running_loop()
+    found = await loop.getaddrinfo(host, None, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    addresses = sorted(found, key=lambda info: info[0] is not socket.AF_INET)
+    return str(addresses[0][4][0])
 
 
 class UciClient:
@@ -207,6 +351,7 @@ class UciClient:
         config: Uci,
         rest: StarfaceRest,
         look: asyncio.Event,
+        readings: Readings,
         callbacks: Callbacks | None = None,
         keep_alive: float = KEEP_ALIVE_SECONDS,
     ) -> None:
@@ -214,9 +359,13 @@ class UciClient:
         self._config = config
         self._callbacks = callbacks or Callbacks(config)
         self._session = UciSession(
-            rest, self._callbacks, self._own_query, self._take, self._set, keep_alive=keep_alive
+            *(rest, self._callbacks, self._own_query, self._take, self._set),
+            keep_alive=keep_alive,
+            next_token=rest.own_login.uci_refused,
+            on_fault=self._found,
         )
         self._rest = rest
+        self._readings = readings
         self.state = UciState.CONNECTING if config.enabled else UciState.OFF
         self._look = look
         self.events_received = 0
@@ -228,8 +377,16 @@ class UciClient:
             return
         try:
             await self._callbacks.start()
-        except OSError:
-            logger.exception("the callback port cannot be opened", extra={"port": self._config.callback_port})
+        except (OSError, ConnectorError) as fault:
+            logger.error(  # noqa: TRY400 - a mistake of the configuration, not of the program
+                "call events cannot be received: callback_host must be an address of this machine; in a container or"
+                " behind NAT name the address to listen on as callback_listen",
+                extra={
+                    "host": self._config.listens_on,
+                    "port": self._config.callback_port,
+                    "reason": str(fault),
+                },
+            )
             self._set(UciState.FAILED)
             return
         try:
@@ -242,15 +399,22 @@ class UciClient:
             version = await self._session.call("ucp.v30.requests.system.getServerVersion")
         except PbxError:
             return None
-        return str(version) if version else None
+        return answers.version(version)
 
-    async def _own_query(self, http: aiohttp.ClientSession) -> dict[str, str]:
-        return await self._rest.own_login.uci_query(http)
+    async def _own_query(self, _http: HttpClient) -> dict[str, str]:
+        return await self._rest.own_uci_query()
+
+    def _found(self, fault: PbxError | None) -> None:
+        if fault is None:
+            self._readings.read(ReadingPart.UCI)
+        else:
+            self._readings.failed(ReadingPart.UCI, fault)
 
     def _take(self, method: str, params: tuple[Any, ...]) -> None:
         self.events_received += 1
         if params and isinstance(params[0], dict):
             self.last_event = params[0]
+        self._readings.read(ReadingPart.EVENTS)
         logger.debug("UCI event", extra={"method": method})
 
     def _set(self, state: UciState) -> None:

@@ -47,22 +47,30 @@ async def examine_ways(
     event_seconds: float = 0,
 ) -> DoctorReport:
     """Both ways are gone to their end: what stops one says nothing of the other."""
-    await ServiceCheck(config, state).run(Chain(steps, told))
     try:
-        pbx = PbxCheck(config, event_seconds)
+        service = ServiceCheck(config, state)
+    except ConnectorError as fault:  # ca_file cannot be read
+        steps.append(_unusable("service-tls", fault))
+        told(steps[-1])
+    else:
+        await service.run(Chain(steps, told))
+    try:
+        pbx = PbxCheck(config, event_seconds, state)
     except ConnectorError as fault:  # password_file cannot be read
-        steps.append(
-            DoctorStep(
-                step="pbx-login",
-                outcome=Outcome.FAILED,
-                code=Code.CONFIGURATION_INVALID,
-                evidence={"error": str(fault)[:300]},
-            )
-        )
+        steps.append(_unusable("pbx-login", fault))
         told(steps[-1])
     else:
         await pbx.run(Chain(steps, told))
     return _report(config.pbx.name, state, steps)
+
+
+def _unusable(step: str, fault: ConnectorError) -> DoctorStep:
+    return DoctorStep(
+        step=step,
+        outcome=Outcome.FAILED,
+        code=Code.CONFIGURATION_INVALID,
+        evidence={"error": str(fault)[:300]},
+    )
 
 
 async def _state(chain: Chain, config: Config, path: Path) -> State | None:
@@ -76,7 +84,7 @@ async def _state(chain: Chain, config: Config, path: Path) -> State | None:
             raise FoundError(Code.STATE_UNUSABLE, error=fault) from fault
         made.append(state)
         secret_files = [*config.state_directory.iterdir()]
-        if config.pbx.password is not None:
+        if config.holds_secret:
             secret_files.append(path)
         if config.pbx.password_file is not None and config.pbx.password_file.exists():
             secret_files.append(config.pbx.password_file)

@@ -1,4 +1,4 @@
-"""The doctor's words for a person at a terminal: marks and colours, and under what fails its cause and cure."""
+"""The doctor's words for a person at a terminal: placeholders and colours, and under what fails its cause and cure."""
 
 import sys
 import textwrap
@@ -9,6 +9,7 @@ from core.diagnosis.finding import Finding, tell
 from core.diagnosis.steps import step_title
 from core.language import Language
 from wire.doctor import DoctorReport, DoctorStep, Outcome
+from wire.lines import one_line
 
 _MARKS: Final = {
     Outcome.OK: ("✓", "32"),
@@ -27,6 +28,8 @@ class Printer:
 
     def step(self, step: DoctorStep) -> None:
         mark, colour = _MARKS[step.outcome]
+        # What a server calls itself is printed, not obeyed.
+        step = step.model_copy(update={"evidence": {k: one_line(v) for k, v in step.evidence.items()}})
         evidence = ", ".join(step.evidence.values()) if step.outcome is Outcome.OK else ""
         line = f"{self._coloured(mark, colour)} {step_title(step.step, self._language)}"
         print(f"{line}  {self._coloured(evidence, '90')}" if evidence else line)
@@ -34,10 +37,10 @@ class Printer:
         if code is not None:
             told = tell(Finding(code, dict(step.evidence), step.variant), self._language)
             for text in (f"{told.title} ({code})", told.detail, f"→ {told.cure}"):
-                print(textwrap.fill(text, _WIDTH, initial_indent=_INDENT, subsequent_indent=_INDENT))
+                print(_folded(text))
             error = step.evidence.get("error")
             if error and error not in told.detail:
-                print(textwrap.fill(error, _WIDTH, initial_indent=_INDENT, subsequent_indent=_INDENT))
+                print(_folded(error))
         sys.stdout.flush()
 
     def end(self, report: DoctorReport) -> None:
@@ -47,3 +50,15 @@ class Printer:
 
     def _coloured(self, text: str, colour: str) -> str:
         return f"\x1b[{colour}m{text}\x1b[0m" if self._colours and text else text
+
+
+def _folded(text: str) -> str:
+    """Names, fingerprints and commands stay whole, so that they can be copied."""
+    return textwrap.fill(
+        text,
+        _WIDTH,
+        initial_indent=_INDENT,
+        subsequent_indent=_INDENT,
+        break_on_hyphens=False,
+        break_long_words=False,
+    )

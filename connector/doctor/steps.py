@@ -2,9 +2,12 @@
 
 import time
 from collections.abc import Awaitable, Callable
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
+from connector.errors import PbxError, PbxUnreachableError
+from connector.network.faults import UnreachedError
 from core.diagnosis.codes import Code
+from core.diagnosis.finding import Finding
 from wire.doctor import DoctorStep, Outcome
 
 T = TypeVar("T")
@@ -18,6 +21,10 @@ class FoundError(Exception):
         self.code = code
         self.variant = variant
         self.evidence = {name: str(value)[:300] for name, value in evidence.items()}
+
+    @classmethod
+    def of(cls, finding: Finding) -> Self:
+        return cls(finding.code, finding.variant, **finding.evidence)
 
 
 class WarningFoundError(FoundError):
@@ -40,7 +47,8 @@ class Chain:
         begun = time.monotonic()
         try:
             found, evidence = await work()
-        except FoundError as fault:
+        except Exception as fault:  # noqa: BLE001 - a step that stumbles is a finding, never the end of the doctor
+            fault = fault if isinstance(fault, FoundError) else _unforeseen(fault)
             is_warning = isinstance(fault, WarningFoundError)
             self.is_broken = not is_warning
             self._add(
@@ -65,6 +73,15 @@ class Chain:
     def _add(self, step: DoctorStep) -> None:
         self._steps.append(step)
         self._told(step)
+
+
+def _unforeseen(fault: Exception) -> FoundError:
+    finding = fault.finding if isinstance(fault, UnreachedError | PbxUnreachableError) else None
+    if finding is not None:
+        return FoundError.of(finding)
+    code = Code.named(fault.code) if isinstance(fault, PbxError) else None
+    words = str(fault) if isinstance(fault, PbxError) else type(fault).__name__
+    return FoundError(code or Code.PBX_ANSWER_UNCLEAR, "doctor", error=words)
 
 
 def _since(begun: float) -> int:

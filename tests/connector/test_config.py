@@ -105,3 +105,112 @@ def test_a_damaged_identity_is_not_replaced_in_silence(tmp_path: Path) -> None:
     (tmp_path / "identity.pem").write_text("damaged")
     with pytest.raises(ConnectorError, match="restore it from the backup"):
         State(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("https://pbx-teams.example.com/", "http://pbx-teams.example.com/", "service.*allow_http = true"),
+        ("https://pbx-teams.example.com/", "http://192.0.2.5", "allow_http"),
+        ("https://192.0.2.1", "https://user:geheim@192.0.2.1", "neither user nor password"),
+        ("https://192.0.2.1", "https://192.0.2.1:port", "no address"),
+        ('password = "secret"', 'password = ""', "password is empty"),
+        ("enabled = false", 'callback_key = "/x"', "belong together"),
+    ],
+)
+def test_what_would_be_unsafe_is_refused(write, old: str, new: str, message: str) -> None:
+    assert old in GOOD
+    with pytest.raises(ConnectorError, match=message) as raised:
+        load(write(GOOD.replace(old, new)))
+    assert "geheim" not in str(raised.value)
+
+
+def test_what_crosses_the_network_in_clear_is_told(write) -> None:
+    quiet = load(write(GOOD))
+    assert quiet.in_clear() == []
+    text = GOOD.replace("https://192.0.2.1", "http://192.0.2.1").replace(
+        "enabled = false", 'callback_host = "192.0.2.20"'
+    )
+    text = text.replace(
+        'url = "https://pbx-teams.example.com/"', 'url = "http://192.0.2.9"\nallow_http = true'
+    )
+    link, login, events = load(write(text)).in_clear()
+    assert "192.0.2.9" in link and "192.0.2.1" in login and "192.0.2.20" in events
+    here = GOOD.replace("https://pbx-teams.example.com/", "http://127.0.0.1:3978")
+    assert load(write(here.replace("https://192.0.2.1", "http://localhost"))).in_clear() == []
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+@pytest.mark.parametrize("line_end", ["\n", "\r\n"])
+def test_files_that_an_editor_of_windows_has_saved(
+    write, tmp_path: Path, encoding: str, line_end: str
+) -> None:
+    secret = tmp_path / "password.txt"
+    secret.write_bytes(f"pässwörd{line_end}".encode(encoding))
+    path = write(GOOD.replace('password = "secret"', f'password_file = "{secret}"'))
+    path.write_bytes(path.read_text().replace("\n", line_end).encode(encoding))
+    assert load(path).pbx.read_password() == "pässwörd"
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "is empty"),
+        (b"\xef\xbb\xbf\r\n", "is empty"),
+        (b" \n", "is empty"),
+        ("pässwörd".encode("cp1252"), "save it as UTF-8"),
+        (b"first\nsecond\n", "several lines"),
+    ],
+)
+def test_a_password_file_that_cannot_be_right_stops_the_start(
+    write, tmp_path: Path, capsys, content: bytes, message: str
+) -> None:
+    secret = tmp_path / "password.txt"
+    secret.write_bytes(content)
+    path = write(GOOD.replace('password = "secret"', f'password_file = "{secret}"'))
+    assert cli.main(["--config", str(path), "run"]) == 1
+    told = capsys.readouterr().err
+    assert message in told and str(secret) in told and "Traceback" not in told
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_identity_and_key_survive_an_editor(tmp_path: Path, encoding: str) -> None:
+    before = State(tmp_path)
+    key = before.pbx_key()
+    for name in ("identity.pem", "sealing.pem", "pbx-key"):
+        file = tmp_path / name
+        file.write_bytes(file.read_text().replace("\n", "\r\n").encode(encoding))
+    again = State(tmp_path)
+    assert (again.identity_public, again.sealing_public) == (before.identity_public, before.sealing_public)
+    assert again.pbx_key() == key
+
+
+@pytest.mark.parametrize("mode", [0o644, 0o666, 0o400])
+def test_the_key_file_belongs_to_its_owner_alone_also_where_there_was_one(
+    write, tmp_path: Path, mode: int
+) -> None:
+    out = tmp_path / "key.pbxkey"
+    out.write_text("before")
+    out.chmod(mode)
+    assert cli.main(["--config", str(write(GOOD)), "key", "file", "--out", str(out)]) == 0
+    assert stat.S_IMODE(out.stat().st_mode) == 0o600
+    assert KeyFile.model_validate_json(out.read_text()).sealed_only
+    assert [path.name for path in tmp_path.iterdir() if path.name.startswith("key.pbxkey")] == ["key.pbxkey"]
+
+
+def test_a_key_file_that_cannot_be_written_leaves_nothing_behind(write, tmp_path: Path, capsys) -> None:
+    (tmp_path / "folder").mkdir()
+    assert cli.main(["--config", str(write(GOOD)), "key", "file", "--out", str(tmp_path / "folder")]) == 1
+    assert "cannot write" in capsys.readouterr().err
+    assert list((tmp_path / "folder").iterdir()) == []
+    assert not list(tmp_path.glob("folder.*"))
+
+
+def test_pasted_licence_keys_and_codes_lose_what_came_along(write) -> None:
+    text = GOOD.replace(
+        'url = "https://pbx-teams', 'enrolment_code = "„ab12 cd34“"\nurl = "https://pbx-teams'
+    )
+    text += '\n[licences]\nkeys = ["eyJh.\\n eyJz\u200b.c2ln "]\n'
+    config = load(write(text))
+    assert config.service.enrolment_code == "ab12cd34"
+    assert config.licences.keys == ("eyJh.eyJz.c2ln",)

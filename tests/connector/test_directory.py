@@ -6,19 +6,18 @@ from pathlib import Path
 
 import aiohttp
 import pytest
-from aiohttp import web
 from pydantic import SecretStr
 
 from connector.config import Pbx
-from connector.directory import Directory
+from connector.directory import READ_SECONDS, Directory
 from connector.errors import PbxError
+from connector.readings import Readings
 from connector.rest import StarfaceRest
 from simulator.people import ADMINISTRATOR_PERMISSION, LICENCE_PERMISSION
 from simulator.starface.model import Settings, Starface
-from simulator.starface.server import create
-from tests.support.world import free_ports
+from tests.support.starface import running_starface
 
-USERS = 2000
+USERS, GROUPS = 1000, 30
 
 
 class Place:
@@ -36,21 +35,15 @@ class Place:
 
 @pytest.fixture
 async def place(tmp_path: Path) -> AsyncIterator[Place]:
-    app = create(Settings())
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=1)
-    await runner.setup()
-    port = free_ports(1)
-    await web.TCPSite(runner, "127.0.0.1", port).start()
-    url = f"http://127.0.0.1:{port}"
-    rest = StarfaceRest(Pbx(name="pbx.example.com", url=url, login="0001", password=SecretStr("foobar")))
-    async with aiohttp.ClientSession() as http:
+    async with running_starface() as port, aiohttp.ClientSession() as http:
+        url = f"http://127.0.0.1:{port}"
+        rest = StarfaceRest(Pbx(name="pbx.example.com", url=url, login="0001", password=SecretStr("foobar")))
         yield Place(url, http, rest)
-    await rest.close()
-    await runner.cleanup()
+        await rest.close()
 
 
 async def test_a_change_is_reported_until_it_is_taken(place: Place) -> None:
-    directory = Directory(place.rest, active=True, every=0.05)
+    directory = Directory(place.rest, Readings(lambda: None), active=True, every=0.05)
     reading = asyncio.create_task(directory.run())
     try:
         (anna,) = (await directory.people("anna", [])).users
@@ -75,25 +68,44 @@ async def test_a_change_is_reported_until_it_is_taken(place: Place) -> None:
         reading.cancel()
 
 
-async def test_two_thousand_users_cost_a_handful_of_requests(place: Place) -> None:
+async def test_a_large_site_costs_six_requests_a_minute(place: Place) -> None:
     for number in range(USERS):
         await place.control(
             "POST", "users", {"login": f"u{number}", "password": "x", "firstName": f"U {number}"}
         )
-    directory = Directory(place.rest, active=True)
+    for number in range(GROUPS):
+        await place.control("POST", "groups", {"name": f"Group {number}", "logins": [f"u{number}"]})
+    directory = Directory(place.rest, Readings(lambda: None), active=True)
     await directory.people("", [])
-    before = await place.requests()
-    assert len(await directory._rest.all_users({})) > USERS
-    for_one_reading = await place.requests() - before
-    assert for_one_reading == 4  # users, permissions, and who holds each of the two
+    assert len(directory._users or {}) > USERS and len(directory._groups) == GROUPS + 1
+    # Users, who holds each of the two permissions, and two for groups.
+    for _turn in range(4):
+        before = await place.requests()
+        await directory._read()
+        assert await place.requests() - before == 5
+    assert 5 * 60 / READ_SECONDS <= 6
+
+
+async def test_a_new_group_is_found_and_a_changed_one_in_turn(place: Place) -> None:
+    await place.control("POST", "users", {"login": "u1", "password": "x"})
+    for number in range(4):
+        await place.control("POST", "groups", {"name": f"Group {number}", "logins": []})
+    directory = Directory(place.rest, Readings(lambda: None), active=True)
+    await directory.people("", [])
+    (user_id,) = [user.user_id for user in (directory._users or {}).values() if user.login == "u1"]
+    await place.control("POST", "groups", {"name": "New", "logins": ["u1"]})
+    await place.control("PATCH", "groups/2", {"logins": ["u1"]})
+    for _turn in range(4):
+        await directory._read()
+    assert set(directory.groups_of(user_id)) == {2, 6}
 
 
 async def test_a_list_without_the_connector_itself_is_not_believed(place: Place) -> None:
-    directory = Directory(place.rest, active=True)
+    directory = Directory(place.rest, Readings(lambda: None), active=True)
     await directory.by_ids([1])
     await place.control("DELETE", "users/0001")
     with pytest.raises(PbxError):
-        await place.rest.all_users({})
+        await directory._read()
     assert directory.unreported() == []
 
 

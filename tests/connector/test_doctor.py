@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
+from connector.state import State
 from simulator import tls
 from tests.support.relay import Fault, Relay
 from tests.support.world import World, free_ports
@@ -161,7 +162,7 @@ async def test_a_proxy_that_strips_the_upgrade(clinic: Clinic) -> None:
 
 @pytest.mark.parametrize(
     ("status", "step", "variant"),
-    [("407 Login", "service-proxy", "proxy-auth"), ("403 No", "service-proxy", "proxy-refuses")],
+    [("407 Login", "service-proxy", "proxy-password"), ("403 No", "service-proxy", "proxy-refuses")],
 )
 async def test_a_proxy_that_refuses(clinic: Clinic, status: str, step: str, variant: str) -> None:
     async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -216,7 +217,38 @@ async def test_a_clock_that_is_wrong(clinic: Clinic) -> None:
 
 async def test_a_name_of_another_installation(clinic: Clinic, tmp_path: Path) -> None:
     clinic.change(json.dumps(str(clinic.world.demo.state / "connector")), json.dumps(str(tmp_path / "other")))
-    await clinic.finds("name", "name-bound-elsewhere", "doctor")
+    evidence = await clinic.finds("name", "enrolment-needed", "code")
+    assert evidence["identity"] == State(tmp_path / "other").fingerprint
+
+
+async def test_a_name_without_a_code(clinic: Clinic, tmp_path: Path) -> None:
+    """New, or another installation's: the doctor names both, and what to ask for."""
+    clinic.change(json.dumps(str(clinic.world.demo.state / "connector")), json.dumps(str(tmp_path / "other")))
+    clinic.text = "\n".join(line for line in clinic.text.splitlines() if "enrolment_code" not in line)
+    for name in (clinic.world.pbx_name, "free.example.com"):
+        clinic.text = clinic.text.replace(clinic.world.pbx_name, name)
+        evidence = await clinic.finds("name", "enrolment-needed")
+        assert evidence == {"pbx_name": name, "identity": State(tmp_path / "other").fingerprint}
+    said = " ".join((await clinic.run("--language", "de")).split())  # lines are folded
+    assert "pbx-teams pbx enrol free.example.com" in said
+    assert f"pbx-teams pbx hand-over free.example.com {evidence['identity']}" in said
+
+
+async def test_a_name_with_a_good_code(clinic: Clinic, tmp_path: Path) -> None:
+    clinic.change(json.dumps(str(clinic.world.demo.state / "connector")), json.dumps(str(tmp_path / "other")))
+    code = await clinic.world.enrolment_code("new.example.com")
+    lines = [line for line in clinic.text.splitlines() if "enrolment_code" not in line]
+    lines.insert(lines.index("[service]") + 1, f'enrolment_code = "{code}"')
+    clinic.text = "\n".join(lines)
+    clinic.change(clinic.world.pbx_name, "new.example.com")
+    steps = await clinic.examine()
+    assert steps["name"]["outcome"] == "ok"
+    assert (steps["key"]["outcome"], steps["key"]["variant"]) == ("warning", "new")
+
+
+async def test_a_name_that_is_no_host_name(clinic: Clinic) -> None:
+    clinic.change(f'name = "{clinic.world.pbx_name}"', 'name = "my_pbx"')
+    await clinic.finds("name", "pbx-name-invalid", "connector")
 
 
 async def test_a_connector_that_does_not_run(clinic: Clinic) -> None:

@@ -7,19 +7,19 @@ from typing import Any
 
 import aiohttp
 import pytest
-from aiohttp import web
 
 from connector.calls import Calls
 from connector.config import Pbx, Uci
 from connector.errors import LoginRejectedError, PbxLoginFailedError, PbxUnreachableError
 from connector.login import internal_secret, uci_token
+from connector.readings import Readings
 from connector.rest import StarfaceRest
 from connector.state import State
 from connector.uci import Callbacks, UciClient
 from simulator.people import ADMINISTRATOR_PERMISSION, LICENCE_PERMISSION
 from simulator.starface.model import CLIENT_SECRET, LoginType, Settings
-from simulator.starface.server import create
-from tests.support.world import eventually, free_ports
+from tests.support.starface import running_starface
+from tests.support.world import eventually
 from wire.link import CallsCredentials, UciState
 
 SYSTEMS = {
@@ -52,14 +52,10 @@ async def system(request: pytest.FixtureRequest) -> AsyncIterator[System]:
     from dataclasses import replace
 
     settings = replace(SYSTEMS[request.param])
-    port = free_ports(1)
-    runner = web.AppRunner(create(settings), access_log=None)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", port).start()
-    system = System(settings, port)
-    yield system
-    await system.http.close()
-    await runner.cleanup()
+    async with running_starface(settings) as port:
+        system = System(settings, port)
+        yield system
+        await system.http.close()
 
 
 async def test_a_users_password_is_proven_with_rights_and_licence(system: System) -> None:
@@ -121,7 +117,7 @@ async def test_a_wrong_login_of_the_connector_is_told_apart_from_an_absent_pbx(s
 
 async def test_the_version_by_rest_or_by_uci(system: System) -> None:
     rest = system.rest()
-    uci = UciClient(Uci(), rest, asyncio.Event())
+    uci = UciClient(Uci(), rest, asyncio.Event(), Readings(lambda: None))
     told = await rest.version()
     assert told == (None if system.settings.version.startswith("6") else system.settings.version)
     assert await uci.server_version() == system.settings.version
@@ -141,7 +137,7 @@ async def test_permissions_are_found_by_their_name_whatever_it_is(system: System
 
 async def test_call_events_arrive_and_come_back_after_a_loss(system: System) -> None:
     rest = system.rest()
-    uci = UciClient(Uci(), rest, asyncio.Event(), keep_alive=0.2)
+    uci = UciClient(Uci(), rest, asyncio.Event(), Readings(lambda: None), keep_alive=0.2)
     running = asyncio.create_task(uci.run())
 
     async def is_on() -> bool:
@@ -160,10 +156,10 @@ async def test_call_events_arrive_and_come_back_after_a_loss(system: System) -> 
     await system.control("POST", f"calls/{call['id']}/connect")
     await system.control("POST", f"calls/{call['id']}/hangup")
 
-    async def three() -> bool:
-        return uci.events_received == 3
+    async def all_four() -> bool:
+        return uci.events_received == 4
 
-    await eventually(three, "ringing, connected, ended")
+    await eventually(all_four, "without a state, ringing, connected, ended")
     await system.control("POST", "uci/drop")
 
     async def subscribed_again() -> bool:
@@ -177,17 +173,13 @@ async def test_call_events_arrive_and_come_back_after_a_loss(system: System) -> 
 
 
 async def test_a_wrong_oauth_client_is_the_connectors_fault_not_the_users() -> None:
-    port = free_ports(1)
-    runner = web.AppRunner(create(Settings(version="10.0.0.1", oauth=True)), access_log=None)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", port).start()
-    system = System(Settings(oauth=True), port)
-    rest = system.rest(oauth_client_secret="wrong")
-    with pytest.raises(PbxLoginFailedError, match="invalid_client"):
-        await rest.check()
-    await rest.close()
-    await system.http.close()
-    await runner.cleanup()
+    async with running_starface(Settings(version="10.0.0.1", oauth=True)) as port:
+        system = System(Settings(oauth=True), port)
+        rest = system.rest(oauth_client_secret="wrong")
+        with pytest.raises(PbxLoginFailedError, match="invalid_client"):
+            await rest.check()
+        await rest.close()
+        await system.http.close()
 
 
 @pytest.mark.parametrize("system", ["6.7 Internal"], indirect=True)

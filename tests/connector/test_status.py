@@ -64,7 +64,8 @@ async def test_without_a_running_connector_the_command_says_so(world: World, tmp
 
 async def test_the_service_has_metrics(world: World) -> None:
     await world.client().prepare(world.pbx_name, world.key)
-    async with world.http.get(f"{world.demo.service_url}/metrics") as answer:
+    headers = {"Authorization": f"Bearer {world.demo.metrics_token()}"}
+    async with world.http.get(f"{world.demo.service_url}/metrics", headers=headers) as answer:
         text = await answer.text()
     assert "pbx_teams_links 1.0" in text and "pbx_teams_plane_up 1.0" in text
     assert 'pbx_teams_pbx_calls_total{outcome="answered"}' in text

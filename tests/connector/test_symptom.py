@@ -1,5 +1,8 @@
 """Which calls are the symptom, and which are not: traces of call events as UCI sends them."""
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 
 from connector.symptom import MAX_CALLS, Symptom
@@ -95,6 +98,23 @@ TRACES: list[tuple[str, list[Step], int]] = [
         ],
         2,
     ),
+    (
+        "click to dial, ended while it rings at the other side",
+        [(0, "RINGING"), (0.5, "PROCEEDING"), (1, "RINGBACK"), (3, "CONNECTED"), (4, "HANGUP")],
+        0,
+    ),
+    ("an outgoing call", [(0, "PROCEEDING"), (1, "RINGBACK"), (2, "CONNECTED"), (3, "HANGUP")], 0),
+    ("the first event has no state", [(0, ""), (0, "INCOMING"), (3, "CONNECTED"), (3.5, "HANGUP")], 1),
+    (
+        "a conference is asked",
+        [(0, "INCOMING"), (3, "CONNECTED"), (3.2, "CONFERENCE_CONSULT"), (4, "HANGUP")],
+        0,
+    ),
+    (
+        "a state after the answer that nobody knows",
+        [(0, "INCOMING"), (3, "CONNECTED"), (3.2, "SOMETHING_NEW"), (3.5, "HANGUP")],
+        0,
+    ),
     ("a clock that jumps back", [(10, "INCOMING"), (13, "CONNECTED"), (3, "HANGUP")], 0),
 ]
 
@@ -114,6 +134,41 @@ def test_a_trace(steps: list[Step], found: int, timed: bool) -> None:
             event["timestamp"] = str(int(1_700_000_000_000 + first * 1000))
         count += symptom.state(event, heard_at=first)
     assert count == found
+
+
+EPOCH = 1_700_000_000
+TALK = (("INCOMING", 0), ("CONNECTED", 5), ("HANGUP", 600))
+AT_ONCE = (("INCOMING", 0), ("CONNECTED", 5), ("HANGUP", 6))
+
+
+@pytest.mark.parametrize(
+    ("trace", "timestamp", "found"),
+    [
+        (TALK, lambda at: str(EPOCH + at), False),  # seconds
+        (AT_ONCE, lambda at: str(EPOCH + at), True),
+        (TALK, lambda _at: str(EPOCH * 1000), False),  # the call's beginning in every event
+        (AT_ONCE, lambda _at: str(EPOCH * 1000), True),
+        (TALK, lambda at: str((EPOCH + min(at, 5)) * 1000), False),  # the end carries the time of the answer
+        (TALK, lambda at: "" if at == 600 else str((EPOCH + at) * 1000), False),  # the end has no time
+        (TALK, lambda at: "" if at == 600 else str((EPOCH + at + 599) * 1000), False),  # and the PBX is ahead
+        (AT_ONCE, lambda at: "" if at == 6 else str((EPOCH + at + 9) * 1000), True),
+        (AT_ONCE, lambda at: (EPOCH + at) * 1000.5, True),
+        (AT_ONCE, lambda _at: float("nan"), True),
+        (TALK, lambda _at: 10**400, False),
+        (TALK, lambda _at: True, False),
+        (AT_ONCE, lambda _at: "20261127T03:18:22", True),
+        (AT_ONCE, lambda _at: -5, True),
+    ],
+)
+def test_times_of_every_kind(
+    trace: tuple[tuple[str, int], ...], timestamp: Callable[[int], Any], found: bool
+) -> None:
+    symptom = Symptom()
+    seen = [
+        symptom.state({"id": "c", "state": state, "timestamp": timestamp(at)}, heard_at=float(at))
+        for state, at in trace
+    ]
+    assert seen == [False, False, found]
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,282 @@
+"""The border to the PBX: every answer becomes a record here, or a `PbxAnswerError`.
+
+The shapes are those of the vendor's REST description 6.7.0.22. What real systems send beside it is read as well: ids as
+text, members that are missing or null, further members. A record that cannot be read is left out and counted, so that
+one odd user takes the service from nobody; an answer that is not a list at all is an error and never an empty list.
+"""
+
+import json
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, Generic, TypeVar
+
+from connector.errors import PbxAnswerError
+from core.diagnosis.version import number_in
+from wire.bounds import MAX_EMAIL, MAX_INTEGER, MAX_LOGIN, MAX_NAME, clean_line, email_or_nothing
+
+MAX_BODY_BYTES: Final = 64 * 1024 * 1024
+"""A list of 50,000 users is about 20 MB."""
+MAX_RECORDS: Final = 100_000
+MAX_TOKEN_CHARS: Final = 8192
+EXCERPT_CHARS: Final = 80
+DEFAULT_EXPIRY_SECONDS: Final = 300.0
+"""Of an access token whose life is not told (STARFACE 10: 300 s)."""
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Records(Generic[T]):
+    """What could be read of a list."""
+
+    items: Sequence[T]
+    skipped: int = 0
+    reason: str | None = None
+    """Why the first of the skipped ones could not be read; without its content."""
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    id: int
+    login: str
+    display_name: str
+    email: str
+
+
+@dataclass(frozen=True, slots=True)
+class Permission:
+    id: int
+    names: frozenset[str]
+    """The name and the description, as the PBX shows them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    id: int
+    name: str
+    members: Sequence[int] = field(default=())
+
+
+@dataclass(frozen=True, slots=True)
+class OAuthToken:
+    access_token: str
+    refresh_token: str | None
+    expires_seconds: float
+
+
+class _OddRecordError(ValueError):
+    """One record cannot be read; the message says which member is odd."""
+
+
+def parsed(path: str, status: int, body: bytes, charset: str | None, *, is_secret: bool = False) -> Any:
+    """JSON of an answer. `is_secret`: nothing of the body stands in an error, for instance at a login."""
+    text = _decoded(body, charset)
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as fault:
+        raise PbxAnswerError(path, status, "no JSON", "" if is_secret else _excerpt(text)) from fault
+
+
+def users(path: str, answer: Any) -> Records[User]:
+    """`GET /users`, `GET /permissions/{id}/users`."""
+    return _records(path, answer, _user)
+
+
+def user(path: str, answer: Any) -> User:
+    """`GET /users/{id}`, `GET /users/me`."""
+    return _one(path, answer, _user)
+
+
+def permissions(path: str, answer: Any) -> Records[Permission]:
+    """`GET /permissions`, `GET /permissions/users/{id}`."""
+    return _records(path, answer, _permission)
+
+
+def groups(path: str, answer: Any) -> Records[Group]:
+    """`GET /groups`: without members."""
+    return _records(path, answer, _group)
+
+
+def group(path: str, answer: Any) -> Group:
+    """`GET /groups/{id}`."""
+    return _one(path, answer, _group)
+
+
+def version(answer: Any) -> str | None:
+    """`GET /server/version`, or what UCI tells: a text, a number, or an object that holds one. None: none is told."""
+    if isinstance(answer, Mapping):
+        named = [answer[name] for name in ("version", "serverVersion", "Version") if name in answer]
+        answer = named[0] if named else next((one for one in answer.values() if isinstance(one, str)), None)
+    if isinstance(answer, bool) or not isinstance(answer, str | int | float):
+        return None
+    text = clean_line(str(answer)[:500], 50)
+    return number_in(text) or text or None
+
+
+def login_template(path: str, answer: Any) -> dict[str, Any]:
+    """`GET /login`: `nonce`, and `loginType` ("Internal" where it is missing, as in the vendor's JavaScript client)."""
+    fields = _object(path, answer)
+    nonce = fields.get("nonce")
+    if not isinstance(nonce, str) or not 0 < len(nonce) <= MAX_TOKEN_CHARS:
+        raise PbxAnswerError(path, 200, "no nonce")
+    login_type = fields.get("loginType")
+    return {
+        "loginType": login_type if isinstance(login_type, str) else "Internal",
+        "nonce": nonce,
+        "secret": None,
+    }
+
+
+def auth_token(path: str, answer: Any) -> str:
+    """`POST /login`."""
+    return _secret(path, _object(path, answer).get("token"), "no token")
+
+
+def oauth_token(path: str, answer: Any) -> OAuthToken:
+    """RFC 6749, section 5.1. `expires_in` may be missing, null or text."""
+    fields = _object(path, answer)
+    refresh = fields.get("refresh_token")
+    return OAuthToken(
+        access_token=_secret(path, fields.get("access_token"), "no access_token"),
+        refresh_token=refresh if isinstance(refresh, str) and 0 < len(refresh) <= MAX_TOKEN_CHARS else None,
+        expires_seconds=_seconds(fields.get("expires_in")),
+    )
+
+
+def _records(path: str, answer: Any, read: Callable[[Mapping[str, Any]], T]) -> Records[T]:
+    if not isinstance(answer, list):
+        raise PbxAnswerError(path, 200, f"a list is expected, not {_kind(answer)}")
+    if len(answer) > MAX_RECORDS:
+        raise PbxAnswerError(path, 200, f"more than {MAX_RECORDS} records")
+    items: list[T] = []
+    skipped, reason = 0, None
+    for record in answer:
+        try:
+            items.append(read(_fields(record)))
+        except _OddRecordError as odd:
+            skipped += 1
+            reason = reason or str(odd)
+    if skipped and not items:
+        raise PbxAnswerError(path, 200, f"none of {skipped} records can be read: {reason}")
+    return Records(items, skipped, reason)
+
+
+def _one(path: str, answer: Any, read: Callable[[Mapping[str, Any]], T]) -> T:
+    try:
+        return read(_fields(answer))
+    except _OddRecordError as odd:
+        raise PbxAnswerError(path, 200, str(odd)) from odd
+
+
+def _user(record: Mapping[str, Any]) -> User:
+    number = _id(record.get("id"))
+    login = _text(record.get("login"))
+    if len(login) > MAX_LOGIN:
+        raise _OddRecordError("login is too long")
+    names = (_text(record.get("firstName")), _text(record.get("familyName")))
+    shown = clean_line(" ".join(name for name in names if name), MAX_NAME)
+    login = clean_line(login, MAX_LOGIN)
+    email = email_or_nothing(_text(record.get("email")).strip()[: MAX_EMAIL + 1])
+    return User(number, login, shown or login or str(number), email)
+
+
+def _permission(record: Mapping[str, Any]) -> Permission:
+    names = {_text(record.get(member)) for member in ("permission", "description")}
+    return Permission(
+        _id(record.get("id")), frozenset(clean_line(name, MAX_NAME) for name in names if name.strip())
+    )
+
+
+def _group(record: Mapping[str, Any]) -> Group:
+    number = _id(record.get("id"))
+    name = clean_line(_text(record.get("name")) or _text(record.get("groupname")), MAX_NAME)
+    members = record.get("assignableUsers")
+    ids: list[int] = []
+    for member in members if isinstance(members, list) else ():
+        if isinstance(member, Mapping) and member.get("assigned") is True:
+            try:
+                ids.append(_id(member.get("id")))
+            except _OddRecordError:
+                continue
+    return Group(number, name or str(number), tuple(ids))
+
+
+def _id(value: Any) -> int:
+    """An id is a number; some systems write it as text."""
+    if isinstance(value, str) and value.strip().isascii() and value.strip().isdigit() and len(value) < 20:
+        value = int(value)
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise _OddRecordError(f"id is {_kind(value)}")
+    if not 0 <= value <= MAX_INTEGER:
+        raise _OddRecordError("id is out of range")
+    return value
+
+
+def _text(value: Any) -> str:
+    """Text as it is, numbers as text; whatever else a member holds counts as missing."""
+    if isinstance(value, str):
+        return value
+    return (
+        str(value) if isinstance(value, int) and not isinstance(value, bool) and abs(value) < 10**18 else ""
+    )
+
+
+def _fields(record: Any) -> Mapping[str, Any]:
+    if not isinstance(record, Mapping):
+        raise _OddRecordError(f"a record is {_kind(record)}")
+    return record
+
+
+def _object(path: str, answer: Any) -> Mapping[str, Any]:
+    if not isinstance(answer, Mapping):
+        raise PbxAnswerError(path, 200, f"an object is expected, not {_kind(answer)}")
+    return answer
+
+
+def _secret(path: str, value: Any, missing: str) -> str:
+    if not isinstance(value, str) or not 0 < len(value) <= MAX_TOKEN_CHARS or not value.isprintable():
+        raise PbxAnswerError(path, 200, missing)
+    return value
+
+
+def _seconds(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return DEFAULT_EXPIRY_SECONDS
+    try:
+        seconds = float(value)
+    except (ValueError, OverflowError):
+        return DEFAULT_EXPIRY_SECONDS
+    return seconds if math.isfinite(seconds) and 0 < seconds < 10**9 else DEFAULT_EXPIRY_SECONDS
+
+
+def _kind(value: Any) -> str:
+    """For an error: never the value itself."""
+    if value is None:
+        return "null"
+    names = {
+        dict: "an object",
+        list: "a list",
+        str: "text",
+        bool: "a boolean",
+        int: "a number",
+        float: "a number",
+    }
+    return names.get(type(value), "something else")
+
+
+def _decoded(body: bytes, charset: str | None) -> str:
+    """JSON is UTF-8 (RFC 8259); older systems send ISO-8859-1 without saying so."""
+    for encoding in (charset, "utf-8-sig", "utf-16" if body[:2] in (b"\xff\xfe", b"\xfe\xff") else None):
+        if encoding is not None:
+            try:
+                return body.decode(encoding)
+            except (LookupError, UnicodeError):
+                continue
+    return body.decode("iso-8859-1")
+
+
+def _excerpt(text: str) -> str:
+    return clean_line(text[: 4 * EXCERPT_CHARS], EXCERPT_CHARS)

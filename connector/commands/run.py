@@ -1,0 +1,93 @@
+"""`pbx-connector run`: puts the connector together and runs it, until it is stopped."""
+
+import argparse
+import asyncio
+import logging
+import signal
+from contextlib import suppress
+from typing import Final
+
+from connector.calls import Calls
+from connector.config import Config, load
+from connector.directory import Directory
+from connector.doctor.doctor import examine_ways
+from connector.guard import LoginGuard
+from connector.link import LinkClient
+from connector.login_memory import LoginMemory
+from connector.logs import set_up
+from connector.methods import PbxMethods
+from connector.monitor import Monitor
+from connector.readings import Readings
+from connector.rest import StarfaceRest
+from connector.state import State
+from connector.status import StatusPage
+from connector.supervisor import Supervisor
+from connector.uci import Callbacks, UciClient
+from wire.doctor import DoctorReport
+
+FIRST_CHECK_SECONDS: Final = 5.0
+STOP_SECONDS: Final = 1.5
+"""For the parts; with logging out and the status page the whole ends within three seconds, whatever hangs."""
+
+logger = logging.getLogger(__name__)
+
+
+def run(options: argparse.Namespace) -> int:
+    config = load(options.config)
+    set_up()
+    asyncio.run(_link(config))
+    return 0
+
+
+async def _link(config: Config) -> None:
+    for warning in config.in_clear():
+        logger.warning("%s", warning)
+    state = State(config.state_directory)
+    state.pbx_key()
+    rest = StarfaceRest(config.pbx, LoginGuard(memory=LoginMemory(state, config.pbx)))
+    look = asyncio.Event()
+    readings = Readings(look.set)
+    uci_config = config.uci.model_copy(update={"enabled": config.uci.enabled and config.active})
+    callbacks = Callbacks(uci_config)
+    uci = UciClient(uci_config, rest, look, readings, callbacks)
+    calls = Calls(rest, callbacks, state)
+    directory = Directory(rest, readings, active=config.active)
+    monitor = Monitor(rest, uci, directory, readings, look, active=config.active)
+    uses_oauth = config.pbx.auth == "oauth"
+
+    async def examine_myself() -> DoctorReport:
+        monitor.asked()
+        return await examine_ways(config, state, [])
+
+    methods = PbxMethods(
+        *(rest, directory, state, monitor, calls, config.pbx.name),
+        uses_oauth=uses_oauth,
+        examine=examine_myself,
+    )
+    link = LinkClient(config, state, monitor, directory, calls, methods.handlers())
+    supervisor = Supervisor()
+    page = StatusPage(
+        *(config.status.port, config.pbx.name, config.service.url, state, link, monitor, uci), supervisor
+    )
+    serving = await page.start() if config.status.port else None
+    with suppress(TimeoutError):  # a PBX that is slow or gone is reported over the link
+        async with asyncio.timeout(FIRST_CHECK_SECONDS):
+            await monitor.check()
+    for name, part in (
+        ("uci", uci.run),
+        ("monitor", monitor.run),
+        ("link", link.run),
+        ("directory", directory.run),
+        ("calls", calls.run),
+    ):
+        supervisor.start(name, part)
+    stopped = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stopped.set)
+    await stopped.wait()
+    await supervisor.stop(STOP_SECONDS)
+    await rest.close()
+    if serving is not None:
+        await serving.cleanup()
+    logger.info("stopped")

@@ -1,0 +1,124 @@
+"""The HTTP client of all parts: one for each target, with its proxy, certificates and time limits.
+
+No redirect is followed: login, password or token would go along to wherever it leads. No cookie is kept: who needs one
+keeps it per login (`connector.uci`). No `.netrc` is read.
+"""
+
+import asyncio
+import ssl
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from typing import Any, Final, Self
+
+import aiohttp
+from aiohttp import hdrs
+
+from connector.network import dial
+from connector.network.faults import (
+    NETWORK_FAULTS,
+    UnreachedError,
+    finding_of,
+    no_greeting,
+    proxy_answer,
+    word_of,
+)
+from connector.network.limits import FAMILY_DELAY
+from connector.network.proxy import Proxy
+from connector.network.route import proxy_for
+from connector.network.target import Target
+from connector.network.tls import context_for
+from core.diagnosis.finding import Finding
+from wire import outbound
+
+ROUTE_SECONDS: Final = 60.0
+"""So long a decision for or against the proxy holds: a name may get another address."""
+CLOSE_SECONDS: Final = 2.0
+"""A farewell of a WebSocket is waited for no longer: the line may be dead."""
+MAX_CONNECTIONS: Final = 20
+EXPLAIN_SECONDS: Final = 5.0
+
+
+class HttpClient:
+    def __init__(self, target: Target) -> None:
+        """Raises `ConnectorError` when the target's certificates cannot be used."""
+        self.target = target
+        self.tls = context_for(target)
+        self._session: aiohttp.ClientSession | None = None
+        self._proxy: Proxy | None = None
+        self._proxy_until = 0.0
+
+    @asynccontextmanager
+    async def request(self, method: str, url: str, **options: Any) -> AsyncIterator[aiohttp.ClientResponse]:
+        """As aiohttp's, without redirects. Raises one of `NETWORK_FAULTS`, or `UnreachedError`."""
+        options = await self._routed(options)
+        async with self._opened().request(method, url, **options) as response:
+            if response.status == 407 and self._proxy is not None and not self.target.is_secure:
+                offered = response.headers.getall(hdrs.PROXY_AUTHENTICATE, [])
+                reason = response.reason or ""
+                raise UnreachedError(proxy_answer(self.target, self._proxy, 407, reason, offered))
+            yield response
+
+    async def websocket(self, url: str, **options: Any) -> aiohttp.ClientWebSocketResponse:
+        """Raises `UnreachedError` whatever keeps it from opening, within the target's limits."""
+        try:
+            async with asyncio.timeout(self.target.limits.whole):
+                options = await self._routed(options)
+                socket: aiohttp.ClientWebSocketResponse = await self._opened().ws_connect(
+                    url, timeout=aiohttp.ClientWSTimeout(ws_close=CLOSE_SECONDS), **options
+                )
+                return socket
+        except (UnreachedError, *NETWORK_FAULTS) as fault:
+            finding = await self.explain(fault)
+            raise UnreachedError(finding or no_greeting(self.target, None, word_of(fault))) from fault
+
+    async def explain(self, fault: BaseException, seconds: float = EXPLAIN_SECONDS) -> Finding | None:
+        """Why a request did not come about. Where the fault alone does not say, the way is gone layer by layer, each in
+        so many seconds; None: to its end.
+        """
+        proxy = self._proxy
+        target = replace(self.target, limits=replace(self.target.limits, connect=seconds))
+        certificate = getattr(fault, "certificate_error", None)
+        if isinstance(certificate, ssl.SSLCertVerificationError):
+            return await dial.certificate_refused(target, proxy, certificate)
+        if (found := finding_of(target, proxy, fault)) is not None:
+            return found
+        try:
+            await dial.walk(target, proxy, self.tls)
+        except UnreachedError as unreached:
+            return unreached.finding
+        return None
+
+    async def close(self) -> None:
+        if self._session is not None:
+            await self._session.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def _routed(self, options: dict[str, Any]) -> dict[str, Any]:
+        if time.monotonic() >= self._proxy_until:
+            self._proxy = await proxy_for(self.target)
+            self._proxy_until = time.monotonic() + ROUTE_SECONDS
+        if self._proxy is None:
+            return options
+        routed = {**options, "proxy": self._proxy.url}
+        if self.target.is_secure:  # for CONNECT alone
+            return {**routed, "proxy_headers": self._proxy.headers}
+        return {**routed, "headers": {**options.get("headers", {}), **self._proxy.headers}}
+
+    def _opened(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            self._session = outbound.client(
+                timeout=self.target.limits.timeout(),
+                connector=aiohttp.TCPConnector(
+                    ssl=self.tls, limit=MAX_CONNECTIONS, happy_eyeballs_delay=FAMILY_DELAY
+                ),
+                cookie_jar=aiohttp.DummyCookieJar(),
+                trust_env=False,  # `proxy_for` has read it, and a proxy is all that is wanted of it
+            )
+        return self._session

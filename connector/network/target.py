@@ -1,0 +1,63 @@
+"""What the connector wants to reach: the service, or the PBX."""
+
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+from pydantic import SecretStr
+
+from connector.config import Pbx, Service
+from connector.network import limits
+from connector.network.limits import Limits
+from core.diagnosis.codes import Code
+from core.diagnosis.finding import Finding
+
+MAX_EVIDENCE_CHARS = 300
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    url: str
+    code: Code
+    """Under which a fault on the way is told."""
+    limits: Limits
+    proxy: SecretStr | None = None
+    """As the configuration has it: an address, "none" or "environment"."""
+    authorities: str | None = field(default=None, repr=False)
+    """PEM: what is trusted beside the system's authorities."""
+    is_on_site: bool = False
+    """Stands beside the connector, as a PBX does: on a private address it is reached without a proxy."""
+
+    @classmethod
+    def service(cls, config: Service) -> "Target":
+        """Raises `ConnectorError` when `ca_file` cannot be read."""
+        return cls(config.url, Code.SERVICE_UNREACHABLE, limits.SERVICE, config.proxy, config.certificates())
+
+    @classmethod
+    def pbx(cls, config: Pbx) -> "Target":
+        """Raises `ConnectorError` when `ca_file` cannot be read."""
+        return cls(
+            config.url,
+            Code.PBX_UNREACHABLE,
+            limits.PBX,
+            config.proxy,
+            config.certificates(),
+            is_on_site=True,
+        )
+
+    @property
+    def host(self) -> str:
+        return urlsplit(self.url).hostname or ""
+
+    @property
+    def port(self) -> int:
+        parts = urlsplit(self.url)
+        return parts.port or (443 if parts.scheme == "https" else 80)
+
+    @property
+    def is_secure(self) -> bool:
+        return urlsplit(self.url).scheme == "https"
+
+    def finding(self, variant: str, **evidence: object) -> Finding:
+        """What is wrong on the way, with what its words need."""
+        shown = {name: str(value)[:MAX_EVIDENCE_CHARS] for name, value in evidence.items()}
+        return Finding(self.code, {"host": self.host, "port": str(self.port), **shown}, variant)

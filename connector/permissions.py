@@ -1,0 +1,43 @@
+"""Finding a permission by its name: ids and internal names differ between systems, and names follow the PBX's language."""
+
+import unicodedata
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from connector.answers import Permission
+from connector.config import LICENCE_PERMISSION
+
+KNOWN_NAMES: Final[Sequence[frozenset[str]]] = (
+    frozenset({LICENCE_PERMISSION, "Integration with Microsoft Teams", "Microsoft Teams integration"}),
+    frozenset({"Administrator", "Administrators"}),
+    frozenset({"API Zugriff mit OAuth Password Grant", "API access with Password Grant"}),
+)
+"""One set for each permission. The German names are the vendor's; "API access with Password Grant" was seen on an English
+10.0.2.6 (StarCLX). The other English names are assumed."""
+
+MAX_CANDIDATES: Final = 10
+_HINTS: Final = ("teams", "microsoft")
+
+
+def canonical(name: str) -> str:
+    """The form in which names are compared: case, kind of blanks and their number do not count."""
+    return " ".join(unicodedata.normalize("NFKC", name).casefold().split())
+
+
+def names_of(configured: str) -> frozenset[str]:
+    """Canonical names under which a permission may stand: the configured one, and its translations if it is a known one."""
+    wanted = canonical(configured)
+    known = next((names for names in KNOWN_NAMES if wanted in map(canonical, names)), frozenset[str]())
+    return frozenset({wanted, *map(canonical, known)})
+
+
+def is_named(permission: Permission, names: frozenset[str]) -> bool:
+    return any(canonical(name) in names for name in permission.names)
+
+
+def candidates(permissions: Iterable[Permission]) -> Sequence[str]:
+    """Names that look like the licence permission, for a technician who has to enter it."""
+    found = {
+        name for one in permissions for name in one.names if any(hint in canonical(name) for hint in _HINTS)
+    }
+    return sorted(found)[:MAX_CANDIDATES]
