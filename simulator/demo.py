@@ -37,7 +37,7 @@ from simulator.people import (
     TENANT_ID,
 )
 from simulator.starface.model import CLIENT_SECRET
-from wire.sealing import b64url
+from wire.bounds import b64url
 
 START_SECONDS: Final = 40.0
 STOP_SECONDS: Final = 15.0
@@ -63,6 +63,7 @@ class Site:
 
 
 SECOND_PBX_NAME: Final = "branch.example.com"
+CONNECTOR: Final = "connector.cli"
 
 
 class Demo:
@@ -83,6 +84,7 @@ class Demo:
         self.service_url = f"http://127.0.0.1:{self.service_port}"
         self.teams_url = f"http://localhost:{self.teams_port}"
         self.processes: list[tuple[str, asyncio.subprocess.Process]] = []
+        self._enrolment_codes: dict[str, str] = {}
 
     async def start(self) -> None:
         self.state.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -91,7 +93,7 @@ class Demo:
         await self.start_pbx(self.site)
         await self.start_teams()
         await self.start_entra()
-        self._write_settings()
+        self.write_settings()
         await self.start_service()
         await self.start_connector()
         if self.second is not None:
@@ -131,24 +133,30 @@ class Demo:
         )
         await self._answers(f"http://127.0.0.1:{self.teams_port}/host/people")
 
-    async def start_service(self) -> None:
-        await self.start_replica("service", self.service_port)
+    async def start_service(self, **settings: str) -> None:
+        """`settings`: in place of the demonstration's own."""
+        await self.start_replica("service", self.service_port, **settings)
 
-    async def start_replica(self, name: str, port: int) -> None:
+    async def start_replica(self, name: str, port: int, **settings: str) -> None:
         """A process of the service; with NATS_URL there may be several."""
-        environment = self.service_environment() | {"PBX_TEAMS_PORT": str(port)}
+        environment = self.service_environment() | {"PBX_TEAMS_PORT": str(port)} | settings
         await self._spawn(name, sys.executable, "-m", "app.cli", "serve", env=environment)
         await self._answers(f"http://127.0.0.1:{port}/readyz")
 
     async def start_connector(
-        self, site: Site | None = None, *, environment: dict[str, str] | None = None, **changes: str
+        self,
+        site: Site | None = None,
+        *,
+        environment: dict[str, str] | None = None,
+        module: str = CONNECTOR,
+        **changes: str,
     ) -> None:
-        """`changes`: values of the configuration in place of the demonstration's own."""
+        """`changes`: values of the configuration in place of the demonstration's own; `module`: another connector."""
         site = site or self.site
         await self.write_connector_configuration(site, **changes)
         await self.write_key_file(site)
         links = self._links_opened(site)
-        await self.spawn_connector(environment, site)
+        await self.spawn_connector(environment, site, module)
 
         async def linked(_http: aiohttp.ClientSession) -> bool:
             return self._links_opened(site) > links
@@ -167,10 +175,13 @@ class Demo:
         await self._output(*command, "key", "file", "--out", str(self.key_file_of(site)))
 
     async def spawn_connector(
-        self, environment: dict[str, str] | None = None, site: Site | None = None
+        self,
+        environment: dict[str, str] | None = None,
+        site: Site | None = None,
+        module: str = CONNECTOR,
     ) -> None:
         site = site or self.site
-        command = (sys.executable, "-m", "connector.cli", *self._connector_options(site), "run")
+        command = (sys.executable, "-m", module, *self._connector_options(site), "run")
         await self._spawn(f"connector{site.suffix}", *command, env=os.environ | (environment or {}))
 
     @property
@@ -211,6 +222,8 @@ class Demo:
     async def write_connector_configuration(self, site: Site | None = None, **changes: str) -> None:
         """`changes`: values in place of the demonstration's own."""
         site = site or self.site
+        name = changes.get("name", site.pbx_name)
+        code = await self.enrolment_code(name)
         keys = changes.get("keys") or json.dumps([await self.licence_key(self.seats, site.serial)])
         uses_oauth = int(self.pbx_version.split(".")[0]) >= 10
         auth = (
@@ -222,9 +235,10 @@ state_directory = {json.dumps(str(self.state / f"connector{site.suffix}"))}
 
 [service]
 url = "{changes.get("service_url", self.service_url)}"
+{f'enrolment_code = "{code}"' if code else ""}
 
 [pbx]
-name = "{changes.get("name", site.pbx_name)}"
+name = "{name}"
 url = "http://127.0.0.1:{site.starface_port}"
 login = "0001"
 password = "foobar"
@@ -244,6 +258,19 @@ port = {changes.get("status_port", "0")}
         file.touch(mode=0o600)
         file.write_text(content, encoding="utf-8")
 
+    async def enrolment_code(self, name: str) -> str:
+        """What an operator hands to whoever installs a connector; empty for a name that has its PBX."""
+        if name not in self._enrolment_codes:
+            command = (sys.executable, "-m", "app.cli", "pbx", "enrol", name, "--json")
+            try:
+                said = json.loads(await self._output(*command, env=self.service_environment()))
+                self._enrolment_codes[name] = said["enrolmentCode"]
+            except CannotRunError as refused:
+                if "belongs to an installation already" not in str(refused):
+                    raise
+                self._enrolment_codes[name] = ""
+        return self._enrolment_codes[name]
+
     async def licence_key(self, seats: int, serial: str = "DEMO-1", *more: str) -> str:
         """`more`: further arguments of `pbx-teams licence issue`."""
         return await self._output(
@@ -251,6 +278,10 @@ port = {changes.get("status_port", "0")}
             *("--licensee", "Example Ltd", "--seats", str(seats), "--kid", VENDOR_KID),
             *("--signing-key", str(self.vendor_key), *more),
         )
+
+    @property
+    def database_address(self) -> str:
+        return self.database_url or f"sqlite:///{self.state / 'pbx-teams.db'}"
 
     @property
     def vendor_key(self) -> Path:
@@ -279,7 +310,8 @@ port = {changes.get("status_port", "0")}
     def log(self, name: str) -> Path:
         return self.state / f"{name}.log"
 
-    def _write_settings(self) -> None:
+    def write_settings(self) -> None:
+        """The file that the service reads."""
         secrets_file = self.state / "pepper"
         if not secrets_file.exists():
             secrets_file.touch(mode=0o600)
@@ -302,22 +334,33 @@ port = {changes.get("status_port", "0")}
             "TEAMS_APP_ID": TEAMS_APP_ID,
             "VENDOR_KEYS": json.dumps({VENDOR_KID: _public_of(self.vendor_key)}),
             "ENTRA_AUTHORITY": f"https://127.0.0.1:{self.entra_port}",
+            "CHANNEL_HOSTS": "127.0.0.1,localhost",
             "CALL_RECORDS": "true",
+            # Tests act as three people, much faster than people do.
+            "CHANGES_PER_MINUTE": "20000",
+            "METRICS_TOKEN": self.metrics_token(),
             "GRAPH_URL": f"https://127.0.0.1:{self.entra_port}/graph",
             "CHANNEL_METADATA_URL": f"https://127.0.0.1:{self.entra_port}/botframework/.well-known/openidconfiguration",
         }
         lines = [f"PBX_TEAMS_{name}='{value}'" for name, value in settings.items()]
-        database_url = self.database_url or f"sqlite:///{self.state / 'pbx-teams.db'}"
-        lines.append(f"DATABASE_URL='{database_url}'")
+        lines.append(f"DATABASE_URL='{self.database_address}'")
         if self.nats_url is not None:
             lines.append(f"NATS_URL='{self.nats_url}'")
         file = self.state / "service.env"
         file.touch(mode=0o600)
         file.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
-    async def _output(self, *command: str) -> str:
+    def metrics_token(self) -> str:
+        """What Prometheus would be told."""
+        file = self.state / "metrics-token"
+        if not file.exists():
+            file.touch(mode=0o600)
+            file.write_text(secrets.token_urlsafe(32))
+        return file.read_text()
+
+    async def _output(self, *command: str, env: dict[str, str] | None = None) -> str:
         process = await asyncio.create_subprocess_exec(
-            *command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+            *command, env=env, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
         )
         out, err = await process.communicate()
         if process.returncode:
@@ -430,7 +473,7 @@ PBX for Teams is running.
 
   STARFACE   http://127.0.0.1:{demo.starface_port} (version {demo.pbx_version}, control API under /control/)
   Entra ID   https://127.0.0.1:{demo.entra_port}
-  Service    {demo.service_url} (API: /api/v1/openapi.json)
+  Service    {demo.service_url} (API: pbx-teams openapi)
   Logs       {demo.state}
 
 Ctrl-C stops everything; what is kept lies in {demo.state}.""",

@@ -18,6 +18,8 @@ from simulator import graph
 from simulator.people import APP_ID, APP_SECRET, PEOPLE, TENANT_ID, by_object_id
 
 TOKEN_SECONDS: Final = 3600
+ENDORSED: Final = ("msteams", "webchat", "directline")
+"""For which channels the channel's key speaks: Microsoft's keys are for many, too."""
 CHANNEL_ISSUER: Final = "https://api.botframework.com"
 _ON_BEHALF_OF: Final = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 
@@ -61,6 +63,7 @@ class Entra:
         self.channel = SigningKey()
         self.roles: tuple[str, ...] = ()
         """Application permissions that the tenant's administrator has consented to."""
+        self.secret_expired = False
 
     def sso_token(self, object_id: str, audience: str, seconds: int = TOKEN_SECONDS) -> str:
         """What `authentication.getAuthToken` gives a tab."""
@@ -77,7 +80,14 @@ class Entra:
                 "name": person.name,
                 "oid": person.object_id,
                 "preferred_username": person.email,
+                # Asked for by infra/azure/register-app.sh. That they come in the access token is Microsoft's text
+                # (optional claims reference; `wids` by groupMembershipClaims); that verified_primary_email is a list
+                # and xms_edov a boolean is assumed from published tokens.
+                "acct": 0,
                 "email": person.email,
+                "verified_primary_email": [person.email],
+                "wids": list(person.directory_roles),
+                "xms_edov": True,
                 "scp": "access_as_user",
                 "sub": secrets.token_urlsafe(32),
                 "tid": TENANT_ID,
@@ -139,7 +149,8 @@ def create(public_url: str) -> web.Application:
         )
 
     async def keys(_request: web.Request) -> web.Response:
-        return web.json_response({"keys": [entra.users.jwk()]})
+        issuer = f"{public_url}/{{tenantid}}/v2.0"
+        return web.json_response({"keys": [entra.users.jwk(issuer=issuer)]})
 
     async def channel_metadata(_request: web.Request) -> web.Response:
         return web.json_response(
@@ -151,10 +162,12 @@ def create(public_url: str) -> web.Application:
         )
 
     async def channel_keys(_request: web.Request) -> web.Response:
-        return web.json_response({"keys": [entra.channel.jwk(endorsements=["msteams"])]})
+        return web.json_response({"keys": [entra.channel.jwk(endorsements=ENDORSED)]})
 
     async def token(request: web.Request) -> web.Response:
         form = await request.post()
+        if entra.secret_expired:
+            return _error(401, "invalid_client", _EXPIRED)
         if (form.get("client_id"), form.get("client_secret")) != _client(request, form):
             return _error(401, "invalid_client")
         scope = str(form.get("scope", ""))
@@ -223,6 +236,13 @@ def create(public_url: str) -> web.Application:
     app.router.add_get("/{tenant}/discovery/v2.0/keys", keys)
     app.router.add_post("/{tenant}/oauth2/v2.0/token", token)
     app.router.add_get("/msi/token", managed_identity)
+
+    async def set_secret(request: web.Request) -> web.Response:
+        """`{"expired": true}`: from now on the app's client secret is past its end."""
+        entra.secret_expired = bool((await request.json())["expired"])
+        return web.json_response({})
+
+    app.router.add_put("/control/secret", set_secret)
     app.router.add_post("/control/sso", sso)
     app.router.add_post("/control/channel-token", sign_channel)
     app.router.add_post("/control/sign", sign)
@@ -245,8 +265,14 @@ def _token(token: str, scope: str) -> web.Response:
     )
 
 
-def _error(status: int, code: str) -> web.Response:
-    return web.json_response({"error": code, "error_description": code}, status=status)
+_EXPIRED: Final = (
+    f"AADSTS7000222: The provided client secret keys for app '{APP_ID}' are expired. Create new keys for your app in"
+    " Azure Portal, or consider using certificate credentials for added security."
+)
+
+
+def _error(status: int, code: str, description: str = "") -> web.Response:
+    return web.json_response({"error": code, "error_description": description or code}, status=status)
 
 
 def _base64url(number: int) -> str:

@@ -10,6 +10,9 @@ TEAMS_APP_ID: Final = "e6a9f2b4-8c3d-4f71-9b0e-5a7d1c2e3f40"
 PBX_NAME: Final = "pbx.example.com"
 LICENCE_PERMISSION: Final = "Integration mit Microsoft Teams"
 ADMINISTRATOR_PERMISSION: Final = "Administrator"
+TEAMS_ADMINISTRATOR: Final = "69091246-20e8-4a56-aa4d-066075b2a7a8"
+NO_DIRECTORY_ROLE: Final = "b79fbf4d-3ef9-4689-8143-76b194e85509"
+"""Entra puts this into `wids` for every member (assumed: seen in published tokens, not in Microsoft's text)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +24,8 @@ class Person:
     password: str
     role: str
     """Shown in the host's switch."""
+    directory_roles: tuple[str, ...] = (NO_DIRECTORY_ROLE,)
+    """Template ids of the person's roles in Entra ID."""
 
 
 PEOPLE: Final = (
@@ -47,6 +52,7 @@ PEOPLE: Final = (
         "1003",
         "clara-1003",
         "administrator",
+        (TEAMS_ADMINISTRATOR, NO_DIRECTORY_ROLE),
     ),
 )
 

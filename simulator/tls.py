@@ -22,9 +22,14 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 _TLS_HANDSHAKE: Final = b"\x16"
 
 
-def make_certificates(directory: Path, until: dt.datetime | None = None) -> None:
-    """`ca.pem`, and `server.pem` (certificate and key) for this machine's loopback names; good for a year, or until a
-    moment that may be over.
+def make_certificates(
+    directory: Path,
+    until: dt.datetime | None = None,
+    since: dt.datetime | None = None,
+    name: str | None = None,
+) -> None:
+    """`ca.pem`, and `server.pem` (certificate and key) for this machine's loopback names, or for `name` alone; good for a
+    year, or until a moment that may be over, or since one that may lie ahead.
     """
     directory.mkdir(parents=True, exist_ok=True, mode=0o700)
     now = dt.datetime.now(dt.UTC)
@@ -49,14 +54,16 @@ def make_certificates(directory: Path, until: dt.datetime | None = None) -> None
         .sign(ca_key, hashes.SHA256())
     )
     key = ec.generate_private_key(ec.SECP256R1())
-    names = [
+    names: list[x509.GeneralName] = [
         x509.DNSName("localhost"),
         x509.IPAddress(ipaddress.ip_address("127.0.0.1")),
         x509.IPAddress(ipaddress.ip_address("::1")),
     ]
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+    if name is not None:
+        names = [x509.DNSName(name)]
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name or "localhost")])
     certificate = (
-        _builder(subject, ca_name, key.public_key(), now, until)
+        _builder(subject, ca_name, key.public_key(), now, until, since)
         .add_extension(x509.SubjectAlternativeName(names), critical=False)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
@@ -84,6 +91,7 @@ def _builder(
     public_key: ec.EllipticCurvePublicKey,
     now: dt.datetime,
     until: dt.datetime | None = None,
+    since: dt.datetime | None = None,
 ) -> x509.CertificateBuilder:
     return (
         x509.CertificateBuilder()
@@ -91,8 +99,8 @@ def _builder(
         .issuer_name(issuer)
         .public_key(public_key)
         .serial_number(x509.random_serial_number())
-        .not_valid_before((until or now) - dt.timedelta(days=1))
-        .not_valid_after(until or now + dt.timedelta(days=365))
+        .not_valid_before(since or (until or now) - dt.timedelta(days=1))
+        .not_valid_after(until or (since or now) + dt.timedelta(days=365))
     )
 
 

@@ -5,12 +5,16 @@ import hashlib
 import itertools
 import secrets
 import time
+import uuid
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
 from simulator.people import ADMINISTRATOR_PERMISSION, LICENCE_PERMISSION, PEOPLE
+from simulator.starface import company
+from simulator.starface.awkward import Awkward
+from simulator.starface.telephony import RIGHT_NAMES, Right, Telephony
 
 TOKEN_SECONDS: Final = 4 * 3600
 ACCESS_SECONDS: Final = 300
@@ -18,6 +22,15 @@ REFRESH_SECONDS: Final = 21_600
 OAUTH_PERMISSION: Final = "API Zugriff mit OAuth Password Grant"
 CLIENT_ID: Final = "rest-client-headless"
 CLIENT_SECRET: Final = "headless-secret"
+WHITELIST_SECONDS: Final = 24 * 3600
+"""After a good login an address is not put on the blacklist for so long (knowledge.starface.de, 33786529)."""
+ENGLISH_NAMES: Final = {
+    ADMINISTRATOR_PERMISSION: "Administrator",
+    LICENCE_PERMISSION: "Integration with Microsoft Teams",
+    OAUTH_PERMISSION: "API access with Password Grant",
+    "Rufumleitungen": "Call forwarding",
+}
+"""Permissions on an English system; the third is of StarCLX (10.0.2.6), the others are assumed."""
 
 
 class LoginType(StrEnum):
@@ -26,12 +39,21 @@ class LoginType(StrEnum):
 
 
 class CallState(StrEnum):
-    """Names of UCI call states. INCOMING, CONNECTED and PARKED are from real code; HANGUP is assumed."""
+    """Names of UCI call states. Three independent v22 clients state the first six (IAH, ESPO, SPICE); PARKED, OUTGOING
+    and VOICEMAIL_LINKED are of the Java enum behind v30 (SFWiki).
+    """
 
+    PROCEEDING = "PROCEEDING"
+    RINGBACK = "RINGBACK"
     INCOMING = "INCOMING"
+    RINGING = "RINGING"
     CONNECTED = "CONNECTED"
-    PARKED = "PARKED"
     HANGUP = "HANGUP"
+    PARKED = "PARKED"
+    OUTGOING = "OUTGOING"
+    VOICEMAIL_LINKED = "VOICEMAIL_LINKED"
+    REQUESTED = "REQUESTED"
+    """Of a call that was asked for; never told by an event (UCP.PHP)."""
 
 
 @dataclass
@@ -44,6 +66,31 @@ class User:
     email: str
     permissions: set[str]
     language: str = "de"
+    person_id: str = field(default_factory=lambda: str(uuid.uuid4()))
+    """A UUID, as Gamoya/Starface reads it."""
+    rights: set[Right] = field(default_factory=lambda: set(Right))
+    """Of the telephone. PERM: each is a permission of its own; everybody has them here at first."""
+    more: dict[str, object] = field(default_factory=dict)
+    """What else was written of the user by REST."""
+
+    @property
+    def name(self) -> str:
+        return f"{self.first_name} {self.family_name}".strip()
+
+    @property
+    def is_administrator(self) -> bool:
+        return ADMINISTRATOR_PERMISSION in self.permissions
+
+    def holds(self, permission: str) -> bool:
+        return permission in self.permissions or any(
+            RIGHT_NAMES[right] == permission for right in self.rights
+        )
+
+    def hold(self, names: Collection[str]) -> None:
+        """These permissions; rights of the telephone among them are added, never taken."""
+        rights = {right for right, name in RIGHT_NAMES.items() if name in names}
+        self.permissions = set(names) - set(RIGHT_NAMES.values())
+        self.rights |= rights
 
 
 @dataclass
@@ -51,6 +98,8 @@ class Group:
     id: int
     name: str
     members: set[int] = field(default_factory=set)
+    logged_off: set[int] = field(default_factory=set)
+    """Members for whom it does not ring at present."""
 
 
 @dataclass
@@ -66,6 +115,16 @@ class Call:
     started: float = field(default_factory=time.time)
     timestamp: float = field(default_factory=time.time)
     """Of its present state."""
+    is_outgoing: bool = False
+    peer: str = ""
+    """The id of the other user's leg, when both are of this PBX."""
+    arrival: str = ""
+    """Legs with the same one ring for the same call: the others end when one is answered."""
+    wanted: str = ""
+    """What a call that was asked for dials, once the own phone is picked up."""
+    forwarded_to: str = ""
+    answered_at: float | None = None
+    mailbox: int | None = None
 
 
 @dataclass
@@ -83,21 +142,22 @@ class Settings:
 class Starface:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self.permissions = {
-            1: ADMINISTRATOR_PERMISSION,
-            2: LICENCE_PERMISSION,
-            3: OAUTH_PERMISSION,
-            4: "Rufumleitungen",
-        }
+        self.awkward = Awkward()
+        names = (ADMINISTRATOR_PERMISSION, LICENCE_PERMISSION, OAUTH_PERMISSION, *RIGHT_NAMES.values())
+        self.permissions = dict(enumerate(names, start=1))
+        self.telephony = Telephony()
         self.users: dict[int, User] = {}
         self.groups: dict[int, Group] = {}
         self.requests = 0
         self.calls: dict[str, Call] = {}
         self._ids = itertools.count(1)
-        self._call_ids = itertools.count(1)
         self._nonces: dict[str, float] = {}
         self._tokens: dict[str, tuple[int, float]] = {}
+        self._uses: dict[str, int] = {}
         self._refresh: dict[str, tuple[int, float]] = {}
+        self.refused_logins: dict[tuple[str, str], list[float]] = {}
+        """When logins were refused, for each address and door (REST and UCI have a list each)."""
+        self._whitelisted: dict[str, float] = {}
         self.add_user(
             "0001",
             "foobar",
@@ -115,19 +175,37 @@ class Starface:
                 held.add(LICENCE_PERMISSION)
             self.add_user(person.login, person.password, first, family, person.email, held)
         self.add_group("Vertrieb", {"1001"})
+        company.fill(self.telephony)
+        for person in PEOPLE:
+            if user := self.by_login(person.login):
+                company.give_history(self.telephony, user.id)
 
     def add_group(self, name: str, logins: Collection[str]) -> Group:
-        group = Group(len(self.groups) + 1, name)
+        group = Group(max(self.groups, default=0) + 1, name)
         group.members = {user.id for user in self.users.values() if user.login in logins}
         self.groups[group.id] = group
+        self.telephony.add_group(group.id, name)
         return group
 
     def add_user(
         self, login: str, password: str, first_name: str, family_name: str, email: str, permissions: set[str]
     ) -> User:
         user = User(next(self._ids), login, password, first_name, family_name, email, permissions)
+        user.hold(permissions)
         self.users[user.id] = user
+        self.telephony.add_user(user.id, login, user.name)
         return user
+
+    def remove_user(self, user_id: int) -> None:
+        del self.users[user_id]
+        for group in self.groups.values():
+            group.members.discard(user_id)
+            group.logged_off.discard(user_id)
+        self.telephony.remove(user_id=user_id)
+
+    def remove_group(self, group_id: int) -> None:
+        del self.groups[group_id]
+        self.telephony.remove(group_id=group_id)
 
     def by_login(self, login: str) -> User | None:
         return next((user for user in self.users.values() if user.login == login), None)
@@ -139,7 +217,8 @@ class Starface:
 
     def prove(self, login_type: str, nonce: str, secret: str) -> User | None:
         """The user whose secret this is; a nonce is good once."""
-        if self._nonces.pop(nonce, 0.0) < time.monotonic() or login_type != self.settings.login_type:
+        told = self.awkward.parameter("login-type", "type", self.settings.login_type)
+        if self._nonces.pop(nonce, 0.0) < time.monotonic() or login_type != told:
             return None
         for user in self.users.values():
             if secrets.compare_digest(self._secret(user, nonce).encode(), secret.encode()):
@@ -151,7 +230,39 @@ class Starface:
             return base64.b64encode(f"{user.login}{nonce}{user.password}".encode()).decode()
         return f"{user.login}:{sha512_hex(user.login + nonce + sha512_hex(user.password))}"
 
+    def is_blacklisted(self, address: str, door: str) -> bool:
+        """Whether packets of this address are ignored (`blacklist` of the awkward behaviours)."""
+        if not self.awkward.get("blacklist"):
+            return False
+        seconds = float(self.awkward.parameter("blacklist", "seconds", 600))
+        failures = int(self.awkward.parameter("blacklist", "failures", 5))
+        now = time.monotonic()
+        recent = [at for at in self.refused_logins.get((address, door), ()) if now - at < seconds]
+        self.refused_logins[address, door] = recent
+        return len(recent) >= failures
+
+    def login_refused(self, address: str, door: str) -> None:
+        if self._whitelisted.get(address, 0.0) < time.monotonic():
+            self.refused_logins.setdefault((address, door), []).append(time.monotonic())
+
+    def login_accepted(self, address: str, door: str) -> None:
+        if self.awkward.get("blacklist"):
+            self._whitelisted[address] = time.monotonic() + WHITELIST_SECONDS
+            self.refused_logins.pop((address, door), None)
+
+    def forget_blacklist(self) -> None:
+        self.refused_logins.clear()
+        self._whitelisted.clear()
+
+    def name_of_permission(self, name: str) -> str:
+        """As the PBX shows it."""
+        if self.awkward.parameter("permission-names", "language", None) == "en":
+            name = ENGLISH_NAMES.get(name, name)
+        return name + str(self.awkward.parameter("permission-suffix", "suffix", ""))
+
     def new_token(self, user: User, seconds: float = TOKEN_SECONDS) -> str:
+        if self.awkward.get("one-token"):
+            self._tokens = {token: held for token, held in self._tokens.items() if held[0] != user.id}
         token = secrets.token_hex(20)
         self._tokens[token] = (user.id, time.monotonic() + seconds)
         return token
@@ -162,10 +273,19 @@ class Starface:
         return token
 
     def user_of_token(self, token: str) -> User | None:
-        return self._user_of(self._tokens, token)
+        user = self._user_of(self._tokens, token)
+        if user is not None and self.awkward.get("token-requests"):
+            self._uses[token] = self._uses.get(token, 0) + 1
+            if self._uses[token] > int(self.awkward.parameter("token-requests", "requests", 3)):
+                self.end_token(token)
+                return None
+        return user
 
     def user_of_refresh_token(self, token: str) -> User | None:
-        return self._user_of(self._refresh, token)
+        user = self._user_of(self._refresh, token)
+        if self.awkward.get("oauth-rotation"):
+            self._refresh.pop(token, None)
+        return user
 
     def end_token(self, token: str) -> None:
         self._tokens.pop(token, None)
@@ -173,19 +293,34 @@ class Starface:
     def end_all_tokens(self) -> None:
         self._tokens.clear()
 
-    def user_of_uci(self, login: str, token: str) -> User | None:
-        user = self.by_login(login)
-        if user is None:
-            return None
-        wanted = f"{login}:{sha512_hex(login + '*' + sha512_hex(user.password))}"
-        return user if secrets.compare_digest(wanted.encode(), token.encode()) else None
+    def user_of_uci(self, token: str, login: str | None = None) -> User | None:
+        """The user whose UCI token this is. Six independent clients send the token alone, without the login."""
+        for user in self.users.values():
+            if login in (None, "", user.login) and any(
+                secrets.compare_digest(wanted.encode(), token.encode()) for wanted in self._uci_tokens(user)
+            ):
+                return user
+        return None
 
-    def new_call(self, login: str, caller_number: str, caller_name: str) -> Call:
+    def _uci_tokens(self, user: User) -> Collection[str]:
+        sha512 = f"{user.login}:{sha512_hex(user.login + '*' + sha512_hex(user.password))}"
+        if self.settings.login_type is not LoginType.ACTIVE_DIRECTORY:
+            return (sha512,)
+        plain = base64.b64encode(f"{user.login}*{user.password}".encode()).decode()
+        which = self.awkward.parameter("uci-ad-token", "token", self.awkward.get("uci-ad-token"))
+        return {"base64": (plain,), "sha512": (sha512,)}.get(which, (plain, sha512))
+
+    def new_call(
+        self, login: str, number: str, name: str, *, is_outgoing: bool = False, group_id: str = ""
+    ) -> Call:
+        """A call of this user with somebody else, who has that number and name."""
         user = self.by_login(login)
-        name = f"{user.first_name} {user.family_name}" if user else ""
-        call = Call(
-            f"call-{next(self._call_ids)}", login, CallState.INCOMING, caller_number, caller_name, login, name
-        )
+        own_name = f"{user.first_name} {user.family_name}" if user else ""
+        caller, called = (number, name), (login, own_name)
+        if is_outgoing:
+            caller, called = called, caller
+        state = CallState.PROCEEDING if is_outgoing else CallState.INCOMING
+        call = Call(str(uuid.uuid4()), login, state, *caller, *called, group_id, is_outgoing=is_outgoing)
         self.calls[call.id] = call
         return call
 

@@ -1,11 +1,14 @@
 """REST of the simulated PBX: paths and shapes of the vendor's description 6.7 (`starface-rest-6.7.yaml`)."""
 
+import base64
+import binascii
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, Final
 
 from aiohttp import web
 
-from simulator.people import ADMINISTRATOR_PERMISSION
+from simulator.starface import rest_book, rest_keys, rest_office, rest_phone
+from simulator.starface.awkward import ASSUMED
 from simulator.starface.model import (
     ACCESS_SECONDS,
     CLIENT_ID,
@@ -14,17 +17,35 @@ from simulator.starface.model import (
     Starface,
     User,
 )
+from simulator.starface.operation import DESCRIPTION, Operation, asking_user, error
 
+OPERATIONS: Final[tuple[Operation, ...]] = (
+    *rest_phone.OPERATIONS,
+    *rest_book.OPERATIONS,
+    *rest_keys.OPERATIONS,
+    *rest_office.OPERATIONS,
+)
+FIRST: Final = (
+    "GET /login",
+    "POST /login",
+    "DELETE /login",
+    "GET /users",
+    "GET /users/me",
+    "GET /users/{userId}",
+    "GET /permissions",
+    "GET /permissions/users/{userId}",
+    "GET /permissions/{permissionId}/users",
+    "GET /groups",
+    "GET /groups/{groupid}",
+)
+"""Those that stand in this file."""
 Handler = Callable[[web.Request, User], Awaitable[web.StreamResponse]]
 
 
 def add_routes(app: web.Application, pbx: Starface) -> None:
     def logged_in(handler: Handler) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
         async def checked(request: web.Request) -> web.StreamResponse:
-            token = request.headers.get("authToken", "")
-            if pbx.settings.oauth and not token:
-                token = request.headers.get("Authorization", "").removeprefix("Bearer ")
-            user = pbx.user_of_token(token)
+            user = asking_user(pbx, request)
             if user is None:
                 return error(401, "UNAUTHORIZED", "no valid authToken")
             return await handler(request, user)
@@ -34,39 +55,58 @@ def add_routes(app: web.Application, pbx: Starface) -> None:
     def administrators(handler: Handler) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
         @logged_in
         async def checked(request: web.Request, user: User) -> web.StreamResponse:
-            if ADMINISTRATOR_PERMISSION not in user.permissions:
+            if not user.is_administrator:
                 return error(403, "FORBIDDEN", "administrators only")
             return await handler(request, user)
 
         return checked
 
     async def get_login(_request: web.Request) -> web.Response:
-        return web.json_response(
-            {"loginType": pbx.settings.login_type, "nonce": pbx.new_nonce(), "secret": None}
-        )
+        login_type = pbx.awkward.parameter("login-type", "type", pbx.settings.login_type)
+        template = {"loginType": login_type, "nonce": pbx.new_nonce(), "secret": None}
+        if pbx.awkward.get("login-without-nonce"):
+            del template["nonce"]
+        return web.json_response(template)
 
     async def post_login(request: web.Request) -> web.Response:
         body = await read_object(request)
+        address = request.remote or ""
+        if status := pbx.awkward.parameter("login-status", "status", None):
+            return error(int(status), "LOGIN", "not now")
         user = pbx.prove(str(body.get("loginType")), str(body.get("nonce")), str(body.get("secret") or ""))
+        if pbx.awkward.get("cloud"):
+            user = None
         if user is None:
+            pbx.login_refused(address, "rest")
             # The description gives an AuthToken for 400 as well; the error's own members stand beside it.
             return web.json_response(
                 {"token": "", "code": "INVALID_LOGIN", "message": "login failed"}, status=400
             )
+        pbx.login_accepted(address, "rest")
+        if pbx.awkward.get("login-without-token"):
+            return web.json_response({"userId": user.id})
         return web.json_response({"token": pbx.new_token(user)})
 
     async def delete_login(request: web.Request) -> web.Response:
         pbx.end_token(request.headers.get("authToken", ""))
         return web.Response(status=204)
 
-    async def get_users(request: web.Request, _user: User) -> web.Response:
+    async def get_users(request: web.Request, asking: User) -> web.Response:
         term = request.query.get("searchTerm", "").casefold()
         found = [
             user
             for user in pbx.users.values()
             if term in f"{user.login} {user.first_name} {user.family_name} {user.email}".casefold()
         ]
-        return web.json_response([shown(user) for user in found])
+        if pbx.awkward.get("users-without-own"):
+            found = [user for user in found if user is not asking]
+        records: list[Any] = [shown(user) for user in found]
+        if pbx.awkward.get("own-login-case"):
+            records = [record | {"login": str(record["login"]).upper()} for record in records]
+        records += pbx.awkward.parameter("users", "records", [])
+        if pbx.awkward.get("users-paged"):
+            return web.json_response({"users": records, "page": 0, "total": len(records)})
+        return web.json_response(records)
 
     async def get_me(_request: web.Request, user: User) -> web.Response:
         return web.json_response(shown(user))
@@ -76,20 +116,27 @@ def add_routes(app: web.Application, pbx: Starface) -> None:
         return web.json_response(shown(user)) if user else error(404, "NOT_FOUND", "no such user")
 
     async def get_permissions(_request: web.Request, _user: User) -> web.Response:
-        return web.json_response([permission(number, name) for number, name in pbx.permissions.items()])
+        records: list[Any] = [
+            permission(number, pbx.name_of_permission(name)) for number, name in pbx.permissions.items()
+        ]
+        return web.json_response(records + pbx.awkward.parameter("permissions", "records", []))
 
     async def get_user_permissions(request: web.Request, _user: User) -> web.Response:
         user = pbx.users.get(int(request.match_info["user"]))
         if user is None:
             return error(404, "NOT_FOUND", "no such user")
-        held = [permission(n, name) for n, name in pbx.permissions.items() if name in user.permissions]
+        held = [
+            permission(number, pbx.name_of_permission(name))
+            for number, name in pbx.permissions.items()
+            if user.holds(name)
+        ]
         return web.json_response(held)
 
     async def get_permission_users(request: web.Request, _user: User) -> web.Response:
         name = pbx.permissions.get(int(request.match_info["permission"]))
         if name is None:
             return error(404, "NOT_FOUND", "no such permission")
-        return web.json_response([shown(user) for user in pbx.users.values() if name in user.permissions])
+        return web.json_response([shown(user) for user in pbx.users.values() if user.holds(name)])
 
     async def get_groups(_request: web.Request, _user: User) -> web.Response:
         return web.json_response(
@@ -130,48 +177,67 @@ def add_routes(app: web.Application, pbx: Starface) -> None:
         )
 
     async def get_version(_request: web.Request, _user: User) -> web.Response:
+        if pbx.awkward.get("version"):
+            status = int(pbx.awkward.parameter("version", "status", 200))
+            return web.json_response(pbx.awkward.parameter("version", "answer", None), status=status)
         if int(pbx.settings.version.split(".")[0]) < 7:
             return error(404, "NOT_FOUND", "not in this version")
         return web.json_response({"version": pbx.settings.version})
 
+    def is_silent() -> bool:
+        told = pbx.awkward.get("cloud") and pbx.awkward.parameter("cloud", "discovery", True)
+        return not pbx.settings.oauth and not told
+
     async def discovery_redirect(_request: web.Request) -> web.Response:
-        if not pbx.settings.oauth:
+        if is_silent():
             return error(404, "NOT_FOUND", "not in this version")
+        if location := pbx.awkward.parameter("cloud", "location", None):
+            raise web.HTTPFound(location)
         raise web.HTTPFound("/auth/realms/pbx/.well-known/openid-configuration")
 
     async def discovery(request: web.Request) -> web.Response:
-        if not pbx.settings.oauth:
+        if is_silent():
             return error(404, "NOT_FOUND", "not in this version")
         realm = f"{request.scheme}://{request.host}/auth/realms/pbx"
-        return web.json_response({"issuer": realm, "token_endpoint": f"{realm}/oauth2/token"})
+        endpoint = pbx.awkward.parameter("oauth-endpoint", "url", f"{realm}/oauth2/token")
+        document = {"issuer": realm, "token_endpoint": endpoint}
+        if pbx.awkward.get("cloud"):
+            document |= {"issuer": "https://login.cloud.example", "edgeNodeId": "7f3c"}
+        return web.json_response(document)
 
     async def token(request: web.Request) -> web.Response:
         if not pbx.settings.oauth:
             return error(404, "NOT_FOUND", "not in this version")
         form = await request.post()
-        if form.get("client_id") != CLIENT_ID or form.get("client_secret") != CLIENT_SECRET:
+        if client_of(request, form) != (CLIENT_ID, CLIENT_SECRET):
             return oauth_error(401, "invalid_client")
-        if form.get("scope") not in pbx.settings.oauth_scopes:
+        refreshes = form.get("grant_type") == "refresh_token"
+        scope = form.get("scope")
+        # A refresh may leave the scope out (RFC 6749, section 6), as SFWiki shows it.
+        may_leave_it_out = refreshes and not pbx.awkward.get("oauth-refresh-with-scope")
+        if scope not in pbx.settings.oauth_scopes and not (scope is None and may_leave_it_out):
             return oauth_error(400, "invalid_scope")
         user: User | None = None
+        address = request.remote or ""
         if form.get("grant_type") == "password":
             user = pbx.by_login(str(form.get("username")))
             if user is None or user.password != form.get("password"):
+                pbx.login_refused(address, "rest")
                 return oauth_error(401, "invalid_grant")
-        elif form.get("grant_type") == "refresh_token":
+        elif refreshes:
             user = pbx.user_of_refresh_token(str(form.get("refresh_token")))
         if user is None or OAUTH_PERMISSION not in user.permissions:
             return oauth_error(400, "invalid_grant")
-        return web.json_response(
-            {
-                "access_token": pbx.new_token(user, ACCESS_SECONDS),
-                "expires_in": ACCESS_SECONDS,
-                "refresh_token": pbx.new_refresh_token(user),
-                "refresh_expires_in": 21_600,
-                "token_type": "Bearer",
-                "scope": form.get("scope"),
-            }
-        )
+        pbx.login_accepted(address, "rest")
+        answer = {
+            "access_token": pbx.new_token(user, ACCESS_SECONDS),
+            "expires_in": ACCESS_SECONDS,
+            "refresh_token": pbx.new_refresh_token(user),
+            "refresh_expires_in": 21_600,
+            "token_type": "Bearer",
+            "scope": scope or pbx.settings.oauth_scopes[0],
+        }
+        return web.json_response(answer | (pbx.awkward.get("oauth-token") or {}))
 
     app.router.add_get("/rest/login", get_login)
     app.router.add_post("/rest/login", post_login)
@@ -188,6 +254,41 @@ def add_routes(app: web.Application, pbx: Starface) -> None:
     app.router.add_get("/.well-known/openid-configuration", discovery_redirect)
     app.router.add_get("/auth/realms/pbx/.well-known/openid-configuration", discovery)
     app.router.add_post("/auth/realms/pbx/oauth2/token", token)
+    for operation in OPERATIONS:
+        operation.add_to(app, pbx)
+
+
+def behaviours() -> list[dict[str, str]]:
+    """Every operation of REST with its source."""
+    return [
+        *({"name": f"rest {name}", "what": "operation", "source": DESCRIPTION} for name in FIRST),
+        {"name": "rest GET /server/version", "what": "operation", "source": "StarCLX, live against 10.0.2.6"},
+        *(
+            {
+                "name": f"rest {one.method} {one.path.replace(':str', '')}",
+                "what": "operation",
+                "source": one.source,
+            }
+            for one in OPERATIONS
+        ),
+        {
+            "name": "rest rights",
+            "what": "403 to who lacks a right; which operation needs which",
+            "source": ASSUMED,
+        },
+    ]
+
+
+def client_of(request: web.Request, form: Any) -> tuple[str, str]:
+    """Id and secret of an OAuth client: from the form, or by HTTP Basic (RFC 6749, section 2.3.1)."""
+    header = request.headers.get("Authorization", "")
+    if header.startswith("Basic "):
+        try:
+            name, _, secret = base64.b64decode(header[6:], validate=True).decode().partition(":")
+        except (binascii.Error, UnicodeDecodeError):
+            return "", ""
+        return name, secret
+    return str(form.get("client_id")), str(form.get("client_secret"))
 
 
 async def read_object(request: web.Request) -> dict[str, Any]:
@@ -196,10 +297,6 @@ async def read_object(request: web.Request) -> dict[str, Any]:
     except ValueError:
         return {}
     return body if isinstance(body, dict) else {}
-
-
-def error(status: int, code: str, message: str) -> web.Response:
-    return web.json_response({"code": code, "message": message}, status=status)
 
 
 def oauth_error(status: int, code: str) -> web.Response:
@@ -219,11 +316,11 @@ def shown(user: User) -> dict[str, Any]:
         "email": user.email,
         "language": user.language,
         "namespace": "LOCAL",
-        "personId": f"person-{user.id}",
+        "personId": user.person_id,
         "password": "",
         "faxCallerId": "",
         "faxCoverPage": False,
         "faxEmailJournal": False,
         "faxHeader": "",
         "missedCallReport": False,
-    }
+    } | user.more

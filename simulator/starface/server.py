@@ -1,14 +1,15 @@
 """The simulated STARFACE as one HTTP server: REST, OAuth, UCI, and a small control API for demo and tests."""
 
-import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 from aiohttp import web
 
-from simulator.starface import rest
-from simulator.starface.model import CallState, LoginType, Settings, Starface
+from simulator.starface import awkward, rest, uci
+from simulator.starface.awkward import Answer
+from simulator.starface.model import Call, LoginType, Settings, Starface
 from simulator.starface.rest import read_object
+from simulator.starface.telephony import Right
 from simulator.starface.uci import Uci
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -16,11 +17,11 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 def create(settings: Settings) -> web.Application:
     pbx = Starface(settings)
-    uci = Uci(pbx)
-    app = web.Application(middlewares=[_reachable(pbx)])
+    calls = Uci(pbx)
+    app = web.Application(middlewares=[_reachable(pbx), awkward.middleware(pbx.awkward)])
     rest.add_routes(app, pbx)
-    uci.add_routes(app)
-    Control(pbx, uci).add_routes(app)
+    calls.add_routes(app)
+    Control(pbx, calls).add_routes(app)
     return app
 
 
@@ -31,6 +32,10 @@ def _reachable(pbx: Starface) -> Any:
             if request.transport is not None:
                 request.transport.abort()
             raise web.HTTPServiceUnavailable
+        door = "uci" if request.path == "/xml-rpc" else "rest"
+        if not request.path.startswith("/control/") and pbx.is_blacklisted(request.remote or "", door):
+            pbx.requests += 1
+            await awkward.never(request)
         if not request.path.startswith("/control/"):
             pbx.requests += 1
         return await handler(request)
@@ -41,9 +46,9 @@ def _reachable(pbx: Starface) -> Any:
 class Control:
     """Everything that a test or a presenter does to the PBX. Not part of a STARFACE."""
 
-    def __init__(self, pbx: Starface, uci: Uci) -> None:
+    def __init__(self, pbx: Starface, calls: Uci) -> None:
         self._pbx = pbx
-        self._uci = uci
+        self._uci = calls
 
     def add_routes(self, app: web.Application) -> None:
         app.router.add_get("/control/state", self.state)
@@ -52,10 +57,19 @@ class Control:
         app.router.add_patch("/control/users/{login}", self.change_user)
         app.router.add_delete("/control/users/{login}", self.remove_user)
         app.router.add_post("/control/groups", self.add_group)
+        app.router.add_patch(r"/control/groups/{group:\d+}", self.change_group)
         app.router.add_post("/control/tokens/expire", self.expire_tokens)
         app.router.add_post("/control/uci/drop", self.drop_uci)
+        app.router.add_post("/control/uci/reset", self.reset_uci)
+        app.router.add_get("/control/awkward", self.list_awkward)
+        app.router.add_put("/control/awkward", self.put_awkward)
+        app.router.add_delete("/control/awkward", self.reset_awkward)
+        app.router.add_put("/control/answers", self.put_answers)
         app.router.add_post("/control/calls", self.ring)
-        app.router.add_post("/control/calls/{call}/{act:connect|hangup}", self.act)
+        acts = "lift|alert|connect|park|hangup|timeout|rename"
+        app.router.add_post(f"/control/calls/{{call}}/{{act:{acts}}}", self.act)
+        app.router.add_post("/control/incoming", self.arrive)
+        app.router.add_get("/control/behaviours", self.behaviours)
 
     async def state(self, _request: web.Request) -> web.Response:
         return web.json_response(
@@ -70,10 +84,7 @@ class Control:
                     session.user.login: sorted(session.events) for session in self._uci.sessions.values()
                 },
                 "askedForCalls": dict(self._uci.asked_for_calls),
-                "calls": [
-                    {"id": call.id, "login": call.login, "state": call.state}
-                    for call in self._pbx.calls.values()
-                ],
+                "calls": [_shown(call) for call in self._pbx.calls.values()],
             }
         )
 
@@ -103,12 +114,24 @@ class Control:
         group = self._pbx.add_group(body["name"], body["logins"])
         return web.json_response({"id": group.id}, status=201)
 
+    async def change_group(self, request: web.Request) -> web.Response:
+        body, group = await read_object(request), self._pbx.groups.get(int(request.match_info["group"]))
+        if group is None:
+            raise web.HTTPNotFound
+        logins = set(body.get("logins", ()))
+        group.members = {user.id for user in self._pbx.users.values() if user.login in logins}
+        return web.json_response({})
+
     async def change_user(self, request: web.Request) -> web.Response:
         body, user = await read_object(request), self._pbx.by_login(request.match_info["login"])
         if user is None:
             raise web.HTTPNotFound
-        user.permissions = set(body.get("permissions", user.permissions))
+        user.hold(body.get("permissions", user.permissions))
+        if "rights" in body:
+            user.rights = {Right(name) for name in body["rights"]}
         user.email = body.get("email", user.email)
+        user.first_name = body.get("firstName", user.first_name)
+        user.family_name = body.get("familyName", user.family_name)
         user.password = body.get("password", user.password)
         return web.json_response({})
 
@@ -116,7 +139,7 @@ class Control:
         user = self._pbx.by_login(request.match_info["login"])
         if user is None:
             raise web.HTTPNotFound
-        del self._pbx.users[user.id]
+        self._pbx.remove_user(user.id)
         return web.json_response({})
 
     async def expire_tokens(self, _request: web.Request) -> web.Response:
@@ -128,20 +151,86 @@ class Control:
         self._uci.sessions.clear()
         return web.json_response({})
 
-    async def ring(self, request: web.Request) -> web.Response:
+    async def reset_uci(self, _request: web.Request) -> web.Response:
+        """Tells every UCI login that it is logged out, and forgets it."""
+        self._uci.reset_clients()
+        return web.json_response({})
+
+    async def list_awkward(self, _request: web.Request) -> web.Response:
+        return web.json_response(self._pbx.awkward.listed())
+
+    async def put_awkward(self, request: web.Request) -> web.Response:
+        """`{"name": …, "on": true, false, or parameters}`."""
         body = await read_object(request)
-        call = self._pbx.new_call(body["login"], body.get("callerNumber", ""), body.get("callerName", ""))
-        self._uci.tell(call)
+        try:
+            self._pbx.awkward.put(str(body.get("name")), body.get("on", True))
+        except LookupError as unknown:
+            raise web.HTTPNotFound(text=f"no such behaviour: {unknown}") from unknown
+        return web.json_response({})
+
+    async def reset_awkward(self, _request: web.Request) -> web.Response:
+        """Everything as it was at the start, blacklist and replaced answers included."""
+        self._pbx.awkward.reset()
+        self._pbx.forget_blacklist()
+        return web.json_response({})
+
+    async def put_answers(self, request: web.Request) -> web.Response:
+        """A list of `awkward.Answer`; replaces the one before."""
+        self._pbx.awkward.answers[:] = [Answer.of(rule) for rule in await request.json()]
+        return web.json_response({})
+
+    async def ring(self, request: web.Request) -> web.Response:
+        """A new call of one user, whatever redirects and do-not-disturb say. `direction`: in (default) or out; `group`: the
+        id of the group that is called.
+        """
+        body = await read_object(request)
+        call = self._pbx.new_call(
+            body["login"],
+            body.get("callerNumber", ""),
+            body.get("callerName", ""),
+            is_outgoing=body.get("direction") == "out",
+            group_id=body.get("group", ""),
+        )
+        self._uci.tell_new(call)
         return web.json_response({"id": call.id}, status=201)
 
+    async def arrive(self, request: web.Request) -> web.Response:
+        """Somebody outside dials a number of this PBX: `{"called": number, "callerNumber", "callerName"}`. Tells the calls
+        that ring for it.
+        """
+        body = await read_object(request)
+        legs = self._uci.switchboard.arrive(
+            str(body.get("called", "")), str(body.get("callerNumber", "")), str(body.get("callerName", ""))
+        )
+        return web.json_response({"calls": [_shown(call) for call in legs]}, status=201)
+
     async def act(self, request: web.Request) -> web.Response:
+        """What happens to a call. `later`: by the PBX's clock, so many seconds after the call began."""
         call = self._pbx.calls.get(request.match_info["call"])
         if call is None:
             raise web.HTTPNotFound
-        later = (await read_object(request)).get("later") if request.can_read_body else None
-        call.state = CallState.CONNECTED if request.match_info["act"] == "connect" else CallState.HANGUP
-        call.timestamp = time.time() if later is None else call.started + float(later)
-        if call.state is CallState.HANGUP:
-            del self._pbx.calls[call.id]
-        self._uci.tell(call)
-        return web.json_response({})
+        body = await read_object(request) if request.can_read_body else {}
+        switchboard, later = self._uci.switchboard, body.get("later")
+        switchboard.at = None if later is None else call.started + float(later)
+        act: Callable[[Call], object] = {
+            "lift": switchboard.lift,
+            "alert": switchboard.alert,
+            "connect": switchboard.connect,
+            "park": switchboard.park,
+            "hangup": switchboard.hang_up,
+            "timeout": switchboard.time_out,
+            "rename": switchboard.rename,
+        }[request.match_info["act"]]
+        try:
+            act(call)
+        finally:
+            switchboard.at = None
+        return web.json_response({"calls": [_shown(one) for one in self._pbx.calls.values()]})
+
+    async def behaviours(self, _request: web.Request) -> web.Response:
+        """What this simulated PBX does, each with the source that states it or the word "assumed"."""
+        return web.json_response([*rest.behaviours(), *uci.behaviours()])
+
+
+def _shown(call: Call) -> dict[str, str]:
+    return {"id": call.id, "login": call.login, "state": call.state, "peer": call.peer}

@@ -51,7 +51,9 @@ class Channel:
         self._entra_url = entra_url
         self.own_url = own_url
         self.chats: defaultdict[str, Chat] = defaultdict(Chat)
-        self.faults: list[str] = []
+        self.posts: list[dict[str, Any]] = []
+        """What the bot has sent, with what became of it."""
+        self.faults: list[dict[str, Any] | str] = []
 
     async def post(self, activity: dict[str, Any]) -> tuple[int, Any]:
         """Signs an activity as the channel service does and hands it to the bot."""
@@ -81,18 +83,21 @@ class Channel:
             **members,
         }
 
-    def _fault(self) -> str | None:
+    def _fault(self) -> dict[str, Any] | str | None:
         """What the next message of the bot meets."""
         if self.faults:
             return self.faults.pop(0)
         return None
 
     async def _set_faults(self, request: web.Request) -> web.Response:
-        """Of the bot's next messages: `lost-answer` (shown to the person, then the line is cut), or a status code, with
-        which the message is not shown.
+        """Of the bot's next messages: `lost-answer` (shown to the person, then the line is cut), a status code, with which
+        the message is not shown, or an object with `status`, `code` (of the error), `retryAfter` (the header) and `shown`.
         """
         self.faults = list(await request.json())
         return web.json_response({})
+
+    async def _posts(self, _request: web.Request) -> web.Response:
+        return web.json_response(self.posts[-100:])
 
     def add_routes(self, app: web.Application) -> None:
         app.router.add_post("/v3/conversations/{chat}/activities", self._send)
@@ -100,6 +105,7 @@ class Channel:
         app.router.add_put("/v3/conversations/{chat}/activities/{activity}", self._send)
         app.router.add_post("/api/messages", self._gateway)
         app.router.add_put("/control/faults", self._set_faults)
+        app.router.add_get("/control/posts", self._posts)
         app.router.add_get("/host/chats/{person}", self._show)
         app.router.add_post("/host/chats/{person}", self._say)
 
@@ -112,12 +118,17 @@ class Channel:
         if claims.get("appid") != APP_ID:
             return web.json_response({"error": {"code": "Forbidden"}}, status=403)
         fault = self._fault()
-        if fault is not None and fault.isdecimal():
-            return web.json_response({"error": {"code": "ServiceError"}}, status=int(fault))
+        if isinstance(fault, str) and fault.isdecimal():
+            fault = {"status": int(fault)}
         activity = await request.json()
+        self.posts.append({"path": request.path, "activity": activity, "fault": fault})
+        if isinstance(fault, dict) and not fault.get("shown"):
+            return _failure(fault)
         updates = request.method == "PUT"
         activity["id"] = request.match_info["activity"] if updates else f"out-{next(_IDS)}"
         await self.chats[request.match_info["chat"]].put(activity)
+        if isinstance(fault, dict):
+            return _failure(fault)
         if fault is not None and request.transport is not None:
             request.transport.abort()
         return web.json_response({"id": activity["id"]}, status=200 if updates else 201)
@@ -170,3 +181,9 @@ class Channel:
                 card = {"contentType": answer.get("type"), "content": answer.get("value")}
                 await chat.put({**old, "attachments": [card]})
                 return
+
+
+def _failure(fault: dict[str, Any]) -> web.Response:
+    headers = {"Retry-After": str(fault["retryAfter"])} if "retryAfter" in fault else {}
+    error = {"code": fault.get("code", "ServiceError"), "message": "simulated"}
+    return web.json_response({"error": error}, status=fault["status"], headers=headers)

@@ -1,5 +1,5 @@
 // A page that does for the tab what Teams does: it answers teams-js's window messages, opens dialogs, and shows
-// the chat with the bot. Facts of the messages: shared/teams/FACTS.md, "A host page for the tab".
+// the chat with the bot. The messages: docs/facts/teams.md, "The host page of a tab".
 
 const $ = (id) => document.getElementById(id);
 const RUNTIME = JSON.stringify({

@@ -1,0 +1,372 @@
+"""The life of calls in the simulated PBX: who rings for whom, what redirects and do-not-disturb do, what the list keeps.
+
+`RULES` says of each rule where it comes from. Nothing here happens by itself after a time: whoever presents or tests says
+when the phone is picked up and when the time of ringing is over (`/control/calls/{id}/…`).
+"""
+
+import time
+import uuid
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from simulator.starface.awkward import ASSUMED, Behaviour
+from simulator.starface.model import Call, CallState, Starface, User
+from simulator.starface.telephony import (
+    Destination,
+    Listed,
+    Mailbox,
+    Number,
+    Redirect,
+    Trigger,
+    canonical,
+)
+
+MAX_REDIRECTS: Final = 5
+RINGS: Final = (CallState.INCOMING, CallState.RINGING)
+_TABLE: Final = 'docs/facts/starface.md, "Calls and their states"'
+
+RULES: Final[Mapping[str, Behaviour]] = {
+    "place": Behaviour(
+        'A call is placed with number, phone and an id of one\'s own; "" when the PBX refuses: no number, a phone that is'
+        " not the user's, an id in use, or another call of the user that still waits for the phone to be picked up",
+        "UCP.PHP, SPICE, SCI, TMA",
+    ),
+    "place-silent": Behaviour("A call that was asked for is REQUESTED, and no event says so", "UCP.PHP"),
+    "place-waits": Behaviour("It waits without end for the own phone to be picked up"),
+    "incoming": Behaviour("INCOMING, RINGING, CONNECTED, HANGUP", "ESPO, SPICE, IAH"),
+    "missed": Behaviour("INCOMING, RINGING, HANGUP", "ESPO, SPICE, IAH"),
+    "outgoing": Behaviour("PROCEEDING, RINGBACK, CONNECTED, HANGUP: the names", "IAH, ESPO, SPICE"),
+    "outgoing-order": Behaviour("PROCEEDING, RINGBACK, CONNECTED, HANGUP: the order", ASSUMED),
+    "two-legs": Behaviour(
+        "A call between two users is two calls, each with its own id and events",
+        "SFW: an event for each participant",
+    ),
+    "group": Behaviour(
+        "All members ring with the group's id; when one answers, the others' calls end without CONNECTED",
+        f"{_TABLE}, inferred",
+    ),
+    "hangup-ringing": Behaviour("hangupCall on a call that rings refuses it for this user alone", ASSUMED),
+    "do-not-disturb": Behaviour(
+        "Who does not want to be disturbed receives no calls", "REST 6.7, PhoneConfig"
+    ),
+    "do-not-disturb-busy": Behaviour("It counts as busy for redirects and hides every event of the call"),
+    "do-not-disturb-group": Behaviour("It keeps group calls away as well"),
+    "call-waiting": Behaviour(
+        "Without call waiting a second call finds the user busy", "REST 6.7, PhoneConfig"
+    ),
+    "redirect-always": Behaviour("ALWAYS: the call goes elsewhere at once", "REST 6.7, RedirectTrigger"),
+    "redirect-busy": Behaviour("BUSY: when the user is busy", "REST 6.7, RedirectTrigger"),
+    "redirect-timeout": Behaviour("TIMEOUT: when nobody has answered in time", "REST 6.7, RedirectTrigger"),
+    "redirect-silent": Behaviour("Who redirects always sees no event; TIMEOUT ends the own call with HANGUP"),
+    "redirect-group": Behaviour("Redirects of a group's number count for the group", "REST 6.7, groupNumber"),
+    "voicemail": Behaviour("VOICEMAIL_LINKED, HANGUP, then a message in the box", f"{_TABLE}, inferred"),
+    "rename": Behaviour(
+        "callChangesIdEvent tells that a call has a new id", 'docs/facts/starface.md, "Events"'
+    ),
+    "rename-struct": Behaviour("Its struct holds oldId and newId"),
+    "forward": Behaviour(
+        "call.forward(id, number) sends a call elsewhere", "vendor's javadoc, list of methods"
+    ),
+    "forward-end": Behaviour("For who forwards it ends with HANGUP"),
+    "call-list": Behaviour("A call that was not answered is MISSED, an outgoing one too", "ProjektZeit"),
+    "call-list-group": Behaviour(
+        "A group call that a colleague took is listed as missed, with the group's id"
+    ),
+}
+
+
+class Switchboard:
+    def __init__(
+        self,
+        pbx: Starface,
+        tell: Callable[[Call], None],
+        tell_new: Callable[[Call], None],
+        tell_renamed: Callable[[Call, str], None],
+        tell_message: Callable[[Mailbox], None],
+    ) -> None:
+        """`tell` sends a call's state to its user, `tell_new` the first of them, `tell_renamed` that it has another id
+        than the one given, `tell_message` that a box has a new message.
+        """
+        self._pbx = pbx
+        self._tell = tell
+        self._tell_new = tell_new
+        self._tell_renamed = tell_renamed
+        self._tell_message = tell_message
+        self.at: float | None = None
+        """What the PBX's clock shows, where a test says so."""
+
+    def place(self, user: User, number: str, phone_name: str, call_id: str) -> str:
+        """The id of the call that waits for the own phone, or "" when the PBX refuses."""
+        telephony = self._pbx.telephony
+        primary = telephony.lines[user.id].primary_phone_id
+        fits = [
+            phone
+            for phone in telephony.phones_of(user.id)
+            if phone.active and (phone.name == phone_name if phone_name else phone.id == primary)
+        ]
+        waits = any(
+            call.login == user.login
+            and call.wanted
+            and call.state in (CallState.REQUESTED, CallState.RINGING)
+            for call in self._pbx.calls.values()
+        )
+        if not canonical(number) or not fits or waits or call_id in self._pbx.calls:
+            return ""
+        own = self._shown_number(user)
+        to = self._name_of(number)
+        call = Call(
+            call_id or str(uuid.uuid4()),
+            user.login,
+            CallState.REQUESTED,
+            *(own, user.name, number, to),
+            is_outgoing=True,
+            wanted=number,
+        )
+        self._pbx.calls[call.id] = call
+        if self._pbx.awkward.get("uci-own-leg-rings"):
+            self._put(call, CallState.RINGING)
+        return call.id
+
+    def lift(self, call: Call) -> None:
+        """The own phone is picked up: now the PBX dials."""
+        if not call.wanted:
+            self.connect(call)
+            return
+        number, call.wanted = call.wanted, ""
+        self._put(call, CallState.PROCEEDING)
+        target = self._pbx.telephony.number(number)
+        if target is None:
+            return  # outside: `alert` and `connect` say what happens there
+        legs = self._arrive(target, call.caller_number, call.caller_name, call)
+        if legs:
+            self._put(call, CallState.RINGBACK)
+        elif not call.peer and not call.forwarded_to:
+            self.hang_up(call)
+
+    def arrive(self, called: str, caller_number: str, caller_name: str) -> list[Call]:
+        """Somebody outside dials a number of this PBX. The calls that ring, or that are linked to a box."""
+        target = self._pbx.telephony.number(called)
+        name = caller_name or self._name_of(caller_number)
+        return self._arrive(target, caller_number, name, None) if target is not None else []
+
+    def alert(self, call: Call) -> None:
+        self._put(call, CallState.RINGBACK if call.is_outgoing else CallState.RINGING)
+
+    def connect(self, call: Call) -> None:
+        """Answered. Of the legs that ring for one call the others end."""
+        if call.arrival:
+            for other in list(self._pbx.calls.values()):
+                if other is not call and other.arrival == call.arrival and other.state in RINGS:
+                    self._end(other)
+        call.answered_at = call.answered_at or time.time()
+        self._put(call, CallState.CONNECTED)
+        peer = self._peer(call)
+        if peer is not None and peer.state is not CallState.CONNECTED:
+            peer.peer = call.id
+            peer.answered_at = peer.answered_at or time.time()
+            self._put(peer, CallState.CONNECTED)
+
+    def park(self, call: Call) -> None:
+        self._put(call, CallState.PARKED)
+
+    def hang_up(self, call: Call) -> None:
+        """Whoever ends it ends it for both. Of several that ring only the one that is refused ends, the last one for
+        all.
+        """
+        peer = self._peer(call)
+        siblings = [one for one in self._ringing_with(call) if one is not call]
+        self._end(call)
+        if call.is_outgoing:
+            for leg in [one for one in self._pbx.calls.values() if one.peer == call.id]:
+                self._end(leg)
+        elif peer is not None and not siblings:
+            self._end(peer)
+
+    def time_out(self, call: Call) -> list[Call]:
+        """Nobody has answered in time. Where the call goes on, if a redirect says so."""
+        legs = self._ringing_with(call) or [call]
+        target = self._pbx.telephony.number(call.called_number)
+        if call.group_id and call.group_id.isdigit():
+            group_number = f"8{int(call.group_id):02}"
+            target = self._pbx.telephony.number(group_number) or target
+        redirect = self._pbx.telephony.redirect(target, Trigger.TIMEOUT) if target is not None else None
+        peer = self._peer(call)
+        for leg in legs:
+            self._end(leg)
+        if redirect is None:
+            if peer is not None:
+                self._end(peer)
+            return []
+        return self._follow(redirect, call.caller_number, call.caller_name, peer, 1)
+
+    def rename(self, call: Call) -> str:
+        """The call has another id from now on."""
+        before, call.id = call.id, str(uuid.uuid4())
+        self._pbx.calls[call.id] = self._pbx.calls.pop(before)
+        for other in self._pbx.calls.values():
+            if other.peer == before:
+                other.peer = call.id
+        self._tell_renamed(call, before)
+        return call.id
+
+    def forward(self, call: Call, number: str) -> bool:
+        """The one who has the call sends it to another number and is out of it."""
+        target, peer = self._pbx.telephony.number(number), self._peer(call)
+        if not canonical(number) or call.state is CallState.HANGUP:
+            return False
+        call.forwarded_to = number
+        self._end(call)
+        if target is not None:
+            self._arrive(target, call.caller_number, call.caller_name, peer)
+        return True
+
+    def _arrive(
+        self, target: Number, number: str, name: str, caller: Call | None, hops: int = 0
+    ) -> list[Call]:
+        always = self._pbx.telephony.redirect(target, Trigger.ALWAYS)
+        if always is not None:
+            return self._follow(always, number, name, caller, hops + 1)
+        members, group_id = self._ringing_users(target)
+        free = [user for user in members if not self._is_busy(user)]
+        if not free:
+            busy = self._pbx.telephony.redirect(target, Trigger.BUSY)
+            if busy is not None:
+                return self._follow(busy, number, name, caller, hops + 1)
+            for user in members:
+                self._list_missed(user, number, name, target.number, group_id)
+            return []
+        arrival = str(uuid.uuid4())
+        legs = []
+        for user in free:
+            call = Call(
+                str(uuid.uuid4()),
+                user.login,
+                CallState.INCOMING,
+                *(number, name, target.number, user.name),
+                group_id,
+                peer=caller.id if caller is not None else "",
+                arrival=arrival,
+            )
+            self._pbx.calls[call.id] = call
+            self._tell_new(call)
+            self._put(call, CallState.RINGING)
+            legs.append(call)
+        if caller is not None:
+            caller.peer = legs[0].id
+        return legs
+
+    def _follow(
+        self, redirect: Redirect, number: str, name: str, caller: Call | None, hops: int
+    ) -> list[Call]:
+        if redirect.destination is Destination.MAILBOX:
+            return self._to_mailbox(redirect, number, name, caller)
+        target = self._pbx.telephony.number(redirect.phone_number)
+        if target is None or hops > MAX_REDIRECTS:
+            if caller is not None:
+                caller.forwarded_to = redirect.phone_number
+            return []  # it leaves the PBX
+        return self._arrive(target, number, name, caller, hops)
+
+    def _to_mailbox(self, redirect: Redirect, number: str, name: str, caller: Call | None) -> list[Call]:
+        box = self._pbx.telephony.mailboxes.get(int(redirect.mailbox_id or 0))
+        owner = next((self._pbx.users.get(user_id) for user_id in (box.users if box else ())), None)
+        if box is None:
+            return []
+        call = Call(
+            str(uuid.uuid4()),
+            owner.login if owner is not None else "",
+            CallState.VOICEMAIL_LINKED,
+            *(number, name, redirect.number.number, owner.name if owner is not None else box.name),
+            peer=caller.id if caller is not None else "",
+            mailbox=box.id,
+        )
+        self._pbx.calls[call.id] = call
+        self._tell(call)
+        if caller is not None:
+            caller.peer = call.id
+            caller.answered_at = time.time()
+            self._put(caller, CallState.CONNECTED)
+        return [call]
+
+    def _ringing_users(self, target: Number) -> tuple[list[User], str]:
+        if target.group_id is None:
+            user = self._pbx.users.get(target.user_id or 0)
+            return ([user] if user is not None else []), ""
+        group = self._pbx.groups[target.group_id]
+        members = [self._pbx.users[user_id] for user_id in sorted(group.members - group.logged_off)]
+        return members, str(group.id)
+
+    def _is_busy(self, user: User) -> bool:
+        line = self._pbx.telephony.lines[user.id]
+        has_call = any(call.login == user.login for call in self._pbx.calls.values())
+        return line.do_not_disturb or (has_call and not line.call_waiting)
+
+    def _ringing_with(self, call: Call) -> list[Call]:
+        if not call.arrival:
+            return []
+        return [one for one in self._pbx.calls.values() if one.arrival == call.arrival and one.state in RINGS]
+
+    def _peer(self, call: Call) -> Call | None:
+        return self._pbx.calls.get(call.peer)
+
+    def _put(self, call: Call, state: CallState) -> None:
+        call.state, call.timestamp = state, self.at or time.time()
+        self._tell(call)
+
+    def _end(self, call: Call) -> None:
+        if self._pbx.calls.pop(call.id, None) is None:
+            return
+        self._put(call, CallState.HANGUP)
+        self.ended(call)
+
+    def ended(self, call: Call) -> None:
+        """Into the call list of its user, and into the box when it was linked to one."""
+        user = self._pbx.by_login(call.login)
+        seconds = int(call.timestamp - call.answered_at) if call.answered_at is not None else 0
+        if call.mailbox is not None:
+            seconds = int(call.timestamp - call.started)
+            words = call.caller_name or call.caller_number
+            telephony = self._pbx.telephony
+            telephony.add_message(
+                *(call.mailbox, call.caller_number, call.called_number, words, call.started, seconds)
+            )
+            self._tell_message(telephony.mailboxes[call.mailbox])
+        if user is None:
+            return
+        other = call.called_name if call.is_outgoing else call.caller_name
+        self._list(user, call, other, seconds)
+
+    def _list(self, user: User, call: Call, other: str, seconds: int) -> None:
+        self._pbx.telephony.call_lists.setdefault(user.id, []).append(
+            Listed(
+                call.id,
+                call.is_outgoing,
+                call.answered_at is not None,
+                *(call.caller_number, call.called_number, other, call.started, seconds),
+                call.group_id,
+            )
+        )
+
+    def _list_missed(self, user: User, number: str, name: str, called: str, group_id: str) -> None:
+        call = Call(
+            str(uuid.uuid4()), user.login, CallState.HANGUP, number, name, called, user.name, group_id
+        )
+        self._list(user, call, name, 0)
+
+    def _shown_number(self, user: User) -> str:
+        telephony = self._pbx.telephony
+        number = telephony.numbers.get(telephony.lines[user.id].display_number_id)
+        return number.number if number is not None else user.login
+
+    def _name_of(self, number: str) -> str:
+        """The PBX looks a number up among its own and in its address book."""
+        own = self._pbx.telephony.number(number)
+        if own is not None:
+            users = self._pbx.users.get(own.user_id or 0)
+            group = self._pbx.groups.get(own.group_id or 0)
+            return users.name if users is not None else group.name if group is not None else ""
+        wanted = canonical(number)
+        for contact in self._pbx.telephony.contacts.values():
+            if wanted and wanted in map(canonical, contact.numbers()):
+                return f"{contact.value('NAME')} {contact.value('SURNAME')}".strip()
+        return ""
