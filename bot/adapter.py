@@ -1,178 +1,113 @@
-"""The Bot Framework SDK, kept in one file so that its successor can take its place: botbuilder 4.17.1.
+"""The Bot Framework SDK's adapter: botbuilder 4.17.1, kept in few files so that its successor can take its place.
 
-What is mended here (shared facts, "what is broken and slow"):
-- the SDK serialises an invoke's body twice and answers 500, so the response is built here from a plain body;
-- each turn scans a list of 999 status codes 999 times; as a frozenset it costs nothing;
-- the SDK's check of incoming tokens answers bad ones with 500 and takes one without expiry, so tokens are
-  validated before the SDK sees the activity (`core.identity.tokens.ChannelTokenValidator`).
+Mended here, because the SDK gets no more releases:
+- it serialises an invoke's body twice and answers 500, so the response is built here from a plain body;
+- its check of incoming tokens answers bad ones with 500 and takes one without expiry, and its parsers stumble over odd
+  content: token and activity are validated before it sees them (`core.identity.tokens`, `bot.activity`);
+- its client for sending blocks threads and hides what the channel says (`bot.channel`);
+- it copies every member of a card before sending it, which takes longer than the whole rest of a turn.
 """
 
 import asyncio
-import json
 import logging
-from collections.abc import Awaitable, Callable
-from enum import StrEnum
-from types import SimpleNamespace
-from typing import Any, Final
+from typing import Final
 
 from aiohttp import web
-from botbuilder.core import Bot, TurnContext
-from botbuilder.integration.aiohttp import CloudAdapter, ConfigurationBotFrameworkAuthentication
-from botbuilder.schema import Activity, ActivityTypes, ConversationReference
-from botframework.connector.auth import AuthenticateRequestResult, ClaimsIdentity
-from botframework.connector.models import ErrorResponseException
-from msrest.exceptions import ClientRequestError
-from msrest.universal_http.requests import ClientRetryPolicy
-from urllib3.exceptions import ConnectTimeoutError, NewConnectionError, ProxyError, SSLError
+from botbuilder.core import Bot, BotAdapter, TurnContext
+from botbuilder.integration.aiohttp import CloudAdapter
+from botbuilder.schema import Activity, ActivityTypes, ResourceResponse
+from botframework.connector.auth import ClaimsIdentity
 
-from bot.credentials import BotCredentialsFactory
-from bot.settings import BotSettings
+from bot.activity import ActivityRejectedError, parse
+from bot.channel import Channel, ChannelAuthentication, ChannelHosts, DeliveryError, Outcome
+from bot.door import CHANNEL, is_bot
 from core.identity.signing_keys import KeysUnavailableError
 from core.identity.tokens import ChannelTokenValidator, TokenRejectedError
 
 logger = logging.getLogger(__name__)
 
+_HANDLED: Final = frozenset((ActivityTypes.message, ActivityTypes.invoke, ActivityTypes.installation_update))
+"""The other types (typing, reactions, members of a conversation) are taken and lead to nothing."""
 MAX_ACTIVITY_BYTES: Final = 256 * 1024
 _CALLER_ID: Final = "urn:botframework:azure"
-_INVOKE_NAMES: Final = frozenset(("adaptiveCard/action", "task/fetch", "task/submit"))
-
-ClientRetryPolicy.safe_codes = frozenset(ClientRetryPolicy.safe_codes)
-
-
-class Outcome(StrEnum):
-    """What is known of a message after a failure."""
-
-    NOT_DELIVERED = "not-delivered"
-    """Certainly not: it may be sent again."""
-    REFUSED = "refused"
-    """The person has removed or blocked the bot, or the channel will never take it."""
-    UNKNOWN = "unknown"
-    """It was on its way when the line was lost: it may have arrived."""
-
-
-_TRY_AGAIN: Final = frozenset((408, 412, 429, 500, 502, 503, 504))
-"""Answers of the channel after which a message may be sent again:
-https://learn.microsoft.com/microsoftteams/platform/bots/how-to/rate-limit#handle-error-codes
-"""
-_NEVER_SENT: Final = (NewConnectionError, ConnectTimeoutError, ProxyError, SSLError)
-
-
-def outcome_of(fault: Exception) -> Outcome:
-    """Of what `Adapter.write_to` raises."""
-    if isinstance(fault, ErrorResponseException):
-        again = fault.response.status_code in _TRY_AGAIN
-        return Outcome.NOT_DELIVERED if again else Outcome.REFUSED
-    if isinstance(fault, TimeoutError):
-        return Outcome.UNKNOWN
-    if not isinstance(fault, ClientRequestError):
-        return Outcome.NOT_DELIVERED  # it failed before anything was sent
-    cause = fault.inner_exception
-    reason = getattr(cause.args[0] if cause is not None and cause.args else None, "reason", None)
-    return Outcome.NOT_DELIVERED if isinstance(reason, _NEVER_SENT) else Outcome.UNKNOWN
 
 
 class Adapter(CloudAdapter):
-    def __init__(self, settings: BotSettings, tokens: ChannelTokenValidator) -> None:
-        configuration = SimpleNamespace(
-            APP_ID=settings.app_id,
-            APP_TYPE=settings.app_type.value,
-            APP_TENANTID=settings.tenant_id,
-            CHANNEL_SERVICE="",
-            TO_CHANNEL_FROM_BOT_LOGIN_URL=f"{settings.authority}/{settings.tenant_id}",
-            TO_CHANNEL_FROM_BOT_OAUTH_SCOPE=settings.oauth_scope,
-            TO_BOT_FROM_CHANNEL_TOKEN_ISSUER=tokens.issuer,
-            TO_BOT_FROM_CHANNEL_OPENID_METADATA_URL=tokens.keys.metadata_url,
-            TO_BOT_FROM_EMULATOR_OPENID_METADATA_URL=tokens.keys.metadata_url,
-            OAUTH_URL=settings.oauth_scope,
-        )
-        self._authentication = ConfigurationBotFrameworkAuthentication(
-            configuration, credentials_factory=BotCredentialsFactory(settings)
-        )
-        super().__init__(self._authentication)
-        self._settings = settings
+    def __init__(self, channel: Channel, hosts: ChannelHosts, tokens: ChannelTokenValidator) -> None:
+        super().__init__(ChannelAuthentication())
+        self._channel = channel
+        self._hosts = hosts
         self._tokens = tokens
 
     async def handle(self, request: web.Request, bot: Bot) -> web.Response:
-        """One POST of the channel: 401 for a token that is not good, 400 for what is no activity."""
+        """One POST of the channel.
+
+        400: not an activity; 401: a token that is not good; 403: not from Teams. 503: the channel's keys cannot be had,
+        or the answer could not be delivered, so the channel should deliver the activity again.
+        """
         try:
-            body = json.loads(await request.read())
-        except ValueError:
-            return web.json_response({"error": "not JSON"}, status=400)
-        if (fault := shape_fault(body)) is not None:
-            return web.json_response({"error": fault}, status=400)
-        try:
+            activity = parse(await request.read())
             claims = await self._tokens.validate(
                 request.headers.get("Authorization"),
-                channel_id=body["channelId"],
-                service_url=body["serviceUrl"],
+                channel_id=activity.channel_id,
+                service_url=activity.service_url,
             )
+        except ActivityRejectedError as rejected:
+            return _refuse(400, str(rejected))
         except TokenRejectedError as rejected:
             logger.info("token rejected", extra={"reason": rejected.fault, "path": request.path})
-            return web.json_response({"error": "token rejected"}, status=401)
+            return _refuse(401, "token rejected")
         except KeysUnavailableError:
-            return web.json_response({"error": "signing keys unavailable"}, status=503)
-        activity = Activity().deserialize(body)
-        identity = ClaimsIdentity(claims, True)
-        proven = AuthenticateRequestResult()
-        proven.claims_identity = identity
-        proven.audience = self._settings.oauth_scope
-        proven.caller_id = _CALLER_ID
-        proven.connector_factory = self._authentication.create_connector_factory(identity)
-        response = await self.process_activity(proven, activity, bot.on_turn)
+            return _refuse(503, "signing keys unavailable")
+        if activity.channel_id != CHANNEL:
+            logger.info("activity of another channel refused", extra={"channel": activity.channel_id})
+            return _refuse(403, "this bot is for Microsoft Teams only")
+        if not self._hosts.have(activity.service_url):
+            logger.warning(
+                "the channel's service address is not a known one, so nothing is sent there; "
+                "if it is right, name its host in PBX_TEAMS_CHANNEL_HOSTS",
+                extra={"service_url": activity.service_url},
+            )
+            return _refuse(403, "the service address is not a known one of the channel")
+        if activity.type not in _HANDLED or is_bot(activity):
+            return web.Response(status=201)
+        return await self._turn(activity, ClaimsIdentity(claims, True), bot)
+
+    async def _turn(self, activity: Activity, identity: ClaimsIdentity, bot: Bot) -> web.Response:
+        activity.caller_id = _CALLER_ID
+        turn = _Turn(self, activity)
+        turn.turn_state[BotAdapter.BOT_IDENTITY_KEY] = identity
+        turn.turn_state[BotAdapter.BOT_CONNECTOR_CLIENT_KEY] = self._channel.connector(activity.service_url)
+        try:
+            await self.run_pipeline(turn, bot.on_turn)
+            response = self._process_turn_results(turn)
+        except DeliveryError as fault:
+            logger.warning("answer not delivered", extra={"outcome": fault.outcome, "reason": str(fault)})
+            if fault.outcome is Outcome.REFUSED:
+                return web.Response(status=201)  # to be delivered again would not help
+            wait = {"Retry-After": str(int(fault.wait.total_seconds()) + 1)} if fault.wait is not None else {}
+            return _refuse(503, "the channel did not take the answer", wait)
         if response is None:
-            if activity.type == ActivityTypes.invoke:
-                return web.Response(status=501)
             return web.Response(status=201)
         return web.json_response(response.body, status=response.status)
 
-    async def write_to(self, reference: str, send: Callable[[TurnContext], Awaitable[None]]) -> None:
-        """Writes first, to a stored conversation. Raises what the channel answers."""
-        failure: list[Exception] = []
 
-        async def turn(context: TurnContext) -> None:
-            try:
-                await send(context)
-            except Exception as fault:  # noqa: BLE001 - carried past the SDK's own error handling
-                failure.append(fault)
-
-        conversation = ConversationReference().deserialize(json.loads(reference))
-        await self.continue_conversation(conversation, turn, self._settings.app_id)
-        if failure:
-            raise failure[0]
-
-
-def shape_fault(body: Any) -> str | None:
-    """What keeps a body from being an activity that the SDK can take, or None."""
-    if not isinstance(body, dict):
-        return "an activity is an object"
-    for member in ("type", "channelId", "serviceUrl"):
-        if not isinstance(body.get(member), str) or not body[member]:
-            return f"{member} is missing"
-    for member in ("from", "recipient", "conversation"):
-        if not isinstance(body.get(member), dict) or not isinstance(body[member].get("id"), str):
-            return f"{member} is missing"
-    for member in ("value", "channelData"):
-        if body["type"] == "invoke" and not isinstance(body.get(member) or {}, dict):
-            return f"{member} is no object"
-    if body["type"] == "invoke" and body.get("name") in _INVOKE_NAMES:
-        return _invoke_fault(body)
-    return None
+class _Turn(TurnContext):
+    async def send_activities(self, activities: list[Activity]) -> list[ResourceResponse]:
+        """As the SDK's, without its copies: nobody keeps what is sent. The handlers that it has for others are not used."""
+        heard = self.activity
+        for activity in activities:
+            activity.channel_id, activity.service_url = heard.channel_id, heard.service_url
+            activity.locale, activity.conversation = heard.locale, heard.conversation
+            activity.from_property, activity.recipient = heard.recipient, heard.from_property
+            activity.reply_to_id = heard.id
+        sent: list[ResourceResponse] = await self.adapter.send_activities(self, activities)
+        self.responded = True
+        return sent
 
 
-def _invoke_fault(body: dict[str, Any]) -> str | None:
-    value = body.get("value") or {}
-    if body["name"] == "adaptiveCard/action":
-        action = value.get("action")
-        if not isinstance(action, dict) or not isinstance(action.get("verb"), str):
-            return "value.action.verb is missing"
-        if not isinstance(action.get("data") or {}, dict):
-            return "value.action.data is no object"
-    return None
-
-
-def reference_of(context: TurnContext) -> str:
-    reference = TurnContext.get_conversation_reference(context.activity)
-    return json.dumps(reference.serialize())
+def _refuse(status: int, error: str, headers: dict[str, str] | None = None) -> web.Response:
+    return web.json_response({"error": error}, status=status, headers=headers)
 
 
 async def keep_keys_warm(tokens: ChannelTokenValidator, every: float) -> None:

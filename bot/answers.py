@@ -1,7 +1,9 @@
 """The answer to a command: from what the house knows of a person to a card for them. Every answer is the present state."""
 
 import json
+import re
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import quote
@@ -12,7 +14,6 @@ from bot.commands import Command
 from bot.settings import BotSettings
 from core.advisor.advisor import Advisor
 from core.audio.finding import Verdict
-from core.audio.telling import Gist
 from core.diagnosis.codes import Code
 from core.diagnosis.finding import Finding
 from core.identity.teams_user import TeamsUser
@@ -21,13 +22,15 @@ from core.licensing.overview import HoldersQuery
 from core.signin.administration import Administration
 from core.signin.preferences import DAY_MINUTES, PreferenceStore, Topic
 from core.signin.signin import SignIn
+from wire.bounds import MAX_NAME, clean_line
 
 MAX_REASON: Final = 500
 MAX_SEARCH: Final = 100
+_HOURS: Final = re.compile(r"[0-9]{1,2}")
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class BotRequest:
     """What somebody wants to know or to have done."""
 
     user: TeamsUser
@@ -36,8 +39,9 @@ class Asked:
     """What the button carries and what was typed in its card; nothing in it is trusted."""
 
     def said(self, name: str, longest: int) -> str:
+        """One line of what was typed or sent, empty where there is none."""
         value = self.data.get(name)
-        return value.strip()[:longest] if isinstance(value, str) else ""
+        return clean_line(value[:longest], longest) if isinstance(value, str) else ""
 
 
 class Answers:
@@ -54,7 +58,8 @@ class Answers:
         self._administration = administration
         self._advisor = advisor
         self._preferences = preferences
-        self._ways: Mapping[Command, Callable[[Asked], Awaitable[Card]]] = {
+        self._urls = [self._open_url(page) for page in ("home", "audio", "licences")]
+        self._ways: Mapping[Command, Callable[[BotRequest], Awaitable[Card]]] = {
             Command.LICENCE: self._licence,
             Command.AUDIO: self._audio,
             Command.AUDIO_NOTICE: self._audio_notice,
@@ -72,29 +77,28 @@ class Answers:
             Command.WELCOME: self._welcome,
         }
 
-    async def to(self, command: Command | None, asked: Asked) -> Card:
+    async def to(self, command: Command | None, asked: BotRequest) -> Card:
         """None: what was said was not understood."""
         return await self._ways.get(command or Command.HELP, self._status)(asked)
 
     def reader(self, language: Language, channel_id: str) -> Reader:
-        urls = (self._open_url(page) for page in ("home", "audio", "licences"))
-        return Reader(language, channel_id, *urls)
+        return Reader(language, channel_id, *self._urls)
 
     def _open_url(self, page: str) -> str:
         """Deep link to the personal tab (learn.microsoft.com, "Create deep links to a tab")."""
         context = quote(json.dumps({"subEntityId": page}, separators=(",", ":")))
         return f"https://teams.microsoft.com/l/entity/{self._settings.teams_app_id}/home?context={context}"
 
-    async def _status(self, asked: Asked) -> Card:
+    async def _status(self, asked: BotRequest) -> Card:
         return person.status_card(await self._sign_in.state(asked.user), asked.reader)
 
-    async def _licence(self, asked: Asked) -> Card:
+    async def _licence(self, asked: BotRequest) -> Card:
         return person.licence_card(await self._sign_in.state(asked.user), asked.reader)
 
-    async def _sign_out(self, asked: Asked) -> Card:
+    async def _sign_out(self, asked: BotRequest) -> Card:
         return person.status_card(await self._sign_in.sign_out(asked.user), asked.reader)
 
-    async def _ask_to_sign_out(self, asked: Asked) -> Card:
+    async def _ask_to_sign_out(self, asked: BotRequest) -> Card:
         state = await self._sign_in.state(asked.user)
         return (
             person.status_card(state, asked.reader)
@@ -102,50 +106,47 @@ class Answers:
             else person.really_card(asked.reader)
         )
 
-    async def _help(self, asked: Asked) -> Card:
+    async def _help(self, asked: BotRequest) -> Card:
         return person.help_card(await self._sign_in.state(asked.user), asked.reader)
 
-    async def _welcome(self, asked: Asked) -> Card:
+    async def _welcome(self, asked: BotRequest) -> Card:
         return person.help_card(await self._sign_in.state(asked.user), asked.reader, welcome=True)
 
-    async def _audio(self, asked: Asked) -> Card:
+    async def _audio(self, asked: BotRequest) -> Card:
         view = await self._advisor.view(asked.user)
         return (
             await self._status(asked) if isinstance(view, Finding) else audio.audio_card(view, asked.reader)
         )
 
-    async def _audio_notice(self, asked: Asked) -> Card:
+    async def _audio_notice(self, asked: BotRequest) -> Card:
         """As it was while the devices still collide; else what is found now."""
         view = await self._advisor.view(asked.user)
         if isinstance(view, Finding):
             return await self._status(asked)
         detail = asked.data.get("detail")
         if view.conclusion.verdict is not Verdict.CLEAR and isinstance(detail, dict):
-            try:
-                Gist.of_json(detail)
-            except (KeyError, TypeError, ValueError):
-                return audio.audio_card(view, asked.reader)
-            return audio.audio_notice_card(detail, asked.reader)
+            with suppress(ValueError):  # not a message of ours
+                return audio.audio_notice_card(detail, asked.reader)
         return audio.audio_card(view, asked.reader)
 
-    async def _not_now(self, asked: Asked) -> Card:
+    async def _not_now(self, asked: BotRequest) -> Card:
         await self._advisor.not_now(asked.user.key)
         return audio.audio_quiet_card(asked.reader, None)
 
-    async def _never(self, asked: Asked) -> Card:
-        device = asked.data.get("device")
-        if not isinstance(device, str) or not device:
+    async def _never(self, asked: BotRequest) -> Card:
+        device = asked.said("device", MAX_NAME)
+        if not device:
             return await self._not_now(asked)
         await self._advisor.never(asked.user.key, device)
         return audio.audio_quiet_card(asked.reader, device)
 
-    async def _notices(self, asked: Asked, *, saved: bool = False) -> Card:
+    async def _notices(self, asked: BotRequest, *, saved: bool = False) -> Card:
         state = await self._sign_in.state(asked.user)
-        is_administrator = state.session is not None and state.session.person.is_administrator
+        is_administrator = state.session is not None and state.session.may_administer
         preferences = await self._preferences.of(asked.user.key)
         return notices.settings_card(preferences, asked.reader, administrator=is_administrator, saved=saved)
 
-    async def _save_notices(self, asked: Asked) -> Card:
+    async def _save_notices(self, asked: BotRequest) -> Card:
         """What the card did not show, or what is no time of day, stays as it was."""
         before = await self._preferences.of(asked.user.key)
         shown = asked.data.get("topics")
@@ -163,7 +164,7 @@ class Answers:
         )
         return await self._notices(asked, saved=True)
 
-    async def _notice(self, asked: Asked) -> Card:
+    async def _notice(self, asked: BotRequest) -> Card:
         """A message that was written first, with what has become of it."""
         kind, detail = asked.data.get("kind"), asked.data.get("detail")
         state = await self._sign_in.state(asked.user)
@@ -171,10 +172,10 @@ class Answers:
             return person.status_card(state, asked.reader)
         try:
             return notices.notice_card(kind, detail, asked.reader, state)
-        except (KeyError, TypeError, ValueError, OverflowError):  # no message of ours
+        except ValueError:  # not a message of ours
             return person.status_card(state, asked.reader)
 
-    async def _licences(self, asked: Asked, *notes: Card) -> Card:
+    async def _licences(self, asked: BotRequest, *notes: Card) -> Card:
         search = asked.said("search", MAX_SEARCH)
         query = HoldersQuery(search, limit=licences.HOLDERS_SHOWN)
         view = await self._administration.view(asked.user, query)
@@ -182,7 +183,7 @@ class Answers:
             return await self._refused(view, asked)
         return licences.licences_card(view, search, asked.reader, *notes)
 
-    async def _ask_to_revoke(self, asked: Asked) -> Card:
+    async def _ask_to_revoke(self, asked: BotRequest) -> Card:
         session = await self._administration.holder(asked.user, asked.said("session", 36))
         if isinstance(session, Finding):
             if session.code is not Code.SESSION_GONE:
@@ -191,17 +192,18 @@ class Answers:
             return await self._licences(asked, text(asked.reader.t(word)))
         return licences.confirm_card(session, asked.said("reason", MAX_REASON), asked.reader)
 
-    async def _revoke(self, asked: Asked) -> Card:
+    async def _revoke(self, asked: BotRequest) -> Card:
         session_id, reason = asked.said("session", 36), asked.said("reason", MAX_REASON)
         ended = await self._administration.revoke(asked.user, [session_id], reason)
         if isinstance(ended, Finding):
             if ended.code is not Code.SESSION_GONE:
                 return await self._refused(ended, asked)
             return await self._licences(asked, text(asked.reader.t("licences.gone")))
-        done = asked.reader.t("licences.revoked", name=ended[0].person.display_name)
+        person = ended[0].person
+        done = asked.reader.t("licences.revoked", name=person.display_name, login=person.login)
         return await self._licences(asked, text(done))
 
-    async def _refused(self, refusal: Finding, asked: Asked) -> Card:
+    async def _refused(self, refusal: Finding, asked: BotRequest) -> Card:
         if refusal.code is Code.NOT_SIGNED_IN:
             return await self._status(asked)
         return licences.refused_card(refusal, asked.reader)
@@ -210,7 +212,7 @@ class Answers:
 def _minute(value: object, before: int) -> int:
     """Of a time field ("07:00"); what is none changes nothing."""
     hours, _, minutes = value.partition(":") if isinstance(value, str) else ("", "", "")
-    if not (hours.isdecimal() and minutes.isdecimal()):
+    if not (_HOURS.fullmatch(hours) and _HOURS.fullmatch(minutes)):
         return before
     minute = int(hours) * 60 + int(minutes)
     return minute if minute < DAY_MINUTES and int(minutes) < 60 else before

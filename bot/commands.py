@@ -41,13 +41,13 @@ class Command(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class ParsedCommand:
     command: Command | None
     """None: not understood."""
     language: Language | None
     """The language that the word itself belongs to, None when it belongs to both."""
     is_exact: bool = True
-    """Said as it is written; else it is what was probably meant."""
+    """Written exactly so; otherwise it is what was probably meant."""
 
 
 _WORDS: Final[dict[str, tuple[Command, Language | None]]] = {
@@ -78,38 +78,42 @@ _WORDS: Final[dict[str, tuple[Command, Language | None]]] = {
     "help": (Command.HELP, Language.EN),
     "hilfe": (Command.HELP, Language.DE),
 }
-_MENTION: Final = re.compile(r"<at>.*?</at>", re.IGNORECASE | re.DOTALL)
+MAX_TEXT: Final = 1_000
+"""Longer texts are cut before anything looks at them."""
+_MENTION: Final = re.compile(r"<at>[^<]*</at>", re.IGNORECASE)
 _NOT_LETTERS: Final = re.compile(r"[^a-zäöüß]+")
 _LETTERS_A_TYPO: Final = 4
 """One slip (a letter too many, missing, wrong, or two swapped) is forgiven for so many letters, two at most."""
+_MAX_SLIPS: Final = 2
+_LONGEST_WORD: Final = max(map(len, _WORDS))
 MAX_WORDS: Final = 12
 """In a longer text a command word is a coincidence."""
 
 
-def understand(text: str | None) -> Said:
+def understand(text: str | None) -> ParsedCommand:
     """A command by itself, with slips; or in a short sentence that holds the words of exactly one."""
-    plain = _MENTION.sub("", text or "").lower()
+    plain = _MENTION.sub("", (text or "")[:MAX_TEXT]).lower()
     words = [word for word in _NOT_LETTERS.split(plain) if word]
     whole = "".join(words)
     if whole in _WORDS:
-        return Said(*_WORDS[whole])
+        return ParsedCommand(*_WORDS[whole])
     near = _nearest(whole)
     if near is not None:
         return near
     if len(words) > MAX_WORDS:
-        return Said(None, None)
+        return ParsedCommand(None, None)
     pairs = [first + second for first, second in pairwise(words)]
     found = {_WORDS[word] for word in (*words, *pairs) if word in _WORDS}
     if len({command for command, _ in found}) != 1:
-        return Said(None, None)
+        return ParsedCommand(None, None)
     command, language = found.pop()
-    return Said(command, language, is_exact=False)
+    return ParsedCommand(command, language, is_exact=False)
 
 
-def _nearest(word: str) -> Said | None:
+def _nearest(word: str) -> ParsedCommand | None:
     """What was meant, where one command alone is so near."""
-    slips = min(len(word) // _LETTERS_A_TYPO, 2)
-    if slips == 0:
+    slips = min(len(word) // _LETTERS_A_TYPO, _MAX_SLIPS)
+    if slips == 0 or len(word) > _LONGEST_WORD + _MAX_SLIPS:
         return None
     near = process.extract(word, _WORDS.keys(), scorer=OSA.distance, score_cutoff=slips, limit=None)
     best = min((distance for _, distance, _ in near), default=None)
@@ -117,4 +121,4 @@ def _nearest(word: str) -> Said | None:
     if len({command for command, _ in found}) != 1:
         return None
     command, language = found.pop()
-    return Said(command, language, is_exact=False)
+    return ParsedCommand(command, language, is_exact=False)

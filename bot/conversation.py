@@ -1,88 +1,159 @@
 """The conversation: from a message, a button or a dialog to the state of the person who asks."""
 
+import asyncio
+import json
 import logging
 from collections.abc import Mapping
 from typing import Any, Final
-from urllib.parse import quote, urlencode
+from urllib.parse import urlencode
 
 from botbuilder.core import InvokeResponse, MessageFactory, TurnContext
 from botbuilder.core.teams import TeamsActivityHandler
 from botbuilder.schema import Activity, ActivityTypes
 from botbuilder.schema.teams import (
     TaskModuleContinueResponse,
+    TaskModuleMessageResponse,
     TaskModuleRequest,
     TaskModuleResponse,
     TaskModuleTaskInfo,
 )
 
-from bot.adapter import reference_of
-from bot.answers import Answers, Asked
+from bot.answers import Answers, BotRequest
 from bot.cards import parts as cards
-from bot.commands import Command, understand
+from bot.channel import DeliveryError, Outcome
+from bot.commands import Command, ParsedCommand, understand
+from bot.deliveries import Deliveries, Delivery
+from bot.door import Refusal, admit, sentence
 from bot.settings import BotSettings
 from core.identity.teams_user import TeamsUser
 from core.language import Language
 from core.request import REQUEST_ID
 from core.signin.signin import SignIn
+from core.store.conversations import ClosedReason, Conversations
 from core.store.conversations import Conversation as StoredConversation
-from core.store.conversations import Conversations
-from core.store.moments import now
 
 logger = logging.getLogger(__name__)
 
 DIALOG_WIDTH, DIALOG_HEIGHT = 520, 640
+TURN_SECONDS: Final = 14.0
+"""The channel waits 15 s, then delivers the activity again."""
 _ANSWERED_ONCE: Final = (ActivityTypes.message, ActivityTypes.installation_update)
 """However often the channel delivers it. An invoke waits for its answer, so it gets one each time."""
+_ADD, _REMOVE = "add", "remove"
+_WITH_EFFECT: Final = frozenset((Command.SIGN_OUT,))
+"""What a message does, and not only shows. Buttons are invokes, and each has its own answer."""
+_USER: Final = "user"
+_SAID: Final = "said"
+ZONE_SECONDS: Final = 600.0
+"""How long a time zone counts as stored."""
+MAX_ZONES: Final = 20_000
 
 
 class Conversation(TeamsActivityHandler):
     def __init__(
-        self, settings: BotSettings, answers: Answers, sign_in: SignIn, conversations: Conversations
+        self,
+        settings: BotSettings,
+        answers: Answers,
+        sign_in: SignIn,
+        conversations: Conversations,
+        deliveries: Deliveries,
     ) -> None:
         super().__init__()
+        self._deliveries = deliveries
+        self._zones: dict[tuple[str, str], tuple[str, float]] = {}
+        """By person: the time zone that was seen last, and until when that counts."""
         self._settings = settings
         self._answers = answers
         self._sign_in = sign_in
         self._conversations = conversations
 
     async def on_turn(self, turn_context: TurnContext) -> None:
+        """Raises `DeliveryError` where an answer could not be delivered; every other fault ends here."""
         activity = turn_context.activity
-        user = user_of(activity)
-        if user is None:
-            return  # the channel itself, or somebody without a Microsoft account
-        if not is_personal(activity):
-            if activity.type == ActivityTypes.message:
-                await turn_context.send_activity(
-                    cards.WORDS.text(_locale(turn_context), "personal.text", url=self._chat_url())
-                )
+        user = admit(activity, self._settings.allowed_tenants)
+        if isinstance(user, Refusal):
+            logger.info("not let in", extra={"reason": user, "tenant": activity.conversation.tenant_id})
+            if activity.action != _REMOVE:
+                words = sentence(user, _language(turn_context), self._settings.app_id)
+                await self._say(turn_context, words, markdown=user is Refusal.NOT_PERSONAL)
             return
-        is_new = await self._conversations.keep(
-            *user.key,
-            StoredConversation(reference_of(turn_context), activity.locale or ""),
-            activity.id if activity.type in _ANSWERED_ONCE else None,
-            now(),
-        )
-        if not is_new:
+        try:
+            await self._turn(turn_context, user)
+        except DeliveryError:
+            raise
+        except Exception:
+            logger.exception("turn failed")
+            words = cards.WORDS.text(_language(turn_context), "error.text", request_id=REQUEST_ID.get())
+            await self._say(turn_context, words)
+
+    async def _turn(self, turn_context: TurnContext, user: TeamsUser) -> None:
+        activity = turn_context.activity
+        if activity.type == ActivityTypes.installation_update and activity.action != _ADD:
+            if activity.action == _REMOVE:
+                await self._conversations.close(*user.key, ClosedReason.REMOVED)
+            return
+        said = _said(activity)
+        turn_context.turn_state.update({_USER: user, _SAID: said})
+        stored = StoredConversation(reference_of(activity), activity.locale or "")
+        if activity.type not in _ANSWERED_ONCE or not activity.id:
+            await self._deliveries.met(user.key, stored)
+            await self._handle(turn_context, user)
+            return
+        has_effect = said.command in _WITH_EFFECT
+        delivery = await self._deliveries.begin(user.key, stored, activity.id, has_effect=has_effect)
+        if delivery is None:
             logger.info("activity delivered again", extra={"activity": activity.id})
             return
-        if activity.local_timezone:
-            await self._sign_in.seen_in(user, activity.local_timezone)
-        await super().on_turn(turn_context)
+        await self._answer_once(turn_context, user, delivery)
+
+    async def _answer_once(self, turn_context: TurnContext, user: TeamsUser, delivery: Delivery) -> None:
+        try:
+            await self._handle(turn_context, user)
+        except BaseException as fault:
+            if not isinstance(fault, DeliveryError) or fault.outcome is not Outcome.REFUSED:
+                await asyncio.shield(delivery.release())
+                raise
+        delivery.answered()
+
+    async def _handle(self, turn_context: TurnContext, user: TeamsUser) -> None:
+        try:
+            async with asyncio.timeout(TURN_SECONDS):
+                await self._see_zone(user, turn_context.activity.local_timezone)
+                await super().on_turn(turn_context)
+        except DeliveryError as fault:
+            if fault.outcome is Outcome.REFUSED:
+                # The channel will not take it the next time either.
+                logger.warning("answer refused by the channel", extra={"reason": str(fault)})
+                if fault.closed is not None:
+                    await self._conversations.close(*user.key, fault.closed)
+            raise
+
+    async def _see_zone(self, user: TeamsUser, zone: str) -> None:
+        """Looks whether it is the stored one, once in a while."""
+        if not zone:
+            return
+        time = asyncio.get_running_loop().time()
+        seen, until = self._zones.pop(user.key, ("", 0.0))
+        if seen != zone or until <= time:
+            await self._sign_in.seen_in(user, zone)
+            until = time + ZONE_SECONDS
+        while len(self._zones) >= MAX_ZONES:
+            del self._zones[next(iter(self._zones))]
+        self._zones[user.key] = (zone, until)
 
     async def on_message_activity(self, turn_context: TurnContext) -> None:
-        value = turn_context.activity.value
-        submitted = value if isinstance(value, dict) else {}
-        said = understand(str(submitted.get("command") or turn_context.activity.text or ""))
-        language = said.language or _language(submitted, turn_context)
+        said: ParsedCommand = turn_context.turn_state[_SAID]
+        language = said.language or _language(turn_context, turn_context.activity.value)
         command = said.command
+        note = ""
         if command is None:
-            await turn_context.send_activity(cards.WORDS.text(language, "unknown.text"))
+            note = cards.WORDS.text(language, "unknown.text")
         elif command is Command.SIGN_OUT and not said.is_exact:
             command = Command.SIGN_OUT_ASK
-        await self._answer(command, turn_context, language, {})
+        await self._answer(command, turn_context, language, note)
 
     async def on_installation_update_add(self, turn_context: TurnContext) -> None:
-        await self._answer(Command.WELCOME, turn_context, _locale(turn_context), {})
+        await self._answer(Command.WELCOME, turn_context, _language(turn_context))
 
     async def on_adaptive_card_invoke(self, turn_context: TurnContext, invoke_value: Any) -> dict[str, Any]:
         """A button of a card, or a client that refreshes one: answered with the card as it is now, in the old one's
@@ -91,15 +162,14 @@ class Conversation(TeamsActivityHandler):
         action = invoke_value.action  # the SDK hands it over as a plain dict
         data = action.get("data") or {}
         command = next((command for command in Command if command.value == action["verb"]), None)
-        card = await self._card(command, turn_context, _language(data, turn_context), data)
+        card = await self._card(command, turn_context, _language(turn_context, data), data)
         return {"statusCode": 200, "type": cards.CONTENT_TYPE, "value": card}
 
     async def on_teams_task_module_fetch(
         self, turn_context: TurnContext, task_module_request: TaskModuleRequest
     ) -> TaskModuleResponse:
         """Opens the tab's sign-in page as a dialog."""
-        data = task_module_request.data if isinstance(task_module_request.data, dict) else {}
-        language = _language(data, turn_context)
+        language = _language(turn_context, task_module_request.data)
         url = self._settings.tab_url + "?" + urlencode({"view": "sign-in", "dialog": "1"})
         task = TaskModuleTaskInfo(
             title=cards.WORDS.text(language, "sign-in.dialog-title"),
@@ -114,19 +184,19 @@ class Conversation(TeamsActivityHandler):
         self, turn_context: TurnContext, task_module_request: TaskModuleRequest
     ) -> TaskModuleResponse | None:
         """The dialog has closed after a sign-in: shows the state that came of it, whatever the dialog says."""
-        data = task_module_request.data if isinstance(task_module_request.data, dict) else {}
-        await self._answer(Command.STATUS, turn_context, _language(data, turn_context), {})
+        language = _language(turn_context, task_module_request.data)
+        try:
+            await self._answer(Command.STATUS, turn_context, language)
+        except DeliveryError as fault:  # the dialog has done its work, and must not say that it failed
+            logger.warning("state not shown after a dialog", extra={"reason": str(fault)})
         return None
 
     async def _answer(
-        self,
-        command: Command | None,
-        turn_context: TurnContext,
-        language: Language,
-        data: Mapping[str, Any],
+        self, command: Command | None, turn_context: TurnContext, language: Language, note: str = ""
     ) -> None:
-        card = await self._card(command, turn_context, language, data)
-        await turn_context.send_activity(MessageFactory.attachment(cards.attachment(card)))
+        """One message, so that it arrives as a whole or not at all."""
+        card = await self._card(command, turn_context, language, {})
+        await turn_context.send_activity(cards.message(card, note))
 
     async def _card(
         self,
@@ -135,15 +205,31 @@ class Conversation(TeamsActivityHandler):
         language: Language,
         data: Mapping[str, Any],
     ) -> cards.Card:
-        user = user_of(turn_context.activity)
-        if user is None:
-            raise ValueError("a turn without a user")  # `on_turn` lets none through
         reader = self._answers.reader(language, turn_context.activity.from_property.id)
-        return await self._answers.to(command, Asked(user, reader, data))
+        return await self._answers.to(command, BotRequest(turn_context.turn_state[_USER], reader, data))
 
-    def _chat_url(self) -> str:
-        """Deep link to the personal chat with the bot (learn.microsoft.com, "Deep link to start a new chat")."""
-        return f"https://teams.microsoft.com/l/chat/0/0?users={quote(f'28:{self._settings.app_id}')}"
+    async def _say(self, turn_context: TurnContext, words: str, *, markdown: bool = False) -> None:
+        """A sentence: as a message, or in answer to a button or a dialog.
+
+        https://learn.microsoft.com/adaptive-cards/authoring-cards/universal-action-model#response-format
+        """
+        activity = turn_context.activity
+        if activity.type != ActivityTypes.invoke:
+            message = MessageFactory.text(words)
+            message.text_format = "markdown" if markdown else "plain"
+            await turn_context.send_activity(message)
+            return
+        if activity.name == "adaptiveCard/action":
+            body: object = {
+                "statusCode": 200,
+                "type": "application/vnd.microsoft.activity.message",
+                "value": words,
+            }
+        else:
+            body = TaskModuleResponse(task=TaskModuleMessageResponse(value=words))
+        await turn_context.send_activity(
+            Activity(type=ActivityTypes.invoke_response, value=self._create_invoke_response(body))
+        )
 
     @staticmethod
     def _create_invoke_response(body: object = None) -> InvokeResponse:
@@ -152,33 +238,28 @@ class Conversation(TeamsActivityHandler):
         return InvokeResponse(status=200, body=serialize() if serialize is not None else body)
 
 
-async def say_sorry(context: TurnContext, error: Exception) -> None:
-    """What the user is told when a turn fails; the log has the rest under the same number."""
-    logger.error("turn failed", exc_info=error)
-    words = cards.WORDS.text(_locale(context), "error.text", request_id=REQUEST_ID.get())
-    await context.send_activity(words)
+def reference_of(activity: Activity) -> str:
+    """Where to write to, and as whom: always the same text for the same place."""
+    reference = {
+        "channelId": activity.channel_id,
+        "serviceUrl": activity.service_url,
+        "conversation": {
+            "id": activity.conversation.id,
+            "conversationType": activity.conversation.conversation_type,
+            "tenantId": activity.conversation.tenant_id,
+        },
+        "user": {"id": activity.from_property.id, "aadObjectId": activity.from_property.aad_object_id},
+        "bot": {"id": activity.recipient.id},
+    }
+    return json.dumps(reference)
 
 
-def user_of(activity: Activity) -> TeamsUser | None:
-    """The Teams identity of a validated activity: tenant and object id as the channel states them."""
-    sender = activity.from_property
-    data = activity.channel_data if isinstance(activity.channel_data, dict) else {}
-    tenant = (data.get("tenant") or {}).get("id") or getattr(activity.conversation, "tenant_id", None)
-    object_id = getattr(sender, "aad_object_id", None)
-    if not isinstance(tenant, str) or not isinstance(object_id, str) or not tenant or not object_id:
-        return None
-    return TeamsUser(tenant.lower(), object_id.lower(), sender.name or "")
+def _said(activity: Activity) -> ParsedCommand:
+    if activity.type != ActivityTypes.message:
+        return ParsedCommand(None, None)
+    return understand((activity.value or {}).get("command") or activity.text)
 
 
-def is_personal(activity: Activity) -> bool:
-    return (
-        activity.conversation.conversation_type in (None, "personal") and not activity.conversation.is_group
-    )
-
-
-def _locale(turn_context: TurnContext) -> Language:
-    return Language.of(turn_context.activity.locale)
-
-
-def _language(data: dict[str, Any], turn_context: TurnContext) -> Language:
-    return Language.named(data.get("language")) or _locale(turn_context)
+def _language(turn_context: TurnContext, data: object = None) -> Language:
+    named = Language.named(data.get("language")) if isinstance(data, dict) else None
+    return named or Language.of(turn_context.activity.locale)

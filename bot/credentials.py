@@ -1,15 +1,31 @@
 """How the bot proves itself to the channel: tokens by azure-identity, for a secret as for a managed identity."""
 
 import asyncio
-from collections.abc import Callable
-from typing import Any, Final, Protocol
+import logging
+import math
+import re
+import time
+from collections import Counter
+from collections.abc import Mapping
+from contextlib import suppress
+from enum import StrEnum
+from typing import Final, Protocol
 from urllib.parse import urlsplit
 
 from azure.core.credentials import AccessToken
+from azure.core.exceptions import ClientAuthenticationError
 from azure.identity import AzureAuthorityHosts, ClientSecretCredential, ManagedIdentityCredential
-from botframework.connector.auth import AppCredentials, ServiceClientCredentialsFactory
 
 from bot.settings import BotAppType, BotSettings
+
+logger = logging.getLogger(__name__)
+
+RENEW_SECONDS: Final = 300
+"""Before its end a token is renewed."""
+WARM_SECONDS: Final = 60.0
+PAUSE_SECONDS: Final = 5.0
+"""After a refusal nobody asks again for so long."""
+_AADSTS: Final = re.compile(r"AADSTS[0-9]{3,10}")
 
 _PUBLIC_HOSTS: Final = (
     AzureAuthorityHosts.AZURE_PUBLIC_CLOUD,
@@ -39,38 +55,107 @@ def token_source(settings: BotSettings, tenant_id: str | None = None) -> TokenSo
     )
 
 
-class BotCredentials(AppCredentials):
-    """The SDK's credentials over a token source."""
+class BotTokenFault(StrEnum):
+    """Why Microsoft gives the bot no token."""
 
-    def __init__(self, app_id: str, scope: str, source: TokenSource) -> None:
-        super().__init__(app_id=app_id, oauth_scope=scope)
+    SECRET_EXPIRED = "secret-expired"  # noqa: S105 - a reason, not a secret
+    SECRET_WRONG = "secret-wrong"  # noqa: S105 - a reason, not a secret
+    REFUSED = "refused"
+    UNREACHABLE = "unreachable"
+
+
+_CURES: Final[Mapping[BotTokenFault, str]] = {
+    BotTokenFault.SECRET_EXPIRED: "The client secret has expired. Make a new one (infra/azure/register-app.sh"
+    " --new-secret, or Entra ID, App registrations, Certificates & secrets), set PBX_TEAMS_APP_PASSWORD, restart.",
+    BotTokenFault.SECRET_WRONG: "The client secret is not this app's. Set PBX_TEAMS_APP_PASSWORD to the secret's value"
+    " (not its id), and check PBX_TEAMS_APP_ID.",
+    BotTokenFault.REFUSED: "Check PBX_TEAMS_APP_ID, PBX_TEAMS_APP_TENANT_ID and PBX_TEAMS_APP_TYPE.",
+    BotTokenFault.UNREACHABLE: "Check that this machine reaches the identity provider (DNS, proxy, firewall).",
+}
+
+
+class TokenUnavailableError(Exception):
+    """Microsoft gives the bot no token, so that it cannot write to anybody."""
+
+    def __init__(self, fault: BotTokenFault) -> None:
+        super().__init__(fault.value)
+        self.fault = fault
+
+
+class ChannelToken:
+    """The bot's own token for the channel, kept until shortly before it ends."""
+
+    def __init__(self, source: TokenSource, scope: str) -> None:
         self._source = source
+        self._scope = scope if scope.endswith("/.default") else f"{scope}/.default"
+        self._token = AccessToken("", 0)
+        self._fetching = asyncio.Lock()
+        self._failed_at = -math.inf
+        self.fault: BotTokenFault | None = None
+        """Why the last fetch failed; None while all is well."""
+        self.failures: Counter[BotTokenFault] = Counter()
 
-    def get_access_token(self, force_refresh: bool = False) -> str:  # noqa: ARG002 - the SDK's signature
-        return self._source.get_token(_default_scope(self.oauth_scope)).token
+    async def get(self) -> str:
+        """Raises `TokenUnavailableError`."""
+        if self._is_good():
+            return self._token.token
+        async with self._fetching:
+            if not self._is_good():
+                try:
+                    await self._fetch()
+                except TokenUnavailableError:
+                    if self._token.expires_on <= time.time():
+                        raise
+        return self._token.token
+
+    def forget(self, token: str) -> None:
+        """The channel does not take it, however long it would be good."""
+        if token == self._token.token:
+            self._token = AccessToken("", 0)
+
+    async def keep_warm(self) -> None:
+        """Fetches the token before a message needs it, so that a secret that has expired is seen at once."""
+        while True:
+            with suppress(TokenUnavailableError):
+                await self.get()
+            await asyncio.sleep(WARM_SECONDS)
+
+    def _is_good(self) -> bool:
+        return self._token.expires_on - RENEW_SECONDS > time.time()
+
+    async def _fetch(self) -> None:
+        if self.fault is not None and time.monotonic() - self._failed_at < PAUSE_SECONDS:
+            raise TokenUnavailableError(self.fault)
+        try:
+            # In a thread: the library blocks. It caches tokens of its own and renews them.
+            fetched = await asyncio.to_thread(self._source.get_token, self._scope)
+        except Exception as refusal:
+            fault = _fault_of(refusal)
+            self.failures[fault] += 1
+            if fault is not self.fault:
+                logger.error(  # noqa: TRY400 - the reason is in the line, and a traceback tells no more
+                    "Microsoft gives the bot no token, so it cannot write to anybody",
+                    extra={"fault": fault, "cure": _CURES[fault], "answer": _code_of(refusal)},
+                )
+            self.fault, self._failed_at = fault, time.monotonic()
+            raise TokenUnavailableError(fault) from refusal
+        if self.fault is not None:
+            logger.warning("Microsoft gives the bot a token again")
+        self._token, self.fault = fetched, None
 
 
-class BotCredentialsFactory(ServiceClientCredentialsFactory):
-    def __init__(self, settings: BotSettings) -> None:
-        self._settings = settings
-        self._source = token_source(settings)
-
-    async def is_valid_app_id(self, app_id: str) -> bool:
-        return app_id == self._settings.app_id
-
-    async def is_authentication_disabled(self) -> bool:
-        return False
-
-    async def create_credentials(
-        self, app_id: str, oauth_scope: str, login_endpoint: str, validate_authority: bool
-    ) -> AppCredentials:
-        del login_endpoint, validate_authority  # the token source knows its own
-        scope = oauth_scope or self._settings.oauth_scope
-        # Fetched in a thread, so that the SDK's blocking call finds it in the cache.
-        fetch: Callable[..., Any] = self._source.get_token
-        await asyncio.to_thread(fetch, _default_scope(scope))
-        return BotCredentials(app_id, scope, self._source)
+def _fault_of(refusal: Exception) -> BotTokenFault:
+    """AADSTS codes: https://learn.microsoft.com/entra/identity-platform/reference-error-codes"""
+    if not isinstance(refusal, ClientAuthenticationError):
+        return BotTokenFault.UNREACHABLE
+    if "AADSTS7000222" in str(refusal):
+        return BotTokenFault.SECRET_EXPIRED
+    if "invalid_client" in str(refusal) or "AADSTS7000215" in str(refusal):
+        return BotTokenFault.SECRET_WRONG
+    return BotTokenFault.REFUSED
 
 
-def _default_scope(scope: str) -> str:
-    return scope if scope.endswith("/.default") else f"{scope}/.default"
+def _code_of(refusal: Exception) -> str:
+    """What of the answer may stand in the log: its code."""
+    found = _AADSTS.search(str(refusal))
+    return found[0] if found is not None else type(refusal).__name__

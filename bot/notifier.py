@@ -1,27 +1,33 @@
-"""Delivers notices: the bot writes first, to people whose conversation it has stored."""
+"""Delivers notices: the bot writes first, to people whose conversation it has stored.
+
+Many are under way at the same time, but one at most to a person, so that they arrive in their order. When the channel says
+that an organisation gets too many, the others of that organisation wait as well; nobody else does.
+"""
 
 import asyncio
+import json
 import logging
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import timedelta
-from typing import Final
+from typing import Any, Final, NamedTuple
 
-from botbuilder.core import MessageFactory, TurnContext
+from botbuilder.schema import Activity
 
-from bot.adapter import Adapter, Outcome, outcome_of
 from bot.answers import Answers
 from bot.cards.audio import audio_notice_card
 from bot.cards.notices import notice_card
-from bot.cards.parts import attachment
+from bot.cards.parts import message
+from bot.channel import Channel, DeliveryError, Outcome
+from bot.pauses import Pauses
 from core.advisor.advisor import NOTICE as AUDIO_NOTICE
+from core.background import Setbacks, cancel_and_wait
 from core.hub.bus import NOTICES_TOPIC, Bus
-from core.identity.teams_user import TeamsUser
 from core.language import Language
-from core.signin.preferences import PreferenceStore, Topic, topic_of
-from core.signin.signin import SignIn
-from core.store.conversations import Conversation as StoredConversation
+from core.signin.preferences import Topic, to_preferences, topic_of
 from core.store.conversations import Conversations
-from core.store.moments import now
-from core.store.notices import Notice, Notices
+from core.store.notices import Change, Due, Notice, Notices, delivered, failed, given_up, postponed
+from core.store.timestamps import now
 
 logger = logging.getLogger(__name__)
 
@@ -30,96 +36,163 @@ LOOK_SECONDS: Final = 5.0
 SEND_SECONDS: Final = 30.0
 TAKEN_FOR: Final = timedelta(seconds=2 * SEND_SECONDS)
 """A replica that dies with a notice in its hand leaves it to another after this long."""
+AT_ONCE: Final = 64
+"""Notices under way at the same time."""
+GATHER_SECONDS: Final = 0.02
+"""What came of them is written together with what comes within this time."""
+CLOSE_SECONDS: Final = 5.0
+"""How long a service that stops waits for what is under way."""
+
+
+Person = tuple[str, str]
+
+
+class Message(NamedTuple):
+    reference: Mapping[str, Any]
+    """To which conversation, as the Bot Framework names it."""
+    activity: Activity
 
 
 class Notifier:
     def __init__(
-        self,
-        adapter: Adapter,
-        answers: Answers,
-        conversations: Conversations,
-        preferences: PreferenceStore,
-        sign_in: SignIn,
-        notices: Notices,
-        bus: Bus,
+        self, channel: Channel, answers: Answers, conversations: Conversations, notices: Notices, bus: Bus
     ) -> None:
-        self._adapter = adapter
+        self._channel = channel
         self._answers = answers
         self._conversations = conversations
-        self._preferences = preferences
-        self._sign_in = sign_in
         self._notices = notices
         self._bus = bus
+        self._setbacks = Setbacks()
+        self._under_way: dict[Person, asyncio.Task[None]] = {}
+        """By person."""
+        self._changes: dict[str, Change] = {}
+        """What came of notices, by id, not written yet. Until it is, their rows say that they may have arrived."""
+        self._pauses = Pauses()
+        self._woken = asyncio.Event()
 
     async def run(self) -> None:
-        with self._bus.watch(NOTICES_TOPIC) as woken:
+        with self._bus.watch(NOTICES_TOPIC) as self._woken:
             while True:
-                woken.clear()
+                self._woken.clear()
+                more = False
                 try:
-                    await self._deliver_due()
-                except Exception:
-                    logger.exception("notices not delivered")
-                try:
-                    async with asyncio.timeout(LOOK_SECONDS):
-                        await woken.wait()
-                except TimeoutError:
-                    continue
+                    more = await self._deliver_due()
+                except Exception as fault:  # noqa: BLE001 - whatever it is, the next look may do better
+                    await asyncio.sleep(self._setbacks.failed("notices", fault, "notices not delivered"))
+                else:
+                    self._setbacks.worked("notices")
+                if not more:
+                    with suppress(TimeoutError):
+                        async with asyncio.timeout(LOOK_SECONDS):
+                            await self._woken.wait()
+                    if self._under_way:
+                        await asyncio.sleep(GATHER_SECONDS)
 
-    async def _deliver_due(self) -> None:
-        for notice in await self._notices.due(now()):
-            if await self._notices.take(notice, now() + TAKEN_FOR):  # else another replica has it
-                await self._deliver(notice)
+    async def close(self) -> None:
+        """Waits a while for what is under way, and writes what came of it."""
+        if self._under_way:
+            await asyncio.wait(self._under_way.values(), timeout=CLOSE_SECONDS)
+        await cancel_and_wait(*self._under_way.values())
+        await self._write([])
 
-    async def _deliver(self, notice: Notice) -> None:
-        """Once, or not at all where nobody knows whether it has arrived: the tab and every card tell the same state."""
+    async def _deliver_due(self) -> bool:
+        """Gives whether more may be due, for which there is room."""
+        room = AT_ONCE - len(self._under_way)
+        found = await self._notices.due(now(), room) if room > AT_ONCE // 2 else []
+        begun: dict[Person, tuple[Notice, Message]] = {}
+        changed = 0
+        for due in found:
+            notice = due.notice
+            person = (notice.tenant_id, notice.object_id)
+            if person in self._under_way or person in begun:
+                continue
+            if notice.id in self._changes or self._setbacks.rests(notice.id):
+                continue
+            try:
+                drawn = self._decide(due)
+            except Exception as fault:  # noqa: BLE001 - one bad row keeps no other person's notice back
+                self._setbacks.failed(notice.id, fault, "a notice cannot be delivered", kind=notice.kind)
+                drawn = failed(notice, now())
+            if isinstance(drawn, Change):
+                self._changes[notice.id] = drawn
+                changed += 1
+            else:
+                begun[person] = (notice, drawn)
+        taken = await self._write([notice for notice, _ in begun.values()])
+        for person, (notice, drawn) in begun.items():
+            if notice.id in taken:  # else another replica has it
+                self._under_way[person] = asyncio.create_task(self._deliver(notice, drawn))
+        return changed + len(taken) > 0 and AT_ONCE - len(self._under_way) > AT_ONCE // 2
+
+    async def _write(self, wanted: Sequence[Notice]) -> set[str]:
+        changes = dict(self._changes)
+        if not changes and not wanted:
+            return set()
+        taken = await self._notices.write([*changes.values()], wanted, now(), now() + TAKEN_FOR)
+        for notice_id in changes:
+            del self._changes[notice_id]
+        return taken
+
+    def _decide(self, due: Due) -> Change | Message:
+        """What becomes of a notice without being sent, or the message that it is."""
+        notice, stored = due.notice, due.conversation
         if notice.sending:
             logger.warning("notice may have been delivered", extra={"notice": notice.id, "kind": notice.kind})
-            await self._notices.give_up(notice)
-            return
-        stored = await self._conversations.of(notice.tenant_id, notice.object_id)
-        if stored is None or not await self._is_wanted(notice):
-            await self._notices.give_up(notice)
-            return
-        preferences = await self._preferences.of((notice.tenant_id, notice.object_id))
-        morning = preferences.quiet_ends(now()) if topic_of(notice.kind) is not None else None
+            return given_up(notice)
+        if stored is None or stored.closed is not None:
+            return given_up(notice)
+        preferences, topic = to_preferences(due.preference), topic_of(notice.kind)
+        if topic in preferences.muted:
+            return given_up(notice)
+        # Nobody is told any longer that a session has ended who has begun another since.
+        if (
+            topic is Topic.SESSION
+            and due.session_since is not None
+            and due.session_since >= notice.created_at
+        ):
+            return given_up(notice)
+        at = now()
+        morning = preferences.quiet_ends(at) if topic is not None else None
         if morning is not None:
-            await self._notices.postpone(notice, morning)
-            return
+            return postponed(notice, morning)
+        if pause := self._pauses.left(notice.tenant_id):
+            return postponed(notice, at + pause)
+        reference = json.loads(stored.reference)
+        channel_id = str((reference.get("user") or {}).get("id", ""))
+        reader = self._answers.reader(Language.of(stored.locale), channel_id)
+        if notice.kind == AUDIO_NOTICE:
+            return Message(reference, message(audio_notice_card(notice.detail, reader)))
+        return Message(reference, message(notice_card(notice.kind, notice.detail, reader)))
+
+    async def _deliver(self, notice: Notice, drawn: Message) -> None:
+        """Once, or not at all where nobody knows whether it has arrived: the tab and every card tell the same state."""
+        try:
+            self._changes[notice.id] = await self._send(notice, drawn)
+            self._setbacks.worked(notice.id)
+        finally:
+            del self._under_way[notice.tenant_id, notice.object_id]
+            self._woken.set()
+
+    async def _send(self, notice: Notice, drawn: Message) -> Change:
         try:
             async with asyncio.timeout(SEND_SECONDS):
-                await self._send(notice, stored)
-        except Exception as fault:
-            outcome = outcome_of(fault)
-            logger.warning(
-                "notice not delivered", extra={"notice": notice.id, "outcome": outcome}, exc_info=True
-            )
-            if outcome is Outcome.NOT_DELIVERED:
-                await self._notices.failed(notice, now())
-            else:
-                await self._notices.give_up(notice)
-        else:
-            await self._notices.delivered(notice, now())
+                await self._channel.send(drawn.reference, drawn.activity)
+        except DeliveryError as fault:
+            return await self._not_delivered(notice, fault)
+        except Exception:
+            logger.exception("notice not delivered", extra={"notice": notice.id, "kind": notice.kind})
+            return failed(notice, now(), doubtful=True)
+        return delivered(notice, now())
 
-    async def _is_wanted(self, notice: Notice) -> bool:
-        """Not muted; and no longer told that a session has ended to whoever has begun another since."""
-        person = (notice.tenant_id, notice.object_id)
-        topic = topic_of(notice.kind)
-        if topic in (await self._preferences.of(person)).muted:
-            return False
-        if topic is not Topic.SESSION:
-            return True
-        since = await self._sign_in.session_since(TeamsUser(*person))
-        return since is None or since < notice.created_at
-
-    async def _send(self, notice: Notice, stored: StoredConversation) -> None:
-        reader = self._answers.reader(Language.of(stored.locale), stored.channel_id)
-        if notice.kind == AUDIO_NOTICE:
-            card = audio_notice_card(notice.detail, reader)
-        else:
-            card = notice_card(notice.kind, notice.detail, reader)
-
-        async def send(context: TurnContext) -> None:
-            await self._notices.sends(notice)
-            await context.send_activity(MessageFactory.attachment(attachment(card)))
-
-        await self._adapter.write_to(stored.reference, send)
+    async def _not_delivered(self, notice: Notice, fault: DeliveryError) -> Change:
+        logger.warning(
+            "notice not delivered",
+            extra={"notice": notice.id, "outcome": fault.outcome, "reason": str(fault)},
+        )
+        if fault.is_throttled:
+            self._pauses.throttled(notice.tenant_id, notice.object_id, fault.wait)
+        if fault.closed is not None:
+            await self._conversations.close(notice.tenant_id, notice.object_id, fault.closed)
+        if fault.outcome in (Outcome.NOT_DELIVERED, Outcome.DOUBTFUL):
+            return failed(notice, now(), wait=fault.wait, doubtful=fault.outcome is Outcome.DOUBTFUL)
+        return given_up(notice)

@@ -24,3 +24,7 @@ class BotSettings:
     tab_url: str
     """Address of the tab, ending in `/tab/`."""
     teams_app_id: str
+    allowed_tenants: frozenset[str] = frozenset()
+    """Microsoft tenants whose people the bot answers; empty: any."""
+    channel_hosts: frozenset[str] = frozenset()
+    """Hosts that the bot sends its token to, beside Microsoft's known ones (`bot.channel.ChannelHosts`)."""

@@ -15,7 +15,8 @@ from urllib.parse import urlsplit
 
 from core.language import Language, load
 from manifest import icons
-from manifest.checks import MANIFEST_VERSION, ManifestError, check
+from manifest.checks import MANIFEST_VERSION, check
+from manifest.errors import ManifestError
 
 _COMMANDS: Final = (
     *("status", "licence", "audio", "notices", "licences"),

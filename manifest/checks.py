@@ -18,14 +18,12 @@ from jsonschema import Draft4Validator
 from jsonschema.exceptions import best_match
 from PIL import Image
 
+from manifest.errors import ManifestError
+
 MANIFEST_VERSION: Final = "1.30"
 _MANIFEST: Final = "MicrosoftTeams.schema.json"
 _LANGUAGE: Final = "MicrosoftTeams.Localization.schema.json"
 ICON_PIXELS: Final = {"color": 192, "outline": 32, "color32x32": 32}
-
-
-class ManifestError(Exception):
-    """The package would not be taken; names the field."""
 
 
 def check(files_: Mapping[str, bytes]) -> None:

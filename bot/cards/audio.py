@@ -1,51 +1,82 @@
 """Cards about audio devices: what the advisor has found, and what to change."""
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Annotated, Any
 
-from bot.cards.parts import Card, Reader, card, execute, heading, open_url, text
+from pydantic import BaseModel, ConfigDict, Field
+
+from bot.cards.parts import Card, Reader, card, execute, open_url, text
+from bot.cards.plain import Title, plain
 from bot.commands import Command
 from core.advisor.advisor import AudioView
 from core.audio import telling
-from core.audio.finding import Verdict
+from core.audio.device import Kind
+from core.audio.evidence import Program
+from core.audio.finding import Verdict, Why
+from wire.bounds import Line, Name
 
 
 def audio_card(view: AudioView, reader: Reader) -> Card:
-    body = _body(telling.gist(view.conclusion, view.advice), reader)
+    told = telling.gist(view.conclusion, view.advice)
+    body = _body(told, reader)
     if view.conclusion.verdict is Verdict.UNKNOWN:
         body.append(text(reader.t("audio.more")))
     actions = [
-        execute(reader, Command.AUDIO, reader.t("action.refresh")),
+        execute(reader, Command.AUDIO, reader.title("action.refresh")),
         open_url(reader, reader.audio_url, "action.open-audio"),
     ]
-    return card(reader, body, actions, Command.AUDIO)
+    return card(reader, _title(told, reader), body, actions, Command.AUDIO)
 
 
-def audio_notice_card(detail: dict[str, Any], reader: Reader) -> Card:
-    """Written first, after a call that ended at once or when a collision is seen. It is refreshed to what is found then."""
-    told = telling.Gist.of_json(detail)
+class _Detail(BaseModel):
+    """`telling.Gist` as JSON: from the outbox, or back from a card, where nothing in it is trusted."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    why: Why
+    device: Name
+    other: Name
+    teams: Annotated[str, Line(1_000)]
+    softphone: Annotated[str, Line(1_000)]
+    reason: Annotated[str, Line(100)]
+    changes: Annotated[list[tuple[Program, Kind, Name]], Field(max_length=10)]
+
+
+def audio_notice_card(detail: Mapping[str, Any], reader: Reader) -> Card:
+    """Written first, after a call that ended at once or when a collision is seen. It is refreshed to what is found then.
+
+    Raises `ValueError` for a detail that is none.
+    """
+    told = telling.Gist.of_json(_Detail.model_validate(detail).model_dump())
+    if not telling.is_reason(told.reason):
+        raise ValueError("no reason that there are words for")
     actions = [
         open_url(reader, reader.audio_url, "action.open-audio"),
-        execute(reader, Command.AUDIO_NOT_NOW, reader.t("action.not-now")),
+        execute(reader, Command.AUDIO_NOT_NOW, reader.title("action.not-now")),
     ]
     if told.device:
-        never = reader.t("action.never-this-device")
+        never = reader.title("action.never-this-device")
         actions.append(execute(reader, Command.AUDIO_NEVER, never, {"device": told.device}))
-    return card(reader, _body(told, reader), actions, Command.AUDIO_NOTICE, {"detail": detail})
+    detail = {"detail": told.as_json()}
+    return card(reader, _title(told, reader), _body(told, reader), actions, Command.AUDIO_NOTICE, detail)
 
 
 def audio_quiet_card(reader: Reader, device: str | None) -> Card:
     """Instead of the message that somebody wanted no more of."""
     words = reader.t("audio.quiet-device", device=device) if device is not None else reader.t("audio.quiet")
-    return card(
-        reader, [text(words)], [open_url(reader, reader.audio_url, "action.open-audio")], Command.AUDIO
-    )
+    actions = [open_url(reader, reader.audio_url, "action.open-audio")]
+    return card(reader, reader.title("audio.quiet-title"), [text(words)], actions, Command.AUDIO)
+
+
+def _title(told: telling.Gist, reader: Reader) -> Title:
+    return Title(telling.title(told, reader.language))  # words without placeholders
 
 
 def _body(told: telling.Gist, reader: Reader) -> list[Card]:
     language = reader.language
-    body = [heading(telling.title(told, language)), text(telling.detail(told, language))]
+    body = [text(plain(telling.detail(told, language)))]
     if told.changes:
         body.append(text(reader.t("audio.cure")))
         steps = enumerate(told.changes, start=1)
-        body += [text(f"{n}. {telling.step(change, language)}") for n, change in steps]
+        body += [text(plain(f"{n}. {telling.step(change, language)}")) for n, change in steps]
     return body

@@ -9,10 +9,10 @@ from bot.cards.parts import (
     execute,
     facts,
     finding,
-    heading,
     open_url,
     text,
 )
+from bot.cards.plain import Plain, plain
 from bot.commands import Command
 from core.diagnosis.finding import Finding
 from core.licensing.session import Session
@@ -27,13 +27,13 @@ def licences_card(view: LicenceView, search: str, reader: Reader, *notes: Card) 
     pools = view.pools
     used, total = sum(pool.used for pool in pools), sum(pool.seats for pool in pools)
     given = [
+        (reader.t("status.pbx"), plain(view.connection.pbx.name)),
         (reader.t("licence.seats"), reader.t("licence.seats-value", used=used, total=total)),
-        (reader.t("licences.free"), str(sum(pool.free for pool in pools))),
-        (reader.t("licences.waiting"), str(view.waiting)),
-        (reader.t("licences.signed-in"), str(view.page.found)),
+        (reader.t("licences.free"), plain(sum(pool.free for pool in pools))),
+        (reader.t("licences.waiting"), plain(view.waiting)),
+        (reader.t("licences.signed-in"), plain(view.page.found)),
     ]
-    title = reader.t("licences.title", pbx_name=view.connection.pbx.name)
-    body = [heading(title), *notes, facts(given)]
+    body = [*notes, *facts(given)]
     actions: list[Card] = []
     sessions = view.page.sessions
     if search or view.page.found > len(sessions):
@@ -41,63 +41,61 @@ def licences_card(view: LicenceView, search: str, reader: Reader, *notes: Card) 
             {
                 "type": "Input.Text",
                 "id": "search",
-                "label": reader.t("licences.search"),
+                "label": reader.title("licences.search"),
                 "value": search,
                 "maxLength": 100,
             }
         )
-        actions.append(execute(reader, Command.LICENCES, reader.t("action.search")))
+        actions.append(execute(reader, Command.LICENCES, reader.title("action.search")))
     if sessions:
         body += [
             {
                 "type": "Input.ChoiceSet",
                 "id": "session",
-                "label": reader.t("licences.who"),
-                "placeholder": reader.t("licences.choose"),
+                "label": reader.title("licences.who"),
+                "placeholder": reader.title("licences.choose"),
                 "choices": [{"title": _holder(session, reader), "value": session.id} for session in sessions],
             },
             {
                 "type": "Input.Text",
                 "id": "reason",
-                "label": reader.t("licences.reason"),
+                "label": reader.title("licences.reason"),
                 "maxLength": 500,
             },
         ]
-        actions.append(execute(reader, Command.REVOKE_ASK, reader.t("action.revoke-ask")))
+        actions.append(execute(reader, Command.REVOKE_ASK, reader.title("action.revoke-ask")))
     elif search:
         body.append(text(reader.t("licences.none-found", search=search)))
     actions += [
-        execute(reader, Command.LICENCES, reader.t("action.refresh")),
+        execute(reader, Command.LICENCES, reader.title("action.refresh")),
         open_url(reader, reader.licences_url, "action.open-licences"),
     ]
-    return card(reader, body, actions, Command.LICENCES)
+    return card(reader, reader.title("licences.title"), body, actions, Command.LICENCES)
 
 
 def confirm_card(session: Session, reason: str, reader: Reader) -> Card:
-    """Asks before a licence is taken back."""
-    name = session.person.display_name
-    body = [
-        heading(reader.t("licences.really-title", name=name)),
-        text(reader.t("licences.really-text", name=name)),
-    ]
+    """Asks before a licence is taken back. The login, because two people can have the same name."""
+    person = session.person
+    body = [text(reader.t("licences.really-text", name=person.display_name, login=person.login))]
     if reason:
         body.append(text(reader.t("notice.reason", reason=reason)))
-    data = {"session": session.id, "name": name, "reason": reason}
+    data = {"session": session.id, "reason": reason}
     actions = [
-        execute(reader, Command.REVOKE, reader.t("action.revoke"), data, style="destructive"),
-        execute(reader, Command.LICENCES, reader.t("action.cancel")),
+        execute(reader, Command.REVOKE, reader.title("action.revoke"), data, style="destructive"),
+        execute(reader, Command.LICENCES, reader.title("action.cancel")),
     ]
-    return card(reader, body, actions, Command.REVOKE_ASK, data)
+    return card(reader, reader.title("licences.really-title"), body, actions, Command.REVOKE_ASK, data)
 
 
 def refused_card(refusal: Finding, reader: Reader) -> Card:
     """Somebody who may not, or a PBX that cannot be asked whether they may."""
     actions = [
-        execute(reader, Command.STATUS, reader.t("action.status")),
+        execute(reader, Command.STATUS, reader.title("action.status")),
         open_url(reader, reader.home_url),
     ]
-    return card(reader, [finding(reader, refusal)], actions, Command.LICENCES)
+    return card(reader, reader.title("licences.title"), [finding(reader, refusal)], actions, Command.LICENCES)
 
 
-def _holder(session: Session, reader: Reader) -> str:
-    return f"{session.person.display_name} ({reader.t(f'licences.{session.kind}')})"
+def _holder(session: Session, reader: Reader) -> Plain:
+    person, kind = session.person, reader.t(f"licences.{session.kind}")
+    return plain(f"{person.display_name} ({person.login}, {kind})")

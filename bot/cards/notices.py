@@ -1,36 +1,72 @@
 """Cards that the bot writes first, and the one that decides which of them somebody wants."""
 
-from typing import Any, Final
+from collections.abc import Mapping
+from typing import Annotated, Any, Final
 
-from bot.cards.parts import Card, Reader, card, card_time, execute, heading, open_url, sign_in, text
+from pydantic import BaseModel, ConfigDict, Field
+
+from bot.cards.parts import Card, Reader, card, card_time, execute, open_url, sign_in, text
+from bot.cards.plain import Title
 from bot.commands import Command
+from core.audit.telling import tell_actor_of_notice
+from core.licensing.session import TOLD
 from core.signin.preferences import Preferences, Topic
 from core.signin.signin import State
-from core.store.moments import from_ms
+from core.store.audit import ActorKind
+from core.store.timestamps import from_ms
+from wire.bounds import Count, Line, Name
 
-_MOMENTS: Final = ("until",)
+KINDS: Final = frozenset(TOLD) | {"seat-offered", "offer-passed", "key-expires", "session-ends"}
+"""Of the notices that this card tells; the advisor's has a card of its own."""
+_YEAR_9000: Final = 221_845_392_000_000
 
 
-def notice_card(kind: str, detail: dict[str, Any], reader: Reader, state: State | None = None) -> Card:
-    """`state`: the card is refreshed, and tells what has become of it."""
-    values = {
-        name: card_time(from_ms(value)) if name in _MOMENTS else value for name, value in detail.items()
-    }
-    body = [heading(reader.t(f"notice.{kind}.title")), text(reader.t(f"notice.{kind}.text", **values))]
-    if detail.get("reason"):
-        body.append(text(reader.t("notice.reason", reason=detail["reason"])))
+class NoticeDetail(BaseModel):
+    """What a notice tells. It comes from the outbox, or back from a card, where nothing in it is trusted."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    pbx_name: Name = ""
+    pbx_user: Name = ""
+    actor: Name = ""
+    actor_kind: ActorKind | None = None
+    """None: the notice is of an earlier version."""
+    other_organisation: bool = False
+    """The actor is of another one than the reader."""
+    reason: Annotated[str, Line(500)] = ""
+    serial: Name = ""
+    until: Annotated[int, Field(ge=0, le=_YEAR_9000)] = 0
+    """Milliseconds since 1970."""
+    seats: Count = 0
+
+
+def notice_card(kind: str, detail: Mapping[str, Any], reader: Reader, state: State | None = None) -> Card:
+    """`state`: the card is refreshed, and tells what has become of it. Raises `ValueError` for what is no notice."""
+    if kind not in KINDS:
+        raise ValueError("no notice of this kind")
+    told = NoticeDetail.model_validate(detail)
+    actor = tell_actor_of_notice(
+        told.actor, told.actor_kind, reader.language, other_organisation=told.other_organisation
+    )
+    values = told.model_dump() | {"until": card_time(from_ms(told.until)), "actor": actor}
+    body = [text(reader.t(f"notice.{kind}.text", **values))]
+    if told.reason:
+        body.append(text(reader.t("notice.reason", reason=told.reason)))
     if state is not None and (since := _since(kind, state)) is not None:
-        body.append(text(reader.t(f"notice.{since}", pbx_name=detail.get("pbx_name", ""))))
+        body.append(text(reader.t(f"notice.{since}", pbx_name=told.pbx_name)))
     actions = [open_url(reader, reader.licences_url if kind == "key-expires" else reader.home_url)]
-    if kind != "key-expires" and (state is None or state.session is None):
+    if kind == "session-ends" or (kind != "key-expires" and (state is None or state.session is None)):
         actions.insert(0, sign_in(reader))
-    return card(reader, body, actions, Command.NOTICE, {"kind": kind, "detail": detail})
+    data = {"kind": kind, "detail": told.model_dump(exclude_defaults=True)}
+    return card(reader, reader.title(f"notice.{kind}.title"), body, actions, Command.NOTICE, data)
 
 
 def _since(kind: str, state: State) -> str | None:
     """What has happened since the card was sent."""
     if kind == "key-expires":
         return None
+    if kind == "session-ends" and state.session_ends is not None:
+        return None  # it still does
     if state.session is not None:
         return "signed-in-since"
     if kind == "seat-offered" and (state.place is None or state.place.offered_until is None):
@@ -40,15 +76,17 @@ def _since(kind: str, state: State) -> str | None:
 
 def settings_card(preferences: Preferences, reader: Reader, *, administrator: bool, saved: bool) -> Card:
     topics = [topic for topic in Topic if administrator or topic is not Topic.ADMINISTRATION]
-    body = [heading(reader.t("notices.title"))]
+    body: list[Card] = []
     if saved:
         body.append(text(reader.t("notices.saved")))
-    body += [_toggle(topic, reader.t(f"notices.{topic}"), topic not in preferences.muted) for topic in topics]
+    body += [
+        _toggle(topic, reader.title(f"notices.{topic}"), topic not in preferences.muted) for topic in topics
+    ]
     body += [
         text(reader.t("notices.always")),
-        _toggle("quiet", reader.t("notices.quiet"), preferences.quiet),
-        _time("quiet-from", reader.t("notices.from"), preferences.quiet_from),
-        _time("quiet-until", reader.t("notices.until"), preferences.quiet_until),
+        _toggle("quiet", reader.title("notices.quiet"), preferences.quiet),
+        _time("quiet-from", reader.title("notices.from"), preferences.quiet_from),
+        _time("quiet-until", reader.title("notices.until"), preferences.quiet_until),
         text(
             reader.t("notices.zone", zone=preferences.time_zone)
             if preferences.time_zone
@@ -56,11 +94,11 @@ def settings_card(preferences: Preferences, reader: Reader, *, administrator: bo
         ),
     ]
     shown = {"topics": [topic.value for topic in topics]}
-    actions = [execute(reader, Command.NOTICES_SAVE, reader.t("action.save"), shown)]
-    return card(reader, body, actions, Command.NOTICES)
+    actions = [execute(reader, Command.NOTICES_SAVE, reader.title("action.save"), shown)]
+    return card(reader, reader.title("notices.title"), body, actions, Command.NOTICES)
 
 
-def _toggle(name: str, title: str, on: bool) -> Card:
+def _toggle(name: str, title: Title, on: bool) -> Card:
     return {
         "type": "Input.Toggle",
         "id": name,
@@ -70,6 +108,6 @@ def _toggle(name: str, title: str, on: bool) -> Card:
     }
 
 
-def _time(name: str, label: str, minute: int) -> Card:
+def _time(name: str, label: Title, minute: int) -> Card:
     value = f"{minute // 60:02}:{minute % 60:02}"
     return {"type": "Input.Time", "id": name, "label": label, "value": value, "isRequired": True}

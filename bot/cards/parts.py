@@ -10,8 +10,9 @@ from datetime import datetime
 from typing import Any, Final
 
 from botbuilder.core import CardFactory
-from botbuilder.schema import Attachment
+from botbuilder.schema import Activity, ActivityTypes
 
+from bot.cards.plain import Plain, Title, plain
 from bot.commands import Command
 from core.diagnosis.finding import Finding, tell
 from core.language import Language, Words
@@ -33,16 +34,36 @@ class Reader:
     audio_url: str
     licences_url: str
 
-    def t(self, key: str, **values: Any) -> str:
-        return WORDS.text(self.language, key, **values)
+    def t(self, key: str, **values: object) -> Plain:
+        """Words; the values may come from outside."""
+        filled = {name: plain(value) for name, value in values.items()}
+        return Plain(WORDS.text(self.language, key, **filled))
+
+    def title(self, key: str) -> Title:
+        """Words without placeholders."""
+        return Title(WORDS.text(self.language, key))
 
 
-def attachment(card: Card) -> Attachment:
-    return CardFactory.adaptive_card(card)
+def message(card: Card, note: str = "") -> Activity:
+    """A card as a message. Its summary is what toasts, the lock screen and the list of chats show of it; `note` is said
+    above it.
+    """
+    return Activity(
+        type=ActivityTypes.message,
+        text=note,
+        text_format="plain",
+        summary=note or summary_of(card),
+        attachments=[CardFactory.adaptive_card(card)],
+    )
+
+
+def summary_of(card: Card) -> str:
+    return str(card["body"][0]["text"])
 
 
 def card(
     reader: Reader,
+    title: Title,
     body: list[Card],
     actions: list[Card],
     refresh: Command,
@@ -54,16 +75,17 @@ def card(
         "$schema": "http://adaptivecards.io/schemas/adaptive-card.json",
         "version": "1.5",
         "lang": reader.language,
-        "body": body,
+        "body": [_heading(title), *body],
         "actions": actions,
         "refresh": {
-            "action": execute(reader, refresh, reader.t("action.refresh"), data),
+            "action": execute(reader, refresh, reader.title("action.refresh"), data),
             "userIds": [reader.channel_id],
         },
     }
 
 
-def heading(words: str) -> Card:
+def _heading(words: Title) -> Card:
+    """Of a card; a TextBlock, because only that can tell a screen reader that it is a heading."""
     return {
         "type": "TextBlock",
         "text": words,
@@ -74,12 +96,24 @@ def heading(words: str) -> Card:
     }
 
 
-def text(words: str) -> Card:
-    return {"type": "TextBlock", "text": words, "wrap": True}
+def text(words: Plain, **style: object) -> Card:
+    """A paragraph. `style`: of a TextRun."""
+    return {"type": "RichTextBlock", "inlines": [{"type": "TextRun", "text": words, **style}]}
 
 
-def facts(given: list[tuple[str, str]]) -> Card:
-    return {"type": "FactSet", "facts": [{"title": title, "value": value} for title, value in given]}
+def facts(given: list[tuple[Plain, Plain]]) -> list[Card]:
+    """A list of labels and values. Rows of columns, because a FactSet reads Markdown."""
+    return [
+        {
+            "type": "ColumnSet",
+            "spacing": "small" if number else "default",
+            "columns": [
+                {"type": "Column", "width": 2, "items": [text(label, weight="bolder")]},
+                {"type": "Column", "width": 3, "items": [text(value)]},
+            ],
+        }
+        for number, (label, value) in enumerate(given)
+    ]
 
 
 def warning(*items: Card) -> Card:
@@ -88,12 +122,11 @@ def warning(*items: Card) -> Card:
 
 def finding(reader: Reader, found: Finding) -> Card:
     told = tell(found, reader.language)
-    title = {"type": "TextBlock", "text": told.title, "weight": "bolder", "wrap": True}
-    return warning(title, text(told.detail), text(told.cure))
+    return warning(text(plain(told.title), weight="bolder"), text(plain(told.detail)), text(plain(told.cure)))
 
 
 def execute(
-    reader: Reader, command: Command, title: str, data: Mapping[str, Any] | None = None, **more: Any
+    reader: Reader, command: Command, title: Title, data: Mapping[str, Any] | None = None, **more: Any
 ) -> Card:
     """A button that the bot answers with a card in this one's place; what was typed in the card comes with it."""
     sent = {**(data or {}), "language": reader.language}
@@ -103,14 +136,14 @@ def execute(
 def sign_in(reader: Reader) -> Card:
     """Opens the tab's sign-in page as a dialog: the PBX key is never asked for in the chat."""
     data = {"msteams": {"type": "task/fetch"}, "command": Command.SIGN_IN, "language": reader.language}
-    return {"type": "Action.Submit", "title": reader.t("action.sign-in"), "data": data}
+    return {"type": "Action.Submit", "title": reader.title("action.sign-in"), "data": data}
 
 
 def open_url(reader: Reader, url: str, title: str = "action.open-tab") -> Card:
-    return {"type": "Action.OpenUrl", "title": reader.t(title), "url": url}
+    return {"type": "Action.OpenUrl", "title": reader.title(title), "url": url}
 
 
-def card_time(moment: datetime) -> str:
+def card_time(moment: datetime) -> Plain:
     """Adaptive Cards show this in the reader's own zone and language."""
     stamp = moment.strftime("%Y-%m-%dT%H:%M:%SZ")
-    return f"{{{{DATE({stamp},SHORT)}}}} {{{{TIME({stamp})}}}}"
+    return Plain(f"{{{{DATE({stamp},SHORT)}}}} {{{{TIME({stamp})}}}}")

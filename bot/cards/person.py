@@ -8,13 +8,14 @@ from bot.cards.parts import (
     execute,
     facts,
     finding,
-    heading,
     open_url,
     sign_in,
     text,
     warning,
 )
+from bot.cards.plain import Plain, plain
 from bot.commands import Command
+from core.audit.telling import tell_actor
 from core.licensing.overview import Place
 from core.licensing.rules import LicenceKind
 from core.signin.signin import State
@@ -26,25 +27,24 @@ def status_card(state: State, reader: Reader) -> Card:
         return signed_out_card(state, reader)
     word = "status.connected" if connection.blocker is None else "status.not-connected"
     given = [
-        (reader.t("status.pbx-user"), f"{session.person.display_name} ({session.person.login})"),
-        (reader.t("status.pbx"), connection.pbx.name),
+        (reader.t("status.pbx-user"), plain(f"{session.person.display_name} ({session.person.login})")),
+        (reader.t("status.pbx"), plain(connection.pbx.name)),
         (reader.t("status.connection"), reader.t(word)),
         (reader.t("licence.kind"), reader.t(f"licence.{session.kind}")),
     ]
     found = [one for one in (connection.blocker, connection.warning) if one is not None]
     body = [
-        heading(reader.t("status.title")),
-        facts(given),
+        *facts(given),
         *_ends_by(state, reader),
         *(finding(reader, one) for one in found),
     ]
     actions = [
-        execute(reader, Command.STATUS, reader.t("action.refresh")),
-        execute(reader, Command.SIGN_OUT, reader.t("action.sign-out")),
+        execute(reader, Command.STATUS, reader.title("action.refresh")),
+        execute(reader, Command.SIGN_OUT, reader.title("action.sign-out")),
         *_of_administrators(state, reader),
         open_url(reader, reader.home_url),
     ]
-    return card(reader, body, actions, Command.STATUS)
+    return card(reader, reader.title("status.title"), body, actions, Command.STATUS)
 
 
 def licence_card(state: State, reader: Reader) -> Card:
@@ -59,19 +59,20 @@ def licence_card(state: State, reader: Reader) -> Card:
         seats = reader.t("licence.seats-value", used=state.seats_used, total=state.seats_total)
         given.append((reader.t("licence.seats"), seats))
     actions = [
-        execute(reader, Command.LICENCE, reader.t("action.refresh")),
+        execute(reader, Command.LICENCE, reader.title("action.refresh")),
         *_of_administrators(state, reader),
         open_url(reader, reader.home_url),
     ]
-    body = [heading(reader.t("licence.title")), facts(given), *_ends_by(state, reader)]
-    return card(reader, body, actions, Command.LICENCE)
+    body = [*facts(given), *_ends_by(state, reader)]
+    return card(reader, reader.title("licence.title"), body, actions, Command.LICENCE)
 
 
 def signed_out_card(state: State, reader: Reader) -> Card:
-    body = [heading(reader.t("signed-out.title"))]
+    body: list[Card] = []
     if state.ending is not None:
         pbx_name, ending = state.ending
-        body.append(text(reader.t(f"notice.{ending.cause}.text", pbx_name=pbx_name, actor=ending.actor)))
+        actor = tell_actor(ending.actor, reader.language, {state.user.tenant_id})
+        body.append(text(reader.t(f"notice.{ending.cause}.text", pbx_name=pbx_name, actor=actor)))
         if ending.reason:
             body.append(text(reader.t("notice.reason", reason=ending.reason)))
     if state.place is not None and state.place.joined_at is not None:
@@ -80,7 +81,8 @@ def signed_out_card(state: State, reader: Reader) -> Card:
         body.append(text(reader.t("signed-out.offer", pbx_name=state.offers[0].pbx_name)))
     else:
         body.append(text(reader.t("signed-out.text")))
-    return card(reader, body, [sign_in(reader), open_url(reader, reader.home_url)], Command.STATUS)
+    actions = [sign_in(reader), open_url(reader, reader.home_url)]
+    return card(reader, reader.title("signed-out.title"), body, actions, Command.STATUS)
 
 
 def help_card(state: State, reader: Reader, *, welcome: bool = False) -> Card:
@@ -92,23 +94,25 @@ def help_card(state: State, reader: Reader, *, welcome: bool = False) -> Card:
     ]
     given = [(reader.t(f"help.{command}.word"), reader.t(f"help.{command}.text")) for command in commands]
     title = "welcome" if welcome else "help"
-    body = [heading(reader.t(f"{title}.title")), text(reader.t(f"{title}.text")), facts(given)]
+    body = [text(reader.t(f"{title}.text")), *facts(given)]
     actions = [
-        execute(reader, Command.STATUS, reader.t("action.status")),
+        execute(reader, Command.STATUS, reader.title("action.status")),
         *_of_administrators(state, reader),
         *((sign_in(reader),) if state.session is None else ()),
         open_url(reader, reader.home_url),
     ]
-    return card(reader, body, actions, Command.WELCOME if welcome else Command.HELP)
+    refresh = Command.WELCOME if welcome else Command.HELP
+    return card(reader, reader.title(f"{title}.title"), body, actions, refresh)
 
 
 def really_card(reader: Reader) -> Card:
     """Signing out was probably meant: asked, because it frees the licence for somebody else."""
     actions = [
-        execute(reader, Command.SIGN_OUT, reader.t("action.sign-out")),
-        execute(reader, Command.HELP, reader.t("action.help")),
+        execute(reader, Command.SIGN_OUT, reader.title("action.sign-out")),
+        execute(reader, Command.HELP, reader.title("action.help")),
     ]
-    return card(reader, [text(reader.t("sign-out.really"))], actions, Command.STATUS)
+    body = [text(reader.t("sign-out.really-text"))]
+    return card(reader, reader.title("sign-out.really"), body, actions, Command.STATUS)
 
 
 def _ends_by(state: State, reader: Reader) -> list[Card]:
@@ -118,16 +122,16 @@ def _ends_by(state: State, reader: Reader) -> list[Card]:
 
 
 def _is_administrator(state: State) -> bool:
-    return state.session is not None and state.session.person.is_administrator
+    return state.session is not None and state.session.may_administer
 
 
 def _of_administrators(state: State, reader: Reader) -> list[Card]:
     if not _is_administrator(state):
         return []
-    return [execute(reader, Command.LICENCES, reader.t("action.licences"))]
+    return [execute(reader, Command.LICENCES, reader.title("action.licences"))]
 
 
-def _place_words(place: Place, reader: Reader) -> str:
+def _place_words(place: Place, reader: Reader) -> Plain:
     if place.offered_until is not None:
         until = card_time(place.offered_until)
         return reader.t("notice.seat-offered.text", pbx_name=place.pbx_name, until=until)

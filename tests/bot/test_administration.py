@@ -42,16 +42,23 @@ async def everybody(world: World) -> World:
 async def test_taking_a_licence_back_after_a_question(everybody: World) -> None:
     world = everybody
     card = await ask(world, CLARA, "licences")
-    assert facts(card) == {"Seats": "2 of 2 in use", "Free": "0", "Waiting": "0", "Signed in": "3"}
+    assert facts(card) == {
+        "PBX": world.pbx_name,
+        "Seats": "2 of 2 in use",
+        "Free": "0",
+        "Waiting": "0",
+        "Signed in": "3",
+    }
     anna = choices(card)["Anna Berger"]
     question = await press(world, CLARA, "revoke-ask", session=anna, reason=" Holiday ")
-    assert "Take the licence of Anna Berger back?" in words(question) and "Reason: Holiday" in words(question)
+    assert "Anna Berger (1001) is signed out at once" in words(question)
+    assert "Reason: Holiday" in words(question)
     assert (await world.client(ANNA).state())["signedIn"], "nothing is done before the answer"
     back = buttons(question)["Cancel"]
     assert back["verb"] == "licences"
     yes = buttons(question)["Take the licence back"]
     done = await press(world, CLARA, yes["verb"], **yes["data"])
-    assert "Anna Berger has been signed out" in words(done)
+    assert "Anna Berger (1001) has been signed out" in words(done)
     assert "Anna Berger" not in choices(done) and facts(done)["Free"] == "1"
     end = (await world.client(ANNA).state())["sessionEnd"]
     assert end["reason"] == "Holiday" and end["endedBy"] == "Clara Vogt"
@@ -100,3 +107,27 @@ async def test_the_search_finds_and_tells_when_it_does_not(everybody: World) -> 
 async def test_nonsense_in_a_card_is_answered(everybody: World, data: dict[str, Any]) -> None:
     for verb in ("licences", "revoke-ask", "revoke", "notice", "notices-save", "audio-notice", "nothing"):
         assert (await press(everybody, CLARA, verb, **data))["type"] == "AdaptiveCard"
+
+
+async def test_two_people_of_one_name_are_told_apart(everybody: World) -> None:
+    world = everybody
+    for person in (ANNA, BEN):
+        await world.pbx("PATCH", f"users/{person.login}", {"firstName": "Peter", "familyName": "Müller"})
+    try:
+        for person in (ANNA, BEN):
+            await world.client(person).sign_in(world.pbx_name, world.key)
+        card = await ask(world, CLARA, "licences")
+        shown = next(element for element in card["body"] if element["type"] == "Input.ChoiceSet")["choices"]
+        titles = {choice["title"]: choice["value"] for choice in shown}
+        assert {"Peter Müller (1001, floating licence)", "Peter Müller (1002, user licence)"} < set(titles)
+        ben = titles["Peter Müller (1002, user licence)"]
+        question = words(await press(world, CLARA, "revoke-ask", session=ben))
+        assert "Peter Müller (1002) is signed out at once" in question
+        done = words(await press(world, CLARA, "revoke", session=ben))
+        assert "Peter Müller (1002) has been signed out" in done
+        assert not (await world.client(BEN).state())["signedIn"]
+        assert (await world.client(ANNA).state())["signedIn"]
+    finally:
+        for person in (ANNA, BEN):
+            first, _, family = person.name.partition(" ")
+            await world.pbx("PATCH", f"users/{person.login}", {"firstName": first, "familyName": family})

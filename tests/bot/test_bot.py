@@ -1,7 +1,9 @@
 """The bot, through signed posts of a channel: the same state as the tab, in both languages."""
 
 import json
+import signal
 import time
+from contextlib import closing
 from typing import Any
 
 import pytest
@@ -24,12 +26,12 @@ def words(card: dict[str, Any]) -> str:
 
 
 def facts(card: dict[str, Any]) -> dict[str, str]:
-    return {
-        fact["title"]: fact["value"]
+    rows = [
+        [column["items"][0]["inlines"][0]["text"] for column in element["columns"]]
         for element in card["body"]
-        if element["type"] == "FactSet"
-        for fact in element["facts"]
-    }
+        if element["type"] == "ColumnSet"
+    ]
+    return dict(rows)
 
 
 async def test_status_and_licence_are_those_of_the_tab(world: World) -> None:
@@ -62,9 +64,9 @@ async def test_sign_out_frees_the_seat(world: World, text: str) -> None:
 async def test_what_is_not_understood_is_said_and_helped(world: World) -> None:
     before = len(await world.chat(ANNA))
     await world.say(ANNA, type="message", text="make me a sandwich")
-    added = (await world.chat(ANNA))[before + 1 :]
-    assert added[0]["text"] == "I did not understand that."
-    assert "What I understand" in words(added[1]["attachments"][0]["content"])
+    (answer,) = (await world.chat(ANNA))[before + 1 :]
+    assert answer["text"] == "I did not understand that."
+    assert "What I understand" in words(answer["attachments"][0]["content"])
 
 
 async def test_a_button_answers_with_the_present_card(world: World) -> None:
@@ -125,8 +127,13 @@ async def test_a_notice_waits_for_a_service_that_restarts(world: World) -> None:
         headers={"Authorization": f"Bearer {await clara.token()}"},
     ) as response:
         assert response.status == 200
-    import signal
 
+    async def tried() -> bool:
+        with closing(world.database()) as database:
+            query = "SELECT attempts, sending FROM notice ORDER BY created_at DESC, id DESC LIMIT 1"
+            return database.execute(query).fetchone() == (1, 0)
+
+    await eventually(tried, "the notice is tried once")
     await world.demo.stop_part("service", signal.SIGKILL)
     await world.demo.start_teams()
     await world.demo.start_service()
@@ -248,9 +255,9 @@ async def test_what_is_no_json_is_answered_400(world: World) -> None:
     assert await post(world, "[]", token) == 400
 
 
-async def test_an_unknown_invoke_is_not_implemented(world: World) -> None:
+async def test_an_unknown_invoke_is_refused(world: World) -> None:
     token = await world.sign(claims(world), "channel")
-    assert await post(world, activity(world, type="invoke", name="unknown/thing", value={}), token) == 501
+    assert await post(world, activity(world, type="invoke", name="unknown/thing", value={}), token) == 400
 
 
 async def test_audio_tells_the_finding_and_the_cure_in_both_languages(world: World) -> None:

@@ -9,7 +9,7 @@ from bot.cards.parts import Reader
 from core.language import Language
 from core.licensing.session import TOLD
 
-KINDS = [*sorted(TOLD), "seat-offered", "offer-passed", "key-expires"]
+KINDS = [*sorted(TOLD), "seat-offered", "offer-passed", "key-expires", "session-ends"]
 DETAIL = {
     "pbx_name": "pbx.example.com",
     "pbx_user": "Anna Berger",
@@ -27,7 +27,7 @@ def test_the_card_of_a_notice(kind: str, language: Language) -> None:
     card = notice_card(kind, DETAIL, Reader(language, "29:x", *["https://teams.example.com"] * 3))
     text = json.dumps(card, ensure_ascii=False)
     assert "pbx.example.com" in text and "because" in text
-    if kind in ("seat-offered", "key-expires"):
+    if kind in ("seat-offered", "key-expires", "session-ends"):
         assert "{{DATE(2027-01-15T08:00:00Z,SHORT)}}" in text
     assert "…" not in text
     refresh = card["refresh"]

@@ -16,7 +16,8 @@ from PIL import Image
 import manifest
 from app import cli
 from manifest.build import PackageSettings, build, package
-from manifest.checks import MANIFEST_VERSION, ManifestError, check
+from manifest.checks import MANIFEST_VERSION, check
+from manifest.errors import ManifestError
 from simulator.people import APP_ID, TEAMS_APP_ID, TENANT_ID
 
 HOST = "pbx-teams.example.com"

@@ -1,0 +1,64 @@
+"""Who may talk with the bot: the same people as with the tab, in their personal chat. Nothing is kept of anybody else."""
+
+import re
+from collections.abc import Collection
+from enum import StrEnum
+from typing import Final
+from urllib.parse import quote
+
+from botbuilder.schema import Activity
+
+from bot.cards.parts import WORDS
+from core.diagnosis.codes import Code
+from core.diagnosis.finding import Finding, tell
+from core.identity.teams_user import TeamsUser
+from core.language import Language
+
+CHANNEL: Final = "msteams"
+"""Elsewhere the client writes who it is: https://learn.microsoft.com/azure/bot-service/bot-service-channels-reference"""
+_GUID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_OF_A_BOT: Final = "28:"
+
+
+class Refusal(StrEnum):
+    UNIDENTIFIED = "unidentified"
+    """Teams does not say which Microsoft account it is."""
+    TENANT_NOT_ALLOWED = "tenant-not-allowed"
+    NOT_PERSONAL = "not-personal"
+    """A group chat or a channel."""
+
+
+def admit(activity: Activity, allowed_tenants: Collection[str]) -> TeamsUser | Refusal:
+    """Whom a validated activity comes from: tenant and object id as the channel states them."""
+    tenant = _tenant_of(activity)
+    object_id = activity.from_property.aad_object_id.lower()
+    if not _GUID.fullmatch(tenant) or not _GUID.fullmatch(object_id):
+        return Refusal.UNIDENTIFIED
+    if allowed_tenants and tenant not in allowed_tenants:
+        return Refusal.TENANT_NOT_ALLOWED
+    if activity.conversation.conversation_type != "personal" or activity.conversation.is_group:
+        return Refusal.NOT_PERSONAL
+    return TeamsUser(tenant, object_id, activity.from_property.name)
+
+
+def _tenant_of(activity: Activity) -> str:
+    """Empty where there is none, or where the channel states two."""
+    stated = {activity.channel_data["tenant"]["id"].lower(), activity.conversation.tenant_id.lower()} - {""}
+    return stated.pop() if len(stated) == 1 else ""
+
+
+def is_bot(activity: Activity) -> bool:
+    """Another bot, which would answer an answer."""
+    return bool(activity.from_property.id.startswith(_OF_A_BOT))
+
+
+def sentence(refusal: Refusal, language: Language, bot_id: str) -> str:
+    """What somebody hears who is not let in."""
+    if refusal is Refusal.TENANT_NOT_ALLOWED:
+        told = tell(Finding(Code.TENANT_NOT_ALLOWED), language)
+        return f"{told.title}. {told.detail} {told.cure}"
+    if refusal is Refusal.UNIDENTIFIED:
+        return WORDS.text(language, "unidentified.text")
+    # Deep link to the personal chat (learn.microsoft.com, "Deep link to start a new chat").
+    url = f"https://teams.microsoft.com/l/chat/0/0?users={quote(f'28:{bot_id}')}"
+    return WORDS.text(language, "personal.text", url=url)
