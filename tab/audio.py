@@ -7,12 +7,12 @@ from core.audio import telling
 from core.audio.advice import Change
 from core.audio.device import AudioDevice, Kind, Platform
 from core.audio.evidence import DeviceUse, Program, Source
-from core.audio.finding import Conclusion, Verdict, Why
+from core.audio.finding import SHARING, Conclusion, Verdict
 from core.audio.label import shown_name
-from core.diagnosis.codes import Code
+from core.diagnosis.codes import PBX_FAULTS, Code
 from core.language import Language
-from core.store.moments import now
-from tab.operation import Call, Operation, expect
+from core.store.timestamps import now
+from tab.operation import Call, Operation, TabServices, expect
 from tab.problems import language_of
 from wire.tab_audio import (
     AudioConflict,
@@ -128,7 +128,10 @@ def _device(device: BrowserDevice) -> AudioDevice:
 
 
 def _state(view: AudioView, call: Call) -> AudioState:
-    language = language_of(call.request)
+    return audio_state(view, language_of(call.request), call.services)
+
+
+def audio_state(view: AudioView, language: Language, services: TabServices) -> AudioState:
     conclusion, stored = view.conclusion, view.stored
     return AudioState(
         finding=_finding(view, language),
@@ -146,7 +149,7 @@ def _state(view: AudioView, call: Call) -> AudioState:
             for probe in stored.probes
         ],
         calls_since=stored.choices.help_since,
-        records_offered=call.services.records.offered,
+        records_offered=services.records.offered,
         records=stored.choices.records,
         named=stored.choices.named,
         stored=StoredAudio(
@@ -182,7 +185,7 @@ def _step(change: Change, language: Language) -> AudioStep:
 
 def _use(use: DeviceUse, conclusion: Conclusion) -> AudioUse:
     is_paired = any(use in (pair.teams, pair.softphone) for pair in conclusion.pairs)
-    is_shared = is_paired and conclusion.why in (Why.SHARED, Why.SHARED_ONCE, Why.SHARED_BY_DEFAULT)
+    is_shared = is_paired and conclusion.why in SHARING
     return AudioUse(
         program=use.program.value,
         kind=use.kind.value,
@@ -199,7 +202,7 @@ def _use(use: DeviceUse, conclusion: Conclusion) -> AudioUse:
 
 
 _SIGNED_IN: Final = (Code.NOT_SIGNED_IN,)
-_PBX: Final = (Code.LINK_DOWN, Code.PBX_BUSY, Code.PBX_UNREACHABLE, Code.OUTCOME_UNKNOWN)
+_PBX: Final = (Code.LINK_DOWN, Code.PBX_BUSY, *PBX_FAULTS, Code.OUTCOME_UNKNOWN, Code.PROTOCOL_ERROR)
 
 AUDIO_OPERATIONS: Final = (
     Operation(

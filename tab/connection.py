@@ -9,10 +9,12 @@ from core.hub.registry import LinkEvent
 from core.language import Language, Words
 from core.signin.connections import ConnectionReport
 from tab import present
+from tab.budgets import Cost
 from tab.operation import Call, Operation, expect
-from tab.problems import language_of
+from tab.problems import ProblemError, language_of
 from wire.doctor import DoctorReport, DoctorStep, Outcome
 from wire.link import fingerprint
+from wire.tab import MyState
 from wire.tab_connection import (
     ConnectionPart,
     ConnectionReportState,
@@ -32,9 +34,11 @@ async def get_connection(call: Call) -> ConnectionReportState:
     return _report(report, language_of(call.request))
 
 
-async def hand_over(call: Call) -> ConnectionReportState:
-    report = expect(await call.services.connections.hand_over(call.user, call.body.identity))
-    return _report(report, language_of(call.request))
+async def hand_over(call: Call) -> MyState:
+    refusal = await call.services.connections.hand_over(call.user, call.body.identity)
+    if refusal is not None:
+        raise ProblemError(refusal)
+    return call.my_state(await call.services.sign_in.state(call.user))
 
 
 async def examine(call: Call) -> DoctorFindings:
@@ -114,7 +118,7 @@ def _finding(step: DoctorStep, language: Language) -> DoctorFinding:
     )
 
 
-_ADMINISTRATION: Final = (Code.NOT_SIGNED_IN, Code.NOT_ADMINISTRATOR)
+_ADMINISTRATION: Final = (Code.NOT_SIGNED_IN, Code.NOT_ADMINISTRATOR, Code.PASSWORD_NEEDED)
 
 CONNECTION_OPERATIONS: Final = (
     Operation(
@@ -126,6 +130,7 @@ CONNECTION_OPERATIONS: Final = (
         ConnectionReportState,
         None,
         _ADMINISTRATION,
+        cost=Cost.VIEW,
     ),
     Operation(
         "examineConnection",
@@ -136,14 +141,15 @@ CONNECTION_OPERATIONS: Final = (
         DoctorFindings,
         None,
         (*_ADMINISTRATION, Code.LINK_DOWN, Code.PBX_BUSY, Code.OUTCOME_UNKNOWN, Code.PROTOCOL_ERROR),
+        cost=Cost.EXAMINATION,
     ),
     Operation(
         "handOver",
         "POST",
         "/api/v1/connection/hand-over",
-        "Binds the PBX's name to another installation that has tried it (administrators)",
+        "Binds the PBX's name to another installation that has tried it, and ends all sessions (administrators)",
         hand_over,
-        ConnectionReportState,
+        MyState,
         HandOverRequest,
         (*_ADMINISTRATION, Code.CLAIM_GONE),
     ),

@@ -1,103 +1,128 @@
-"""Live updates to an open tab: server-sent events over a request that carries the token in its header."""
+"""The response that carries an open tab's live updates: server-sent events, over a request with the token in its header.
+
+The first event is the person's whole state. What follows is what has changed: `state` (the person's own, whole), `audio`,
+and of their PBX `connection`, `seats`, `waiting`, and for administrators `holders` and `claims`. `missed` says that something
+may have been lost, `replaced` that newer streams of the same person have taken the place of this one.
+"""
 
 import asyncio
 import logging
-import time
 from typing import Final
 
 from aiohttp import web
 
-from core.advisor.advisor import audio_topic
-from core.hub.bus import pbx_topic, user_topic
 from core.identity.tokens import TabToken
-from core.signin.signin import State
 from core.store.database import STORAGE_ERRORS
+from tab import present
+from tab.audio import audio_state
+from tab.feeds import event
 from tab.operation import TabServices
 from tab.problems import language_of
-from wire.tab import MyState
+from tab.streams import Due, Stream
 
 logger = logging.getLogger(__name__)
 
-KEEP_ALIVE_SECONDS: Final = 15.0
-"""Proxies close a stream that is silent for 30 to 60 seconds."""
-SEEN_SECONDS: Final = 300.0
 PAUSE_SECONDS: Final = 0.2
-"""Between two updates, so that a morning's rush of sign-ins is not one update each."""
+"""Between two readings of one person's state: what happens together is told together."""
 
 STOPPING: Final = web.AppKey("stopping", asyncio.Event)
-"""Set when the service shuts down: open streams end, and their tabs come again."""
+"""Set when the service shuts down."""
+
+TAKES_CHANGES: Final = "changes"
+"""Parameter with which a page says that it understands changes. One of the version before is sent whole states."""
 
 
 async def stream(request: web.Request, token: TabToken, services: TabServices) -> web.StreamResponse:
-    """Sends the state at once and whenever it changes, until the token expires or the tab goes away."""
+    """Until the token expires, the tab goes away, or the person has opened too many newer ones."""
+    live = services.live
+    opened = Stream(
+        token.user,
+        language_of(request),
+        token.expires_at,
+        asyncio.get_running_loop().time(),
+        takes_changes=TAKES_CHANGES in request.query,
+    )
+    with live.streams.opened(opened):
+        try:
+            # Read before the answer begins, so that a database that is away is told as a problem.
+            first = await _own(opened, services)
+            return await _send_all(request, opened, services, first)
+        finally:
+            live.leave(opened)
+
+
+async def _send_all(
+    request: web.Request, stream: Stream, services: TabServices, first: bytes
+) -> web.StreamResponse:
     response = web.StreamResponse(headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store"})
     response.headers["X-Accel-Buffering"] = "no"
     await response.prepare(request)
-    stopping = request.config_dict[STOPPING]
-    state = await services.sign_in.state(token.user)
+    stream.transport = request.transport
     try:
-        while not stopping.is_set() and (left := token.expires_at - time.time()) > 0:
-            topics = _topics(state)
-            with services.bus.watch(*topics) as woken:
-                # Read after the watch has begun, so that nothing slips by unseen.
-                state = await services.sign_in.state(token.user)
-                await _send_state(response, await services.my_state(state, language_of(request)))
-                if _topics(state) == topics:
-                    seen = asyncio.create_task(_keep_seen(token, services))
-                    try:
-                        if not await _wait(response, woken, stopping, left):
-                            break
-                    finally:
-                        seen.cancel()
-            await asyncio.sleep(PAUSE_SECONDS)
+        await _send(response, stream, first)
+        while not services.live.is_stopping:
+            due = await stream.taken()
+            if Due.END in due:
+                if stream.is_replaced:
+                    await _send(response, stream, event("replaced"))
+                break
+            await _send(response, stream, await _due(due, stream, services))
+            if due & (Due.OWN | Due.AUDIO):
+                await asyncio.sleep(PAUSE_SECONDS)
     except ConnectionError:
         pass
+    except STORAGE_ERRORS:
+        # Not ended in good order, so that the tab waits a while before it comes again.
+        logger.warning("a stream is cut while the database is away")
+        stream.cut()
     return response
 
 
-async def _keep_seen(token: TabToken, services: TabServices) -> None:
-    """An open tab is activity: its session is not idle."""
-    while True:
-        await asyncio.sleep(SEEN_SECONDS)
-        try:
-            await services.sign_in.seen(token.user)
-        except STORAGE_ERRORS:
-            logger.warning("not noted as seen", exc_info=True)
+async def _due(due: Due, stream: Stream, services: TabServices) -> bytes:
+    if not stream.takes_changes:
+        if due & ~Due.KEEP_ALIVE:
+            return await _own(stream, services)
+    else:
+        text = b""
+        if Due.OWN in due:
+            text += await _own(stream, services)
+        if Due.AUDIO in due and stream.session_id is not None:
+            text += await _audio(stream, services)
+        if Due.MISSED in due:
+            text += event("missed")
+        text += services.live.of_pbx(stream, due)
+        if text:
+            return text
+    return b": keep-alive\n\n" if Due.KEEP_ALIVE in due else b""
 
 
-def _topics(state: State) -> tuple[str, ...]:
-    """What changes this state: the person's own session, and everything about their PBX."""
-    own = user_topic(*state.user.key)
-    audio = audio_topic(*state.user.key)
-    if state.session is not None:
-        return own, audio, pbx_topic(state.session.pbx_id)
-    # Whoever waits is moved up by what others do.
-    return (own,) if state.place is None else (own, pbx_topic(state.place.pbx_id))
+async def _own(stream: Stream, services: TabServices) -> bytes:
+    live = services.live
+    async with live.reading:
+        unheard = live.unheard
+        stream.due &= ~Due.OWN  # what is said from now on is looked at once more
+        state = await services.sign_in.state(stream.user)
+    if Due.OWN not in stream.due:
+        live.settle(stream, state, unheard)
+    text = event("state", present.my_state(state, stream.language))
+    if not stream.takes_changes:
+        text = (event("audio") if state.session is not None else b"") + text
+        text += event("licences") if stream.is_administrator else b""
+    return text
 
 
-async def _send_state(response: web.StreamResponse, state: MyState) -> None:
-    text = "event: audio\ndata: {}\n\n" if state.signed_in else ""
-    text += f"event: state\ndata: {state.model_dump_json(by_alias=True)}\n\n"
-    if state.person is not None and state.person.is_administrator:
-        text += "event: licences\ndata: {}\n\n"
-    await response.write(text.encode())
+async def _audio(stream: Stream, services: TabServices) -> bytes:
+    async with services.live.reading:
+        view = await services.advisor.look(stream.user.key)
+    return event("audio", audio_state(view, stream.language, services))
 
 
-async def _wait(
-    response: web.StreamResponse, woken: asyncio.Event, stopping: asyncio.Event, seconds: float
-) -> bool:
-    """Until something changed (True); False when the token's time or the service's is over."""
-    waiting = {asyncio.ensure_future(woken.wait()), asyncio.ensure_future(stopping.wait())}
-    ends = time.monotonic() + seconds
+async def _send(response: web.StreamResponse, stream: Stream, text: bytes) -> None:
+    """A reader that is too slow is cut by `LiveUpdates.run`."""
+    if not text:
+        return
+    stream.sent_at = stream.sending_since = asyncio.get_running_loop().time()
     try:
-        while (left := ends - time.monotonic()) > 0:
-            done, _ = await asyncio.wait(
-                waiting, timeout=min(KEEP_ALIVE_SECONDS, left), return_when=asyncio.FIRST_COMPLETED
-            )
-            if done:
-                return woken.is_set() and not stopping.is_set()
-            await response.write(b": keep-alive\n\n")
-        return False
+        await response.write(text)
     finally:
-        for task in waiting:
-            task.cancel()
+        stream.sending_since = None

@@ -4,28 +4,39 @@ from typing import Final
 
 from core.signin.preferences import Topic
 from tab.operation import Call, Operation
-from wire.tab import NoticeSettings, NoticeSettingsState
+from wire.tab import NoticeSettings, NoticeSettingsState, UnreachableReason
 
 
 async def get_notices(call: Call) -> NoticeSettingsState:
     preferences = await call.services.preferences.of(call.user.key)
+    reason = await _unreachable_reason(call)
     return NoticeSettingsState(
         muted=sorted(topic.value for topic in preferences.muted),
         quiet=preferences.quiet,
         quiet_from=preferences.quiet_from,
         quiet_until=preferences.quiet_until,
         time_zone=preferences.time_zone,
-        reachable=await call.services.conversations.of(*call.user.key) is not None,
+        reachable=reason is None,
+        unreachable_reason=reason,
     )
 
 
+async def _unreachable_reason(call: Call) -> UnreachableReason | None:
+    conversation = await call.services.conversations.get(*call.user.key)
+    if conversation is None:
+        return "no-chat"
+    if conversation.closed is not None:
+        return conversation.closed.value
+    return None if call.services.bot_can_write() else "service"
+
+
 async def put_notices(call: Call) -> NoticeSettingsState:
-    wish = call.body
+    body = call.body
     await call.services.preferences.put_notices(
         call.user.key,
-        frozenset(map(Topic, wish.muted)),
-        quiet=wish.quiet,
-        hours=(wish.quiet_from, wish.quiet_until),
+        frozenset(map(Topic, body.muted)),
+        quiet=body.quiet,
+        hours=(body.quiet_from, body.quiet_until),
     )
     return await get_notices(call)
 

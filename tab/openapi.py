@@ -4,20 +4,33 @@ from collections import defaultdict
 from functools import cache
 from typing import Any
 
+from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from core.diagnosis.codes import Code
+from tab.budgets import Cost
+from tab.export import MEDIA_TYPES, ExportFile, Format
 from tab.operation import Operation
 from tab.operations import OPERATIONS
 from tab.problems import status_of
 from wire.tab import Problem
+from wire.tab_events import HoldersChange, SeatsChange
 
+_WATCH = (
+    "Live updates (server-sent events). The first is `state` (MyState), sent again when the person's own state changes. With"
+    " the parameter `changes` the others carry what has changed: `connection` (ConnectionState), `seats` (SeatsChange),"
+    " `waiting` (WaitingPlace), `audio` (AudioState), and for administrators `holders` (HoldersChange) and `claims`. `missed`"
+    " says that something may have been lost, `replaced` that newer streams of the same person have taken the place of this"
+    " one. Without the parameter whole states are sent, and `audio` and `licences` say that these may have changed"
+)
 _REF = "#/components/schemas/{model}"
 
 
 @cache
 def document() -> dict[str, Any]:
-    models = {operation.answer for operation in OPERATIONS} | {Problem}
+    answers = {operation.answer for operation in OPERATIONS}
+    models = {answer for answer in answers if issubclass(answer, BaseModel)}
+    models |= {Problem, HoldersChange, SeatsChange}
     bodies = {operation.body for operation in OPERATIONS if operation.body is not None}
     inputs = sorted(((body, "validation") for body in bodies), key=lambda pair: pair[0].__name__)
     outputs = sorted(((model, "serialization") for model in models), key=lambda pair: pair[0].__name__)
@@ -27,10 +40,12 @@ def document() -> dict[str, Any]:
         paths[operation.path][operation.method.lower()] = _operation(operation)
     paths["/api/v1/events"]["get"] = {
         "operationId": "watch",
-        "summary": "Live updates (server-sent events): `state` carries MyState, `audio` and `licences` say that these changed",
+        "summary": _WATCH,
         "responses": {
             "200": {"description": "OK", "content": {"text/event-stream": {"schema": {"type": "string"}}}},
             "401": _problem_response([Code.TOKEN_REJECTED]),
+            "403": _problem_response([Code.TENANT_NOT_ALLOWED]),
+            "429": _problem_response([Code.THROTTLED]),
         },
     }
     return {
@@ -52,22 +67,17 @@ def document() -> dict[str, Any]:
 
 def _operation(operation: Operation) -> dict[str, Any]:
     by_status: dict[int, list[Code]] = defaultdict(list)
-    general = [Code.TOKEN_REJECTED, Code.IDENTITY_UNAVAILABLE, Code.INTERNAL]
+    general = [Code.TOKEN_REJECTED, Code.TENANT_NOT_ALLOWED, Code.IDENTITY_UNAVAILABLE, Code.INTERNAL]
+    if operation.its_cost is not Cost.LITTLE and Code.THROTTLED not in operation.problems:
+        general.append(Code.THROTTLED)
     if operation.body is not None or operation.query is not None:
-        general += [Code.INVALID_REQUEST, Code.TOO_LARGE]
+        general += [Code.INVALID_REQUEST, Code.TOO_LARGE, Code.TOO_SLOW, Code.UNSTORABLE_VALUE]
     for code in (*general, *operation.problems):
         by_status[status_of(code)].append(code)
     described: dict[str, Any] = {
         "operationId": operation.id,
         "summary": operation.summary,
-        "responses": {
-            "200": {
-                "description": "OK",
-                "content": {
-                    "application/json": {"schema": {"$ref": _REF.format(model=operation.answer.__name__)}}
-                },
-            }
-        }
+        "responses": {"200": _answer(operation)}
         | {str(status): _problem_response(codes) for status, codes in sorted(by_status.items())},
     }
     if operation.query is not None:
@@ -80,6 +90,24 @@ def _operation(operation: Operation) -> dict[str, Any]:
         schema = {"$ref": _REF.format(model=operation.body.__name__)}
         described["requestBody"] = {"required": True, "content": {"application/json": {"schema": schema}}}
     return described
+
+
+def _answer(operation: Operation) -> dict[str, Any]:
+    if issubclass(operation.answer, ExportFile):
+        text = {"schema": {"type": "string"}}
+        return {
+            "description": "OK: a file to be saved",
+            "headers": {
+                "Content-Disposition": {"description": "Holds the file's name", **text},
+                "X-Complete": {
+                    "description": "`false`: there are older rows that did not fit into one file",
+                    "schema": {"type": "string", "enum": ["true", "false"]},
+                },
+            },
+            "content": {MEDIA_TYPES[Format.CSV]: text, MEDIA_TYPES[Format.XLSX]: text},
+        }
+    schema = {"$ref": _REF.format(model=operation.answer.__name__)}
+    return {"description": "OK", "content": {"application/json": {"schema": schema}}}
 
 
 def _problem_response(codes: list[Code]) -> dict[str, Any]:

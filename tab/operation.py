@@ -13,22 +13,28 @@ from core.advisor.probes import Probes
 from core.advisor.records import CallRecords
 from core.diagnosis.codes import Code
 from core.diagnosis.finding import Finding
-from core.hub.bus import Bus
 from core.identity.teams_user import TeamsUser
 from core.identity.tokens import TabToken, TabTokenValidator
-from core.language import Language
 from core.signin.administration import Administration
 from core.signin.connections import Connections
 from core.signin.preferences import PreferenceStore
 from core.signin.signin import PbxAccess, SignIn, State
 from core.store.conversations import Conversations
 from tab import present
+from tab.budgets import Cost, PersonBudgets
+from tab.export import ExportFile
+from tab.live import LiveUpdates
 from tab.problems import ProblemError, language_of
 from wire.tab import MyState
 
 API: Final = "/api/v1"
 MAX_BODY_BYTES: Final = 256 * 1024
+BODY_SECONDS: Final = 10.0
+"""For the whole body of a request; the largest that people send has a few kilobytes."""
 T = TypeVar("T")
+
+TOKEN_IS_GOOD: Final[web.AppKey[Callable[[web.Request], None]]] = web.AppKey("token_is_good")
+"""Called as soon as a request's token is validated: its connection is a stranger's no more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,13 +51,12 @@ class TabServices:
     records: CallRecords
     preferences: PreferenceStore
     conversations: Conversations
-    bus: Bus
+    budgets: PersonBudgets
+    live: LiveUpdates
     public_url: str
     """The service's own address, for programs that are to connect to it."""
-
-    async def my_state(self, state: State, language: Language) -> MyState:
-        audio = await self.advisor.verdict(state.user.key) if state.session is not None else None
-        return present.my_state(state, language, audio)
+    bot_can_write: Callable[[], bool]
+    """Microsoft gives the bot its token."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +73,8 @@ class Call:
     def user(self) -> TeamsUser:
         return self.token.user
 
-    async def my_state(self, state: State) -> MyState:
-        return await self.services.my_state(state, language_of(self.request))
+    def my_state(self, state: State) -> MyState:
+        return present.my_state(state, language_of(self.request))
 
     def access(self) -> PbxAccess:
         return PbxAccess(self.body.pbx_name, self.body.key_digest, self.request.remote or "")
@@ -81,11 +86,17 @@ class Operation:
     method: str
     path: str
     summary: str
-    run: Callable[[Call], Awaitable[BaseModel]]
-    answer: type[BaseModel]
+    run: Callable[[Call], Awaitable[BaseModel | ExportFile]]
+    answer: type[BaseModel | ExportFile]
     body: type[BaseModel] | None = None
     problems: tuple[Code, ...] = ()
     query: type[BaseModel] | None = None
+    cost: Cost | None = None
+    """None: little for what only reads, a change for the rest."""
+
+    @property
+    def its_cost(self) -> Cost:
+        return self.cost or (Cost.LITTLE if self.method == "GET" else Cost.CHANGE)
 
 
 def expect(outcome: T | Finding) -> T:

@@ -2,14 +2,16 @@
 
 from typing import Final
 
-from core.diagnosis.codes import Code
+from core.diagnosis.codes import PBX_FAULTS, Code
 from core.identity.tenant_trust import Entry
 from core.licensing.overview import HoldersQuery, SortBy
 from core.licensing.policy import Policy
 from core.licensing.usage import Span
-from tab import present
+from tab import exports, present
 from tab.audio import AUDIO_OPERATIONS
+from tab.budgets import Cost
 from tab.connection import CONNECTION_OPERATIONS
+from tab.export import ExportFile
 from tab.notices import NOTICE_OPERATIONS
 from tab.operation import Call, Operation, expect
 from tab.problems import ProblemError, language_of
@@ -18,7 +20,6 @@ from wire.tab import (
     AuditParams,
     ChallengeRequest,
     EmailProof,
-    Export,
     ExportParams,
     HoldersParams,
     KeylessSignInRequest,
@@ -28,11 +29,13 @@ from wire.tab import (
     PeopleFound,
     PeopleParams,
     PolicyRequest,
+    RemoveTrustRequest,
     Revoked,
     RevokeRequest,
     SignInChallenge,
     SignInRequest,
     StateParams,
+    TrustedTenants,
     TrustRequest,
     Usage,
     UsageParams,
@@ -42,11 +45,12 @@ from wire.tab import (
 async def get_state(call: Call) -> MyState:
     if call.query.time_zone:
         await call.services.sign_in.seen_in(call.user, call.query.time_zone)
-    return await call.my_state(await call.services.sign_in.state(call.user))
+    return call.my_state(await call.services.sign_in.state(call.user))
 
 
 async def prepare_sign_in(call: Call) -> SignInChallenge:
-    return present.challenge(expect(await call.services.sign_in.prepare(call.user, call.access())), call.user)
+    prepared = await call.services.sign_in.prepare(call.user, call.access(), call.body.methods)
+    return present.challenge(expect(prepared), call.user)
 
 
 async def sign_in(call: Call) -> MyState:
@@ -54,29 +58,29 @@ async def sign_in(call: Call) -> MyState:
     state = await call.services.sign_in.sign_in(
         call.user, call.access(), proof, take_over=call.body.take_over
     )
-    return await call.my_state(expect(state))
+    return call.my_state(expect(state))
 
 
 async def sign_in_without_key(call: Call) -> MyState:
-    wish = call.body
+    body = call.body
     state = await call.services.sign_in.sign_in_without_key(
-        call.user, wish.pbx_name, take_over=wish.take_over, by_itself=wish.by_itself
+        call.user, body.pbx_name, take_over=body.take_over, by_itself=body.by_itself
     )
-    return await call.my_state(expect(state))
+    return call.my_state(expect(state))
 
 
 async def sign_out(call: Call) -> MyState:
-    return await call.my_state(await call.services.sign_in.sign_out(call.user))
+    return call.my_state(await call.services.sign_in.sign_out(call.user))
 
 
 async def join_waiting_list(call: Call) -> MyState:
     state = expect(await call.services.sign_in.join_waiting_list(call.user))
-    return await call.my_state(state)
+    return call.my_state(state)
 
 
 async def leave_waiting_list(call: Call) -> MyState:
     state = await call.services.sign_in.leave_waiting_list(call.user)
-    return await call.my_state(state)
+    return call.my_state(state)
 
 
 async def get_licences(call: Call) -> Licences:
@@ -88,15 +92,17 @@ async def get_licences(call: Call) -> Licences:
     return present.licences(expect(view), call.user, language_of(call.request))
 
 
-async def export_holders(call: Call) -> Export:
-    holders = expect(await call.services.administration.all_holders(call.user))
-    return present.holders_export(holders, language_of(call.request), call.query.time_zone)
+async def export_holders(call: Call) -> ExportFile:
+    administration = call.services.administration
+    holders = expect(await administration.export_holders(call.user, call.query.format))
+    return await exports.holders(holders, call.query, language_of(call.request))
 
 
-async def export_audit(call: Call) -> Export:
-    since, until = present.days(call.query.since, call.query.until, call.query.time_zone)
-    page = expect(await call.services.administration.audit(call.user, since, until))
-    return present.audit_export(page, language_of(call.request), call.query.time_zone)
+async def export_audit(call: Call) -> ExportFile:
+    since, until = exports.days(call.query.since, call.query.until, call.query.time_zone)
+    administration = call.services.administration
+    audit = expect(await administration.export_audit(call.user, since, until, call.query.format))
+    return await exports.audit(audit, call.query, language_of(call.request))
 
 
 async def get_usage(call: Call) -> Usage:
@@ -123,39 +129,58 @@ async def set_policy(call: Call) -> Licences:
 
 async def revoke(call: Call) -> Revoked:
     ended = expect(
-        await call.services.administration.revoke(call.user, call.body.session_ids, call.body.reason.strip())
+        await call.services.administration.revoke(call.user, call.body.session_ids, call.body.reason)
     )
     return Revoked(session_ids=[session.id for session in ended])
 
 
 async def set_trust(call: Call) -> Licences:
-    wish = call.body
+    body = call.body
     refusal = await call.services.administration.set_trust(
         call.user,
-        trusted=wish.trusted,
-        entry=Entry(wish.entry) if wish.entry is not None else None,
-        primary=wish.primary,
+        trusted=body.trusted,
+        entry=Entry(body.entry) if body.entry is not None else None,
+        primary=body.primary,
     )
     if refusal is not None:
         raise ProblemError(refusal)
     return await get_licences(call)
 
 
+async def get_trust(call: Call) -> TrustedTenants:
+    tenants = expect(await call.services.administration.trusted_tenants(call.user))
+    return TrustedTenants(tenants=present.trusted_tenants(tenants, call.user))
+
+
+async def remove_trust(call: Call) -> TrustedTenants:
+    refusal = await call.services.administration.remove_trust(call.user, call.body.tenant_id)
+    if refusal is not None:
+        raise ProblemError(refusal)
+    return await get_trust(call)
+
+
+_CALLED: Final = (Code.PBX_BUSY, Code.OUTCOME_UNKNOWN, Code.PROTOCOL_ERROR)
+"""What may come of asking a PBX, whatever is wrong there."""
 _ADMISSION: Final = (
     Code.WRONG_KEY,
     Code.THROTTLED,
     Code.NEVER_CONNECTED,
     Code.LINK_DOWN,
     Code.MODULE_INACTIVE,
-    Code.NAME_BOUND_ELSEWHERE,
-    Code.PBX_UNREACHABLE,
-    Code.PBX_LOGIN_FAILED,
+    Code.PBX_NAME_INVALID,
+    *PBX_FAULTS,
     Code.PBX_TOO_OLD,
-    Code.PBX_BUSY,
-    Code.OUTCOME_UNKNOWN,
+    *_CALLED,
 )
-_ADMINISTRATION: Final = (Code.NOT_SIGNED_IN, Code.NOT_ADMINISTRATOR)
-_ACT: Final = (*_ADMINISTRATION, Code.LINK_DOWN, Code.PBX_BUSY, Code.OUTCOME_UNKNOWN)
+_ADMINISTRATION: Final = (Code.NOT_SIGNED_IN, Code.NOT_ADMINISTRATOR, Code.PASSWORD_NEEDED)
+_ACT: Final = (*_ADMINISTRATION, Code.LINK_DOWN, *_CALLED, Code.HANDED_OVER)
+_BY_EMAIL: Final = (
+    Code.TENANT_NOT_TRUSTED,
+    Code.GUEST,
+    Code.EMAIL_NOT_VERIFIED,
+    Code.EMAIL_NOT_MATCHED,
+    Code.IDENTITY_CHANGED,
+)
 
 OPERATIONS: Final = (
     Operation(
@@ -193,8 +218,8 @@ OPERATIONS: Final = (
             Code.CHALLENGE_EXPIRED,
             Code.NO_LICENCE,
             Code.SESSION_HELD_ELSEWHERE,
-            Code.TENANT_NOT_TRUSTED,
-            Code.EMAIL_NOT_MATCHED,
+            Code.HANDED_OVER,
+            *_BY_EMAIL,
         ),
     ),
     Operation(
@@ -209,8 +234,8 @@ OPERATIONS: Final = (
             *(code for code in _ADMISSION if code not in (Code.WRONG_KEY, Code.THROTTLED)),
             Code.NO_LICENCE,
             Code.SESSION_HELD_ELSEWHERE,
-            Code.TENANT_NOT_TRUSTED,
-            Code.EMAIL_NOT_MATCHED,
+            Code.HANDED_OVER,
+            *_BY_EMAIL,
             Code.NOT_AUTOMATIC,
         ),
     ),
@@ -248,12 +273,13 @@ OPERATIONS: Final = (
         "exportHolders",
         "GET",
         "/api/v1/licences/export",
-        "All holders as CSV (administrators)",
+        "All holders as CSV or for Excel (administrators)",
         export_holders,
-        Export,
+        ExportFile,
         None,
         _ADMINISTRATION,
         ExportParams,
+        Cost.EXPORT,
     ),
     Operation(
         "getUsage",
@@ -265,6 +291,7 @@ OPERATIONS: Final = (
         None,
         _ADMINISTRATION,
         UsageParams,
+        Cost.VIEW,
     ),
     Operation(
         "getAdvice",
@@ -276,6 +303,7 @@ OPERATIONS: Final = (
         None,
         _ADMINISTRATION,
         AdviceParams,
+        Cost.VIEW,
     ),
     Operation(
         "getPeople",
@@ -287,6 +315,7 @@ OPERATIONS: Final = (
         None,
         _ACT,
         PeopleParams,
+        Cost.VIEW,
     ),
     Operation(
         "setPolicy",
@@ -302,12 +331,13 @@ OPERATIONS: Final = (
         "exportAudit",
         "GET",
         "/api/v1/audit/export",
-        "The audit as CSV, newest first (administrators)",
+        "The audit as CSV or for Excel, newest first (administrators)",
         export_audit,
-        Export,
+        ExportFile,
         None,
         _ADMINISTRATION,
         AuditParams,
+        Cost.EXPORT,
     ),
     Operation(
         "revoke",
@@ -327,7 +357,27 @@ OPERATIONS: Final = (
         set_trust,
         Licences,
         TrustRequest,
-        (*_ACT, Code.PRIMARY_ELSEWHERE),
+        (*_ACT, Code.PRIMARY_ELSEWHERE, Code.GUEST, Code.TENANT_AUTHORITY_NEEDED),
+    ),
+    Operation(
+        "getTrust",
+        "GET",
+        "/api/v1/trust",
+        "Every Microsoft tenant that my PBX trusts (administrators)",
+        get_trust,
+        TrustedTenants,
+        None,
+        _ADMINISTRATION,
+    ),
+    Operation(
+        "removeTrust",
+        "POST",
+        "/api/v1/trust/remove",
+        "Trusts a Microsoft tenant no longer, whoever began it, and ends what it proved (administrators)",
+        remove_trust,
+        TrustedTenants,
+        RemoveTrustRequest,
+        _ACT,
     ),
     *AUDIO_OPERATIONS,
     *CONNECTION_OPERATIONS,

@@ -1,28 +1,23 @@
 """From what the house knows to what the tab is told."""
 
-from collections.abc import Iterable, Sequence
-from datetime import date, datetime, time, timedelta
-from typing import Final
-from zoneinfo import ZoneInfo
+from collections.abc import Iterable
 
 from core.audio.finding import Verdict
+from core.audit.telling import tell_actor
 from core.diagnosis.finding import Finding, tell
 from core.identity.teams_user import TeamsUser
-from core.identity.tenant_trust import PLAIN
-from core.language import Language, Words
+from core.identity.tenant_trust import PLAIN, TrustedTenant
+from core.language import Language
 from core.licensing.advice import Advice, Mix, Prices
 from core.licensing.overview import Place
 from core.licensing.rules import Pool
 from core.licensing.session import Ending, Session
-from core.signin.administration import AuditPage, LicenceView, UsageView
-from core.signin.preferences import zone_of
+from core.signin.administration import LicenceView, UsageView
 from core.signin.signin import Connection, Prepared, State
-from tab.export import to_csv
 from wire.link import People
 from wire.tab import (
     ConnectionState,
     ConstantUser,
-    Export,
     Holder,
     Licence,
     LicenceAdvice,
@@ -38,36 +33,34 @@ from wire.tab import (
     ProblemWords,
     SessionEnd,
     SignInChallenge,
+    TrustedTenantState,
     Usage,
     UsageBucket,
     WaitingPlace,
 )
 
-_WORDS: Final = Words("tab")
-AUDIT_DAYS: Final = timedelta(days=89)
-"""Before the last day, when nobody says since when."""
 
-
-def my_state(state: State, language: Language, audio: Verdict | None) -> MyState:
+def my_state(state: State, language: Language) -> MyState:
     session = state.session
     if session is None or state.connection is None:
         return MyState(
             signed_in=False,
             teams_name=state.user.name,
-            session_end=_session_end(*state.ending) if state.ending else None,
-            waiting=_place(state.place) if state.place else None,
+            session_end=_session_end(*state.ending, state.user, language) if state.ending else None,
+            waiting=waiting_place(state.place) if state.place else None,
             offers=_offers(state),
         )
     person = session.person
     return MyState(
         signed_in=True,
-        audio=audio.value if audio in (Verdict.CONFLICT, Verdict.LIKELY) else None,
+        audio=state.audio.value if state.audio in (Verdict.CONFLICT, Verdict.LIKELY) else None,
         teams_name=state.user.name,
         person=PbxPerson(
             login=person.login,
             display_name=person.display_name,
             email=person.email,
-            is_administrator=person.is_administrator,
+            is_administrator=session.may_administer,
+            needs_password=person.is_administrator and not session.may_administer,
         ),
         licence=Licence(
             kind=session.kind.value,
@@ -78,12 +71,18 @@ def my_state(state: State, language: Language, audio: Verdict | None) -> MyState
         ),
         connection=connection_state(state.connection, language),
         offers=_offers(state),
+        ends_at=state.session_ends,
     )
 
 
 def _offers(state: State) -> list[PbxOffer]:
     return [
-        PbxOffer(pbx_name=offer.pbx_name, is_primary=offer.is_primary, automatic=offer == state.automatic)
+        PbxOffer(
+            pbx_name=offer.pbx_name,
+            is_primary=offer.is_primary,
+            automatic=offer == state.automatic,
+            asks_consent=offer == state.asks_consent,
+        )
         for offer in state.offers
     ]
 
@@ -108,11 +107,15 @@ def challenge(prepared: Prepared, user: TeamsUser) -> SignInChallenge:
         pbx_name=prepared.pbx_name,
         method=prepared.challenge.method,
         nonce=prepared.challenge.nonce,
+        pbx_nonce=prepared.challenge.pbx_nonce,
         sealing_key=prepared.sealing_key,
         sealing_signature=prepared.sealing_signature,
         connector_identity=prepared.connector_identity,
+        capabilities=list(prepared.capabilities),
+        capabilities_signature=prepared.capabilities_signature,
+        first_use=prepared.first_use,
         email_offered=prepared.email_offered,
-        email=user.email,
+        email=user.verified_email or user.email,
         key_good_until=prepared.key_good_until,
     )
 
@@ -122,57 +125,32 @@ def licences(view: LicenceView, user: TeamsUser, language: Language) -> Licences
         holders=[_holder(session, user) for session in view.page.sessions],
         found=view.page.found,
         waiting=view.waiting,
-        pools=[_pool(pool) for pool in view.pools],
+        pools=[pool_state(pool) for pool in view.pools],
         connection=connection_state(view.connection, language),
         tenant_trusted=view.trust is not None,
         entry=(view.trust or PLAIN).entry.value,
         is_primary=(view.trust or PLAIN).is_primary,
         primary_name=view.primary_name,
+        may_trust=view.may_trust,
+        may_offer=view.may_offer,
+        trusted_tenants=trusted_tenants(view.tenants, user),
     )
 
 
-def holders_export(holders: Sequence[Session], language: Language, time_zone: str) -> Export:
-    columns = ("name", "login", "email", "teams-name", "kind", "since", "last-seen")
-    rows = (
-        (
-            *(session.person.display_name, session.person.login, session.person.email),
-            *(session.teams_user.name, session.kind, session.licence_since, session.last_seen_at),
+def trusted_tenants(tenants: Iterable[TrustedTenant], user: TeamsUser) -> list[TrustedTenantState]:
+    return [
+        TrustedTenantState(
+            tenant_id=tenant.tenant_id,
+            trusted_by=tenant.trusted_by,
+            at=tenant.at,
+            entry=tenant.trust.entry.value,
+            is_primary=tenant.trust.is_primary,
+            is_mine=tenant.tenant_id == user.tenant_id,
+            approved=tenant.is_approved,
+            signed_in=tenant.signed_in,
         )
-        for session in holders
-    )
-    return _export("holders", columns, rows, language, time_zone)
-
-
-def audit_export(page: AuditPage, language: Language, time_zone: str) -> Export:
-    columns = ("at", "event", "actor", "subject", "detail")
-    return _export("audit", columns, page.rows, language, time_zone, complete=page.complete)
-
-
-def days(since: date | None, until: date | None, time_zone: str) -> tuple[datetime, datetime]:
-    """The first moment of whole days in that zone, and the first one after them."""
-    zone = _zone(time_zone)
-    last = until or datetime.now(zone).date()
-    first = since or last - AUDIT_DAYS
-    return datetime.combine(first, time.min, zone), datetime.combine(last + timedelta(days=1), time.min, zone)
-
-
-def _export(
-    name: str,
-    columns: Sequence[str],
-    rows: Iterable[Sequence[object]],
-    language: Language,
-    time_zone: str,
-    *,
-    complete: bool = True,
-) -> Export:
-    headings = [_WORDS.text(language, f"export.{column}") for column in columns]
-    file_name = _WORDS.text(language, f"export.{name}-file")
-    content = to_csv(headings, rows, language, _zone(time_zone))
-    return Export(file_name=file_name, content=content, complete=complete)
-
-
-def _zone(name: str) -> ZoneInfo:
-    return zone_of(name) or ZoneInfo("UTC")
+        for tenant in tenants
+    ]
 
 
 def usage(found: UsageView) -> Usage:
@@ -199,7 +177,7 @@ def advice(found: Advice, ual_price: float | None, fl_price: float | None) -> Li
     return LicenceAdvice(
         working_days=found.working_days,
         enough_history=found.enough_history,
-        constant=[ConstantUser(name=one.name, days=one.days) for one in found.constant],
+        constant=[ConstantUser(name=one.name, login=one.login, days=one.days) for one in found.constant],
         peak=found.peak,
         percentile=found.percentile,
         now=mix(found.now),
@@ -230,7 +208,7 @@ def _holder(session: Session, user: TeamsUser) -> Holder:
     )
 
 
-def _pool(pool: Pool) -> PoolState:
+def pool_state(pool: Pool) -> PoolState:
     return PoolState(
         pool_id=pool.id,
         serial=pool.serial,
@@ -245,7 +223,7 @@ def _pool(pool: Pool) -> PoolState:
     )
 
 
-def _place(place: Place) -> WaitingPlace:
+def waiting_place(place: Place) -> WaitingPlace:
     return WaitingPlace(
         pbx_name=place.pbx_name,
         joined=place.joined_at is not None,
@@ -254,11 +232,11 @@ def _place(place: Place) -> WaitingPlace:
     )
 
 
-def _session_end(pbx_name: str, ending: Ending) -> SessionEnd:
+def _session_end(pbx_name: str, ending: Ending, user: TeamsUser, language: Language) -> SessionEnd:
     return SessionEnd(
         cause=ending.cause.value,
         pbx_name=pbx_name,
-        ended_by=ending.actor,
+        ended_by=tell_actor(ending.actor, language, {user.tenant_id}),
         reason=ending.reason,
         at=ending.now,
     )

@@ -1,19 +1,22 @@
 """Errors of the tab API: problem+json (RFC 9457) with a stable code, in the reader's language."""
 
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
 from aiohttp import web
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
 from core.diagnosis.codes import Code
 from core.diagnosis.finding import Finding, tell
 from core.identity.signing_keys import KeysUnavailableError
-from core.identity.tokens import TokenRejectedError
+from core.identity.tokens import TokenFault, TokenRejectedError
 from core.language import Language
 from core.request import REQUEST_ID
 from core.store.database import STORAGE_ERRORS
+from core.store.transaction import UnstorableValueError
+from wire.faults import MAX_FAULTS, faults_of
 from wire.tab import Problem
 
 logger = logging.getLogger(__name__)
@@ -21,11 +24,15 @@ logger = logging.getLogger(__name__)
 _STATUS: Final = {
     Code.TOKEN_REJECTED: 401,
     Code.INVALID_REQUEST: 400,
+    Code.UNSTORABLE_VALUE: 422,
     Code.MALFORMED_KEY: 400,
+    Code.PBX_NAME_INVALID: 400,
     Code.NOT_FOUND: 404,
     Code.METHOD_NOT_ALLOWED: 405,
     Code.TOO_LARGE: 413,
+    Code.TOO_SLOW: 408,
     Code.THROTTLED: 429,
+    Code.LOGIN_PAUSED: 429,
     Code.INTERNAL: 500,
     Code.PROTOCOL_ERROR: 502,
     Code.OUTCOME_UNKNOWN: 504,
@@ -42,6 +49,8 @@ _STATUS: Final = {
     Code.PBX_TOO_OLD: 409,
     Code.NOT_AUTOMATIC: 409,
     Code.PRIMARY_ELSEWHERE: 409,
+    Code.IDENTITY_CHANGED: 409,
+    Code.HANDED_OVER: 409,
 } | dict.fromkeys(
     (
         Code.UNKNOWN_PBX,
@@ -49,13 +58,20 @@ _STATUS: Final = {
         Code.LOGIN_REJECTED,
         Code.TENANT_NOT_TRUSTED,
         Code.EMAIL_NOT_MATCHED,
+        Code.EMAIL_NOT_VERIFIED,
+        Code.GUEST,
+        Code.PASSWORD_NEEDED,
+        Code.TENANT_AUTHORITY_NEEDED,
         Code.NOT_SIGNED_IN,
         Code.NOT_ADMINISTRATOR,
         Code.NAME_BOUND_ELSEWHERE,
         Code.CROSS_SITE,
+        Code.TENANT_NOT_ALLOWED,
     ),
     403,
 )
+_NAME_FAULTS: Final = ("value_error", "string_too_long")
+"""What pydantic calls a PBX name that is none; a person may have typed it, so they get words of their own."""
 _UNAVAILABLE: Final = 503
 """For every cause that lies at the PBX or on the way to it."""
 
@@ -79,6 +95,7 @@ def status_of(code: Code) -> int:
 def problem(request: web.Request, finding: Finding) -> web.Response:
     told = tell(finding, language_of(request))
     status = status_of(finding.code)
+    reason = finding.evidence.get("reason")  # a connector's evidence may hold anything under this name
     body = Problem(
         type=f"urn:pbx-teams:problem:{finding.code}",
         title=told.title,
@@ -86,16 +103,18 @@ def problem(request: web.Request, finding: Finding) -> web.Response:
         detail=told.detail,
         code=finding.code,
         cure=told.cure,
-        reason=finding.evidence.get("reason") or finding.variant,
+        reason=reason if isinstance(reason, str) and reason else finding.variant,
         request_id=str(REQUEST_ID.get()),
     )
     response = web.Response(
         text=body.model_dump_json(by_alias=True), status=status, content_type="application/problem+json"
     )
+    if finding.code is Code.TOO_SLOW:
+        response.force_close()
     if status == 401:
         response.headers["WWW-Authenticate"] = 'Bearer error="invalid_token"'
     elif status == 429:
-        response.headers["Retry-After"] = "60"
+        response.headers["Retry-After"] = str(finding.evidence.get("seconds", 60))
     return response
 
 
@@ -110,11 +129,19 @@ async def problems(
         return problem(request, error.finding)
     except TokenRejectedError as rejected:
         logger.info("token rejected", extra={"reason": rejected.fault, "path": request.path})
-        return problem(request, Finding(Code.TOKEN_REJECTED))
+        # Signing in to Teams again would not help somebody whose organisation is not let in.
+        is_foreign = rejected.fault is TokenFault.FOREIGN_TENANT
+        return problem(request, Finding(Code.TENANT_NOT_ALLOWED if is_foreign else Code.TOKEN_REJECTED))
     except KeysUnavailableError:
         return problem(request, Finding(Code.IDENTITY_UNAVAILABLE))
     except ValidationError as invalid:
-        return problem(request, Finding(Code.INVALID_REQUEST, {"error": _where(invalid)}))
+        faults = faults_of(invalid)
+        if any("pbxName" in fault["loc"] and fault["type"] in _NAME_FAULTS for fault in faults):
+            return problem(request, Finding(Code.PBX_NAME_INVALID))
+        return problem(request, Finding(Code.INVALID_REQUEST, {"error": _where(faults)}))
+    except UnstorableValueError as unstorable:
+        logger.warning("unstorable value", extra={"path": request.path, "reason": str(unstorable)})
+        return problem(request, Finding(Code.UNSTORABLE_VALUE))
     except STORAGE_ERRORS:
         logger.warning("storage unavailable", extra={"path": request.path}, exc_info=True)
         return problem(request, Finding(Code.STORAGE_UNAVAILABLE))
@@ -122,8 +149,10 @@ async def problems(
         return problem(request, Finding(Code.TOO_LARGE))
     except web.HTTPNotFound:
         return problem(request, Finding(Code.NOT_FOUND))
-    except web.HTTPMethodNotAllowed:
-        return problem(request, Finding(Code.METHOD_NOT_ALLOWED))
+    except web.HTTPMethodNotAllowed as refused:
+        response = problem(request, Finding(Code.METHOD_NOT_ALLOWED))
+        response.headers["Allow"] = refused.headers["Allow"]
+        return response
     except web.HTTPException:
         raise
     except Exception:
@@ -131,7 +160,8 @@ async def problems(
         return problem(request, Finding(Code.INTERNAL, {"request_id": str(REQUEST_ID.get())}))
 
 
-def _where(invalid: ValidationError) -> str:
+def _where(faults: Sequence[ErrorDetails]) -> str:
     """Names the members that do not fit, never their values."""
-    faults = invalid.errors(include_url=False, include_input=False, include_context=False)
+    if not faults:
+        return f"more than {MAX_FAULTS} members are unknown or do not fit"
     return "; ".join(f"{'.'.join(map(str, fault['loc'])) or 'body'}: {fault['msg']}" for fault in faults[:5])

@@ -1,18 +1,21 @@
 """The tab as aiohttp applications: API with live updates, the built client, security headers on both."""
 
-import json
-from collections.abc import Awaitable, Callable, Mapping
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Final
 
 from aiohttp import web
-from aiohttp.typedefs import Middleware
 
 from core.diagnosis.codes import Code
 from core.diagnosis.finding import Finding
+from core.identity.tokens import TabToken
+from tab.budgets import Cost
 from tab.events import stream
+from tab.export import ExportFile
 from tab.openapi import document
-from tab.operation import API, MAX_BODY_BYTES, Call, Operation, TabServices
+from tab.operation import API, BODY_SECONDS, TOKEN_IS_GOOD, Call, Operation, TabServices
 from tab.operations import OPERATIONS
 from tab.problems import ProblemError, problems
 
@@ -25,13 +28,7 @@ HOSTS: Final = (
     *("https://outlook.office.com", "https://outlook.office365.com"),
     *("https://outlook-sdf.office.com", "https://outlook-sdf.office365.com"),
 )
-_HEADERS: Final = {
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-    # Good only over TLS, which ends before the service; browsers pass it over where there is none.
-    "Strict-Transport-Security": "max-age=31536000",
-}
-_PAGE_HEADERS: Final = _HEADERS | {
+_PAGE_HEADERS: Final = {
     "Content-Security-Policy": "; ".join(
         (
             "default-src 'none'",
@@ -41,43 +38,60 @@ _PAGE_HEADERS: Final = _HEADERS | {
             "connect-src 'self'",
             "base-uri 'none'",
             "form-action 'none'",
+            # Text becomes markup in two places alone: the templates of lit and of Fluent's elements, which are constants.
+            "require-trusted-types-for 'script'",
+            "trusted-types lit-html fast-html",
             f"frame-ancestors {' '.join(HOSTS)}",
         )
     ),
     # Names of audio devices are told only to whoever may use the microphone.
     "Permissions-Policy": "microphone=(self), camera=(), geolocation=(), payment=(), usb=()",
 }
-_API_HEADERS: Final = _HEADERS | {
-    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
-    "Cross-Origin-Resource-Policy": "same-origin",
-}
+"""Beside those that the service gives every response."""
 _HERE: Final = ("same-origin", "none")
 """Values of Sec-Fetch-Site for the tab's own requests, and for those that no page has caused."""
+
+SEND_SECONDS: Final = 60.0
+"""For a whole export; the largest has some ten megabytes."""
+
+_MEDIA_TYPES: Final = {
+    ".css": "text/css; charset=utf-8",
+    ".html": "text/html; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".json": "application/json; charset=utf-8",
+    ".svg": "image/svg+xml; charset=utf-8",
+}
+"""Of all that the build writes, by suffix. Python's own table says nothing of charsets, and depends on the machine."""
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 def api(services: TabServices) -> web.Application:
     """Below `/api/v1`."""
-    app = web.Application(
-        middlewares=[headers(_API_HEADERS), problems, own_site], client_max_size=MAX_BODY_BYTES
-    )
+    app = web.Application(middlewares=[problems, own_site])
     for operation in OPERATIONS:
         path = operation.path.removeprefix(API)
         app.router.add_route(operation.method, path, _handler(operation, services))
 
     async def events(request: web.Request) -> web.StreamResponse:
-        token = await services.tokens.validate(request.headers.get("Authorization"))
+        token = await _token(request, services)
+        services.budgets.spend(token.user, Cost.CHANGE)
         return await stream(request, token, services)
 
-    app.router.add_get("/events", events)
-    app.router.add_get("/openapi.json", _openapi)
+    async def openapi(request: web.Request) -> web.StreamResponse:
+        await _token(request, services)
+        return web.json_response(document())
+
+    # HEAD would hold a stream that nobody reads.
+    app.router.add_get("/events", events, allow_head=False)
+    app.router.add_get("/openapi.json", openapi)
     return app
 
 
 def pages() -> web.Application:
     """Below `/tab`: the built client."""
-    app = web.Application(middlewares=[headers(_PAGE_HEADERS)])
+    app = web.Application()
+    app.on_response_prepare.append(_add_page_headers)
     app.router.add_get("", _to_tab)
     app.router.add_get("/", _page)
     app.router.add_get("/{file:.+}", _file)
@@ -86,23 +100,60 @@ def pages() -> web.Application:
 
 def _handler(operation: Operation, services: TabServices) -> Handler:
     async def handle(request: web.Request) -> web.StreamResponse:
-        token = await services.tokens.validate(request.headers.get("Authorization"))
+        token = await _token(request, services)
+        services.budgets.spend(token.user, operation.its_cost)
         query = operation.query.model_validate(dict(request.query)) if operation.query else None
         body = None
         if operation.body is not None:
-            body = operation.body.model_validate_json(await request.read())
-        answer = await operation.run(Call(request, token, services, body, query))
-        return web.Response(
-            text=answer.model_dump_json(by_alias=True),
-            content_type="application/json",
-            headers={"Cache-Control": "no-store"},
-        )
+            body = operation.body.model_validate_json(await _body(request))
+        call = Call(request, token, services, body, query)
+        is_export = operation.its_cost is Cost.EXPORT
+        with services.budgets.exporting(token.user) if is_export else nullcontext():
+            answer = await operation.run(call)
+            if isinstance(answer, ExportFile):
+                return await _send(request, _download(answer))
+        return web.Response(text=answer.model_dump_json(by_alias=True), content_type="application/json")
 
     return handle
 
 
-async def _openapi(_request: web.Request) -> web.Response:
-    return web.json_response(document(), dumps=json.dumps)
+async def _send(request: web.Request, response: web.Response) -> web.StreamResponse:
+    """Sends the whole of it here and now; a reader that is too slow is cut."""
+    await response.prepare(request)
+    try:
+        async with asyncio.timeout(SEND_SECONDS):
+            await response.write_eof()
+    except TimeoutError:
+        if request.transport is not None:
+            request.transport.abort()
+    return response
+
+
+async def _token(request: web.Request, services: TabServices) -> TabToken:
+    """Validated before anything else of the request is read."""
+    token = await services.tokens.validate(request.headers.get("Authorization"))
+    request.config_dict[TOKEN_IS_GOOD](request)
+    return token
+
+
+async def _body(request: web.Request) -> bytes:
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            return await request.read()
+    except TimeoutError as slow:
+        raise ProblemError(Finding(Code.TOO_SLOW)) from slow
+
+
+def _download(export: ExportFile) -> web.Response:
+    """Goes out in pieces, read off the event loop; aiohttp closes the file."""
+    return web.Response(
+        body=export.file,
+        headers={
+            "Content-Type": export.media_type,
+            "Content-Disposition": f'attachment; filename="{export.name}"',
+            "X-Complete": "true" if export.complete else "false",
+        },
+    )
 
 
 async def _to_tab(_request: web.Request) -> web.Response:
@@ -113,29 +164,36 @@ async def _page(_request: web.Request) -> web.StreamResponse:
     page = DIST / "index.html"
     if not page.is_file():
         return web.Response(text="The tab is not built yet: run 'make install'.", status=503)
-    return web.FileResponse(page, headers={"Cache-Control": "no-cache"})
+    return _sent(page, "no-cache")
 
 
 async def _file(request: web.Request) -> web.StreamResponse:
-    path = (DIST / request.match_info["file"]).resolve()
-    if not path.is_relative_to(DIST) or not path.is_file():
+    path = _built(request.match_info["file"])
+    if path is None:
         raise web.HTTPNotFound
     # Vite puts a hash of the content into the names below assets/.
     hashed = path.parent.name == "assets"
     # A compressed sibling goes to whoever takes it; aiohttp says so by Vary and Content-Encoding.
     cache = "public, max-age=31536000, immutable" if hashed else "no-cache"
-    return web.FileResponse(path, headers={"Cache-Control": cache})
+    return _sent(path, cache)
 
 
-def headers(given: Mapping[str, str]) -> Middleware:
-    @web.middleware
-    async def add(request: web.Request, handler: Handler) -> web.StreamResponse:
-        response = await handler(request)
-        if not response.prepared:
-            response.headers.update(given)
-        return response
+def _sent(path: Path, cache: str) -> web.FileResponse:
+    media_type = _MEDIA_TYPES.get(path.suffix, "application/octet-stream")
+    return web.FileResponse(path, headers={"Cache-Control": cache, "Content-Type": media_type})
 
-    return add
+
+def _built(name: str) -> Path | None:
+    """A file of the build. A name that no file system takes (NUL, too long) is one that is not there."""
+    try:
+        path = (DIST / name).resolve()
+        return path if path.is_relative_to(DIST) and path.is_file() else None
+    except (OSError, ValueError, RecursionError):
+        return None
+
+
+async def _add_page_headers(_request: web.Request, response: web.StreamResponse) -> None:
+    response.headers.update(_PAGE_HEADERS)
 
 
 @web.middleware

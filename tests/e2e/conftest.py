@@ -2,10 +2,13 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import pytest
-from playwright.async_api import Browser, Playwright, async_playwright
+from playwright.async_api import Browser, Playwright, async_playwright, expect
 
 from tests.support.browser import Tab, launch
 from tests.support.world import World
+
+expect.set_options(timeout=20_000)
+"""Milliseconds. What a test waits for comes in a moment; on a busy machine in several."""
 
 
 @pytest.fixture(scope="session")

@@ -1,5 +1,5 @@
 // Lighthouse on the tab as Teams on a phone shows it. Usage: node lighthouse.mjs CHROMIUM URL SETTINGS_JSON mobile|desktop
-// Prints {categories: {name: score}, bytes, requests, failures: [audit: what it says]}.
+// Prints {categories: {name: score 0 to 100}, metrics: {name: {value: ms or a number, text}}, requests, failures}.
 import { readFileSync } from "node:fs";
 import lighthouse, { desktopConfig } from "lighthouse";
 import puppeteer from "puppeteer-core";
@@ -30,7 +30,7 @@ try {
   const categories = Object.fromEntries(Object.entries(lhr.categories).map(([name, { score }]) => [name, score * 100]));
   const metrics = Object.fromEntries(
     ["first-contentful-paint", "largest-contentful-paint", "total-blocking-time", "cumulative-layout-shift", "speed-index"].map(
-      (name) => [name, lhr.audits[name]?.displayValue],
+      (name) => [name, { value: lhr.audits[name]?.numericValue, text: lhr.audits[name]?.displayValue }],
     ),
   );
   console.log(JSON.stringify({ categories, metrics, requests, failures }, null, 1));

@@ -202,7 +202,7 @@ async def test_help_with_calls_by_keyboard_with_a_typo_and_back(world: World, op
     await tab.page.keyboard.press("Tab")
     await tab.page.keyboard.type("wrong")
     await tab.page.keyboard.press("Enter")
-    await tab.is_alerted("There is a typo in the key")
+    await tab.is_alerted("The key is not complete")
     await expect(tab.field("PBX key")).to_be_focused()
     await tab.field("PBX key").fill(world.key)
     await tab.page.keyboard.press("Enter")
@@ -240,6 +240,6 @@ async def test_an_administrator_sees_conflicts_by_device_and_names_with_consent(
     await expect(anna.view.get_by_text("Conflicts at your PBX")).to_have_count(0)
     await anna.view.get_by_role("checkbox", name="Administrators may see my name").check()
     await clara.page.reload()
-    await expect(row).to_contain_text("Anna Berger")
+    await expect(row).to_contain_text("Anna Berger (1001)")
     for person in (ANNA, CLARA):
         await world.client(person).call("DELETE", "audio")

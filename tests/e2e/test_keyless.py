@@ -3,7 +3,14 @@
 from playwright.async_api import expect
 
 from simulator.demo import Site
-from tests.app.test_keyless import PRIMARY, branch, click, trust  # noqa: F401 - `branch` is a fixture
+from simulator.people import TENANT_ID
+from tests.app.test_keyless import (  # noqa: F401 - `branch` is a fixture
+    PRIMARY,
+    branch,
+    click,
+    forget_session,
+    trust,
+)
 from tests.e2e.conftest import OpenTab
 from tests.support.world import ANNA, BEN, CLARA, World
 
@@ -17,8 +24,16 @@ async def test_one_click_signs_in(world: World, open_tab: OpenTab) -> None:
     await tab.sees("User licence (UAL)")
 
 
-async def test_the_first_opening_signs_in_by_itself(world: World, open_tab: OpenTab) -> None:
+async def test_the_first_click_is_the_consent_and_the_next_opening_signs_in_by_itself(
+    world: World, open_tab: OpenTab
+) -> None:
     await trust(world, trusted=True, entry="automatic", primary=True)
+    tab = await open_tab(ANNA, locale="de-DE")
+    await tab.sees("Mit Ihrem ersten Klick stimmen Sie zu")
+    assert await tab.violations() == []
+    await tab.button(f"Bei {world.pbx_name} anmelden").click()
+    await tab.sees("Anna Berger")
+    forget_session(world, ANNA)
     tab = await open_tab(ANNA, locale="de-DE")
     await tab.sees("Anna Berger")
     await expect(tab.view.locator("#connected")).to_have_text("Verbunden")
@@ -28,6 +43,8 @@ async def test_when_the_first_opening_fails_there_is_a_word_and_a_way(
     world: World, open_tab: OpenTab
 ) -> None:
     await trust(world, trusted=True, entry="automatic", primary=True)
+    await click(world, ANNA)
+    forget_session(world, ANNA)
     await world.pbx("PATCH", "users/1001", {"email": "nobody@example.com"})
     tab = await open_tab(ANNA)
     await tab.is_alerted("No PBX user has your e-mail address")
@@ -62,8 +79,36 @@ async def test_the_administrator_decides_in_the_tab(world: World, open_tab: Open
     await tab.view.get_by_role("switch", name="Main PBX of my organisation").click()
     await expect(tab.view.get_by_role("switch", name="Main PBX of my organisation")).to_be_checked()
     assert await tab.violations() == []
-    offer = {"pbxName": world.pbx_name, "isPrimary": True, "automatic": False}
+    offer = {"pbxName": world.pbx_name, "isPrimary": True, "automatic": False, "asksConsent": False}
     assert (await world.client(ANNA).state())["offers"] == [offer]
+
+
+async def test_a_trusted_organisation_is_seen_and_removed_in_the_tab(world: World, open_tab: OpenTab) -> None:
+    await trust(world, **PRIMARY)
+    await click(world, BEN)
+    tab = await open_tab(CLARA, page="licences", theme="dark")
+    await tab.sees("Organisations that this PBX trusts")
+    await tab.button(f"Remove … {TENANT_ID}").click()
+    dialog = tab.view.get_by_role("dialog")
+    await expect(dialog).to_contain_text("Signed out at once: 1.")
+    assert await tab.violations() == []
+    await dialog.get_by_role("button", name="Remove trust").click()
+    await tab.sees("The organisation is no longer trusted.")
+    ben = await world.client(BEN).state()
+    assert ben["sessionEnd"]["cause"] == "trust-withdrawn"
+
+
+async def test_an_administrator_by_email_is_told_how_to_administer(world: World, open_tab: OpenTab) -> None:
+    await trust(world, **PRIMARY)
+    await world.client(CLARA).sign_out()
+    await click(world, CLARA)
+    tab = await open_tab(CLARA)
+    await tab.sees("Administration needs your password")
+    await expect(tab.view.get_by_role("tab")).to_have_text(["My state", "Audio devices"])
+    assert await tab.violations() == []
+    await tab.button("Sign in with password").click()
+    await tab.sign_in()
+    await expect(tab.view.get_by_role("tab", name="Licences")).to_be_visible()
 
 
 async def test_switching_in_the_tab(world: World, open_tab: OpenTab, branch: Site) -> None:  # noqa: F811

@@ -131,7 +131,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** All holders as CSV (administrators) */
+        /** All holders as CSV or for Excel (administrators) */
         get: operations["exportHolders"];
         put?: never;
         post?: never;
@@ -216,7 +216,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** The audit as CSV, newest first (administrators) */
+        /** The audit as CSV or for Excel, newest first (administrators) */
         get: operations["exportAudit"];
         put?: never;
         post?: never;
@@ -250,10 +250,28 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get?: never;
+        /** Every Microsoft tenant that my PBX trusts (administrators) */
+        get: operations["getTrust"];
         /** Trusts my Microsoft tenant: sign-in by e-mail, with or without the PBX key (administrators) */
         put: operations["setTrust"];
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/trust/remove": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Trusts a Microsoft tenant no longer, whoever began it, and ends what it proved (administrators) */
+        post: operations["removeTrust"];
         delete?: never;
         options?: never;
         head?: never;
@@ -475,7 +493,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Binds the PBX's name to another installation that has tried it (administrators) */
+        /** Binds the PBX's name to another installation that has tried it, and ends all sessions (administrators) */
         post: operations["handOver"];
         delete?: never;
         options?: never;
@@ -508,7 +526,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Live updates (server-sent events): `state` carries MyState, `audio` and `licences` say that these changed */
+        /** Live updates (server-sent events). The first is `state` (MyState), sent again when the person's own state changes. With the parameter `changes` the others carry what has changed: `connection` (ConnectionState), `seats` (SeatsChange), `waiting` (WaitingPlace), `audio` (AudioState), and for administrators `holders` (HoldersChange) and `claims`. `missed` says that something may have been lost, `replaced` that newer streams of the same person have taken the place of this one. Without the parameter whole states are sent, and `audio` and `licences` say that these may have changed */
         get: operations["watch"];
         put?: never;
         post?: never;
@@ -694,6 +712,8 @@ export interface components {
              * @description SHA-256 of the canonical PBX key, hex
              */
             keyDigest: string;
+            /** Methods */
+            methods?: string[];
         };
         /** ConnectionPart */
         ConnectionPart: {
@@ -753,6 +773,8 @@ export interface components {
         ConstantUser: {
             /** Name */
             name: string;
+            /** Login */
+            login: string;
             /** Days */
             days: number;
         };
@@ -813,18 +835,6 @@ export interface components {
              */
             method: "email";
         };
-        /**
-         * Export
-         * @description A file to be saved by the browser.
-         */
-        Export: {
-            /** Filename */
-            fileName: string;
-            /** Content */
-            content: string;
-            /** Complete */
-            complete: boolean;
-        };
         /** HandOverRequest */
         HandOverRequest: {
             /** Identity */
@@ -844,13 +854,23 @@ export interface components {
              * Kind
              * @enum {string}
              */
-            kind: "UAL" | "FL";
+            kind: "UAL" | "FL" | "ADM";
             /** Since */
             since: string;
             /** Lastseen */
             lastSeen: string;
             /** Isme */
             isMe: boolean;
+        };
+        /**
+         * HoldersChange
+         * @description `holders`, for administrators: somebody signed in or out, or a rule changed. The rows are asked for page by page.
+         */
+        HoldersChange: {
+            /** Pools */
+            pools: components["schemas"]["PoolState"][];
+            /** Waiting */
+            waiting: number;
         };
         /** KeylessSignInRequest */
         KeylessSignInRequest: {
@@ -873,7 +893,7 @@ export interface components {
              * Kind
              * @enum {string}
              */
-            kind: "UAL" | "FL";
+            kind: "UAL" | "FL" | "ADM";
             /** Since */
             since: string;
             /** Seatsused */
@@ -933,6 +953,12 @@ export interface components {
             isPrimary: boolean;
             /** Primaryname */
             primaryName: string | null;
+            /** Maytrust */
+            mayTrust: boolean;
+            /** Mayoffer */
+            mayOffer: boolean;
+            /** Trustedtenants */
+            trustedTenants: components["schemas"]["TrustedTenantState"][];
         };
         /** LinkEventState */
         LinkEventState: {
@@ -954,7 +980,7 @@ export interface components {
          * LoginMethod
          * @enum {string}
          */
-        LoginMethod: "challenge" | "sealed";
+        LoginMethod: "challenge" | "sealed-challenge" | "sealed";
         /** MyState */
         MyState: {
             /** Signedin */
@@ -974,6 +1000,11 @@ export interface components {
              * @default null
              */
             audio: ("conflict" | "likely") | null;
+            /**
+             * Endsat
+             * @default null
+             */
+            endsAt: string | null;
             /** @default null */
             waiting: components["schemas"]["WaitingPlace"] | null;
             /** @default null */
@@ -1024,6 +1055,8 @@ export interface components {
             timeZone: string;
             /** Reachable */
             reachable: boolean;
+            /** Unreachablereason */
+            unreachableReason: ("no-chat" | "removed" | "blocked" | "disabled" | "service") | null;
         };
         /**
          * OtherInstallation
@@ -1076,6 +1109,8 @@ export interface components {
             isPrimary: boolean;
             /** Automatic */
             automatic: boolean;
+            /** Asksconsent */
+            asksConsent: boolean;
         };
         /** PbxPerson */
         PbxPerson: {
@@ -1087,6 +1122,8 @@ export interface components {
             email: string;
             /** Isadministrator */
             isAdministrator: boolean;
+            /** Needspassword */
+            needsPassword: boolean;
         };
         /** PeopleFound */
         PeopleFound: {
@@ -1195,6 +1232,11 @@ export interface components {
             /** Wanted */
             wanted: boolean;
         };
+        /** RemoveTrustRequest */
+        RemoveTrustRequest: {
+            /** Tenantid */
+            tenantId: string;
+        };
         /** ReservationState */
         ReservationState: {
             /** Id */
@@ -1229,6 +1271,17 @@ export interface components {
             /** Ciphertext */
             ciphertext: string;
         };
+        /** SealedChallengeProof */
+        SealedChallengeProof: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            method: "sealed-challenge";
+            /** Nonce */
+            nonce: string;
+            box: components["schemas"]["SealedBox"];
+        };
         /** SealedProof */
         SealedProof: {
             /**
@@ -1239,6 +1292,16 @@ export interface components {
             /** Nonce */
             nonce: string;
             box: components["schemas"]["SealedBox"];
+        };
+        /**
+         * SeatsChange
+         * @description `seats`: the floating licences of the PBX, as everybody who is signed in there sees them.
+         */
+        SeatsChange: {
+            /** Seatsused */
+            seatsUsed: number;
+            /** Seatstotal */
+            seatsTotal: number;
         };
         /** SessionEnd */
         SessionEnd: {
@@ -1260,12 +1323,29 @@ export interface components {
             method: components["schemas"]["LoginMethod"];
             /** Nonce */
             nonce: string;
+            /**
+             * Pbxnonce
+             * @default null
+             */
+            pbxNonce: string | null;
             /** Sealingkey */
             sealingKey: string;
             /** Sealingsignature */
             sealingSignature: string;
             /** Connectoridentity */
             connectorIdentity: string;
+            /** Capabilities */
+            capabilities: string[];
+            /**
+             * Capabilitiessignature
+             * @default null
+             */
+            capabilitiesSignature: string | null;
+            /**
+             * Firstuse
+             * @default false
+             */
+            firstUse: boolean;
             /** Emailoffered */
             emailOffered: boolean;
             /** Email */
@@ -1286,7 +1366,7 @@ export interface components {
              */
             keyDigest: string;
             /** Proof */
-            proof: components["schemas"]["ChallengeProof"] | components["schemas"]["SealedProof"] | components["schemas"]["EmailProof"];
+            proof: components["schemas"]["ChallengeProof"] | components["schemas"]["SealedChallengeProof"] | components["schemas"]["SealedProof"] | components["schemas"]["EmailProof"];
             /**
              * Takeover
              * @default false
@@ -1321,6 +1401,36 @@ export interface components {
              * @default null
              */
             primary: boolean | null;
+        };
+        /**
+         * TrustedTenantState
+         * @description A Microsoft tenant whose people sign in to this PBX by e-mail.
+         */
+        TrustedTenantState: {
+            /** Tenantid */
+            tenantId: string;
+            /** Trustedby */
+            trustedBy: string;
+            /** At */
+            at: string;
+            /**
+             * Entry
+             * @enum {string}
+             */
+            entry: "with-key" | "one-click" | "automatic";
+            /** Isprimary */
+            isPrimary: boolean;
+            /** Ismine */
+            isMine: boolean;
+            /** Approved */
+            approved: boolean;
+            /** Signedin */
+            signedIn: number;
+        };
+        /** TrustedTenants */
+        TrustedTenants: {
+            /** Tenants */
+            tenants: components["schemas"]["TrustedTenantState"][];
         };
         /** Usage */
         Usage: {
@@ -1401,8 +1511,35 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description tenant-not-allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description too-slow */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description too-large */
             413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description unstorable-value */
+            422: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -1452,7 +1589,7 @@ export interface operations {
                     "application/json": components["schemas"]["SignInChallenge"];
                 };
             };
-            /** @description invalid-request */
+            /** @description invalid-request, pbx-name-invalid */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -1470,8 +1607,17 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description wrong-key, name-bound-elsewhere */
+            /** @description tenant-not-allowed, wrong-key */
             403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description too-slow */
+            408: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -1497,7 +1643,16 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description throttled */
+            /** @description unstorable-value */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description throttled, login-paused */
             429: {
                 headers: {
                     [name: string]: unknown;
@@ -1515,7 +1670,16 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description identity-unavailable, never-connected, link-down, module-inactive, pbx-unreachable, pbx-login-failed, pbx-busy */
+            /** @description protocol-error */
+            502: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description identity-unavailable, never-connected, link-down, module-inactive, pbx-unreachable, pbx-login-failed, pbx-answer-unclear, pbx-restarting, pbx-slow, pbx-rights-missing, pbx-address-blocked, pbx-cloud, pbx-busy */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -1557,7 +1721,7 @@ export interface operations {
                     "application/json": components["schemas"]["MyState"];
                 };
             };
-            /** @description invalid-request */
+            /** @description invalid-request, pbx-name-invalid */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -1575,7 +1739,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description wrong-key, name-bound-elsewhere, login-rejected, tenant-not-trusted, email-not-matched */
+            /** @description tenant-not-allowed, wrong-key, login-rejected, tenant-not-trusted, guest, email-not-verified, email-not-matched */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -1584,7 +1748,16 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description pbx-too-old, challenge-expired, no-licence, session-held-elsewhere */
+            /** @description too-slow */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description pbx-too-old, challenge-expired, no-licence, session-held-elsewhere, handed-over, identity-changed */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -1602,7 +1775,16 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description throttled */
+            /** @description unstorable-value */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description throttled, login-paused */
             429: {
                 headers: {
                     [name: string]: unknown;
@@ -1620,7 +1802,16 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description identity-unavailable, never-connected, link-down, module-inactive, pbx-unreachable, pbx-login-failed, pbx-busy */
+            /** @description protocol-error */
+            502: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description identity-unavailable, never-connected, link-down, module-inactive, pbx-unreachable, pbx-login-failed, pbx-answer-unclear, pbx-restarting, pbx-slow, pbx-rights-missing, pbx-address-blocked, pbx-cloud, pbx-busy */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -1662,7 +1853,7 @@ export interface operations {
                     "application/json": components["schemas"]["MyState"];
                 };
             };
-            /** @description invalid-request */
+            /** @description invalid-request, pbx-name-invalid */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -1680,7 +1871,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description name-bound-elsewhere, tenant-not-trusted, email-not-matched */
+            /** @description tenant-not-allowed, tenant-not-trusted, guest, email-not-verified, email-not-matched */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -1689,7 +1880,16 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description pbx-too-old, no-licence, session-held-elsewhere, not-automatic */
+            /** @description too-slow */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description pbx-too-old, no-licence, session-held-elsewhere, handed-over, identity-changed, not-automatic */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -1707,6 +1907,24 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description unstorable-value */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description throttled, login-paused */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description internal-error */
             500: {
                 headers: {
@@ -1716,7 +1934,16 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description identity-unavailable, never-connected, link-down, module-inactive, pbx-unreachable, pbx-login-failed, pbx-busy */
+            /** @description protocol-error */
+            502: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description identity-unavailable, never-connected, link-down, module-inactive, pbx-unreachable, pbx-login-failed, pbx-answer-unclear, pbx-restarting, pbx-slow, pbx-rights-missing, pbx-address-blocked, pbx-cloud, pbx-busy */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -1756,6 +1983,24 @@ export interface operations {
             };
             /** @description token-rejected */
             401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description tenant-not-allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description throttled */
+            429: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -1810,8 +2055,26 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description tenant-not-allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description not-refused */
             409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description throttled */
+            429: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -1859,6 +2122,24 @@ export interface operations {
             };
             /** @description token-rejected */
             401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description tenant-not-allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description throttled */
+            429: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -1928,8 +2209,17 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description not-signed-in, not-administrator */
+            /** @description tenant-not-allowed, not-signed-in, not-administrator, password-needed */
             403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description too-slow */
+            408: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -1939,6 +2229,15 @@ export interface operations {
             };
             /** @description too-large */
             413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description unstorable-value */
+            422: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -1970,6 +2269,7 @@ export interface operations {
         parameters: {
             query?: {
                 timeZone?: string;
+                format?: "csv" | "xlsx";
             };
             header?: never;
             path?: never;
@@ -1977,13 +2277,18 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description OK */
+            /** @description OK: a file to be saved */
             200: {
                 headers: {
+                    /** @description Holds the file's name */
+                    "Content-Disposition"?: string;
+                    /** @description `false`: there are older rows that did not fit into one file */
+                    "X-Complete"?: "true" | "false";
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Export"];
+                    "text/csv; charset=utf-8": string;
+                    "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": string;
                 };
             };
             /** @description invalid-request */
@@ -2004,8 +2309,17 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description not-signed-in, not-administrator */
+            /** @description tenant-not-allowed, not-signed-in, not-administrator, password-needed */
             403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description too-slow */
+            408: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2015,6 +2329,24 @@ export interface operations {
             };
             /** @description too-large */
             413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description unstorable-value */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description throttled */
+            429: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2080,8 +2412,17 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description not-signed-in, not-administrator */
+            /** @description tenant-not-allowed, not-signed-in, not-administrator, password-needed */
             403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description too-slow */
+            408: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2091,6 +2432,24 @@ export interface operations {
             };
             /** @description too-large */
             413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description unstorable-value */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description throttled */
+            429: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2157,8 +2516,17 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description not-signed-in, not-administrator */
+            /** @description tenant-not-allowed, not-signed-in, not-administrator, password-needed */
             403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description too-slow */
+            408: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2168,6 +2536,24 @@ export interface operations {
             };
             /** @description too-large */
             413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description unstorable-value */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description throttled */
+            429: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2233,8 +2619,26 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description not-signed-in, not-administrator */
+            /** @description tenant-not-allowed, not-signed-in, not-administrator, password-needed */
             403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description too-slow */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description handed-over */
+            409: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2251,8 +2655,35 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description unstorable-value */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description throttled */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description internal-error */
             500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description protocol-error */
+            502: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2320,8 +2751,26 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description not-signed-in, not-administrator */
+            /** @description tenant-not-allowed, not-signed-in, not-administrator, password-needed */
             403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description too-slow */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description handed-over */
+            409: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2347,8 +2796,17 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description bad-policy */
+            /** @description unstorable-value, bad-policy */
             422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description throttled */
+            429: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2358,6 +2816,15 @@ export interface operations {
             };
             /** @description internal-error */
             500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description protocol-error */
+            502: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2389,6 +2856,7 @@ export interface operations {
         parameters: {
             query?: {
                 timeZone?: string;
+                format?: "csv" | "xlsx";
                 since?: string | null;
                 until?: string | null;
             };
@@ -2398,13 +2866,18 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description OK */
+            /** @description OK: a file to be saved */
             200: {
                 headers: {
+                    /** @description Holds the file's name */
+                    "Content-Disposition"?: string;
+                    /** @description `false`: there are older rows that did not fit into one file */
+                    "X-Complete"?: "true" | "false";
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Export"];
+                    "text/csv; charset=utf-8": string;
+                    "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": string;
                 };
             };
             /** @description invalid-request */
@@ -2425,8 +2898,17 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description not-signed-in, not-administrator */
+            /** @description tenant-not-allowed, not-signed-in, not-administrator, password-needed */
             403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description too-slow */
+            408: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2436,6 +2918,24 @@ export interface operations {
             };
             /** @description too-large */
             413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description unstorable-value */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description throttled */
+            429: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2503,8 +3003,26 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description not-signed-in, not-administrator */
+            /** @description tenant-not-allowed, not-signed-in, not-administrator, password-needed */
             403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description too-slow */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description handed-over */
+            409: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2530,8 +3048,35 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description unstorable-value */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description throttled */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description internal-error */
             500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description protocol-error */
+            502: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2550,6 +3095,62 @@ export interface operations {
             };
             /** @description outcome-unknown */
             504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    getTrust: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TrustedTenants"];
+                };
+            };
+            /** @description token-rejected */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description tenant-not-allowed, not-signed-in, not-administrator, password-needed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description internal-error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description identity-unavailable */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2599,7 +3200,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description not-signed-in, not-administrator */
+            /** @description tenant-not-allowed, not-signed-in, not-administrator, password-needed, guest, tenant-authority-needed */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -2608,7 +3209,16 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description primary-elsewhere */
+            /** @description too-slow */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description handed-over, primary-elsewhere */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -2626,8 +3236,167 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description unstorable-value */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description throttled */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description internal-error */
             500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description protocol-error */
+            502: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description identity-unavailable, link-down, pbx-busy */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description outcome-unknown */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    removeTrust: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RemoveTrustRequest"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TrustedTenants"];
+                };
+            };
+            /** @description invalid-request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description token-rejected */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description tenant-not-allowed, not-signed-in, not-administrator, password-needed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description too-slow */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description handed-over */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description too-large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description unstorable-value */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description throttled */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description internal-error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description protocol-error */
+            502: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2682,7 +3451,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description not-signed-in */
+            /** @description tenant-not-allowed, not-signed-in */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -2731,6 +3500,24 @@ export interface operations {
             };
             /** @description token-rejected */
             401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description tenant-not-allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description throttled */
+            429: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2798,8 +3585,17 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description not-signed-in */
+            /** @description tenant-not-allowed, not-signed-in */
             403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description too-slow */
+            408: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2809,6 +3605,24 @@ export interface operations {
             };
             /** @description too-large */
             413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description unstorable-value */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description throttled */
+            429: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2876,8 +3690,17 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description not-signed-in */
+            /** @description tenant-not-allowed, not-signed-in */
             403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description too-slow */
+            408: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2887,6 +3710,24 @@ export interface operations {
             };
             /** @description too-large */
             413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description unstorable-value */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description throttled */
+            429: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2941,8 +3782,17 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description not-signed-in */
+            /** @description tenant-not-allowed, not-signed-in */
             403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description throttled */
+            429: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -3010,8 +3860,17 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description not-signed-in */
+            /** @description tenant-not-allowed, not-signed-in */
             403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description too-slow */
+            408: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -3021,6 +3880,24 @@ export interface operations {
             };
             /** @description too-large */
             413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description unstorable-value */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description throttled */
+            429: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -3075,7 +3952,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description not-signed-in */
+            /** @description tenant-not-allowed, not-signed-in */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -3093,6 +3970,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description throttled, login-paused */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description internal-error */
             500: {
                 headers: {
@@ -3102,7 +3988,16 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description identity-unavailable, link-down, pbx-busy, pbx-unreachable */
+            /** @description protocol-error */
+            502: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description identity-unavailable, link-down, pbx-busy, pbx-unreachable, pbx-login-failed, pbx-answer-unclear, pbx-restarting, pbx-slow, pbx-rights-missing, pbx-address-blocked, pbx-cloud */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -3162,8 +4057,17 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description not-signed-in, login-rejected */
+            /** @description tenant-not-allowed, not-signed-in, login-rejected */
             403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description too-slow */
+            408: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -3189,6 +4093,24 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description unstorable-value */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description throttled, login-paused */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description internal-error */
             500: {
                 headers: {
@@ -3198,7 +4120,16 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description identity-unavailable, link-down, pbx-busy, pbx-unreachable */
+            /** @description protocol-error */
+            502: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description identity-unavailable, link-down, pbx-busy, pbx-unreachable, pbx-login-failed, pbx-answer-unclear, pbx-restarting, pbx-slow, pbx-rights-missing, pbx-address-blocked, pbx-cloud */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -3238,6 +4169,24 @@ export interface operations {
             };
             /** @description token-rejected */
             401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description tenant-not-allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description throttled */
+            429: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -3305,8 +4254,17 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description not-signed-in */
+            /** @description tenant-not-allowed, not-signed-in */
             403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description too-slow */
+            408: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -3325,6 +4283,24 @@ export interface operations {
             };
             /** @description too-large */
             413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description unstorable-value */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description throttled */
+            429: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -3392,8 +4368,17 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description not-signed-in */
+            /** @description tenant-not-allowed, not-signed-in */
             403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description too-slow */
+            408: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -3403,6 +4388,24 @@ export interface operations {
             };
             /** @description too-large */
             413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description unstorable-value */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description throttled */
+            429: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -3457,7 +4460,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description not-signed-in, not-administrator */
+            /** @description tenant-not-allowed, not-signed-in, not-administrator */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -3513,8 +4516,17 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description not-signed-in, not-administrator */
+            /** @description tenant-not-allowed, not-signed-in, not-administrator, password-needed */
             403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description throttled */
+            429: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -3569,8 +4581,17 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description not-signed-in, not-administrator */
+            /** @description tenant-not-allowed, not-signed-in, not-administrator, password-needed */
             403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description throttled */
+            429: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -3635,7 +4656,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ConnectionReportState"];
+                    "application/json": components["schemas"]["MyState"];
                 };
             };
             /** @description invalid-request */
@@ -3656,8 +4677,17 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description not-signed-in, not-administrator */
+            /** @description tenant-not-allowed, not-signed-in, not-administrator, password-needed */
             403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description too-slow */
+            408: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -3676,6 +4706,24 @@ export interface operations {
             };
             /** @description too-large */
             413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description unstorable-value */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description throttled */
+            429: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -3723,6 +4771,15 @@ export interface operations {
             };
             /** @description token-rejected */
             401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description tenant-not-allowed */
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -3790,8 +4847,44 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description tenant-not-allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description too-slow */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description too-large */
             413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description unstorable-value */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description throttled */
+            429: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -3839,6 +4932,24 @@ export interface operations {
             };
             /** @description token-rejected */
             401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description tenant-not-allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description throttled */
+            429: {
                 headers: {
                     [name: string]: unknown;
                 };

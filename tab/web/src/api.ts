@@ -1,6 +1,7 @@
 // The tab API, with the token of Teams and errors as problems (RFC 9457).
 import type { components } from "./api-types.js";
 import { NoTokenError, ssoToken } from "./host.js";
+import { KeyFault } from "./pbxkey.js";
 import { currentLanguage, t, type Word } from "./words.js";
 
 type Schemas = components["schemas"];
@@ -14,6 +15,8 @@ export type SessionEnd = Schemas["SessionEnd"];
 export type PbxOffer = Schemas["PbxOffer"];
 export type NoticeSettings = Schemas["NoticeSettings"];
 export type NoticeSettingsState = Schemas["NoticeSettingsState"];
+export type HoldersChange = Schemas["HoldersChange"];
+export type SeatsChange = Schemas["SeatsChange"];
 export type WaitingPlace = Schemas["WaitingPlace"];
 export type PoolState = Schemas["PoolState"];
 export type PolicyState = Schemas["PolicyState"];
@@ -30,11 +33,21 @@ export type BrowserDevice = Schemas["BrowserDevice"];
 export type DeclaredUse = Schemas["DeclaredUse"];
 export type PairingCode = Schemas["PairingCode"];
 export type LicenceMix = Schemas["LicenceMix"];
+export type TrustedTenant = Schemas["TrustedTenantState"];
 export type SortColumn = "name" | "login" | "kind" | "since" | "last-seen" | "teams-name";
 
 /** What an administrator decides about the own organisation; what is left out stays as it is. */
 export type TrustWish = Pick<Schemas["TrustRequest"], "trusted"> &
   Partial<{ [Name in "entry" | "primary"]: NonNullable<Schemas["TrustRequest"][Name]> }>;
+
+export type FileFormat = "csv" | "xlsx";
+
+export interface ServedFile {
+  fileName: string;
+  content: Blob;
+  /** False: there are older rows that did not fit into one file. */
+  complete: boolean;
+}
 
 /** Which holders, in which order; one page at a time. */
 export interface HoldersQuery {
@@ -49,7 +62,8 @@ export interface HoldersQuery {
 export interface Trouble {
   code: string;
   title: string;
-  detail: string;
+  /** As text, or as parts of text and elements. */
+  detail: string | unknown[];
   cure: string;
   requestId?: string;
 }
@@ -68,6 +82,7 @@ export function ownTrouble(code: string, values: Record<string, string> = {}): T
 
 export function troubleOf(error: unknown): Trouble {
   if (error instanceof ProblemError) return error.trouble;
+  if (error instanceof KeyFault) return ownTrouble(error.code);
   if (error instanceof NoTokenError) return ownTrouble("token", { reason: error.message });
   return ownTrouble("network");
 }
@@ -81,12 +96,11 @@ export const api = {
   joinWaitingList: () => call<MyState>("POST", "waiting"),
   leaveWaitingList: () => call<MyState>("DELETE", "waiting"),
   licences: (query: HoldersQuery) => call<Licences>("GET", `licences${queryOf({ ...query })}`),
-  exportHolders: () => call<Schemas["Export"]>("GET", `licences/export${queryOf({ timeZone })}`),
+  exportHolders: (format: FileFormat) => download(`licences/export${queryOf({ timeZone, format })}`),
   /** Days as "2026-11-25"; empty: the service's own choice. */
-  exportAudit: (days: { since: string; until: string }) =>
-    call<Schemas["Export"]>(
-      "GET",
-      `audit/export${queryOf({ timeZone, since: days.since || undefined, until: days.until || undefined })}`,
+  exportAudit: (format: FileFormat, days: { since: string; until: string }) =>
+    download(
+      `audit/export${queryOf({ timeZone, format, since: days.since || undefined, until: days.until || undefined })}`,
     ),
   usage: (span: string) => call<Usage>("GET", `licences/usage${queryOf({ span })}`),
   advice: (prices: { ualPrice?: number; flPrice?: number }) =>
@@ -95,11 +109,12 @@ export const api = {
   setPolicy: (poolId: string, policy: PolicyState) => call<Licences>("PUT", "licences/policy", { poolId, policy }),
   revoke: (body: Schemas["RevokeRequest"]) => call<Schemas["Revoked"]>("POST", "licences/revoke", body),
   setTrust: (wish: TrustWish) => call<Licences>("PUT", "trust", { entry: null, primary: null, ...wish }),
+  removeTrust: (tenantId: string) => call<Schemas["TrustedTenants"]>("POST", "trust/remove", { tenantId }),
   notices: () => call<NoticeSettingsState>("GET", "notices"),
   setNotices: (body: NoticeSettings) => call<NoticeSettingsState>("PUT", "notices", body),
   connection: () => call<ConnectionReport>("GET", "connection"),
   examineConnection: () => call<DoctorFindings>("POST", "connection/doctor"),
-  handOver: (identity: string) => call<ConnectionReport>("POST", "connection/hand-over", { identity }),
+  handOver: (identity: string) => call<MyState>("POST", "connection/hand-over", { identity }),
   audio: () => call<AudioState>("GET", "audio"),
   setDevices: (devices: BrowserDevice[]) => call<AudioState>("PUT", "audio/devices", { devices }),
   declareUses: (uses: DeclaredUse[]) => call<AudioState>("PUT", "audio/declared", { uses }),
@@ -122,8 +137,8 @@ function queryOf(values: Record<string, string | number | boolean | undefined>):
 }
 
 /** Saves a file that the service made. */
-export function save(file: { fileName: string; content: string }): void {
-  const url = URL.createObjectURL(new Blob([file.content], { type: "text/csv;charset=utf-8" }));
+export function save(file: ServedFile): void {
+  const url = URL.createObjectURL(file.content);
   const link = document.createElement("a");
   link.href = url;
   link.download = file.fileName;
@@ -155,6 +170,16 @@ async function call<T>(method: string, path: string, body?: unknown): Promise<T>
   return (await (await request(method, path, body)).json()) as T;
 }
 
+async function download(path: string): Promise<ServedFile> {
+  const response = await request("GET", path);
+  const named = /filename="([^"]+)"/.exec(response.headers.get("Content-Disposition") ?? "");
+  return {
+    fileName: named?.[1] ?? "export",
+    content: await response.blob(),
+    complete: response.headers.get("X-Complete") !== "false",
+  };
+}
+
 async function problemOf(response: Response): Promise<Trouble> {
   try {
     const problem = (await response.json()) as Partial<Schemas["Problem"]>;
@@ -168,7 +193,7 @@ async function problemOf(response: Response): Promise<Trouble> {
       };
     }
   } catch {
-    // A proxy's own page: told as a service that is not there.
+    // A proxy's own page: the same as a service that is not there.
   }
   return ownTrouble("network");
 }

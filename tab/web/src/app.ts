@@ -1,14 +1,23 @@
 // The app: which page is shown, what is known of the person, and live updates.
 import { LitElement, css, html, nothing } from "lit";
 import { customElement, state } from "lit/decorators.js";
-import { api, troubleOf, type MyState, type SessionEnd, type Trouble } from "./api.js";
+import {
+  api,
+  troubleOf,
+  type AudioState,
+  type HoldersChange,
+  type MyState,
+  type SessionEnd,
+  type Trouble,
+} from "./api.js";
 import { button } from "./button.js";
 import { closeDialog, enterTeams, type Surroundings } from "./host.js";
-import { watch } from "./live.js";
+import { watch, type Change } from "./live.js";
+import { person } from "./person.js";
 import { placeholder } from "./placeholder.js";
 import { shared } from "./styles.js";
 import { applyTheme } from "./theme.js";
-import { dateTime, setLocale, t, type Word } from "./words.js";
+import { dateTime, rich, setLocale, t, type Word } from "./words.js";
 
 const PAGES = ["state", "audio", "licences", "connection"] as const;
 const FOR_ADMINISTRATORS: readonly string[] = ["licences", "connection"];
@@ -51,8 +60,11 @@ export class App extends LitElement {
   @state() private elsewhere = false;
   private readonly fetched = new Set<Page>();
   @state() private ready: ReadonlySet<Page> = new Set(["state"]);
-  @state() private licencesRevision = 1;
-  @state() private audioRevision = 1;
+  /** Raised when something may have changed unseen. */
+  @state() private revision = 1;
+  @state() private connectionRevision = 1;
+  @state() private holders: HoldersChange | null = null;
+  @state() private audio: AudioState | null = null;
   private readonly inDialog = new URLSearchParams(location.search).has("dialog");
   private readonly leaving = new AbortController();
 
@@ -64,6 +76,13 @@ export class App extends LitElement {
   override disconnectedCallback() {
     this.leaving.abort();
     super.disconnectedCallback();
+  }
+
+  /** What had the focus went with the page that showed it, whatever way the new state came: by an answer or by itself. */
+  override updated(changed: Map<string, unknown>) {
+    const before = changed.get("state") as MyState | null | undefined;
+    if (!before || !this.state || before.signedIn === this.state.signedIn || !document.hasFocus()) return;
+    void this.focusHeading(this.state.signedIn ? "#page > *" : "pbx-offers, pbx-sign-in");
   }
 
   override render() {
@@ -156,9 +175,7 @@ export class App extends LitElement {
   private renderAudioWarning(verdict: "conflict" | "likely") {
     const words = t(verdict === "conflict" ? "audio.warning-conflict" : "audio.warning-likely");
     return html`<pbx-message intent="warning" text=${words}>
-      <fluent-button role="button" size="small" @click=${() => (this.page = "audio")}
-        >${t("audio.warning-show")}</fluent-button
-      >
+      ${button({ label: t("audio.warning-show"), small: true, onClick: () => (this.page = "audio") })}
     </pbx-message>`;
   }
 
@@ -183,14 +200,15 @@ export class App extends LitElement {
     switch (page) {
       case "audio":
         return html`<pbx-audio
-          .revision=${this.audioRevision}
+          .revision=${this.revision}
+          .news=${this.audio}
           .surroundings=${this.surroundings}
           ?administrator=${state.person?.isAdministrator ?? false}
         ></pbx-audio>`;
       case "licences":
-        return html`<pbx-licences .revision=${this.licencesRevision}></pbx-licences>`;
+        return html`<pbx-licences .revision=${this.revision} .news=${this.holders}></pbx-licences>`;
       case "connection":
-        return html`<pbx-connection .revision=${this.licencesRevision}></pbx-connection>`;
+        return html`<pbx-connection .revision=${this.connectionRevision}></pbx-connection>`;
       case "state":
         return html`<pbx-my-state .state=${state}></pbx-my-state>`;
     }
@@ -210,16 +228,48 @@ export class App extends LitElement {
     await this.load();
     void watch(
       {
-        onState: (state) => {
-          this.state = state;
-          this.trouble = null;
+        onChange: (change) => this.take(change),
+        onMissed: () => {
+          this.revision += 1;
+          this.connectionRevision += 1;
         },
-        onLicences: () => (this.licencesRevision += 1),
-        onAudio: () => (this.audioRevision += 1),
         onLive: (live) => (this.live = live),
       },
       this.leaving.signal,
     );
+  }
+
+  /** Applies a change to what is known already. */
+  private take({ name, content }: Change) {
+    const state = this.state;
+    switch (name) {
+      case "state":
+        this.state = content;
+        this.trouble = null;
+        break;
+      case "seats":
+        if (state?.licence) this.state = { ...state, licence: { ...state.licence, ...content } };
+        break;
+      case "connection":
+        if (state?.connection) this.state = { ...state, connection: content };
+        this.connectionRevision += 1;
+        break;
+      case "waiting":
+        if (state?.waiting) this.state = { ...state, waiting: content };
+        break;
+      case "audio": {
+        const { verdict } = content.finding;
+        const warns = verdict === "conflict" || verdict === "likely";
+        if (state?.signedIn) this.state = { ...state, audio: warns ? verdict : null };
+        this.audio = content;
+        break;
+      }
+      case "holders":
+        this.holders = content;
+        break;
+      case "claims":
+        this.connectionRevision += 1;
+    }
   }
 
   private async load() {
@@ -245,26 +295,27 @@ export class App extends LitElement {
   }
 
   private signedOut(event: CustomEvent<MyState>) {
-    const wasSignedIn = this.state?.signedIn ?? false;
     this.state = event.detail;
-    if (wasSignedIn) void this.focusHeading("pbx-offers, pbx-sign-in");
   }
 
-  /** What had the focus is gone: the next thing to read gets it, instead of the beginning of the document. */
+  /** The next thing to read gets the focus, instead of the beginning of the document. */
   private async focusHeading(page: string) {
     await this.updateComplete;
     const shown = this.renderRoot.querySelector<LitElement>(page);
     await shown?.updateComplete;
-    shown?.renderRoot.querySelector<HTMLElement>("h1")?.focus();
+    const heading = shown?.renderRoot?.querySelector<HTMLElement>("h1");
+    if (!heading) return;
+    heading.tabIndex = -1;
+    heading.focus();
   }
 }
 
 function endOf(end: SessionEnd): Trouble {
-  const values = { by: end.endedBy, pbxName: end.pbxName, at: dateTime(end.at) };
+  const values = { by: person(end.endedBy ?? ""), pbxName: end.pbxName, at: dateTime(end.at) };
   return {
     code: end.cause,
     title: t(`end.${end.cause}.title` as Word),
-    detail: t(`end.${end.cause}.detail` as Word, values),
+    detail: rich(`end.${end.cause}.detail` as Word, values),
     cure: end.reason ? t("end.reason", { reason: end.reason }) : "",
   };
 }

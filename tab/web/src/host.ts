@@ -17,7 +17,7 @@ export async function enterTeams(seconds = 10): Promise<Surroundings> {
   setLocale(context.app.locale);
   applyTheme(context.app.theme);
   app.registerOnThemeChangeHandler(applyTheme);
-  app.notifySuccess();
+  void app.notifySuccess();
   return {
     tenantId: context.user?.tenant?.id ?? "",
     objectId: context.user?.id ?? "",

@@ -1,14 +1,47 @@
 // Live updates: server-sent events over fetch, because an EventSource can carry no token in its header.
 import { createParser } from "eventsource-parser";
-import { request, type MyState } from "./api.js";
+import {
+  request,
+  type AudioState,
+  type ConnectionState,
+  type HoldersChange,
+  type MyState,
+  type SeatsChange,
+  type WaitingPlace,
+} from "./api.js";
 
 const FIRST_RETRY_MS = 1_000;
 const LONGEST_RETRY_MS = 30_000;
 
+/** What has changed, by the name of its event; the first event of a stream is the whole state. */
+export interface Changes {
+  state: MyState;
+  audio: AudioState;
+  connection: ConnectionState;
+  seats: SeatsChange;
+  waiting: WaitingPlace;
+  /** For administrators: the numbers; who holds a licence is asked for page by page. */
+  holders: HoldersChange;
+  /** For administrators: another installation has tried the name of the PBX. */
+  claims: Record<string, never>;
+}
+
+export type Change = { [Name in keyof Changes]: { name: Name; content: Changes[Name] } }[keyof Changes];
+
+const NAMES: readonly string[] = [
+  "state",
+  "audio",
+  "connection",
+  "seats",
+  "waiting",
+  "holders",
+  "claims",
+] satisfies (keyof Changes)[];
+
 export interface Watcher {
-  onState(state: MyState): void;
-  onLicences(): void;
-  onAudio(): void;
+  onChange(change: Change): void;
+  /** Something may have changed unseen: a page looks at what it shows. */
+  onMissed(): void;
   /** Whether updates arrive at this moment. */
   onLive(live: boolean): void;
 }
@@ -18,10 +51,15 @@ export async function watch(watcher: Watcher, signal: AbortSignal): Promise<void
   let pause = FIRST_RETRY_MS;
   while (!signal.aborted) {
     try {
-      const response = await request("GET", "events", undefined, signal);
+      const response = await request("GET", "events?changes=true", undefined, signal);
       watcher.onLive(true);
+      watcher.onMissed();
       pause = FIRST_RETRY_MS;
-      await read(response, watcher);
+      if ((await read(response, watcher)) === "replaced") {
+        watcher.onLive(false);
+        await lookedAt(signal);
+        continue;
+      }
       // Ended by the service, because the token's time is over or it stops: again after a moment, without a word.
       await wait(pause * Math.random(), signal);
       continue;
@@ -34,16 +72,35 @@ export async function watch(watcher: Watcher, signal: AbortSignal): Promise<void
   }
 }
 
-async function read(response: Response, watcher: Watcher): Promise<void> {
+async function read(response: Response, watcher: Watcher): Promise<"ended" | "replaced"> {
+  let end: "ended" | "replaced" = "ended";
   const parser = createParser({
     onEvent: ({ event, data }) => {
-      if (event === "state") watcher.onState(JSON.parse(data) as MyState);
-      else if (event === "licences") watcher.onLicences();
-      else if (event === "audio") watcher.onAudio();
+      if (event === "replaced") end = "replaced";
+      else if (event === "missed") watcher.onMissed();
+      else if (event !== undefined && NAMES.includes(event)) {
+        watcher.onChange({ name: event, content: JSON.parse(data) as unknown } as Change);
+      }
     },
   });
   const reader = response.body?.pipeThrough(new TextDecoderStream()).getReader();
   for (let part = await reader?.read(); part && !part.done; part = await reader?.read()) parser.feed(part.value);
+  return end;
+}
+
+/** Until somebody comes back to this page: the same person has many open, and the newest ones are updated. */
+function lookedAt(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const done = new AbortController();
+    const look = () => {
+      if (document.visibilityState !== "visible") return;
+      done.abort();
+      resolve();
+    };
+    for (const event of ["focus", "pointerdown", "keydown"]) addEventListener(event, look, { signal: done.signal });
+    document.addEventListener("visibilitychange", look, { signal: done.signal });
+    signal.addEventListener("abort", () => (done.abort(), resolve()), { once: true });
+  });
 }
 
 function wait(milliseconds: number, signal: AbortSignal): Promise<void> {

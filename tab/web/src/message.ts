@@ -49,7 +49,12 @@ export class Message extends LitElement {
   override render() {
     if (this.trouble === null && this.text === "") return nothing;
     const role = this.intent === "error" ? "alert" : "status";
-    const { title, detail, cure, requestId } = this.trouble ?? { title: "", detail: this.text, cure: "" };
+    const { title, detail, cure, requestId } = this.trouble ?? {
+      title: "",
+      detail: this.text,
+      cure: "",
+      requestId: undefined,
+    };
     return html`<div role=${role} class=${this.intent}>
       ${title ? html`<p class="title">${title}</p>` : nothing}
       <p>${detail}</p>

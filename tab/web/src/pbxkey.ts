@@ -2,11 +2,15 @@
 const ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
 const RANDOM_CHARS = 32;
 const CHECKSUM_CHARS = 4;
+const MAX_TYPED_CHARS = 1000;
+const MAX_LABELS = 5;
 const MISREAD: Record<string, string> = { "0": "O", "1": "I", "8": "B" };
+/** What stands before a key where people copy it: "PBX key: …", "Schlüssel zur Anlage: …". */
+const LABEL = /(?:key|schl(?:[üÜ]|[uU]\u0308|ue)ssel(?: zur anlage)?)[ \t\u00a0]*[:= \t\r\n\u00a0]/gi;
 export const MAX_KEY_FILE_BYTES = 64 * 1024;
 
 export class KeyFault extends Error {
-  constructor(readonly code: "malformed-key" | "file-too-large" | "file-not-key") {
+  constructor(readonly code: "malformed-key" | "key-too-short" | "key-too-long" | "file-too-large" | "file-not-key") {
     super(code);
   }
 }
@@ -15,18 +19,42 @@ export interface KeyFile {
   pbxName: string;
   pbxKey: string;
   connectorIdentity: string | null;
+  /** The connector takes nothing unsealed. */
+  sealedOnly?: boolean;
 }
 
-/** The canonical key: 36 characters without hyphens. Throws `malformed-key` before anything is sent. */
+/**
+ * The canonical key: 36 characters without hyphens. Whatever a mail or a word processor has put between the letters or
+ * before the key is dropped. Throws a `KeyFault` before anything is sent.
+ */
 export async function parseKey(typed: string): Promise<string> {
-  const key = [...typed.toUpperCase()]
-    .filter((char) => !/[\s-]/.test(char))
-    .map((char) => MISREAD[char] ?? char)
-    .join("");
-  const body = key.slice(0, RANDOM_CHARS);
-  const fits = key.length === RANDOM_CHARS + CHECKSUM_CHARS && [...key].every((char) => ALPHABET.includes(char));
-  if (!fits || key.slice(RANDOM_CHARS) !== (await checksum(body))) throw new KeyFault("malformed-key");
-  return key;
+  const text = [...typed].slice(0, MAX_TYPED_CHARS).join("");
+  const labels = [...text.matchAll(LABEL)].slice(0, MAX_LABELS);
+  let fault = new KeyFault("key-too-short");
+  for (const candidate of [text, ...labels.map((label) => text.slice(label.index + label[0].length))]) {
+    try {
+      return await parse(candidate);
+    } catch (error) {
+      if (!(error instanceof KeyFault)) throw error;
+      fault = error;
+    }
+  }
+  throw fault;
+}
+
+async function parse(text: string): Promise<string> {
+  // Only ASCII letters lose their case: a dotless i would become another letter.
+  const key = [...text]
+    .filter((char) => /[\p{L}\p{N}]/u.test(char))
+    .map((char) => (/[a-z]/.test(char) ? char.toUpperCase() : (MISREAD[char] ?? char)));
+  if (key.length < RANDOM_CHARS + CHECKSUM_CHARS) throw new KeyFault("key-too-short");
+  if (key.length > RANDOM_CHARS + CHECKSUM_CHARS) throw new KeyFault("key-too-long");
+  const whole = key.join("");
+  const isForeign = key.some((char) => !ALPHABET.includes(char));
+  if (isForeign || whole.slice(RANDOM_CHARS) !== (await checksum(whole.slice(0, RANDOM_CHARS)))) {
+    throw new KeyFault("malformed-key");
+  }
+  return whole;
 }
 
 /** SHA-256 of the canonical key: all that the service ever sees of it. */
@@ -38,7 +66,7 @@ export async function readKeyFile(file: File): Promise<KeyFile> {
   if (file.size > MAX_KEY_FILE_BYTES) throw new KeyFault("file-too-large");
   let content: unknown;
   try {
-    content = JSON.parse(await file.text());
+    content = JSON.parse(decoded(new Uint8Array(await file.arrayBuffer())));
   } catch {
     throw new KeyFault("file-not-key");
   }
@@ -49,6 +77,15 @@ export async function readKeyFile(file: File): Promise<KeyFile> {
     throw new KeyFault("file-not-key");
   }
   return content;
+}
+
+/** As an editor may have saved it: UTF-8 with or without its mark, or what Windows calls "Unicode". */
+function decoded(bytes: Uint8Array): string {
+  const [first, second] = bytes;
+  const isLittle = (first === 0xff && second === 0xfe) || (first !== 0 && second === 0);
+  const isBig = (first === 0xfe && second === 0xff) || (first === 0 && second !== 0);
+  const encoding = isLittle ? "utf-16le" : isBig ? "utf-16be" : "utf-8";
+  return new TextDecoder(encoding, { fatal: true }).decode(bytes);
 }
 
 export function utf8(text: string): Uint8Array<ArrayBuffer> {

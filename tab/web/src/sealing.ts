@@ -8,7 +8,10 @@ export interface SealedBox {
   ciphertext: string;
 }
 
-/** `LOGIN:hex(sha512(LOGIN + NONCE + hex(sha512(PASSWORD))))`: only this leaves the browser. */
+/**
+ * `LOGIN:hex(sha512(LOGIN + NONCE + hex(sha512(PASSWORD))))`. Whoever has it can try passwords against it, so it leaves
+ * the browser sealed; unsealed only to a connector of the first version, which the person is told of before.
+ */
 export async function challengeSecret(login: string, nonce: string, password: string): Promise<string> {
   return `${login}:${await sha512(login + nonce + (await sha512(password)))}`;
 }
@@ -47,7 +50,7 @@ export async function seal(sealingKey: string, pbxKey: string, plaintext: string
   };
 }
 
-export type Purpose = "pbx-login.v1" | "pbx-calls.v1";
+export type Purpose = "pbx-login.v1" | "pbx-answer.v1" | "pbx-calls.v1";
 
 export function sealContext(
   purpose: Purpose,
@@ -64,33 +67,58 @@ export async function uciToken(login: string, password: string): Promise<string>
   return `${login}:${await sha512(`${login}*${await sha512(password)}`)}`;
 }
 
+/** What the service says of the connector; none of it is believed where it can be checked. */
+export interface Offered {
+  connectorIdentity: string;
+  sealingKey: string;
+  sealingSignature: string;
+  capabilities?: string[];
+  capabilitiesSignature?: string | null;
+}
+
+const SEALED_ANSWERS = "sealed-answers";
+
 /**
- * Whether the connector's identity vouches for the sealing key. A browser without Ed25519 cannot tell and says so
- * (null); the PBX key in the derivation protects the password all the same.
+ * Whether an identity has signed this. A browser without Ed25519 cannot tell and says so (null); the PBX key in the
+ * derivation protects what is sealed all the same.
  */
-async function isVouchedFor(identity: string, sealingKey: string, signature: string): Promise<boolean | null> {
+async function isSigned(identity: string, signature: string, message: string): Promise<boolean | null> {
   let key: CryptoKey;
   try {
     key = await crypto.subtle.importKey("raw", fromBase64url(identity), { name: "Ed25519" }, false, ["verify"]);
   } catch {
     return null;
   }
-  return crypto.subtle.verify(
-    { name: "Ed25519" },
-    key,
-    fromBase64url(signature),
-    utf8(`pbx-seal.v1 key\n${sealingKey}`),
+  try {
+    return await crypto.subtle.verify({ name: "Ed25519" }, key, fromBase64url(signature), utf8(message));
+  } catch {
+    return false;
+  }
+}
+
+/**
+ * Whether a key file names another connector than the one that offers this sealing key, or whether somebody claims
+ * capabilities that the connector's identity has not signed.
+ */
+export async function isImpostor(known: string | null, offered: Offered): Promise<boolean> {
+  const { connectorIdentity, sealingKey, sealingSignature, capabilities = [], capabilitiesSignature } = offered;
+  if (capabilities.length > 0) {
+    const statement = `pbx-seal.v1 capabilities\n${sealingKey}\n${[...capabilities].sort().join(",")}`;
+    if ((await isSigned(connectorIdentity, capabilitiesSignature ?? "", statement)) === false) return true;
+  }
+  if (known === null) return false;
+  return (
+    known !== connectorIdentity || (await isSigned(known, sealingSignature, `pbx-seal.v1 key\n${sealingKey}`)) === false
   );
 }
 
-/** Whether a key file names another connector than the one that offers this sealing key. */
-export async function isImpostor(
-  known: string | null,
-  offered: { connectorIdentity: string; sealingKey: string; sealingSignature: string },
-): Promise<boolean> {
-  if (known === null) return false;
-  const { connectorIdentity, sealingKey, sealingSignature } = offered;
-  return known !== connectorIdentity || (await isVouchedFor(known, sealingKey, sealingSignature)) === false;
+/**
+ * Whether the unsealed way is offered for a connector of which is known that it takes sealed answers only: by its own
+ * word, by the key file, or because this browser has sealed for that PBX before. Then somebody on the way wants the
+ * unsealed answer, and does not get it.
+ */
+export function isDowngrade(knownToSeal: boolean, offered: Offered & { method: string }): boolean {
+  return offered.method === "challenge" && (knownToSeal || (offered.capabilities ?? []).includes(SEALED_ANSWERS));
 }
 
 function concat(...parts: Uint8Array[]): Uint8Array<ArrayBuffer> {

@@ -71,30 +71,3 @@ export const shared = css`
     border-radius: 2px;
   }
 `;
-
-export const dialogStyles = css`
-  dialog {
-    color: inherit;
-    background: var(--colorNeutralBackground1);
-    border: 1px solid var(--colorTransparentStroke, transparent);
-    border-radius: var(--borderRadiusXLarge, 8px);
-    box-shadow: var(--shadow64);
-    padding: 24px;
-    box-sizing: border-box;
-    width: min(560px, calc(100vw - 32px));
-  }
-  dialog::backdrop {
-    background: rgba(0, 0, 0, 0.4);
-  }
-  .end {
-    justify-content: flex-end;
-    margin-top: 16px;
-  }
-  input[type="checkbox"],
-  input[type="radio"] {
-    width: 18px;
-    height: 18px;
-    vertical-align: -4px;
-    accent-color: var(--colorCompoundBrandBackground);
-  }
-`;

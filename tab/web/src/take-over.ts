@@ -11,7 +11,7 @@ export function askToTakeOver(held: Trouble, busy: boolean, onYes: () => void, o
       <p id="take-over-text">${held.detail} ${held.cure}</p>
       <div class="actions">
         ${button({ label: t("sign-in.take-over"), id: "take-over", primary: true, disabled: busy, onClick: onYes })}
-        ${button({ label: t("sign-in.cancel"), disabled: busy, onClick: onNo })}
+        ${button({ label: t("app.cancel"), disabled: busy, onClick: onNo })}
       </div>
     </div>
   `;

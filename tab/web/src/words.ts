@@ -1,27 +1,61 @@
-// Words for people: de and en. The language is the one of Teams; English for all others.
+// Words for people, in de and en, and how numbers and times are written. The language is the one of Teams; English for
+// all others.
+import type { TemplateResult } from "lit";
 import de from "./words/de.json";
 import en from "./words/en.json";
+import type pagesEn from "./words/pages.en.json";
 
-export type Word = keyof typeof en;
+type Key = keyof typeof en | keyof typeof pagesEn;
+/** `key.one` and `key.other` in the files are the word `key`, which needs a `count`. */
+export type Word = Key extends infer K ? (K extends `${infer Plural}.${"one" | "other"}` ? Plural : K) : never;
 type Language = "de" | "en";
+type Values = Readonly<Record<string, string | number>>;
 
-const files: Record<Language, Record<Word, string>> = { de, en };
+const files: Record<Language, Record<string, string>> = { de, en };
 let language: Language = "en";
 let locale = "en-GB";
 
 export function setLocale(tag: string): void {
   language = tag.toLowerCase().startsWith("de") ? "de" : "en";
   // Dates and numbers keep the region ("de-AT"); an unknown tag must not break them.
-  locale = Intl.DateTimeFormat.supportedLocalesOf([tag])[0] ?? language;
+  try {
+    locale = Intl.DateTimeFormat.supportedLocalesOf([tag])[0] ?? language;
+  } catch {
+    locale = language;
+  }
   document.documentElement.lang = language;
+}
+
+/** More words, which the first view does without. */
+export function addWords(more: Record<Language, Readonly<Record<string, string>>>): void {
+  Object.assign(files.de, more.de);
+  Object.assign(files.en, more.en);
 }
 
 export function currentLanguage(): Language {
   return language;
 }
 
-export function t(word: Word, values: Record<string, string | number> = {}): string {
-  return files[language][word].replace(/\{(\w+)\}/g, (_, name: string) => String(values[name] ?? "…"));
+/** The word with its `{placeholders}` filled; numbers as they are written in the person's language. */
+export function t(word: Word, values: Values = {}): string {
+  return pattern(word, values).replace(/\{(\w+)\}/g, (_, name: string) => text(values[name] ?? "…"));
+}
+
+/** As `t`, where some of the values are elements, such as names of persons. */
+export function rich(word: Word, values: Readonly<Record<string, string | number | TemplateResult>>): unknown[] {
+  return pattern(word, values)
+    .split(/\{(\w+)\}/)
+    .map((part, index) => (index % 2 === 0 ? part : (values[part] ?? "…")))
+    .map((part) => (typeof part === "object" ? part : text(part)));
+}
+
+function pattern(word: Word, { count }: Readonly<Record<string, unknown>>): string {
+  const words = files[language];
+  return words[word] ?? words[`${word}.${new Intl.PluralRules(language).select(Number(count))}`] ?? word;
+}
+
+function text(value: string | number): string {
+  return typeof value === "number" ? number(value) : value;
 }
 
 export function dateTime(moment: string): string {
@@ -32,20 +66,42 @@ export function time(moment: string): string {
   return new Intl.DateTimeFormat(locale, { timeStyle: "short" }).format(new Date(moment));
 }
 
-/** What a person typed as a number, with the decimal sign of their language; null when it is none. */
-export function parseNumber(text: string): number | null {
-  const decimal = number(1.5)[1] ?? ".";
-  const plain = text
-    .trim()
-    .replaceAll(decimal === "," ? "." : ",", "")
-    .replace(decimal, ".");
-  return plain === "" || Number.isNaN(Number(plain)) || Number(plain) < 0 ? null : Number(plain);
-}
-
 export function date(moment: string | Date): string {
   return new Intl.DateTimeFormat(locale, { dateStyle: "medium", timeZone: "UTC" }).format(new Date(moment));
 }
 
 export function number(value: number): string {
   return new Intl.NumberFormat(locale).format(value);
+}
+
+/** What a person typed as a number, with the decimal sign of their language; null when it is none. */
+export function parseNumber(typed: string): number | null {
+  const decimal = number(1.5)[1] ?? ".";
+  const plain = typed
+    .trim()
+    .replaceAll(decimal === "," ? "." : ",", "")
+    .replace(decimal, ".");
+  return plain === "" || Number.isNaN(Number(plain)) || Number(plain) < 0 ? null : Number(plain);
+}
+
+/** So many days from today, as a date field has it ("2026-11-27"), in the person's own zone. */
+export function day(from: number): string {
+  const moment = new Date();
+  moment.setDate(moment.getDate() + from);
+  return `${moment.getFullYear()}-${twoDigits(moment.getMonth() + 1)}-${twoDigits(moment.getDate())}`;
+}
+
+/** A minute of the day as a time field has it: "07:00" for 420. */
+export function clock(minute: number): string {
+  return `${twoDigits(Math.floor(minute / 60))}:${twoDigits(minute % 60)}`;
+}
+
+/** The minute of the day that a time field has; 0 when it is empty. */
+export function minuteOf(typed: string): number {
+  const [hours = 0, minutes = 0] = typed.split(":").map(Number);
+  return hours * 60 + minutes;
+}
+
+function twoDigits(value: number): string {
+  return String(value).padStart(2, "0");
 }

@@ -1,47 +1,42 @@
 // What the history advises: who should have a licence of their own, how many seats the others need, what it costs.
 import { LitElement, css, html } from "lit";
 import { customElement, state } from "lit/decorators.js";
-import { api, troubleOf, type LicenceAdvice, type LicenceMix, type Trouble } from "../api.js";
+import { api, type LicenceAdvice, type LicenceMix } from "../api.js";
+import { BusyController } from "../busy.js";
 import { field, fieldStyles } from "../field.js";
+import { sectionStyles, tableStyles } from "../page-styles.js";
+import { person } from "../person.js";
 import { placeholder } from "../placeholder.js";
 import { shared } from "../styles.js";
-import { number, parseNumber, t } from "../words.js";
+import { number, parseNumber, rich, t } from "../words.js";
 
 @customElement("pbx-advice")
 export class AdvicePart extends LitElement {
   static override styles = [
     shared,
     fieldStyles,
+    sectionStyles,
+    tableStyles,
     css`
-      .card {
-        margin-bottom: 16px;
-      }
       .prices {
         display: flex;
         flex-wrap: wrap;
         gap: 12px;
         margin-bottom: 12px;
       }
-      table {
-        border-collapse: collapse;
-      }
       th,
       td {
-        text-align: end;
-        padding: 6px 16px 6px 0;
+        padding-inline-end: 16px;
         border-bottom: 1px solid var(--colorNeutralStroke2);
       }
-      th:first-child {
-        text-align: start;
-      }
-      .scroll {
-        overflow-x: auto;
+      tbody th {
+        font-weight: 600;
       }
     `,
   ];
 
   @state() private advice: LicenceAdvice | null = null;
-  @state() private trouble: Trouble | null = null;
+  private readonly task = new BusyController(this);
   private prices: { ualPrice?: number; flPrice?: number } = {};
 
   override connectedCallback() {
@@ -54,27 +49,29 @@ export class AdvicePart extends LitElement {
       <h2 id="advice">${t("advice.title")}</h2>
       ${
         this.advice === null
-          ? placeholder(this.trouble, () => this.load(), 40)
-          : html`<pbx-message .trouble=${this.trouble}></pbx-message>${this.renderAdvice(this.advice)}`
+          ? placeholder(this.task.trouble, () => this.load(), 40)
+          : html`<pbx-message .trouble=${this.task.trouble}></pbx-message>${this.renderAdvice(this.advice)}`
       }
     </section>`;
   }
 
   private renderAdvice(advice: LicenceAdvice) {
-    if (!advice.enoughHistory) return html`<p>${t("advice.too-early", { days: number(advice.workingDays) })}</p>`;
-    const values = {
-      days: number(advice.workingDays),
-      peak: number(advice.peak),
-      percentile: number(advice.percentile),
-    };
-    return html`<p>${t("advice.need", values)}</p>
+    if (!advice.enoughHistory) return html`<p>${t("advice.too-early", { count: advice.workingDays })}</p>`;
+    const { workingDays: days, peak, percentile } = advice;
+    return html`<p>${t("advice.need", { days, peak, percentile })}</p>
       ${
         advice.constant.length === 0
           ? html`<p>${t("advice.nobody-constant")}</p>`
           : html`<p>${t("advice.constant")}</p>
               <ul>
                 ${advice.constant.map(
-                  (one) => html`<li>${t("advice.constant-one", { name: one.name, days: number(one.days) })}</li>`,
+                  (one) =>
+                    html`<li>
+                      ${rich("advice.constant-one", {
+                        name: html`${person(one.name)}${one.login === "" ? "" : ` (${one.login})`}`,
+                        count: one.days,
+                      })}
+                    </li>`,
                 )}
               </ul>`
       }
@@ -83,7 +80,7 @@ export class AdvicePart extends LitElement {
         ${field({ id: "fl-price", label: t("advice.fl-price"), hint: t("advice.price-hint"), onInput: this.setPrice("flPrice") })}
       </div>
       <div class="scroll" tabindex="0" role="group" aria-labelledby="advice">
-        <table aria-labelledby="advice">
+        <table class="numbers" aria-labelledby="advice">
           <thead>
             <tr>
               <td></td>
@@ -112,21 +109,18 @@ export class AdvicePart extends LitElement {
   private setPrice(which: "ualPrice" | "flPrice") {
     return (event: Event) => {
       const price = parseNumber((event.target as HTMLInputElement).value);
-      const { [which]: _old, ...others } = this.prices;
-      this.prices = price === null ? others : { ...others, [which]: price };
+      const prices = { ...this.prices };
+      if (price === null) delete prices[which];
+      else prices[which] = price;
+      this.prices = prices;
       void this.load();
     };
   }
 
   private async load() {
     const asked = this.prices;
-    try {
-      const advice = await api.advice(asked);
-      if (asked !== this.prices) return;
-      this.advice = advice;
-      this.trouble = null;
-    } catch (error) {
-      this.trouble = troubleOf(error);
-    }
+    await this.task.load(api.advice(asked), (advice) => {
+      if (asked === this.prices) this.advice = advice;
+    });
   }
 }

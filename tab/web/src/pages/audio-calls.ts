@@ -2,18 +2,22 @@
 // connector, as at sign-in.
 import { LitElement, css, html, nothing } from "lit";
 import { customElement, property, query, state } from "lit/decorators.js";
-import { api, ownTrouble, troubleOf, type AudioState, type Trouble } from "../api.js";
+import { api, ownTrouble, type AudioState } from "../api.js";
+import { BusyController } from "../busy.js";
+import { button } from "../button.js";
 import { field, fieldStyles } from "../field.js";
 import type { Surroundings } from "../host.js";
-import { KeyFault, parseKey, readKeyFile } from "../pbxkey.js";
+import { parseKey, readKeyFile } from "../pbxkey.js";
+import { sectionStyles } from "../page-styles.js";
 import { isImpostor, seal, sealContext, uciToken } from "../sealing.js";
 import { shared } from "../styles.js";
 import { dateTime, t } from "../words.js";
-import { sectionStyles } from "./audio-shared.js";
 
 const FIELD_OF: Record<string, string> = {
   "key-missing": "calls-key",
   "malformed-key": "calls-key",
+  "key-too-short": "calls-key",
+  "key-too-long": "calls-key",
   "login-missing": "calls-password",
   "login-rejected": "calls-password",
 };
@@ -40,9 +44,7 @@ export class AudioCalls extends LitElement {
   @property({ attribute: false }) since: string | null = null;
   @property({ attribute: false }) surroundings!: Surroundings;
   @state() private asking = false;
-  @state() private busy = false;
-  @state() private trouble: Trouble | null = null;
-  @state() private invalid = "";
+  private readonly task = new BusyController(this, FIELD_OF);
   @query("#calls-key") private keyInput!: HTMLInputElement;
   @query("#calls-password") private passwordInput!: HTMLInputElement;
   @query("#calls-file") private fileInput!: HTMLInputElement;
@@ -53,7 +55,7 @@ export class AudioCalls extends LitElement {
       <h2 id="calls">${t("audio.calls")}</h2>
       <p>${t("audio.calls-text")}</p>
       <p class="hint">${t("audio.calls-privacy")}</p>
-      <pbx-message .trouble=${this.trouble}></pbx-message>
+      <pbx-message .trouble=${this.task.trouble}></pbx-message>
       <div aria-live="polite">${this.since !== null ? this.renderOn(this.since) : nothing}</div>
       ${this.since === null ? (this.asking ? this.renderForm() : this.renderOff()) : nothing}
     </section>`;
@@ -61,13 +63,11 @@ export class AudioCalls extends LitElement {
 
   private renderOn(since: string) {
     return html`<p>${t("audio.calls-on", { at: dateTime(since) })}</p>
-      <fluent-button role="button" ?disabled=${this.busy} aria-disabled=${this.busy} @click=${this.leave}
-        >${t("audio.calls-stop")}</fluent-button
-      >`;
+      ${button({ label: t("audio.calls-stop"), disabled: this.task.busy, onClick: () => void this.leave() })}`;
   }
 
   private renderOff() {
-    return html`<fluent-button role="button" @click=${this.ask}>${t("audio.calls-begin")}</fluent-button>`;
+    return button({ label: t("audio.calls-begin"), onClick: () => void this.ask() });
   }
 
   private renderForm() {
@@ -77,12 +77,10 @@ export class AudioCalls extends LitElement {
         id: "calls-key",
         label: t("sign-in.pbx-key"),
         hint: t("audio.calls-key-hint"),
-        invalid: this.invalid === "calls-key",
+        invalid: this.task.invalid === "calls-key",
       })}
       <div class="actions">
-        <fluent-button role="button" type="button" size="small" @click=${() => this.fileInput.click()}
-          >${t("sign-in.choose")}</fluent-button
-        >
+        ${button({ label: t("sign-in.choose"), small: true, onClick: () => this.fileInput.click() })}
         <input id="calls-file" type="file" hidden accept=".pbxkey,.json,application/json" @change=${this.takeFile} />
       </div>
       ${field({
@@ -91,18 +89,16 @@ export class AudioCalls extends LitElement {
         hint: t("audio.calls-password-hint"),
         type: "password",
         autocomplete: "current-password",
-        invalid: this.invalid === "calls-password",
+        invalid: this.task.invalid === "calls-password",
       })}
       <div class="actions">
-        <fluent-button
-          role="button"
-          type="submit"
-          appearance="primary"
-          ?disabled=${this.busy}
-          aria-disabled=${this.busy}
-          >${t(this.busy ? "audio.calls-busy" : "audio.calls-do")}</fluent-button
-        >
-        <fluent-button role="button" type="button" @click=${this.cancel}>${t("sign-in.cancel")}</fluent-button>
+        ${button({
+          label: t(this.task.busy ? "audio.calls-busy" : "audio.calls-do"),
+          primary: true,
+          submit: true,
+          disabled: this.task.busy,
+        })}
+        ${button({ label: t("app.cancel"), onClick: () => this.cancel() })}
       </div>
     </form>`;
   }
@@ -115,18 +111,17 @@ export class AudioCalls extends LitElement {
 
   private cancel() {
     this.asking = false;
-    this.trouble = null;
-    this.invalid = "";
+    this.task.trouble = null;
   }
 
   private async submit(event: Event) {
     event.preventDefault();
-    await this.working(async () => {
-      if (this.keyInput.value.trim() === "") return this.fail(ownTrouble("key-missing"));
-      if (this.passwordInput.value === "") return this.fail(ownTrouble("login-missing"));
+    await this.task.run(async () => {
+      if (this.keyInput.value.trim() === "") return this.task.fail(ownTrouble("key-missing"));
+      if (this.passwordInput.value === "") return this.task.fail(ownTrouble("login-missing"));
       const key = await parseKey(this.keyInput.value);
       const prepared = await api.prepareCalls();
-      if (await isImpostor(this.connectorIdentity, prepared)) return this.fail(ownTrouble("impostor"));
+      if (await isImpostor(this.connectorIdentity, prepared)) return this.task.fail(ownTrouble("impostor"));
       const { tenantId, objectId } = this.surroundings;
       const context = sealContext("pbx-calls.v1", prepared.pbxName, tenantId, objectId, prepared.nonce);
       const credentials = {
@@ -140,13 +135,13 @@ export class AudioCalls extends LitElement {
   }
 
   private async leave() {
-    await this.working(async () => this.tell(await api.leaveCalls()));
+    await this.task.run(async () => this.tell(await api.leaveCalls()));
   }
 
   private async takeFile() {
     const file = this.fileInput.files?.[0];
     if (file === undefined) return;
-    await this.working(async () => {
+    await this.task.run(async () => {
       const content = await readKeyFile(file);
       this.keyInput.value = content.pbxKey;
       this.connectorIdentity = content.connectorIdentity;
@@ -156,25 +151,5 @@ export class AudioCalls extends LitElement {
 
   private tell(detail: AudioState) {
     this.dispatchEvent(new CustomEvent<AudioState>("audio-changed", { detail }));
-  }
-
-  private async working(run: () => Promise<void>) {
-    if (this.busy) return;
-    this.busy = true;
-    this.trouble = null;
-    this.invalid = "";
-    try {
-      await run();
-    } catch (error) {
-      this.fail(error instanceof KeyFault ? ownTrouble(error.code) : troubleOf(error));
-    } finally {
-      this.busy = false;
-    }
-  }
-
-  private fail(trouble: Trouble) {
-    this.trouble = trouble;
-    this.invalid = FIELD_OF[trouble.code] ?? "";
-    this.renderRoot.querySelector<HTMLElement>(`#${this.invalid || "none"}`)?.focus();
   }
 }

@@ -1,11 +1,13 @@
 // For administrators: how many people have a conflict, by device; names only of those who said yes.
 import { LitElement, css, html } from "lit";
 import { customElement, property, state } from "lit/decorators.js";
-import { api, troubleOf, type AudioConflicts, type Trouble } from "../api.js";
+import { api, type AudioConflicts } from "../api.js";
+import { BusyController } from "../busy.js";
+import { sectionStyles, tableStyles } from "../page-styles.js";
+import { person } from "../person.js";
 import { placeholder } from "../placeholder.js";
 import { shared } from "../styles.js";
 import { number, t } from "../words.js";
-import { sectionStyles, tableStyles } from "./audio-shared.js";
 
 @customElement("pbx-audio-conflicts")
 export class Conflicts extends LitElement {
@@ -14,6 +16,13 @@ export class Conflicts extends LitElement {
     sectionStyles,
     tableStyles,
     css`
+      table {
+        width: 100%;
+      }
+      th,
+      td {
+        vertical-align: top;
+      }
       td:first-child,
       td:last-child {
         overflow-wrap: anywhere;
@@ -21,10 +30,10 @@ export class Conflicts extends LitElement {
     `,
   ];
 
-  /** Raised whenever something about the devices may have changed. */
+  /** Raised when something may have changed unseen. */
   @property({ type: Number }) revision = 0;
   @state() private found: AudioConflicts | null = null;
-  @state() private trouble: Trouble | null = null;
+  private readonly task = new BusyController(this);
 
   override willUpdate(changed: Map<string, unknown>) {
     if (changed.has("revision")) void this.load();
@@ -33,13 +42,13 @@ export class Conflicts extends LitElement {
   override render() {
     return html`<section class="card" aria-labelledby="conflicts">
       <h2 id="conflicts">${t("audio.conflicts")}</h2>
-      ${this.found === null ? placeholder(this.trouble, () => this.load(), 60) : this.renderFound(this.found)}
+      ${this.found === null ? placeholder(this.task.trouble, () => this.load(), 60) : this.renderFound(this.found)}
     </section>`;
   }
 
   private renderFound(found: AudioConflicts) {
     if (found.people === 0) return html`<p>${t("audio.conflicts-nobody")}</p>`;
-    const people = t("audio.conflicts-people", { people: number(found.people) });
+    const people = t("audio.conflicts-people", { count: found.people });
     if (found.conflicts.length === 0) return html`<p>${t("audio.conflicts-none")} ${people}</p>`;
     return html`
       <p>${people} ${t("audio.conflicts-names")}</p>
@@ -57,7 +66,7 @@ export class Conflicts extends LitElement {
               html`<tr>
                 <td>${conflict.device}</td>
                 <td>${number(conflict.people)}</td>
-                <td>${conflict.names.join(", ")}</td>
+                <td>${conflict.names.map((name, index) => html`${index > 0 ? ", " : ""}${person(name)}`)}</td>
               </tr>`,
           )}
         </tbody>
@@ -66,11 +75,6 @@ export class Conflicts extends LitElement {
   }
 
   private async load() {
-    try {
-      this.found = await api.conflicts();
-      this.trouble = null;
-    } catch (error) {
-      this.trouble = troubleOf(error);
-    }
+    await this.task.load(api.conflicts(), (found) => (this.found = found));
   }
 }

@@ -2,10 +2,11 @@
 import { LitElement, css, html, nothing } from "lit";
 import { customElement, property, state } from "lit/decorators.js";
 import type { BrowserDevice } from "../api.js";
+import { button } from "../button.js";
 import { listen, playTone, type Access } from "../devices.js";
+import { listStyles, sectionStyles } from "../page-styles.js";
 import { shared } from "../styles.js";
 import { t } from "../words.js";
-import { listStyles, sectionStyles } from "./audio-shared.js";
 
 @customElement("pbx-audio-devices")
 export class AudioDevices extends LitElement {
@@ -53,9 +54,7 @@ export class AudioDevices extends LitElement {
       ${
         access === "unavailable"
           ? nothing
-          : html`<fluent-button role="button" appearance="primary" @click=${ask}
-              >${t(access === "denied" ? "app.retry" : "audio.ask")}</fluent-button
-            >`
+          : button({ label: t(access === "denied" ? "app.retry" : "audio.ask"), primary: true, onClick: ask })
       }
     `;
   }
@@ -88,15 +87,13 @@ export class AudioDevices extends LitElement {
           : nothing
       }
       ${this.failed === key ? html`<span role="alert">${t("audio.try-failed")}</span>` : nothing}
-      <fluent-button
-        role="button"
-        size="small"
-        aria-label=${`${t(verb)}: ${device.label}`}
-        ?disabled=${trying && device.kind === "output"}
-        aria-disabled=${trying && device.kind === "output"}
-        @click=${run}
-        >${t(verb)}</fluent-button
-      >
+      ${button({
+        label: t(verb),
+        small: true,
+        ariaLabel: `${t(verb)}: ${device.label}`,
+        disabled: trying && device.kind === "output",
+        onClick: run,
+      })}
     </li>`;
   }
 

@@ -1,10 +1,12 @@
 // The audio probe: what it does, pairing by a code, the computers that are paired.
 import { LitElement, css, html, nothing } from "lit";
 import { customElement, property, state } from "lit/decorators.js";
-import { api, troubleOf, type AudioState, type PairingCode, type Trouble } from "../api.js";
+import { api, type AudioState, type PairingCode } from "../api.js";
+import { BusyController } from "../busy.js";
+import { button } from "../button.js";
+import { listStyles, sectionStyles } from "../page-styles.js";
 import { shared } from "../styles.js";
 import { dateTime, t, time } from "../words.js";
-import { listStyles, sectionStyles } from "./audio-shared.js";
 
 @customElement("pbx-audio-probes")
 export class AudioProbes extends LitElement {
@@ -37,12 +39,11 @@ export class AudioProbes extends LitElement {
 
   @property({ attribute: false }) probes: AudioState["probes"] = [];
   @state() private code: PairingCode | null = null;
-  @state() private trouble: Trouble | null = null;
-  @state() private busy = false;
+  private readonly task = new BusyController(this);
 
   override willUpdate(changed: Map<string, unknown>) {
     const before = changed.get("probes") as AudioState["probes"] | undefined;
-    // Somebody has used the code: it is good no longer.
+    // Somebody has used the code: it is no longer valid.
     if (before !== undefined && this.probes.length > before.length) this.code = null;
   }
 
@@ -51,7 +52,7 @@ export class AudioProbes extends LitElement {
       <h2 id="probe">${t("audio.probe")}</h2>
       <p>${t("audio.probe-text")}</p>
       <p class="hint">${t("audio.probe-privacy")}</p>
-      <pbx-message .trouble=${this.trouble}></pbx-message>
+      <pbx-message .trouble=${this.task.trouble}></pbx-message>
       ${
         this.probes.length > 0
           ? html`<ul aria-live="polite">
@@ -60,9 +61,11 @@ export class AudioProbes extends LitElement {
           : nothing
       }
       <div aria-live="polite">${this.code ? this.renderCode(this.code) : nothing}</div>
-      <fluent-button role="button" ?disabled=${this.busy} aria-disabled=${this.busy} @click=${this.pair}
-        >${t(this.code ? "audio.pair-again" : "audio.pair")}</fluent-button
-      >
+      ${button({
+        label: t(this.code ? "audio.pair-again" : "audio.pair"),
+        disabled: this.task.busy,
+        onClick: () => void this.pair(),
+      })}
     </section>`;
   }
 
@@ -72,15 +75,13 @@ export class AudioProbes extends LitElement {
       : t("audio.probe-last-seen", { at: dateTime(probe.lastSeen) });
     return html`<li>
       <span class="name">${probe.machine}<span class="below">${words}</span></span>
-      <fluent-button
-        role="button"
-        size="small"
-        aria-label=${t("audio.probe-remove-name", { name: probe.machine })}
-        ?disabled=${this.busy}
-        aria-disabled=${this.busy}
-        @click=${() => this.removeProbe(probe.probeId)}
-        >${t("audio.probe-remove")}</fluent-button
-      >
+      ${button({
+        label: t("audio.probe-remove"),
+        small: true,
+        ariaLabel: t("audio.probe-remove-name", { name: probe.machine }),
+        disabled: this.task.busy,
+        onClick: () => void this.removeProbe(probe.probeId),
+      })}
     </li>`;
   }
 
@@ -93,27 +94,15 @@ export class AudioProbes extends LitElement {
   }
 
   private async pair() {
-    await this.working(async () => {
+    await this.task.run(async () => {
       this.code = await api.newPairingCode();
     });
   }
 
   private async removeProbe(probeId: string) {
-    await this.working(async () => {
+    await this.task.run(async () => {
       const detail = await api.removeProbe(probeId);
       this.dispatchEvent(new CustomEvent<AudioState>("audio-changed", { detail }));
     });
-  }
-
-  private async working(run: () => Promise<void>) {
-    this.busy = true;
-    this.trouble = null;
-    try {
-      await run();
-    } catch (error) {
-      this.trouble = troubleOf(error);
-    } finally {
-      this.busy = false;
-    }
   }
 }

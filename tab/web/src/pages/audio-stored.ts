@@ -1,10 +1,14 @@
 // Privacy: what is stored about my devices, for how long, who sees it, and the button that deletes it.
 import { LitElement, css, html, nothing } from "lit";
-import { customElement, property, query, state } from "lit/decorators.js";
-import { api, troubleOf, type AudioState, type Trouble } from "../api.js";
-import { dialogStyles, shared } from "../styles.js";
+import { customElement, property, query } from "lit/decorators.js";
+import { api, type AudioState } from "../api.js";
+import { BusyController } from "../busy.js";
+import { button } from "../button.js";
+import { dialogStyles, type Dialog } from "../dialog.js";
+import { sectionStyles, tickStyles } from "../page-styles.js";
+import { shared } from "../styles.js";
 import { dateTime, t } from "../words.js";
-import { sectionStyles, sourceOf, whoOf } from "./audio-shared.js";
+import { sourceOf, whoOf } from "./audio-shared.js";
 
 @customElement("pbx-audio-stored")
 export class AudioStored extends LitElement {
@@ -12,6 +16,7 @@ export class AudioStored extends LitElement {
     shared,
     dialogStyles,
     sectionStyles,
+    tickStyles,
     css`
       ul {
         margin: 8px 0;
@@ -30,9 +35,8 @@ export class AudioStored extends LitElement {
   ];
 
   @property({ attribute: false }) audio!: AudioState;
-  @state() private trouble: Trouble | null = null;
-  @state() private busy = false;
-  @query("dialog") private dialog!: HTMLDialogElement;
+  private readonly task = new BusyController(this);
+  @query("pbx-dialog") private dialog!: Dialog;
 
   override render() {
     const { stored, named, records, recordsOffered } = this.audio;
@@ -45,7 +49,7 @@ export class AudioStored extends LitElement {
     return html`<section class="card" aria-labelledby="stored">
       <h2 id="stored">${t("audio.stored")}</h2>
       <p>${t("audio.stored-text")}</p>
-      <pbx-message .trouble=${this.trouble}></pbx-message>
+      <pbx-message .trouble=${this.task.trouble}></pbx-message>
       <details>
         <summary>${t("audio.stored-show")}</summary>
         ${
@@ -59,32 +63,27 @@ export class AudioStored extends LitElement {
       ${
         recordsOffered
           ? html`<label class="share"
-              ><input type="checkbox" .checked=${records} ?disabled=${this.busy} @change=${this.useRecords} />
+              ><input type="checkbox" .checked=${records} ?disabled=${this.task.busy} @change=${this.useRecords} />
               ${t("audio.records")}</label
             >`
           : nothing
       }
       <label class="share"
-        ><input type="checkbox" .checked=${named} ?disabled=${this.busy} @change=${this.share} />
+        ><input type="checkbox" .checked=${named} ?disabled=${this.task.busy} @change=${this.share} />
         ${t("audio.share")}</label
       >
-      <fluent-button
-        role="button"
-        ?disabled=${this.busy}
-        aria-disabled=${this.busy}
-        @click=${() => this.dialog.showModal()}
-        >${t("audio.forget")}</fluent-button
-      >
-      <dialog aria-labelledby="forget">
-        <h2 id="forget">${t("audio.forget-title")}</h2>
-        <p>${t("audio.forget-text")}</p>
-        <div class="actions end">
-          <fluent-button role="button" appearance="primary" @click=${this.forget}
-            >${t("audio.forget-do")}</fluent-button
-          >
-          <fluent-button role="button" @click=${() => this.dialog.close()}>${t("sign-in.cancel")}</fluent-button>
-        </div>
-      </dialog>
+      ${button({
+        label: t("audio.forget"),
+        disabled: this.task.busy,
+        onClick: (event) => void this.dialog.open(event.target),
+      })}
+      <pbx-dialog
+        name="forget"
+        .heading=${t("audio.forget-title")}
+        .content=${html`<p>${t("audio.forget-text")}</p>`}
+        .confirm=${t("audio.forget-do")}
+        @confirmed=${this.forget}
+      ></pbx-dialog>
     </section>`;
   }
 
@@ -105,14 +104,8 @@ export class AudioStored extends LitElement {
   }
 
   private async take(run: () => Promise<AudioState>) {
-    this.busy = true;
-    this.trouble = null;
-    try {
+    await this.task.run(async () => {
       this.dispatchEvent(new CustomEvent<AudioState>("audio-changed", { detail: await run() }));
-    } catch (error) {
-      this.trouble = troubleOf(error);
-    } finally {
-      this.busy = false;
-    }
+    });
   }
 }

@@ -1,19 +1,14 @@
 // Audio devices: what Teams and the softphone use, whether they collide, what to change.
 import { LitElement, css, html, nothing } from "lit";
 import { customElement, property, state } from "lit/decorators.js";
-import {
-  api,
-  troubleOf,
-  type AudioState,
-  type AudioStep,
-  type AudioUse,
-  type BrowserDevice,
-  type DeclaredUse,
-  type Trouble,
-} from "../api.js";
+import { api, type AudioState, type AudioStep, type AudioUse, type BrowserDevice, type DeclaredUse } from "../api.js";
+import { BusyController } from "../busy.js";
 import { askForAccess, currentAccess, listDevices, type Access } from "../devices.js";
+import { choice, fieldStyles } from "../field.js";
 import type { Surroundings } from "../host.js";
 import type { Intent } from "../message.js";
+import { sectionStyles, tableStyles } from "../page-styles.js";
+import "../page-words.js";
 import { placeholder } from "../placeholder.js";
 import { shared } from "../styles.js";
 import { t } from "../words.js";
@@ -22,7 +17,7 @@ import "./audio-conflicts.js";
 import "./audio-devices.js";
 import "./audio-picture.js";
 import "./audio-probes.js";
-import { sectionStyles, sourceOf, tableStyles, whoOf } from "./audio-shared.js";
+import { sourceOf, whoOf } from "./audio-shared.js";
 import "./audio-stored.js";
 
 const PROGRAMS = ["teams", "softphone"] as const;
@@ -44,11 +39,17 @@ const INTENTS: Record<AudioState["finding"]["verdict"], Intent> = {
 export class AudioPage extends LitElement {
   static override styles = [
     shared,
+    fieldStyles,
     sectionStyles,
     tableStyles,
     css`
       table {
         margin-top: 12px;
+        width: 100%;
+      }
+      th,
+      td {
+        vertical-align: top;
       }
       @media (max-width: 480px) {
         table {
@@ -74,22 +75,11 @@ export class AudioPage extends LitElement {
         gap: 12px 16px;
         grid-template-columns: repeat(auto-fit, minmax(min(100%, 340px), 1fr));
       }
-      .choices label {
-        font-weight: 600;
-        display: block;
-        margin-bottom: 4px;
+      .choices select {
+        border-color: var(--colorNeutralStrokeAccessible);
+        padding-inline: 8px;
       }
-      select {
-        font: inherit;
-        color: var(--colorNeutralForeground1);
-        background: var(--colorNeutralBackground1);
-        border: 1px solid var(--colorNeutralStrokeAccessible);
-        border-radius: var(--borderRadiusMedium, 4px);
-        padding: 5px 8px;
-        min-height: 32px;
-        width: 100%;
-      }
-      select:disabled {
+      .choices select:disabled {
         color: var(--colorNeutralForeground2);
       }
       details {
@@ -103,14 +93,15 @@ export class AudioPage extends LitElement {
 
   @property({ attribute: false }) surroundings!: Surroundings;
   @property({ type: Boolean }) administrator = false;
-  /** Raised whenever something about the devices has changed. */
+  /** Raised when something may have changed unseen. */
   @property({ type: Number }) revision = 0;
+  /** What the service has told by itself. */
+  @property({ attribute: false }) news: AudioState | null = null;
   @state() private audio: AudioState | null = null;
   @state() private devices: BrowserDevice[] = [];
   /** Null: not known yet, for a moment. */
   @state() private access: Access | null = null;
-  @state() private trouble: Trouble | null = null;
-  @state() private busy = false;
+  private readonly task = new BusyController(this);
   private readonly onDevices = () => void this.sendDevices();
   private looking: ReturnType<typeof setInterval> | undefined;
 
@@ -130,18 +121,19 @@ export class AudioPage extends LitElement {
   }
 
   override willUpdate(changed: Map<string, unknown>) {
+    if (changed.has("news") && this.news !== null && this.audio !== null) this.audio = this.news;
     if (changed.has("revision") && this.audio !== null) void this.take(api.audio());
   }
 
   override render() {
     if (this.audio === null) {
       return html`<h1>${t("audio.title")}</h1>
-        ${placeholder(this.trouble, () => this.begin(), 640)}`;
+        ${placeholder(this.task.trouble, () => this.begin(), 640)}`;
     }
     const audio = this.audio;
     return html`
       <h1>${t("audio.title")}</h1>
-      <pbx-message .trouble=${this.trouble}></pbx-message>
+      <pbx-message .trouble=${this.task.trouble}></pbx-message>
       <div aria-live="polite" id="finding">${renderFinding(audio)}</div>
       ${this.renderWhoUsesWhat(audio)} ${this.renderChoices(audio)}
       <pbx-audio-devices .devices=${this.devices} .access=${this.access} @ask=${this.ask}></pbx-audio-devices>
@@ -199,17 +191,21 @@ export class AudioPage extends LitElement {
     const declared = declaredUse(audio, program, kind)?.label ?? "";
     const labels = this.devices.filter((device) => device.kind === kind).map((device) => device.label);
     const options = declared === "" || labels.includes(declared) ? labels : [...labels, declared];
-    return html`<div>
-      <label for=${id}>${t(`audio.choice.${program}.${kind}`)}</label>
-      <select id=${id} ?disabled=${!granted || this.busy} @change=${this.declare}>
-        <option value="" ?selected=${declared === ""}>${t("audio.not-chosen")}</option>
-        ${options.map((option) => html`<option value=${option} ?selected=${option === declared}>${option}</option>`)}
-      </select>
-    </div>`;
+    return choice({
+      id,
+      label: t(`audio.choice.${program}.${kind}`),
+      value: declared,
+      disabled: !granted || this.task.busy,
+      options: [
+        { value: "", label: t("audio.not-chosen") },
+        ...options.map((option) => ({ value: option, label: option })),
+      ],
+      onChange: () => void this.declare(),
+    });
   }
 
   private async begin() {
-    this.trouble = null;
+    this.task.trouble = null;
     const access = currentAccess();
     await this.take(api.audio());
     this.access = await access;
@@ -237,9 +233,7 @@ export class AudioPage extends LitElement {
         if (label !== "") uses.push({ program, device: known ?? { kind, label, deviceId: "", groupId: "" } });
       }
     }
-    this.busy = true;
-    await this.take(api.declareUses(uses));
-    this.busy = false;
+    await this.task.run(async () => (this.audio = await api.declareUses(uses)));
   }
 
   private changed(event: CustomEvent<AudioState>) {
@@ -247,12 +241,7 @@ export class AudioPage extends LitElement {
   }
 
   private async take(answer: Promise<AudioState>) {
-    try {
-      this.audio = await answer;
-      this.trouble = null;
-    } catch (error) {
-      this.trouble = troubleOf(error);
-    }
+    await this.task.load(answer, (audio) => (this.audio = audio));
   }
 }
 

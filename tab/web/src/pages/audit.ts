@@ -1,11 +1,12 @@
 // The audit as a file: which days, and a word when they do not fit into one.
 import { LitElement, css, html } from "lit";
 import { customElement, state } from "lit/decorators.js";
-import { api, save, troubleOf, type Trouble } from "../api.js";
+import { api, save, type FileFormat } from "../api.js";
+import { BusyController } from "../busy.js";
 import { button } from "../button.js";
 import { field, fieldStyles } from "../field.js";
 import { shared } from "../styles.js";
-import { t } from "../words.js";
+import { day, t } from "../words.js";
 
 const DAYS = 90;
 
@@ -26,24 +27,20 @@ export class Audit extends LitElement {
 
   @state() private since = day(1 - DAYS);
   @state() private until = day(0);
-  @state() private busy = false;
+  @state() private exporting: FileFormat | null = null;
   @state() private outOfOrder = false;
   @state() private partly = false;
-  @state() private trouble: Trouble | null = null;
+  private readonly task = new BusyController(this);
 
   override render() {
     return html`<section class="card" aria-labelledby="audit">
       <h2 id="audit">${t("audit.title")}</h2>
       <p>${t("audit.text")}</p>
       <div class="days">${this.renderDay("since", t("audit.since"))} ${this.renderDay("until", t("audit.until"))}</div>
-      <pbx-message .trouble=${this.trouble}></pbx-message>
+      <pbx-message .trouble=${this.task.trouble}></pbx-message>
       <pbx-message id="audit-error" .text=${this.outOfOrder ? t("audit.out-of-order") : ""}></pbx-message>
       <pbx-message intent="warning" .text=${this.partly ? t("audit.partly") : ""}></pbx-message>
-      ${button({
-        label: t(this.busy ? "audit.exporting" : "audit.export"),
-        disabled: this.busy,
-        onClick: () => this.export(),
-      })}
+      <div class="actions">${this.renderExport("xlsx")} ${this.renderExport("csv")}</div>
     </section>`;
   }
 
@@ -60,28 +57,24 @@ export class Audit extends LitElement {
     });
   }
 
-  private async export() {
-    this.trouble = null;
+  private renderExport(format: FileFormat) {
+    return button({
+      label: t(this.exporting === format && this.task.busy ? "audit.exporting" : `audit.export.${format}`),
+      disabled: this.task.busy,
+      onClick: () => this.export(format),
+    });
+  }
+
+  private async export(format: FileFormat) {
+    this.task.trouble = null;
     this.partly = false;
     this.outOfOrder = this.since !== "" && this.until !== "" && this.since > this.until;
     if (this.outOfOrder) return;
-    this.busy = true;
-    try {
-      const file = await api.exportAudit({ since: this.since, until: this.until });
+    this.exporting = format;
+    await this.task.run(async () => {
+      const file = await api.exportAudit(format, { since: this.since, until: this.until });
       save(file);
       this.partly = !file.complete;
-    } catch (error) {
-      this.trouble = troubleOf(error);
-    } finally {
-      this.busy = false;
-    }
+    });
   }
-}
-
-/** So many days from today, as a date field has it, in the person's own zone. */
-function day(from: number): string {
-  const moment = new Date();
-  moment.setDate(moment.getDate() + from);
-  const twoDigits = (value: number) => String(value).padStart(2, "0");
-  return `${moment.getFullYear()}-${twoDigits(moment.getMonth() + 1)}-${twoDigits(moment.getDate())}`;
 }

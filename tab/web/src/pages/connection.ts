@@ -1,15 +1,22 @@
 // For administrators: every part of the way to the PBX, what happened on it, the doctor, and handing the name over.
 import { LitElement, css, html, nothing, svg } from "lit";
 import { customElement, property, query, state } from "lit/decorators.js";
-import { api, troubleOf, type ConnectionReport, type DoctorFindings, type Trouble } from "../api.js";
+import { api, type ConnectionReport, type DoctorFindings, type MyState } from "../api.js";
+import { BusyController } from "../busy.js";
+import { Paced } from "../paced.js";
+import { button } from "../button.js";
+import { dialogStyles, type Dialog } from "../dialog.js";
+import { sectionStyles, tableStyles } from "../page-styles.js";
+import "../page-words.js";
 import { placeholder } from "../placeholder.js";
-import { dialogStyles, shared } from "../styles.js";
+import { shared } from "../styles.js";
 import { dateTime, number, t, type Word } from "../words.js";
 
 const WIDTH = 600;
 const HEIGHT = 80;
 const HOURS = 7 * 24;
 const HOUR_MS = 3_600_000;
+const LOOK_MS = 2_000;
 const LAMP_OF = { ok: "green", warning: "yellow", failed: "red", skipped: "off" } as const;
 
 type Other = ConnectionReport["others"][number];
@@ -19,10 +26,9 @@ export class ConnectionPage extends LitElement {
   static override styles = [
     shared,
     dialogStyles,
+    sectionStyles,
+    tableStyles,
     css`
-      .card {
-        margin-bottom: 16px;
-      }
       ul {
         list-style: none;
         margin: 0;
@@ -91,18 +97,8 @@ export class ConnectionPage extends LitElement {
         stroke: var(--colorNeutralStroke1);
         vector-effect: non-scaling-stroke;
       }
-      table {
-        border-collapse: collapse;
-      }
-      th,
-      td {
-        text-align: start;
-        padding: 4px 12px 4px 0;
-        font-weight: 400;
-      }
       .scroll {
         max-height: 280px;
-        overflow: auto;
         margin-bottom: 12px;
       }
       #events {
@@ -117,27 +113,25 @@ export class ConnectionPage extends LitElement {
   /** Raised whenever something about the PBX has changed. */
   @property({ type: Number }) revision = 0;
   @state() private report: ConnectionReport | null = null;
-  @state() private trouble: Trouble | null = null;
-  @state() private notice = "";
+  private readonly task = new BusyController(this);
+  private readonly doctor = new BusyController(this);
+  private readonly look = new Paced(this, () => void this.load(), LOOK_MS);
   @state() private findings: DoctorFindings | null = null;
-  @state() private doctorTrouble: Trouble | null = null;
-  @state() private examining = false;
   @state() private handing: Other | null = null;
-  @state() private busy = false;
-  @query("dialog") private dialog!: HTMLDialogElement;
-  private returnFocus: HTMLElement | null = null;
+  @query("pbx-dialog") private dialog!: Dialog;
 
   override willUpdate(changed: Map<string, unknown>) {
-    if (changed.has("revision")) void this.load();
+    if (!changed.has("revision")) return;
+    if (this.report === null) void this.load();
+    else this.look.ask();
   }
 
   override render() {
     return html`<h1>${t("connection.title")}</h1>
-      <pbx-message intent="success" text=${this.notice}></pbx-message>
       ${
         this.report === null
-          ? placeholder(this.trouble, () => this.load(), 640)
-          : html`<pbx-message .trouble=${this.trouble}></pbx-message>${this.renderReport(this.report)}`
+          ? placeholder(this.task.trouble, () => this.load(), 640)
+          : html`<pbx-message .trouble=${this.task.trouble}></pbx-message>${this.renderReport(this.report)}`
       }`;
   }
 
@@ -176,18 +170,17 @@ export class ConnectionPage extends LitElement {
           html`<div class="other">
             <p>
               ${other.identity}<br />
-              ${t("connection.other", {
+              ${t("connection.others-last", {
                 at: dateTime(other.at),
                 address: other.address,
                 version: other.connectorVersion,
               })}
             </p>
-            <fluent-button
-              role="button"
-              aria-label=${t("connection.hand-over-one", { identity: other.identity })}
-              @click=${(event: Event) => this.ask(other, event)}
-              >${t("connection.hand-over")}</fluent-button
-            >
+            ${button({
+              label: t("connection.hand-over"),
+              ariaLabel: t("connection.hand-over-one", { identity: other.identity }),
+              onClick: (event) => void this.ask(other, event.target),
+            })}
           </div>`,
       )}
     </section>`;
@@ -202,7 +195,7 @@ export class ConnectionPage extends LitElement {
       ],
       [
         "connection.round-trip",
-        roundTripMs === null ? null : t("connection.ms", { ms: number(Math.max(1, Math.round(roundTripMs))) }),
+        roundTripMs === null ? null : t("connection.ms", { ms: Math.max(1, Math.round(roundTripMs)) }),
       ],
       ["connection.pbx-version", report.pbxVersion],
       ["connection.connector-version", report.connectorVersion],
@@ -227,17 +220,15 @@ export class ConnectionPage extends LitElement {
       <p>${report.connected ? t("connection.doctor-text") : t("connection.doctor-local")}</p>
       ${
         report.connected
-          ? html`<fluent-button
-              id="examine"
-              role="button"
-              ?disabled=${this.examining}
-              aria-disabled=${this.examining}
-              @click=${this.examine}
-              >${this.examining ? t("connection.examining") : t("connection.examine")}</fluent-button
-            >`
+          ? button({
+              id: "examine",
+              label: t(this.doctor.busy ? "connection.examining" : "connection.examine"),
+              disabled: this.doctor.busy,
+              onClick: () => void this.examine(),
+            })
           : nothing
       }
-      <pbx-message .trouble=${this.doctorTrouble}></pbx-message>
+      <pbx-message .trouble=${this.doctor.trouble}></pbx-message>
       <div role="status">${this.findings === null ? nothing : this.renderFindings(this.findings)}</div>
     </section>`;
   }
@@ -260,7 +251,7 @@ export class ConnectionPage extends LitElement {
 
   private renderHistory(report: ConnectionReport) {
     const openings = report.hours.reduce((sum, hour) => sum + hour.links, 0);
-    const words = t("connection.chart", { count: number(openings) });
+    const words = t("connection.chart", { count: openings });
     return html`<section class="card" aria-labelledby="history">
       <h2 id="history">${t("connection.history")}</h2>
       <p>${words}</p>
@@ -268,7 +259,7 @@ export class ConnectionPage extends LitElement {
       <details>
         <summary>${t("usage.table")}</summary>
         <div class="scroll" tabindex="0" role="group" aria-labelledby="history">
-          <table aria-labelledby="history">
+          <table class="numbers" aria-labelledby="history">
             <thead>
               <tr>
                 <th scope="col">${t("usage.from")}</th>
@@ -305,77 +296,40 @@ export class ConnectionPage extends LitElement {
   }
 
   private renderDialog(report: ConnectionReport) {
-    return html`<dialog aria-labelledby="hand-over-title" @close=${() => this.returnFocus?.focus()}>
-      <form method="dialog" @submit=${this.handOver}>
-        <button type="submit" hidden></button>
-        <h2 id="hand-over-title">${t("connection.hand-over-title", { name: report.pbxName })}</h2>
-        <p>${t("connection.hand-over-text", { identity: this.handing?.identity ?? "" })}</p>
-        <div class="actions end">
-          <fluent-button
-            role="button"
-            type="submit"
-            appearance="primary"
-            ?disabled=${this.busy}
-            aria-disabled=${this.busy}
-            >${this.busy ? t("connection.handing-over") : t("connection.hand-over")}</fluent-button
-          >
-          <fluent-button
-            role="button"
-            type="button"
-            ?disabled=${this.busy}
-            aria-disabled=${this.busy}
-            @click=${() => this.dialog.close()}
-            >${t("licences.cancel")}</fluent-button
-          >
-        </div>
-      </form>
-    </dialog>`;
+    return html`<pbx-dialog
+      name="hand-over"
+      enter
+      .heading=${t("connection.hand-over-title", { name: report.pbxName })}
+      .content=${html`<p>${t("connection.hand-over-text", { identity: this.handing?.identity ?? "" })}</p>`}
+      .confirm=${t(this.task.busy ? "connection.handing-over" : "connection.hand-over")}
+      ?busy=${this.task.busy}
+      @confirmed=${this.handOver}
+    ></pbx-dialog>`;
   }
 
   private async load() {
-    try {
-      this.report = await api.connection();
-      this.trouble = null;
-    } catch (error) {
-      this.trouble = troubleOf(error);
-    }
+    await this.task.load(api.connection(), (report) => (this.report = report));
   }
 
   private async examine() {
-    if (this.examining) return;
-    this.examining = true;
-    this.doctorTrouble = null;
-    try {
-      this.findings = await api.examineConnection();
-    } catch (error) {
-      this.doctorTrouble = troubleOf(error);
-    } finally {
-      this.examining = false;
-    }
+    await this.doctor.run(async () => (this.findings = await api.examineConnection()));
   }
 
-  private async ask(other: Other, event: Event) {
+  private async ask(other: Other, opener: EventTarget | null) {
     this.handing = other;
-    this.notice = "";
-    this.returnFocus = event.target as HTMLElement;
     await this.updateComplete;
-    this.dialog.showModal();
+    await this.dialog.open(opener);
   }
 
-  private async handOver(event: Event) {
-    event.preventDefault();
-    if (this.busy || this.handing === null) return;
-    this.busy = true;
-    this.trouble = null;
-    try {
-      this.report = await api.handOver(this.handing.identity);
-      this.notice = t("connection.handed-over");
-    } catch (error) {
-      this.trouble = troubleOf(error);
-    } finally {
-      this.busy = false;
-      this.dialog.close();
-    }
+  private async handOver() {
+    const { handing } = this;
+    if (handing === null) return;
+    await this.task.run(async () => {
+      const detail = await api.handOver(handing.identity);
+      // The administrator's own session has ended with all others.
+      this.dispatchEvent(new CustomEvent<MyState>("signed-out", { detail, bubbles: true, composed: true }));
+    });
+    this.dialog.close();
   }
 }
 

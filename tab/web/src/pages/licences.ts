@@ -3,29 +3,40 @@ import { LitElement, css, html, nothing } from "lit";
 import { customElement, property, query, state } from "lit/decorators.js";
 import { repeat } from "lit/directives/repeat.js";
 import {
+  type FileFormat,
   api,
   save,
-  troubleOf,
   type Holder,
+  type HoldersChange,
   type HoldersQuery,
   type Licences,
   type PoolState,
   type SortColumn,
-  type Trouble,
 } from "../api.js";
+import { BusyController } from "../busy.js";
+import { Paced } from "../paced.js";
+import { button } from "../button.js";
+import { dialogStyles, type Dialog } from "../dialog.js";
 import { field, fieldStyles } from "../field.js";
+import { sectionStyles, tableStyles, tickStyles } from "../page-styles.js";
+import { person } from "../person.js";
+import "../page-words.js";
 import { placeholder } from "../placeholder.js";
-import { dialogStyles, shared } from "../styles.js";
+import { shared } from "../styles.js";
 import "./advice.js";
 import "./audit.js";
 import "./trust.js";
+import "./trusted-tenants.js";
 import "./policy.js";
 import type { PolicyDialog } from "./policy.js";
 import "./usage.js";
-import { date, dateTime, number, t } from "../words.js";
+import { date, dateTime, rich, t } from "../words.js";
 
 const PAGE = 50;
 const SEARCH_PAUSE_MS = 250;
+const ROWS_PAUSE_MS = 3_000;
+/** The diagrams tell of days; reading them costs more than all else on this page. */
+const USAGE_PAUSE_MS = 60_000;
 
 @customElement("pbx-licences")
 export class LicencesPage extends LitElement {
@@ -33,22 +44,19 @@ export class LicencesPage extends LitElement {
     shared,
     fieldStyles,
     dialogStyles,
+    sectionStyles,
+    tableStyles,
+    tickStyles,
     css`
-      .card {
-        margin-bottom: 16px;
-      }
       .scroll {
         position: relative;
-        overflow-x: auto;
       }
       table {
-        border-collapse: collapse;
         width: 100%;
         min-width: 720px;
       }
       th,
       td {
-        text-align: start;
         padding: 6px 8px;
         border-bottom: 1px solid var(--colorNeutralStroke2);
       }
@@ -64,6 +72,11 @@ export class LicencesPage extends LitElement {
       }
       meter {
         width: min(240px, 100%);
+      }
+      .exports {
+        display: flex;
+        flex-wrap: wrap;
+        gap: 12px;
       }
       .pages {
         display: flex;
@@ -83,41 +96,54 @@ export class LicencesPage extends LitElement {
     `,
   ];
 
-  /** Raised by the app whenever the service says that the view has changed. */
+  /** Raised when something may have changed unseen. */
   @property({ type: Number }) revision = 0;
+  /** The numbers, as the service has told them by itself; then the rows on this page of the table are old. */
+  @property({ attribute: false }) news: HoldersChange | null = null;
+  @state() private usageRevision = 0;
   @state() private view: Licences | null = null;
-  @state() private trouble: Trouble | null = null;
+  private readonly task = new BusyController(this);
+  private readonly exporting = new BusyController(this);
   @state() private notice = "";
   @state() private query: HoldersQuery = { search: "", sort: "name", descending: false, offset: 0, limit: PAGE };
   /** By session, with the name: a choice outlives the page of the table that it was made on. */
   @state() private selected: ReadonlyMap<string, Holder> = new Map();
   @state() private revoking: readonly Holder[] = [];
-  @state() private busy = false;
-  @query("dialog") private dialog!: HTMLDialogElement;
+  @query("pbx-dialog") private dialog!: Dialog;
   @query("pbx-policy") private policy!: PolicyDialog;
   @query("#reason") private reasonInput!: HTMLInputElement;
-  private returnFocus: HTMLElement | null = null;
   private searchPause = 0;
+  private readonly rows = new Paced(this, () => void this.load(), ROWS_PAUSE_MS);
+  private readonly usage = new Paced(this, () => (this.usageRevision += 1), USAGE_PAUSE_MS);
 
   override willUpdate(changed: Map<string, unknown>) {
-    if (changed.has("revision")) void this.load();
+    if (changed.has("news") && this.news !== null && this.view !== null) {
+      this.view = { ...this.view, ...this.news };
+      this.rows.ask();
+    }
+    if (changed.has("revision")) {
+      if (this.view === null) void this.load();
+      else this.rows.ask();
+      this.usage.ask();
+    }
   }
 
   override render() {
     return html`
       <h1>${t("licences.title")}</h1>
-      ${this.view === null ? nothing : html`<pbx-message .trouble=${this.trouble}></pbx-message>`}
+      ${this.view === null ? nothing : html`<pbx-message .trouble=${this.task.trouble ?? this.exporting.trouble}></pbx-message>`}
       <pbx-message intent="success" text=${this.notice}></pbx-message>
       ${
         this.view === null
-          ? placeholder(this.trouble, () => this.load(), 640)
+          ? placeholder(this.task.trouble, () => this.load(), 640)
           : html`${this.renderPools(this.view)} ${this.renderHolders(this.view)}
-              <pbx-usage .revision=${this.revision}></pbx-usage>
+              <pbx-trusted-tenants .view=${this.view} @trust-changed=${this.load}></pbx-trusted-tenants>
+              <pbx-usage .revision=${this.usageRevision}></pbx-usage>
               <pbx-advice></pbx-advice>
               <pbx-audit></pbx-audit>`
       }
       ${this.renderDialog()}
-      <pbx-policy @closed=${() => this.returnFocus?.focus()} @saved=${this.saved}></pbx-policy>
+      <pbx-policy @saved=${this.saved}></pbx-policy>
     `;
   }
 
@@ -126,7 +152,7 @@ export class LicencesPage extends LitElement {
       <h2 id="pools">${t("licences.pools")}</h2>
       ${view.pools.length === 0 ? html`<p>${t("licences.no-pools")}</p>` : nothing}
       ${view.pools.map((pool) => {
-        const use = t("licences.pool-use", { used: number(pool.seatsUsed), total: number(pool.seatsTotal) });
+        const use = t("licences.pool-use", { used: pool.seatsUsed, total: pool.seatsTotal });
         // The pool ends before this moment: its last day is the one before.
         const lastDay = new Date(Date.parse(pool.validUntil) - 1);
         return html`<p>
@@ -135,23 +161,21 @@ export class LicencesPage extends LitElement {
           ${t("licences.valid", { from: date(pool.validFrom), until: date(lastDay) })}<br />
           <span class="hint">
             ${t("licences.pool-rest", {
-              free: number(pool.seatsFree),
-              reserved: number(pool.seatsReserved),
-              kept: number(pool.seatsKept),
+              free: pool.seatsFree,
+              reserved: pool.seatsReserved,
+              kept: pool.seatsKept,
             })}
             ${pool.seatsUsed > pool.seatsTotal ? t("licences.pool-surplus") : nothing}
           </span>
-          <fluent-button
-            role="button"
-            size="small"
-            aria-label=${t("licences.policy-one", { serial: pool.serial })}
-            @click=${(event: Event) => this.decide(pool, event)}
-          >
-            ${t("licences.policy")}
-          </fluent-button>
+          ${button({
+            label: t("licences.policy"),
+            small: true,
+            ariaLabel: t("licences.policy-one", { serial: pool.serial }),
+            onClick: (event) => this.decide(pool, event.target),
+          })}
         </p>`;
       })}
-      ${view.waiting > 0 ? html`<p>${t("licences.waiting", { count: number(view.waiting) })}</p>` : nothing}
+      ${view.waiting > 0 ? html`<p>${t("licences.waiting", { count: view.waiting })}</p>` : nothing}
       <pbx-trust .view=${view} @trust-changed=${this.load}></pbx-trust>
     </section>`;
   }
@@ -171,19 +195,17 @@ export class LicencesPage extends LitElement {
           onInput: this.onSearch,
         })}
         <span role="status">
-          ${view.found === 0 ? nothing : t("licences.count", { first: number(first), last: number(last), found: number(view.found) })}
+          ${view.found === 0 ? nothing : t("licences.count", { first, last, found: view.found })}
         </span>
-        <fluent-button
-          role="button"
-          ?disabled=${chosen.length === 0}
-          aria-disabled=${chosen.length === 0}
-          @click=${(event: Event) => this.ask(chosen, event)}
-        >
-          ${t("licences.revoke-selected", { count: number(chosen.length) })}
-        </fluent-button>
-        <fluent-button role="button" @click=${() => this.fetch(() => api.exportHolders())}>
-          ${t("licences.export")}
-        </fluent-button>
+        ${button({
+          label: t("licences.revoke-selected", { selected: chosen.length }),
+          disabled: chosen.length === 0,
+          onClick: (event) => void this.ask(chosen, event.target),
+        })}
+        <span class="exports">
+          ${button({ label: t("licences.export-xlsx"), disabled: this.exporting.busy, onClick: () => this.export("xlsx") })}
+          ${button({ label: t("licences.export-csv"), disabled: this.exporting.busy, onClick: () => this.export("csv") })}
+        </span>
       </div>
       ${
         view.found === 0
@@ -224,14 +246,8 @@ export class LicencesPage extends LitElement {
   }
 
   private renderTurn(by: number, word: "licences.previous" | "licences.next", disabled: boolean) {
-    return html`<fluent-button
-      role="button"
-      ?disabled=${disabled}
-      aria-disabled=${disabled}
-      @click=${() => this.show({ offset: Math.max(0, this.query.offset + by) })}
-    >
-      ${t(word)}
-    </fluent-button>`;
+    const turn = () => this.show({ offset: Math.max(0, this.query.offset + by) });
+    return button({ label: t(word), disabled, onClick: turn });
   }
 
   private renderColumn(sort: SortColumn, name: string) {
@@ -250,60 +266,43 @@ export class LicencesPage extends LitElement {
       <td>
         <input
           type="checkbox"
-          aria-label=${t("licences.select-one", { name: holder.displayName })}
+          aria-label=${t("licences.select-one", { name: named(holder) })}
           .checked=${this.selected.has(holder.sessionId)}
           @change=${() => this.toggle(holder)}
         />
       </td>
-      <th scope="row">${holder.displayName}${holder.isMe ? ` (${t("licences.me")})` : ""}</th>
+      <th scope="row">${person(holder.displayName)}${holder.isMe ? ` (${t("licences.me")})` : ""}</th>
       <td>${holder.login}</td>
-      <td>${holder.teamsName}</td>
+      <td>${person(holder.teamsName)}</td>
       <td>${t(`state.kind.${holder.kind}`)}</td>
       <td>${dateTime(holder.since)}</td>
       <td>${dateTime(holder.lastSeen)}</td>
       <td>
-        <fluent-button
-          role="button"
-          size="small"
-          aria-label=${t("licences.revoke-one", { name: holder.displayName })}
-          @click=${(event: Event) => this.ask([holder], event)}
-        >
-          ${t("licences.revoke")}
-        </fluent-button>
+        ${button({
+          label: t("licences.revoke"),
+          small: true,
+          ariaLabel: t("licences.revoke-one", { name: named(holder) }),
+          onClick: (event) => void this.ask([holder], event.target),
+        })}
       </td>
     </tr>`;
   }
 
   private renderDialog() {
-    const names = this.revoking.map((holder) => holder.displayName).join(", ");
-    return html`<dialog aria-labelledby="revoke-title" @close=${() => this.returnFocus?.focus()}>
-      <form method="dialog" @submit=${this.revoke}>
-        <button type="submit" hidden></button>
-        <h2 id="revoke-title">${t("licences.revoke-title")}</h2>
-        <p>${t("licences.revoke-text", { names })}</p>
-        ${field({ id: "reason", label: t("licences.reason"), maxLength: 500 })}
-        <div class="actions end">
-          <fluent-button
-            role="button"
-            type="submit"
-            appearance="primary"
-            ?disabled=${this.busy}
-            aria-disabled=${this.busy}
-          >
-            ${this.busy ? t("licences.revoking") : t("licences.revoke")}
-          </fluent-button>
-          <fluent-button
-            role="button"
-            type="button"
-            ?disabled=${this.busy}
-            aria-disabled=${this.busy}
-            @click=${() => this.dialog.close()}
-          >
-            ${t("licences.cancel")}
-          </fluent-button>
-        </div>
-      </form>
-    </dialog>`;
+    const people = this.revoking.map(
+      (holder, index) => html`${index > 0 ? ", " : ""}${person(holder.displayName)} (${holder.login})`,
+    );
+    const values = { names: html`${people}`, count: this.revoking.length };
+    return html`<pbx-dialog
+      name="revoke"
+      enter
+      .heading=${t("licences.revoke-title", { count: this.revoking.length })}
+      .content=${html`<p>${rich("licences.revoke-text", values)}</p>
+        ${field({ id: "reason", label: t("licences.reason"), maxLength: 500 })}`}
+      .confirm=${t(this.task.busy ? "licences.revoking" : "licences.revoke")}
+      ?busy=${this.task.busy}
+      @confirmed=${this.revoke}
+    ></pbx-dialog>`;
   }
 
   private show(change: Partial<HoldersQuery>) {
@@ -313,15 +312,12 @@ export class LicencesPage extends LitElement {
 
   private async load() {
     const asked = this.query;
-    try {
-      const view = await api.licences(asked);
+    await this.task.load(api.licences(asked), (view) => {
       if (asked !== this.query) return;
       if (view.holders.length === 0 && asked.offset > 0) return this.show({ offset: Math.max(0, asked.offset - PAGE) });
       this.view = view;
-      this.trouble = null;
-    } catch (error) {
-      this.trouble = troubleOf(error);
-    }
+      this.exporting.trouble = null;
+    });
   }
 
   private onSearch(event: Event) {
@@ -336,19 +332,14 @@ export class LicencesPage extends LitElement {
     this.selected = selected;
   }
 
-  private async fetch(get: () => Promise<{ fileName: string; content: string }>) {
-    this.trouble = null;
-    try {
-      save(await get());
-    } catch (error) {
-      this.trouble = troubleOf(error);
-    }
+  private async export(format: FileFormat) {
+    this.task.trouble = null;
+    await this.exporting.run(async () => save(await api.exportHolders(format)));
   }
 
-  private decide(pool: PoolState, event: Event) {
-    this.returnFocus = event.target as HTMLElement;
+  private decide(pool: PoolState, opener: EventTarget | null) {
     this.notice = "";
-    void this.policy.open(pool);
+    void this.policy.open(pool, opener);
   }
 
   private saved() {
@@ -356,34 +347,31 @@ export class LicencesPage extends LitElement {
     void this.load();
   }
 
-  private async ask(holders: readonly Holder[], event: Event) {
+  private async ask(holders: readonly Holder[], opener: EventTarget | null) {
     this.revoking = holders;
     this.notice = "";
-    this.returnFocus = event.target as HTMLElement;
-    this.reasonInput.value = "";
     await this.updateComplete;
-    this.dialog.showModal();
+    await this.dialog.open(opener);
+    this.reasonInput.value = "";
     this.reasonInput.focus();
   }
 
-  private async revoke(event: Event) {
-    event.preventDefault();
-    if (this.busy) return;
-    this.busy = true;
-    this.trouble = null;
-    try {
+  private async revoke() {
+    const outcome = await this.task.run(async () => {
       const sessionIds = this.revoking.map((holder) => holder.sessionId);
       const revoked = await api.revoke({ sessionIds, reason: this.reasonInput.value });
-      this.notice = t("licences.revoked", { count: number(revoked.sessionIds.length) });
+      this.notice = t("licences.revoked", { count: revoked.sessionIds.length });
       this.selected = new Map();
-    } catch (error) {
-      this.trouble = troubleOf(error);
-    } finally {
-      this.busy = false;
-      this.dialog.close();
-      const kept = this.trouble;
-      await this.load();
-      this.trouble ??= kept;
-    }
+    });
+    if (outcome === "ignored") return;
+    this.dialog.close();
+    const kept = this.task.trouble;
+    await this.load();
+    this.task.trouble ??= kept;
   }
+}
+
+/** Two people may have one name; nobody shares a login. */
+function named(holder: Holder): string {
+  return `${holder.displayName} (${holder.login})`;
 }

@@ -1,10 +1,12 @@
 // My state: who I am at the PBX, my licence, the connection.
 import { LitElement, css, html, nothing } from "lit";
-import { customElement, property, state } from "lit/decorators.js";
-import { api, troubleOf, type ConnectionState, type MyState, type Trouble } from "../api.js";
+import { customElement, property } from "lit/decorators.js";
+import { api, type ConnectionState, type MyState, type Trouble } from "../api.js";
+import { BusyController } from "../busy.js";
 import { button } from "../button.js";
+import { person as name } from "../person.js";
 import { shared } from "../styles.js";
-import { dateTime, number, t } from "../words.js";
+import { dateTime, t, type Word } from "../words.js";
 
 @customElement("pbx-my-state")
 export class MyStatePage extends LitElement {
@@ -39,8 +41,7 @@ export class MyStatePage extends LitElement {
   ];
 
   @property({ attribute: false }) state!: MyState;
-  @state() private trouble: Trouble | null = null;
-  @state() private busy = false;
+  private readonly task = new BusyController(this);
 
   override connectedCallback() {
     super.connectedCallback();
@@ -52,7 +53,7 @@ export class MyStatePage extends LitElement {
     if (!person || !licence || !connection) return nothing;
     return html`
       <h1 tabindex="-1">${t("state.title")}</h1>
-      <pbx-message .trouble=${this.trouble}></pbx-message>
+      <pbx-message .trouble=${this.task.trouble}></pbx-message>
       ${connection.findings.map(
         (finding) =>
           html`<pbx-message intent=${finding.blocking ? "error" : "warning"} .trouble=${finding}></pbx-message>`,
@@ -66,12 +67,15 @@ export class MyStatePage extends LitElement {
             ></pbx-message>`
           : nothing
       }
+      ${this.state.endsAt ? this.renderEnds(this.state.endsAt) : nothing}
+      ${person.needsPassword ? this.renderHint("needs-password", "state.sign-in-with-password") : nothing}
+      ${licence.kind === "ADM" ? this.renderHint("administration", "state.sign-in-again") : nothing}
       <div class="cards">
         <section class="card" aria-labelledby="person">
           <h2 id="person">${t("state.person")}</h2>
           <dl>
             <dt>${t("state.name")}</dt>
-            <dd>${person.displayName}</dd>
+            <dd>${name(person.displayName)}</dd>
             <dt>${t("state.login")}</dt>
             <dd>${person.login}</dd>
             <dt>${t("state.email")}</dt>
@@ -91,7 +95,7 @@ export class MyStatePage extends LitElement {
             <dd id="seats">
               ${
                 licence.seatsTotal > 0
-                  ? t("state.seats-value", { used: number(licence.seatsUsed), total: number(licence.seatsTotal) })
+                  ? t("state.seats-value", { used: licence.seatsUsed, total: licence.seatsTotal })
                   : t("state.no-seats")
               }
             </dd>
@@ -102,14 +106,29 @@ export class MyStatePage extends LitElement {
       </div>
       <div class="actions">
         ${button({
-          label: t(this.busy ? "state.signing-out" : "state.sign-out"),
-          disabled: this.busy,
+          label: t(this.task.busy ? "state.signing-out" : "state.sign-out"),
+          disabled: this.task.busy,
           onClick: () => this.signOut(),
         })}
-        ${button({ label: t("offers.elsewhere"), disabled: this.busy, onClick: () => this.goElsewhere() })}
+        ${button({ label: t("offers.elsewhere"), disabled: this.task.busy, onClick: () => this.goElsewhere() })}
       </div>
       <pbx-notices ?administrator=${person.isAdministrator}></pbx-notices>
     `;
+  }
+
+  private renderEnds(at: string) {
+    return html`<pbx-message id="session-ends" intent="warning" .text=${t("state.session-ends", { at: dateTime(at) })}>
+      ${button({ label: t("state.sign-in-again"), small: true, onClick: () => this.goElsewhere() })}
+    </pbx-message>`;
+  }
+
+  /** What a session cannot do, and that signing in again changes it. */
+  private renderHint(hint: "needs-password" | "administration", action: Word) {
+    const words = (part: "title" | "detail" | "cure") => t(`state.${hint}.${part}`);
+    const trouble: Trouble = { code: hint, title: words("title"), detail: words("detail"), cure: words("cure") };
+    return html`<pbx-message id=${hint} intent="warning" .trouble=${trouble}>
+      ${button({ label: t(action), small: true, onClick: () => this.goElsewhere() })}
+    </pbx-message>`;
   }
 
   private goElsewhere() {
@@ -117,16 +136,10 @@ export class MyStatePage extends LitElement {
   }
 
   private async signOut() {
-    this.busy = true;
-    this.trouble = null;
-    try {
-      const state = await api.signOut();
-      this.dispatchEvent(new CustomEvent<MyState>("signed-out", { detail: state, bubbles: true, composed: true }));
-    } catch (error) {
-      this.trouble = troubleOf(error);
-    } finally {
-      this.busy = false;
-    }
+    await this.task.run(async () => {
+      const detail = await api.signOut();
+      this.dispatchEvent(new CustomEvent<MyState>("signed-out", { detail, bubbles: true, composed: true }));
+    });
   }
 }
 

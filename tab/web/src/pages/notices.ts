@@ -1,12 +1,14 @@
 // What the bot may write first: which messages, and when it is night.
 import { LitElement, css, html, nothing } from "lit";
 import { customElement, property, state } from "lit/decorators.js";
-import { api, troubleOf, type NoticeSettings, type NoticeSettingsState, type Trouble } from "../api.js";
+import { api, type NoticeSettings, type NoticeSettingsState } from "../api.js";
+import { BusyController } from "../busy.js";
 import { button } from "../button.js";
 import { field, fieldStyles } from "../field.js";
+import { tickStyles } from "../page-styles.js";
 import { placeholder } from "../placeholder.js";
 import { shared } from "../styles.js";
-import { t } from "../words.js";
+import { clock, minuteOf, t } from "../words.js";
 
 type Topic = NoticeSettings["muted"][number];
 
@@ -17,6 +19,7 @@ export class Notices extends LitElement {
   static override styles = [
     shared,
     fieldStyles,
+    tickStyles,
     css`
       fieldset {
         border: 0;
@@ -32,12 +35,6 @@ export class Notices extends LitElement {
         gap: 8px;
         align-items: center;
         min-height: 28px;
-      }
-      input[type="checkbox"] {
-        width: 18px;
-        height: 18px;
-        flex: none;
-        accent-color: var(--colorCompoundBrandBackground);
       }
       form .hint {
         margin-bottom: 8px;
@@ -56,9 +53,8 @@ export class Notices extends LitElement {
 
   @property({ type: Boolean }) administrator = false;
   @state() private settings: NoticeSettingsState | null = null;
-  @state() private trouble: Trouble | null = null;
+  private readonly task = new BusyController(this);
   @state() private notice = "";
-  @state() private busy = false;
 
   override connectedCallback() {
     super.connectedCallback();
@@ -70,18 +66,27 @@ export class Notices extends LitElement {
       <h2 id="notices">${t("notices.title")}</h2>
       ${
         this.settings === null
-          ? placeholder(this.trouble, () => this.load(), 280)
-          : html`<pbx-message .trouble=${this.trouble}></pbx-message>${this.renderSettings(this.settings)}`
+          ? placeholder(this.task.trouble, () => this.load(), 280)
+          : html`<pbx-message .trouble=${this.task.trouble}></pbx-message>${this.renderSettings(this.settings)}`
       }
       <pbx-message intent="success" text=${this.notice}></pbx-message>
     </section>`;
+  }
+
+  /** Why the bot cannot write, and how to change it. That somebody has not met the bot yet is no fault. */
+  private renderUnreachable(reason: NoticeSettingsState["unreachableReason"]) {
+    if (reason === null) return nothing;
+    const words = t(`notices.unreachable.${reason}`);
+    return reason === "no-chat"
+      ? html`<p class="hint">${words}</p>`
+      : html`<pbx-message intent="warning" text=${words}></pbx-message>`;
   }
 
   private renderSettings(settings: NoticeSettingsState) {
     const topics: Topic[] = this.administrator ? ["session", "audio", "administration"] : ["session", "audio"];
     const zone = settings.timeZone ? t("notices.zone", { zone: settings.timeZone }) : t("notices.no-zone");
     return html`<form @submit=${this.save} @input=${() => (this.notice = "")}>
-      ${settings.reachable ? nothing : html`<p class="hint">${t("notices.unreachable")}</p>`}
+      ${this.renderUnreachable(settings.unreachableReason)}
       <fieldset>
         <legend>${t("notices.topics")}</legend>
         ${topics.map(
@@ -105,51 +110,31 @@ export class Notices extends LitElement {
       </div>
       <p class="hint" id="quiet-hint">${zone}</p>
       <div class="actions">
-        ${button({ label: t(this.busy ? "notices.saving" : "notices.save"), submit: true, disabled: this.busy })}
+        ${button({ label: t(this.task.busy ? "notices.saving" : "notices.save"), submit: true, disabled: this.task.busy })}
       </div>
     </form>`;
   }
 
   private async load() {
-    this.trouble = null;
-    try {
-      this.settings = await api.notices();
-    } catch (error) {
-      this.trouble = troubleOf(error);
-    }
+    this.task.trouble = null;
+    await this.task.load(api.notices(), (settings) => (this.settings = settings));
   }
 
   private async save(event: Event) {
     event.preventDefault();
-    if (this.busy || this.settings === null) return;
+    if (this.task.busy || this.settings === null) return;
     const given = new FormData(event.target as HTMLFormElement);
     const shown: Topic[] = this.administrator ? ["session", "audio", "administration"] : ["session", "audio"];
     const hidden = this.settings.muted.filter((topic) => !shown.includes(topic));
-    this.busy = true;
-    this.trouble = null;
     this.notice = "";
-    try {
+    await this.task.run(async () => {
       this.settings = await api.setNotices({
         muted: [...hidden, ...shown.filter((topic) => !given.has(topic))],
         quiet: given.has("quiet"),
-        quietFrom: minuteOf(given.get("quiet-from")),
-        quietUntil: minuteOf(given.get("quiet-until")),
+        quietFrom: minuteOf(given.get("quiet-from") as string),
+        quietUntil: minuteOf(given.get("quiet-until") as string),
       });
       this.notice = t("notices.saved");
-    } catch (error) {
-      this.trouble = troubleOf(error);
-    } finally {
-      this.busy = false;
-    }
+    });
   }
-}
-
-/** What a time field takes: "07:00" for 420. */
-function clock(minute: number): string {
-  return [Math.floor(minute / 60), minute % 60].map((part) => String(part).padStart(2, "0")).join(":");
-}
-
-function minuteOf(value: FormDataEntryValue | null): number {
-  const [hours = 0, minutes = 0] = String(value).split(":").map(Number);
-  return hours * 60 + minutes;
 }

@@ -1,7 +1,7 @@
 // PBXs that may be entered without their key: signing in with one click or none, and switching between them.
 import { css, html, nothing } from "lit";
 import { customElement, property, state } from "lit/decorators.js";
-import { ProblemError, api, troubleOf, type MyState, type PbxOffer, type Trouble } from "../api.js";
+import { ProblemError, api, type MyState, type PbxOffer, type Trouble } from "../api.js";
 import { button } from "../button.js";
 import { shared } from "../styles.js";
 import { askToTakeOver } from "../take-over.js";
@@ -53,7 +53,7 @@ export class Offers extends Entering {
 
   override render() {
     const others = this.offers.filter((offer) => offer.pbxName !== this.current);
-    if (others.length === 0 && this.trouble === null) return nothing;
+    if (others.length === 0 && this.task.trouble === null) return nothing;
     return html`<section class="card" aria-labelledby="offers">
       ${
         this.current === ""
@@ -62,7 +62,7 @@ export class Offers extends Entering {
           : html`<h2 id="offers">${t("offers.switch-title")}</h2>
               <p>${t("offers.switch-intro", { pbxName: this.current })}</p>`
       }
-      <pbx-message .trouble=${this.trouble}></pbx-message>
+      <pbx-message .trouble=${this.task.trouble}></pbx-message>
       ${this.held === null ? this.renderOffers(others) : this.renderHeld(this.held)}
       <p role="status" class="visually-hidden">
         ${this.entering === "" ? nothing : t("offers.entering", { pbxName: this.entering })}
@@ -73,7 +73,7 @@ export class Offers extends Entering {
   private renderOffers(offers: readonly PbxOffer[]) {
     const word = this.current === "" ? "offers.enter" : "offers.switch";
     return html`<ul>
-      ${offers.map(({ pbxName, isPrimary }, index) => {
+      ${offers.map(({ pbxName, isPrimary, asksConsent }, index) => {
         const entering = this.entering === pbxName;
         return html`<li>
           ${button({
@@ -83,6 +83,7 @@ export class Offers extends Entering {
             onClick: () => this.enter(pbxName),
           })}
           ${isPrimary ? html`<span class="hint">${t("offers.primary")}</span>` : nothing}
+          ${asksConsent ? html`<span class="hint">${t("offers.automatic")}</span>` : nothing}
         </li>`;
       })}
     </ul>`;
@@ -94,24 +95,26 @@ export class Offers extends Entering {
   }
 
   private async enter(pbxName: string, how: { byItself?: boolean; takeOver?: boolean } = {}) {
-    if (this.entering !== "") return;
+    if (this.task.busy) return;
     this.entering = pbxName;
-    this.trouble = null;
-    try {
-      const { byItself = false, takeOver = false } = how;
-      const detail = await api.signInWithoutKey({ pbxName, byItself, takeOver });
+    const { byItself = false, takeOver = false } = how;
+    const held = this.held;
+    const outcome = await this.task.run(async () => {
+      let detail: MyState;
+      try {
+        detail = await api.signInWithoutKey({ pbxName, byItself, takeOver });
+      } catch (error) {
+        if (!(error instanceof ProblemError) || error.trouble.code !== "session-held-elsewhere") throw error;
+        this.held = { pbxName, trouble: error.trouble };
+        return;
+      }
       this.held = null;
       this.dispatchEvent(new CustomEvent<MyState>("signed-in", { detail, bubbles: true, composed: true }));
-    } catch (error) {
-      if (error instanceof ProblemError && error.trouble.code === "session-held-elsewhere") {
-        this.held = { pbxName, trouble: error.trouble };
-      } else {
-        this.held = null;
-        this.trouble = troubleOf(error);
-      }
+    });
+    this.entering = "";
+    if (outcome === "failed") this.held = null;
+    if (outcome === "failed" || this.held !== held) {
       this.dispatchEvent(new CustomEvent("not-entered", { bubbles: true, composed: true }));
-    } finally {
-      this.entering = "";
     }
     if (this.held !== null) {
       await this.updateComplete;

@@ -1,10 +1,15 @@
 // What the administrator decides about one pool: when a seat is released, which are reserved, who may have one.
 import { LitElement, css, html, nothing } from "lit";
 import { customElement, property, query, state } from "lit/decorators.js";
-import { api, troubleOf, type PeopleFound, type PolicyState, type PoolState, type Trouble } from "../api.js";
+import { api, troubleOf, type PeopleFound, type PolicyState, type PoolState } from "../api.js";
+import { BusyController } from "../busy.js";
+import { button } from "../button.js";
+import { dialogStyles, type Dialog } from "../dialog.js";
 import { field, fieldStyles } from "../field.js";
-import { dialogStyles, shared } from "../styles.js";
-import { number, t } from "../words.js";
+import { tickStyles } from "../page-styles.js";
+import { person } from "../person.js";
+import { shared } from "../styles.js";
+import { t } from "../words.js";
 
 type Reservation = PolicyState["reservations"][number];
 type People = Reservation["people"];
@@ -17,6 +22,7 @@ export class PolicyDialog extends LitElement {
     shared,
     fieldStyles,
     dialogStyles,
+    tickStyles,
     css`
       form > .field {
         margin-bottom: 12px;
@@ -51,73 +57,67 @@ export class PolicyDialog extends LitElement {
   @property({ attribute: false }) pool!: PoolState;
   @state() private policy: PolicyState = { idleHours: null, reservations: [], admitted: null };
   @state() private people: PeopleFound = { users: [], groups: [] };
-  @state() private trouble: Trouble | null = null;
-  @state() private busy = false;
+  private readonly task = new BusyController(this);
   private search = "";
-  @query("dialog") private dialog!: HTMLDialogElement;
+  @query("pbx-dialog") private dialog!: Dialog;
 
-  async open(pool: PoolState) {
+  async open(pool: PoolState, opener: EventTarget | null) {
     this.pool = pool;
     this.policy = structuredClone(pool.policy);
-    this.trouble = null;
+    this.task.trouble = null;
     await this.updateComplete;
-    this.dialog.showModal();
+    await this.dialog.open(opener);
     await this.find("");
   }
 
   override render() {
     const { idleHours, reservations, admitted } = this.policy;
-    return html`<dialog aria-labelledby="policy-title" @close=${() => this.dispatchEvent(new CustomEvent("closed"))}>
-      <form method="dialog" @submit=${this.submit}>
-        <h2 id="policy-title">${t("policy.title", { serial: this.pool?.serial ?? "" })}</h2>
-        <pbx-message .trouble=${this.trouble}></pbx-message>
-        ${field({
-          id: "idle",
-          label: t("policy.idle"),
-          hint: t("policy.idle-hint"),
-          value: idleHours ? String(idleHours) : "",
-          onInput: (event) => {
-            const hours = Number.parseInt((event.target as HTMLInputElement).value, 10);
-            this.policy = { ...this.policy, idleHours: Number.isNaN(hours) || hours < 1 ? null : hours };
-          },
-        })}
-        ${field({
-          id: "people-search",
-          label: t("policy.find"),
-          hint: t("policy.find-hint"),
-          type: "search",
-          onInput: (event) => void this.find((event.target as HTMLInputElement).value),
-        })}
-        ${reservations.map((reservation, index) => this.renderReservation(reservation, index))}
-        <fluent-button role="button" type="button" @click=${this.add}>${t("policy.add")}</fluent-button>
-        <fieldset>
-          <legend>${t("policy.admitted")}</legend>
-          <label
-            ><input
-              type="checkbox"
-              .checked=${admitted !== null}
-              @change=${() => (this.policy = { ...this.policy, admitted: admitted === null ? NOBODY : null })}
-            />
-            ${t("policy.admitted-only")}</label
-          >
-          ${
-            admitted === null || admitted === undefined
-              ? nothing
-              : this.renderPeople(t("policy.admitted"), admitted, (people) => {
-                  this.policy = { ...this.policy, admitted: people };
-                })
-          }
-        </fieldset>
-        <div class="actions end">
-          <fluent-button role="button" type="submit" appearance="primary" ?disabled=${this.busy}>
-            ${t(this.busy ? "policy.saving" : "policy.save")}
-          </fluent-button>
-          <fluent-button role="button" type="button" @click=${() => this.dialog.close()}>
-            ${t("licences.cancel")}
-          </fluent-button>
-        </div>
-      </form>
-    </dialog>`;
+    const content = html`<pbx-message .trouble=${this.task.trouble}></pbx-message>
+      ${field({
+        id: "idle",
+        label: t("policy.idle"),
+        hint: t("policy.idle-hint"),
+        value: idleHours ? String(idleHours) : "",
+        onInput: (event) => {
+          const hours = Number.parseInt((event.target as HTMLInputElement).value, 10);
+          this.policy = { ...this.policy, idleHours: Number.isNaN(hours) || hours < 1 ? null : hours };
+        },
+      })}
+      ${field({
+        id: "people-search",
+        label: t("policy.find"),
+        hint: t("policy.find-hint"),
+        type: "search",
+        onInput: (event) => void this.find((event.target as HTMLInputElement).value),
+      })}
+      ${reservations.map((reservation, index) => this.renderReservation(reservation, index))}
+      ${button({ label: t("policy.add"), onClick: () => this.add() })}
+      <fieldset>
+        <legend>${t("policy.admitted")}</legend>
+        <label
+          ><input
+            type="checkbox"
+            .checked=${admitted !== null}
+            @change=${() => (this.policy = { ...this.policy, admitted: admitted === null ? NOBODY : null })}
+          />
+          ${t("policy.admitted-only")}</label
+        >
+        ${
+          admitted === null || admitted === undefined
+            ? nothing
+            : this.renderPeople(t("policy.admitted"), admitted, (people) => {
+                this.policy = { ...this.policy, admitted: people };
+              })
+        }
+      </fieldset>`;
+    return html`<pbx-dialog
+      name="policy"
+      .heading=${t("policy.title", { serial: this.pool?.serial ?? "" })}
+      .content=${content}
+      .confirm=${t(this.task.busy ? "policy.saving" : "policy.save")}
+      ?busy=${this.task.busy}
+      @confirmed=${this.save}
+    ></pbx-dialog>`;
   }
 
   private renderReservation(reservation: Reservation, index: number) {
@@ -127,7 +127,7 @@ export class PolicyDialog extends LitElement {
     };
     const text = (event: Event) => (event.target as HTMLInputElement).value;
     return html`<fieldset>
-      <legend>${t("policy.reservation", { number: number(index + 1) })}</legend>
+      <legend>${t("policy.reservation", { number: index + 1 })}</legend>
       <div class="row">
         ${field({
           id: `name-${index}`,
@@ -142,17 +142,14 @@ export class PolicyDialog extends LitElement {
           value: String(reservation.seats),
           onInput: (event) => change({ seats: Math.max(1, Number.parseInt(text(event), 10) || 1) }),
         })}
-        <fluent-button
-          role="button"
-          type="button"
-          aria-label=${t("policy.remove-one", { name: reservation.name })}
-          @click=${() => {
+        ${button({
+          label: t("policy.remove"),
+          ariaLabel: t("policy.remove-one", { name: reservation.name }),
+          onClick: () => {
             const reservations = this.policy.reservations.filter((_, at) => at !== index);
             this.policy = { ...this.policy, reservations };
-          }}
-        >
-          ${t("policy.remove")}
-        </fluent-button>
+          },
+        })}
       </div>
       ${this.renderPeople(reservation.name, reservation.people, (people) => change({ people }))}
     </fieldset>`;
@@ -160,7 +157,7 @@ export class PolicyDialog extends LitElement {
 
   private renderPeople(label: string, chosen: People, change: (people: People) => void) {
     const toggled = (ids: number[], id: number) => (ids.includes(id) ? ids.filter((one) => one !== id) : [...ids, id]);
-    const choice = (kind: "userIds" | "groupIds", id: number, name: string) =>
+    const choice = (kind: "userIds" | "groupIds", id: number, name: unknown) =>
       html`<label
         ><input
           type="checkbox"
@@ -171,13 +168,13 @@ export class PolicyDialog extends LitElement {
       >`;
     return html`<div class="people" role="group" aria-label=${label} tabindex="0">
       ${this.people.groups.map((one) => choice("groupIds", one.id, t("policy.group", { name: one.name })))}
-      ${this.people.users.map((one) => choice("userIds", one.id, `${one.name} (${one.login})`))}
+      ${this.people.users.map((one) => choice("userIds", one.id, html`${person(one.name)} (${one.login})`))}
     </div>`;
   }
 
   private add() {
     const id = crypto.randomUUID();
-    const name = t("policy.reservation", { number: number(this.policy.reservations.length + 1) });
+    const name = t("policy.reservation", { number: this.policy.reservations.length + 1 });
     const reservations = [...this.policy.reservations, { id, name, seats: 1, people: NOBODY }];
     this.policy = { ...this.policy, reservations };
   }
@@ -188,23 +185,14 @@ export class PolicyDialog extends LitElement {
       const people = await api.people(search);
       if (search === this.search) this.people = people;
     } catch (error) {
-      this.trouble = troubleOf(error);
+      this.task.trouble = troubleOf(error);
     }
   }
 
-  private async submit(event: Event) {
-    event.preventDefault();
-    if (this.busy) return;
-    this.busy = true;
-    this.trouble = null;
-    try {
-      await api.setPolicy(this.pool.poolId, this.policy);
-      this.dialog.close();
-      this.dispatchEvent(new CustomEvent("saved"));
-    } catch (error) {
-      this.trouble = troubleOf(error);
-    } finally {
-      this.busy = false;
-    }
+  private async save() {
+    const outcome = await this.task.run(() => api.setPolicy(this.pool.poolId, this.policy));
+    if (outcome !== "done") return;
+    this.dialog.close();
+    this.dispatchEvent(new CustomEvent("saved"));
   }
 }

@@ -1,11 +1,14 @@
 // Sign-in: first name and key of the PBX (typed, or by key file), then who one is there.
 import { css, html, nothing } from "lit";
 import { customElement, property, query, state } from "lit/decorators.js";
-import { ProblemError, api, ownTrouble, troubleOf, type MyState, type SignInChallenge, type Trouble } from "../api.js";
+import { ProblemError, api, ownTrouble, type MyState, type SignInChallenge, type Trouble } from "../api.js";
+import { button } from "../button.js";
 import type { Surroundings } from "../host.js";
 import { field, fieldStyles } from "../field.js";
-import { KeyFault, keyDigest, parseKey, readKeyFile } from "../pbxkey.js";
-import { challengeSecret, isImpostor, seal, sealContext } from "../sealing.js";
+import { keyDigest, parseKey, readKeyFile, type KeyFile } from "../pbxkey.js";
+import { pbxNameOf } from "../pbx-name.js";
+import { isKnownToSeal, rememberSealing } from "../sealed-before.js";
+import { challengeSecret, isDowngrade, isImpostor, seal, sealContext, type Purpose } from "../sealing.js";
 import { shared } from "../styles.js";
 import { askToTakeOver } from "../take-over.js";
 import { dateTime, t } from "../words.js";
@@ -19,18 +22,17 @@ interface Access {
   challenge: SignInChallenge;
 }
 
+const PRIVACY = {
+  challenge: "sign-in.privacy-challenge",
+  "sealed-challenge": "sign-in.privacy-answer",
+  sealed: "sign-in.privacy-sealed",
+} as const;
+
+/** What this tab knows beside the methods of the first version. */
+const METHODS = ["sealed-challenge"];
+
 /** Fluent's button is no default button of a form: Enter in a field needs a native one. */
 const submitOnEnter = html`<button type="submit" hidden></button>`;
-
-/** Where to put the cursor after a refusal. */
-const FIELD_OF: Record<string, string> = {
-  "name-missing": "pbx-name",
-  "key-missing": "pbx-key",
-  "malformed-key": "pbx-key",
-  "wrong-key": "pbx-name",
-  "login-missing": "login",
-  "login-rejected": "password",
-};
 
 @customElement("pbx-sign-in")
 export class SignInPage extends Entering {
@@ -75,7 +77,6 @@ export class SignInPage extends Entering {
   @property({ type: Boolean }) second = false;
   @state() private access: Access | null = null;
   @state() private notice = "";
-  @state() private busy = false;
   @state() private dragging = false;
   /** The session that another Microsoft account holds, while the person is asked. */
   @state() private heldElsewhere: Trouble | null = null;
@@ -84,22 +85,21 @@ export class SignInPage extends Entering {
   @query("#login") private loginInput!: HTMLInputElement;
   @query("#password") private passwordInput!: HTMLInputElement;
   @query("#file") private fileInput!: HTMLInputElement;
-  /** Id of the field that the trouble is about. */
-  @state() private invalid = "";
-  private connectorIdentity: string | null = null;
+  private keyFile: KeyFile | null = null;
   private pbxName = "";
   private pbxKey = "";
   private byEmail = false;
 
   override render() {
     return html`
-      <pbx-message .trouble=${this.trouble}></pbx-message>
+      <pbx-message .trouble=${this.task.trouble}></pbx-message>
       <pbx-message intent="success" text=${this.notice}></pbx-message>
       <div class="card">${this.access === null ? this.renderPbx() : this.renderUser(this.access)}</div>
     `;
   }
 
   private renderPbx() {
+    const { busy, invalid } = this.task;
     return html`
       ${this.second ? html`<h2>${t("sign-in.second-title")}</h2>` : html`<h1 tabindex="-1">${t("sign-in.title")}</h1>`}
       <p>${t("sign-in.intro")}</p>
@@ -110,14 +110,14 @@ export class SignInPage extends Entering {
           label: t("sign-in.pbx-name"),
           hint: t("sign-in.pbx-name-hint"),
           value: this.pbxName,
-          invalid: this.invalid === "pbx-name",
+          invalid: invalid === "pbx-name",
         })}
         ${field({
           id: "pbx-key",
           label: t("sign-in.pbx-key"),
           hint: t("sign-in.pbx-key-hint"),
           value: this.pbxKey,
-          invalid: this.invalid === "pbx-key",
+          invalid: invalid === "pbx-key",
         })}
         <p class="or">${t("sign-in.or")}</p>
         <div
@@ -127,44 +127,38 @@ export class SignInPage extends Entering {
           @drop=${this.drop}
         >
           <span>${t("sign-in.drop")}</span>
-          <fluent-button role="button" type="button" @click=${() => this.fileInput.click()}
-            >${t("sign-in.choose")}</fluent-button
-          >
+          ${button({ label: t("sign-in.choose"), onClick: () => this.fileInput.click() })}
           <input id="file" type="file" hidden accept=".pbxkey,.json,application/json" @change=${this.chooseFile} />
         </div>
         <div class="actions">
-          <fluent-button
-            role="button"
-            type="submit"
-            appearance="primary"
-            ?disabled=${this.busy}
-            aria-disabled=${this.busy}
-          >
-            ${this.busy ? t("sign-in.checking") : t("sign-in.continue")}
-          </fluent-button>
+          ${button({
+            label: t(busy ? "sign-in.checking" : "sign-in.continue"),
+            primary: true,
+            submit: true,
+            disabled: busy,
+          })}
         </div>
       </form>
     `;
   }
 
   private renderUser(access: Access) {
-    const privacy = access.challenge.method === "challenge" ? "sign-in.privacy-challenge" : "sign-in.privacy-sealed";
+    const { busy, invalid } = this.task;
+    const { method, keyGoodUntil, firstUse } = access.challenge;
+    const privacy = PRIVACY[method];
+    const { pbxName } = access;
+    const warnings: [string, string][] = [];
+    if (keyGoodUntil) warnings.push(["old-key", t("sign-in.old-key", { until: dateTime(keyGoodUntil) })]);
+    if (firstUse) warnings.push(["first-use", t("sign-in.first-use", { pbxName })]);
+    if (method === "challenge") warnings.push(["old-connector", t("sign-in.old-connector", { pbxName })]);
     return html`
-      <h1 tabindex="-1" id="user-title">${t("sign-in.user-title", { pbxName: access.pbxName })}</h1>
-      ${
-        access.challenge.keyGoodUntil
-          ? html`<pbx-message
-              id="old-key"
-              intent="warning"
-              text=${t("sign-in.old-key", { until: dateTime(access.challenge.keyGoodUntil) })}
-            ></pbx-message>`
-          : nothing
-      }
+      <h1 tabindex="-1" id="user-title">${t("sign-in.user-title", { pbxName })}</h1>
+      ${warnings.map(([id, text]) => html`<pbx-message id=${id} intent="warning" text=${text}></pbx-message>`)}
       ${
         this.heldElsewhere !== null
           ? askToTakeOver(
               this.heldElsewhere,
-              this.busy,
+              busy,
               () => void this.signIn(true),
               () => (this.heldElsewhere = null),
             )
@@ -175,16 +169,12 @@ export class SignInPage extends Entering {
         ${
           access.challenge.emailOffered
             ? html`<p class="hint">${t("sign-in.by-email-hint")}</p>
-                <fluent-button
-                  role="button"
-                  type="button"
-                  appearance="primary"
-                  ?disabled=${this.busy}
-                  aria-disabled=${this.busy}
-                  @click=${this.signInByEmail}
-                >
-                  ${t("sign-in.by-email", { email: access.challenge.email })}
-                </fluent-button>
+                ${button({
+                  label: t("sign-in.by-email", { email: access.challenge.email }),
+                  primary: true,
+                  disabled: busy,
+                  onClick: () => void this.signInByEmail(),
+                })}
                 <p class="or">${t("sign-in.or")}</p>`
             : nothing
         }
@@ -193,7 +183,7 @@ export class SignInPage extends Entering {
           label: t("sign-in.login"),
           hint: t("sign-in.login-hint"),
           autocomplete: "username",
-          invalid: this.invalid === "login",
+          invalid: invalid === "login",
         })}
         ${field({
           id: "password",
@@ -201,26 +191,16 @@ export class SignInPage extends Entering {
           hint: t(privacy),
           type: "password",
           autocomplete: "current-password",
-          invalid: this.invalid === "password",
+          invalid: invalid === "password",
         })}
         <div class="actions">
-          <fluent-button
-            role="button"
-            type="submit"
-            appearance="primary"
-            ?disabled=${this.busy}
-            aria-disabled=${this.busy}
-          >
-            ${this.busy ? t("sign-in.submitting") : t("sign-in.submit")}
-          </fluent-button>
-          <fluent-button
-            role="button"
-            type="button"
-            ?disabled=${this.busy}
-            aria-disabled=${this.busy}
-            @click=${this.back}
-            >${t("sign-in.back")}</fluent-button
-          >
+          ${button({
+            label: t(busy ? "sign-in.submitting" : "sign-in.submit"),
+            primary: true,
+            submit: true,
+            disabled: busy,
+          })}
+          ${button({ label: t("sign-in.back"), disabled: busy, onClick: () => this.back() })}
         </div>
       </form>
     `;
@@ -228,9 +208,11 @@ export class SignInPage extends Entering {
 
   private async submitPbx(event: Event) {
     event.preventDefault();
-    this.pbxName = this.nameInput.value.trim();
     this.pbxKey = this.keyInput.value;
-    if (this.pbxName === "") return this.fail(ownTrouble("name-missing"));
+    if (this.nameInput.value.trim() === "") return this.fail(ownTrouble("name-missing"));
+    const name = pbxNameOf(this.nameInput.value);
+    if (name === null) return this.fail(ownTrouble("pbx-name-invalid"));
+    this.pbxName = this.nameInput.value = name;
     if (this.pbxKey.trim() === "") return this.fail(ownTrouble("key-missing"));
     await this.working(async () => {
       const key = await parseKey(this.pbxKey);
@@ -243,8 +225,12 @@ export class SignInPage extends Entering {
 
   private async prepare(pbxName: string, pbxKey: string): Promise<Access> {
     const digest = await keyDigest(pbxKey);
-    const challenge = await api.prepareSignIn({ pbxName, keyDigest: digest });
-    if (await isImpostor(this.connectorIdentity, challenge)) throw new ProblemError(ownTrouble("impostor"));
+    const challenge = await api.prepareSignIn({ pbxName, keyDigest: digest, methods: METHODS });
+    const { keyFile } = this;
+    if (await isImpostor(keyFile?.connectorIdentity ?? null, challenge)) throw new ProblemError(ownTrouble("impostor"));
+    const seals = keyFile?.sealedOnly === true || isKnownToSeal(challenge.pbxName);
+    if (isDowngrade(seals, challenge)) throw new ProblemError(ownTrouble("unsealed", { pbxName: challenge.pbxName }));
+    if (challenge.method === "sealed-challenge") rememberSealing(challenge.pbxName);
     return { pbxName: challenge.pbxName, pbxKey, keyDigest: digest, challenge };
   }
 
@@ -278,6 +264,8 @@ export class SignInPage extends Entering {
           return;
         }
         if (error.trouble.code !== "challenge-expired") throw error;
+        // The unsealed way needs its warning first: nobody leads a person from the sealed one to it unseen.
+        if (this.access.challenge.method === "challenge" && access.challenge.method !== "challenge") throw error;
         state = await this.attempt(this.access, takeOver);
       }
       this.dispatchEvent(new CustomEvent<MyState>("signed-in", { detail: state, bubbles: true, composed: true }));
@@ -299,38 +287,34 @@ export class SignInPage extends Entering {
       const secret = await challengeSecret(login, nonce, password);
       return api.signIn({ ...common, proof: { method: "challenge", nonce, secret } });
     }
-    const { tenantId, objectId } = this.surroundings;
-    const context = sealContext("pbx-login.v1", pbxName, tenantId, objectId, nonce);
-    const box = await seal(challenge.sealingKey, access.pbxKey, JSON.stringify({ login, password }), context);
+    const sealed = (purpose: Purpose, content: object) => {
+      const { tenantId, objectId } = this.surroundings;
+      const context = sealContext(purpose, pbxName, tenantId, objectId, nonce);
+      return seal(challenge.sealingKey, access.pbxKey, JSON.stringify(content), context);
+    };
+    if (challenge.method === "sealed-challenge") {
+      const secret = await challengeSecret(login, challenge.pbxNonce ?? "", password);
+      const box = await sealed("pbx-answer.v1", { secret });
+      return api.signIn({ ...common, proof: { method: "sealed-challenge", nonce, box } });
+    }
+    const box = await sealed("pbx-login.v1", { login, password });
     return api.signIn({ ...common, proof: { method: "sealed", nonce, box } });
   }
 
   private async working(run: () => Promise<void>) {
-    if (this.busy) return;
-    this.busy = true;
-    this.trouble = null;
-    this.invalid = "";
-    try {
-      await run();
-    } catch (error) {
-      this.heldElsewhere = null;
-      this.fail(error instanceof KeyFault ? ownTrouble(error.code) : troubleOf(error));
-    } finally {
-      this.busy = false;
-    }
+    if ((await this.task.run(run)) !== "failed") return;
+    this.heldElsewhere = null;
+    this.notice = "";
   }
 
   private fail(trouble: Trouble) {
-    this.trouble = trouble;
     this.notice = "";
-    this.invalid = FIELD_OF[trouble.code] ?? "";
-    this.renderRoot.querySelector<HTMLElement>(`#${this.invalid || "none"}`)?.focus();
+    this.task.fail(trouble);
   }
 
   private back() {
     this.access = null;
-    this.trouble = null;
-    this.invalid = "";
+    this.task.trouble = null;
     this.heldElsewhere = null;
   }
 
@@ -356,7 +340,7 @@ export class SignInPage extends Entering {
       const content = await readKeyFile(file);
       this.pbxName = this.nameInput.value = content.pbxName;
       this.pbxKey = this.keyInput.value = content.pbxKey;
-      this.connectorIdentity = content.connectorIdentity;
+      this.keyFile = content;
       this.notice = t("sign-in.file-taken");
     });
   }

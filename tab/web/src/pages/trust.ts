@@ -1,7 +1,8 @@
 // How people of the administrator's organisation sign in: trust, with or without the key, and the main PBX.
 import { LitElement, css, html, nothing } from "lit";
-import { customElement, property, state } from "lit/decorators.js";
-import { api, troubleOf, type Licences, type Trouble, type TrustWish } from "../api.js";
+import { customElement, property } from "lit/decorators.js";
+import { api, type Licences, type TrustWish } from "../api.js";
+import { BusyController } from "../busy.js";
 import { choice, fieldStyles } from "../field.js";
 import { shared } from "../styles.js";
 import { t, type Word } from "../words.js";
@@ -32,14 +33,14 @@ export class Trust extends LitElement {
   ];
 
   @property({ attribute: false }) view!: Licences;
-  @state() private trouble: Trouble | null = null;
-  @state() private busy = false;
+  private readonly task = new BusyController(this);
 
   override render() {
-    const { tenantTrusted, entry } = this.view;
+    const { tenantTrusted, entry, mayTrust, mayOffer } = this.view;
     return html`
-      <pbx-message .trouble=${this.trouble}></pbx-message>
-      ${this.renderSwitch("trust", tenantTrusted, (trusted) => this.decide({ trusted }))}
+      <pbx-message .trouble=${this.task.trouble}></pbx-message>
+      ${this.renderSwitch("trust", tenantTrusted, (trusted) => this.decide({ trusted }), mayTrust || tenantTrusted)}
+      ${mayTrust ? nothing : html`<p class="hint" id="guest">${t("trust.guest")}</p>`}
       ${
         tenantTrusted
           ? html`${choice({
@@ -47,19 +48,34 @@ export class Trust extends LitElement {
               label: t("trust.entry"),
               hint: t(`trust.entry-hint.${entry}`),
               value: entry,
-              disabled: this.busy,
-              options: ENTRIES.map((name) => ({ value: name, label: t(`trust.entry.${name}`) })),
+              disabled: this.task.busy,
+              // What lies above the present choice needs somebody who decides for the organisation.
+              options: ENTRIES.filter((name) => mayOffer || ENTRIES.indexOf(name) <= ENTRIES.indexOf(entry)).map(
+                (name) => ({ value: name, label: t(`trust.entry.${name}`) }),
+              ),
               onChange: (value) => this.decide({ trusted: true, entry: value as Entry }),
             })}
-            ${this.renderSwitch("primary", this.view.isPrimary, (primary) => this.decide({ trusted: true, primary }))}`
+            ${this.renderSwitch(
+              "primary",
+              this.view.isPrimary,
+              (primary) => this.decide({ trusted: true, primary }),
+              mayOffer || this.view.isPrimary,
+            )}
+            ${mayOffer ? nothing : html`<p class="hint" id="needs-authority">${t("trust.needs-authority")}</p>`}`
           : nothing
       }
     `;
   }
 
-  private renderSwitch(name: "trust" | "primary", on: boolean, decide: (on: boolean) => Promise<boolean>) {
+  private renderSwitch(
+    name: "trust" | "primary",
+    on: boolean,
+    decide: (on: boolean) => Promise<boolean>,
+    allowed: boolean,
+  ) {
     const other = name === "primary" && !on ? this.view.primaryName : null;
-    const hint = other ? t("trust.primary-other", { pbxName: other }) : t(`trust.${name}-hint` as Word);
+    const otherWord = this.view.mayOffer ? "trust.primary-other-mine" : "trust.primary-other";
+    const hint = other ? t(otherWord, { pbxName: other }) : t(`trust.${name}-hint` as Word);
     const change = async (event: Event) => {
       const toggle = event.target as HTMLInputElement;
       if (!(await decide(toggle.checked))) toggle.checked = on;
@@ -72,7 +88,7 @@ export class Trust extends LitElement {
           aria-label=${t(`trust.${name}` as Word)}
           aria-describedby="${name}-hint"
           .checked=${on}
-          ?disabled=${this.busy}
+          ?disabled=${this.task.busy || !allowed}
           @change=${change}
         ></fluent-switch>
         <span aria-hidden="true">${t(`trust.${name}` as Word)}</span>
@@ -82,18 +98,10 @@ export class Trust extends LitElement {
 
   /** Whether it was taken. */
   private async decide(wish: TrustWish): Promise<boolean> {
-    this.busy = true;
-    this.trouble = null;
-    try {
+    const outcome = await this.task.run(async () => {
       const detail = await api.setTrust(wish);
       this.dispatchEvent(new CustomEvent("trust-changed", { detail, bubbles: true, composed: true }));
-      return true;
-    } catch (error) {
-      this.trouble = troubleOf(error);
-      this.requestUpdate("view");
-      return false;
-    } finally {
-      this.busy = false;
-    }
+    });
+    return outcome === "done";
   }
 }

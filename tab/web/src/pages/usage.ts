@@ -1,7 +1,9 @@
 // Use of the seats over time: a picture for the eye, the same as a table for keyboard and screen reader.
 import { LitElement, css, html, nothing, svg } from "lit";
 import { customElement, property, state } from "lit/decorators.js";
-import { api, troubleOf, type Trouble, type Usage } from "../api.js";
+import { api, type Usage } from "../api.js";
+import { BusyController } from "../busy.js";
+import { sectionStyles, tableStyles } from "../page-styles.js";
 import { placeholder } from "../placeholder.js";
 import { shared } from "../styles.js";
 import { dateTime, number, t } from "../words.js";
@@ -15,10 +17,9 @@ const HEIGHT = 140;
 export class UsageChart extends LitElement {
   static override styles = [
     shared,
+    sectionStyles,
+    tableStyles,
     css`
-      .card {
-        margin-bottom: 16px;
-      }
       svg {
         width: 100%;
         height: 160px;
@@ -84,30 +85,17 @@ export class UsageChart extends LitElement {
         padding: 0;
         margin-inline-end: 12px;
       }
-      table {
-        border-collapse: collapse;
-      }
-      th,
-      td {
-        text-align: end;
-        padding: 4px 12px 4px 0;
-      }
-      th:first-child {
-        text-align: start;
-        font-weight: 400;
-      }
       .scroll {
         max-height: 280px;
-        overflow: auto;
       }
     `,
   ];
 
-  /** Raised whenever the licences have changed. */
+  /** Raised now and then while the licences change. */
   @property({ type: Number }) revision = 0;
   @state() private span: Span = "day";
   @state() private usage: Usage | null = null;
-  @state() private trouble: Trouble | null = null;
+  private readonly task = new BusyController(this);
 
   override willUpdate(changed: Map<string, unknown>) {
     if (changed.has("revision") || changed.has("span")) void this.load();
@@ -134,8 +122,8 @@ export class UsageChart extends LitElement {
       </fieldset>
       ${
         this.usage === null
-          ? placeholder(this.trouble, () => this.load(), 256)
-          : html`<pbx-message .trouble=${this.trouble}></pbx-message>${this.renderUsage(this.usage)}`
+          ? placeholder(this.task.trouble, () => this.load(), 256)
+          : html`<pbx-message .trouble=${this.task.trouble}></pbx-message>${this.renderUsage(this.usage)}`
       }
     </section>`;
   }
@@ -143,7 +131,8 @@ export class UsageChart extends LitElement {
   private renderUsage(usage: Usage) {
     const peak = Math.max(...usage.buckets.map((bucket) => bucket.peak));
     const denials = usage.buckets.reduce((sum, bucket) => sum + bucket.denials, 0);
-    const words = t("usage.summary", { peak: number(peak), seats: number(usage.seats), denials: number(denials) });
+    const refused = denials > 0 ? ` ${t("usage.summary-refused", { count: denials })}` : "";
+    const words = `${t("usage.summary", { peak, seats: usage.seats })}${refused}`;
     const top = Math.max(peak, usage.seats, 1);
     const step = WIDTH / usage.buckets.length;
     const y = (value: number) => HEIGHT - (value / top) * (HEIGHT - 8);
@@ -165,7 +154,7 @@ export class UsageChart extends LitElement {
       <details>
         <summary>${t("usage.table")}</summary>
         <div class="scroll" tabindex="0" role="group" aria-labelledby="usage">
-          <table aria-labelledby="usage">
+          <table class="numbers" aria-labelledby="usage">
             <thead>
               <tr>
                 <th scope="col">${t("usage.from")}</th>
@@ -192,12 +181,8 @@ export class UsageChart extends LitElement {
 
   private async load() {
     const span = this.span;
-    try {
-      const usage = await api.usage(span);
+    await this.task.load(api.usage(span), (usage) => {
       if (span === this.span) this.usage = usage;
-      this.trouble = null;
-    } catch (error) {
-      this.trouble = troubleOf(error);
-    }
+    });
   }
 }

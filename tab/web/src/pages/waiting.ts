@@ -1,9 +1,11 @@
 // All seats are taken: the offer to be told, the place on the waiting list, and the seat that is kept.
-import { LitElement, css, html, nothing } from "lit";
-import { customElement, property, state } from "lit/decorators.js";
-import { api, troubleOf, type Trouble, type WaitingPlace } from "../api.js";
+import { LitElement, css, html } from "lit";
+import { customElement, property } from "lit/decorators.js";
+import { api, type WaitingPlace } from "../api.js";
+import { BusyController } from "../busy.js";
+import { button } from "../button.js";
 import { shared } from "../styles.js";
-import { number, t, time } from "../words.js";
+import { t, time } from "../words.js";
 
 @customElement("pbx-waiting")
 export class Waiting extends LitElement {
@@ -18,37 +20,32 @@ export class Waiting extends LitElement {
   ];
 
   @property({ attribute: false }) place!: WaitingPlace;
-  @state() private trouble: Trouble | null = null;
-  @state() private busy = false;
+  private readonly task = new BusyController(this);
 
   override render() {
     const { joined, offeredUntil, pbxName, position } = this.place;
     const kind = offeredUntil ? "offered" : joined ? "joined" : "offer";
     const values = {
       pbxName,
-      position: number(position),
+      position,
       until: offeredUntil ? time(offeredUntil) : "",
     };
     return html`<section class="card" aria-labelledby="waiting" aria-live="polite">
       <h2 id="waiting">${t(`waiting.${kind}.title`)}</h2>
       <p>${t(`waiting.${kind}.text`, values)}</p>
-      ${this.trouble ? html`<pbx-message .trouble=${this.trouble}></pbx-message>` : nothing}
-      <fluent-button role="button" ?disabled=${this.busy} aria-disabled=${this.busy} @click=${this.change}>
-        ${t(joined ? "waiting.leave" : "waiting.join")}
-      </fluent-button>
+      <pbx-message .trouble=${this.task.trouble}></pbx-message>
+      ${button({
+        label: t(joined ? "waiting.leave" : "waiting.join"),
+        disabled: this.task.busy,
+        onClick: () => void this.change(),
+      })}
     </section>`;
   }
 
   private async change() {
-    this.busy = true;
-    this.trouble = null;
-    try {
-      const state = await (this.place.joined ? api.leaveWaitingList() : api.joinWaitingList());
-      this.dispatchEvent(new CustomEvent("signed-out", { detail: state, bubbles: true, composed: true }));
-    } catch (error) {
-      this.trouble = troubleOf(error);
-    } finally {
-      this.busy = false;
-    }
+    await this.task.run(async () => {
+      const detail = await (this.place.joined ? api.leaveWaitingList() : api.joinWaitingList());
+      this.dispatchEvent(new CustomEvent("signed-out", { detail, bubbles: true, composed: true }));
+    });
   }
 }

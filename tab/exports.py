@@ -1,0 +1,99 @@
+"""The tables that administrators export: who holds a licence, and the audit."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from datetime import date, datetime, time, timedelta
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from core.audit.reading import AuditEntry
+from core.audit.telling import tell_actor, tell_actor_kind, tell_detail, tell_kind
+from core.language import Language, Words
+from core.licensing.rules import LicenceKind
+from core.licensing.session import Session
+from core.signin.administration import AuditExport
+from core.signin.preferences import zone_of
+from tab.export import ExportFile, Format, Rows, write_table
+from wire.tab import AuditParams, ExportParams
+
+_WORDS: Final = Words("tab")
+AUDIT_DAYS: Final = timedelta(days=89)
+"""Before the last day, when nobody says since when."""
+
+_HOLDERS: Final = ("name", "login", "email", "teams-name", "kind", "since", "last-seen")
+_AUDIT: Final = (
+    *("at", "event", "actor", "actor-kind", "subject", "detail", "times"),
+    *("actor-tenant", "actor-object", "actor-pbx-user", "subject-pbx-user", "code"),
+)
+
+
+def days(since: date | None, until: date | None, time_zone: str) -> tuple[datetime, datetime]:
+    """The first moment of whole days in that zone, and the first one after them."""
+    zone = _zone(time_zone)
+    last = until or datetime.now(zone).date()
+    first = since or last - AUDIT_DAYS
+    return datetime.combine(first, time.min, zone), datetime.combine(last + timedelta(days=1), time.min, zone)
+
+
+async def holders(found: Sequence[Session], params: ExportParams, language: Language) -> ExportFile:
+    async def pages() -> AsyncIterator[Rows]:
+        yield await asyncio.to_thread(lambda: [_holder_row(session, language) for session in found])
+
+    return await _export("holders", _HOLDERS, pages(), params, language, complete=True)
+
+
+async def audit(found: AuditExport, params: AuditParams, language: Language) -> ExportFile:
+    async def pages() -> AsyncIterator[Rows]:
+        async for entries in found.pages:
+            yield await asyncio.to_thread(_audit_rows, entries, found, language)
+
+    return await _export("audit", _AUDIT, pages(), params, language, complete=found.complete)
+
+
+def _holder_row(session: Session, language: Language) -> Sequence[object]:
+    kind: str = session.kind
+    if session.kind is LicenceKind.ADMINISTRATION:
+        kind = _WORDS.text(language, "export.administration-only")
+    return (
+        *(session.person.display_name, session.person.login, session.person.email),
+        *(session.teams_user.name, kind, session.licence_since, session.last_seen_at),
+    )
+
+
+def _audit_rows(entries: Sequence[AuditEntry], export: AuditExport, language: Language) -> Rows:
+    return [_audit_row(entry, export, language) for entry in entries]
+
+
+def _audit_row(entry: AuditEntry, export: AuditExport, language: Language) -> Sequence[object]:
+    actor = entry.actor
+    return (
+        entry.at,
+        tell_kind(entry.kind, language),
+        entry.actor_name
+        if actor is None
+        else tell_actor(actor, language, export.home_tenants, with_tenant=True),
+        tell_actor_kind(actor, language, export.home_tenants),
+        *(entry.subject, tell_detail(entry, language), entry.times),
+        *((actor.tenant_id, actor.object_id, actor.pbx_user_id) if actor is not None else (None,) * 3),
+        *(entry.pbx_user_id, entry.kind),
+    )
+
+
+async def _export(
+    name: str,
+    columns: Sequence[str],
+    pages: AsyncIterator[Rows],
+    params: ExportParams,
+    language: Language,
+    *,
+    complete: bool,
+) -> ExportFile:
+    headings = [_WORDS.text(language, f"export.{column}") for column in columns]
+    format_ = Format(params.format)
+    file = await write_table(headings, pages, format_, language, _zone(params.time_zone))
+    file_name = f"{_WORDS.text(language, f'export.{name}-file')}.{format_}"
+    return ExportFile(file, file_name, format_.media_type, complete)
+
+
+def _zone(name: str) -> ZoneInfo:
+    return zone_of(name) or ZoneInfo("UTC")

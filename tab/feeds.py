@@ -1,0 +1,280 @@
+"""What the open tabs of one PBX share: it is read once for all of them, and the same bytes go to each.
+
+A feed is there as long as somebody watches its PBX. News only mark what is to be read; reading is paced, so that a rush of
+sign-ins is a reading every few seconds and not one for each.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from typing import Final
+
+from pydantic import BaseModel
+
+from core.background import Background, Setbacks
+from core.language import Language
+from core.licensing.audience import Audience, Key
+from core.licensing.overview import Overview, Place
+from core.signin.signin import Connection, SignIn, State
+from core.store.database import STORAGE_ERRORS
+from tab import present
+from tab.streams import Due, Stream
+from wire.tab_events import HoldersChange, SeatsChange
+
+logger = logging.getLogger(__name__)
+
+SEATS_SECONDS: Final = 2.0
+"""Between two readings of the numbers that many see."""
+LINE_SECONDS: Final = 0.5
+"""Between two readings of a waiting list: whoever is offered a seat has five minutes to take it."""
+CONNECTION_SECONDS: Final = 0.2
+"""What a connector reports is bounded already (`core.hub.hub.CHANGES`)."""
+WOKEN_AT_ONCE: Final = 100
+"""Then others have their turn: somebody who is affected does not wait until thousands have been told."""
+READ_AT_ONCE: Final = 4
+"""Feeds that read at the same moment: after an interruption every feed of the replica wants to."""
+
+
+def event(name: str, content: BaseModel | None = None) -> bytes:
+    data = content.model_dump_json(by_alias=True) if content is not None else "{}"
+    return f"event: {name}\ndata: {data}\n\n".encode()
+
+
+class Paced:
+    """Work that is done as soon as it is asked for, but no more often than every so many seconds. It is tried again when
+    the database does not answer.
+    """
+
+    def __init__(self, work: Callable[[], Awaitable[None]], seconds: float, tasks: Background) -> None:
+        self._work = work
+        self._seconds = seconds
+        self._tasks = tasks
+        self._is_wanted = False
+        self._is_running = False
+
+    def ask(self) -> None:
+        self._is_wanted = True
+        if not self._is_running:
+            self._is_running = True
+            self._tasks.start(self._run())
+
+    def stop(self) -> None:
+        self._is_wanted = False
+
+    async def _run(self) -> None:
+        setbacks = Setbacks(first_pause=self._seconds)
+        try:
+            while self._is_wanted:
+                self._is_wanted = False
+                pause = self._seconds
+                try:
+                    await self._work()
+                except STORAGE_ERRORS as fault:
+                    pause = setbacks.failed("feed", fault, "what open tabs show was not read; tried again")
+                    self._is_wanted = True
+                await asyncio.sleep(pause)
+        finally:
+            self._is_running = False
+
+
+class Reader:
+    """Where feeds read."""
+
+    def __init__(self, sign_in: SignIn, overview: Overview, audience: Audience) -> None:
+        self.sign_in = sign_in
+        self.overview = overview
+        self.audience = audience
+        self.turn = asyncio.Semaphore(READ_AT_ONCE)
+
+
+class Feed:
+    """Of one PBX."""
+
+    def __init__(self, pbx_id: str, reader: Reader, tasks: Background) -> None:
+        self._pbx_id = pbx_id
+        self._reader = reader
+        self._members: dict[Stream, None] = {}
+        self._seats: SeatsChange | None = None
+        self._seats_bytes = b""
+        self._connection: Connection | None = None
+        self._connection_bytes: dict[Language, bytes] = {}
+        self._holders_bytes = b""
+        self._holders_asked = False
+        self._doubt_seats: set[Stream] = set()
+        self._doubt_connection: set[Stream] = set()
+        """Their own state said something else: they are told even when nothing has changed since the last reading."""
+        self._read_numbers = Paced(self._numbers, SEATS_SECONDS, tasks)
+        self._read_connection = Paced(self._new_connection, CONNECTION_SECONDS, tasks)
+        self._read_line = Paced(self._line, LINE_SECONDS, tasks)
+
+    def __len__(self) -> int:
+        return len(self._members)
+
+    def join(self, stream: Stream) -> None:
+        self._members[stream] = None
+
+    def leave(self, stream: Stream) -> None:
+        self._members.pop(stream, None)
+        self._doubt_seats.discard(stream)
+        self._doubt_connection.discard(stream)
+        if not self._members:
+            for paced in (self._read_numbers, self._read_connection, self._read_line):
+                paced.stop()
+
+    def begin_with(self, state: State) -> None:
+        """A new feed has what its first stream was told, when nothing was heard meanwhile."""
+        if state.session is not None and state.connection is not None:
+            self._seats = _seats_of(state)
+            self._seats_bytes = event("seats", self._seats)
+            self._connection = state.connection
+
+    def agree(self, stream: Stream, state: State) -> None:
+        """`state` is what the stream was told last. When that is something else than the feed has, one of the two is older:
+        the feed reads once more, and the stream is told whatever it finds.
+        """
+        if state.session is None:
+            if stream.place is not None:
+                self._read_line.ask()
+            return
+        if _seats_of(state) != self._seats:
+            self._doubt_seats.add(stream)
+            self._read_numbers.ask()
+        if self._connection_in(stream.language) != _told(state, stream.language):
+            self._doubt_connection.add(stream)
+            self._read_connection.ask()
+
+    def seats_changed(self) -> None:
+        self._read_numbers.ask()
+        if any(stream.place is not None for stream in self._members):
+            self._read_line.ask()
+
+    def holders_changed(self) -> None:
+        if any(stream.is_administrator for stream in self._members):
+            self._holders_asked = True
+            self._read_numbers.ask()
+
+    def connection_changed(self) -> None:
+        self._read_connection.ask()
+
+    async def claims_changed(self) -> None:
+        await _wake(self._administrators(), Due.CLAIMS)
+
+    def bytes_of(self, due: Due, stream: Stream) -> bytes:
+        """The events of a PBX that are due, in their order."""
+        found = b""
+        if Due.CONNECTION in due:
+            found += self._connection_in(stream.language)
+        if Due.SEATS in due:
+            found += self._seats_bytes
+        if Due.HOLDERS in due and stream.is_administrator:
+            found += self._holders_bytes
+        if Due.CLAIMS in due and stream.is_administrator:
+            found += event("claims")
+        if Due.WAITING in due and stream.place is not None:
+            found += event("waiting", present.waiting_place(stream.place))
+        return found
+
+    def _connection_in(self, language: Language) -> bytes:
+        if self._connection is None:
+            return b""
+        told = self._connection_bytes.get(language)
+        if told is None:
+            told = self._connection_bytes[language] = _connection_event(self._connection, language)
+        return told
+
+    async def _numbers(self) -> None:
+        wants_holders, self._holders_asked = self._holders_asked, False
+        administrators: frozenset[Key] = frozenset()
+        async with self._reader.turn:
+            doubting, self._doubt_seats = self._doubt_seats, set()
+            try:
+                pools = await self._reader.overview.pools(self._pbx_id)
+                if wants_holders:
+                    # Who may see it is read together with it, so that no lost word can let anybody see more.
+                    administrators = await self._reader.audience.administrators(self._pbx_id)
+                    waiting = await self._reader.overview.waiting_count(self._pbx_id)
+                    change = HoldersChange(
+                        pools=[present.pool_state(pool) for pool in pools], waiting=waiting
+                    )
+                    self._holders_bytes = event("holders", change)
+            except BaseException:
+                self._doubt_seats |= doubting
+                self._holders_asked |= wants_holders
+                raise
+        seats = SeatsChange(
+            seats_used=sum(pool.used for pool in pools), seats_total=sum(pool.seats for pool in pools)
+        )
+        if administrators:
+            holders = [stream for stream in self._administrators() if stream.user.key in administrators]
+            await _wake(holders, Due.HOLDERS)
+        has_changed = seats != self._seats
+        if has_changed:
+            self._seats, self._seats_bytes = seats, event("seats", seats)
+        await _wake(self._signed_in() if has_changed else doubting, Due.SEATS)
+
+    async def _new_connection(self) -> None:
+        async with self._reader.turn:
+            doubting, self._doubt_connection = self._doubt_connection, set()
+            try:
+                connection = await self._reader.sign_in.connection(self._pbx_id)
+            except LookupError:
+                return  # the operator has removed the PBX; its people are told that their sessions have ended
+            except BaseException:
+                self._doubt_connection |= doubting
+                raise
+        old, self._connection, self._connection_bytes = self._connection, connection, {}
+        before = {language: _connection_event(old, language) for language in Language} if old else {}
+        # Administrators see more of it than the words that all see.
+        told = [
+            stream
+            for stream in self._signed_in()
+            if stream.is_administrator
+            or stream in doubting
+            or before.get(stream.language) != self._connection_in(stream.language)
+        ]
+        await _wake(told, Due.CONNECTION)
+
+    async def _line(self) -> None:
+        async with self._reader.turn:
+            line: Mapping[Key, Place] = await self._reader.audience.line(self._pbx_id)
+        moved, gone = [], []
+        for stream in self._members:
+            if stream.place is None or stream.is_suspended:
+                continue
+            place = line.get(stream.user.key)
+            if place is None:
+                gone.append(stream)
+            elif place != stream.place:
+                stream.place = place
+                moved.append(stream)
+        for stream in gone:
+            stream.suspend(Due.OWN)
+        await _wake(moved, Due.WAITING)
+
+    def _signed_in(self) -> list[Stream]:
+        return [stream for stream in self._members if stream.session_id is not None]
+
+    def _administrators(self) -> list[Stream]:
+        return [stream for stream in self._members if stream.is_administrator]
+
+
+def _seats_of(state: State) -> SeatsChange:
+    return SeatsChange(seats_used=state.seats_used, seats_total=state.seats_total)
+
+
+def _told(state: State, language: Language) -> bytes:
+    return _connection_event(state.connection, language) if state.connection is not None else b""
+
+
+def _connection_event(connection: Connection, language: Language) -> bytes:
+    return event("connection", present.connection_state(connection, language))
+
+
+async def _wake(streams: Iterable[Stream], due: Due) -> None:
+    for number, stream in enumerate(streams, 1):
+        if stream.is_suspended or not stream.takes_changes:
+            stream.is_behind = True
+        else:
+            stream.wake(due)
+        if number % WOKEN_AT_ONCE == 0:
+            await asyncio.sleep(0)

@@ -1,0 +1,224 @@
+"""Live updates: from the news of the bus to the open tabs that they concern (docs/architecture.md).
+
+A person's own news wake that person's streams, which read for themselves. News of a PBX go to its feed, which reads once
+for all of its streams.
+"""
+
+import asyncio
+import logging
+import random
+import time
+from collections.abc import Iterable
+from typing import Final
+
+from core.background import Background
+from core.hub.bus import Bus
+from core.signin.signin import SignIn, State
+from core.store.database import STORAGE_ERRORS
+from tab.feeds import WOKEN_AT_ONCE, Feed, Reader
+from tab.streams import Due, Stream, Streams
+
+logger = logging.getLogger(__name__)
+
+KEEP_ALIVE_SECONDS: Final = 15.0
+"""Proxies close a stream that is silent for 30 to 60 seconds."""
+SEND_SECONDS: Final = 10.0
+"""A tab that does not take an event in this time is gone or asleep: it comes again."""
+SEEN_SECONDS: Final = 300.0
+BEHIND_SECONDS: Final = 10.0
+"""A page of the version before reads everything anew whenever something of its PBX changes, no more often than this."""
+LOOK_SECONDS: Final = 1.0
+ANEW_PER_SECOND: Final = 200
+"""After an interruption of the plane every tab is sent its state anew; a read takes a few milliseconds."""
+READ_AT_ONCE: Final = 16
+"""States that are read for open tabs at the same moment. A thousand may have to be: then requests have their turn as well."""
+SEEN_AT_ONCE: Final = 50
+
+
+class LiveUpdates:
+    """Those of this process."""
+
+    def __init__(self, bus: Bus, sign_in: SignIn, reader: Reader) -> None:
+        self.streams = Streams()
+        self.reading = asyncio.Semaphore(READ_AT_ONCE)
+        self._sign_in = sign_in
+        self._reader = reader
+        self._feeds: dict[str, Feed] = {}
+        self._tasks = Background()
+        self._anew: dict[Stream, None] = {}
+        self._is_catching_up = False
+        self._is_stopping = False
+        self.unheard = 0
+        """Counts the news of PBXs that nobody watches: somebody may be reading in order to watch one."""
+        bus.listen("user", self._of_person)
+        bus.listen("audio", self._of_devices)
+        bus.listen("offers", self._of_offers)
+        bus.listen("seats", self._of_seats)
+        bus.listen("holders", self._of_holders)
+        bus.listen("connection", self._of_connection)
+        bus.listen("claims", self._of_claims)
+        bus.listen("pbx", self._of_pbx)
+        bus.when_missed(self._missed)
+
+    async def run(self) -> None:
+        """Until cancelled: looks at all streams, so that none needs a timer or a task of its own."""
+        while True:
+            await asyncio.sleep(LOOK_SECONDS)
+            seen: set[str] = set()
+            now, clock = asyncio.get_running_loop().time(), time.time()
+            for number, stream in enumerate(self.streams, 1):
+                self._look(stream, now, clock)
+                if stream.session_id is not None and now - stream.seen_at >= SEEN_SECONDS:
+                    stream.seen_at = now
+                    seen.add(stream.session_id)
+                if number % WOKEN_AT_ONCE == 0:
+                    await asyncio.sleep(0)
+            if seen:
+                self._tasks.start(self._seen(seen))
+
+    def close(self) -> None:
+        """The service stops: streams end, and their tabs come again."""
+        self._is_stopping = True
+        for stream in self.streams:
+            stream.wake(Due.END)
+        self._feeds.clear()
+        self._tasks.cancel()
+
+    @property
+    def is_stopping(self) -> bool:
+        return self._is_stopping
+
+    def settle(self, stream: Stream, state: State, unheard: int) -> None:
+        """The stream has been told this state, and gets what its person may see from now on. `unheard`: the count before
+        the state was read.
+        """
+        session, place = state.session, state.place
+        stream.session_id = session.id if session is not None else None
+        stream.is_administrator = session is not None and session.may_administer
+        stream.place = place if session is None else None
+        pbx_id = session.pbx_id if session is not None else place.pbx_id if place is not None else None
+        if pbx_id != stream.pbx_id:
+            self.leave(stream)
+            stream.pbx_id = pbx_id
+        stream.is_suspended = False
+        if pbx_id is None:
+            return
+        feed = self._feeds.get(pbx_id)
+        if feed is None:
+            feed = self._feeds[pbx_id] = Feed(pbx_id, self._reader, self._tasks)
+            if unheard == self.unheard:
+                feed.begin_with(state)
+        feed.join(stream)
+        feed.agree(stream, state)
+        if stream.is_behind and stream.takes_changes:
+            stream.is_behind = False
+            if stream.is_administrator:
+                feed.holders_changed()
+                stream.wake(Due.CLAIMS)
+
+    def leave(self, stream: Stream) -> None:
+        self._anew.pop(stream, None)
+        if stream.pbx_id is None:
+            return
+        feed = self._feeds.get(stream.pbx_id)
+        if feed is not None:
+            feed.leave(stream)
+            if not feed:
+                del self._feeds[stream.pbx_id]
+        stream.pbx_id = None
+
+    def of_pbx(self, stream: Stream, due: Due) -> bytes:
+        """What is due of the stream's PBX, as events."""
+        feed = self._feeds.get(stream.pbx_id) if stream.pbx_id is not None else None
+        return feed.bytes_of(due, stream) if feed is not None and not stream.is_suspended else b""
+
+    def _of_person(self, rest: str) -> None:
+        for stream in self._streams_of(rest):
+            stream.suspend(Due.OWN)
+
+    def _of_devices(self, rest: str) -> None:
+        for stream in self._streams_of(rest):
+            stream.wake(Due.AUDIO)
+
+    def _streams_of(self, rest: str) -> Iterable[Stream]:
+        tenant_id, _, object_id = rest.partition(":")
+        return self.streams.of((tenant_id, object_id))
+
+    def _of_offers(self, tenant_id: str) -> None:
+        self._begin_anew(stream for stream in self.streams if stream.user.tenant_id == tenant_id)
+
+    def _feed(self, pbx_id: str) -> Feed | None:
+        feed = self._feeds.get(pbx_id)
+        if feed is None:
+            self.unheard += 1
+        return feed
+
+    def _of_seats(self, pbx_id: str) -> None:
+        if feed := self._feed(pbx_id):
+            feed.seats_changed()
+
+    def _of_holders(self, pbx_id: str) -> None:
+        if feed := self._feed(pbx_id):
+            feed.holders_changed()
+
+    def _of_connection(self, pbx_id: str) -> None:
+        if feed := self._feed(pbx_id):
+            feed.connection_changed()
+
+    def _of_claims(self, pbx_id: str) -> None:
+        if feed := self._feed(pbx_id):
+            self._tasks.start(feed.claims_changed())
+
+    def _of_pbx(self, pbx_id: str) -> None:
+        """Said by a replica of the version before, about anything of a PBX."""
+        self._of_connection(pbx_id)
+        self._of_seats(pbx_id)
+        self._of_holders(pbx_id)
+
+    def _missed(self) -> None:
+        """Feeds read at once, a few at a time; the streams follow."""
+        for feed in self._feeds.values():
+            feed.connection_changed()
+            feed.seats_changed()
+            feed.holders_changed()
+        self._begin_anew(self.streams)
+
+    def _begin_anew(self, streams: Iterable[Stream]) -> None:
+        found = [stream for stream in streams if stream not in self._anew]
+        random.shuffle(found)
+        self._anew.update(dict.fromkeys(found))
+        if not self._is_catching_up and self._anew:
+            self._is_catching_up = True
+            self._tasks.start(self._catch_up())
+
+    async def _catch_up(self) -> None:
+        try:
+            while self._anew:
+                stream = next(iter(self._anew))
+                del self._anew[stream]
+                stream.suspend(Due.OWN | Due.MISSED)
+                await asyncio.sleep(1 / ANEW_PER_SECOND)
+        finally:
+            self._is_catching_up = False
+
+    def _look(self, stream: Stream, now: float, clock: float) -> None:
+        if stream.sending_since is not None:
+            if now - stream.sending_since >= SEND_SECONDS:
+                stream.cut()
+        elif clock >= stream.expires_at:
+            stream.wake(Due.END)
+        elif stream.is_behind and now - stream.sent_at >= BEHIND_SECONDS:
+            stream.is_behind = False
+            stream.wake(Due.OWN)
+        elif now - stream.sent_at >= KEEP_ALIVE_SECONDS:
+            stream.wake(Due.KEEP_ALIVE)
+
+    async def _seen(self, session_ids: Iterable[str]) -> None:
+        """An open tab is activity: its session is not idle."""
+        waiting = list(session_ids)
+        try:
+            while waiting:
+                now, waiting = waiting[:SEEN_AT_ONCE], waiting[SEEN_AT_ONCE:]
+                await self._sign_in.still_there(now)
+        except STORAGE_ERRORS:
+            logger.warning("not noted as seen", exc_info=True)

@@ -1,0 +1,73 @@
+// What the large pages share; the first view does without.
+import { css } from "lit";
+
+/** Cards one below the other. */
+export const sectionStyles = css`
+  .card {
+    margin-bottom: 16px;
+  }
+`;
+
+/** Tables: words at the start; of class `numbers`: numbers at the end, but for the first column. */
+export const tableStyles = css`
+  table {
+    border-collapse: collapse;
+  }
+  th,
+  td {
+    text-align: start;
+    padding: 6px 12px 6px 0;
+  }
+  .numbers th,
+  .numbers td {
+    text-align: end;
+  }
+  .numbers th:first-child {
+    text-align: start;
+  }
+  .numbers tbody th {
+    font-weight: 400;
+  }
+  .scroll {
+    overflow: auto;
+  }
+`;
+
+/** As large as a finger needs it, in the colour of the brand. */
+export const tickStyles = css`
+  input[type="checkbox"],
+  input[type="radio"] {
+    width: 18px;
+    height: 18px;
+    vertical-align: -4px;
+    flex: none;
+    accent-color: var(--colorCompoundBrandBackground);
+  }
+`;
+
+/** Rows of a name with something small below it, and buttons. */
+export const listStyles = css`
+  ul {
+    list-style: none;
+    margin: 0;
+    padding: 0;
+  }
+  li {
+    display: flex;
+    flex-wrap: wrap;
+    align-items: center;
+    gap: 4px 12px;
+    padding: 6px 0;
+    border-top: 1px solid var(--colorNeutralStroke2);
+  }
+  .name {
+    flex: 1 1 220px;
+    overflow-wrap: anywhere;
+  }
+  .below {
+    color: var(--colorNeutralForeground2);
+    font-size: 12px;
+    line-height: 16px;
+    display: block;
+  }
+`;

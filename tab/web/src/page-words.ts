@@ -1,0 +1,6 @@
+// The words of the large pages; the first view does without.
+import { addWords } from "./words.js";
+import de from "./words/pages.de.json";
+import en from "./words/pages.en.json";
+
+addWords({ de, en });

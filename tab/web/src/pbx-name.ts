@@ -1,0 +1,23 @@
+// The PBX name as people type or paste it. What is canonical decides the service (wire/pbx_name.py).
+
+const MAX_TYPED = 2000;
+const MAX_NAME = 253;
+/** Host names; an underscore is no part of one, but there are PBXs that have it from earlier. */
+const ASCII_NAME = /^(?=.{1,253}$)[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?)*$/i;
+
+/**
+ * The host of what was typed: a name as it is, and that of an address (`https://pbx.example.com:443/login`). Null when
+ * there is none in it. Letters beyond ASCII stay as they are: the service makes their A-labels.
+ */
+export function pbxNameOf(typed: string): string | null {
+  if (typed.length > MAX_TYPED) return null;
+  const address = typed
+    .trim()
+    .replace(/^[<"'„“”]+|[>"'“”]+$/g, "")
+    .replace(/^[a-z][a-z0-9+.-]*:\/\//i, "");
+  const [authority = ""] = address.split(/[/?#\\]/, 1);
+  const host = authority.replace(/:\d{0,5}$/, "").replace(/\.$/, "");
+  if (host === "" || host.length > MAX_NAME) return null;
+  if (/^[\x00-\x7f]*$/.test(host)) return ASCII_NAME.test(host) ? host : null;
+  return /[\x00-\x2c\x2f\x3a-\x40\x5b-\x5e\x60\x7b-\x7f\s]/.test(host) ? null : host;
+}
