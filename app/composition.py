@@ -4,29 +4,36 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import suppress
+from datetime import timedelta
+from functools import partial
 from typing import Final
 
 from aiohttp import web
-from aiohttp.typedefs import Middleware
 from sqlalchemy import text
 
 from app import metrics
 from app.connector_door import serve_connector
+from app.entrance import MESSAGES, entrance, headers_adder, refuse_or_read
 from app.graph import GraphCallRecords
 from app.probe_door import serve_probe
-from app.server import SPOKEN
+from app.readiness import PartState, Readiness, prove_writer
+from app.server import SOCKETS, Sockets
 from app.settings import Settings
 from bot.adapter import MAX_ACTIVITY_BYTES, Adapter, keep_keys_warm
 from bot.answers import Answers
-from bot.conversation import Conversation, say_sorry
-from bot.credentials import token_source
+from bot.channel import Channel, ChannelHosts
+from bot.conversation import Conversation
+from bot.credentials import ChannelToken, token_source
+from bot.deliveries import Deliveries
 from bot.notifier import Notifier
 from bot.settings import BotSettings
 from core.advisor.advisor import Advisor
 from core.advisor.calls import CallHelp
 from core.advisor.probes import Probes
 from core.advisor.records import CallRecords
-from core.hub.bus import Bus, pbx_topic
+from core.audit.reading import AuditReader
+from core.background import cancel_and_wait, supervise
+from core.hub.bus import Bus, connection_topic
 from core.hub.hub import Hub
 from core.hub.plane import open_plane
 from core.hub.registry import Registry
@@ -34,32 +41,42 @@ from core.hub.replicas import Replicas
 from core.identity.signing_keys import REFRESH_SECONDS, SigningKeys
 from core.identity.tenant_trust import TenantTrust
 from core.identity.tokens import ChannelTokenValidator, TabTokenValidator
+from core.licensing.audience import Audience
 from core.licensing.key_register import KeyRegister
 from core.licensing.ledger import open_ledger
 from core.licensing.licence_key import vendor_keys
 from core.licensing.overview import Overview
+from core.licensing.transactions.ageing import SessionAge
 from core.licensing.usage import UsageReader
-from core.request import REQUEST_ID, RequestId
 from core.signin.administration import Administration
 from core.signin.connections import Connections
 from core.signin.expiring import Expiring
 from core.signin.following import Following
+from core.signin.operator_acts import OperatorActs
 from core.signin.preferences import PreferenceStore
+from core.signin.refusals import Refusals
 from core.signin.signin import SignIn
+from core.signin.state_reading import StateReader
 from core.signin.sweeper import Sweeper
 from core.signin.verdicts import Verdicts
 from core.store.audio import AudioStore
+from core.store.clock_watch import ClockWatch
 from core.store.conversations import Conversations
 from core.store.database import STORAGE_ERRORS, Database
 from core.store.notices import Notices
 from tab import web_app
+from tab.budgets import PersonBudgets
 from tab.events import STOPPING
-from tab.operation import API, TabServices
+from tab.feeds import Reader
+from tab.live import LiveUpdates
+from tab.operation import API, TOKEN_IS_GOOD, TabServices
 from wire.link import CallEndedAtOnce
 
 logger = logging.getLogger(__name__)
 
-READY: Final[web.AppKey[Callable[[], Awaitable[bool]]]] = web.AppKey("ready")
+READINESS: Final = web.AppKey("readiness", Readiness)
+CLOCK: Final = web.AppKey("clock", ClockWatch)
+CHANNEL_TOKEN: Final[web.AppKey[ChannelToken]] = web.AppKey("channel_token")
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -68,10 +85,11 @@ def create(settings: Settings) -> web.Application:
     database = Database(settings.database_url)
     ledger = open_ledger(database.address)
     overview = Overview(database)
+    pepper = settings.key_pepper.get_secret_value().encode()
     registry = Registry(
         database,
         ledger.writer,
-        settings.key_pepper.get_secret_value().encode(),
+        pepper,
         enrolment_required=settings.enrolment_required,
     )
     trust = TenantTrust(database)
@@ -82,32 +100,43 @@ def create(settings: Settings) -> web.Application:
     verdicts = Verdicts(overview)
     following = Following(registry, ledger, verdicts)
 
-    async def call_ended(pbx_id: str, call: CallEndedAtOnce) -> None:
-        await call_help.ended_at_once(pbx_id, call)
+    async def call_ended(pbx_id: str, epoch: int, call: CallEndedAtOnce) -> None:
+        await call_help.ended_at_once(pbx_id, epoch, call)
 
     hub = Hub(registry, plane, bus, key_register.register, following.users_changed, call_ended)
+    session_age = SessionAge(timedelta(days=settings.session_days)) if settings.session_days else None
     preferences = PreferenceStore(database)
-    sign_in = SignIn(registry, hub, trust, ledger, overview, verdicts, preferences, bus)
+    refusals = Refusals(ledger.writer)
+    sign_in = SignIn(
+        *(registry, hub, trust, ledger, overview, StateReader(database), verdicts, preferences, bus),
+        *(refusals, session_age),
+    )
     following.start(hub, sign_in)
-    audio_store = AudioStore(database)
+    audio_store = AudioStore(database, pepper)
     administration = Administration(
-        registry, hub, trust, ledger, overview, sign_in, bus, UsageReader(database)
+        *(registry, hub, trust, ledger, overview, sign_in, bus),
+        *(UsageReader(database), AuditReader(database), refusals),
     )
 
-    connections = Connections(registry, hub, overview, administration, bus)
+    connections = Connections(registry, hub, ledger, overview, administration, sign_in, bus)
     advisor = Advisor(audio_store, overview, administration, bus)
     probes = Probes(advisor, audio_store, bus, plane.replica_id)
     graph = GraphCallRecords(settings.graph_url, lambda tenant: token_source(bot_settings, tenant))
     records = CallRecords(graph if settings.call_records else None, audio_store, advisor)
     call_help = CallHelp(hub, registry, audio_store, overview, advisor, bus)
-    expiring = Expiring(ledger, registry, hub, call_help.over)
-    sweeper = Sweeper(ledger, sign_in, audio_store, registry, expiring, settings.audit_days)
+    expiring = Expiring(ledger, registry, hub, call_help.over, session_age)
+    operator_acts = OperatorActs(database, bus, hub.close_stale)
+    clock = ClockWatch(database)
+    sweeper = Sweeper(
+        *(ledger, sign_in, database, audio_store, registry, expiring, clock, settings.audit_days), session_age
+    )
 
     tab_tokens = TabTokenValidator(
         keys=SigningKeys(jwks_url=f"{settings.entra_authority}/common/discovery/v2.0/keys"),
         audiences=(settings.app_id, f"api://{settings.app_id}", *settings.application_id_uris),
         authority=settings.entra_authority,
         allowed_tenants=settings.allowed_tenants,
+        allowed_clients=settings.allowed_clients,
     )
     channel_tokens = ChannelTokenValidator(
         SigningKeys(metadata_url=settings.channel_metadata_url), settings.bot_app_id, settings.channel_issuer
@@ -121,20 +150,28 @@ def create(settings: Settings) -> web.Application:
         oauth_scope=settings.channel_scope,
         tab_url=f"{settings.public_url}/tab/",
         teams_app_id=settings.teams_app_id,
+        allowed_tenants=frozenset(settings.allowed_tenants),
+        channel_hosts=frozenset(settings.channel_hosts),
     )
-    adapter = Adapter(bot_settings, channel_tokens)
-    adapter.on_turn_error = say_sorry
-    conversations = Conversations(database)
+    channel_hosts = ChannelHosts(bot_settings.channel_hosts)
+    channel_token = ChannelToken(token_source(bot_settings), bot_settings.oauth_scope)
+    channel = Channel(channel_hosts, channel_token)
+    adapter = Adapter(channel, channel_hosts, channel_tokens)
+    conversations = Conversations(database, ledger.writer)
     answers = Answers(bot_settings, sign_in, administration, advisor, preferences)
-    conversation = Conversation(bot_settings, answers, sign_in, conversations)
-    notifier = Notifier(adapter, answers, conversations, preferences, sign_in, Notices(database), bus)
+    deliveries = Deliveries(conversations)
+    conversation = Conversation(bot_settings, answers, sign_in, conversations, deliveries)
+    notifier = Notifier(channel, answers, conversations, Notices(database, ledger.writer), bus)
+
+    live = LiveUpdates(bus, sign_in, Reader(sign_in, overview, Audience(database)))
 
     app = web.Application(
-        middlewares=[request_ids(settings.trusted_proxies)], client_max_size=MAX_ACTIVITY_BYTES
+        middlewares=[entrance(settings.trusted_proxies)], client_max_size=MAX_ACTIVITY_BYTES
     )
+    sockets = Sockets(behind_proxy=settings.trusted_proxies > 0)
 
     async def messages(request: web.Request) -> web.StreamResponse:
-        return await adapter.handle(request, conversation)
+        return await refuse_or_read(request) or await adapter.handle(request, conversation)
 
     async def link(request: web.Request) -> web.StreamResponse:
         return await serve_connector(request, hub)
@@ -142,27 +179,40 @@ def create(settings: Settings) -> web.Application:
     async def probe(request: web.Request) -> web.StreamResponse:
         return await serve_probe(request, probes)
 
-    async def is_ready() -> bool:
+    async def read() -> None:
+        query = "SELECT 1 FROM pbx LIMIT 1"
+        await database.fetch(query)
         async with database.reading() as connection:
-            await connection.execute(text("SELECT 1 FROM pbx LIMIT 1"))
-        return not app[STOPPING].is_set()
+            await connection.execute(text(query))
 
-    app.router.add_post("/api/messages", messages)
+    readiness = Readiness(
+        {"read": read, "write": clock.prove, "seats": partial(ledger.writer.run, prove_writer)}
+    )
+
+    app.router.add_post(MESSAGES, messages)
     app.router.add_get("/connector/link", link)
     app.router.add_get("/probe/link", probe)
     app.router.add_get("/healthz", _healthz)
     app.router.add_get("/readyz", _readyz)
-    app.router.add_get("/metrics", metrics.handler(hub, plane, probes))
-    app[READY] = is_ready
+    app.router.add_get(
+        "/metrics",
+        metrics.handler(hub, plane, probes, sockets, channel_token, readiness, clock, settings.metrics_token),
+    )
+    app[READINESS] = readiness
+    app[CLOCK] = clock
+    app[CHANNEL_TOKEN] = channel_token
     app[STOPPING] = asyncio.Event()
-    app[SPOKEN] = set()
+    app[SOCKETS] = sockets
+    app[TOKEN_IS_GOOD] = lambda request: sockets.is_known(request.protocol)
+    app.on_response_prepare.append(headers_adder(settings.hsts))
     app.add_subapp(
         API,
         web_app.api(
             TabServices(
                 *(tab_tokens, sign_in, administration, connections, advisor, probes, call_help, records),
-                *(preferences, conversations, bus),
+                *(preferences, conversations, PersonBudgets(settings.changes_per_minute), live),
                 settings.public_url,
+                bot_can_write=lambda: channel_token.fault is None,
             )
         ),
     )
@@ -172,20 +222,34 @@ def create(settings: Settings) -> web.Application:
         plane.start(hub.answer, bus.hear, bus.missed)
         await replicas.enter()
         background = [
-            asyncio.create_task(replicas.run(hub.fence, links_closed)),
-            asyncio.create_task(hub.run()),
-            asyncio.create_task(keep_keys_warm(channel_tokens, REFRESH_SECONDS / 2)),
-            asyncio.create_task(notifier.run()),
-            asyncio.create_task(sweeper.run()),
-            asyncio.create_task(call_help.run()),
+            asyncio.create_task(supervise(name, work))
+            for name, work in (
+                ("replicas", partial(replicas.run, hub.fence, links_closed)),
+                ("hub", hub.run),
+                ("signing keys", partial(keep_keys_warm, channel_tokens, REFRESH_SECONDS / 2)),
+                ("channel token", channel_token.keep_warm),
+                ("answered", deliveries.run),
+                ("notifier", notifier.run),
+                ("clock", clock.run),
+                ("sweeper", sweeper.run),
+                ("operator's acts", operator_acts.run),
+                ("help with calls", call_help.run),
+                ("live updates", live.run),
+                ("refusals", refusals.run),
+            )
         ]
+        readiness.start()
         yield
-        for task in background:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
+        await cancel_and_wait(*background)
+        await refusals.write()
+        with suppress(*STORAGE_ERRORS):
+            await notifier.close()
+        with suppress(*STORAGE_ERRORS):
+            await deliveries.close()
+        await readiness.close()
         await following.close()
         await records.close()
+        await channel.close()
         with suppress(*STORAGE_ERRORS):
             links_closed(await replicas.leave())
         await plane.close()
@@ -193,10 +257,11 @@ def create(settings: Settings) -> web.Application:
         await database.close()
 
     def links_closed(pbx_ids: Sequence[str]) -> None:
-        bus.publish(*(pbx_topic(pbx_id) for pbx_id in pbx_ids))
+        bus.publish(*(connection_topic(pbx_id) for pbx_id in pbx_ids))
 
     async def stop(_app: web.Application) -> None:
         app[STOPPING].set()
+        live.close()
         await probes.close()
         # Alone there is nobody to hand over to: the sooner the links close, the sooner they are back.
         await hub.drain(0 if plane.is_alone else settings.drain_seconds)
@@ -206,30 +271,21 @@ def create(settings: Settings) -> web.Application:
     return app
 
 
-def request_ids(trusted_proxies: int) -> Middleware:
-    """Gives each request an id and, behind proxies that are trusted, its real address."""
-
-    @web.middleware
-    async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
-        REQUEST_ID.set(RequestId())
-        request.app[SPOKEN].add(request.protocol)
-        if trusted_proxies:
-            forwarded = [part.strip() for part in request.headers.get("X-Forwarded-For", "").split(",")]
-            if len(forwarded) >= trusted_proxies and forwarded[-trusted_proxies]:
-                request = request.clone(remote=forwarded[-trusted_proxies])
-        return await handler(request)
-
-    return middleware
-
-
 async def _healthz(_request: web.Request) -> web.Response:
     return web.json_response({"status": "ok"})
 
 
 async def _readyz(request: web.Request) -> web.Response:
-    try:
-        ready = await request.app[READY]()
-    except Exception:
-        logger.exception("not ready")
-        ready = False
-    return web.json_response({"status": "ready" if ready else "not ready"}, status=200 if ready else 503)
+    """Ready to serve: reads and commits in both ways. What else is not in order is told beside it."""
+    app = request.app
+    parts = app[READINESS].states()
+    stopping = app[STOPPING].is_set()
+    ready = not stopping and all(state is PartState.OK for state in parts.values())
+    fault = app[CHANNEL_TOKEN].fault
+    body = {
+        "status": "ready" if ready else "stopping" if stopping else "not ready",
+        **parts,
+        "bot": "ok" if fault is None else f"no token: {fault}",
+        "clock": app[CLOCK].doubt or "ok",
+    }
+    return web.json_response(body, status=200 if ready else 503)

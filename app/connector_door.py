@@ -5,8 +5,8 @@ from aiohttp import web
 from app import websocket
 from core.hub.hub import Hub
 from wire.jsonrpc import MAX_FRAME_BYTES
-from wire.link import SUBPROTOCOL
+from wire.link import SUBPROTOCOLS
 
 
 async def serve_connector(request: web.Request, hub: Hub) -> web.StreamResponse:
-    return await websocket.serve(request, SUBPROTOCOL, MAX_FRAME_BYTES, hub.serve)
+    return await websocket.serve(request, SUBPROTOCOLS, MAX_FRAME_BYTES, hub.serve)

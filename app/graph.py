@@ -20,6 +20,7 @@ from bot.credentials import TokenSource
 from core.advisor.records import RecordsNotAllowedError, RecordsUnavailableError
 from core.audio.call_records import CallRecord, CallRecordList, newest, uses_of
 from core.audio.evidence import DeviceUse
+from wire import outbound
 
 logger = logging.getLogger(__name__)
 
@@ -28,6 +29,8 @@ M = TypeVar("M", bound=BaseModel)
 MAX_RECORDS: Final = 5
 """The last calls; what was used before them says nothing about today."""
 CALL_SECONDS: Final = 10.0
+MAX_ANSWER_BYTES: Final = 8 * 1024 * 1024
+"""A meeting of hundreds; parsed in a thread, because it takes longer than others may wait."""
 MAX_TENANTS: Final = 1_000
 
 
@@ -52,7 +55,7 @@ class GraphCallRecords:
         chosen = f"participants_v2/any(p:p/id eq '{object_id}') and startDateTime ge {start}"
         timeout = aiohttp.ClientTimeout(total=CALL_SECONDS)
         try:
-            async with aiohttp.ClientSession(timeout=timeout, headers=headers, trust_env=True) as http:
+            async with outbound.client(timeout=timeout, headers=headers) as http:
                 listed = await self._get(http, f"?$filter={quote(chosen)}", CallRecordList)
                 ordered = sorted(listed.value, key=lambda item: item.start_date_time or since, reverse=True)[
                     :MAX_RECORDS
@@ -74,10 +77,17 @@ class GraphCallRecords:
                 raise RecordsNotAllowedError
             if answer.status in (429, 503):
                 wait = answer.headers.get("Retry-After", "")
-                self._not_before = time.monotonic() + (int(wait) if wait.isdigit() else 60)
+                self._not_before = time.monotonic() + (
+                    min(int(wait), 3600) if wait.isascii() and wait.isdigit() and len(wait) < 10 else 60
+                )
             if answer.status != 200:
                 raise RecordsUnavailableError
-            return kind.model_validate_json(await answer.read())
+            body = await answer.content.read(MAX_ANSWER_BYTES + 1)
+            while len(body) <= MAX_ANSWER_BYTES and (more := await answer.content.read(MAX_ANSWER_BYTES)):
+                body += more
+            if len(body) > MAX_ANSWER_BYTES:
+                raise RecordsUnavailableError
+            return await asyncio.to_thread(kind.model_validate_json, body)
 
     async def _token(self, tenant_id: str) -> str:
         source = self._sources.get(tenant_id)

@@ -8,4 +8,4 @@ from wire.probe import MAX_FRAME_BYTES, SUBPROTOCOL
 
 
 async def serve_probe(request: web.Request, probes: Probes) -> web.StreamResponse:
-    return await websocket.serve(request, SUBPROTOCOL, MAX_FRAME_BYTES, probes.serve)
+    return await websocket.serve(request, (SUBPROTOCOL,), MAX_FRAME_BYTES, probes.serve)

@@ -3,9 +3,11 @@
 A setting that cannot work stops the service at once, with its name and what to do.
 """
 
+import ipaddress
 import os
+import re
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated, Final, TypeVar
 from urllib.parse import urlsplit
 
 import pydantic_settings
@@ -20,25 +22,59 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from app.errors import SettingsError
 from bot.settings import BotAppType
 from core.licensing.licence_key import vendor_keys
+from wire.hosts import crosses_in_clear
+from wire.textfile import UnreadableTextError, encoding_of
 
 PREFIX = "PBX_TEAMS_"
+HSTS_SECONDS: Final = 31_536_000
+"""A year."""
 
 
-class SettingsError(Exception):
-    """Names every setting that is missing or wrong."""
+def _safe_address(url: str) -> str:
+    """Without a final slash. What crosses a network (tokens, keys) crosses it encrypted; http is for this machine."""
+    url = _address(url)
+    if crosses_in_clear(url):
+        raise ValueError("http:// is allowed for this machine alone (localhost, 127.0.0.1); use https://")
+    return url
 
 
-def _no_final_slash(url: str) -> str:
+def _address(url: str) -> str:
+    """Of a page for people; without a final slash."""
     if not url.startswith(("https://", "http://")):
         raise ValueError("an address starts with https:// or http://")
     return url.rstrip("/")
 
 
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
 S = TypeVar("S", bound=BaseSettings)
-Url = Annotated[str, AfterValidator(_no_final_slash)]
-Guid = Annotated[str, Field(pattern=r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")]
+Url = Annotated[str, AfterValidator(_safe_address)]
+PageUrl = Annotated[str, AfterValidator(_address)]
+_GUID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_HOST: Final = re.compile(r"[A-Za-z0-9.-]{1,253}(:[0-9]{1,5})?")
+Guid = Annotated[str, Field(pattern=f"^{_GUID.pattern}$")]
+
+TEAMS_CLIENTS = (
+    "1fec8e78-bce4-4aaf-ab1b-5451cc387264",  # Teams on desktop and mobile
+    "5e3ce6c0-2b1f-4285-8d4b-75ee78787346",  # Teams on the web
+    "4765445b-32c6-49b0-83e6-1d93765276ca",  # Microsoft 365 on the web
+    "0ec893e0-5785-4de6-99da-4ed124e5296c",  # Microsoft 365 on the desktop
+    "d3590ed6-52b3-4102-aeff-aad2292ab01c",  # Microsoft 365 on mobile, Outlook on the desktop
+    "bc59ab01-8403-45c6-8796-ac3ef710b3e3",  # Outlook on the web
+    "27922004-5251-4030-b22d-91ecd9a37ea4",  # Outlook on mobile
+)
+"""The programs that show the tab. Source: Microsoft, "Configure your tab app in Microsoft Entra ID"; the same list as in
+`infra/azure/register-app.sh`.
+"""
 
 
 class AppSettings(BaseSettings):
@@ -58,10 +94,10 @@ class AppSettings(BaseSettings):
     """The id in the Teams app package."""
     developer_name: str = "PBX for Teams"
     """Who Teams names as the app's publisher."""
-    developer_url: Url | None = None
+    developer_url: PageUrl | None = None
     """The publisher's website; the tab's own address if not given."""
-    privacy_url: Url | None = None
-    terms_url: Url | None = None
+    privacy_url: PageUrl | None = None
+    terms_url: PageUrl | None = None
     """Pages of the publisher's own; those that the service brings if not given."""
 
     @property
@@ -71,7 +107,7 @@ class AppSettings(BaseSettings):
     @model_validator(mode="before")
     @classmethod
     def _split_lists(cls, values: dict[str, object]) -> dict[str, object]:
-        for name in ("application_id_uris", "allowed_tenants"):
+        for name in ("application_id_uris", "allowed_tenants", "allowed_clients", "channel_hosts"):
             if isinstance(text := values.get(name), str):
                 values[name] = tuple(part.strip() for part in text.split(",") if part.strip())
         if not values.get("application_id_uris"):
@@ -102,11 +138,16 @@ class Settings(AppSettings):
     """The client secret of a SingleTenant app; a managed identity has none."""
     allowed_tenants: Annotated[tuple[str, ...], NoDecode] = ()
     """Microsoft tenants whose users may use the service; empty: any."""
+    allowed_clients: Annotated[tuple[Guid, ...], NoDecode] = TEAMS_CLIENTS
+    """Programs whose tokens the tab's API takes, by application id; those of Teams, Outlook and Microsoft 365 if not given."""
     vendor_keys: dict[str, str] = Field(default_factory=dict)
     """Public keys that licence keys are signed with: key id to base64url, as JSON."""
 
     audit_days: int = Field(default=400, ge=1, le=3650)
     """How long the audit is kept; the history of use reaches as far back."""
+
+    session_days: int | None = Field(default=None, ge=1, le=3650)
+    """How old a session may become before the person must sign in again; None: it lasts until it is ended."""
 
     call_records: bool = False
     """Offers people device names from their Teams calls as evidence; needs CallRecords.Read.All (application)."""
@@ -116,15 +157,53 @@ class Settings(AppSettings):
     channel_issuer: str = "https://api.botframework.com"
     channel_metadata_url: Url = "https://login.botframework.com/v1/.well-known/openidconfiguration"
     channel_scope: str = "https://api.botframework.com"
+    channel_hosts: Annotated[tuple[str, ...], NoDecode] = ()
+    """Hosts that the bot may send its token to, beside Microsoft's known ones: for sovereign clouds, and for tests."""
 
+    metrics_token: Annotated[SecretStr, Field(min_length=20, max_length=200)] | None = None
+    """Bearer token for `/metrics`; without one it is not served."""
+    changes_per_minute: int = Field(default=120, ge=20, le=100_000)
+    """How many changes one person may ask for in a minute; half as many expensive views, a twentieth as many exports."""
+    hsts_subdomains: bool | None = None
+    """Browsers shall use TLS for hosts below the service's own as well; if not given, where that host looks like one of its
+    own (`hsts`)."""
     trusted_proxies: int = Field(default=0, ge=0, le=5)
     """How many reverse proxies stand before the service and append to X-Forwarded-For."""
     log_level: str = Field(default="INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$")
     shutdown_seconds: float = Field(default=10.0, gt=0, le=120)
     drain_seconds: float = Field(default=5.0, ge=0, le=100)
     """Over how long a replica that stops hands its links to the others."""
-    enrolment_required: bool = False
-    """A name that nobody has yet can be claimed only with a code of `pbx-teams pbx enrol`."""
+    enrolment_required: bool = True
+    """A name that nobody has yet can be claimed only with a code of `pbx-teams pbx enrol`. Where it is off, anybody who
+    reaches the service may claim one, and only the budgets of `core.hub.admission` hold them back."""
+
+    @property
+    def hsts(self) -> str:
+        """`Strict-Transport-Security` (RFC 6797): a year. Hosts below the service's own are included where it has three
+        labels or more: `pbx-teams.example.com` is nobody else's, but below `example.com` may be hosts of a whole company.
+        Never `preload`: browsers keep that list for registrable domains, whose owner alone may ask for it, and it cannot be
+        taken back within months.
+        """
+        with_subdomains = self.hsts_subdomains
+        if with_subdomains is None:
+            host = urlsplit(self.public_url).hostname or ""
+            with_subdomains = host.count(".") >= 2 and not _is_address(host)
+        return f"max-age={HSTS_SECONDS}" + ("; includeSubDomains" if with_subdomains else "")
+
+    @field_validator("allowed_tenants")
+    @classmethod
+    def _are_tenants(cls, tenants: tuple[str, ...]) -> tuple[str, ...]:
+        tenants = tuple(tenant.lower() for tenant in tenants)
+        if not all(_GUID.fullmatch(tenant) for tenant in tenants):
+            raise ValueError("a tenant is named by its id, for instance 11111111-2222-4333-8444-555555555555")
+        return tenants
+
+    @field_validator("channel_hosts")
+    @classmethod
+    def _are_hosts(cls, hosts: tuple[str, ...]) -> tuple[str, ...]:
+        if not all(_HOST.fullmatch(host) for host in hosts):
+            raise ValueError("a host is named without https:// and path, with its port where it is not 443")
+        return tuple(host.lower() for host in hosts)
 
     @field_validator("vendor_keys")
     @classmethod
@@ -168,15 +247,18 @@ def _load(kind: type[S], env_file: Path | None, named_by: str) -> S:
     if env_file is not None and not env_file.is_file():
         raise SettingsError(f"  {named_by} names {env_file}, which is no file")
     try:
-        return kind(_env_file=env_file)
+        encoding = encoding_of(env_file) if env_file is not None else None
+        return kind(_env_file=env_file, _env_file_encoding=encoding)
     except pydantic_settings.SettingsError as unreadable:
         raise SettingsError(f'  {PREFIX}VENDOR_KEYS: not JSON of the form {{"KID": "KEY"}}') from unreadable
     except ValidationError as invalid:
         raise SettingsError(
             "\n".join(_line(error["loc"], error["msg"]) for error in invalid.errors())
         ) from invalid
-    except UnicodeDecodeError as fault:
-        raise SettingsError(f"  {named_by} names {env_file}, which is no text") from fault
+    except UnreadableTextError as fault:
+        raise SettingsError(f"  {named_by}: {fault}") from fault
+    except OSError as fault:
+        raise SettingsError(f"  {named_by} names {env_file}: {fault.strerror}") from fault
 
 
 def _line(where: tuple[int | str, ...], message: str) -> str:

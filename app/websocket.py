@@ -1,17 +1,26 @@
 """What both doors share: a WebSocket as something that sends and receives text."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import suppress
 from typing import Final
 
 from aiohttp import WSCloseCode, WSMsgType, web
 
+from core.budget import Budget
 from core.hub.link import CloseCode, Transport
+
+logger = logging.getLogger(__name__)
 
 SEND_SECONDS: Final = 10.0
 """A peer that does not take a frame in this time reads too slowly and is cut: nothing is buffered for it."""
 CLOSE_SECONDS: Final = 2.0
 _ENDS: Final = (WSMsgType.CLOSE, WSMsgType.CLOSING, WSMsgType.CLOSED, WSMsgType.ERROR)
+PINGS: Final = (5.0, 50)
+"""WebSocket pings of a peer, a second and at once. Connectors and probes send none; proxies send a few."""
+TURNED_AWAY_SECONDS: Final = 0.2
+"""For so long a peer that is turned away may answer the farewell; what it sends until then is still read."""
 QUICK_CHARACTERS: Final = 8 * 1024
 """Of four bytes at most: half of what a transport takes before it lets the sender wait."""
 
@@ -20,6 +29,7 @@ class WebSocketTransport:
     def __init__(self, socket: web.WebSocketResponse, transport: asyncio.Transport | None) -> None:
         self._socket = socket
         self._transport = transport
+        self._pings: Budget | None = None
 
     async def send(self, text: str) -> None:
         if self._socket.closed:
@@ -57,11 +67,27 @@ class WebSocketTransport:
         except TimeoutError:
             self._abort()
 
+    async def turn_away(self, code: CloseCode, reason: str) -> None:
+        """Says farewell, waits for nothing, and ends the connection."""
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.pause_reading()
+        with suppress(TimeoutError, ConnectionError):
+            async with asyncio.timeout(TURNED_AWAY_SECONDS):
+                await self._socket.close(code=code, message=reason.encode())
+        self._abort()
+
     async def __aiter__(self) -> AsyncIterator[str]:
         while not self._socket.closed:
             message = await self._socket.receive()
             if message.type is WSMsgType.TEXT:
                 yield message.data
+            elif message.type in (WSMsgType.PING, WSMsgType.PONG):
+                self._pings = self._pings or Budget(*PINGS)
+                if not self._pings.take():
+                    await self.turn_away(CloseCode.FLOODED, "too many pings")
+                    return
+                if message.type is WSMsgType.PING:
+                    await self._socket.pong(message.data)
             elif message.type in _ENDS:
                 return
             elif message.type is WSMsgType.BINARY:
@@ -70,26 +96,37 @@ class WebSocketTransport:
 
 async def serve(
     request: web.Request,
-    subprotocol: str,
+    subprotocols: Sequence[str],
     max_frame_bytes: int,
     serve_transport: Callable[[Transport, str], Awaitable[None]],
 ) -> web.StreamResponse:
-    """The whole life of one connection; `serve_transport` gets it and the peer's address. Whoever does not speak the
-    subprotocol gets an answer.
+    """The whole life of one connection; `serve_transport` gets it and the peer's address. Whoever speaks none of the
+    subprotocols gets an answer; of several, the first that the peer offers is chosen.
     """
+    if "Origin" in request.headers:  # connectors and probes are programs; only a browser's page sends it
+        return web.json_response({"error": "not for browsers"}, status=403)
     offered = request.headers.get("Sec-WebSocket-Protocol", "")
     if request.headers.get("Upgrade", "").lower() != "websocket":
         return web.json_response(
             {"error": "connect by WebSocket"}, status=426, headers={"Upgrade": "websocket"}
         )
-    if subprotocol not in (name.strip() for name in offered.split(",")):
-        return web.json_response({"error": f"the subprotocol is {subprotocol}"}, status=400)
+    if not set(subprotocols).intersection(name.strip() for name in offered.split(",")):
+        return web.json_response({"error": f"the subprotocol is {subprotocols[-1]}"}, status=400)
     # No permessage-deflate: it costs seven times the memory of an idle link.
     socket = web.WebSocketResponse(
-        protocols=(subprotocol,), max_msg_size=max_frame_bytes, compress=False, timeout=CLOSE_SECONDS
+        protocols=subprotocols,
+        max_msg_size=max_frame_bytes,
+        compress=False,
+        timeout=CLOSE_SECONDS,
+        autoping=False,
     )
     await socket.prepare(request)
-    await serve_transport(WebSocketTransport(socket, request.transport), request.remote or "")
+    try:
+        await serve_transport(WebSocketTransport(socket, request.transport), request.remote or "")
+    except Exception:  # nobody listed it: this connection ends, and the log says why
+        logger.exception("a connection failed", extra={"path": request.path})
+        with suppress(Exception):
+            await socket.close(code=WSCloseCode.INTERNAL_ERROR, message=b"internal error")
     if not socket.closed:
         await socket.close()
     return socket

@@ -84,7 +84,7 @@ async def test_bad_input_gets_an_error_that_names_it_and_loses_nothing(world: Wo
     for body in (
         {"uses": [{"program": "zoom", "device": {**HEADSET, "kind": "output"}}]},
         {"uses": [{"program": "teams", "device": {**HEADSET, "kind": "video"}}]},
-        {"uses": [{"program": "teams", "device": {**HEADSET, "label": "x" * 257, "kind": "input"}}]},
+        {"uses": [{"program": "teams", "device": {**HEADSET, "deviceId": "x" * 129, "kind": "input"}}]},
         {"uses": [{"program": "teams", "device": {**HEADSET, "label": "", "kind": "input"}}]},
         {"uses": uses(teams_output=HEADSET)["uses"] * 5},
         {"uses": "none"},
@@ -102,7 +102,9 @@ async def test_administrators_see_how_many_and_names_only_with_consent(world: Wo
         await client.call("PUT", "audio/declared", uses(teams_output=HEADSET, softphone_output=HEADSET))
     await anna.call("PUT", "audio/named", {"named": True})
     found = (await clara.call("GET", "audio/conflicts")).body
-    assert found["conflicts"] == [{"device": "Jabra Evolve2 65", "people": 2, "names": ["Anna Berger"]}]
+    assert found["conflicts"] == [
+        {"device": "Jabra Evolve2 65", "people": 2, "names": ["Anna Berger (1001)"]}
+    ]
     assert found["people"] >= 2
     refused = await anna.call("GET", "audio/conflicts")
     assert (refused.status, refused.code) == (403, "not-administrator")

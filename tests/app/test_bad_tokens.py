@@ -30,6 +30,7 @@ def good(world: World) -> dict[str, Any]:
         "oid": ANNA.object_id,
         "tid": TENANT_ID,
         "scp": "access_as_user",
+        "azp": "1fec8e78-bce4-4aaf-ab1b-5451cc387264",
         "name": "Anna Berger",
         "ver": "2.0",
     }
@@ -64,7 +65,6 @@ SIGNED_BY_THE_RIGHT_KEY = {
         "wrong-issuer",
     ),
     "tenant of another issuer": (changed(tid=OTHER_TENANT), "wrong-issuer"),
-    "another tenant, consistently": (foreign_issuer, "foreign-tenant"),
     "without tenant": (changed(tid=None), "missing-claim"),
     "tenant is no GUID": (changed(tid="../common"), "malformed"),
     "without object id": (changed(oid=None), "missing-claim"),
@@ -74,6 +74,8 @@ SIGNED_BY_THE_RIGHT_KEY = {
     "scope that only begins alike": (changed(scp="access_as_user_too"), "missing-scope"),
     "scope as a list": (changed(scp=["access_as_user"]), "missing-scope"),
     "an application's token": (changed(idtyp="app"), "not-a-user"),
+    "made for another program": (changed(azp="04b07795-8ddb-461a-bbee-02f9e1bf7b46"), "wrong-client"),
+    "made for another program, version 1": (changed(appid="another", azp=None), "wrong-client"),
     "roles instead of scope": (changed(scp=None, roles=["access_as_user"]), "missing-scope"),
 }
 
@@ -91,6 +93,26 @@ async def test_the_same_claims_unchanged_are_good(the_world: World) -> None:
 
 async def kid_of(world: World) -> str:
     return str(jwt.get_unverified_header(await world.sign(good(world)))["kid"])
+
+
+@pytest.mark.parametrize("language", ["en", "de"])
+async def test_a_tenant_that_is_not_let_in_is_told_so(the_world: World, language: str) -> None:
+    token = await the_world.sign(foreign_issuer(good(the_world)))
+    headers = {"Authorization": f"Bearer {token}", "Accept-Language": language}
+    for path in ("state", "events"):
+        url = f"{the_world.demo.service_url}/api/v1/{path}"
+        async with the_world.http.get(url, headers=headers) as response:
+            assert response.status == 403
+            problem = await response.json(content_type="application/problem+json")
+        assert problem["code"] == "tenant-not-allowed"
+        assert {"en": "organisation", "de": "Organisation"}[language] in problem["cure"]
+
+
+async def test_a_tenant_that_is_not_let_in_learns_so_only_by_a_good_token(the_world: World) -> None:
+    forged = jwt.encode(
+        foreign_issuer(good(the_world)), STRANGER, algorithm="RS256", headers={"kid": await kid_of(the_world)}
+    )
+    await refused(the_world, f"Bearer {forged}", "bad-signature")
 
 
 async def test_algorithm_none(the_world: World) -> None:

@@ -1,6 +1,7 @@
 """Signing in without the PBX key, where an administrator wants that; and more than one PBX for one organisation."""
 
 from collections.abc import AsyncIterator
+from contextlib import closing
 from typing import Any
 
 import pytest
@@ -15,8 +16,7 @@ PRIMARY = {"trusted": True, "entry": "one-click", "primary": True}
 async def trust(world: World, pbx_name: str | None = None, key: str | None = None, **wish: Any) -> Answer:
     """Clara decides, as the administrator of this PBX, and signs out again."""
     clara = world.client(CLARA)
-    if not (await clara.state())["signedIn"] or pbx_name is not None:
-        await clara.sign_in(pbx_name or world.pbx_name, key or world.key)
+    await clara.sign_in(pbx_name or world.pbx_name, key or world.key)
     return await clara.call("PUT", "trust", wish)
 
 
@@ -54,7 +54,7 @@ async def test_one_click_signs_in_with_a_licence_by_the_same_rules(world: World)
     decided = await trust(world, **PRIMARY)
     assert decided.body["entry"] == "one-click" and decided.body["isPrimary"]
     assert decided.body["primaryName"] == world.pbx_name
-    offer = {"pbxName": world.pbx_name, "isPrimary": True, "automatic": False}
+    offer = {"pbxName": world.pbx_name, "isPrimary": True, "automatic": False, "asksConsent": False}
     assert (await world.client(ANNA).state())["offers"] == [offer]
     assert (await click(world, ANNA)).body["licence"]["kind"] == "FL"
     assert (await click(world, BEN)).body["licence"]["kind"] == "UAL"
@@ -70,17 +70,35 @@ async def test_one_click_signs_in_with_a_licence_by_the_same_rules(world: World)
     assert (await world.client(BEN).state())["waiting"]["joined"] is False
 
 
-async def test_by_itself_only_where_the_administrator_wants_it_and_only_the_first_time(world: World) -> None:
+async def test_by_itself_only_where_the_administrator_wants_it_and_the_person_has_agreed(
+    world: World,
+) -> None:
     await trust(world, **PRIMARY)
     assert (await click(world, BEN, byItself=True)).code == "not-automatic"
     await trust(world, trusted=True, entry="automatic")
     ben = world.client(BEN)
-    assert (await ben.state())["offers"][0]["automatic"]
+    (offer,) = (await ben.state())["offers"]
+    assert offer["asksConsent"] and not offer["automatic"], "Ben has never been there"
+    assert (await click(world, BEN, byItself=True)).code == "not-automatic"
+    assert (await click(world, BEN)).status == 200, "his click is the consent"
+    forget_session(world, BEN)
+    (offer,) = (await ben.state())["offers"]
+    assert offer["automatic"] and not offer["asksConsent"]
     assert (await click(world, BEN, byItself=True)).status == 200
     await ben.sign_out()
     assert not (await ben.state())["offers"][0]["automatic"], "who signed out on purpose stays out"
     assert (await click(world, BEN, byItself=True)).code == "not-automatic"
     assert (await click(world, BEN)).status == 200
+
+
+def forget_session(world: World, person: Any) -> None:
+    """Gone without a word: nobody has signed them out, and neither have they themselves."""
+    with closing(world.database()) as database, database:
+        held = "SELECT pool_id, seat_number FROM session WHERE object_id = ?"
+        database.execute(
+            f"UPDATE seat SET holder = NULL WHERE (pool_id, number) IN ({held})", (person.object_id,)
+        )
+        database.execute("DELETE FROM session WHERE object_id = ?", (person.object_id,))
 
 
 async def test_who_was_signed_out_by_an_administrator_is_not_signed_in_again_by_itself(world: World) -> None:
@@ -110,17 +128,16 @@ async def test_giving_trust_up_closes_the_door(world: World) -> None:
     assert again.body["entry"] == "with-key" and not again.body["isPrimary"], "nothing is remembered"
 
 
-async def test_a_tenant_has_one_main_pbx_and_another_cannot_take_its_place(
+async def test_a_tenant_has_one_main_pbx_and_whoever_speaks_for_it_says_which(
     world: World, branch: Site
 ) -> None:
     await trust(world, **PRIMARY)
-    refused = await trust(world, branch.pbx_name, world.demo.pbx_key(branch), **PRIMARY)
-    assert refused.status == 409 and refused.code == "primary-elsewhere"
-    assert world.pbx_name in refused.body["detail"]
-    taken = await trust(world, trusted=True, entry="one-click")
-    assert taken.body["primaryName"] == world.pbx_name and not taken.body["isPrimary"]
-    await trust(world, world.pbx_name, world.key, trusted=True, primary=False)
-    assert (await trust(world, branch.pbx_name, world.demo.pbx_key(branch), **PRIMARY)).body["isPrimary"]
+    taken = await trust(world, branch.pbx_name, world.demo.pbx_key(branch), **PRIMARY)
+    assert taken.body["isPrimary"] and taken.body["primaryName"] == branch.pbx_name
+    first = await trust(world, trusted=True)
+    assert first.body["primaryName"] == branch.pbx_name and not first.body["isPrimary"]
+    assert first.body["entry"] == "one-click", "everything else stays"
+    assert (await trust(world, **PRIMARY)).body["primaryName"] == world.pbx_name
 
 
 async def test_switching_to_another_pbx_and_back(world: World, branch: Site) -> None:

@@ -14,8 +14,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from requests import Response, Session
 from requests.adapters import BaseAdapter
 
-from app import cli
-from app.signing_key import NoSigningKeyError, from_file, from_vault
+from app import cli, key_vault
+from app.signing_key import NoSigningKeyError, from_file
 from tests.support.book import Book
 
 SETTINGS = {
@@ -130,7 +130,7 @@ class Identity:
 
 def test_the_signing_key_comes_from_a_vault(signing_key: Path) -> None:
     vault = Vault(200, {"value": signing_key.read_text(), "id": "https://v.vault.azure.net/secrets/vendor/1"})
-    key = from_vault("https://v.vault.azure.net", "vendor", **vault.client_options())
+    key = key_vault.read("https://v.vault.azure.net", "vendor", **vault.client_options())
     assert key.private_bytes_raw() == from_file(signing_key).private_bytes_raw()
     assert vault.asked[-1].url.startswith("https://v.vault.azure.net/secrets/vendor")
 
@@ -145,7 +145,7 @@ def test_the_signing_key_comes_from_a_vault(signing_key: Path) -> None:
 )
 def test_what_a_vault_refuses_is_told(status: int, body: dict, message: str) -> None:
     with pytest.raises(NoSigningKeyError, match=message):
-        from_vault("https://v.vault.azure.net", "vendor", **Vault(status, body).client_options())
+        key_vault.read("https://v.vault.azure.net", "vendor", **Vault(status, body).client_options())
 
 
 def test_a_key_is_released_by_command(

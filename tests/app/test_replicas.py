@@ -3,17 +3,20 @@
 import asyncio
 import os
 import signal
+import uuid
 from collections.abc import AsyncIterator
 from typing import Any
 
 import aiohttp
 import pytest
 
+from tests.app.test_bad_tokens import good
 from tests.support.fleet import FIRST, SECOND, Fleet
+from tests.support.live import open_tab
 from tests.support.nats import Nats
 from tests.support.postgres import Postgres
 from tests.support.world import ANNA, BEN, CLARA, eventually
-from wire.pbxkey import grouped, new_key
+from wire.pbxkey import digest, grouped, new_key, parse_key
 
 GOOD_ANSWERS = {"link-down", "outcome-unknown", "plane-down", "storage-unavailable", "never-connected"}
 """What a person may be told while something is gone; anything else is a fault of ours."""
@@ -135,6 +138,33 @@ async def test_without_nats_each_replica_serves_its_own_links(fleet: Fleet) -> N
     print(f"\nNATS killed and started: across replicas again after {loop.time() - begun:.2f} s")
 
 
+async def test_what_was_lost_while_nats_was_away_is_made_up_for(fleet: Fleet) -> None:
+    await fleet.works_at(SECOND)
+    await fleet.at(FIRST).sign_in(fleet.name, fleet.key)
+    async with open_tab(fleet.at(SECOND)) as tab:
+        assert tab.seen[0][1]["signedIn"]
+        fleet.nats.kill()
+        await fleet.at(FIRST).sign_out()
+        fleet.nats.start()
+        await tab.next("state", signedIn=False)
+        await tab.next("missed")
+    await fleet.works_at(SECOND)
+
+
+async def test_the_numbers_and_the_link_are_told_at_every_replica(fleet: Fleet) -> None:
+    await fleet.link_to(FIRST)
+    await fleet.at(FIRST).sign_in(fleet.name, fleet.key)
+    async with open_tab(fleet.at(SECOND)) as tab:
+        await fleet.at(FIRST, CLARA).sign_in(fleet.name, fleet.key)
+        await tab.next("seats", seatsUsed=2)
+        await fleet.demo.stop_part("connector")
+        await tab.next("connection", connected=False)
+        await fleet.demo.start_connector(service_url=fleet.balancer.url)
+        await tab.next("connection", connected=True)
+        assert tab.names.count("state") == 1
+    await fleet.works_at(SECOND)
+
+
 async def test_a_replica_that_was_taken_for_dead_gives_its_links_up(fleet: Fleet) -> None:
     """Stopped for longer than the others wait, then awake again: it must not go on as the owner."""
     await fleet.link_to(FIRST)
@@ -253,16 +283,18 @@ async def test_under_sign_in_load_nothing_is_lost(fleet: Fleet, postgres: Postgr
 
 
 async def test_failed_attempts_count_at_all_replicas_together(fleet: Fleet) -> None:
-    """The last here: for a minute Ben can do nothing more."""
+    """By somebody who has tried nothing before: lost answers of the tests above count against their people."""
+    token = await fleet.sign({**good(fleet), "oid": str(uuid.uuid4())})
+
+    async def code_at(replica: str, key: str) -> str | None:
+        body = {"pbxName": fleet.name, "keyDigest": digest(parse_key(key))}
+        return (await fleet.at(replica).call("POST", "sign-in/challenge", body, token)).code
+
     other_key = grouped(new_key())
     for attempt in range(10):
-        replica = (FIRST, SECOND)[attempt % 2]
-        assert (await fleet.at(replica, BEN).prepare(fleet.name, other_key)).code == "wrong-key"
+        assert await code_at((FIRST, SECOND)[attempt % 2], other_key) == "wrong-key"
 
     async def is_throttled() -> bool:
-        codes = {
-            (await fleet.at(replica, BEN).prepare(fleet.name, fleet.key)).code for replica in (FIRST, SECOND)
-        }
-        return codes == {"throttled"}
+        return {await code_at(replica, fleet.key) for replica in (FIRST, SECOND)} == {"throttled"}
 
     await eventually(is_throttled, "both replicas throttle")

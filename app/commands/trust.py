@@ -1,0 +1,86 @@
+"""`pbx-teams trust`: what an operator does about the Microsoft tenants that a PBX trusts.
+
+The operator speaks for a tenant where nobody with a directory role does: approves that a PBX offers itself to the tenant's
+people, and takes trust away that a stranger has begun. Only an administrator of the PBX begins trust.
+"""
+
+import argparse
+
+from pydantic import TypeAdapter, ValidationError
+
+from app.errors import CannotDoError
+from app.records import Records, act_on
+from core.diagnosis.finding import Finding
+from core.licensing.transactions.trusting import TrustChange
+from core.store.audit import OPERATOR
+from core.store.timestamps import now
+from wire.bounds import Guid
+
+
+def show(options: argparse.Namespace) -> int:
+    async def show(records: Records, name: str) -> None:
+        pbx = await records.pbx(name)
+        tenants = await records.trust.trusted_tenants(pbx.id)
+        for tenant in tenants:
+            print(
+                f"{tenant.tenant_id}  {tenant.trust.entry}{', main PBX' if tenant.trust.is_primary else ''}"
+                f"{', approved' if tenant.is_approved else ''}; trusted by {tenant.trusted_by},"
+                f" {tenant.at:%Y-%m-%d %H:%M} UTC; signed in by e-mail: {tenant.signed_in}"
+            )
+        trusted = {tenant.tenant_id for tenant in tenants}
+        for tenant_id in await records.trust.approved_for(pbx.id):
+            if tenant_id not in trusted:
+                print(f"{tenant_id}  approved, not trusted")
+        if not tenants:
+            print(f"{name} trusts no Microsoft tenant.")
+
+    return act_on(options.name, show)
+
+
+def approve(options: argparse.Namespace) -> int:
+    tenant_id = _tenant(options.tenant)
+
+    async def approve(records: Records, name: str) -> None:
+        pbx = await records.pbx(name)
+        await records.ledger.approve_entry(pbx.id, tenant_id, OPERATOR, now(), over_others=options.main)
+        print(f"Administrators of {name} may now let people of {tenant_id} in without a key:")
+        print("they choose it in the tab, under Licences, as members of that tenant.")
+
+    return act_on(options.name, approve)
+
+
+def remove(options: argparse.Namespace) -> int:
+    tenant_id = _tenant(options.tenant)
+
+    async def remove(records: Records, name: str) -> None:
+        pbx = await records.pbx(name)
+        was_approved = await records.ledger.end_approval(pbx.id, tenant_id, OPERATOR, now())
+        was_trusted = await records.trust.is_trusted(pbx.id, tenant_id)
+        change = TrustChange(
+            pbx_id=pbx.id,
+            tenant_id=tenant_id,
+            trusted=False,
+            entry=None,
+            primary=None,
+            actor=OPERATOR,
+            speaks_for_tenant=True,
+            now=now(),
+        )
+        changed = await records.ledger.change_trust(change)
+        if isinstance(changed, Finding):
+            raise CannotDoError(f"trust was not ended: {changed.code}")
+        if not was_trusted and not was_approved:
+            raise CannotDoError(f"{name} does not trust {tenant_id}; see 'pbx-teams trust show {name}'")
+        print(f"{name} trusts {tenant_id} no longer; {len(changed.ended)} sessions have ended.")
+
+    return act_on(options.name, remove)
+
+
+def _tenant(text: str) -> str:
+    try:
+        tenant_id: str = TypeAdapter(Guid).validate_python(text.lower())
+    except ValidationError as invalid:
+        raise CannotDoError(
+            f"{text!r} is no tenant id, which looks like 01234567-89ab-cdef-0123-456789abcdef"
+        ) from invalid
+    return tenant_id

@@ -1,0 +1,94 @@
+"""Whether this replica can serve, proven by doing it: it reads, and it commits through both ways that write."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import partial
+from typing import Final
+
+from core.background import Background, supervise
+from core.store.transaction import Transaction, execute
+
+logger = logging.getLogger(__name__)
+
+PROVE_SECONDS: Final = 3.0
+ANSWER_SECONDS: Final = 8.0
+"""A proof that takes longer has failed. So a fault shows after `PROVE_SECONDS + ANSWER_SECONDS` at the latest."""
+GOOD_SECONDS: Final = 20.0
+"""No proof is good for longer, whatever has become of the task that makes them."""
+
+Proof = Callable[[], Awaitable[None]]
+
+
+class PartState(StrEnum):
+    OK = "ok"
+    STARTING = "starting"
+    FAILED = "failed"
+    STUCK = "stuck"
+
+
+@dataclass(slots=True)
+class _Part:
+    prove: Proof
+    state: PartState = PartState.STARTING
+    proven_at: float = float("-inf")
+
+
+class Readiness:
+    """`proofs`: the parts that this replica needs, each with what proves it; a proof raises when its part is not ready."""
+
+    def __init__(
+        self,
+        proofs: Mapping[str, Proof],
+        *,
+        prove_seconds: float = PROVE_SECONDS,
+        answer_seconds: float = ANSWER_SECONDS,
+    ) -> None:
+        self._parts = {name: _Part(prove) for name, prove in proofs.items()}
+        self._prove_seconds = prove_seconds
+        self._answer_seconds = answer_seconds
+        self._proving = Background()
+
+    def start(self) -> None:
+        """Each part has a task of its own: one that is stuck keeps no other from being proven."""
+        for name, part in self._parts.items():
+            self._proving.start(supervise(f"readiness of {name}", partial(self._run, name, part)))
+
+    async def close(self) -> None:
+        self._proving.cancel()
+        await self._proving.finish()
+
+    def states(self) -> dict[str, PartState]:
+        """Part to state, for `/readyz` and the metrics."""
+        clock = asyncio.get_running_loop().time()
+        return {
+            name: PartState.STUCK
+            if part.state is PartState.OK and clock - part.proven_at > GOOD_SECONDS
+            else part.state
+            for name, part in self._parts.items()
+        }
+
+    async def _run(self, name: str, part: _Part) -> None:
+        while True:
+            before = part.state
+            try:
+                async with asyncio.timeout(self._answer_seconds):
+                    await part.prove()
+            except TimeoutError:
+                part.state = PartState.STUCK
+            except Exception as fault:
+                part.state = PartState.FAILED
+                if before is not PartState.FAILED:
+                    logger.warning("not ready", extra={"part": name}, exc_info=fault)
+            else:
+                part.state, part.proven_at = PartState.OK, asyncio.get_running_loop().time()
+            if part.state is not before:
+                logger.warning("readiness", extra={"part": name, "state": part.state})
+            await asyncio.sleep(self._prove_seconds)
+
+
+def prove_writer() -> Transaction[None]:
+    """A write that changes nothing and is committed all the same."""
+    yield from execute("UPDATE clock_mark SET at = at")

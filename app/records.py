@@ -1,0 +1,64 @@
+"""What a command of the operator works on: the records of the service, without a service that runs."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from pydantic import TypeAdapter, ValidationError
+
+from app import settings
+from app.errors import CannotDoError
+from core.hub.registry import Pbx, Registry
+from core.identity.tenant_trust import TenantTrust
+from core.licensing.ledger import Ledger, open_ledger
+from core.store import database
+from core.store.database import Database
+from wire.pbx_name import KnownPbxName
+
+
+@dataclass(frozen=True, slots=True)
+class Records:
+    registry: Registry
+    ledger: Ledger
+    trust: TenantTrust
+
+    async def pbx(self, name: str) -> Pbx:
+        pbx = await self.registry.by_name(name)
+        if pbx is None:
+            raise CannotDoError(f"no PBX has the name {name}")
+        return pbx
+
+
+Act = Callable[[Records, str], Awaitable[None]]
+
+
+def act_on(name: str, act: Act) -> int:
+    """Runs what a command does about the PBX of this name; gives the exit code."""
+    try:
+        canonical: str = TypeAdapter(KnownPbxName).validate_python(name)
+    except ValidationError as invalid:
+        raise CannotDoError(
+            f"{name!r} is no PBX name: it is a host name such as pbx.example.com, without https:// and port"
+        ) from invalid
+    loaded = settings.load()
+    database.upgrade(loaded.database_url)
+
+    async def run() -> None:
+        async with opened(loaded) as records:
+            await act(records, canonical)
+
+    asyncio.run(run())
+    return 0
+
+
+@asynccontextmanager
+async def opened(loaded: settings.Settings) -> AsyncIterator[Records]:
+    store = Database(loaded.database_url)
+    ledger = open_ledger(store.address)
+    try:
+        pepper = loaded.key_pepper.get_secret_value().encode()
+        yield Records(Registry(store, ledger.writer, pepper), ledger, TenantTrust(store))
+    finally:
+        await ledger.close()
+        await store.close()
