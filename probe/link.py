@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from probe import __version__
 from probe.errors import ProbeError
+from wire import outbound
 from wire.jsonrpc import Endpoint, LinkBusyError, LinkClosedError, RpcRefusalError
 from wire.model import Empty, WireModel
 from wire.probe import (
@@ -166,7 +167,7 @@ async def _connected(service: str) -> AsyncIterator[Link]:
     """A link to the service; HTTPS_PROXY and NO_PROXY hold."""
     timeout = aiohttp.ClientTimeout(total=None, sock_connect=OPEN_SECONDS)
     connector = aiohttp.TCPConnector(ssl=ssl.create_default_context())
-    async with aiohttp.ClientSession(timeout=timeout, connector=connector, trust_env=True) as http:
+    async with outbound.client(timeout=timeout, connector=connector) as http:
         try:
             async with asyncio.timeout(OPEN_SECONDS):
                 socket = await http.ws_connect(

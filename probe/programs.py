@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from probe.errors import ProbeError
+from wire.textfile import UnreadableTextError, read_text
 
 
 class Program(StrEnum):
@@ -66,10 +67,10 @@ class Recogniser:
 def load_rules(path: Path) -> tuple[Rule, ...]:
     """The user's own rules. Raises `ProbeError` that names what cannot be read."""
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
+        content = tomllib.loads(read_text(path))
     except FileNotFoundError:
         return ()
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as fault:
+    except (OSError, UnreadableTextError, tomllib.TOMLDecodeError) as fault:
         raise ProbeError(f"cannot read {path}: {fault}") from fault
     return tuple(
         _rule(path, number, entry) for number, entry in enumerate(content.get("program", []), start=1)

@@ -12,6 +12,7 @@ import platformdirs
 from keyring.errors import KeyringError
 
 from probe.errors import ProbeError
+from wire.textfile import read_text
 
 NAME: Final = "pbx-audio-probe"
 
@@ -20,6 +21,8 @@ NAME: Final = "pbx-audio-probe"
 class Pairing:
     service: str
     token: str
+    allow_http: bool = False
+    """The person has said that an unencrypted line is private."""
 
 
 class Settings:
@@ -37,7 +40,7 @@ class Settings:
     def pairing(self) -> Pairing:
         """Raises `ProbeError` when the probe is paired with nobody."""
         try:
-            stored = json.loads(self._file.read_text(encoding="utf-8"))
+            stored = json.loads(read_text(self._file))
             service, token = stored["service"], stored.get("token") or self._from_keyring(stored["service"])
         except FileNotFoundError:
             token = None
@@ -47,7 +50,7 @@ class Settings:
             raise ProbeError(
                 "not paired yet: ask for a code on the tab's audio page, then run 'pbx-audio-probe pair'"
             )
-        return Pairing(service, token)
+        return Pairing(service, token, stored.get("allowHttp") is True)
 
     def keep(self, pairing: Pairing) -> bool:
         """Keeps it; False when there is no keyring, and the token is in a file that only this user can read."""
@@ -56,7 +59,11 @@ class Settings:
             in_keyring = keyring.get_password(NAME, pairing.service) == pairing.token
         except KeyringError:
             in_keyring = False
-        content = {"service": pairing.service, **({} if in_keyring else {"token": pairing.token})}
+        content: dict[str, str | bool] = {"service": pairing.service}
+        if not in_keyring:
+            content["token"] = pairing.token
+        if pairing.allow_http:
+            content["allowHttp"] = True
         self._write(json.dumps(content))
         return in_keyring
 

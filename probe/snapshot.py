@@ -33,6 +33,8 @@ class Snapshot:
     """Names of programs that run, whether or not they have a stream."""
     note: str = ""
     """What this system cannot tell."""
+    unreadable: int = 0
+    """So many devices and sessions could not be read; the others could."""
 
 
 class Reader(Protocol):

@@ -121,7 +121,7 @@ class PulseReader:
             parents = self._processes.names_of(int(pid)) if pid.isdigit() else ()
             names = tuple(name for name in (*own, *parents) if name)
             if names:  # a stream of one of the server's own modules has none
-                streams.append(Stream(names, kind, device))
+                streams.append(Stream(names, kind, device, active=not stream.corked))  # corked: paused
         return streams
 
 

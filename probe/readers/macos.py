@@ -10,9 +10,10 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from probe.errors import NoSoundSystemError
-from probe.readers.macos_facts import Device, Process, to_snapshot
+from probe.readers.careful import keep_following
+from probe.readers.macos_facts import Device, Process, running_kinds, to_snapshot
 from probe.readers.processes import Processes
-from probe.snapshot import KINDS, Kind, Snapshot
+from probe.snapshot import Kind, Snapshot
 
 SYSTEM_OBJECT: Final = 1
 LOOK_SECONDS: Final = 2.0
@@ -30,17 +31,32 @@ DEVICES, PROCESSES = _code("dev#"), _code("prs#")
 NAME, UID, MODEL_UID = _code("lnam"), _code("uid "), _code("muid")
 DEFAULTS: Final[dict[Kind, int]] = {"input": _code("dIn "), "output": _code("dOut")}
 PID, BUNDLE, PROCESS_DEVICES = _code("ppid"), _code("pbid"), _code("pdv#")
-IS_RUNNING: Final[dict[Kind, int]] = {"input": _code("piri"), "output": _code("piro")}
+IS_PLAYING: Final = _code("piro")
 
 
 class _Address(ctypes.Structure):
     _fields_ = (("selector", ctypes.c_uint32), ("scope", ctypes.c_uint32), ("element", ctypes.c_uint32))
 
 
+def _declare(audio: ctypes.CDLL, foundation: ctypes.CDLL) -> None:
+    """What the functions take and give (AudioHardware.h, CFString.h): without it ctypes passes a CFIndex as 32 bits."""
+    number, pointer = ctypes.c_uint32, ctypes.c_void_p
+    address, size = ctypes.POINTER(_Address), ctypes.POINTER(ctypes.c_uint32)
+    audio.AudioObjectGetPropertyDataSize.argtypes = (number, address, number, pointer, size)
+    audio.AudioObjectGetPropertyDataSize.restype = ctypes.c_int32
+    audio.AudioObjectGetPropertyData.argtypes = (number, address, number, pointer, size, pointer)
+    audio.AudioObjectGetPropertyData.restype = ctypes.c_int32
+    foundation.CFStringGetCString.argtypes = (pointer, ctypes.c_char_p, ctypes.c_long, number)
+    foundation.CFStringGetCString.restype = ctypes.c_ubyte
+    foundation.CFRelease.argtypes = (pointer,)
+    foundation.CFRelease.restype = None
+
+
 class MacReader:
     def __init__(self) -> None:
         self._audio = ctypes.CDLL(ctypes.util.find_library("CoreAudio") or "CoreAudio")
         self._foundation = ctypes.CDLL(ctypes.util.find_library("CoreFoundation") or "CoreFoundation")
+        _declare(self._audio, self._foundation)
         self._processes = Processes()
         self._stopped = threading.Event()
 
@@ -58,21 +74,21 @@ class MacReader:
         return to_snapshot(devices, processes, defaults, self._processes.names_of, self._processes.running())
 
     def watch(self, on_change: Callable[[Snapshot], None]) -> None:
-        while not self._stopped.is_set():
-            on_change(self.snapshot())
-            self._stopped.wait(LOOK_SECONDS)
+        """A restarted coreaudiod is asked again with the next look."""
+        keep_following(lambda: on_change(self.snapshot()), on_change, self._stopped, (OSError,), LOOK_SECONDS)
 
     def stop(self) -> None:
         self._stopped.set()
 
     def _process(self, process: int) -> Process:
+        devices: dict[Kind, tuple[int, ...]] = {
+            kind: self._objects(process, PROCESS_DEVICES, scope) or () for kind, scope in _SCOPES.items()
+        }
         return Process(
             pid=self._number(process, PID),
             bundle_id=self._text(process, BUNDLE),
-            devices={
-                kind: self._objects(process, PROCESS_DEVICES, scope) or () for kind, scope in _SCOPES.items()
-            },
-            running=frozenset(kind for kind in KINDS if self._number(process, IS_RUNNING[kind])),
+            devices=devices,
+            running=running_kinds(devices, plays=bool(self._number(process, IS_PLAYING))),
         )
 
     def _get(self, owner: int, selector: int, scope: int = GLOBAL) -> bytes | None:

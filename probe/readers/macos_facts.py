@@ -38,6 +38,14 @@ class Process:
     """Directions in which it plays or records at this moment."""
 
 
+def running_kinds(devices: Mapping[Kind, Sequence[int]], *, plays: bool) -> frozenset[Kind]:
+    """`plays`: 'piro'. Its counterpart 'piri' is true of a process's first input stream only, so that a process
+    records when the list of the devices it uses for input ('pdv#') has one.
+    """
+    used: dict[Kind, bool] = {"input": bool(devices.get("input")), "output": plays}
+    return frozenset(kind for kind, is_used in used.items() if is_used)
+
+
 def to_snapshot(
     devices: Sequence[Device],
     processes: Sequence[Process] | None,

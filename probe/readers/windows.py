@@ -1,11 +1,13 @@
 """Windows' Core Audio, through pycaw and comtypes: only the calls; what follows from them is in `windows_facts`.
 
-Not tried on a Windows here; see docs/audio.md for what was tried where.
+Tried under Wine only; docs/audio.md says what of it.
 """
 
+import ctypes
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from typing import Any, Final
 
 # Notifications need the multi-threaded apartment; comtypes reads this when it is first imported.
@@ -14,18 +16,30 @@ sys.coinit_flags = 0  # type: ignore[attr-defined]
 import comtypes  # noqa: E402
 from pycaw.api.audioclient import IAudioClient  # noqa: E402
 from pycaw.api.audiopolicy import IAudioSessionControl2  # noqa: E402
+from pycaw.api.mmdeviceapi import PROPERTYKEY  # noqa: E402
 from pycaw.callbacks import AudioSessionEvents, AudioSessionNotification, MMNotificationClient  # noqa: E402
-from pycaw.constants import AUDCLNT_SHAREMODE, DEVICE_STATE, EDataFlow, ERole  # noqa: E402
+from pycaw.constants import AUDCLNT_SHAREMODE, DEVICE_STATE, STGM, EDataFlow, ERole  # noqa: E402
 from pycaw.utils import AudioUtilities  # noqa: E402
 
 from probe.errors import NoSoundSystemError  # noqa: E402
+from probe.readers.careful import keep_following, read_each  # noqa: E402
 from probe.readers.processes import SCAN_SECONDS, Processes  # noqa: E402
-from probe.readers.windows_facts import Endpoint, Session, SessionState, to_snapshot  # noqa: E402
+from probe.readers.windows_facts import (  # noqa: E402
+    CONTAINER_ID,
+    Endpoint,
+    Session,
+    SessionState,
+    guid_at,
+    to_snapshot,
+)
 from probe.snapshot import Kind, Snapshot  # noqa: E402
 
 AUDCLNT_E_DEVICE_IN_USE: Final = -2004287478  # 0x8889000A
 _FLOWS: Final[tuple[tuple[Any, Kind], ...]] = ((EDataFlow.eRender, "output"), (EDataFlow.eCapture, "input"))
+VT_CLSID: Final = 72
 SETTLE_SECONDS: Final = 0.1
+FAULTS: Final = (comtypes.COMError, OSError, ValueError)
+"""What a call of the system ends with when a device has gone, or the audio service with all of them."""
 
 
 class WindowsReader:
@@ -35,76 +49,124 @@ class WindowsReader:
         self._stopped = threading.Event()
         self._registered: dict[str, Any] = {}
         """What keeps the callbacks of an endpoint alive, by its id."""
+        self._exclusive: dict[str, tuple[frozenset[int], bool]] = {}
+        """Of an endpoint: who had sound when it was asked last, and the answer."""
 
     def snapshot(self) -> Snapshot:
-        comtypes.CoInitialize()
-        try:
-            return to_snapshot(self._endpoints(), self._processes.names_of, self._processes.running())
-        except comtypes.COMError as fault:
-            raise NoSoundSystemError(f"Windows' audio service does not answer: {fault.text}") from fault
+        with _apartment():
+            return self._read()
 
     def watch(self, on_change: Callable[[Snapshot], None]) -> None:
-        comtypes.CoInitialize()
+        with _apartment():
+            keep_following(lambda: self._follow(on_change), on_change, self._stopped, FAULTS)
+
+    def stop(self) -> None:
+        self._stopped.set()
+        self._changed.set()
+
+    def _follow(self, on_change: Callable[[Snapshot], None]) -> None:
         enumerator = AudioUtilities.GetDeviceEnumerator()
         client = _DeviceChanges(self._changed.set)
         enumerator.RegisterEndpointNotificationCallback(client)
         try:
             while not self._stopped.is_set():
                 self._changed.clear()
-                on_change(self.snapshot())
+                on_change(self._read())
                 self._changed.wait(SCAN_SECONDS)
                 self._stopped.wait(SETTLE_SECONDS)
         finally:
-            enumerator.UnregisterEndpointNotificationCallback(client)
+            with suppress(*FAULTS):
+                enumerator.UnregisterEndpointNotificationCallback(client)
             self._registered.clear()
+            self._exclusive.clear()
 
-    def stop(self) -> None:
-        self._stopped.set()
-        self._changed.set()
+    def _read(self) -> Snapshot:
+        try:
+            endpoints, unreadable = self._endpoints()
+        except FAULTS as fault:
+            raise NoSoundSystemError(f"Windows' audio service does not answer: {fault}") from fault
+        return to_snapshot(endpoints, self._processes.names_of, self._processes.running(), unreadable)
 
-    def _endpoints(self) -> list[Endpoint]:
+    def _endpoints(self) -> tuple[list[Endpoint], int]:
         enumerator = AudioUtilities.GetDeviceEnumerator()
         endpoints: list[Endpoint] = []
+        unreadable = 0
         for flow, kind in _FLOWS:
             default = _default(enumerator, flow)
-            for device in AudioUtilities.GetAllDevices(flow.value, DEVICE_STATE.ACTIVE.value):
-                sessions = self._sessions(device)
-                busy = kind == "output" and any(one.state is SessionState.ACTIVE for one in sessions)
-                endpoints.append(
-                    Endpoint(
-                        id=device.id,
-                        kind=kind,
-                        properties=device.properties,
-                        sessions=sessions,
-                        is_default_for_calls=device.id == default,
-                        is_exclusive=busy and _is_exclusive(device),
-                    )
-                )
-        return endpoints
+            listed = enumerator.EnumAudioEndpoints(flow.value, DEVICE_STATE.ACTIVE.value)
+
+            def endpoint(
+                number: int, listed: Any = listed, kind: Kind = kind, default: str | None = default
+            ) -> tuple[Endpoint, int]:
+                return self._endpoint(listed.Item(number), kind, default)
+
+            found, failed = read_each(range(listed.GetCount()), endpoint, FAULTS)
+            endpoints += [one for one, _ in found]
+            unreadable += failed + sum(without for _, without in found)
+        return endpoints, unreadable
+
+    def _endpoint(self, listed: Any, kind: Kind, default: str | None) -> tuple[Endpoint, int]:
+        """It is worth knowing without its sessions as well: it may be the default device."""
+        device = AudioUtilities.CreateDevice(listed)
+        sessions, unreadable = read_each([device], self._sessions, FAULTS)
+        found = sessions[0] if sessions else []
+        endpoint = Endpoint(
+            id=device.id,
+            kind=kind,
+            properties=device.properties,
+            sessions=found,
+            is_default_for_calls=device.id == default,
+            container_id=_container_id(device),
+            is_exclusive=kind == "output" and self._is_exclusive(device, found),
+        )
+        return endpoint, unreadable
 
     def _sessions(self, device: Any) -> list[Session]:
         manager = device.AudioSessionManager
         listed = manager.GetSessionEnumerator()
-        sessions, watched = [], []
-        for number in range(listed.GetCount()):
+        watched: list[Any] = []
+
+        def session(number: int) -> Session:
             control = listed.GetSession(number).QueryInterface(IAudioSessionControl2)
-            sessions.append(
-                Session(
-                    pid=control.GetProcessId(),
-                    state=SessionState(control.GetState()),
-                    is_system_sounds=control.IsSystemSoundsSession() == 0,  # S_OK
-                )
+            found = Session(
+                pid=control.GetProcessId(),
+                state=SessionState(control.GetState()),
+                is_system_sounds=control.IsSystemSoundsSession() == 0,  # S_OK
             )
             watched.append(control)
-        self._register(device.id, manager, watched)
+            return found
+
+        sessions, _ended = read_each(range(listed.GetCount()), session, FAULTS)
+        with suppress(*FAULTS):  # then the next look through all programs tells
+            self._register(device.id, manager, watched)
         return sessions
+
+    def _is_exclusive(self, device: Any, sessions: list[Session]) -> bool:
+        """Asked for once while the same programs have sound: the question opens a stream, which wakes the reader."""
+        active = frozenset(one.pid for one in sessions if one.state is SessionState.ACTIVE)
+        asked, answer = self._exclusive.get(device.id, (frozenset(), False))
+        if active != asked:
+            answer = bool(active) and _is_exclusive(device)
+            self._exclusive[device.id] = active, answer
+        return answer
 
     def _register(self, device_id: str, manager: Any, controls: list[Any]) -> None:
         """Sessions come, go and fall silent: each wakes the reader. Registered anew with each reading."""
         before = self._registered.pop(device_id, None)
         if before is not None:
-            before.end()
+            with suppress(*FAULTS):
+                before.end()
         self._registered[device_id] = _SessionChanges(manager, controls, self._changed.set)
+
+
+@contextmanager
+def _apartment() -> Iterator[None]:
+    """The multi-threaded one, in this thread: Microsoft asks for it where sessions are to notify."""
+    comtypes.CoInitializeEx(comtypes.COINIT_MULTITHREADED)
+    try:
+        yield
+    finally:
+        comtypes.CoUninitialize()
 
 
 class _DeviceChanges(MMNotificationClient):  # type: ignore[misc]
@@ -169,6 +231,20 @@ def _default(enumerator: Any, flow: Any) -> str | None:
     return str(device.GetId())
 
 
+def _container_id(device: Any) -> str:
+    """Read here: pycaw answers nothing for a property that is a GUID (VT_CLSID, a pointer to one)."""
+    key = PROPERTYKEY()
+    key.fmtid, key.pid = comtypes.GUID(CONTAINER_ID[0]), CONTAINER_ID[1]
+    with suppress(*FAULTS):
+        value = device._dev.OpenPropertyStore(STGM.STGM_READ.value).GetValue(key)  # noqa: SLF001
+        try:
+            if value.vt == VT_CLSID:
+                return guid_at(ctypes.c_void_p.from_buffer(value.union).value or 0)
+        finally:
+            value.clear()
+    return ""
+
+
 def _is_exclusive(device: Any) -> bool:
     """Asks for a shared stream, which is never started. Speakers only: a microphone would show that it is used."""
     try:
@@ -176,7 +252,11 @@ def _is_exclusive(device: Any) -> bool:
             IAudioClient
         )
         shared = AUDCLNT_SHAREMODE.AUDCLNT_SHAREMODE_SHARED.value
-        client.Initialize(shared, 0, 0, 0, client.GetMixFormat(), None)
+        mix = client.GetMixFormat()
+        try:
+            client.Initialize(shared, 0, 0, 0, mix, None)
+        finally:
+            ctypes.windll.ole32.CoTaskMemFree(mix)  # type: ignore[attr-defined]
     except comtypes.COMError as fault:
         return bool(fault.hresult == AUDCLNT_E_DEVICE_IN_USE)
     return False

@@ -3,7 +3,9 @@
 Sources: learn.microsoft.com, "MMDevice API", "Device Properties" and "IAudioSessionControl2".
 """
 
+import ctypes
 import re
+import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
@@ -14,8 +16,9 @@ from wire.probe import ProbeDevice
 
 FRIENDLY_NAME: Final = "{A45C254E-DF1C-4EFD-8020-67D146A850E0} 14"
 DESCRIPTION: Final = "{A45C254E-DF1C-4EFD-8020-67D146A850E0} 2"
-CONTAINER_ID: Final = "{8C7ED206-3F8A-4827-B3AB-AE9E1FAEFC6C} 2"
-"""PKEY_Device_FriendlyName, PKEY_Device_DeviceDesc and PKEY_Device_ContainerId, as pycaw names them."""
+"""PKEY_Device_FriendlyName and PKEY_Device_DeviceDesc, as pycaw names them."""
+CONTAINER_ID: Final = ("{8C7ED206-3F8A-4827-B3AB-AE9E1FAEFC6C}", 2)
+"""PKEY_Device_ContainerId."""
 _USB: Final = re.compile(r"USB\\VID_([0-9A-F]{4})&PID_([0-9A-F]{4})", re.IGNORECASE)
 """In the path of the endpoint's driver, which is one of its properties; which one differs by version."""
 _GUID: Final = re.compile(r"\{[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\}", re.IGNORECASE)
@@ -44,6 +47,8 @@ class Endpoint:
     sessions: Sequence[Session] = ()
     is_default_for_calls: bool = False
     """It has the role `eCommunications`, which programs for calls follow."""
+    container_id: str = ""
+    """Of `PKEY_Device_ContainerId`; pycaw gives no value for a property of that type (VT_CLSID)."""
     is_exclusive: bool = False
     """Somebody has it to himself: shared streams are refused with AUDCLNT_E_DEVICE_IN_USE."""
 
@@ -52,6 +57,7 @@ def to_snapshot(
     endpoints: Sequence[Endpoint],
     names_of: Callable[[int], tuple[str, ...]],
     running: tuple[tuple[str, ...], ...] = (),
+    unreadable: int = 0,
 ) -> Snapshot:
     streams: list[Stream] = []
     defaults: dict[Kind, ProbeDevice] = {}
@@ -68,13 +74,20 @@ def to_snapshot(
                 streams.append(
                     Stream(names, endpoint.kind, device, active, exclusive=active and endpoint.is_exclusive)
                 )
-    return Snapshot(tuple(streams), defaults, running)
+    return Snapshot(tuple(streams), defaults, running, unreadable=unreadable)
+
+
+def guid_at(address: int) -> str:
+    """The text of a GUID in memory, as VT_CLSID points to one; empty for no address."""
+    if not address:
+        return ""
+    return f"{{{uuid.UUID(bytes_le=ctypes.string_at(address, 16))}}}"
 
 
 def to_device(endpoint: Endpoint) -> ProbeDevice:
     texts = [str(value) for value in endpoint.properties.values()]
     usb = next((found for text in texts if (found := _USB.search(text))), None)
-    container = _GUID.search(str(endpoint.properties.get(CONTAINER_ID, "")))
+    container = _GUID.search(endpoint.container_id)
     name = endpoint.properties.get(FRIENDLY_NAME) or endpoint.properties.get(DESCRIPTION) or endpoint.id
     return ProbeDevice(
         label=str(name)[:256],

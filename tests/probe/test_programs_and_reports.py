@@ -6,6 +6,7 @@ import pytest
 
 from probe.errors import ProbeError
 from probe.programs import Program, Recogniser, load_rules
+from probe.readers.processes import BROWSER, Processes
 from probe.snapshot import Snapshot, Stream, report
 from wire.probe import ProbeDevice
 
@@ -43,6 +44,29 @@ TEAMS, SOFTPHONE = Program.TEAMS, Program.SOFTPHONE
 )
 def test_a_program_is_recognised_by_its_names(names: list[str], program: Program | None) -> None:
     assert Recogniser()(names) is program
+
+
+@pytest.mark.parametrize(
+    ("name", "is_browser"),
+    [
+        ("chrome.exe", True),
+        ("Google Chrome", True),
+        ("msedge.exe", True),
+        ("firefox-bin", True),
+        ("Safari", True),
+        ("msedgewebview2.exe", False),
+        ("ms-teams.exe", False),
+        ("teams-for-linux", False),
+    ],
+)
+def test_the_walk_to_the_parents_stops_at_a_browser(name: str, is_browser: bool) -> None:
+    """Teams may have started it, by a link that was clicked; what it plays is not Teams' sound."""
+    assert (BROWSER.fullmatch(name) is not None) is is_browser
+
+
+def test_a_number_that_is_no_process_has_no_names() -> None:
+    for pid in (0, -1, 2**40, 10**30):
+        assert Processes().names_of(pid) == () or pid == 0
 
 
 def test_people_add_their_own_softphone(tmp_path: Path) -> None:

@@ -1,13 +1,18 @@
 """The Windows and macOS readers against recorded structures; the thin calls below them were not tried here."""
 
 import ast
+import ctypes
+import threading
+import uuid
 from pathlib import Path
 
 import pytest
 
+from probe.errors import NoSoundSystemError
 from probe.programs import Recogniser
 from probe.readers import macos_facts as mac
 from probe.readers import windows_facts as win
+from probe.readers.careful import keep_following, read_each
 from probe.snapshot import Snapshot, report
 
 READERS = Path(win.__file__).parent
@@ -16,14 +21,13 @@ JABRA_CONTAINER = "{7B0E5B3C-8D0C-5C1E-9E3A-1E2D3C4B5A69}"
 JABRA = {
     win.FRIENDLY_NAME: "Headset Earphone (Jabra Evolve2 65)",
     win.DESCRIPTION: "Headset Earphone",
-    win.CONTAINER_ID: JABRA_CONTAINER,
+    "{8C7ED206-3F8A-4827-B3AB-AE9E1FAEFC6C} 2": None,  # pycaw's answer for VT_CLSID
     "{B3F8FA53-0004-438E-9003-51A46E139BFC} 2": r"{1}.USB\VID_0B0E&PID_24C8&MI_00\6&318d810e&1&0000",
     "{9C119480-DDC2-4954-A150-5BD240D454AD} 10": 7,
 }
 JABRA_MICROPHONE = {**JABRA, win.FRIENDLY_NAME: "Headset Microphone (Jabra Evolve2 65)"}
 REALTEK = {
     win.FRIENDLY_NAME: "Speakers (Realtek(R) Audio)",
-    win.CONTAINER_ID: "{00000000-0000-0000-FFFF-FFFFFFFFFFFF}",
     "{B3F8FA53-0004-438E-9003-51A46E139BFC} 2": r"{1}.HDAUDIO\FUNC_01&VEN_10EC&DEV_0257\4&2a",
 }
 PROCESSES = {
@@ -70,13 +74,18 @@ def test_windows_sessions_become_uses_of_the_two_programs() -> None:
 
 
 def test_windows_names_ids_container_and_usb_model() -> None:
-    device = win.to_device(win.Endpoint("{0.0.0.00000000}.{a}", "output", JABRA))
+    device = win.to_device(
+        win.Endpoint("{0.0.0.00000000}.{a}", "output", JABRA, container_id=JABRA_CONTAINER)
+    )
     assert device.endpoint_id == "{0.0.0.00000000}.{a}"
     assert (device.container_id, device.usb_id) == (JABRA_CONTAINER.lower(), "0b0e:24c8")
     assert win.to_device(win.Endpoint("x", "output", REALTEK)).usb_id == ""
     assert win.to_device(win.Endpoint("x", "output", {})).label == "x"
     assert win.to_device(win.Endpoint("x", "output", {win.DESCRIPTION: "Line"})).label == "Line"
-    assert win.to_device(win.Endpoint("x", "output", {win.CONTAINER_ID: 7})).container_id == ""
+    assert win.to_device(win.Endpoint("x", "output", JABRA, container_id="none")).container_id == ""
+    in_memory = ctypes.create_string_buffer(uuid.UUID(JABRA_CONTAINER).bytes_le)
+    assert win.guid_at(ctypes.addressof(in_memory)) == JABRA_CONTAINER.lower()
+    assert win.guid_at(0) == ""
 
 
 def test_windows_exclusive_use_is_that_of_the_active_session() -> None:
@@ -96,6 +105,32 @@ def test_windows_a_running_program_may_follow_the_default_for_calls() -> None:
 
 def test_windows_a_process_that_has_ended_meanwhile_is_passed_over() -> None:
     assert uses(windows(win.Endpoint("e", "output", JABRA, (win.Session(77, ACTIVE),)))) == []
+
+
+def test_one_device_that_cannot_be_read_leaves_the_others() -> None:
+    def read(number: int) -> int:
+        if number == 1:
+            raise OSError("the device has gone")
+        return number
+
+    assert read_each(range(3), read, (OSError,)) == ([0, 2], 1)
+    assert windows().unreadable == 0
+    assert win.to_snapshot([], lambda _pid: (), unreadable=1).unreadable == 1
+
+
+@pytest.mark.parametrize("fault", [OSError("0x88890010"), NoSoundSystemError("the service does not answer")])
+def test_a_sound_system_that_goes_away_is_followed_again(fault: Exception) -> None:
+    stopped = threading.Event()
+    seen: list[Snapshot] = []
+    looks = iter([fault, fault, None])
+
+    def follow() -> None:
+        if (gone := next(looks)) is not None:
+            raise gone
+        stopped.set()
+
+    keep_following(follow, seen.append, stopped, (OSError,), retry_seconds=0)
+    assert seen == [Snapshot(), Snapshot()]
 
 
 HEADSET = mac.Device(
@@ -125,6 +160,13 @@ def test_macos_process_objects_become_uses() -> None:
         ("teams", "input", "Jabra Evolve2 65", False, False, False),
     ]
     assert snapshot.note == ""
+
+
+def test_macos_a_process_records_when_it_uses_a_device_for_input() -> None:
+    """Not when 'piri' says so, which is of the first stream only."""
+    assert mac.running_kinds({"input": (61,), "output": (61,)}, plays=False) == {"input"}
+    assert mac.running_kinds({"input": (), "output": (61,)}, plays=True) == {"output"}
+    assert mac.running_kinds({}, plays=False) == set()
 
 
 def test_macos_before_14_2_knows_the_defaults_only_and_says_so() -> None:

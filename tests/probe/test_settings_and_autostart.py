@@ -12,6 +12,7 @@ from keyring.backends import fail
 
 from probe import autostart, cli
 from probe.errors import ProbeError
+from probe.programs import load_rules
 from probe.settings import Pairing, Settings
 
 PAIRING = Pairing("https://pbx.example.com", "secret-token")
@@ -109,6 +110,10 @@ def test_the_start_with_the_session_is_switched_on_and_off(tmp_path: Path) -> No
         (["pair", "pbx.example.com", "ABCD-EFGH"], "starts with https://"),
         (["pair", "http://127.0.0.1:1", "ABCD-EFGH"], "cannot reach http://127.0.0.1:1"),
         (["pair", "http://127.0.0.1:1", "ABC"], "eight letters and digits"),
+        (["pair", "http://127.0.0.1:1", "“AB–C\u200b”"], "eight letters and digits"),
+        (["pair", "http://pbx.example.com", "ABCD-EFGH"], "would cross the network unencrypted"),
+        (["pair", "http://192.0.2.1", "ABCD-EFGH"], "--allow-http"),
+        (["pair", "https://user:secret@pbx.example.com", "ABCD-EFGH"], "neither user nor password"),
         (["once"], "neither PulseAudio nor PipeWire answers"),
     ],
 )
@@ -134,3 +139,25 @@ def test_unpairing_is_possible_at_any_time(tmp_path: Path, no_ring: None, monkey
     assert cli.main(["--config", str(tmp_path), "unpair"]) == 0
     assert "reports nothing any more" in capsys.readouterr().out
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_pairing_over_a_line_that_can_be_read_is_not_used_unless_somebody_said_so(
+    tmp_path: Path, ring: Memory, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = Settings(tmp_path)
+    settings.keep(Pairing("http://pbx.example.com", "secret-token"))
+    assert cli.main(["--config", str(tmp_path), "run"]) == 1
+    assert "would cross the network unencrypted" in capsys.readouterr().err
+    allowed = Pairing("http://pbx.example.com", "secret-token", allow_http=True)
+    settings.keep(allowed)
+    assert settings.pairing() == allowed
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_the_users_own_rules_may_come_from_any_editor(tmp_path: Path, encoding: str) -> None:
+    file = tmp_path / "programs.toml"
+    file.write_bytes("[[program]]\r\nkind = 'softphone'\r\nname = 'p'\r\n".encode(encoding))
+    assert [rule.program for rule in load_rules(file)] == ["softphone"]
+    file.write_bytes("# Gerät".encode("cp1252"))
+    with pytest.raises(ProbeError, match="save it as UTF-8"):
+        load_rules(file)

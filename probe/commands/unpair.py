@@ -1,0 +1,13 @@
+"""`pbx-audio-probe unpair`: the token is forgotten."""
+
+import argparse
+
+from probe import autostart
+from probe.settings import Settings
+
+
+def run(options: argparse.Namespace) -> int:
+    Settings(options.config).forget()
+    autostart.switch_off()
+    print("This computer reports nothing any more. Remove it on the tab's audio page as well.")
+    return 0
