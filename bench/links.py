@@ -13,17 +13,16 @@ Servers, connectors and callers are processes of their own. Rounds of baseline a
 slow moment of the machine meets both.
 """
 
-import asyncio
 import contextlib
 import json
 import statistics
-import sys
 import tempfile
 from collections.abc import AsyncIterator
 from typing import Any, Final
 
 import psutil
 
+from bench.process import started
 from bench.report import Bar, Report
 from core.store.database import upgrade_async
 from tests.support.nats import Nats
@@ -134,7 +133,7 @@ _PIDS: Final[dict[int, int]] = {}
 @contextlib.asynccontextmanager
 async def _server(kind: str, *arguments: str) -> AsyncIterator[int]:
     port = free_ports(1)
-    async with _process("bench.links_server", kind, str(port), *arguments) as (process, ready):
+    async with started("bench.links_server", kind, str(port), *arguments) as (process, ready):
         assert ready.strip() == b"ready"
         _PIDS[port] = process.pid
         yield port
@@ -142,7 +141,7 @@ async def _server(kind: str, *arguments: str) -> AsyncIterator[int]:
 
 @contextlib.asynccontextmanager
 async def _client(command: str, *arguments: object) -> AsyncIterator[Any]:
-    async with _process("bench.links_client", command, *map(str, arguments)) as (_, line):
+    async with started("bench.links_client", command, *map(str, arguments)) as (_, line):
         yield json.loads(line)
 
 
@@ -150,25 +149,6 @@ async def _calls(port: int, clients: int, seconds: float) -> dict[str, float]:
     async with _client("call", port, clients, seconds) as found:
         called: dict[str, float] = found
         return called
-
-
-@contextlib.asynccontextmanager
-async def _process(module: str, *arguments: str) -> AsyncIterator[tuple[asyncio.subprocess.Process, bytes]]:
-    """A process, with the first line that it says."""
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", module, *arguments),
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-    )
-    assert process.stdout is not None
-    try:
-        line = await process.stdout.readline()
-        assert line, f"{module} {' '.join(arguments)} has ended"
-        yield process, line
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            process.kill()
-        await process.wait()
 
 
 def _resident(port: int) -> int:

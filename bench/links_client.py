@@ -13,12 +13,14 @@ import resource
 import statistics
 import sys
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import aiohttp
 import uvloop
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from wire.bounds import b64url
 from wire.jsonrpc import MAX_FRAME_BYTES, Endpoint
 from wire.link import (
     SUBPROTOCOL,
@@ -32,9 +34,10 @@ from wire.link import (
     sealing_key_bytes,
 )
 from wire.model import Empty
-from wire.sealing import b64url
 
 NAME = "pbx-{}.example.com"
+CODE = "c" * 32
+"""Of every name; a connector may keep its code in its configuration, and goes on sending it."""
 PBXS = 4
 """Callers are spread over so many."""
 AT_ONCE = 256
@@ -44,7 +47,7 @@ EXPECTED = ANSWER.model_dump(mode="json", by_alias=True)
 
 
 class Connector:
-    def __init__(self, number: int) -> None:
+    def __init__(self, number: int, *, code: str = CODE, licence_keys: Sequence[str] = ()) -> None:
         # The same identity in every run, so that a second run finds its names its own.
         self.identity = Ed25519PrivateKey.from_private_bytes(random.Random(number).randbytes(32))
         self.name = NAME.format(number)
@@ -55,7 +58,8 @@ class Connector:
             "sealing_key": sealing,
             "sealing_signature": b64url(self.identity.sign(sealing_key_bytes(sealing))),
             "key_digest": f"{number:064x}",
-            "licence_keys": [],
+            "enrolment_code": code,
+            "licence_keys": list(licence_keys),
             "connector_version": "1.0",
             "status": Status(module_active=True, uci=UciState.ON, rest=RestState.OK, pbx_version="6.7.3.20"),
         }

@@ -5,19 +5,24 @@ python -m bench.links_server bare PORT
 """
 
 import asyncio
+import hashlib
+import hmac
 import itertools
 import json
 import resource
 import secrets
 import sys
+from datetime import timedelta
 from typing import Any
 
 import uvloop
 from aiohttp import WSMsgType, web
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from sqlalchemy import delete, insert
 
 from app import collector
 from app.connector_door import serve_connector
+from bench.links_client import CODE, NAME
 from core.hub.bus import Bus
 from core.hub.hub import Hub
 from core.hub.plane import open_plane
@@ -28,23 +33,28 @@ from core.licensing.ledger import open_ledger
 from core.licensing.overview import Overview
 from core.signin.following import Following
 from core.signin.verdicts import Verdicts
+from core.store import tables
 from core.store.database import Database
+from core.store.timestamps import now, to_ms
+from wire.bounds import from_b64url
 from wire.link import SUBPROTOCOL, LoginChallenge, LoginChallengeParams, Method
-from wire.sealing import from_b64url
 
-UNSIGNED = ("signature", "enrolmentCode", "previousKeyDigest", "previousKeyUntil")
+PEPPER = b"pepper"
+MAX_NAMES = 10_000
+UNSIGNED = ("signature", "previousKeyDigest", "previousKeyUntil")
 
 
 async def hub(port: int, database_url: str, nats_url: str | None = None) -> None:
     """What composition makes of hub, licence keys and users, without the rest of the service."""
     database = Database(database_url)
     ledger = open_ledger(database.address)
-    registry = Registry(database, ledger.writer, b"pepper")
+    registry = Registry(database, ledger.writer, PEPPER)
+    await enrol(database)
     plane = open_plane(nats_url)
     bus = Bus(plane)
     following = Following(registry, ledger, Verdicts(Overview(database)))
 
-    async def unheard(_pbx_id: str, _call: object) -> None:
+    async def unheard(_pbx_id: str, _epoch: int, _call: object) -> None:
         return None
 
     register = KeyRegister(ledger, {}).register
@@ -82,6 +92,18 @@ async def hub(port: int, database_url: str, nats_url: str | None = None) -> None
     await serve(app, port, lambda: the_hub.links_open)
     for task in background:
         task.cancel()
+
+
+async def enrol(database: Database) -> None:
+    """A code for every name, as an operator would hand out one after the other."""
+    code_hash = hmac.new(PEPPER, CODE.encode(), hashlib.sha256).hexdigest()
+    row = {"code_hash": code_hash, "expires_at": to_ms(now() + timedelta(days=1))}
+    async with database.writing() as connection:
+        await connection.execute(delete(tables.enrolment))
+        await connection.execute(
+            insert(tables.enrolment),
+            [{"pbx_name": NAME.format(number), **row} for number in range(MAX_NAMES)],
+        )
 
 
 async def bare(port: int) -> None:

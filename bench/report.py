@@ -2,6 +2,11 @@
 
 import json
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+KEPT: Final = Path(".cache/bench")
+"""Where `python -m bench` leaves its reports, for those that reckon with them."""
 
 
 @dataclass(frozen=True, slots=True)

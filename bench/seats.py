@@ -27,10 +27,12 @@ import asyncpg
 
 from bench.report import Bar, Report
 from core.identity.teams_user import TeamsUser
-from core.licensing.quick import QuickOpen
+from core.licensing.batched import BatchedSignIn
 from core.licensing.rules import LicenceKind, SeatChoice, TakeSeat
-from core.licensing.session import SESSION_COLUMNS, Opened, OpenSession
-from core.store.database import SQLITE_PRAGMAS, PostgresAddress, upgrade_async
+from core.licensing.session import SESSION_COLUMNS, Opened, SessionRequest
+from core.store.audit import INSERT_AUDIT, INSERT_AUDIT_SQLITE, Actor, AuditKind, audit_values
+from core.store.database import PostgresAddress, upgrade_async
+from core.store.limits import SQLITE_PRAGMAS
 from core.store.tables import FREE_FOR_ALL
 from tests.support.book import NOW, PBX, Book, person
 from tests.support.postgres import Postgres
@@ -46,25 +48,25 @@ BARS: Final = {
     "latency_alone": Bar(1.2, at_most=True),
 }
 
-_BARE_OPEN: Final = f"INSERT INTO session ({SESSION_COLUMNS}) VALUES ({', '.join('?' * 17)})"
-_AUDIT: Final = (
-    "INSERT INTO audit (at, pbx_id, kind, actor, subject, detail, pbx_user_id, pool_id, held_from)"
-    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_BARE_OPEN: Final = f"INSERT INTO session ({SESSION_COLUMNS}) VALUES ({', '.join('?' * 18)})"
+_ACTOR: Final = Actor.person("tenant", "object-1", 1, "Teams 1")
+_PARAMETERS: Final = ", ".join(
+    [*(f"${n}" for n in range(1, 13)), "number", "$13", "$14", "$15", "$16", "$17"]
 )
-_PARAMETERS: Final = ", ".join([*(f"${n}" for n in range(1, 13)), "number", "$13", "$14", "$15", "$16"])
 _BARE_POSTGRESQL: Final = (
     f"""
     WITH taken AS (UPDATE seat SET holder = $6 WHERE (pool_id, number) = (SELECT pool_id, number FROM seat
     WHERE pool_id = $12 AND {FREE_FOR_ALL} LIMIT 1 FOR UPDATE SKIP LOCKED) RETURNING number), opened AS
     (INSERT INTO session ({SESSION_COLUMNS}) SELECT {_PARAMETERS} FROM taken)
-    INSERT INTO audit (at, pbx_id, kind, actor, subject, detail, pbx_user_id, pool_id)
-    SELECT $14, $5, 'granted', $4, $8, '{{}}', $6, $12 FROM taken
+    {INSERT_AUDIT}
+    SELECT $14, $5, 'granted', $4, $8, '{{}}', $6, $12, NULL, 'person', $2, $3, $6 FROM taken
     """,
-    """
+    f"""
     WITH gone AS (DELETE FROM session WHERE id = $1 RETURNING *), freed AS
     (UPDATE seat SET holder = NULL FROM gone WHERE seat.pool_id = gone.pool_id AND number = seat_number)
-    INSERT INTO audit (at, pbx_id, kind, actor, subject, detail, pbx_user_id, pool_id, held_from)
-    SELECT started_at, pbx_id, 'ended', teams_name, display_name, '{}', pbx_user_id, pool_id, started_at FROM gone
+    {INSERT_AUDIT}
+    SELECT started_at, pbx_id, 'ended', teams_name, display_name, '{{}}', pbx_user_id, pool_id, started_at,
+    'person', tenant_id, object_id, pbx_user_id FROM gone
     """,
 )
 
@@ -97,7 +99,7 @@ async def _sqlite(report: Report, book: Book, bare_path: Path) -> None:
         bare.execute(pragma)
     await _fill(f"sqlite:///{bare_path}")
     (pool_id,) = bare.execute("SELECT id FROM pool").fetchone()
-    session = (await book.wish(1), pool_id)
+    session = (await book.request(1), pool_id)
 
     def take_and_free(seconds: float) -> float:
         count, ends = 0, time.perf_counter() + seconds
@@ -106,12 +108,12 @@ async def _sqlite(report: Report, book: Book, bare_path: Path) -> None:
             bare.execute("BEGIN IMMEDIATE")
             bare.execute("UPDATE seat SET holder = 1 WHERE pool_id = ? AND number = ?", (pool_id, number))
             bare.execute(_BARE_OPEN, _row(id_, session, number))
-            bare.execute(_AUDIT, (0, PBX, "granted", "Teams 1", "User 1", "{}", 1, pool_id, None))
+            bare.execute(INSERT_AUDIT_SQLITE, _audit(AuditKind.GRANTED, pool_id, None))
             bare.execute("COMMIT")
             bare.execute("BEGIN IMMEDIATE")
             bare.execute("DELETE FROM session WHERE id = ?", (id_,))
             bare.execute("UPDATE seat SET holder = NULL WHERE pool_id = ? AND number = ?", (pool_id, number))
-            bare.execute(_AUDIT, (0, PBX, "ended", "Teams 1", "User 1", "{}", 1, pool_id, 0))
+            bare.execute(INSERT_AUDIT_SQLITE, _audit(AuditKind.ENDED, pool_id, 0))
             bare.execute("COMMIT")
             count += 2
         return count / seconds
@@ -155,7 +157,7 @@ async def _postgresql(report: Report, book: Book) -> None:
     await book.put(SEATS, "bare")
     pool_id = next(pool.id for pool in await book.overview.pools(PBX) if pool.serial == "bare")
     take, free = [await connections[0].prepare(text) for text in _BARE_POSTGRESQL]
-    session = (replace(await book.wish(1), teams_user=TeamsUser("bare", "bare", "Bare")), pool_id)
+    session = (replace(await book.request(1), teams_user=TeamsUser("bare", "bare", "Bare")), pool_id)
     session = (replace(session[0], person=person(10_000)), pool_id)
 
     async def same_rows(seconds: float) -> float:
@@ -213,8 +215,8 @@ def _clients(book: Book, serials: list[str], clients: int) -> Rate:
 
     async def rate(seconds: float) -> float:
         ids = {pool.serial: pool.id for pool in await book.overview.pools(PBX)}
-        template = await book.wish(1)
-        wishes = [
+        template = await book.request(1)
+        requests = [
             [
                 replace(
                     template,
@@ -228,25 +230,29 @@ def _clients(book: Book, serials: list[str], clients: int) -> Rate:
         ]
         ends, done = time.perf_counter() + seconds, 0
 
-        async def client(mine: Sequence[OpenSession]) -> None:
+        async def client(mine: Sequence[SessionRequest]) -> None:
             nonlocal done
-            for wish in itertools.cycle(mine):
-                opened = await book.ledger.open_session(wish)
+            for request in itertools.cycle(mine):
+                opened = await book.ledger.open_session(request)
                 assert isinstance(opened, Opened)
-                await book.ledger.sign_out(opened.session, "Teams", NOW)
+                await book.ledger.sign_out(opened.session, NOW)
                 done += 2
                 if time.perf_counter() >= ends:
                     return
 
-        await asyncio.gather(*(client(mine) for mine in wishes))
+        await asyncio.gather(*(client(mine) for mine in requests))
         return done / seconds
 
     return rate
 
 
-def _row(id_: str, session: tuple[OpenSession, str], number: int) -> tuple[Any, ...]:
+def _row(id_: str, session: tuple[SessionRequest, str], number: int) -> tuple[Any, ...]:
     """A session's row, in the order of `SESSION_COLUMNS`."""
-    return QuickOpen(id_, session[0], LicenceKind.FL, session[1]).row(number)
+    return BatchedSignIn(id_, session[0], LicenceKind.FL, session[1]).row(number)
+
+
+def _audit(kind: AuditKind, pool_id: str, held_from: int | None) -> tuple[Any, ...]:
+    return audit_values(0, PBX, kind, _ACTOR, "User 1", "{}", 1, pool_id, held_from)
 
 
 async def _fill(url: str) -> None:

@@ -1,0 +1,300 @@
+"""The strangers of `python -m bench attack`: `python -m bench.strangers TARGET`, until standard input closes.
+
+TARGET is JSON: `service` and `entra` (addresses), `enrolmentCode` (with which the
+strangers' own connector comes in). Prints a line when the attack has begun, and at its end one with what was sent, as
+JSON. Every rate is bounded, everything goes to loopback, and the process gives way to others: an attack on a real
+service does not take the service's own processor.
+"""
+
+import asyncio
+import contextlib
+import itertools
+import json
+import os
+import random
+import sys
+import time
+import uuid
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import aiohttp
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from simulator.people import APP_ID, PBX_NAME, PEOPLE, TENANT_ID, Person
+from wire.link import SUBPROTOCOL, Hello, RestState, Status, UciState, sealing_key_bytes
+from wire.pbxkey import digest, new_key
+from wire.sealing import b64url, public_bytes
+
+OWN_PBX: Final = "pbx.strangers.example"
+OWN_TENANT: Final = "99999999-9999-4999-8999-999999999999"
+STATUS_PER_SECOND: Final = 400
+MAX_SECONDS: Final = 120.0
+NICENESS: Final = 10
+
+BOSS: Final = Person(
+    "operator", "66666666-6666-4666-8666-666666666666", "boss@strangers.example", "1", "x", ""
+)
+GUEST: Final = Person("Clara Vogt", "77777777-7777-4777-8777-777777777777", PEOPLE[2].email, "1", "x", "")
+
+HOSTILE_NUMBERS: Final = (2**70, -1, 2**53, 10**400, 1.5, "1", None, True)
+HOSTILE_TEXTS: Final = (
+    "\ud800",
+    "a\x00b",
+    "\u202egnp.exe",
+    "=1+1;x",
+    "[x](http://evil.example)",
+    "n" * 5000,
+    "",
+)
+
+
+def token_claims(entra_port: int, tenant_id: str, person: Person, **more: Any) -> dict[str, Any]:
+    """What Entra puts into the tab's token for a member of a tenant; `more` replaces and adds."""
+    now = int(time.time())
+    return {
+        "aud": APP_ID,
+        "iss": f"https://127.0.0.1:{entra_port}/{tenant_id}/v2.0",
+        "iat": now,
+        "nbf": now,
+        "exp": now + 3600,
+        "acct": 0,
+        "azp": "1fec8e78-bce4-4aaf-ab1b-5451cc387264",
+        "name": person.name,
+        "oid": person.object_id,
+        "preferred_username": person.email,
+        "email": person.email,
+        "scp": "access_as_user",
+        "tid": tenant_id,
+        "ver": "2.0",
+        **more,
+    }
+
+
+class Strangers:
+    def __init__(self, http: aiohttp.ClientSession, target: dict[str, str]) -> None:
+        self._http = http
+        self._service = target["service"]
+        self._entra = target["entra"]
+        self._enrolment_code = target["enrolmentCode"]
+        self._identity = Ed25519PrivateKey.generate()
+        self._key = new_key()
+        self.sent: Counter[str] = Counter()
+
+    async def attack(self) -> None:
+        """Everything at once, until cancelled."""
+        guest = await self._token(TENANT_ID, GUEST, acct=1, idp=f"https://sts.windows.net/{OWN_TENANT}/")
+        boss = await self._token(OWN_TENANT, BOSS, wids=["62e90394-69f5-4237-9190-012177145e10"])
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._forever(self._flood_own_link, 1))
+            group.create_task(self._forever(self._knock, 10))
+            group.create_task(self._forever(lambda: self._guess_keys(guest), 20))
+            group.create_task(self._forever(lambda: self._enter_by_mail(guest), 10))
+            group.create_task(self._forever(lambda: self._rule_own_tenant(boss), 5))
+            group.create_task(self._forever(lambda: self._hold_streams(boss), 2))
+            group.create_task(self._forever(self._chat, 5))
+
+    async def _forever(self, act: Callable[[], Awaitable[None]], times_per_second: float) -> None:
+        while True:
+            with contextlib.suppress(
+                aiohttp.ClientError, OSError, TimeoutError, ValueError, TypeError, KeyError
+            ):
+                await act()
+            await asyncio.sleep(1 / times_per_second)
+
+    async def _flood_own_link(self) -> None:
+        """Opens a link of their own; answers every call with nonsense and reports a new status all the time."""
+        async with self._http.ws_connect(
+            f"{self._service}/connector/link", protocols=(SUBPROTOCOL,)
+        ) as socket:
+            nonce = (await socket.receive_json())["params"]["nonce"]
+            hello = self._hello(OWN_PBX, nonce, enrolment_code=self._enrolment_code)
+            await socket.send_json(_call("link.hello", hello, 1))
+            self.sent["links opened"] += 1
+            flood = asyncio.create_task(self._flood(socket))
+            try:
+                async for message in socket:
+                    frame = json.loads(message.data)
+                    if "method" in frame and "id" in frame:
+                        await socket.send_str(_hostile_answer(frame))
+                        self.sent["hostile answers"] += 1
+            finally:
+                flood.cancel()
+
+    async def _flood(self, socket: aiohttp.ClientWebSocketResponse) -> None:
+        for number in itertools.count():
+            status = {"moduleActive": bool(number % 2), "uci": "on", "rest": "ok", "detail": f"{number}" * 50}
+            await socket.send_json({"jsonrpc": "2.0", "method": "link.status", "params": status})
+            if number % 50 == 0:
+                changed = {"users": [_hostile_user() for _ in range(3)], "gone": []}
+                await socket.send_json({"jsonrpc": "2.0", "method": "link.usersChanged", "params": changed})
+            self.sent["link frames"] += 1
+            await asyncio.sleep(1 / STATUS_PER_SECOND)
+
+    async def _knock(self) -> None:
+        """Claims the honest name and asks about others."""
+        name, method = random.choice(
+            ((PBX_NAME, "link.hello"), (PBX_NAME, "link.check"), (f"{uuid.uuid4()}.example", "link.check"))
+        )
+        async with self._http.ws_connect(
+            f"{self._service}/connector/link", protocols=(SUBPROTOCOL,)
+        ) as socket:
+            nonce = (await socket.receive_json())["params"]["nonce"]
+            self._identity, before = Ed25519PrivateKey.generate(), self._identity
+            hello = self._hello(name, nonce)
+            self._identity = before
+            await socket.send_json(_call(method, hello, 1))
+            await socket.receive(timeout=5)
+        self.sent["knocks"] += 1
+
+    async def _guess_keys(self, token: str) -> None:
+        body = {"pbxName": PBX_NAME, "keyDigest": digest(new_key())}
+        await self._api("POST", "sign-in/challenge", token, body)
+        self.sent["keys guessed"] += 1
+
+    async def _enter_by_mail(self, token: str) -> None:
+        await self._api("POST", "sign-in/keyless", token, {"pbxName": PBX_NAME, "takeOver": True})
+        self.sent["sign-ins by e-mail"] += 1
+
+    async def _rule_own_tenant(self, token: str) -> None:
+        """Signs in at their own PBX, whose answers are hostile, and acts as its administrator."""
+        body = {"pbxName": OWN_PBX, "keyDigest": digest(self._key)}
+        challenge = await self._api("POST", "sign-in/challenge", token, body)
+        proof = {"method": "challenge", "nonce": str(challenge.get("nonce", "")), "secret": "1:00"}
+        await self._api("POST", "sign-in", token, body | {"proof": proof, "takeOver": True})
+        await self._api("PUT", "trust", token, {"trusted": True, "entry": "automatic", "primary": True})
+        await self._api("GET", "licences?search=" + "%25" * 50, token)
+        await self._api("GET", "licences/export", token)
+        await self._api("GET", "audit/export?since=2020-01-01&until=2030-01-01", token)
+        self.sent["acts of the hostile administrator"] += 1
+
+    async def _hold_streams(self, token: str) -> None:
+        headers = {"Authorization": f"Bearer {token}"}
+        async with self._http.get(f"{self._service}/api/v1/events", headers=headers) as stream:
+            self.sent["event streams"] += 1
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(1):
+                    await stream.content.readany()
+
+    async def _chat(self) -> None:
+        """Activities that the channel has signed, as any Teams user can send them."""
+        text = random.choice(("<at>" * 7_000, "x" * 28_000, *HOSTILE_TEXTS))
+        url = "http://127.0.0.1:9/"
+        async with self._http.post(
+            f"{self._entra}/control/channel-token", json={"serviceUrl": url}
+        ) as answer:
+            token = (await answer.json())["token"]
+        activity = {
+            "type": "message",
+            "id": str(uuid.uuid4()),
+            "channelId": "msteams",
+            "serviceUrl": url,
+            "from": {"id": "29:x", "name": text[:300], "aadObjectId": str(uuid.uuid4())},
+            "conversation": {"id": "a:x", "tenantId": OWN_TENANT, "conversationType": "personal"},
+            "channelData": {"tenant": {"id": OWN_TENANT}},
+            "recipient": {"id": f"28:{APP_ID}"},
+            "text": text,
+        }
+        headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+        async with self._http.post(
+            f"{self._service}/api/messages", data=json.dumps(activity), headers=headers
+        ) as answered:
+            await answered.read()
+        self.sent["chat messages"] += 1
+
+    def _hello(self, name: str, nonce: str, **more: Any) -> Hello:
+        sealing = b64url(public_bytes(ec.generate_private_key(ec.SECP256R1()).public_key()))
+        hello = Hello(
+            pbx_name=name,
+            identity=b64url(self._identity.public_key().public_bytes_raw()),
+            nonce=nonce,
+            sealing_key=sealing,
+            sealing_signature=b64url(self._identity.sign(sealing_key_bytes(sealing))),
+            key_digest=digest(self._key),
+            licence_keys=[],
+            connector_version="strangers",
+            status=Status(module_active=True, uci=UciState.ON, rest=RestState.OK, pbx_version="6.7.3"),
+            **more,
+        )
+        return hello.signed_by(self._identity)
+
+    async def _token(self, tenant_id: str, person: Person, **more: Any) -> str:
+        claims = token_claims(urlsplit(self._entra).port or 0, tenant_id, person, **more)
+        async with self._http.post(f"{self._entra}/control/sign", json={"claims": claims}) as answer:
+            return str((await answer.json())["token"])
+
+    async def _api(self, method: str, path: str, token: str, body: Any = None) -> dict[str, Any]:
+        headers = {"Authorization": f"Bearer {token}"}
+        url = f"{self._service}/api/v1/{path}"
+        async with self._http.request(method, url, json=body, headers=headers) as answer:
+            self.sent[f"answers {answer.status // 100}xx"] += 1
+            content = await answer.json(content_type=None)
+            return content if isinstance(content, dict) else {}
+
+
+def _call(method: str, params: Hello, call_id: int) -> dict[str, Any]:
+    return {
+        "jsonrpc": "2.0",
+        "id": call_id,
+        "method": method,
+        "params": params.model_dump(mode="json", by_alias=True),
+    }
+
+
+def _hostile_user() -> dict[str, Any]:
+    """An acceptable user but for one member, so that no other member keeps the hostile one out."""
+    user: dict[str, Any] = {
+        "userId": 1,
+        "login": "1",
+        "displayName": "pbx-teams",
+        "email": BOSS.email,
+        "isAdministrator": True,
+        "hasLicencePermission": True,
+        "groupIds": [],
+    }
+    hostile = random.choice(
+        (
+            {"userId": random.choice(HOSTILE_NUMBERS)},
+            {"groupIds": [random.choice(HOSTILE_NUMBERS)]},
+            {random.choice(("login", "displayName", "email")): random.choice(HOSTILE_TEXTS)},
+            {},
+        )
+    )
+    return user | hostile
+
+
+def _hostile_answer(frame: dict[str, Any]) -> str:
+    """Users as no PBX has them, and members that no answer has."""
+    match frame["method"]:
+        case "pbx.loginChallenge":
+            result: Any = {"method": "challenge", "nonce": "n" * 20}
+        case "pbx.login":
+            result = _hostile_user()
+        case "pbx.usersById" | "pbx.usersByIds" | "pbx.usersByEmail":
+            result = {"users": [_hostile_user()]}
+        case _:
+            result = {"x": "[" * 1000}
+    return json.dumps({"jsonrpc": "2.0", "id": frame["id"], "result": result})
+
+
+async def main() -> None:
+    os.nice(NICENESS)
+    target = json.loads(sys.argv[1])
+    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=10)) as http:
+        strangers = Strangers(http, target)
+        attack = asyncio.create_task(strangers.attack())
+        print("ready", flush=True)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(MAX_SECONDS):
+                await asyncio.to_thread(sys.stdin.read)
+        attack.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await attack
+        print(json.dumps(strangers.sent), flush=True)
+
+
+if __name__ == "__main__":
+    asyncio.run(main())
