@@ -5,7 +5,11 @@ import pytest
 
 from tests.support.book import Book
 from tests.support.postgres import Postgres
+from tests.support.secrets import check_logs
 from tests.support.world import World
+
+MARKERS = {"the_world": "world", "playwright": "browser", "postgres": "postgres", "database_url": "postgres"}
+"""What a fixture asks of the machine: the world's processes, a browser, a PostgreSQL."""
 
 
 @pytest.fixture(scope="session")
@@ -13,19 +17,23 @@ async def the_world(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[W
     world = World(tmp_path_factory.mktemp("world"))
     await world.start()
     yield world
-    await world.stop()
+    try:
+        await world.reset()
+        await check_logs(world)
+    finally:
+        await world.stop()
 
 
 @pytest.fixture
 async def world(the_world: World) -> World:
-    """The one world of the run, as it was at the beginning."""
+    """The one world of this process, as it was at the beginning."""
     await the_world.reset()
     return the_world
 
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[Postgres]:
-    """The one PostgreSQL of the run."""
+    """The one PostgreSQL of this process."""
     server = Postgres()
     server.start()
     yield server
@@ -50,5 +58,8 @@ async def book(database_url: str) -> AsyncIterator[Book]:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The search of the whole run's log comes after everything that writes to it."""
-    items.sort(key=lambda item: "test_secrets" in item.nodeid)
+    """Marks each test by the fixtures that it uses, so that `-m` can choose what needs little."""
+    for item in items:
+        for fixture in getattr(item, "fixturenames", ()):
+            if (marker := MARKERS.get(fixture)) is not None:
+                item.add_marker(marker)

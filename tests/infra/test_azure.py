@@ -8,6 +8,7 @@ import os
 import re
 import stat
 import subprocess
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,8 @@ import tree_sitter
 import tree_sitter_bicep
 
 from app import cli
-from app.settings import Settings
+from app.settings import TEAMS_CLIENTS, Settings
+from core.store.database import PostgresAddress, address_of
 
 AZURE = Path(__file__).parents[2] / "infra" / "azure"
 BICEP = sorted(AZURE.glob("*.bicep"))
@@ -113,6 +115,20 @@ def test_the_deployment_sets_what_the_service_needs_and_nothing_it_does_not_know
     assert "name: 'DATABASE_URL'" in service
 
 
+def test_the_database_is_reached_from_the_services_own_network_alone_and_checked() -> None:
+    source = (AZURE / "environment.bicep").read_text()
+    assert "firewallRules" not in source and "0.0.0.0" not in source
+    server = source.split("resource postgres ")[1].split("\nresource ")[0]
+    assert "publicNetworkAccess: 'Disabled'" in server
+    assert "delegatedSubnetResourceId: network::database.id" in server
+    assert "privateDnsZoneArmResourceId: databaseZone.id" in server
+    assert "infrastructureSubnetId: network::apps.id" in source
+    (address,) = re.findall(r"value: '(postgresql[^']*)'", source)
+    filled = re.sub(r"\$\{[^}]*\}", "x", address)
+    server_address = address_of(filled)
+    assert isinstance(server_address, PostgresAddress) and server_address.tls_mode == "verify-full"
+
+
 AZ = """#!/usr/bin/env python3
 import json, os, sys
 state = json.load(open(os.environ["AZ_STATE"]))
@@ -182,7 +198,8 @@ class Azure:
         return done.stdout + done.stderr
 
     def written(self) -> dict[str, str]:
-        return dict(line.split("=", 1) for line in self.out.read_text().splitlines())
+        lines = self.out.read_text().splitlines()
+        return dict(line.split("=", 1) for line in lines if not line.startswith("#"))
 
 
 @pytest.fixture
@@ -200,11 +217,35 @@ def test_the_registration_lets_teams_sign_people_in(azure: Azure, tmp_path: Path
     clients = second["api"]["preAuthorizedApplications"]
     assert "1fec8e78-bce4-4aaf-ab1b-5451cc387264" in [client["appId"] for client in clients]
     assert {tuple(client["delegatedPermissionIds"]) for client in clients} == {(scope["id"],)}
+    assert tuple(client["appId"] for client in clients) == TEAMS_CLIENTS, "whom the service takes tokens of"
+    claims = {claim["name"] for claim in first["optionalClaims"]["accessToken"]}
+    assert claims == {"acct", "email", "verified_primary_email", "xms_edov"}
+    assert first["groupMembershipClaims"] == "DirectoryRole", "wids"
     assert "the-secret" not in told, "the secret is in the file, not on the screen"
     assert stat.S_IMODE(azure.out.stat().st_mode) == 0o600
     # What it writes is what the package is made of.
     arguments = ["manifest", "build", "--settings", str(azure.out), "--out", str(tmp_path / "app.zip")]
     assert cli.main(arguments) == 0
+
+
+def test_the_last_day_of_the_secret_is_told_and_kept(azure: Azure) -> None:
+    said = re.search(r"The client secret ends on (\d{4}-\d\d-\d\d)", azure.run(HOST))
+    assert said is not None
+    assert 360 < (date.fromisoformat(said[1]) - datetime.now(UTC).date()).days < 370
+    line = f"# The client secret ends on {said[1]}"
+    assert line in azure.out.read_text()
+    azure.run(HOST)
+    assert line in azure.out.read_text(), "it is the same secret"
+    azure.run(HOST, "--no-secret")
+    assert "ends on" not in azure.out.read_text()
+
+
+def test_the_bot_has_no_channel_but_teams() -> None:
+    service = (AZURE / "service.bicep").read_text()
+    assert re.findall(r"channelName: '(\w+)'", service) == ["MsTeamsChannel"]
+    assert "disableLocalAuth: true" in service
+    guide = (AZURE.parents[1] / "docs" / "install.md").read_text()
+    assert "WebChatChannel DirectLineChannel" in guide
 
 
 def test_doing_it_twice_changes_nothing(azure: Azure) -> None:

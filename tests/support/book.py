@@ -12,17 +12,22 @@ from core.licensing.ledger import open_ledger
 from core.licensing.licence_key import LicenceKey
 from core.licensing.overview import Overview
 from core.licensing.rules import SeatChoice, TakeSeat, UseUal, seat_choices
-from core.licensing.session import EndCause, Ending, Opened, OpenSession, Proof, Session, SessionPerson
+from core.licensing.session import EndCause, Ending, Opened, Proof, Session, SessionPerson, SessionRequest
+from core.signin.state_reading import StateReader
 from core.store import tables
+from core.store.audit import Actor
 from core.store.database import Database, upgrade_async
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 PBX = "pbx-1"
+ADMIN = Actor.person("tenant", "admin", 1, "Admin")
 
 
 class Book:
     def __init__(self, url: str) -> None:
         self.url = url
+        self.installation = 1
+        """Of the PBX, as the next sign-ins name it."""
 
     async def open(self, *, prepare: bool = True) -> "Book":
         if prepare:
@@ -30,6 +35,7 @@ class Book:
         self.database = Database(self.url)
         self.ledger = open_ledger(self.database.address)
         self.overview = Overview(self.database)
+        self.states = StateReader(self.database)
         if prepare:
             await self.add_pbx()
         return self
@@ -51,6 +57,14 @@ class Book:
                 )
             )
 
+    async def tried_by(self, identity: str) -> None:
+        """Another installation has tried the PBX's name: it can be handed over to it."""
+        claim = {"identity": identity, "address": "a", "address_group": "a", "connector_version": "1"}
+        async with self.database.writing() as connection:
+            await connection.execute(
+                insert(tables.refused_claim).values(pbx_id=PBX, first_at=0, at=0, **claim)
+            )
+
     async def put(
         self,
         seats: int,
@@ -67,11 +81,11 @@ class Book:
     async def choices(self, number: int, now: datetime = NOW) -> tuple[SeatChoice, ...]:
         return seat_choices(await self.overview.pools(PBX), number, (), now)
 
-    async def wish(self, number: int, *, ual: bool = False, **changes: Any) -> OpenSession:
+    async def request(self, number: int, *, ual: bool = False, **changes: Any) -> SessionRequest:
         if "licence" not in changes:
             choices = await self.choices(number, changes.get("now", NOW))
             changes["licence"] = UseUal() if ual else TakeSeat(choices or (SeatChoice("none"),))
-        wish = OpenSession(
+        request = SessionRequest(
             teams_user=TeamsUser("tenant", f"object-{number}", f"Teams {number}"),
             pbx_id=PBX,
             pbx_name="pbx.example.com",
@@ -80,26 +94,27 @@ class Book:
             proof=Proof.PASSWORD,
             take_over=False,
             now=NOW,
+            installation=self.installation,
         )
-        return replace(wish, **changes)
+        return replace(request, **changes)
 
     async def take(self, number: int, *, ual: bool = False, **changes: Any) -> Opened | Finding:
-        return await self.ledger.open_session(await self.wish(number, ual=ual, **changes))
+        return await self.ledger.open_session(await self.request(number, ual=ual, **changes))
 
     async def deny(self, number: int, **changes: Any) -> Finding:
         """A sign-in that must be refused, and is written down."""
-        wish = await self.wish(number, **changes)
-        refused = await self.ledger.open_session(wish)
+        request = await self.request(number, **changes)
+        refused = await self.ledger.open_session(request)
         assert isinstance(refused, Finding)
-        await self.ledger.record_denial(wish, refused)
+        await self.ledger.record_denial(request, refused)
         return refused
 
     async def end(self, *opened: Opened, cause: EndCause = EndCause.SIGNED_OUT, now: datetime = NOW) -> int:
         if cause is EndCause.SIGNED_OUT:
-            left = [await self.ledger.sign_out(one.session, "Admin", now) for one in opened]
+            left = [await self.ledger.sign_out(one.session, now) for one in opened]
             return sum(session is not None for session in left)
         ids = [one.session.id for one in opened]
-        return len(await self.ledger.end_sessions(PBX, ids, Ending(cause, "Admin", "because", now)))
+        return len(await self.ledger.end_sessions(PBX, ids, Ending(cause, ADMIN, "because", now)))
 
     async def session_of(self, number: int) -> Session | None:
         """Of this PBX user, whichever Teams account it belongs to."""

@@ -97,7 +97,7 @@ class Tab:
         await self.try_to_sign_in()
         await expect(self.view.get_by_role("heading", name="My state")).to_be_visible()
 
-    async def sees(self, text: str, seconds: float = 10) -> None:
+    async def sees(self, text: str, seconds: float = 20) -> None:
         await expect(self.view.get_by_text(text).first).to_be_visible(timeout=seconds * 1000)
 
     async def is_alerted(self, text: str) -> None:

@@ -10,13 +10,16 @@ from collections import Counter
 from core.identity.teams_user import TeamsUser
 from core.licensing.rules import TakeSeat
 from core.licensing.session import EndCause, Ending, Opened
-from core.store.moments import now
-from core.store.script import StorageUnavailableError
-from tests.support.book import NOW, PBX, Book
+from core.store.timestamps import now
+from core.store.transaction import StorageUnavailableError
+from tests.support.book import ADMIN, NOW, PBX, Book
 from tests.support.postgres import Postgres
 
 SEATS = 20
 CLIENTS = 64
+ANSWERS = (40, 200)
+"""After how many, at least and at most, a process is killed."""
+WORK_SECONDS = 60
 USERS = 40
 """Fewer than clients: two Teams users now and then want to be the same PBX user."""
 
@@ -56,7 +59,7 @@ class Crash:
         )
         assert worker.stdout is not None
         assert await worker.stdout.readline() == b"ready\n"
-        await asyncio.sleep(self._chance.uniform(0.05, 0.5))
+        before = await self._work_seen(worker.stdout, self._chance.randint(*ANSWERS))
         if self._server is not None:
             await asyncio.to_thread(self._server.kill)
             await asyncio.sleep(self._chance.uniform(0, 0.2))
@@ -65,9 +68,21 @@ class Crash:
         started = time.monotonic()
         if self._server is not None:
             await asyncio.to_thread(self._server.start)
-        self._read(output.decode())
+        self._read((before + output).decode())
         await self._check()
         self.recovery.append(time.monotonic() - started)
+
+    async def _work_seen(self, output: asyncio.StreamReader, answers: int) -> bytes:
+        """Until so many answers were given, however fast the machine is; and then into the middle of the next ones."""
+        seen = b""
+        async with asyncio.timeout(WORK_SECONDS):
+            while answers:
+                line = await output.readline()
+                assert line, "the process has ended by itself"
+                answers -= line.startswith((b"in ", b"out "))
+                seen += line
+        await asyncio.sleep(self._chance.uniform(0, 0.05))
+        return seen
 
     def _read(self, output: str) -> None:
         """Only whole lines: the last may have been cut by the kill."""
@@ -99,12 +114,12 @@ class Crash:
             assert word != "out" or user not in signed_in, f"{user} was told that they are out, and are not"
         # The next process goes on: everybody out, and all seats can be taken again.
         ids = [session.id for session in await book.overview.all_holders(PBX)]
-        await book.ledger.end_sessions(PBX, ids, Ending(EndCause.REVOKED, "Admin", "", NOW))
+        await book.ledger.end_sessions(PBX, ids, Ending(EndCause.REVOKED, ADMIN, "", NOW))
         self._told.clear()
         assert isinstance(await book.take(1000), Opened)
         session = await book.session_of(1000)
         assert session is not None
-        assert await book.ledger.sign_out(session, "me", NOW) is not None
+        assert await book.ledger.sign_out(session, NOW) is not None
         await book.close()
 
 
@@ -113,9 +128,11 @@ async def _client(book: Book, number: int, licence: TakeSeat, chance: random.Ran
     teams_user = TeamsUser("tenant", user, user)
     while True:
         try:
-            wish = await book.wish(1 + number % USERS, teams_user=teams_user, licence=licence, now=now())
+            request = await book.request(
+                1 + number % USERS, teams_user=teams_user, licence=licence, now=now()
+            )
             print("coming", user, flush=True)
-            opened = await book.ledger.open_session(wish)
+            opened = await book.ledger.open_session(request)
             if not isinstance(opened, Opened):
                 print("refused", user, flush=True)
                 await asyncio.sleep(chance.random() / 50)
@@ -124,9 +141,9 @@ async def _client(book: Book, number: int, licence: TakeSeat, chance: random.Ran
             await asyncio.sleep(chance.random() / 50)
             print("leaving", user, flush=True)
             if chance.random() < 0.5:
-                await book.ledger.sign_out(opened.session, user, now())
+                await book.ledger.sign_out(opened.session, now())
             else:
-                ending = Ending(EndCause.REVOKED, "Admin", "", now())
+                ending = Ending(EndCause.REVOKED, ADMIN, "", now())
                 await book.ledger.end_sessions(PBX, [opened.session.id], ending)
             print("out", user, flush=True)
         except (StorageUnavailableError, OSError):

@@ -3,9 +3,10 @@
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 
+from core.store.audit import INSERT_AUDIT_SQLITE, Actor, AuditKind, audit_values
 from tests.support.world import World
 
-ACTOR = "history"
+ACTOR = Actor.person("tenant", "history", None, "history")
 
 
 def write(world: World) -> None:
@@ -28,14 +29,17 @@ def write(world: World) -> None:
             since, until = day + timedelta(hours=begins), day + timedelta(hours=ends)
             if until < now:
                 database.execute(
-                    "INSERT INTO audit (at, pbx_id, kind, actor, subject, detail, pbx_user_id, pool_id, held_from)"
-                    " VALUES (?, ?, 'ended', ?, ?, '{}', ?, 'p', ?)",
-                    (_ms(until), pbx_id, ACTOR, name, user_id, _ms(since)),
+                    INSERT_AUDIT_SQLITE,
+                    audit_values(
+                        *(_ms(until), pbx_id, AuditKind.ENDED, ACTOR, name, "{}", user_id, "p", _ms(since))
+                    ),
                 )
         for hours in (3, 4, 27, 51):
             database.execute(
-                "INSERT INTO audit (at, pbx_id, kind, actor, subject, detail) VALUES (?, ?, 'denied', ?, 'Guest 9', '{}')",
-                (_ms(now - timedelta(hours=hours)), pbx_id, ACTOR),
+                INSERT_AUDIT_SQLITE,
+                audit_values(
+                    _ms(now - timedelta(hours=hours)), pbx_id, AuditKind.DENIED, ACTOR, "Guest 9", "{}"
+                ),
             )
 
 
@@ -44,14 +48,17 @@ def fill_a_day(world: World, day: datetime, rows: int) -> None:
     with closing(world.database()) as database, database:
         (pbx_id,) = database.execute("SELECT id FROM pbx").fetchone()
         database.executemany(
-            "INSERT INTO audit (at, pbx_id, kind, actor, subject, detail) VALUES (?, ?, 'granted', ?, ?, '{}')",
-            ((_ms(day) + number, pbx_id, ACTOR, f"Guest {number}") for number in range(rows)),
+            INSERT_AUDIT_SQLITE,
+            (
+                audit_values(_ms(day) + number, pbx_id, AuditKind.GRANTED, ACTOR, f"Guest {number}", "{}")
+                for number in range(rows)
+            ),
         )
 
 
 def forget(world: World) -> None:
     with closing(world.database()) as database, database:
-        database.execute("DELETE FROM audit WHERE actor = ?", (ACTOR,))
+        database.execute("DELETE FROM audit WHERE actor = ?", (ACTOR.name,))
         database.execute("UPDATE pbx SET claimed_at = ?", (_ms(datetime.now(UTC)),))
 
 

@@ -85,8 +85,8 @@ async def arrange(world: World, view: View) -> None:
         await world.client(person).sign_in(world.pbx_name, world.key)
     anna, clara = world.client(ANNA), world.client(CLARA)
     offered = view is OFFERS
-    wish = {"trusted": True, "entry": "one-click" if offered else "with-key", "primary": offered}
-    await clara.call("PUT", "trust", wish)
+    body = {"trusted": True, "entry": "one-click" if offered else "with-key", "primary": offered}
+    await clara.call("PUT", "trust", body)
     if view in (SIGN_IN, OFFERS):
         await anna.sign_out()
     uses = [

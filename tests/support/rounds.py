@@ -129,10 +129,12 @@ class _Right:
 
     async def start(self) -> None:
         await self._book.open(prepare=False)
-        self._wishes = [await self._book.wish(user) for user in self._users]
+        self._requests = [await self._book.request(user) for user in self._users]
 
     async def take(self) -> int:
-        outcomes = await asyncio.gather(*(self._book.ledger.open_session(wish) for wish in self._wishes))
+        outcomes = await asyncio.gather(
+            *(self._book.ledger.open_session(request) for request in self._requests)
+        )
         self._opened = [outcome for outcome in outcomes if isinstance(outcome, Opened)]
         return len(self._opened)
 

@@ -1,16 +1,21 @@
 """What the tab in a browser does, without a browser: the same requests, the same proofs."""
 
 import json
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import aiohttp
 
 from connector.login import internal_secret, uci_token
 from simulator.people import TENANT_ID, Person
-from wire.link import CALLS, seal_context
+from wire.bounds import from_b64url
+from wire.link import ANSWER, CALLS, LOGIN, seal_context
 from wire.pbxkey import digest, parse_key
-from wire.sealing import from_b64url, seal
+from wire.sealing import seal
+
+METHODS: Final = ("sealed-challenge",)
 
 
 @dataclass
@@ -49,14 +54,50 @@ class TabClient:
         headers = {"Authorization": f"Bearer {token or await self.token()}", "Accept-Language": self.language}
         url = f"{self._service_url}/api/v1/{path}"
         async with self._http.request(method, url, json=body, headers=headers) as response:
+            if response.content_disposition is not None:  # an export
+                return Answer(
+                    response.status,
+                    {
+                        "fileName": response.content_disposition.filename,
+                        "contentType": response.headers["Content-Type"],
+                        "content": await response.read(),
+                        "complete": response.headers["X-Complete"] == "true",
+                    },
+                )
             return Answer(response.status, await response.json(content_type=None))
+
+    @asynccontextmanager
+    async def get(self, path: str) -> AsyncIterator[aiohttp.ClientResponse]:
+        """The response as it comes in."""
+        headers = {"Authorization": f"Bearer {await self.token()}", "Accept-Language": self.language}
+        async with self._http.get(f"{self._service_url}/api/v1/{path}", headers=headers) as response:
+            yield response
 
     async def state(self) -> dict[str, Any]:
         return (await self.call("GET", "state")).body
 
-    async def prepare(self, pbx_name: str, key: str) -> Answer:
-        body = {"pbxName": pbx_name, "keyDigest": digest(parse_key(key))}
+    async def prepare(self, pbx_name: str, key: str, methods: Sequence[str] = METHODS) -> Answer:
+        """`methods`: what this tab knows beside the methods of the first version; one of that version says nothing."""
+        body: dict[str, Any] = {"pbxName": pbx_name, "keyDigest": digest(parse_key(key))}
+        if methods:
+            body["methods"] = list(methods)
         return await self.call("POST", "sign-in/challenge", body)
+
+    def proof(
+        self, challenge: dict[str, Any], key: str, login: str | None = None, password: str | None = None
+    ) -> dict[str, Any]:
+        """What the tab makes of a challenge, a login and a password."""
+        login, password = login or self.person.login, password or self.person.password
+        method, nonce = challenge["method"], challenge["nonce"]
+        if method == "challenge":
+            return {"method": method, "nonce": nonce, "secret": internal_secret(login, nonce, password)}
+        content, purpose = {"login": login, "password": password}, LOGIN
+        if method == "sealed-challenge":
+            content, purpose = {"secret": internal_secret(login, challenge["pbxNonce"], password)}, ANSWER
+        context = seal_context(challenge["pbxName"], TENANT_ID, self.person.object_id, nonce, purpose)
+        sealing_key = from_b64url(challenge["sealingKey"])
+        box = seal(sealing_key, parse_key(key), json.dumps(content).encode(), context)
+        return {"method": method, "nonce": nonce, "box": box.model_dump(by_alias=True)}
 
     async def sign_in(
         self,
@@ -66,21 +107,12 @@ class TabClient:
         login: str | None = None,
         password: str | None = None,
         take_over: bool = False,
+        methods: Sequence[str] = METHODS,
     ) -> Answer:
-        prepared = await self.prepare(pbx_name, key)
+        prepared = await self.prepare(pbx_name, key, methods)
         if prepared.status != 200:
             return prepared
-        login = login or self.person.login
-        password = password or self.person.password
-        challenge = prepared.body
-        if challenge["method"] == "challenge":
-            secret = internal_secret(login, challenge["nonce"], password)
-            proof = {"method": "challenge", "nonce": challenge["nonce"], "secret": secret}
-        else:
-            context = seal_context(pbx_name, TENANT_ID, self.person.object_id, challenge["nonce"])
-            plaintext = json.dumps({"login": login, "password": password}).encode()
-            box = seal(from_b64url(challenge["sealingKey"]), parse_key(key), plaintext, context)
-            proof = {"method": "sealed", "nonce": challenge["nonce"], "box": box.model_dump(by_alias=True)}
+        proof = self.proof(prepared.body, key, login, password)
         return await self.submit(pbx_name, key, proof, take_over=take_over)
 
     async def submit(self, pbx_name: str, key: str, proof: Any, *, take_over: bool = False) -> Answer:

@@ -1,0 +1,55 @@
+"""A connector of the first version (0.1.0 as it was released): the present one, held to that version's wire.
+
+It offers the first subprotocol alone, says nothing of capabilities, refuses members that it does not know, and hands
+out the PBX's own nonce, whose answer then crosses the service unsealed.
+"""
+
+import sys
+from typing import Any
+
+import connector.hello
+import connector.link
+from connector.cli import main
+from connector.methods import PbxMethods
+from wire.jsonrpc import RpcRefusalError
+from wire.link import (
+    LOGIN,
+    SUBPROTOCOL,
+    ChallengeProof,
+    Credentials,
+    LoginChallenge,
+    LoginMethod,
+    LoginParams,
+    PbxUser,
+    SealedChallengeProof,
+)
+from wire.model import Empty
+
+
+async def _login_challenge(methods: PbxMethods, params: dict[str, Any]) -> LoginChallenge:
+    Empty.model_validate(params)
+    login_type, nonce = await methods._rest.login_challenge()
+    if login_type == "Internal":
+        return LoginChallenge(method=LoginMethod.CHALLENGE, nonce=nonce)
+    return LoginChallenge(method=LoginMethod.SEALED, nonce=methods._new_nonce())
+
+
+async def _login(methods: PbxMethods, params: dict[str, Any]) -> PbxUser:
+    login = LoginParams.model_validate(params)
+    proof = login.proof
+    if isinstance(proof, SealedChallengeProof):
+        raise RpcRefusalError("protocol-error")
+    if isinstance(proof, ChallengeProof):
+        return await methods._rest.prove_challenge(proof.nonce, proof.secret)
+    _, credentials = methods._open(
+        proof.nonce, proof.box, login.tenant_id, login.object_id, LOGIN, Credentials
+    )
+    return await methods._rest.prove_password(credentials.login, credentials.password)
+
+
+if __name__ == "__main__":
+    connector.hello.__version__ = "0.1.0"  # type: ignore[misc]
+    connector.link.SUBPROTOCOLS = (SUBPROTOCOL,)  # type: ignore[misc]
+    PbxMethods._login_challenge = _login_challenge  # type: ignore[method-assign]
+    PbxMethods._login = _login  # type: ignore[method-assign]
+    sys.exit(main())

@@ -1,0 +1,55 @@
+"""The events of an open tab, without a browser."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import aiohttp
+
+from tests.support.tab_client import TabClient
+
+SECONDS = 20.0
+"""Longer than any event takes on a busy machine."""
+
+
+class OpenTab:
+    def __init__(self, stream: aiohttp.StreamReader) -> None:
+        self._stream = stream
+        self.seen: list[tuple[str, Any]] = []
+        """Name and content of all events so far."""
+
+    async def next(self, name: str, **wanted: Any) -> Any:
+        """The content of the next event of this name with these members; what came before it is kept in `seen`."""
+        async with asyncio.timeout(SECONDS):
+            async for event, content in self._events():
+                self.seen.append((event, content))
+                if event == name and wanted.items() <= content.items():
+                    return content
+        raise AssertionError(f"the stream has ended without {name}: {self.names}")
+
+    @property
+    def names(self) -> list[str]:
+        return [name for name, _ in self.seen]
+
+    async def _events(self) -> AsyncIterator[tuple[str, Any]]:
+        while block := await self._stream.readuntil(b"\n\n"):
+            fields = dict(
+                line.split(": ", 1)
+                for line in block.decode().strip().splitlines()
+                if not line.startswith(":")
+            )
+            if fields:
+                yield fields["event"], json.loads(fields["data"])
+
+
+@asynccontextmanager
+async def open_tab(client: TabClient, *, takes_changes: bool = True) -> AsyncIterator[OpenTab]:
+    """Has its first state when it is given. `takes_changes`: false for a page of the version before."""
+    query = "?changes=true" if takes_changes else ""
+    async with client.get(f"events{query}") as response:
+        assert response.status == 200, await response.text()
+        tab = OpenTab(response.content)
+        await tab.next("state")
+        yield tab

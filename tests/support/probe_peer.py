@@ -1,0 +1,46 @@
+"""An audio probe made by hand, at the door of a running service."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import aiohttp
+
+from tests.support.world import World
+from wire.probe import SUBPROTOCOL
+
+
+class Peer:
+    """Anything that speaks to the door."""
+
+    def __init__(self, socket: aiohttp.ClientWebSocketResponse) -> None:
+        self.socket = socket
+        self._id = 0
+
+    async def call(self, method: str, **params: Any) -> dict[str, Any]:
+        self._id += 1
+        await self.socket.send_json({"jsonrpc": "2.0", "id": self._id, "method": method, "params": params})
+        async with asyncio.timeout(10):
+            return json.loads(await self.socket.receive_str())
+
+    async def pair(self, code: str) -> dict[str, Any]:
+        return await self.call("probe.pair", code=code, machine="laptop", platform="windows", version="1")
+
+    async def is_cut(self) -> int:
+        """Waits for the end; the code that the service gives for it."""
+        async with asyncio.timeout(15):
+            while True:
+                message = await self.socket.receive()
+                if message.type is aiohttp.WSMsgType.CLOSE:
+                    return int(message.data)
+                assert message.type is aiohttp.WSMsgType.TEXT, message
+
+
+@asynccontextmanager
+async def peer(world: World) -> AsyncIterator[Peer]:
+    async with world.http.ws_connect(
+        f"{world.demo.service_url}/probe/link", protocols=(SUBPROTOCOL,)
+    ) as socket:
+        yield Peer(socket)

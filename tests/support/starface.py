@@ -1,0 +1,23 @@
+"""A simulated STARFACE in the test's own process."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from aiohttp import web
+
+from simulator.starface.model import Settings
+from simulator.starface.server import create
+from tests.support.world import free_ports
+
+
+@asynccontextmanager
+async def running_starface(settings: Settings | None = None) -> AsyncIterator[int]:
+    """Gives its port on 127.0.0.1. At the end, what still waits for an answer is cut."""
+    port = free_ports(1)
+    runner = web.AppRunner(create(settings or Settings()), access_log=None, shutdown_timeout=0.1)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", port).start()
+    try:
+        yield port
+    finally:
+        await runner.cleanup()
