@@ -13,53 +13,72 @@ NODE = PATH="$(NODE_HOME)/bin:$$PATH" node
 NPM = PATH="$(NODE_HOME)/bin:$$PATH" node "$(NODE_HOME)/lib/node_modules/npm/bin/npm-cli.js"
 PIP_INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: run test bench install install-dev check format lock clean api-types screenshots references
+# Test processes at once; each has a world of its own. Tests wait more than they reckon.
+WORKERS ?= $(shell nproc 2>/dev/null || echo 2)
+T ?= tests
 
-run: install
-	@exec $(BIN)/python -m simulator demo
+.PHONY: help run test test-fast bench install install-dev check format lock clean api-types screenshots references
 
-install: $(CACHE)/build.stamp $(CACHE)/package.stamp $(CACHE)/host-page.stamp $(WEB)/dist/index.html
+help:  ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-install-dev: install $(CACHE)/dev.stamp $(CACHE)/e2e.stamp $(CACHE)/browser.stamp $(CACHE)/sound.stamp
+run: install  ## the demonstration: service, simulators and connector; ARGS="--seats 1" for its options
+	@exec $(BIN)/python -m simulator demo $(ARGS)
 
-test: install-dev
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+install: $(CACHE)/build.stamp $(CACHE)/package.stamp $(CACHE)/host-page.stamp $(WEB)/dist/index.html  ## what `make run` needs
 
-bench: install-dev
+install-dev: install $(CACHE)/dev.stamp $(CACHE)/e2e.stamp $(CACHE)/browser.stamp $(CACHE)/sound.stamp $(CACHE)/clock.stamp  ## what the tests and checks need
+
+test: install-dev  ## all tests; T=path for some of them
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(PYTEST_ARGS) $(T)
+
+test-fast: install-dev  ## the tests that need no world, browser or PostgreSQL
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -q -m "not world and not browser and not postgres" $(PYTEST_ARGS) $(T)
+
+bench: install-dev  ## all benchmarks, as ratios to bare baselines
 	$(BIN)/python -m bench seats
 	$(BIN)/python -m bench audio
+	$(BIN)/python -m bench bot
+	$(BIN)/python -m bench cli
 	$(BIN)/python -m bench links
+	$(BIN)/python -m bench attack
+	$(BIN)/python -m bench page
+	$(BIN)/python -m bench site
+	$(BIN)/python -m bench rush
+	$(BIN)/python -m bench tab
+	$(BIN)/python -m bench morning
 
-check: install-dev
+check: install-dev  ## formats, lint, types, import rules, licences, vulnerabilities
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache >/dev/null || $(BIN)/lint-imports --no-cache
 	cd $(WEB) && $(NODE) node_modules/typescript/bin/tsc --noEmit
-	cd $(WEB) && $(NODE) node_modules/prettier/bin/prettier.cjs --check src index.html vite.config.js
+	cd $(WEB) && $(NODE) node_modules/prettier/bin/prettier.cjs --check src test index.html *.js
+	cd $(WEB) && $(NODE) node_modules/eslint/bin/eslint.js --max-warnings 0 src test
 	$(BIN)/python infra/audit.py
 
-format: install-dev
+format: install-dev  ## format the code
 	$(BIN)/ruff check --fix --quiet . || true
 	$(BIN)/ruff format .
-	cd $(WEB) && $(NODE) node_modules/prettier/bin/prettier.cjs --write src index.html vite.config.js
+	cd $(WEB) && $(NODE) node_modules/prettier/bin/prettier.cjs --write src test index.html *.js
 
-api-types: install-dev
+api-types: install-dev  ## the client's types from the API's OpenAPI document
 	$(BIN)/pbx-teams openapi > $(CACHE)/openapi.json
 	cd $(WEB) && $(NODE) node_modules/openapi-typescript/bin/cli.js ../../$(CACHE)/openapi.json -o src/api-types.ts
 
 # The pictures of the README and of docs/screenshots, taken from the running demonstration.
-screenshots: install-dev
+screenshots: install-dev  ## the pictures of README and docs/screenshots
 	$(BIN)/python -m tests.support.screenshots
 
 # What tests/e2e/test_looks.py compares with; look at the pictures before you commit them.
-references: install-dev
+references: install-dev  ## the reference pictures of the tests; VIEWS="licences" for some
 	$(BIN)/python -m tests.support.looks $(VIEWS)
 
-lock: install-dev
+lock: install-dev  ## write the lock files from pyproject.toml
 	$(BIN)/python infra/lock.py
 
-clean:
+clean:  ## remove everything that was installed or built
 	rm -rf $(VENV) $(CACHE) .demo $(WEB)/dist $(WEB)/node_modules $(HOST_PAGE)/node_modules $(E2E)/node_modules
 
 $(CACHE)/venv.stamp:
@@ -105,4 +124,9 @@ $(CACHE)/browser.stamp: infra/browser.sh $(CACHE)/dev.stamp
 $(CACHE)/sound.stamp: infra/sound.sh
 	@mkdir -p $(CACHE)
 	sh infra/sound.sh
+	@touch $@
+
+$(CACHE)/clock.stamp: infra/clock.sh
+	@mkdir -p $(CACHE)
+	sh infra/clock.sh
 	@touch $@

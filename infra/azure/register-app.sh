@@ -86,9 +86,15 @@ access="[]"
 if [ "$records" = yes ]; then
   access="[{\"resourceAppId\": \"$GRAPH\", \"resourceAccess\": [{\"id\": \"$CALL_RECORDS\", \"type\": \"Role\"}]}]"
 fi
+# Who is a guest, which address is verified, and which directory roles somebody holds: docs/trust.md says what for.
+claims=""
+for claim in acct email verified_primary_email xms_edov; do
+  claims+="${claims:+, }{\"name\": \"$claim\", \"essential\": false}"
+done
 patch "{\"signInAudience\": \"$audience\", \"identifierUris\": [\"api://$host/$app_id\"],
   \"requiredResourceAccess\": $access,
-  \"optionalClaims\": {\"accessToken\": [{\"name\": \"email\", \"essential\": false}]},
+  \"optionalClaims\": {\"accessToken\": [$claims]},
+  \"groupMembershipClaims\": \"DirectoryRole\",
   \"api\": {\"requestedAccessTokenVersion\": 2, \"oauth2PermissionScopes\": [$scope]}}"
 # Only after the scope is there can clients be let use it.
 authorized=""
@@ -100,9 +106,11 @@ patch "{\"api\": {\"preAuthorizedApplications\": [$authorized]}}"
 az ad sp show --id "$app_id" >/dev/null 2>&1 || az ad sp create --id "$app_id" >/dev/null
 
 password=$(kept APP_PASSWORD)
+ends=$(sed -n 's/^# The client secret ends on //p' "$out" 2>/dev/null || true)
 if [ "$secret" = new ] || { [ "$secret" = once ] && [ -z "$password" ]; }; then
   password=$(az ad app credential reset --id "$app_id" --append --display-name pbx-teams --years 1 \
     --query password --output tsv)
+  ends=$(date -u -d '+1 year' +%F 2>/dev/null || date -u -v+1y +%F)
 fi
 teams_app_id=$(kept TEAMS_APP_ID)
 [ -n "$teams_app_id" ] || teams_app_id=$(cat /proc/sys/kernel/random/uuid 2>/dev/null || uuidgen | tr 'A-Z' 'a-z')
@@ -114,9 +122,13 @@ umask 077
   echo "PBX_TEAMS_APP_TENANT_ID=$tenant"
   echo "PBX_TEAMS_TEAMS_APP_ID=$teams_app_id"
   [ "$secret" = no ] || echo "PBX_TEAMS_APP_PASSWORD=$password"
+  [ "$secret" = no ] || [ -z "$ends" ] || echo "# The client secret ends on $ends"
 } >"$out.new"
 mv "$out.new" "$out"
 echo "Wrote $out: keep it secret, it holds the client secret. It names the app; the service needs its other settings as well."
+if [ "$secret" != no ] && [ -n "$ends" ]; then
+  echo "The client secret ends on $ends: make the next one before with --new-secret."
+fi
 if [ "$records" = yes ]; then
   echo "An administrator has to consent: az ad app permission admin-consent --id $app_id"
 fi

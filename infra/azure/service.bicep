@@ -8,7 +8,7 @@ param name string = 'pbx-teams'
 
 param location string = resourceGroup().location
 
-@description('Of infra/Containerfile, for instance example.azurecr.io/pbx-teams:0.1.0')
+@description('Of infra/Containerfile, for instance example.azurecr.io/pbx-teams:VERSION')
 param image string
 
 @description('Output of environment.bicep.')
@@ -54,6 +54,7 @@ var settings = [
   { name: 'PBX_TEAMS_ALLOWED_TENANTS', value: allowedTenants }
   { name: 'PBX_TEAMS_VENDOR_KEYS', value: vendorKeys }
   { name: 'PBX_TEAMS_TRUSTED_PROXIES', value: '1' }
+  { name: 'PBX_TEAMS_ENROLMENT_REQUIRED', value: 'true' }
   { name: 'PBX_TEAMS_KEY_PEPPER', secretRef: 'key-pepper' }
   { name: 'DATABASE_URL', secretRef: 'database-url' }
 ]
@@ -101,6 +102,7 @@ resource app 'Microsoft.App/containerApps@2024-03-01' = {
   }
   properties: {
     environmentId: environment.id
+    workloadProfileName: 'Consumption'
     configuration: {
       activeRevisionsMode: 'Single'
       ingress: {
@@ -167,9 +169,13 @@ resource bot 'Microsoft.BotService/botServices@2022-09-15' = {
     msaAppId: isManaged ? identity.properties.clientId : appId
     msaAppTenantId: tenant().tenantId
     msaAppMSIResourceId: isManaged ? identity.id : null
+    // No secrets of Web Chat or Direct Line: in those channels the client says who it is. Azure makes Web Chat by itself
+    // with every bot; docs/install.md deletes it.
+    disableLocalAuth: true
   }
 }
 
+// The only channel: the service refuses all others.
 resource teams 'Microsoft.BotService/botServices/channels@2022-09-15' = {
   parent: bot
   location: 'global'
