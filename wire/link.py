@@ -104,6 +104,8 @@ class Capability(StrEnum):
 
     SEALED_ANSWERS = "sealed-answers"
     """Takes the answer to the PBX's challenge only when it is sealed (`LoginMethod.SEALED_CHALLENGE`)."""
+    TELEPHONE = "telephone"
+    """Answers the methods of `wire.phone`."""
 
 
 class LoginMethod(StrEnum):

@@ -74,6 +74,16 @@ class Code(StrEnum):
     CALL_RECORDS_NOT_ALLOWED = "call-records-not-allowed"
     CALL_RECORDS_UNAVAILABLE = "call-records-unavailable"
 
+    # The telephone.
+    PHONE_OFF = "phone-off"
+    PHONE_NOT_OFFERED = "phone-not-offered"
+    PHONE_NEEDS_LICENCE = "phone-needs-licence"
+    LINE_DOWN = "line-down"
+    ALREADY_DIALLING = "already-dialling"
+    NUMBER_UNUSABLE = "number-unusable"
+    NUMBER_NEEDS_CONFIRMATION = "number-needs-confirmation"
+    CALL_GONE = "call-gone"
+
     # The link's own handshake.
     BAD_SIGNATURE = "bad-signature"
     PROTOCOL_ERROR = "protocol-error"
@@ -110,6 +120,17 @@ PBX_FAULTS: Final = (
     Code.PBX_CLOUD,
 )
 """Why a connector that is linked cannot use its PBX."""
+
+PHONE_FAULTS: Final = (
+    Code.PHONE_OFF,
+    Code.PHONE_NOT_OFFERED,
+    Code.LINE_DOWN,
+    Code.ALREADY_DIALLING,
+    Code.NUMBER_UNUSABLE,
+    Code.NUMBER_NEEDS_CONFIRMATION,
+    Code.CALL_GONE,
+)
+"""Why a connector does not do what a person asks of their telephone."""
 
 
 class LicenceReason(StrEnum):

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from core.background import Background, Setbacks
 from core.budget import Budgets
-from core.diagnosis.codes import PBX_FAULTS, Code
+from core.diagnosis.codes import PBX_FAULTS, PHONE_FAULTS, Code
 from core.diagnosis.finding import Finding
 from core.hub.admission import Admission
 from core.hub.bus import Bus, connection_topic, pbx_topics
@@ -69,7 +69,14 @@ class _NotHereError(Exception):
 
 
 _REASONS: Final = frozenset(
-    (*PBX_FAULTS, Code.LOGIN_REJECTED, Code.CHALLENGE_EXPIRED, Code.PBX_BUSY, Code.OUTCOME_UNKNOWN)
+    (
+        *PBX_FAULTS,
+        *PHONE_FAULTS,
+        Code.LOGIN_REJECTED,
+        Code.CHALLENGE_EXPIRED,
+        Code.PBX_BUSY,
+        Code.OUTCOME_UNKNOWN,
+    )
 )
 """Why a call came to nothing, as connectors say it and as links end. A connector speaks for its PBX: whatever else it says
 (of tokens, licences, administrators, faults of the service) is no answer.
