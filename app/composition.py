@@ -27,6 +27,9 @@ from bot.credentials import ChannelToken, token_source
 from bot.deliveries import Deliveries
 from bot.notifier import Notifier
 from bot.settings import BotSettings
+from core.administration.administration import Administration
+from core.administration.connections import Connections
+from core.administration.guard import AdministratorGuard
 from core.advisor.advisor import Advisor
 from core.advisor.calls import CallHelp
 from core.advisor.probes import Probes
@@ -48,22 +51,20 @@ from core.licensing.licence_key import vendor_keys
 from core.licensing.overview import Overview
 from core.licensing.transactions.ageing import SessionAge
 from core.licensing.usage import UsageReader
-from core.signin.administration import Administration
-from core.signin.connections import Connections
-from core.signin.expiring import Expiring
-from core.signin.following import Following
-from core.signin.operator_acts import OperatorActs
 from core.signin.preferences import PreferenceStore
 from core.signin.refusals import Refusals
 from core.signin.signin import SignIn
 from core.signin.state_reading import StateReader
-from core.signin.sweeper import Sweeper
 from core.signin.verdicts import Verdicts
 from core.store.audio import AudioStore
 from core.store.clock_watch import ClockWatch
 from core.store.conversations import Conversations
 from core.store.database import STORAGE_ERRORS, Database
 from core.store.notices import Notices
+from core.upkeep.expiring import Expiring
+from core.upkeep.following import Following
+from core.upkeep.operator_acts import OperatorActs
+from core.upkeep.sweeper import Sweeper
 from tab import web_app
 from tab.budgets import PersonBudgets
 from tab.events import STOPPING
@@ -113,13 +114,13 @@ def create(settings: Settings) -> web.Application:
     )
     following.start(hub, sign_in)
     audio_store = AudioStore(database, pepper)
+    guard = AdministratorGuard(registry, hub, ledger, overview, bus, refusals)
     administration = Administration(
-        *(registry, hub, trust, ledger, overview, sign_in, bus),
-        *(UsageReader(database), AuditReader(database), refusals),
+        *(guard, registry, trust, ledger, overview, sign_in, bus),
+        *(UsageReader(database), AuditReader(database)),
     )
-
-    connections = Connections(registry, hub, ledger, overview, administration, sign_in, bus)
-    advisor = Advisor(audio_store, overview, administration, bus)
+    connections = Connections(registry, hub, ledger, overview, guard, sign_in, bus)
+    advisor = Advisor(audio_store, overview, guard, bus)
     probes = Probes(advisor, audio_store, bus, plane.replica_id)
     graph = GraphCallRecords(settings.graph_url, lambda tenant: token_source(bot_settings, tenant))
     records = CallRecords(graph if settings.call_records else None, audio_store, advisor)

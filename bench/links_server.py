@@ -31,11 +31,11 @@ from core.hub.replicas import Replicas
 from core.licensing.key_register import KeyRegister
 from core.licensing.ledger import open_ledger
 from core.licensing.overview import Overview
-from core.signin.following import Following
 from core.signin.verdicts import Verdicts
 from core.store import tables
 from core.store.database import Database
 from core.store.timestamps import now, to_ms
+from core.upkeep.following import Following
 from wire.bounds import from_b64url
 from wire.link import SUBPROTOCOL, LoginChallenge, LoginChallengeParams, Method
 

@@ -12,6 +12,7 @@ from bot.cards import audio, licences, notices, person
 from bot.cards.parts import Card, Reader, text
 from bot.commands import Command
 from bot.settings import BotSettings
+from core.administration.administration import Administration
 from core.advisor.advisor import Advisor
 from core.audio.finding import Verdict
 from core.diagnosis.codes import Code
@@ -19,7 +20,6 @@ from core.diagnosis.finding import Finding
 from core.identity.teams_user import TeamsUser
 from core.language import Language
 from core.licensing.overview import HoldersQuery
-from core.signin.administration import Administration
 from core.signin.preferences import DAY_MINUTES, PreferenceStore, Topic
 from core.signin.signin import SignIn
 from wire.bounds import MAX_NAME, clean_line

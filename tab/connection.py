@@ -2,12 +2,12 @@
 
 from typing import Final
 
+from core.administration.connections import ConnectionReport
 from core.diagnosis.codes import Code
 from core.diagnosis.finding import Finding
 from core.diagnosis.steps import step_title
 from core.hub.registry import LinkEvent
 from core.language import Language, Words
-from core.signin.connections import ConnectionReport
 from tab import present
 from tab.budgets import Cost
 from tab.operation import Call, Operation, expect

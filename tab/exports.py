@@ -6,12 +6,12 @@ from datetime import date, datetime, time, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
 
+from core.administration.administration import AuditExport
 from core.audit.reading import AuditEntry
 from core.audit.telling import tell_actor, tell_actor_kind, tell_detail, tell_kind
 from core.language import Language, Words
 from core.licensing.rules import LicenceKind
 from core.licensing.session import Session
-from core.signin.administration import AuditExport
 from core.signin.preferences import zone_of
 from tab.export import ExportFile, Format, Rows, write_table
 from wire.tab import AuditParams, ExportParams

@@ -7,6 +7,8 @@ from typing import Any, Final, TypeVar
 from aiohttp import web
 from pydantic import BaseModel
 
+from core.administration.administration import Administration
+from core.administration.connections import Connections
 from core.advisor.advisor import Advisor
 from core.advisor.calls import CallHelp
 from core.advisor.probes import Probes
@@ -15,8 +17,6 @@ from core.diagnosis.codes import Code
 from core.diagnosis.finding import Finding
 from core.identity.teams_user import TeamsUser
 from core.identity.tokens import TabToken, TabTokenValidator
-from core.signin.administration import Administration
-from core.signin.connections import Connections
 from core.signin.preferences import PreferenceStore
 from core.signin.signin import PbxAccess, SignIn, State
 from core.store.conversations import Conversations

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from core.administration.administration import LicenceView, UsageView
 from core.audio.finding import Verdict
 from core.audit.telling import tell_actor
 from core.diagnosis.finding import Finding, tell
@@ -12,7 +13,6 @@ from core.licensing.advice import Advice, Mix, Prices
 from core.licensing.overview import Place
 from core.licensing.rules import Pool
 from core.licensing.session import Ending, Session
-from core.signin.administration import LicenceView, UsageView
 from core.signin.signin import Connection, Prepared, State
 from wire.link import People
 from wire.tab import (

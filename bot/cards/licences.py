@@ -14,9 +14,9 @@ from bot.cards.parts import (
 )
 from bot.cards.plain import Plain, plain
 from bot.commands import Command
+from core.administration.administration import LicenceView
 from core.diagnosis.finding import Finding
 from core.licensing.session import Session
-from core.signin.administration import LicenceView
 
 HOLDERS_SHOWN: Final = 25
 """What a phone's list is still quick with; the search finds the others."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
+from core.administration.guard import AdministratorGuard
 from core.audio.advice import Advice, advise
 from core.audio.device import AudioDevice
 from core.audio.evidence import DeviceUse, Source
@@ -18,7 +19,6 @@ from core.diagnosis.finding import Finding
 from core.hub.bus import NOTICES_TOPIC, Bus
 from core.identity.teams_user import TeamsUser
 from core.licensing.overview import Overview
-from core.signin.administration import Administration
 from core.signin.refusals import Act
 from core.store.audio import AudioData, AudioStore, ConflictCount, Person
 from core.store.timestamps import now, to_ms
@@ -55,12 +55,12 @@ class Advisor:
         self,
         store: AudioStore,
         overview: Overview,
-        administration: Administration,
+        guard: AdministratorGuard,
         bus: Bus,
     ) -> None:
         self._store = store
         self._overview = overview
-        self._administration = administration
+        self._guard = guard
         self._bus = bus
 
     async def view(self, user: TeamsUser) -> AudioView | Finding:
@@ -149,7 +149,7 @@ class Advisor:
 
     async def conflicts(self, user: TeamsUser) -> ConflictView | Finding:
         """For administrators."""
-        session = await self._administration.reader(user, Act.VIEW_AUDIO)
+        session = await self._guard.may_read(user, Act.VIEW_AUDIO)
         if isinstance(session, Finding):
             return session
         found, people = await self._store.conflicts(session.pbx_id, now())

@@ -9,7 +9,6 @@ import pytest
 from sqlalchemy import insert, text
 
 from core.licensing.session import NO_CALL_FACTS, Opened
-from core.signin.sweeper import Sweeper
 from core.store import retention, tables
 from core.store.audio import AudioStore
 from core.store.audit import forget_audit
@@ -18,6 +17,7 @@ from core.store.clock_watch import ClockWatch
 from core.store.database import PostgresAddress
 from core.store.notices import Notices, new_notice
 from core.store.timestamps import now, to_ms
+from core.upkeep.sweeper import Sweeper
 from tests.support.book import NOW, PBX, Book
 
 HOUR, DAY = 3600.0, 86400.0

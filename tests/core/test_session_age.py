@@ -15,11 +15,11 @@ from core.hub.registry import Registry
 from core.licensing.rules import GRACE
 from core.licensing.session import NO_CALL_FACTS, CallFacts, Opened, Proof
 from core.licensing.transactions.ageing import TOLD_BEFORE, SessionAge
-from core.signin.sweeper import Sweeper
 from core.store import tables
 from core.store.audio import AudioStore
 from core.store.clock_watch import ClockWatch
 from core.store.timestamps import from_ms, now, to_ms
+from core.upkeep.sweeper import Sweeper
 from tests.core.test_clock import Clocks
 from tests.support.book import NOW, PBX, Book
 

@@ -14,13 +14,13 @@ from core.hub.registry import Registry
 from core.licensing.ledger import Ledger
 from core.licensing.session import CallFacts
 from core.licensing.transactions.ageing import SessionAge
-from core.signin.expiring import Expiring
 from core.signin.signin import SignIn
 from core.store.audio import AudioStore
 from core.store.audit import forget_audit
 from core.store.clock_watch import ClockWatch
 from core.store.database import Database
 from core.store.timestamps import now
+from core.upkeep.expiring import Expiring
 
 logger = logging.getLogger(__name__)
 

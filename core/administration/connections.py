@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
+from core.administration.guard import AdministratorGuard
 from core.diagnosis.codes import Code
 from core.diagnosis.finding import Finding
 from core.diagnosis.lights import PartState, lights
@@ -16,7 +17,6 @@ from core.hub.registry import LinkHistory, Pbx, Registry
 from core.identity.teams_user import TeamsUser
 from core.licensing.ledger import Ledger
 from core.licensing.overview import Overview
-from core.signin.administration import Administration
 from core.signin.refusals import Act
 from core.signin.signin import SignIn
 from core.store.audit import AuditKind
@@ -48,7 +48,7 @@ class Connections:
         hub: Hub,
         ledger: Ledger,
         overview: Overview,
-        administration: Administration,
+        guard: AdministratorGuard,
         sign_in: SignIn,
         bus: Bus,
     ) -> None:
@@ -56,12 +56,12 @@ class Connections:
         self._hub = hub
         self._ledger = ledger
         self._overview = overview
-        self._administration = administration
+        self._guard = guard
         self._sign_in = sign_in
         self._bus = bus
 
     async def report(self, user: TeamsUser) -> ConnectionReport | Finding:
-        session = await self._administration.reader(user, Act.VIEW_CONNECTION)
+        session = await self._guard.may_read(user, Act.VIEW_CONNECTION)
         if isinstance(session, Finding):
             return session
         pbx = await self._registry.existing(session.pbx_id)
@@ -77,7 +77,7 @@ class Connections:
 
     async def doctor(self, user: TeamsUser) -> DoctorReport | Finding:
         """Has the connector examine itself and its PBX, while its link is up."""
-        session = await self._administration.act(user, Act.EXAMINE)
+        session = await self._guard.may_act(user, Act.EXAMINE)
         if isinstance(session, Finding):
             return session
         pbx = await self._registry.existing(session.pbx_id)
@@ -89,7 +89,7 @@ class Connections:
         outcome = "no-answer"
         if isinstance(report, DoctorReport):
             outcome = "faults" if report.has_failed else "ok"
-        await self._administration.note(session, AuditKind.EXAMINED, {"outcome": outcome})
+        await self._guard.note(session, AuditKind.EXAMINED, {"outcome": outcome})
         return report
 
     async def hand_over(self, user: TeamsUser, identity: str) -> Finding | None:
@@ -97,7 +97,7 @@ class Connections:
         own among them. While the PBX can be asked, it says who is an administrator; when its link is gone, which is why
         a name is handed over, the last word that this very installation gave counts.
         """
-        session = await self._administration.act(user, Act.HAND_OVER, remembered=True)
+        session = await self._guard.may_act(user, Act.HAND_OVER, remembered=True)
         if isinstance(session, Finding):
             return session
         claims = await self._registry.refused_claims(session.pbx_id)

@@ -1,17 +1,17 @@
-"""What an administrator of a PBX sees and does. The permission is asked of the PBX, not remembered."""
+"""What an administrator of a PBX sees and does. `AdministratorGuard` checks the permission."""
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final, TypeVar
+from typing import Final
 
+from core.administration.guard import AdministratorGuard
 from core.audit.reading import AuditEntry, AuditReader
 from core.diagnosis.codes import Code
 from core.diagnosis.finding import Finding
-from core.hub.bus import Bus, holders_topic, offers_topic, user_topic
-from core.hub.hub import Hub, PbxRefusedError
+from core.hub.bus import Bus, holders_topic, offers_topic
 from core.hub.registry import Registry
 from core.identity.teams_user import TeamsUser
 from core.identity.tenant_trust import Entry, TenantTrust, Trust, TrustedTenant
@@ -20,22 +20,16 @@ from core.licensing.ledger import Ledger
 from core.licensing.overview import HoldersPage, HoldersQuery, Overview
 from core.licensing.policy import Policy
 from core.licensing.rules import Pool
-from core.licensing.session import EndCause, Ending, Proof, Session
+from core.licensing.session import EndCause, Ending, Session
 from core.licensing.transactions.trusting import TrustChange
 from core.licensing.usage import Bucket, Span, UsageReader, usage
-from core.signin.refusals import Act, Refusals
+from core.signin.refusals import Act
 from core.signin.signin import Connection, SignIn
-from core.store.audit import AuditKind, audit
+from core.store.audit import AuditKind
 from core.store.timestamps import now
-from wire.link import MAX_USERS_AT_ONCE, IdParams, Method, PbxUsers, People, PeopleParams
-from wire.model import WireModel
+from wire.link import MAX_USERS_AT_ONCE, Method, People, PeopleParams
 
 logger = logging.getLogger(__name__)
-
-M = TypeVar("M", bound=WireModel)
-
-READ_RECHECK_SECONDS: Final = 30.0
-"""A view that updates itself asks the PBX again no more often than this; every act asks anew."""
 
 MAX_AUDIT_ROWS: Final = 50_000
 """In one export: about ten megabytes."""
@@ -80,8 +74,8 @@ class UsageView:
 class Administration:
     def __init__(
         self,
+        guard: AdministratorGuard,
         registry: Registry,
-        hub: Hub,
         trust: TenantTrust,
         ledger: Ledger,
         overview: Overview,
@@ -89,23 +83,20 @@ class Administration:
         bus: Bus,
         usage: UsageReader,
         audit_reader: AuditReader,
-        refusals: Refusals,
     ) -> None:
-        self._refusals = refusals
+        self._guard = guard
         self._audit = audit_reader
         self._usage = usage
         self._registry = registry
-        self._hub = hub
         self._trust = trust
         self._ledger = ledger
         self._overview = overview
         self._sign_in = sign_in
         self._bus = bus
-        self._checked: dict[str, float] = {}
 
     async def view(self, user: TeamsUser, query: HoldersQuery) -> LicenceView | Finding:
         """The licence view. While the PBX cannot be asked, what it said last counts: reading harms nobody."""
-        session = await self.reader(user, Act.VIEW_LICENCES)
+        session = await self._guard.may_read(user, Act.VIEW_LICENCES)
         if isinstance(session, Finding):
             return session
         primary = await self._trust.primary_of(user.tenant_id)
@@ -124,7 +115,7 @@ class Administration:
 
     async def holder(self, user: TeamsUser, session_id: str) -> Session | Finding:
         """One session of this PBX; `session-gone` when it has ended."""
-        reader = await self.reader(user, Act.VIEW_LICENCES)
+        reader = await self._guard.may_read(user, Act.VIEW_LICENCES)
         if isinstance(reader, Finding):
             return reader
         session = await self._overview.holder(reader.pbx_id, session_id)
@@ -136,7 +127,7 @@ class Administration:
         """Ends sessions of this PBX and frees their seats. Those that ended already are passed over; when none
         is left, the administrator is told so.
         """
-        administrator = await self.act(user, Act.REVOKE)
+        administrator = await self._guard.may_act(user, Act.REVOKE)
         if isinstance(administrator, Finding):
             return administrator
         ending = Ending(EndCause.REVOKED, administrator.actor, reason, now())
@@ -162,7 +153,7 @@ class Administration:
         return await self._change_trust(user, tenant_id, trusted=False, entry=None, primary=None)
 
     async def trusted_tenants(self, user: TeamsUser) -> Sequence[TrustedTenant] | Finding:
-        session = await self.reader(user, Act.CHANGE_TRUST)
+        session = await self._guard.may_read(user, Act.CHANGE_TRUST)
         if isinstance(session, Finding):
             return session
         return await self._trust.trusted_tenants(session.pbx_id)
@@ -170,11 +161,11 @@ class Administration:
     async def _change_trust(
         self, user: TeamsUser, tenant_id: str, *, trusted: bool, entry: Entry | None, primary: bool | None
     ) -> Finding | None:
-        administrator = await self.act(user, Act.CHANGE_TRUST)
+        administrator = await self._guard.may_act(user, Act.CHANGE_TRUST)
         if isinstance(administrator, Finding):
             return administrator
         if trusted and user.is_guest:
-            return self._refuse(administrator, Act.CHANGE_TRUST, Finding(Code.GUEST))
+            return self._guard.refuse(administrator, Act.CHANGE_TRUST, Finding(Code.GUEST))
         changed = await self._ledger.change_trust(
             TrustChange(
                 pbx_id=administrator.pbx_id,
@@ -189,7 +180,7 @@ class Administration:
             )
         )
         if isinstance(changed, Finding):
-            return self._refuse(administrator, Act.CHANGE_TRUST, changed)
+            return self._guard.refuse(administrator, Act.CHANGE_TRUST, changed)
         if changed.ended:
             logger.info(
                 "sessions ended with trust",
@@ -202,16 +193,16 @@ class Administration:
         return None
 
     async def export_holders(self, user: TeamsUser, file_format: str) -> Sequence[Session] | Finding:
-        session = await self.act(user, Act.EXPORT_LICENCES, remembered=True)
+        session = await self._guard.may_act(user, Act.EXPORT_LICENCES, remembered=True)
         if isinstance(session, Finding):
             return session
         holders = await self._overview.all_holders(session.pbx_id)
         detail = {"format": file_format, "rows": len(holders)}
-        await self.note(session, AuditKind.HOLDERS_EXPORTED, detail)
+        await self._guard.note(session, AuditKind.HOLDERS_EXPORTED, detail)
         return holders
 
     async def usage(self, user: TeamsUser, span: Span) -> UsageView | Finding:
-        session = await self.reader(user, Act.VIEW_LICENCES)
+        session = await self._guard.may_read(user, Act.VIEW_LICENCES)
         if isinstance(session, Finding):
             return session
         at = now()
@@ -222,7 +213,7 @@ class Administration:
         return UsageView(buckets, seats=await self._seats(session.pbx_id))
 
     async def advice(self, user: TeamsUser) -> Advice | Finding:
-        session = await self.reader(user, Act.VIEW_LICENCES)
+        session = await self._guard.may_read(user, Act.VIEW_LICENCES)
         if isinstance(session, Finding):
             return session
         at = now()
@@ -244,7 +235,7 @@ class Administration:
         """What happened from `since` until before `until`, newest first, at most `MAX_AUDIT_ROWS`. That it was asked for
         is written down before anything is given, and is not part of it.
         """
-        session = await self.act(user, Act.EXPORT_AUDIT, remembered=True)
+        session = await self._guard.may_act(user, Act.EXPORT_AUDIT, remembered=True)
         if isinstance(session, Finding):
             return session
         span = await self._audit.span(session.pbx_id, since, until, MAX_AUDIT_ROWS + 1)
@@ -255,23 +246,16 @@ class Administration:
             "until": (until - timedelta(days=1)).date().isoformat(),
             "rows": min(span.count, MAX_AUDIT_ROWS),
         }
-        await self.note(session, AuditKind.AUDIT_EXPORTED, detail)
+        await self._guard.note(session, AuditKind.AUDIT_EXPORTED, detail)
         return AuditExport(
             pages=self._audit.pages(span, MAX_AUDIT_ROWS),
             complete=span.count <= MAX_AUDIT_ROWS,
             home_tenants=frozenset(trusted or [user.tenant_id]),
         )
 
-    async def note(self, session: Session, kind: AuditKind, detail: Mapping[str, object]) -> None:
-        """Writes down what this administrator looked at."""
-        pbx = await self._registry.existing(session.pbx_id)
-        await self._ledger.writer.run_small(
-            lambda: audit(session.pbx_id, kind, session.actor, pbx.name, detail, now())
-        )
-
     async def people(self, user: TeamsUser, search: str) -> People | Finding:
         """PBX users and groups for a policy: those that the search finds, and those that policies name already."""
-        session = await self.reader(user, Act.CHANGE_RULES)
+        session = await self._guard.may_read(user, Act.CHANGE_RULES)
         if isinstance(session, Finding):
             return session
         named: set[int] = set()
@@ -280,10 +264,10 @@ class Administration:
             for one in (*(reservation.people for reservation in policy.reservations), policy.admitted):
                 named.update(one.user_ids if one is not None else ())
         params = PeopleParams(search=search, user_ids=sorted(named)[:MAX_USERS_AT_ONCE])
-        return await self._ask(session.pbx_id, Method.PEOPLE, params, People)
+        return await self._guard.ask(session.pbx_id, Method.PEOPLE, params, People)
 
     async def set_policy(self, user: TeamsUser, pool_id: str, policy: Policy) -> Finding | None:
-        administrator = await self.act(user, Act.CHANGE_RULES)
+        administrator = await self._guard.may_act(user, Act.CHANGE_RULES)
         if isinstance(administrator, Finding):
             return administrator
         refusal = await self._ledger.put_policy(
@@ -297,77 +281,6 @@ class Administration:
         if refusal is None:
             self._sign_in.announce(administrator.pbx_id)
         return refusal
-
-    async def reader(self, user: TeamsUser, act: Act) -> Session | Finding:
-        """The administrator who reads: asked again now and then, because a view reads often."""
-        session = await self._candidate(user, act)
-        if isinstance(session, Finding):
-            return session
-        clock = asyncio.get_running_loop().time()
-        is_administrator = session.person.is_administrator
-        if clock - self._checked.get(session.id, float("-inf")) >= READ_RECHECK_SECONDS:
-            checked = await self._check(session)
-            if isinstance(checked, Session):
-                recent = clock - READ_RECHECK_SECONDS
-                self._checked = {id_: at for id_, at in self._checked.items() if at > recent} | {
-                    session.id: clock
-                }
-                is_administrator = True
-            elif checked.code in (Code.NOT_ADMINISTRATOR, Code.NOT_SIGNED_IN):
-                self._checked.pop(session.id, None)
-                return self._refuse(session, act, checked)
-        return session if is_administrator else self._refuse(session, act, Finding(Code.NOT_ADMINISTRATOR))
-
-    async def act(self, user: TeamsUser, act: Act, *, remembered: bool = False) -> Session | Finding:
-        """The administrator who acts: asked of the PBX now. `remembered`: when there is no link to ask by, what it said
-        last counts. That was this very installation: no session outlives a hand-over.
-        """
-        session = await self._candidate(user, act)
-        if isinstance(session, Finding):
-            return session
-        checked = await self._check(session)
-        if isinstance(checked, Session):
-            return checked
-        if remembered and checked.code is Code.LINK_DOWN and session.may_administer:
-            return session
-        return self._refuse(session, act, checked)
-
-    async def _candidate(self, user: TeamsUser, act: Act) -> Session | Finding:
-        """The session of somebody who may be an administrator, as far as their proof goes: an e-mail address does not."""
-        session = await self._overview.session_of(user)
-        if session is None:
-            return Finding(Code.NOT_SIGNED_IN)
-        if session.proof is Proof.EMAIL:
-            needs_password = session.person.is_administrator
-            code = Code.PASSWORD_NEEDED if needs_password else Code.NOT_ADMINISTRATOR
-            return self._refuse(session, act, Finding(code))
-        return session
-
-    def _refuse(self, session: Session, act: Act, refusal: Finding) -> Finding:
-        self._refusals.note_act(session, act, refusal)
-        return refusal
-
-    async def _check(self, session: Session) -> Session | Finding:
-        """Asks the PBX whether the session's user is an administrator now."""
-        params = IdParams(user_id=session.person.pbx_user_id)
-        found = await self._ask(session.pbx_id, Method.USERS_BY_ID, params, PbxUsers)
-        # While it was asked, the session may have ended: with a hand-over, what was answered is of no account.
-        if await self._overview.holder(session.pbx_id, session.id) is None:
-            return Finding(Code.NOT_SIGNED_IN)
-        if isinstance(found, Finding):
-            return found
-        is_administrator = any(pbx_user.is_administrator for pbx_user in found.users)
-        if is_administrator != session.person.is_administrator:
-            await self._ledger.put_administrator(session.id, is_administrator=is_administrator)
-            self._bus.publish(user_topic(*session.teams_user.key))
-        return session if is_administrator else Finding(Code.NOT_ADMINISTRATOR)
-
-    async def _ask(self, pbx_id: str, method: Method, params: WireModel, answer: type[M]) -> M | Finding:
-        pbx = await self._registry.existing(pbx_id)
-        try:
-            return await self._hub.call(pbx, method, params, answer)
-        except PbxRefusedError as refused:
-            return refused.finding
 
     async def _seats(self, pbx_id: str) -> int:
         return sum(pool.seats for pool in await self._overview.pools(pbx_id))

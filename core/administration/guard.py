@@ -1,0 +1,125 @@
+"""The permission of an administrator: asked of the PBX, not remembered."""
+
+import asyncio
+from collections.abc import Mapping
+from typing import Final, TypeVar
+
+from core.diagnosis.codes import Code
+from core.diagnosis.finding import Finding
+from core.hub.bus import Bus, user_topic
+from core.hub.hub import Hub, PbxRefusedError
+from core.hub.registry import Registry
+from core.identity.teams_user import TeamsUser
+from core.licensing.ledger import Ledger
+from core.licensing.overview import Overview
+from core.licensing.session import Proof, Session
+from core.signin.refusals import Act, Refusals
+from core.store.audit import AuditKind, audit
+from core.store.timestamps import now
+from wire.link import IdParams, Method, PbxUsers
+from wire.model import WireModel
+
+M = TypeVar("M", bound=WireModel)
+
+READ_RECHECK_SECONDS: Final = 30.0
+"""A view that updates itself asks the PBX again no more often than this. Every act asks again."""
+
+
+class AdministratorGuard:
+    """Lets administrators of a PBX pass, and audits those whom it refuses."""
+
+    def __init__(
+        self,
+        registry: Registry,
+        hub: Hub,
+        ledger: Ledger,
+        overview: Overview,
+        bus: Bus,
+        refusals: Refusals,
+    ) -> None:
+        self._registry = registry
+        self._hub = hub
+        self._ledger = ledger
+        self._overview = overview
+        self._bus = bus
+        self._refusals = refusals
+        self._checked: dict[str, float] = {}
+        """When the PBX last confirmed an administrator: session id to the loop's time."""
+
+    async def may_read(self, user: TeamsUser, act: Act) -> Session | Finding:
+        """The administrator who reads: asked again now and then, because a view reads often."""
+        session = await self._candidate(user, act)
+        if isinstance(session, Finding):
+            return session
+        clock = asyncio.get_running_loop().time()
+        is_administrator = session.person.is_administrator
+        if clock - self._checked.get(session.id, float("-inf")) >= READ_RECHECK_SECONDS:
+            checked = await self._check(session)
+            if isinstance(checked, Session):
+                recent = clock - READ_RECHECK_SECONDS
+                self._checked = {id_: at for id_, at in self._checked.items() if at > recent} | {
+                    session.id: clock
+                }
+                is_administrator = True
+            elif checked.code in (Code.NOT_ADMINISTRATOR, Code.NOT_SIGNED_IN):
+                self._checked.pop(session.id, None)
+                return self.refuse(session, act, checked)
+        return session if is_administrator else self.refuse(session, act, Finding(Code.NOT_ADMINISTRATOR))
+
+    async def may_act(self, user: TeamsUser, act: Act, *, remembered: bool = False) -> Session | Finding:
+        """The administrator who acts: asked of the PBX now. `remembered`: when there is no link to ask by, what it said
+        last counts. That was this very installation: no session outlives a hand-over.
+        """
+        session = await self._candidate(user, act)
+        if isinstance(session, Finding):
+            return session
+        checked = await self._check(session)
+        if isinstance(checked, Session):
+            return checked
+        if remembered and checked.code is Code.LINK_DOWN and session.may_administer:
+            return session
+        return self.refuse(session, act, checked)
+
+    async def _candidate(self, user: TeamsUser, act: Act) -> Session | Finding:
+        """The session of somebody who may be an administrator, as far as their proof goes: an e-mail address does not."""
+        session = await self._overview.session_of(user)
+        if session is None:
+            return Finding(Code.NOT_SIGNED_IN)
+        if session.proof is Proof.EMAIL:
+            needs_password = session.person.is_administrator
+            code = Code.PASSWORD_NEEDED if needs_password else Code.NOT_ADMINISTRATOR
+            return self.refuse(session, act, Finding(code))
+        return session
+
+    def refuse(self, session: Session, act: Act, refusal: Finding) -> Finding:
+        self._refusals.note_act(session, act, refusal)
+        return refusal
+
+    async def _check(self, session: Session) -> Session | Finding:
+        """Asks the PBX whether the session's user is an administrator now."""
+        params = IdParams(user_id=session.person.pbx_user_id)
+        found = await self.ask(session.pbx_id, Method.USERS_BY_ID, params, PbxUsers)
+        # While it was asked, the session may have ended: with a hand-over, what was answered is of no account.
+        if await self._overview.holder(session.pbx_id, session.id) is None:
+            return Finding(Code.NOT_SIGNED_IN)
+        if isinstance(found, Finding):
+            return found
+        is_administrator = any(pbx_user.is_administrator for pbx_user in found.users)
+        if is_administrator != session.person.is_administrator:
+            await self._ledger.put_administrator(session.id, is_administrator=is_administrator)
+            self._bus.publish(user_topic(*session.teams_user.key))
+        return session if is_administrator else Finding(Code.NOT_ADMINISTRATOR)
+
+    async def ask(self, pbx_id: str, method: Method, params: WireModel, answer: type[M]) -> M | Finding:
+        pbx = await self._registry.existing(pbx_id)
+        try:
+            return await self._hub.call(pbx, method, params, answer)
+        except PbxRefusedError as refused:
+            return refused.finding
+
+    async def note(self, session: Session, kind: AuditKind, detail: Mapping[str, object]) -> None:
+        """Writes down what this administrator looked at."""
+        pbx = await self._registry.existing(session.pbx_id)
+        await self._ledger.writer.run_small(
+            lambda: audit(session.pbx_id, kind, session.actor, pbx.name, detail, now())
+        )
