@@ -48,7 +48,7 @@ bench: install-dev  ## all benchmarks, as ratios to bare baselines
 	$(BIN)/python -m bench tab
 	$(BIN)/python -m bench morning
 
-check: install-dev  ## formats, lint, types, import rules, licences, vulnerabilities
+check: install-dev  ## formats, lint, types, import rules, English, licences, vulnerabilities
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
@@ -56,6 +56,7 @@ check: install-dev  ## formats, lint, types, import rules, licences, vulnerabili
 	cd $(WEB) && $(NODE) node_modules/typescript/bin/tsc --noEmit
 	cd $(WEB) && $(NODE) node_modules/prettier/bin/prettier.cjs --check src test index.html *.js
 	cd $(WEB) && $(NODE) node_modules/eslint/bin/eslint.js --max-warnings 0 src test
+	$(BIN)/python infra/prose.py
 	$(BIN)/python infra/audit.py
 
 format: install-dev  ## format the code

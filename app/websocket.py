@@ -100,7 +100,7 @@ async def serve(
     max_frame_bytes: int,
     serve_transport: Callable[[Transport, str], Awaitable[None]],
 ) -> web.StreamResponse:
-    """The whole life of one connection; `serve_transport` gets it and the peer's address. Whoever speaks none of the
+    """The whole life of one connection; `serve_transport` gets it and the peer's address. Anyone who speaks none of the
     subprotocols gets an answer; of several, the first that the peer offers is chosen.
     """
     if "Origin" in request.headers:  # connectors and probes are programs; only a browser's page sends it

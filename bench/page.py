@@ -1,6 +1,6 @@
 """How soon the tab's first views are usable on a phone, beside a bare page that loads as many bytes and does nothing.
 
-Both by Lighthouse, which reckons with a slow phone on a slow network; in turn, the median of three, so that a busy machine
+Both by Lighthouse, which simulates a slow phone on a slow network; in turn, the median of three, so that a busy machine
 slows both. The bare page's one script has the size of everything that the tab's first view loads.
 """
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Final
 
 KEPT: Final = Path(".cache/bench")
-"""Where `python -m bench` leaves its reports, for those that reckon with them."""
+"""Where `python -m bench` leaves its reports, for programs that read them."""
 
 
 @dataclass(frozen=True, slots=True)

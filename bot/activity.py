@@ -1,4 +1,4 @@
-"""What the channel may send: an activity, validated before the SDK sees it, and made anew from what the bot reads.
+"""What the channel may send: an activity, validated before the SDK sees it, and rebuilt from what the bot reads.
 
 Whatever is not named here is dropped, and whatever is no use where it may be missing counts as missing. So no content
 reaches the SDK's own parsers that they could stumble over. Schema:

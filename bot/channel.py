@@ -1,6 +1,6 @@
 """Sending to the channel: the Bot Framework's connector API, at the SDK's own place for it.
 
-The SDK's client runs in threads, is made anew for each turn, and tells nothing of `Retry-After`. So this one stands in
+The SDK's client runs in threads, is created for each turn, and tells nothing of `Retry-After`. So this one stands in
 its place: https://learn.microsoft.com/azure/bot-service/rest-api/bot-framework-rest-connector-api-reference
 """
 

@@ -88,7 +88,7 @@ class Delivery:
                 logger.warning("another replica answers the same activity", extra={"activity": self.key[2]})
 
     def drop(self) -> None:
-        """Not this request's to answer; whoever waits for it looks again."""
+        """Not this request's to answer; the one that waits for it looks again."""
         if self._lasts is not None:
             self._lasts.cancel()
         self._deliveries.ended(self)

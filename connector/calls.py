@@ -92,8 +92,8 @@ class Calls:
             logger.info("calls are followed no longer", extra={"users": len(gone)})
 
     async def over(self, user_ids: Sequence[int]) -> list[int]:
-        """Which of these have no call at all now, not even one that rings; whoever is not followed, or of whom the PBX
-        does not answer, is not among them.
+        """Which of these have no call at all now, not even one that rings; users who are not followed, or for whom the
+        PBX does not answer, are not among them.
         """
         followed = [
             (user_id, self._followed[user_id].session) for user_id in user_ids if user_id in self._followed

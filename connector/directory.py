@@ -191,7 +191,7 @@ class Directory:
             self.changed.set()
 
     async def _gone(self, user_ids: Sequence[int]) -> set[int]:
-        """Those of whom the PBX itself says that they are not there."""
+        """Those that the PBX itself says do not exist."""
         slots = asyncio.Semaphore(REQUESTS_AT_ONCE)
 
         async def is_gone(user_id: int) -> bool:

@@ -53,7 +53,7 @@ class LoginGuard:
 
     @property
     def refused_recently(self) -> bool:
-        """The PBX has refused a login from here, whoever's, and none was accepted since."""
+        """The PBX has refused a login from here (anyone's), and has accepted none since."""
         return self._refused_at is not None and self._clock() - self._refused_at < BLOCKED_WITHIN_SECONDS
 
     @property
@@ -119,7 +119,7 @@ class LoginGuard:
         """Around a login with somebody's password; `who` is the Teams identity that asks. Raises `LoginPausedError`.
 
         Counted before the PBX is asked and taken back unless it refuses, so that many at once are no more than many one
-        after the other. Whoever has logged in with this login before is held by their own mistakes alone: strangers who
+        after the other. Anyone who has logged in with this login before is held by their own mistakes alone: strangers who
         guess must not keep them out.
         """
         while (wait := self._wait(login, who)) and self._under_way:

@@ -79,7 +79,7 @@ class Login(Protocol):
     async def headers(self, http: HttpClient) -> dict[str, str]: ...
 
     def forget(self) -> None:
-        """The PBX no longer takes the token: the next call logs in anew."""
+        """The PBX no longer takes the token: the next call logs in again."""
 
     async def end(self, http: HttpClient) -> None: ...
 

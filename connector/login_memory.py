@@ -26,7 +26,7 @@ WINDOW_SECONDS: Final = 600.0
 """How long the PBX counts, and blocks, by default (knowledge.starface.de, 33786529)."""
 WITH_ONE_CONFIGURATION: Final = 3
 WITH_ANY: Final = 4
-"""Whoever has corrected the password gets one try more, and waits if that is wrong, too."""
+"""Anyone who has corrected the password gets one try more, and waits if that is wrong, too."""
 MAX_KEPT: Final = 10
 MAX_BYTES: Final = 4096
 _CONTEXT: Final = b"pbx-connector refused logins v1"

@@ -107,7 +107,7 @@ class PbxMethods:
 
     async def _login_challenge(self, params: dict[str, Any]) -> LoginChallenge:
         """The PBX's own challenge for who can seal its answer; else the password itself is sealed. The answer is never
-        asked for unsealed: whoever carries it could try passwords against it.
+        asked for unsealed: anyone who carries it could try passwords against it.
         """
         methods = LoginChallengeParams.model_validate(params).methods
         if LoginMethod.SEALED_CHALLENGE in methods and not self._uses_oauth:
@@ -123,7 +123,7 @@ class PbxMethods:
         proof = login.proof
         if isinstance(proof, ChallengeProof):
             # From a tab that asked before this connector was updated, or from a service that hides what this
-            # connector can do. The tab asks anew and gets a challenge whose answer is sealed.
+            # connector can do. The tab asks again and gets a challenge whose answer is sealed.
             raise ChallengeExpiredError("answers are taken sealed only")
         whom = (login.tenant_id, login.object_id)
         if isinstance(proof, SealedChallengeProof):

@@ -31,7 +31,7 @@ class Monitor:
         active: bool,
         every: float = CHECK_SECONDS,
     ) -> None:
-        """`look` is set by whoever has reason to believe that something changed."""
+        """`look` is set by a part that believes that something changed."""
         self._rest = rest
         self._uci = uci
         self._directory = directory

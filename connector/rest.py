@@ -369,6 +369,6 @@ class _TokenExpiredError(PbxError):
 
 
 def _seen(task: asyncio.Task[dict[str, str]]) -> None:
-    """Whoever waited for it may be gone."""
+    """The caller may be gone."""
     if not task.cancelled():
         task.exception()

@@ -100,7 +100,7 @@ class State:
         return key
 
     def previous_pbx_key(self) -> tuple[PbxKey, datetime] | None:
-        """The key before the last rotation and until when it is good; None when it is good no longer."""
+        """The key before the last rotation and until when it is good; None when it is no longer good."""
         content = self.read(_PREVIOUS)
         if not content:
             return None

@@ -84,7 +84,7 @@ class _Call:
     rang_in: bool = False
     rang_at: _Moment | None = None
     answered_at: _Moment | None = None
-    spoilt: bool = False
+    disturbed: bool = False
     """Something else happened to it on the way."""
 
 
@@ -119,7 +119,7 @@ class Symptom:
             self._calls[new] = call
             if known is not None:  # its first event came before the new id was told
                 call.answered_at = call.answered_at or known.answered_at
-                call.spoilt |= known.spoilt
+                call.disturbed |= known.disturbed
                 call.rang_in |= known.rang_in
                 call.rang_at = call.rang_at or known.rang_at
 
@@ -127,24 +127,24 @@ class Symptom:
     def _take(call: _Call, phase: Phase, at: _Moment) -> None:
         if phase is Phase.RINGING_IN:
             # A second ring after the answer is a call that comes back, for instance from a transfer.
-            call.spoilt |= call.answered_at is not None or call.phase is Phase.OUTGOING
+            call.disturbed |= call.answered_at is not None or call.phase is Phase.OUTGOING
             call.rang_in = True
             call.rang_at = call.rang_at or at
         elif phase is Phase.ANSWERED:
             if call.answered_at is None:
                 call.answered_at = at
         elif phase in (Phase.OUTGOING, Phase.ELSEWHERE):
-            call.spoilt = True
+            call.disturbed = True
         elif phase is Phase.UNKNOWN:
             # What an unknown state after the answer does to the call is not known.
-            call.spoilt |= call.answered_at is not None
+            call.disturbed |= call.answered_at is not None
         if phase is not Phase.UNKNOWN:
             call.phase = phase
 
 
 def _ended_at_once(call: _Call, at: _Moment) -> bool:
     answered = call.answered_at
-    if not call.rang_in or answered is None or call.spoilt:
+    if not call.rang_in or answered is None or call.disturbed:
         return False
     heard = at.heard - answered.heard
     if answered.pbx is None or at.pbx is None or _stands_still(call, at):

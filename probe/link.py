@@ -48,7 +48,7 @@ _REFUSALS: Final = {
 
 
 async def pair(service: str, params: PairParams) -> Paired:
-    """Pairs with whoever asked for the code. Raises `ProbeError` with what to do."""
+    """Pairs with the person who asked for the code. Raises `ProbeError` with what to do."""
     async with _connected(service) as link:
         try:
             return Paired.model_validate(await link.call(ProbeMethod.PAIR, params))

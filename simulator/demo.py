@@ -259,7 +259,7 @@ port = {changes.get("status_port", "0")}
         file.write_text(content, encoding="utf-8")
 
     async def enrolment_code(self, name: str) -> str:
-        """What an operator hands to whoever installs a connector; empty for a name that has its PBX."""
+        """What an operator hands to the person who installs a connector; empty for a name that has its PBX."""
         if name not in self._enrolment_codes:
             command = (sys.executable, "-m", "app.cli", "pbx", "enrol", name, "--json")
             try:

@@ -34,7 +34,7 @@ _FORMULA: Final = frozenset("=+-@\u2212")
 """OWASP, "CSV Injection", and the real minus sign; full-width and small forms are folded into these."""
 _SEPARATOR: Final = re.compile("[;,\t]")
 
-# What a spreadsheet takes for a number, a date, a time or a truth value, and writes anew in its own way.
+# What a spreadsheet takes for a number, a date, a time or a truth value, and writes again in its own way.
 _NUMBER: Final = re.compile(r"[0-9., $€£¥'’()%]*(e[-+]?[0-9., $€£¥'’()%]*)?-?", re.IGNORECASE)
 _DATE: Final = re.compile(r"[0-9]{1,4}([-/.: ]{1,2}[0-9]{1,4}){1,6}")
 _TIME: Final = re.compile(r"[0-9]{1,2}(:[0-9]{1,2}){0,2}( [ap]m?|[ap]m)", re.IGNORECASE)
@@ -98,7 +98,7 @@ class _Table(ABC):
     def __init__(self, language: Language, zone: ZoneInfo) -> None:
         self._language = language
         self._zone = zone
-        self._file = cast("BinaryIO", tempfile.TemporaryFile())  # noqa: SIM115 - closed by whoever sends it
+        self._file = cast("BinaryIO", tempfile.TemporaryFile())  # noqa: SIM115 - closed by the sender
 
     @abstractmethod
     def add(self, rows: Rows) -> None: ...
@@ -193,7 +193,7 @@ class _Xlsx(_Table):
 
 
 def guarded(text: str) -> str:
-    """The text of one cell, with an apostrophe before whatever a spreadsheet would reckon with or write anew.
+    """The text of one cell, with an apostrophe before what a spreadsheet would compute or rewrite.
 
     Also behind a list separator within the text, because the reader's program may split there.
     """

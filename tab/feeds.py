@@ -26,7 +26,7 @@ logger = logging.getLogger(__name__)
 SEATS_SECONDS: Final = 2.0
 """Between two readings of the numbers that many see."""
 LINE_SECONDS: Final = 0.5
-"""Between two readings of a waiting list: whoever is offered a seat has five minutes to take it."""
+"""Between two readings of a waiting list: anyone who is offered a seat has five minutes to take it."""
 CONNECTION_SECONDS: Final = 0.2
 """What a connector reports is bounded already (`core.hub.hub.CHANGES`)."""
 WOKEN_AT_ONCE: Final = 100

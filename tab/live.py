@@ -26,10 +26,10 @@ SEND_SECONDS: Final = 10.0
 """A tab that does not take an event in this time is gone or asleep: it comes again."""
 SEEN_SECONDS: Final = 300.0
 BEHIND_SECONDS: Final = 10.0
-"""A page of the version before reads everything anew whenever something of its PBX changes, no more often than this."""
+"""A page of the version before reads everything again whenever something of its PBX changes, no more often than this."""
 LOOK_SECONDS: Final = 1.0
 ANEW_PER_SECOND: Final = 200
-"""After an interruption of the plane every tab is sent its state anew; a read takes a few milliseconds."""
+"""After an interruption of the plane every tab is sent its state again; a read takes a few milliseconds."""
 READ_AT_ONCE: Final = 16
 """States that are read for open tabs at the same moment. A thousand may have to be: then requests have their turn as well."""
 SEEN_AT_ONCE: Final = 50

@@ -373,7 +373,7 @@ OPERATIONS: Final = (
         "removeTrust",
         "POST",
         "/api/v1/trust/remove",
-        "Trusts a Microsoft tenant no longer, whoever began it, and ends what it proved (administrators)",
+        "Ends the trust in a Microsoft tenant, no matter who began it, and what the tenant proved (administrators)",
         remove_trust,
         TrustedTenants,
         RemoveTrustRequest,

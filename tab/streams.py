@@ -26,9 +26,9 @@ class Due(IntFlag):
 
     NOTHING = 0
     OWN = 1
-    """The person's whole state, read anew."""
+    """The person's whole state, read again."""
     AUDIO = 2
-    """The person's devices, read anew."""
+    """The person's devices, read again."""
     SEATS = 4
     CONNECTION = 8
     HOLDERS = 16

@@ -44,7 +44,7 @@ _PAGE_HEADERS: Final = {
             f"frame-ancestors {' '.join(HOSTS)}",
         )
     ),
-    # Names of audio devices are told only to whoever may use the microphone.
+    # Names of audio devices are told only to anyone who may use the microphone.
     "Permissions-Policy": "microphone=(self), camera=(), geolocation=(), payment=(), usb=()",
 }
 """Beside those that the service gives every response."""
@@ -173,7 +173,7 @@ async def _file(request: web.Request) -> web.StreamResponse:
         raise web.HTTPNotFound
     # Vite puts a hash of the content into the names below assets/.
     hashed = path.parent.name == "assets"
-    # A compressed sibling goes to whoever takes it; aiohttp says so by Vary and Content-Encoding.
+    # A compressed sibling goes to anyone who takes it; aiohttp says so by Vary and Content-Encoding.
     cache = "public, max-age=31536000, immutable" if hashed else "no-cache"
     return _sent(path, cache)
 

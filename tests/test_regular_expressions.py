@@ -176,7 +176,7 @@ def worst_texts(pattern: re.Pattern[str]) -> Iterator[Callable[[int], str]]:
     for lead, pump in {*found, *(("", pump) for pump in pumps)}:
         for end in FITS_NOWHERE:
             yield lambda length, lead=lead, pump=pump, end=end: lead + pump * length + end  # type: ignore[misc]
-    # A whole repetition that begins anew at every character: the classic of `search`.
+    # A whole repetition that begins again at every character: the classic of `search`.
     for lead, pump in found:
         yield lambda length, lead=lead, pump=pump: (lead + pump) * length + "\x00"  # type: ignore[misc]
 

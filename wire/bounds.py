@@ -125,7 +125,7 @@ def _is_half_a_flag(character: str) -> bool:
 
 
 class OfAnyLength:
-    """In documents of an API: text that is cut, or passed over when it is too long, is not refused for its length."""
+    """In documents of an API: text that is cut, or ignored when it is too long, is not refused for its length."""
 
     def __get_pydantic_json_schema__(
         self, schema: CoreSchema, handler: GetJsonSchemaHandler

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 MAX_FAULTS: Final = 100
-"""Of one message. Whoever writes a client reads the first few."""
+"""Of one message. The author of a client reads the first few."""
 
 
 def faults_of(invalid: ValidationError) -> list[ErrorDetails]:

@@ -24,7 +24,7 @@ def crosses_in_clear(url: str) -> bool:
 
 
 def checked_url(value: str) -> str:
-    """An http(s) address without user, query and final slash. Raises `ValueError` in words for whoever wrote it."""
+    """An http(s) address without user, query and final slash. Raises `ValueError` in words for the person who wrote it."""
     value = value.strip()
     if not value.startswith(("https://", "http://")):
         raise ValueError("an address starts with https:// or http://")

@@ -1,7 +1,7 @@
 """Log lines: one event is one line, whatever others have put into it.
 
 Names, error texts and headers come from PBXs, services and proxies. A line break among them would begin an entry that
-nobody wrote, and an escape sequence would change the terminal of whoever reads it.
+nobody wrote, and an escape sequence would change the reader's terminal.
 """
 
 import logging

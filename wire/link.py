@@ -111,7 +111,7 @@ class Capability(StrEnum):
 class LoginMethod(StrEnum):
     CHALLENGE = "challenge"
     """Connectors of the first version: the browser answers the PBX's own nonce, and the answer crosses the service
-    unsealed. Whoever carries it can try passwords against it."""
+    unsealed. Anyone who carries it can try passwords against it."""
     SEALED_CHALLENGE = "sealed-challenge"
     """The PBX's own nonce (loginType Internal): the browser computes the answer and seals it to the connector."""
     SEALED = "sealed"
@@ -247,7 +247,7 @@ class NameState(StrEnum):
     ENROLMENT_NEEDED = "enrolment-needed"
     """Not bound to this identity, and there was no good code."""
     NOT_BOUND = "not-bound"
-    """Not bound to this identity; whoever comes first may have a free name."""
+    """Not bound to this identity; anyone who comes first may have a free name."""
 
 
 class Checked(WireModel):

@@ -1,7 +1,7 @@
 """The HTTP client of every program here, made in one place and by one rule: no redirect is followed.
 
 A token, a login or a pairing would go along to wherever a redirect leads, and a key document from elsewhere would decide
-whose tokens are good. Whoever asks is told in place of being led away. `tests/wire/test_outbound.py` holds that no other
+whose tokens are good. A caller gets an error instead of being redirected. `tests/wire/test_outbound.py` holds that no other
 file makes a client.
 """
 
@@ -41,7 +41,7 @@ def client(**options: Any) -> aiohttp.ClientSession:
 class EnvironmentProxies:
     """The proxies of the environment, for a client that makes many requests to few hosts and has `trust_env=False`.
 
-    aiohttp itself looks them up anew for each request, and `.netrc` with them, each in a thread: that costs as much as the
+    aiohttp itself looks them up for each request, and `.netrc` with them, each in a thread: that costs as much as the
     request. Here it is once for each host; the environment of a process does not change.
     """
 

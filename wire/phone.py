@@ -2,7 +2,7 @@
 
 A *line* is one person's telephone at the PBX: phones, calls, switches. The connector holds a line for each person who
 switched their telephone on; the service carries and stores nothing of a call. The connector says `phone.changed` with
-the ids of users alone, and whoever looks asks `phone.line`: so the content of a call crosses the link only while a page
+the ids of users alone, and anyone who looks asks `phone.line`: so the content of a call crosses the link only while a page
 or a card of that person shows it, and a lost message is made good by the next look.
 
 Only connectors with `Capability.TELEPHONE` are asked any of this.

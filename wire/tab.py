@@ -228,7 +228,7 @@ class PoolState(WireModel):
     seats_reserved: int
     """Free, but for some people only."""
     seats_kept: int
-    """Free, but kept for whoever is next on the waiting list."""
+    """Free, but kept for the next person on the waiting list."""
     seats_free: int
     policy: PolicyState
     valid_from: Moment

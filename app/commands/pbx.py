@@ -110,7 +110,7 @@ def hand_over(options: argparse.Namespace) -> int:
         print(
             f"{len(handed.ended)} sessions have ended and their users are told; no Microsoft tenant is trusted now."
         )
-        print("Users sign in anew with the new installation's PBX key. Licence keys stay with the name.")
+        print("Users sign in again with the new installation's PBX key. Licence keys stay with the name.")
 
     return act_on(options.name, hand_over)
 

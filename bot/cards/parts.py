@@ -69,7 +69,7 @@ def card(
     refresh: Command,
     data: Mapping[str, Any] | None = None,
 ) -> Card:
-    """`refresh`, with its data, is what makes this card anew."""
+    """`refresh`, with its data, is what rebuilds this card."""
     return {
         "type": "AdaptiveCard",
         "$schema": "http://adaptivecards.io/schemas/adaptive-card.json",

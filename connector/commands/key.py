@@ -23,7 +23,7 @@ def new(options: argparse.Namespace) -> int:
     print(f"PBX name  {config.pbx.name}\nPBX key   {grouped(key)}")
     previous = state.previous_pbx_key()
     if previous is None:
-        print("The old key is good no longer, as soon as the running connector has noticed (seconds).")
+        print("The old key stops working within seconds, once the running connector has reloaded it.")
     else:
         print(f"The old key is good until {previous[1].astimezone():%Y-%m-%d %H:%M}; its users are told.")
     return 0
@@ -38,6 +38,6 @@ def file(options: argparse.Namespace) -> int:
     except OSError as fault:
         raise ConnectorError(f"cannot write {out}: {fault.strerror}") from fault
     print(
-        f"Wrote {out}, readable by you alone. Whoever has it can sign in as soon as they have a PBX user: hand it out with care."
+        f"Wrote {out}, readable by you alone. Anyone who has it and a PBX user can sign in: hand it out with care."
     )
     return 0

@@ -129,7 +129,7 @@ class PbxCheck:
         return True, {"login": self._config.pbx.login}
 
     async def _permissions(self) -> tuple[bool, dict[str, Any]]:
-        """Both permissions are found by name; whoever may not list them has too few rights."""
+        """Both permissions are found by name; anyone who may not list them has too few rights."""
         pbx = self._config.pbx
         try:
             found = (await self._rest.permissions()).items

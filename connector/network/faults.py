@@ -60,7 +60,7 @@ def reason_of(fault: BaseException) -> str:
 
 
 def is_cut(fault: BaseException) -> bool:
-    """Taken, and cut in the middle: whoever answered does not speak what is meant, or somebody on the way forbids it."""
+    """Taken, and cut in the middle: the peer does not speak the protocol, or a proxy forbids it."""
     if isinstance(fault, ssl.SSLError):
         return False
     return isinstance(fault, ConnectionResetError | ConnectionAbortedError | BrokenPipeError) or (

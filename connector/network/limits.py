@@ -1,4 +1,4 @@
-"""How long the connector waits on its ways. One table, so that the doctor waits as long as whoever it examines."""
+"""How long the connector waits on its ways. One table, so that the doctor waits as long as the part that it examines."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -25,7 +25,7 @@ class Limits:
 
 SERVICE: Final = Limits(connect=10.0, whole=15.0, between_bytes=None)
 """connect: a first packet that is lost is sent again after 1, 3 and 7 seconds (RFC 6298). whole: longer than that, and
-shorter than the patience of whoever watches the connector start. Once the link is open, its heartbeat watches it."""
+shorter than a person waits who watches the connector start. Once the link is open, its heartbeat watches it."""
 
 PBX: Final = Limits(connect=5.0, whole=8.0, between_bytes=8.0)
 """connect: the PBX stands in the same house. whole: below the hub's own deadline, so that a person is told of the PBX and

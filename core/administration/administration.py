@@ -42,7 +42,7 @@ class AuditExport:
     complete: bool
     """False: there are older ones in that time."""
     home_tenants: frozenset[str]
-    """Whoever is of none of these is told as a person of another organisation."""
+    """Anyone who is of none of these is shown as a person of another organisation."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +124,7 @@ class Administration:
     async def revoke(
         self, user: TeamsUser, session_ids: Sequence[str], reason: str
     ) -> Sequence[Session] | Finding:
-        """Ends sessions of this PBX and frees their seats. Those that ended already are passed over; when none
+        """Ends sessions of this PBX and frees their seats. Those that have already ended are skipped; when none
         is left, the administrator is told so.
         """
         administrator = await self._guard.may_act(user, Act.REVOKE)
@@ -149,7 +149,7 @@ class Administration:
         return await self._change_trust(user, user.tenant_id, trusted=trusted, entry=entry, primary=primary)
 
     async def remove_trust(self, user: TeamsUser, tenant_id: str) -> Finding | None:
-        """Trusts this tenant no longer, whoever began it. Idempotent."""
+        """Ends the trust in this tenant, no matter who began it. Idempotent."""
         return await self._change_trust(user, tenant_id, trusted=False, entry=None, primary=None)
 
     async def trusted_tenants(self, user: TeamsUser) -> Sequence[TrustedTenant] | Finding:

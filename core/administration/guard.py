@@ -99,7 +99,7 @@ class AdministratorGuard:
         """Asks the PBX whether the session's user is an administrator now."""
         params = IdParams(user_id=session.person.pbx_user_id)
         found = await self.ask(session.pbx_id, Method.USERS_BY_ID, params, PbxUsers)
-        # While it was asked, the session may have ended: with a hand-over, what was answered is of no account.
+        # While it was asked, the session may have ended: after a hand-over the answer no longer counts.
         if await self._overview.holder(session.pbx_id, session.id) is None:
             return Finding(Code.NOT_SIGNED_IN)
         if isinstance(found, Finding):

@@ -1,7 +1,7 @@
 """Which devices Teams used, from its call records.
 
 Source of the shapes: Microsoft Graph v1.0, `callRecord`, `session`, `segment`, `media`, `deviceInfo`
-(learn.microsoft.com/graph/api/resources/callrecords-…). Only what is needed is read; unknown members are passed over,
+(learn.microsoft.com/graph/api/resources/callrecords-…). Only what is needed is read; unknown members are ignored,
 because Graph adds to them.
 """
 

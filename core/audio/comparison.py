@@ -202,7 +202,7 @@ def _may_be_carried(one: Label, other: Label) -> bool:
 
 
 def _pieces(one: Label, other: Label) -> Comparison | None:
-    """Two pieces of one model: Windows numbers the second. But it also numbers one piece anew when it is plugged
+    """Two pieces of one model: Windows numbers the second. But it also renumbers one piece when it is plugged
     into another socket, and programs remember the old name. None: nothing speaks against one piece.
     """
     if one.instance == other.instance:

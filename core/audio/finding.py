@@ -57,7 +57,7 @@ class Missing(StrEnum):
     SOFTPHONE_INPUT = "softphone-input"
     SOFTPHONE_OUTPUT = "softphone-output"
     FRESH_LOOK = "fresh-look"
-    """What is known is old: make a call with both programs while the probe runs, or choose anew."""
+    """What is known is old: make a call with both programs while the probe runs, or choose again."""
     WHICH_IS_USED = "which-is-used"
     """A program has several devices open, or has had no sound yet: which one it uses is seen during a call."""
     TELL_APART = "tell-apart"

@@ -80,7 +80,7 @@ class Label:
         return not words.CAMERAS.isdisjoint(self.tokens)
 
 
-# Blanks before something are looked for at the first of them alone: from each of them anew would take quadratic time.
+# Blanks before something are looked for at the first of them alone: starting at each of them would take quadratic time.
 _USB_ID: Final = re.compile(r"(?<!\s)\s*\(([0-9a-f]{4}):([0-9a-f]{4})\)\s*$", re.IGNORECASE)
 _CUT_USB_ID: Final = re.compile(r"(?<=\))\s*\([0-9a-f]{0,4}(?::[0-9a-f]{0,4})?$", re.IGNORECASE)
 _ROLE: Final = re.compile(r"^\s*+([^()\s][^()]{0,39}?)(?:\s++[-–—]|:)\s++(?=\S)")

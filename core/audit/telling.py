@@ -23,7 +23,7 @@ _NOT_PEOPLE: Final = frozenset(
 
 
 def tell_kind(kind: str, language: Language) -> str:
-    """What happened. A kind that a newer replica has written is told by its code, for want of words."""
+    """What happened. A kind that a newer replica has written is shown by its code, since there are no words for it."""
     key = f"kind.{kind}"
     return _WORDS.text(language, key) if _WORDS.has(language, key) else kind
 

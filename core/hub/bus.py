@@ -1,6 +1,6 @@
 """News: what changed and whom it concerns, as topics. What is published here is heard in every replica.
 
-A topic is `KIND` or `KIND:REST`, and carries no content: whoever hears it looks for itself. A publisher names the narrowest
+A topic is `KIND` or `KIND:REST`, and carries no content: each listener reads for itself. A publisher names the narrowest
 topics that are true, because the cost of a change is the number of those who look (docs/architecture.md).
 """
 

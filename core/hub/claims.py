@@ -212,7 +212,7 @@ def bury(replica_id: str, beat: int, now: datetime) -> Transaction[Sequence[str]
 
 
 def bury_others(replica_id: str, now: datetime) -> Transaction[Sequence[str]]:
-    """At the start of the only process: whoever else was here left without a word."""
+    """At the start of the only process: every other replica left without saying so."""
     gone = yield from execute("DELETE FROM replica WHERE id <> $1 RETURNING id", replica_id)
     held = yield from execute(
         "SELECT DISTINCT link_replica FROM pbx WHERE link_closed_at IS NULL AND link_replica <> $1",

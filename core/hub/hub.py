@@ -78,7 +78,7 @@ _REASONS: Final = frozenset(
         Code.OUTCOME_UNKNOWN,
     )
 )
-"""Why a call came to nothing, as connectors say it and as links end. A connector speaks for its PBX: whatever else it says
+"""Why a call failed, as connectors say it and as links end. A connector speaks for its PBX: whatever else it says
 (of tokens, licences, administrators, faults of the service) is no answer.
 """
 _LINK_FAULTS: Final = (LinkBusyError, LinkClosedError, RpcRefusalError, ConnectionError, TimeoutError)
@@ -129,7 +129,7 @@ class Hub:
             hello_seconds=hello_seconds,
         )
         self._changes = Budgets(*CHANGES)
-        """By PBX, so that a link that is opened again does not begin anew."""
+        """By PBX, so that a link that is opened again does not start with a full budget."""
         bus.listen("link", self._hear_of_newer)
         bus.listen("handed-over", self._hear_of_hand_over)
 
@@ -289,7 +289,7 @@ class Hub:
 
     async def drain(self, seconds: float) -> None:
         """Takes no new link and hands over those that are open, spread over so many seconds; what is in flight is
-        answered. Their connectors open them anew at other replicas.
+        answered. Their connectors open them again at other replicas.
         """
         self._draining = True
         links = list(self._links.values())
@@ -312,7 +312,7 @@ class Hub:
         self, pbx: Pbx, method: Method, params: WireModel, seconds: float
     ) -> dict[str, Any]:
         """Through the replica that holds the link, by the caller's row; when the link has moved meanwhile nobody was
-        asked, so whoever holds it now may be, once.
+        asked, so its present holder may be, once.
         """
         try:
             return await self._ask_other(pbx, method, params, seconds)

@@ -82,7 +82,7 @@ class Link:
         return self.end in (_END_OF[CloseCode.POLICY], _END_OF[CloseCode.FLOODED])
 
     def is_good(self, epoch: int) -> bool:
-        """May be asked by whoever has read this epoch in the table: it is no older link, and still in use."""
+        """May be asked by anyone who has read this epoch in the table: it is no older link, and still in use."""
         return self.epoch >= epoch and not self.is_retired
 
     def on(self, methods: Mapping[str, Handler]) -> None:

@@ -1,6 +1,6 @@
 """Opening a link: a signed challenge, who owns the name, and what a stranger is told about it: nothing.
 
-Whoever does not own a name gets one and the same refusal for every name, at the same moment: for one that is free, one
+Anyone who does not own a name gets one and the same refusal for every name, at the same moment: for one that is free, one
 that needs an enrolment code, and one that is somebody else's (docs/trust.md).
 """
 

@@ -316,7 +316,7 @@ class NatsPlane:
     def _say(self) -> None:
         topics, self._unsaid = self._unsaid, []
         if not self._client.is_connected:
-            return  # whoever was not told looks when the plane is back (`missed`)
+            return  # a replica that was not told looks when the plane is back (`missed`)
         for start in range(0, len(topics), MAX_TOPICS):
             news = PlaneNews(origin=self.replica_id, topics=topics[start : start + MAX_TOPICS])
             self._tasks.start(self._send(self._news, news.model_dump_json(by_alias=True).encode()))

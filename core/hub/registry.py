@@ -211,7 +211,7 @@ class Registry:
         return await self._writer.run_small(lambda: claims.claim(claim))
 
     async def check(self, hello: Hello, now: datetime, *, may_try_code: bool = True) -> Checked:
-        """What a hello would meet. Only the name's own identity, and whoever has a good code for a free name, learn
+        """What a hello would meet. Only the name's own identity, and anyone who has a good code for a free name, learn
         anything about it; all others get the same answer for every name.
         """
         pbx = await self.by_name(hello.pbx_name)

@@ -2,7 +2,7 @@
 
 No clock of one machine is compared with another's: a replica is dead when the others have seen its number unchanged
 for `DEAD_SECONDS` of their own time. A replica that was only slow, and finds itself buried, has lost its links by the
-table, closes their sockets and begins anew; their connectors come back by themselves.
+table, closes their sockets and begins again; their connectors come back by themselves.
 """
 
 import asyncio
@@ -74,7 +74,7 @@ class Replicas:
                     "another process uses this database: give both the same NATS_URL, or stop one of them"
                 )
             else:
-                logger.error("this replica was too slow and was taken for dead: its links come anew")
+                logger.error("this replica was too slow and was taken for dead: its connectors link again")
             fenced()
             # Nobody is buried for it: two processes that each believe to be alone would do so in turns for ever.
             await self._writer.run(lambda: _enter(self._replica_id))

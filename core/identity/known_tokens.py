@@ -52,7 +52,7 @@ class KnownTokens(Generic[T]):
         known = self._known.get(digest)
         if known is None:
             return None
-        # Keys that were fetched anew are other objects, also where they say the same: then it is checked again.
+        # Keys that were fetched again are other objects, also where they say the same: then it is checked again.
         is_published = await keys.get(known.key_id) is known.key
         if not is_published or not known.good_from <= time.time() < known.good_until:
             self._forget(digest)

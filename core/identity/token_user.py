@@ -51,7 +51,7 @@ def _is_guest(claims: Mapping[str, Any], issuers: Collection[str]) -> bool:
 
 
 def _verified_email(claims: Mapping[str, Any]) -> str:
-    """The `email` claim counts only where Microsoft says that its domain is verified (`xms_edov`): whoever administers
+    """The `email` claim counts only where Microsoft says that its domain is verified (`xms_edov`): anyone who administers
     users can write any address into it. Where Microsoft says nothing about it, the user name counts instead, which
     cannot have a foreign domain; where it says no, nothing does.
     """

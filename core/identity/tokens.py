@@ -26,7 +26,7 @@ _GUID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 class TokenFault(StrEnum):
-    """Why a token was refused: for the log, never for whoever sent it."""
+    """Why a token was refused: for the log, never for the sender."""
 
     MISSING = "missing"
     NOT_BEARER = "not-bearer"

@@ -129,7 +129,7 @@ def seat_choices(
 
 
 def exhausted(pbx_name: str, *, used: int, total: int, reserved: int) -> Finding:
-    """`reserved`: seats that are free but reserved for others, or kept for whoever is next on the waiting list."""
+    """`reserved`: seats that are free but reserved for others, or kept for the next person on the waiting list."""
     return Finding(
         Code.NO_LICENCE,
         {

@@ -1,4 +1,4 @@
-"""How seats were used: peaks, averages and denials over time, reckoned from the audit's own rows.
+"""How seats were used: peaks, averages and denials over time, computed from the audit's own rows.
 
 Every seat that was given back left an audit row that says since when it was held; seats held now are in the
 sessions. So nothing is counted beside the ledger that could disagree with it.

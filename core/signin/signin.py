@@ -262,7 +262,7 @@ class SignIn:
         return await self.state(user)
 
     async def join_waiting_list(self, user: TeamsUser) -> State | Finding:
-        """After a refusal because all seats were taken: whoever is next is told, and the seat is kept a while."""
+        """After a refusal because all seats were taken: the next person is told, and the seat is kept a while."""
         joined = await self._ledger.join_waiting_list(user, now())
         if isinstance(joined, Finding):
             return joined
@@ -288,7 +288,7 @@ class SignIn:
         await asyncio.gather(*(self._ledger.touch(session_id, at) for session_id in session_ids))
 
     async def seen_in(self, user: TeamsUser, time_zone: str) -> None:
-        """The time zone that the user is in, for what is written to them at night. What is none is passed over."""
+        """The time zone that the user is in, for what is written to them at night. Invalid names are ignored."""
         if zone_of(time_zone) is None or (await self._preferences.of(user.key)).time_zone == time_zone:
             return
         await self._preferences.put_time_zone(user.key, time_zone)
@@ -329,7 +329,7 @@ class SignIn:
         return _connection(await self._registry.existing(pbx_id))
 
     def announce(self, pbx_id: str, *touched: Session) -> None:
-        """Tells whom these sessions belong to, and whoever shows the PBX's numbers or its holders."""
+        """Tells the people of these sessions, and those who look at the PBX's numbers or holders."""
         people = (user_topic(*session.teams_user.key) for session in touched)
         self._bus.publish(*people, *licence_topics(pbx_id), NOTICES_TOPIC)
 

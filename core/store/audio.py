@@ -178,7 +178,7 @@ class AudioStore:
             )
 
     async def new_code(self, person: Person, at: datetime) -> tuple[str, datetime]:
-        """A pairing code in two groups of four; the one before is good no longer."""
+        """A pairing code in two groups of four; the one before stops working."""
         letters = "".join(secrets.choice(_ALPHABET) for _ in range(8))
         expires = at + CODE_LIFETIME
         values = {"code_hash": self._code_hash(letters), "expires_at": to_ms(expires)}
@@ -300,7 +300,7 @@ class AudioStore:
             await _audit(connection, person, kind, {"cause": cause} if since is None else {}, at)
 
     async def helped(self) -> Mapping[str, list[int]]:
-        """PBX id to the ids of its users who want help with their calls and are signed in. Whoever has signed out
+        """PBX id to the ids of its users who want help with their calls and are signed in. Anyone who has signed out
         meanwhile wants it no longer.
         """
         wanting = (

@@ -80,7 +80,7 @@ class AuditKind(StrEnum):
     EXAMINED = "examined"
 
     ACT_REFUSED = "act-refused"
-    """Somebody wanted what is for administrators, or for whoever speaks for a Microsoft tenant. The subject is the PBX's
+    """Somebody wanted what is for administrators, or for anyone who speaks for a Microsoft tenant. The subject is the PBX's
     name.
     """
 

@@ -194,7 +194,7 @@ class Database:
 
     @asynccontextmanager
     async def writing(self) -> AsyncIterator[AsyncConnection]:
-        """One transaction. SQLite: it holds the write lock from its start. PostgreSQL: whoever writes what they
+        """One transaction. SQLite: it holds the write lock from its start. PostgreSQL: a caller that writes what they
         have read locks the rows (`with_for_update`, which SQLite does not need).
         """
         with _lost_connections():
@@ -248,7 +248,7 @@ async def upgrade_async(url: str, to: str = "head") -> None:
     try:
         async with engine.connect() as connection:
             if isinstance(address, SqliteAddress):
-                # A table that is built anew is dropped first; whether every row still fits is looked at after.
+                # A table that is built again is dropped first; whether every row still fits is looked at after.
                 await connection.execute(text("PRAGMA foreign_keys=OFF"))
                 await connection.execute(text("BEGIN IMMEDIATE"))
             else:

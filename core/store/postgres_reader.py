@@ -26,7 +26,7 @@ logger = logging.getLogger(__name__)
 CONNECTIONS: Final = 5
 _SETTINGS: Final = (
     "SET default_transaction_read_only = on;"
-    # Statements are by key: one plan for all values. Planning anew would take longer than the statement itself.
+    # Statements are by key: one plan for all values. Planning again would take longer than the statement itself.
     " SET plan_cache_mode = force_generic_plan; SET jit = off"
 )
 
@@ -84,7 +84,7 @@ class PostgresReader:
         except (*POSTGRES_GONE, *POSTGRES_REFUSED) as gone:
             connection.terminate()
             raise StorageUnavailableError(f"{type(gone).__name__}: {gone}") from gone
-        except BaseException:  # whoever asked was cancelled in the middle, or the statement is wrong
+        except BaseException:  # the caller was cancelled in the middle, or the statement is wrong
             connection.terminate()
             raise
         self._put_back(connection)

@@ -39,7 +39,7 @@ _STEP: Final = 10_000
 
 
 class _Connection:
-    """Opened with the first read, and anew after a fault. `read` gives up after so many instructions or seconds."""
+    """Opened with the first read, and again after a fault. `read` gives up after so many instructions or seconds."""
 
     def __init__(self, path: Path, busy_seconds: float, instructions: float, seconds: float) -> None:
         self._path = path
@@ -154,11 +154,11 @@ class SqliteReader:
             except UNSTORABLE as unstorable:
                 error = UnstorableValueError(describe(unstorable))
                 error.__cause__ = unstorable
-            except Exception as fault:  # noqa: BLE001 - told to whoever asked
+            except Exception as fault:  # noqa: BLE001 - told to the caller
                 logger.warning("a read failed", extra={"reason": describe(fault)})
                 error = StorageUnavailableError(f"{type(fault).__name__}: {fault}")
                 error.__cause__ = fault
-            with contextlib.suppress(RuntimeError):  # the loop has ended, and whoever asked with it
+            with contextlib.suppress(RuntimeError):  # the loop has ended, and the caller with it
                 asked.done.get_loop().call_soon_threadsafe(_answer, asked, rows, error)
         connection.close()
 

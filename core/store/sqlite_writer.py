@@ -42,7 +42,7 @@ logger = logging.getLogger(__name__)
 QUICK_COMMIT_SECONDS: Final = 0.001
 """While commits take longer on average, none is done on the event loop."""
 STUCK_SECONDS: Final = 4 * BUSY_SECONDS
-"""When the thread has finished nothing for so long, whoever waits for it is told that the outcome is unknown. It waits
+"""When the thread has finished nothing for so long, its callers get an "outcome unknown". It waits
 for another process's lock for `BUSY_SECONDS` at most, so this is a disk that does not answer.
 """
 _NEWEST_COUNTS: Final = 0.1
@@ -105,7 +105,7 @@ class SqliteWriter:
     async def run_together(self, group: str, payload: Any, make: TransactionFactory[T]) -> T:
         waiting = self._waiting(make, group, payload)
         if not self._together:
-            # After everything that is ready now: whoever comes in the same turn of the loop is done together.
+            # After everything that is ready now: callers of the same turn of the loop are served together.
             waiting.done.get_loop().call_soon(self._flush)
         self._together.append(waiting)
         result: T = await waiting.done
@@ -260,7 +260,7 @@ class SqliteWriter:
             try:
                 _run_one(connection, waiting)
                 self._commit(connection)
-            except BaseException as fault:  # noqa: BLE001 - told to whoever asked
+            except BaseException as fault:  # noqa: BLE001 - told to the caller
                 self._in_thread.undo()
                 _fail([waiting], fault)
 
@@ -366,7 +366,7 @@ def _run_one(connection: sqlite3.Connection, waiting: _Waiting) -> None:
     connection.execute("SAVEPOINT one")
     try:
         waiting.result = drive(connection, waiting.make())
-    except BaseException as fault:  # noqa: BLE001 - handed to whoever asked
+    except BaseException as fault:  # noqa: BLE001 - handed to the caller
         waiting.error = _error_for_caller(fault)
         _check_open(connection)
         connection.execute("ROLLBACK TO one")

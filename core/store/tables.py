@@ -76,7 +76,7 @@ replica = Table(
     "replica",
     metadata,
     Column("id", String(36), primary_key=True),
-    # Raised every few seconds. Others see that it does not move, by their own clocks, and bury the replica.
+    # Raised every few seconds. Others see that it does not move, by their own clocks, and evict the replica.
     Column("beat", BigInteger, nullable=False, default=0),
     Column("started_at", BigInteger, nullable=False),
 )
@@ -135,7 +135,7 @@ trusted_tenant = Table(
     Column("is_primary", Boolean, nullable=False, server_default=false()),
 )
 Index("ix_trusted_tenant_tenant_id", trusted_tenant.c.tenant_id)
-# One tenant has one main PBX at most, whoever asks at the same time.
+# One tenant has at most one main PBX, also when several ask at the same time.
 _partial_index(
     "uq_trusted_tenant_primary",
     trusted_tenant.c.tenant_id,
@@ -314,7 +314,7 @@ notice = Table(
     Column("next_attempt_at", BigInteger, nullable=False),
     Column("delivered_at", BigInteger),
     Column("given_up", Boolean, nullable=False, default=False),
-    # Set just before it is sent: whoever finds it so after its time does not know whether it arrived.
+    # Set just before it is sent: anyone who finds it so after its time does not know whether it arrived.
     Column("sending", Boolean, nullable=False, server_default=false()),
     # The channel has failed once while it took the notice: it may have been delivered all the same.
     Column("doubtful", Boolean, nullable=False, server_default=false()),

@@ -20,7 +20,7 @@ ASKED_SECONDS: Final = 4.0
 """A PBX that is slow must not keep the others from being swept."""
 
 CallsOver = Callable[[str, Sequence[int], float], Awaitable[Collection[int]]]
-"""Which of these users of a PBX have no call now, as far as it answers within so many seconds; whoever is not known to
+"""Which of these users of a PBX have no call now, as far as it answers within so many seconds; anyone who is not known to
 have none is not among them.
 """
 

@@ -36,7 +36,7 @@ class Processes:
             own = _names(one)
             names += own
             if own and BROWSER.fullmatch(own[0]):
-                break  # whoever started the browser, by a link that was clicked, does not play what it plays
+                break  # a program that started the browser by a link does not play what the browser plays
         return tuple(names)
 
     def running(self) -> tuple[tuple[str, ...], ...]:

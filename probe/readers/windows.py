@@ -151,7 +151,7 @@ class WindowsReader:
         return answer
 
     def _register(self, device_id: str, manager: Any, controls: list[Any]) -> None:
-        """Sessions come, go and fall silent: each wakes the reader. Registered anew with each reading."""
+        """Sessions come, go and fall silent: each wakes the reader. Registered again with each reading."""
         before = self._registered.pop(device_id, None)
         if before is not None:
             with suppress(*FAULTS):

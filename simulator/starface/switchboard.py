@@ -1,6 +1,6 @@
 """The life of calls in the simulated PBX: who rings for whom, what redirects and do-not-disturb do, what the list keeps.
 
-`RULES` says of each rule where it comes from. Nothing here happens by itself after a time: whoever presents or tests says
+`RULES` says of each rule where it comes from. Nothing here happens by itself after a time: the person who presents or tests says
 when the phone is picked up and when the time of ringing is over (`/control/calls/{id}/…`).
 """
 
@@ -170,7 +170,7 @@ class Switchboard:
         self._put(call, CallState.PARKED)
 
     def hang_up(self, call: Call) -> None:
-        """Whoever ends it ends it for both. Of several that ring only the one that is refused ends, the last one for
+        """Either side ends it for both. Of several that ring only the one that is refused ends, the last one for
         all.
         """
         peer = self._peer(call)

@@ -8,7 +8,7 @@ export default defineConfig({
   build: { target: "es2022", modulePreload: { polyfill: false }, assetsInlineLimit: 0 },
   plugins: [
     hostsFromOurselves(),
-    // The service sends a file's compressed sibling to whoever takes it.
+    // The service sends a file's compressed sibling to anyone who takes it.
     // Shorter blocks (memLevel) fit these files better: half a kilobyte less in the first view.
     compression({
       algorithms: [defineAlgorithm("gzip", { level: 9, memLevel: 6 }), defineAlgorithm("brotliCompress")],

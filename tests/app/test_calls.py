@@ -17,7 +17,7 @@ async def anna(world: World):
     await client.sign_in(world.pbx_name, world.key)
     await client.call("DELETE", "audio")
     await forgotten(world, ANNA)
-    # Whoever never wrote to the bot has no chat to be written to.
+    # Anyone who never wrote to the bot has no chat to be written to.
     await world.say(ANNA, type="message", text="status")
     return client
 
@@ -229,7 +229,7 @@ async def test_an_expired_key_ends_a_session_with_its_call(world: World, anna, c
     with world.expired_key():
         await _ends_with_its_call(world, anna)
         state = await clara.state()
-        assert state["signedIn"], "of whom nothing is known has the whole hour"
+        assert state["signedIn"], "users whose call state is unknown keep the whole hour"
         assert state["licence"]["endsBy"]
 
 

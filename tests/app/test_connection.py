@@ -167,7 +167,7 @@ async def test_old_and_new_key_are_both_good_for_a_while(world: World) -> None:
     assert (await world.client().prepare(world.pbx_name, old)).body["keyGoodUntil"] is not None
     assert (await world.client().sign_in(world.pbx_name, old)).status == 200
     links = world.log("connector").count("link open")
-    assert "good no longer" in await world.demo.connector("key", "new", "--keep-old", "0")
+    assert "stops working within seconds" in await world.demo.connector("key", "new", "--keep-old", "0")
     await opened_again(world, links)
     await world.demo.write_key_file()
     assert (await world.client().prepare(world.pbx_name, new)).code == "wrong-key"

@@ -81,7 +81,7 @@ async def test_an_administrator_is_not_locked_out_by_a_full_pool(holders: World)
     (bens,) = [holder["sessionId"] for holder in view["holders"] if holder["login"] == BEN.login]
     assert (await clara.call("POST", "licences/revoke", {"sessionIds": [bens], "reason": ""})).status == 200
     assert (await clara.sign_in(holders.pbx_name, holders.key)).body["licence"]["kind"] == "FL"
-    # Whoever is no administrator is refused as before.
+    # Anyone who is no administrator is refused as before.
     refused = await ben.sign_in(holders.pbx_name, holders.key)
     assert (refused.status, refused.body["reason"]) == (409, "pool-exhausted")
 

@@ -205,11 +205,11 @@ async def test_bad_handshakes_are_refused_and_throttled_by_address(the_world: Wo
                 if first.type is aiohttp.WSMsgType.TEXT:
                     nonce = json.loads(first.data)["params"]["nonce"]
                     hello = Peer(f"bad-{number}.example.com").hello(nonce)
-                    spoilt = hello.model_copy(update={"pbx_name": "other.example.com"}).model_dump_json(
+                    broken = hello.model_copy(update={"pbx_name": "other.example.com"}).model_dump_json(
                         by_alias=True
                     )
-                    position = rng.randrange(len(spoilt))
-                    text = f'{{"jsonrpc":"2.0","id":1,"method":"link.hello","params":{spoilt}}}'
+                    position = rng.randrange(len(broken))
+                    text = f'{{"jsonrpc":"2.0","id":1,"method":"link.hello","params":{broken}}}'
                     await socket.send_str(text if number % 2 else text[:position])
                     answer = await socket.receive()
                     assert answer.type is aiohttp.WSMsgType.TEXT, answer

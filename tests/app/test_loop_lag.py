@@ -1,6 +1,6 @@
 """No request of at most the accepted size keeps the service from its other work for more than 100 ms, at any door.
 
-All requests share one event loop, so whoever asks for /healthz on a connection of their own meanwhile waits as long as
+All requests share one event loop, so a request for /healthz on another connection waits as long as
 the hostile request holds it. A busy machine delays that as well. So the time that threads of the service waited for a
 processor is taken off (Linux counts it: https://docs.kernel.org/scheduler/sched-stats.html), and what still delays is
 asked again: only what delays every time is a fault. The texts are the worst ones for every regular expression.

@@ -192,7 +192,7 @@ async def test_a_replica_that_was_taken_for_dead_gives_its_links_up(fleet: Fleet
         answers = [await fleet.at(replica).prepare(fleet.name, fleet.key) for replica in (FIRST, SECOND)]
         return all(answer.status == 200 for answer in answers)
 
-    await eventually(works_everywhere, "the link comes anew", seconds=60)
+    await eventually(works_everywhere, "the link comes again", seconds=60)
     assert "was taken for dead" in fleet.log(FIRST)
 
 

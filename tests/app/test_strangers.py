@@ -89,7 +89,7 @@ async def test_once_somebody_is_a_pbx_user_nobody_else_becomes_it_by_email(world
     await trust(world, **PRIMARY)
     assert (await click(world, ANNA)).status == 200
     await world.client(ANNA).sign_out()
-    renamed = await token(world, email=ANNA.email)  # whoever administers users can write this
+    renamed = await token(world, email=ANNA.email)  # anyone who administers users can write this
     assert (await keyless(world, renamed)).code == "identity-changed"
     assert (await keyless(world, renamed, takeOver=True)).code == "identity-changed"
     assert (await click(world, ANNA)).status == 200

@@ -125,7 +125,7 @@ async def test_at_night_messages_wait_until_the_morning(world: World) -> None:
 
     await eventually(postponed, "the message waits for the end of the night")
     assert len(await world.chat(ANNA)) == before
-    # In the morning it is no longer true for whoever has signed in again.
+    # In the morning it is no longer true for anyone who has signed in again.
     await world.client(ANNA).sign_in(world.pbx_name, world.key)
     with closing(sqlite3.connect(world.demo.state / "pbx-teams.db")) as connection, connection:
         connection.execute("UPDATE notice SET next_attempt_at = 0 WHERE id = ?", (last_notice(world)["id"],))
@@ -175,12 +175,12 @@ async def test_every_card_tells_the_present_state_when_it_is_refreshed(world: Wo
     for text in ("status", "licence", "audio"):
         refresh = cards[text]["refresh"]
         assert refresh["userIds"] == [f"29:{ANNA.object_id}"]
-        anew = await press(world, ANNA, refresh["action"]["verb"], **refresh["action"]["data"])
-        assert "You are not signed in" in words(anew), text
+        again = await press(world, ANNA, refresh["action"]["verb"], **refresh["action"]["data"])
+        assert "You are not signed in" in words(again), text
     for text in ("help", "messages"):
         action = cards[text]["refresh"]["action"]
-        anew = await press(world, ANNA, action["verb"], **action["data"])
-        assert anew["body"][0] == cards[text]["body"][0]
+        again = await press(world, ANNA, action["verb"], **action["data"])
+        assert again["body"][0] == cards[text]["body"][0]
 
 
 async def test_the_bot_shows_and_keeps_which_messages_somebody_wants(world: World) -> None:

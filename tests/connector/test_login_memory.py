@@ -1,4 +1,4 @@
-"""Refused logins are remembered across processes: whoever asks again and again does not get the address blocked."""
+"""Refused logins are remembered across processes: anyone who asks again and again does not get the address blocked."""
 
 import asyncio
 import os

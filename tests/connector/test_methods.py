@@ -97,7 +97,7 @@ class Connector:
         return seal(recipient, self.state.pbx_key(), text.encode(), context).model_dump(by_alias=True)
 
     async def login(self, **proof: Any) -> str:
-        """The login of whoever was proven, or the code of the refusal."""
+        """The login of the user who was proven, or the code of the refusal."""
         params = {"proof": proof, "tenantId": WHOM["tenant_id"], "objectId": WHOM["object_id"]}
         try:
             return str((await self.call(Method.LOGIN, params))["login"])
@@ -173,7 +173,7 @@ async def test_what_a_box_may_hold_that_is_no_answer(connector: Connector, conte
 
 
 async def test_an_answer_to_another_nonce_of_the_pbx_is_refused(connector: Connector) -> None:
-    """Whoever chose the nonce in the browser's place has an answer that this PBX does not take."""
+    """Anyone who chose the nonce in the browser's place has an answer that this PBX does not take."""
     challenge = await connector.challenge("sealed-challenge")
     secret = internal_secret("1001", "chosen-by-somebody", "anna-1001")
     assert await connector.answer(challenge, {"secret": secret}) == "login-rejected"

@@ -1,4 +1,4 @@
-"""XML from the network (UCI): whoever sends entities is refused, before anything is read or expanded."""
+"""XML from the network (UCI): a document with entities is refused, before anything is read or expanded."""
 
 import pytest
 from defusedxml import EntitiesForbidden

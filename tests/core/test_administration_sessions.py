@@ -70,7 +70,7 @@ async def test_a_permission_at_the_pbx_makes_it_a_licence(book: Book) -> None:
 
 
 async def test_it_takes_no_seat_by_itself(book: Book) -> None:
-    """Whoever only administers needs none."""
+    """Anyone who only administers needs none."""
     await administer(book)
     await book.put(1)
     assert await follow(book, ADMINISTRATOR, ual=False) is None

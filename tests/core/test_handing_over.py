@@ -292,7 +292,7 @@ async def test_the_first_match_by_email_pins_and_a_password_renews_it(book: Book
             await book.request(number, teams_user=who, **BY_EMAIL), refused
         )
         assert refused is not None and refused.code is Code.IDENTITY_CHANGED
-    # Whoever knows the password is the PBX user: from then on this Teams identity is.
+    # Anyone who knows the password is the PBX user: from then on this Teams identity is.
     by_password = await book.take(1, ual=True, teams_user=mallory, renews_pin=True)
     assert isinstance(by_password, Opened)
     assert await pin_of(book, 1) == [(TENANT, "mallory", "password")]

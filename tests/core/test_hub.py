@@ -145,7 +145,7 @@ async def test_of_two_statuses_in_one_moment_the_later_stays(place: Place, monke
         await socket.send_json({"jsonrpc": "2.0", "method": Method.STATUS, "params": params})
 
     await begun.wait()
-    # Whoever wanted to overtake the first has had the time to.
+    # Anyone who wanted to overtake the first has had the time to.
     await place.registry.report(peer.pbx_id, -1, at_first.model_copy(update={"detail": "stale epoch"}), now())
     slow.set()
 

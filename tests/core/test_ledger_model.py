@@ -340,7 +340,7 @@ class Machine(RuleBasedStateMachine):
 
         self.book = self.do(again())
 
-    # --- the model's own reckoning
+    # --- the model's own computation
 
     def _valid(self) -> list[str]:
         pools = self.do(self.book.overview.pools(PBX))
@@ -410,7 +410,7 @@ class Machine(RuleBasedStateMachine):
         assert {user for user, offered_at in waiting if offered_at is not None} == set(offers)
         for user, (_, until) in offers.items():
             assert user in model.line and until <= self.now + OFFER_KEPT
-        # First come, first served: whoever has no offer has come later than all who have, or no seat is free.
+        # First come, first served: anyone who has no offer has come later than all who have, or no seat is free.
         without = [user for user, offered_at in waiting if offered_at is None]
         valid = set(self._valid())
         free = [row for row in rows if row[0] in valid and row[2] is None and not row[4] and row[3] is None]

@@ -43,7 +43,7 @@ def test_a_reply_is_read_as_it_was_said(reply: Reply, members: dict[str, Any]) -
 
 
 async def test_a_replica_that_stops_leaves_no_call_without_an_answer(nats: Nats) -> None:
-    """Each was answered, or was handed to nobody: whoever asked may ask another."""
+    """Each was answered, or was handed to nobody: anyone who asked may ask another."""
     here, there = NatsPlane(nats.url), NatsPlane(nats.url)
 
     async def answer(_call: PlaneCall) -> Reply:

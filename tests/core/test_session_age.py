@@ -160,7 +160,7 @@ async def test_an_age_that_is_changed_takes_back_what_was_told(book: Book) -> No
     await book.ledger.forget_ends(at, None)
     assert await ends_at(book, 2) is None
     await sweep(book, NOW + 4000 * DAY)
-    assert await ends_at(book, 2) == NOW + 4000 * DAY + TOLD_BEFORE, "told anew"
+    assert await ends_at(book, 2) == NOW + 4000 * DAY + TOLD_BEFORE, "told again"
 
 
 async def test_two_replicas_tell_and_end_once(book: Book) -> None:

@@ -1,5 +1,5 @@
 """Every page, in both languages, the three themes and three widths: axe finds nothing, nothing needs sideways scrolling,
-and it looks as on the stored reference picture (`make references` takes those anew; look at them before you commit).
+and it looks as on the stored reference picture (`make references` takes those again; look at them before you commit).
 """
 
 import io

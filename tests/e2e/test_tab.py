@@ -77,7 +77,7 @@ async def test_every_page_tells_that_it_loads(signed_in: World, open_tab: OpenTa
 
 
 async def reopen(tab: Tab, page: str) -> None:
-    """The tab anew at a page, in the same window."""
+    """The tab again at a page, in the same window."""
     url = tab.page.url.split("&page=")[0]
     await tab.page.goto(f"{url}&page={page}")
 

@@ -110,6 +110,15 @@ def test_what_only_tests_use_is_not_shipped(name: str) -> None:
         assert f"node_modules/{name}" not in lock["packages"]
 
 
+@pytest.mark.parametrize("name", sorted(audit.CHECKS_ALONE))
+def test_what_only_checks_use_is_in_no_lock_that_is_shipped(name: str) -> None:
+    locks = {
+        path.stem: {one.name for one in audit.read_lock(path.read_text(encoding="utf-8"))[0]}
+        for path in audit.LOCKS.glob("*.txt")
+    }
+    assert [lock for lock, names in locks.items() if name in names] == [audit.WHOLE]
+
+
 @pytest.mark.parametrize(
     ("licence", "is_permissive"),
     [

@@ -1,6 +1,6 @@
 """Clients that others have published log in to the simulated PBX unchanged.
 
-Their algorithms are written here anew from what they publish. None of them uses anything of ours: hashes, addresses and
+Their algorithms are reimplemented here from what they publish. None of them uses anything of ours: hashes, addresses and
 bodies are made as they make them. All UCI clients but one send no `de.vertico.starface.user`.
 """
 

@@ -1,6 +1,6 @@
 """How the tab looks: every page in both languages, the three themes and three widths, beside stored reference pictures.
 
-`make references` takes them anew (`VIEWS="audio licences"`: those alone), after a change of the looks that somebody has
+`make references` takes them again (`VIEWS="audio licences"`: those alone), after a change of the looks that somebody has
 looked at. Text is drawn in a font that the tests bring along, moments are written as one and the same, and what differs
 from run to run (charts, identities) is covered; so that what is compared is the page.
 """

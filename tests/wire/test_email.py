@@ -1,4 +1,4 @@
-"""Which addresses are the same. Whoever is taken for somebody else here signs in as them."""
+"""Which addresses are the same. Anyone who is taken for somebody else here signs in as them."""
 
 import pytest
 from hypothesis import given

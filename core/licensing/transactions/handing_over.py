@@ -1,7 +1,7 @@
 """Handing a PBX's name over to another installation: what the earlier one vouched for ends in the same transaction.
 
 Sessions end and their users are told; places on the waiting list, trusted tenants, approvals, pins, rules for pools and
-the consent to help with calls go. Licence keys stay bound to the PBX's name, because whoever bought them has a new
+the consent to help with calls go. Licence keys stay bound to the PBX's name, because anyone who bought them has a new
 machine far more often than a thief has the old one; but none grants a seat until the new installation shows it. The old
 link is closed by the epoch, its keys and its sealing key go with `core.hub.claims.hand_over`.
 """

@@ -69,7 +69,7 @@ def open_session(request: SessionRequest) -> Transaction[Opened]:
         kind=own.kind if own else _kind_without_seat(request.licence),
         pool_id=own.pool_id if own else None,
         seat_number=own.seat_number if own else None,
-        # Whoever has given their password stays proven by it.
+        # Anyone who has given their password stays proven by it.
         proof=Proof.PASSWORD if own is not None and own.proof is Proof.PASSWORD else request.proof,
         started_at=own.started_at if own else request.now,
         licence_since=own.licence_since if own else request.now,

@@ -1,6 +1,6 @@
 """What every transaction ends with: surplus covered, offers made, reservations marked, `plain` told.
 
-A seat that anybody may take is free only when the pool has room, and nobody is passed over who waits.
+A seat that anybody may take is free only when the pool has room, and nobody who waits is skipped.
 """
 
 import json
@@ -15,7 +15,7 @@ from core.store.timestamps import to_ms
 from core.store.transaction import Transaction, count, execute, first, placeholders
 
 OFFER_KEPT: Final = timedelta(minutes=5)
-"""How long a seat is kept for whoever is next on the waiting list."""
+"""How long a seat is kept for the next person on the waiting list."""
 
 
 def mark_reservations(pool_id: str) -> Transaction[None]:
@@ -105,7 +105,7 @@ def _take_back_stray_offers(pbx_id: str) -> Transaction[None]:
 
 
 def _offer(pbx_id: str, now: datetime) -> Transaction[bool]:
-    """Keeps every free seat for whoever is next and may have it, and tells them; whether there was anybody."""
+    """Keeps every free seat for the next person who may have it, and tells them. Returns whether there was anybody."""
     offered = False
     any_free = f"SELECT number FROM seat WHERE pbx_id = $1 AND {GRANTABLE} AND kept_for IS NULL LIMIT 1"
     line = yield from execute(

@@ -37,7 +37,7 @@ POOLS: Final = (
     " WHERE pool_id IN (SELECT id FROM pool WHERE pbx_id = {pbx_id} AND NOT withdrawn) GROUP BY pool_id) AS counted"
     " ON counted.pool_id = pool.id WHERE pbx_id = {pbx_id} AND NOT withdrawn ORDER BY valid_until, id"
 )
-"""The rows of `to_pool`; `{pbx_id}` is for the placeholder of whoever reads them."""
+"""The rows of `to_pool`; `{pbx_id}` stands for the reader's placeholder."""
 
 _SESSION_UPDATES: Final = ", ".join(f"{name} = excluded.{name}" for name in SESSION_COLUMNS.split(", ")[1:])
 

@@ -153,7 +153,7 @@ def sweep(
 
 
 def _pass_on(pbx_id: str, now: datetime) -> Transaction[bool]:
-    """Whoever did not come for the seat that was kept for them has lost their place; they are told.
+    """Anyone who did not come for the seat that was kept for them has lost their place; they are told.
 
     Whether there was anybody.
     """

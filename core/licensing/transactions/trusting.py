@@ -131,7 +131,7 @@ def _withdraw(change: TrustChange) -> Transaction[TrustChanged]:
 
 
 def _check_authority(change: TrustChange) -> Transaction[None]:
-    """Letting a tenant's people in without a key is for whoever speaks for that tenant, or the operator in its place."""
+    """Letting a tenant's people in without a key is for anyone who speaks for that tenant, or the operator in its place."""
     if change.speaks_for_tenant:
         return
     approval = yield from first(
@@ -143,7 +143,7 @@ def _check_authority(change: TrustChange) -> Transaction[None]:
 
 
 def _overrule(change: TrustChange) -> Transaction[str | None]:
-    """A tenant has one main PBX: another one gives way to whoever speaks for the tenant, and to nobody else."""
+    """A tenant has one main PBX: another one gives way to anyone who speaks for the tenant, and to nobody else."""
     other = yield from _other_primary(change.pbx_id, change.tenant_id)
     if other is None:
         return None

@@ -23,7 +23,7 @@ REFUSAL_COUNTS: Final = timedelta(hours=1)
 
 
 def record_denial(request: SessionRequest, finding: Finding) -> Transaction[None]:
-    """A refusal for want of a licence: audited, and where all seats are taken the user may ask to be told."""
+    """A refusal because no licence is available: audited, and where all seats are taken the user may ask to be told."""
     user, person = request.teams_user, request.person
     yield from check_proof(request)
     detail = {"code": finding.code, "reason": finding.evidence.get("reason")}

@@ -270,7 +270,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Trusts a Microsoft tenant no longer, whoever began it, and ends what it proved (administrators) */
+        /** Ends the trust in a Microsoft tenant, no matter who began it, and what the tenant proved (administrators) */
         post: operations["removeTrust"];
         delete?: never;
         options?: never;

@@ -29,7 +29,7 @@ export class NoTokenError extends Error {}
 
 let cached: { token: string; expires: number } | null = null;
 
-/** The Teams SSO token: kept in memory alone, fetched anew shortly before it expires or when `fresh` is asked. */
+/** The Teams SSO token: kept in memory alone, fetched again shortly before it expires or when `fresh` is asked. */
 export async function ssoToken(fresh = false): Promise<string> {
   if (!fresh && cached !== null && cached.expires - 60_000 > Date.now()) return cached.token;
   try {

@@ -1,4 +1,4 @@
-// Looking anew when something has changed: at once, but not too often, and not while nobody sees the page.
+// Looking again when something has changed: at once, but not too often, and not while nobody sees the page.
 import type { ReactiveController, ReactiveControllerHost } from "lit";
 
 export class Paced implements ReactiveController {

@@ -9,7 +9,7 @@ export interface SealedBox {
 }
 
 /**
- * `LOGIN:hex(sha512(LOGIN + NONCE + hex(sha512(PASSWORD))))`. Whoever has it can try passwords against it, so it leaves
+ * `LOGIN:hex(sha512(LOGIN + NONCE + hex(sha512(PASSWORD))))`. Anyone who has it can try passwords against it, so it leaves
  * the browser sealed; unsealed only to a connector of the first version, which the person is told of before.
  */
 export async function challengeSecret(login: string, nonce: string, password: string): Promise<string> {

@@ -1,4 +1,4 @@
-// Looking anew: at once, then no more often than the pause, and not while nobody sees the page.
+// Looking again: at once, then no more often than the pause, and not while nobody sees the page.
 import { afterEach, beforeEach, expect, it, vi } from "vitest";
 import type { ReactiveController } from "lit";
 import { Paced } from "../src/paced.js";

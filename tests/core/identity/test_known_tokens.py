@@ -158,7 +158,7 @@ async def test_a_known_token_of_the_channel_is_still_for_one_channel_and_address
     validator = ChannelTokenValidator(SigningKeys(jwks_url=issuer.url), "app", "https://api.example.com")
     given = token(key, iss="https://api.example.com", serviceurl=CHANNEL)
     claims = await validator.validate(given, channel_id="msteams", service_url=CHANNEL)
-    claims["changed"] = "by whoever got it"
+    claims["changed"] = "by a thief"
     assert "changed" not in await validator.validate(given, channel_id="msteams", service_url=CHANNEL)
     for channel, url, fault in (
         ("webchat", CHANNEL, TokenFault.NOT_ENDORSED),

@@ -154,7 +154,7 @@ async def test_a_short_key_signs_nothing(issuer: Issuer, bits: int, is_good: boo
 
 
 async def test_keys_without_tls_are_refused_where_the_metadata_has_it() -> None:
-    """Whoever can change what crosses in clear would decide whose tokens are good."""
+    """Anyone who can change what crosses in clear would decide whose tokens are good."""
     keys = SigningKeys(metadata_url="https://login.example.com/metadata")
     assert keys.may_lead_to("https://elsewhere.example.com/keys")
     assert not keys.may_lead_to("http://login.example.com/keys")

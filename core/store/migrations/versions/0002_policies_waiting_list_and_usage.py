@@ -59,7 +59,7 @@ def upgrade() -> None:
     sa.UniqueConstraint('tenant_id', 'object_id', name=op.f('uq_waiting_tenant_id_object_id'))
     )
 
-    # The audit gets short ids in the order of writing, and the columns that usage is reckoned from.
+    # The audit gets short ids in the order of writing, and the columns that usage is computed from.
     op.rename_table('audit', 'audit_before')
     op.drop_index('ix_audit_pbx_id_at', table_name='audit_before')
     integer = sa.BigInteger().with_variant(sa.Integer(), 'sqlite')

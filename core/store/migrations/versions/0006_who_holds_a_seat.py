@@ -18,7 +18,7 @@ OTHERS = {
 
 
 def upgrade() -> None:
-    # On SQLite the table is made anew for this, and its partial indexes with it.
+    # On SQLite the table is made again for this, and its partial indexes with it.
     for name in OTHERS:
         op.drop_index(name, table_name='seat')
     with op.batch_alter_table('seat', table_kwargs={'sqlite_with_rowid': False}) as batch_op:

@@ -19,7 +19,7 @@ def upgrade() -> None:
     sa.ForeignKeyConstraint(['pbx_id'], ['pbx.id'], name=op.f('fk_used_pbx_pbx_id')),
     sa.PrimaryKeyConstraint('pbx_id', 'tenant_id', name=op.f('pk_used_pbx'))
     )
-    # Whoever is signed in knows the PBX.
+    # Anyone who is signed in knows the PBX.
     op.execute(
         'INSERT INTO used_pbx (pbx_id, tenant_id, first_at)'
         ' SELECT pbx_id, tenant_id, MIN(started_at) FROM session GROUP BY pbx_id, tenant_id'

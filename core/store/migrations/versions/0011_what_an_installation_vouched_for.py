@@ -31,7 +31,7 @@ def upgrade() -> None:
     sa.PrimaryKeyConstraint('pbx_id', 'pbx_user_id', name=op.f('pk_pinned_identity')),
     sa.UniqueConstraint('pbx_id', 'tenant_id', 'object_id', name=op.f('uq_pinned_identity_pbx_id_tenant_id_object_id'))
     )
-    # Whoever has given their password is pinned by it, as at every sign-in from now on.
+    # Anyone who has given their password is pinned by it, as at every sign-in from now on.
     op.execute(
         'INSERT INTO pinned_identity (pbx_id, pbx_user_id, tenant_id, object_id, proof, at)'
         " SELECT pbx_id, pbx_user_id, tenant_id, object_id, proof, started_at FROM session WHERE proof = 'password'"

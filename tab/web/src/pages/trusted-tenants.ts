@@ -1,4 +1,4 @@
-// Every organisation that this PBX trusts, whoever began it; any of them can be removed.
+// Every organisation that this PBX trusts, no matter who began it. Each can be removed.
 import { LitElement, css, html, nothing } from "lit";
 import { customElement, property, query, state } from "lit/decorators.js";
 import { api, type Licences, type TrustedTenant } from "../api.js";

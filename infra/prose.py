@@ -1,0 +1,107 @@
+"""Spelling, and phrases that nobody would say to a colleague: English in code, documents and words for people.
+
+    make check
+
+codespell knows common misspellings. `PHRASES` are those that were common in this house and are not plain English; each
+comes with better words. German words files are not looked at.
+"""
+
+import re
+import subprocess
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+ROOT: Final = Path(__file__).parents[1]
+LOOKED_AT: Final = ("*.py", "*.ts", "*.md", "*.toml", "*.sh", "*.yaml", "*.js", "*.mjs", "*en.json")
+NOT_LOOKED_AT: Final = frozenset(
+    {
+        "infra/prose.py",  # names the phrases
+        "tests/infra/test_prose.py",
+        # Labels of devices, in 45 languages.
+        "core/audio/products.toml",
+        "core/audio/terms.toml",
+        "core/audio/vocabulary.py",
+        "tests/core/audio/machines.toml",
+    }
+)
+
+GERMAN_TOO: Final = frozenset({"tests/core/audio/situations.toml"})
+"""In both languages: not spelt in English throughout."""
+
+
+@dataclass(frozen=True, slots=True)
+class Phrase:
+    pattern: re.Pattern[str]
+    better: str
+
+
+def _phrase(pattern: str, better: str) -> Phrase:
+    return Phrase(re.compile(rf"\b(?:{pattern})\b", re.IGNORECASE), better)
+
+
+PHRASES: Final = (
+    _phrase("whoever", "the person who, the caller, anyone who"),
+    _phrase("anew", "again"),
+    _phrase("for want of", "because there is no"),
+    _phrase("good no longer", "no longer valid"),
+    _phrase("of no account", "does not count"),
+    _phrase("of whom nothing", "of which nothing is known"),
+    _phrase("reckon(?:s|ed|ing)?", "compute, estimate"),
+    _phrase("passed over", "skipped, ignored"),
+    _phrase("spoilt", "invalid, disturbed"),
+    _phrase("came to nothing", "failed"),
+    _phrase("bur(?:y|ied|ies) (?:a|the|its|one|another) (?:replica|link)", "evict"),
+    _phrase("not to be had", "not available"),
+    _phrase("out of its time", "expired or not yet valid"),
+    _phrase("in time no word|no word in time", "timed out"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    line: int
+    text: str
+    better: str
+
+
+def faults_of(text: str) -> list[Fault]:
+    """The phrases of a text, with the numbers of their lines from 1."""
+    return [
+        Fault(number, found.group(), phrase.better)
+        for number, line in enumerate(text.splitlines(), 1)
+        for phrase in PHRASES
+        for found in phrase.pattern.finditer(line)
+    ]
+
+
+def _files() -> list[str]:
+    listed = subprocess.run(  # noqa: S603 - our own command
+        ("git", "ls-files", "-z", *LOOKED_AT),  # noqa: S607
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout.split("\0")
+    return [name for name in listed if name and name not in NOT_LOOKED_AT and (ROOT / name).is_file()]
+
+
+def _misspelt(files: Iterable[str]) -> int:
+    command = (sys.executable, "-m", "codespell_lib", *(name for name in files if name not in GERMAN_TOO))
+    return subprocess.run(command, cwd=ROOT, check=False).returncode  # noqa: S603 - our own command
+
+
+def main() -> int:
+    files = _files()
+    failed = _misspelt(files) != 0
+    for name in files:
+        for fault in faults_of((ROOT / name).read_text(encoding="utf-8")):
+            failed = True
+            print(f"{name}:{fault.line}: {fault.text!r}: better: {fault.better}")
+    return int(failed)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
