@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from app import __version__
 from app.errors import CannotDoError
 from core.store.errors import UnusableDatabaseError
 from manifest.errors import ManifestError
@@ -36,6 +37,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="pbx-teams", description="The bridge between STARFACE and Microsoft Teams."
     )
+    parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     serve = commands.add_parser("serve", help="run the service")

@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
+from connector import __version__
 from connector.errors import ConnectorError
 from core.language import Language
 
@@ -35,6 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="pbx-connector", description="Links a STARFACE to PBX for Teams.")
+    parser.add_argument("--version", action="version", version=__version__)
     configuration = os.environ.get("PBX_CONNECTOR_CONFIG", str(DEFAULT_CONFIG))
     parser.add_argument("--config", type=Path, default=Path(configuration), help="the configuration (TOML)")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")

@@ -5,6 +5,7 @@ import importlib
 import subprocess
 import sys
 from collections.abc import Iterator
+from importlib.metadata import version
 from typing import Any
 
 import pytest
@@ -44,11 +45,13 @@ def imported(program: str, *arguments: str) -> set[str]:
     ("program", "arguments", "not_needed"),
     [
         ("app", ["--help"], HEAVY),
+        ("app", ["--version"], HEAVY),
         ("app", ["serve", "--help"], HEAVY),
         ("app", ["audio", "compare", "Headset (Jabra)", "Jabra"], HEAVY),
         ("app", ["licence", "inspect", "no-key", "--vendor-keys", "{}"], SERVER),
         ("app", ["licence", "vendor-key", "--signing-key", "/nowhere.pem"], SERVER),
         ("connector", ["--help"], HEAVY),
+        ("connector", ["--version"], HEAVY),
         ("connector", ["--config", "/nowhere.toml", "key", "new"], SERVER),
         ("connector", ["--config", "/nowhere.toml", "doctor"], {"prometheus_client"}),
         ("probe", ["--help"], HEAVY),
@@ -58,6 +61,15 @@ def imported(program: str, *arguments: str) -> set[str]:
 )
 def test_a_command_imports_what_it_uses(program: str, arguments: list[str], not_needed: set[str]) -> None:
     assert not imported(program, *arguments) & not_needed
+
+
+@pytest.mark.parametrize("program", ["app", "connector", "probe"])
+def test_a_command_says_its_version(program: str) -> None:
+    """Support asks for it first."""
+    run = subprocess.run(
+        [sys.executable, "-m", f"{program}.cli", "--version"], capture_output=True, text=True, check=True
+    )
+    assert run.stdout.strip() == version("pbx-teams")
 
 
 @pytest.mark.parametrize(("program", "count"), [("app", 18), ("connector", 5), ("probe", 4)])

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 
 from core.store import tables
 from core.store.database import Database, upsert
+from core.store.notices import PREFERENCE_COLUMNS
 from core.store.transaction import Row
 
 DAY_MINUTES: Final = 24 * 60
@@ -27,6 +28,9 @@ class Topic(StrEnum):
 
 
 _KEY: Final = ("tenant_id", "object_id")
+_PREFERENCES_OF: Final = (
+    f"SELECT {', '.join(PREFERENCE_COLUMNS)} FROM preference WHERE tenant_id = $1 AND object_id = $2"  # noqa: S608
+)
 _TOPICS: Final[Mapping[str, Topic | None]] = {
     "key-expires": Topic.ADMINISTRATION,
     "audio-conflict": Topic.AUDIO,
@@ -81,11 +85,7 @@ class PreferenceStore:
         self._database = database
 
     async def of(self, person: tuple[str, str]) -> Preferences:
-        query = (
-            "SELECT muted, quiet, quiet_from, quiet_until, time_zone, no_automatic_sign_in FROM preference"
-            " WHERE tenant_id = $1 AND object_id = $2"
-        )
-        return to_preferences(await self._database.fetch_first(query, *person))
+        return to_preferences(await self._database.fetch_first(_PREFERENCES_OF, *person))
 
     async def put_notices(
         self, person: tuple[str, str], muted: frozenset[Topic], *, quiet: bool, hours: tuple[int, int]

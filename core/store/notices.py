@@ -124,10 +124,14 @@ def given_up(notice: Notice) -> Change:
     return Change(notice.id, {"given_up": True})
 
 
-_PREFERENCE: Final = ("muted", "quiet", "quiet_from", "quiet_until", "time_zone", "no_automatic_sign_in")
+PREFERENCE_COLUMNS: Final = (
+    *("muted", "quiet", "quiet_from", "quiet_until", "time_zone"),
+    "no_automatic_sign_in",
+)
+"""Columns of `preference` that make a `core.signin.preferences.Preferences`."""
 _DUE: Final = f"""
     SELECT n.id, n.tenant_id, n.object_id, n.kind, n.detail, n.attempts, n.next_attempt_at, n.created_at, n.sending,
-    n.doubtful, c.reference, c.locale, c.closed_reason, s.started_at, {", ".join(f"p.{name}" for name in _PREFERENCE)}
+    n.doubtful, c.reference, c.locale, c.closed_reason, s.started_at, {", ".join(f"p.{name}" for name in PREFERENCE_COLUMNS)}
     FROM notice n
     LEFT JOIN conversation c ON c.tenant_id = n.tenant_id AND c.object_id = n.object_id
     LEFT JOIN preference p ON p.tenant_id = n.tenant_id AND p.object_id = n.object_id
@@ -178,7 +182,7 @@ def _to_due(row: Row) -> Due:
     if row["reference"] is not None:
         closed = ClosedReason(row["closed_reason"]) if row["closed_reason"] is not None else None
         conversation = Conversation(row["reference"], row["locale"], closed)
-    preference = {name: row[name] for name in _PREFERENCE} if row["muted"] is not None else None
+    preference = {name: row[name] for name in PREFERENCE_COLUMNS} if row["muted"] is not None else None
     since = from_ms(row["started_at"]) if row["started_at"] is not None else None
     return Due(notice, conversation, preference, since)
 

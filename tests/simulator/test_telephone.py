@@ -10,9 +10,8 @@ import pytest
 from aiohttp import web
 
 from connector.login import internal_secret, uci_token
-from simulator.starface.model import Settings
-from simulator.starface.server import create
-from tests.support.world import eventually, free_ports
+from tests.support.starface import running_starface, serving
+from tests.support.world import eventually
 
 ANNA, BEN, CLARA = (("1001", "anna-1001"), ("1002", "ben-1002"), ("1003", "clara-1003"))
 OUTSIDE = "00493023125901"
@@ -109,9 +108,6 @@ class Site:
 
 @pytest.fixture
 async def site() -> AsyncIterator[Site]:
-    pbx_port, callback_port = free_ports(2), 0
-    runners = []
-    pbx_runner = web.AppRunner(create(Settings()), access_log=None, shutdown_timeout=0.1)
     people: dict[str, Person] = {}
 
     async def take(request: web.Request) -> web.Response:
@@ -124,16 +120,12 @@ async def site() -> AsyncIterator[Site]:
 
     app = web.Application()
     app.router.add_post("/{login}", take)
-    callback_port = pbx_port + 1
-    for runner, port in (
-        (pbx_runner, pbx_port),
-        (web.AppRunner(app, access_log=None, shutdown_timeout=0.1), callback_port),
+    async with (
+        running_starface() as pbx_port,
+        serving(app) as callback_port,
+        aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as http,
     ):
-        await runner.setup()
-        await web.TCPSite(runner, "127.0.0.1", port).start()
-        runners.append(runner)
-    url = f"http://127.0.0.1:{pbx_port}"
-    async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as http:
+        url = f"http://127.0.0.1:{pbx_port}"
         for who in (ANNA, BEN, CLARA):
             people[who[0]] = Person(http, url, callback_port, who)
         site = Site(http, url, list(people.values()))
@@ -141,8 +133,6 @@ async def site() -> AsyncIterator[Site]:
         for person in people.values():
             await person.begin()
         yield site
-    for runner in runners:
-        await runner.cleanup()
 
 
 async def test_dialling_a_colleague_is_two_calls_with_their_own_ids(site: Site) -> None:
