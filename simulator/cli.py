@@ -54,6 +54,7 @@ def _parser() -> argparse.ArgumentParser:
     host.add_argument("--port", type=int, default=3979)
     host.add_argument("--service", default="http://127.0.0.1:3978")
     host.add_argument("--entra", default="http://127.0.0.1:3981", help="plain HTTP will do")
+    host.add_argument("--starface", default="http://127.0.0.1:3980", help="whose telephones the page drives")
     host.set_defaults(run=_teams)
 
     everything = parts.add_parser("demo", help="everything, with service and connector, as 'make run' does")
@@ -106,7 +107,8 @@ async def _entra(options: argparse.Namespace) -> int:
 
 async def _teams(options: argparse.Namespace) -> int:
     own_url = f"http://127.0.0.1:{options.port}"
-    await _listen(teams.create(options.service, options.entra, own_url), "127.0.0.1", options.port)
+    app = teams.create(options.service, options.entra, own_url, options.starface)
+    await _listen(app, "127.0.0.1", options.port)
     print(f"Teams host on http://localhost:{options.port}", flush=True)
     return await _forever()
 

@@ -130,6 +130,7 @@ class Demo:
             "teams",
             *(sys.executable, "-m", "simulator", "teams", "--port", str(self.teams_port)),
             *("--service", self.service_url, "--entra", f"http://127.0.0.1:{self.entra_port}"),
+            *("--starface", f"http://127.0.0.1:{self.starface_port}"),
         )
         await self._answers(f"http://127.0.0.1:{self.teams_port}/host/people")
 

@@ -7,7 +7,7 @@ from aiohttp import web
 
 from simulator.starface import awkward, rest, uci
 from simulator.starface.awkward import Answer
-from simulator.starface.model import Call, LoginType, Settings, Starface
+from simulator.starface.model import Call, LoginType, Settings, Starface, User
 from simulator.starface.rest import read_object
 from simulator.starface.telephony import Right
 from simulator.starface.uci import Uci
@@ -69,6 +69,7 @@ class Control:
         acts = "lift|alert|connect|park|hangup|timeout|rename"
         app.router.add_post(f"/control/calls/{{call}}/{{act:{acts}}}", self.act)
         app.router.add_post("/control/incoming", self.arrive)
+        app.router.add_post("/control/voicemails", self.leave_message)
         app.router.add_get("/control/behaviours", self.behaviours)
 
     async def state(self, _request: web.Request) -> web.Response:
@@ -84,9 +85,23 @@ class Control:
                     session.user.login: sorted(session.events) for session in self._uci.sessions.values()
                 },
                 "askedForCalls": dict(self._uci.asked_for_calls),
+                "groups": [
+                    {
+                        "id": group.id,
+                        "name": group.name,
+                        "number": f"8{group.id:02}",
+                        "logins": sorted(self._pbx.users[user_id].login for user_id in group.members),
+                    }
+                    for group in self._pbx.groups.values()
+                ],
+                "voicemails": {user.login: self._voicemails(user) for user in self._pbx.users.values()},
                 "calls": [_shown(call) for call in self._pbx.calls.values()],
             }
         )
+
+    def _voicemails(self, user: User) -> int:
+        boxes = {box.id for box in self._pbx.telephony.mailboxes_of(user.id)}
+        return sum(message.mailbox_id in boxes for message in self._pbx.telephony.messages)
 
     async def settings(self, request: web.Request) -> web.Response:
         body, settings = await read_object(request), self._pbx.settings
@@ -227,10 +242,44 @@ class Control:
             switchboard.at = None
         return web.json_response({"calls": [_shown(one) for one in self._pbx.calls.values()]})
 
+    async def leave_message(self, request: web.Request) -> web.Response:
+        """Somebody outside speaks into a user's box: `{"login", "callerNumber", "callerName", "seconds"}`."""
+        body = await read_object(request)
+        user, switchboard = self._pbx.by_login(body["login"]), self._uci.switchboard
+        call = (
+            switchboard.leave_message(
+                user, str(body.get("callerNumber", "")), str(body.get("callerName", ""))
+            )
+            if user is not None
+            else None
+        )
+        if call is None:
+            raise web.HTTPNotFound
+        switchboard.at = call.started + float(body.get("seconds", 20))
+        try:
+            switchboard.hang_up(call)
+        finally:
+            switchboard.at = None
+        return web.json_response({}, status=201)
+
     async def behaviours(self, _request: web.Request) -> web.Response:
         """What this simulated PBX does, each with the source that states it or the word "assumed"."""
         return web.json_response([*rest.behaviours(), *uci.behaviours()])
 
 
-def _shown(call: Call) -> dict[str, str]:
-    return {"id": call.id, "login": call.login, "state": call.state, "peer": call.peer}
+def _shown(call: Call) -> dict[str, object]:
+    """`arrival`: the same for all legs that ring for one call; `waits`: for the own phone to be picked up."""
+    return {
+        "id": call.id,
+        "login": call.login,
+        "state": call.state,
+        "peer": call.peer,
+        "callerNumber": call.caller_number,
+        "callerName": call.caller_name,
+        "calledNumber": call.called_number,
+        "calledName": call.called_name,
+        "group": call.group_id,
+        "isOutgoing": call.is_outgoing,
+        "arrival": call.arrival,
+        "waits": call.wanted != "",
+    }

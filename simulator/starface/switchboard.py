@@ -220,6 +220,14 @@ class Switchboard:
             self._arrive(target, call.caller_number, call.caller_name, peer)
         return True
 
+    def leave_message(self, user: User, caller_number: str, caller_name: str) -> Call | None:
+        """Somebody outside is linked to a user's box, and speaks until the call ends. None: the user has no box."""
+        boxes = self._pbx.telephony.mailboxes_of(user.id)
+        if not boxes:
+            return None
+        name = caller_name or self._name_of(caller_number)
+        return self._link(boxes[0], user, caller_number, name, user.login, None)
+
     def _arrive(
         self, target: Number, number: str, name: str, caller: Call | None, hops: int = 0
     ) -> list[Call]:
@@ -270,13 +278,16 @@ class Switchboard:
     def _to_mailbox(self, redirect: Redirect, number: str, name: str, caller: Call | None) -> list[Call]:
         box = self._pbx.telephony.mailboxes.get(int(redirect.mailbox_id or 0))
         owner = next((self._pbx.users.get(user_id) for user_id in (box.users if box else ())), None)
-        if box is None:
-            return []
+        return [] if box is None else [self._link(box, owner, number, name, redirect.number.number, caller)]
+
+    def _link(
+        self, box: Mailbox, owner: User | None, number: str, name: str, called: str, caller: Call | None
+    ) -> Call:
         call = Call(
             str(uuid.uuid4()),
             owner.login if owner is not None else "",
             CallState.VOICEMAIL_LINKED,
-            *(number, name, redirect.number.number, owner.name if owner is not None else box.name),
+            *(number, name, called, owner.name if owner is not None else box.name),
             peer=caller.id if caller is not None else "",
             mailbox=box.id,
         )
@@ -286,7 +297,7 @@ class Switchboard:
             caller.peer = call.id
             caller.answered_at = time.time()
             self._put(caller, CallState.CONNECTED)
-        return [call]
+        return call
 
     def _ringing_users(self, target: Number) -> tuple[list[User], str]:
         if target.group_id is None:

@@ -11,6 +11,7 @@ from aiohttp import web
 
 from simulator.people import PEOPLE, TEAMS_APP_ID, TENANT_ID
 from simulator.teams.channel import Channel
+from simulator.teams.telephone import Telephone
 
 PAGE: Final = Path(__file__).parent / "page"
 _ADAPTIVE_CARDS: Final = PAGE / "node_modules" / "adaptivecards" / "dist" / "adaptivecards.min.js"
@@ -27,18 +28,21 @@ _HOP_BY_HOP: Final = frozenset(
 )
 
 
-def create(service_url: str, entra_url: str, own_url: str) -> web.Application:
+def create(service_url: str, entra_url: str, own_url: str, starface_url: str = "") -> web.Application:
+    """`starface_url`: of the simulated PBX whose telephones the page drives; empty for none."""
     app = web.Application(client_max_size=1024 * 1024)
 
     async def life(app: web.Application) -> AsyncIterator[None]:
         # The service and Entra are on this machine, without a proxy between.
         async with aiohttp.ClientSession(auto_decompress=False) as http:
             app[_HTTP] = http
-            channel.http = http
+            channel.http = telephone.http = http
             yield
 
     channel = Channel(service_url, entra_url, own_url)
     channel.add_routes(app)
+    telephone = Telephone(starface_url)
+    telephone.add_routes(app)
     app.cleanup_ctx.append(life)
 
     async def token(request: web.Request) -> web.Response:
@@ -68,7 +72,7 @@ def create(service_url: str, entra_url: str, own_url: str) -> web.Application:
     app.router.add_get("/host/people", people)
     app.router.add_get("/host/token", token)
     app.router.add_get("/host/adaptivecards.js", adaptive_cards)
-    app.router.add_get(r"/host/{file:host\.(?:js|css)}", page_file)
+    app.router.add_get(r"/host/{file:(?:host\.(?:js|css)|telephone\.js)}", page_file)
     app.router.add_route("*", "/tab{rest:.*}", through)
     app.router.add_route("*", "/api/v1/{rest:.*}", through)
 

@@ -26,3 +26,18 @@ async def test_signing_in_from_the_chat(world: World, open_tab: OpenTab) -> None
     await tab.sees("My state")
     await page.locator("#messages").get_by_role("button", name="Sign out").last.click()
     await expect(tab.field("PBX name")).to_be_visible()
+
+
+async def test_the_telephone_on_the_desk_of_the_person(open_tab: OpenTab) -> None:
+    tab = await open_tab(ANNA)
+    page = tab.page
+    await page.get_by_role("button", name="Telephone").click()
+    panel = page.locator("#telephone")
+    await expect(panel).to_contain_text("Telephone of Anna Berger (1001)")
+    await panel.get_by_label("Caller").fill("Sabine Weiß (00494066969210)")
+    await panel.get_by_role("button", name="Let this phone ring").click()
+    await expect(panel.get_by_role("listitem")).to_contain_text("Sabine Weiß rings")
+    await panel.get_by_role("button", name="Pick up", exact=True).click()
+    await expect(panel.get_by_role("listitem")).to_contain_text("Sabine Weiß talks")
+    await panel.get_by_role("button", name="Hang up").click()
+    await expect(panel).to_contain_text("No call.")

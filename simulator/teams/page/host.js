@@ -1,6 +1,8 @@
 // A page that does for the tab what Teams does: it answers teams-js's window messages, opens dialogs, and shows
 // the chat with the bot. The messages: docs/facts/teams.md, "The host page of a tab".
 
+import { changeTelephone, startTelephone } from "/host/telephone.js";
+
 const $ = (id) => document.getElementById(id);
 const RUNTIME = JSON.stringify({
   apiVersion: 4,
@@ -207,12 +209,14 @@ $("toggle-chat").addEventListener("click", () => {
   $("toggle-chat").setAttribute("aria-expanded", String(show));
   if (show) follow(); else chatAbort?.abort();
 });
-$("person").addEventListener("change", () => { openTab(); if (!$("chat").hidden) follow(); });
+$("person").addEventListener("change", () => { openTab(); changeTelephone(); if (!$("chat").hidden) follow(); });
 $("locale").addEventListener("change", () => openTab());
 $("theme").addEventListener("change", () => {
   document.documentElement.dataset.theme = $("theme").value;
   tell("themeChange", $("theme").value);
 });
 document.documentElement.dataset.theme = $("theme").value;
+await startTelephone(person);
 openTab(settings.get("page") ?? undefined);
+if (settings.has("telephone")) $("toggle-telephone").click();
 if (settings.has("chat")) $("toggle-chat").click();
