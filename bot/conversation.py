@@ -135,7 +135,7 @@ class Conversation(TeamsActivityHandler):
         time = asyncio.get_running_loop().time()
         seen, until = self._zones.pop(user.key, ("", 0.0))
         if seen != zone or until <= time:
-            await self._sign_in.seen_in(user, zone)
+            await self._sign_in.set_time_zone(user, zone)
             until = time + ZONE_SECONDS
         while len(self._zones) >= MAX_ZONES:
             del self._zones[next(iter(self._zones))]

@@ -10,7 +10,7 @@ from botbuilder.schema import Activity
 
 from bot.cards.parts import WORDS
 from core.diagnosis.codes import Code
-from core.diagnosis.finding import Finding, tell
+from core.diagnosis.finding import Finding, explain
 from core.identity.teams_user import TeamsUser
 from core.language import Language
 
@@ -55,8 +55,8 @@ def is_bot(activity: Activity) -> bool:
 def sentence(refusal: Refusal, language: Language, bot_id: str) -> str:
     """What somebody hears who is not let in."""
     if refusal is Refusal.TENANT_NOT_ALLOWED:
-        told = tell(Finding(Code.TENANT_NOT_ALLOWED), language)
-        return f"{told.title}. {told.detail} {told.cure}"
+        explanation = explain(Finding(Code.TENANT_NOT_ALLOWED), language)
+        return f"{explanation.title}. {explanation.detail} {explanation.cure}"
     if refusal is Refusal.UNIDENTIFIED:
         return WORDS.text(language, "unidentified.text")
     # Deep link to the personal chat (learn.microsoft.com, "Deep link to start a new chat").

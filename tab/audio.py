@@ -3,7 +3,7 @@
 from typing import Final
 
 from core.advisor.advisor import AudioView
-from core.audio import telling
+from core.audio import wording
 from core.audio.advice import Change
 from core.audio.device import AudioDevice, Kind, Platform
 from core.audio.evidence import DeviceUse, Program, Source
@@ -162,15 +162,15 @@ def audio_state(view: AudioView, language: Language, services: TabServices) -> A
 
 
 def _finding(view: AudioView, language: Language) -> AudioFinding:
-    told = telling.gist(view.conclusion, view.advice)
+    told = wording.summarise(view.conclusion, view.advice)
     return AudioFinding(
         verdict=view.conclusion.verdict.value,
         why=told.why,
-        title=telling.title(told, language),
-        detail=telling.detail(told, language),
+        title=wording.title(told, language),
+        detail=wording.detail(told, language),
         steps=[_step(change, language) for change in view.advice.changes],
         instead=[_step(change, language) for change in view.advice.instead],
-        missing=[telling.missing(what, language) for what in view.conclusion.missing],
+        missing=[wording.missing(what, language) for what in view.conclusion.missing],
     )
 
 
@@ -179,7 +179,7 @@ def _step(change: Change, language: Language) -> AudioStep:
         program=change.program.value,
         kind=change.kind.value,
         device=change.device,
-        text=telling.step(change, language),
+        text=wording.step(change, language),
     )
 
 

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 from core.administration.administration import AuditExport
 from core.audit.reading import AuditEntry
-from core.audit.telling import tell_actor, tell_actor_kind, tell_detail, tell_kind
+from core.audit.wording import describe_actor, describe_detail, describe_kind, tell_actor_kind
 from core.language import Language, Words
 from core.licensing.rules import LicenceKind
 from core.licensing.session import Session
@@ -68,12 +68,12 @@ def _audit_row(entry: AuditEntry, export: AuditExport, language: Language) -> Se
     actor = entry.actor
     return (
         entry.at,
-        tell_kind(entry.kind, language),
+        describe_kind(entry.kind, language),
         entry.actor_name
         if actor is None
-        else tell_actor(actor, language, export.home_tenants, with_tenant=True),
+        else describe_actor(actor, language, export.home_tenants, with_tenant=True),
         tell_actor_kind(actor, language, export.home_tenants),
-        *(entry.subject, tell_detail(entry, language), entry.times),
+        *(entry.subject, describe_detail(entry, language), entry.times),
         *((actor.tenant_id, actor.object_id, actor.pbx_user_id) if actor is not None else (None,) * 3),
         *(entry.pbx_user_id, entry.kind),
     )

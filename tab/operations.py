@@ -44,7 +44,7 @@ from wire.tab import (
 
 async def get_state(call: Call) -> MyState:
     if call.query.time_zone:
-        await call.services.sign_in.seen_in(call.user, call.query.time_zone)
+        await call.services.sign_in.set_time_zone(call.user, call.query.time_zone)
     return call.my_state(await call.services.sign_in.state(call.user))
 
 

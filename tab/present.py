@@ -4,8 +4,8 @@ from collections.abc import Iterable
 
 from core.administration.administration import LicenceView, UsageView
 from core.audio.finding import Verdict
-from core.audit.telling import tell_actor
-from core.diagnosis.finding import Finding, tell
+from core.audit.wording import describe_actor
+from core.diagnosis.finding import Finding, explain
 from core.identity.teams_user import TeamsUser
 from core.identity.tenant_trust import PLAIN, TrustedTenant
 from core.language import Language
@@ -236,14 +236,18 @@ def _session_end(pbx_name: str, ending: Ending, user: TeamsUser, language: Langu
     return SessionEnd(
         cause=ending.cause.value,
         pbx_name=pbx_name,
-        ended_by=tell_actor(ending.actor, language, {user.tenant_id}),
+        ended_by=describe_actor(ending.actor, language, {user.tenant_id}),
         reason=ending.reason,
         at=ending.now,
     )
 
 
 def words(finding: Finding, language: Language, *, blocking: bool) -> ProblemWords:
-    told = tell(finding, language)
+    explanation = explain(finding, language)
     return ProblemWords(
-        blocking=blocking, code=finding.code, title=told.title, detail=told.detail, cure=told.cure
+        blocking=blocking,
+        code=finding.code,
+        title=explanation.title,
+        detail=explanation.detail,
+        cure=explanation.cure,
     )

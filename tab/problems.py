@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from core.diagnosis.codes import Code
-from core.diagnosis.finding import Finding, tell
+from core.diagnosis.finding import Finding, explain
 from core.identity.signing_keys import KeysUnavailableError
 from core.identity.tokens import TokenFault, TokenRejectedError
 from core.language import Language
@@ -93,16 +93,16 @@ def status_of(code: Code) -> int:
 
 
 def problem(request: web.Request, finding: Finding) -> web.Response:
-    told = tell(finding, language_of(request))
+    explanation = explain(finding, language_of(request))
     status = status_of(finding.code)
     reason = finding.evidence.get("reason")  # a connector's evidence may hold anything under this name
     body = Problem(
         type=f"urn:pbx-teams:problem:{finding.code}",
-        title=told.title,
+        title=explanation.title,
         status=status,
-        detail=told.detail,
+        detail=explanation.detail,
         code=finding.code,
-        cure=told.cure,
+        cure=explanation.cure,
         reason=reason if isinstance(reason, str) and reason else finding.variant,
         request_id=str(REQUEST_ID.get()),
     )

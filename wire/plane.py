@@ -42,7 +42,7 @@ NOT_HERE: Final = "not-here"
 MAX_TOPICS: Final = 1000
 
 
-class PlaneNews(WireModel):
+class TopicsChanged(WireModel):
     """Topics of the bus on which something happened."""
 
     origin: Annotated[str, token(36)]

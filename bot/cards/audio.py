@@ -9,7 +9,7 @@ from bot.cards.parts import Card, Reader, card, execute, open_url, text
 from bot.cards.plain import Title, plain
 from bot.commands import Command
 from core.advisor.advisor import AudioView
-from core.audio import telling
+from core.audio import wording
 from core.audio.device import Kind
 from core.audio.evidence import Program
 from core.audio.finding import Verdict, Why
@@ -17,7 +17,7 @@ from wire.bounds import Line, Name
 
 
 def audio_card(view: AudioView, reader: Reader) -> Card:
-    told = telling.gist(view.conclusion, view.advice)
+    told = wording.summarise(view.conclusion, view.advice)
     body = _body(told, reader)
     if view.conclusion.verdict is Verdict.UNKNOWN:
         body.append(text(reader.t("audio.more")))
@@ -29,7 +29,7 @@ def audio_card(view: AudioView, reader: Reader) -> Card:
 
 
 class _Detail(BaseModel):
-    """`telling.Gist` as JSON: from the outbox, or back from a card, where nothing in it is trusted."""
+    """`wording.Summary` as JSON: from the outbox, or back from a card, where nothing in it is trusted."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
@@ -47,8 +47,8 @@ def audio_notice_card(detail: Mapping[str, Any], reader: Reader) -> Card:
 
     Raises `ValueError` for a detail that is none.
     """
-    told = telling.Gist.of_json(_Detail.model_validate(detail).model_dump())
-    if not telling.is_reason(told.reason):
+    told = wording.Summary.of_json(_Detail.model_validate(detail).model_dump())
+    if not wording.is_reason(told.reason):
         raise ValueError("no reason that there are words for")
     actions = [
         open_url(reader, reader.audio_url, "action.open-audio"),
@@ -68,15 +68,15 @@ def audio_quiet_card(reader: Reader, device: str | None) -> Card:
     return card(reader, reader.title("audio.quiet-title"), [text(words)], actions, Command.AUDIO)
 
 
-def _title(told: telling.Gist, reader: Reader) -> Title:
-    return Title(telling.title(told, reader.language))  # words without placeholders
+def _title(told: wording.Summary, reader: Reader) -> Title:
+    return Title(wording.title(told, reader.language))  # words without placeholders
 
 
-def _body(told: telling.Gist, reader: Reader) -> list[Card]:
+def _body(told: wording.Summary, reader: Reader) -> list[Card]:
     language = reader.language
-    body = [text(plain(telling.detail(told, language)))]
+    body = [text(plain(wording.detail(told, language)))]
     if told.changes:
         body.append(text(reader.t("audio.cure")))
         steps = enumerate(told.changes, start=1)
-        body += [text(plain(f"{n}. {telling.step(change, language)}")) for n, change in steps]
+        body += [text(plain(f"{n}. {wording.step(change, language)}")) for n, change in steps]
     return body

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from bot.cards.parts import Card, Reader, card, card_time, execute, open_url, sign_in, text
 from bot.cards.plain import Title
 from bot.commands import Command
-from core.audit.telling import tell_actor_of_notice
+from core.audit.wording import describe_actor_of_notice
 from core.licensing.session import TOLD
 from core.signin.preferences import Preferences, Topic
 from core.signin.signin import State
@@ -45,7 +45,7 @@ def notice_card(kind: str, detail: Mapping[str, Any], reader: Reader, state: Sta
     if kind not in KINDS:
         raise ValueError("no notice of this kind")
     told = NoticeDetail.model_validate(detail)
-    actor = tell_actor_of_notice(
+    actor = describe_actor_of_notice(
         told.actor, told.actor_kind, reader.language, other_organisation=told.other_organisation
     )
     values = told.model_dump() | {"until": card_time(from_ms(told.until)), "actor": actor}

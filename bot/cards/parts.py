@@ -14,7 +14,7 @@ from botbuilder.schema import Activity, ActivityTypes
 
 from bot.cards.plain import Plain, Title, plain
 from bot.commands import Command
-from core.diagnosis.finding import Finding, tell
+from core.diagnosis.finding import Finding, explain
 from core.language import Language, Words
 
 WORDS: Final = Words("bot")
@@ -121,8 +121,12 @@ def warning(*items: Card) -> Card:
 
 
 def finding(reader: Reader, found: Finding) -> Card:
-    told = tell(found, reader.language)
-    return warning(text(plain(told.title), weight="bolder"), text(plain(told.detail)), text(plain(told.cure)))
+    explanation = explain(found, reader.language)
+    return warning(
+        text(plain(explanation.title), weight="bolder"),
+        text(plain(explanation.detail)),
+        text(plain(explanation.cure)),
+    )
 
 
 def execute(

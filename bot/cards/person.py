@@ -15,7 +15,7 @@ from bot.cards.parts import (
 )
 from bot.cards.plain import Plain, plain
 from bot.commands import Command
-from core.audit.telling import tell_actor
+from core.audit.wording import describe_actor
 from core.licensing.overview import Place
 from core.licensing.rules import LicenceKind
 from core.signin.signin import State
@@ -71,7 +71,7 @@ def signed_out_card(state: State, reader: Reader) -> Card:
     body: list[Card] = []
     if state.ending is not None:
         pbx_name, ending = state.ending
-        actor = tell_actor(ending.actor, reader.language, {state.user.tenant_id})
+        actor = describe_actor(ending.actor, reader.language, {state.user.tenant_id})
         body.append(text(reader.t(f"notice.{ending.cause}.text", pbx_name=pbx_name, actor=actor)))
         if ending.reason:
             body.append(text(reader.t("notice.reason", reason=ending.reason)))

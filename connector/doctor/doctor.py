@@ -16,10 +16,10 @@ from connector.state import State
 from core.diagnosis.codes import Code
 from wire.doctor import STEPS, DoctorReport, DoctorStep, Outcome
 
-Told = Callable[[DoctorStep], None]
+OnStep = Callable[[DoctorStep], None]
 
 
-async def examine(path: Path, told: Told = lambda _step: None, event_seconds: float = 0) -> DoctorReport:
+async def examine(path: Path, told: OnStep = lambda _step: None, event_seconds: float = 0) -> DoctorReport:
     """Runs every step; `told` hears of each as soon as it is done."""
     steps: list[DoctorStep] = []
     at_first = Chain(steps, told)
@@ -43,7 +43,7 @@ async def examine_ways(
     config: Config,
     state: State | None,
     steps: list[DoctorStep],
-    told: Told = lambda _step: None,
+    told: OnStep = lambda _step: None,
     event_seconds: float = 0,
 ) -> DoctorReport:
     """Both ways are gone to their end: what stops one says nothing of the other."""

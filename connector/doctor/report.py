@@ -5,7 +5,7 @@ import textwrap
 from typing import Final
 
 from core.diagnosis.codes import Code
-from core.diagnosis.finding import Finding, tell
+from core.diagnosis.finding import Finding, explain
 from core.diagnosis.steps import step_title
 from core.language import Language
 from wire.doctor import DoctorReport, DoctorStep, Outcome
@@ -35,11 +35,11 @@ class Printer:
         print(f"{line}  {self._coloured(evidence, '90')}" if evidence else line)
         code = Code.named(step.code or "")
         if code is not None:
-            told = tell(Finding(code, dict(step.evidence), step.variant), self._language)
-            for text in (f"{told.title} ({code})", told.detail, f"→ {told.cure}"):
+            explanation = explain(Finding(code, dict(step.evidence), step.variant), self._language)
+            for text in (f"{explanation.title} ({code})", explanation.detail, f"→ {explanation.cure}"):
                 print(_folded(text))
             error = step.evidence.get("error")
-            if error and error not in told.detail:
+            if error and error not in explanation.detail:
                 print(_folded(error))
         sys.stdout.flush()
 

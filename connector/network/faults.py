@@ -12,7 +12,7 @@ from multidict import CIMultiDict, CIMultiDictProxy
 
 from connector.network.proxy import Proxy, ProxySettingError, schemes_of
 from connector.network.target import Target
-from core.diagnosis.finding import Finding, tell
+from core.diagnosis.finding import Finding, explain
 from core.language import Language
 from wire import outbound
 from wire.bounds import clean_line
@@ -37,9 +37,9 @@ class UnreachedError(Exception):
 
 def words_of(finding: Finding, *, with_cure: bool = False) -> str:
     """For log and status page: the words that the doctor prints."""
-    told = tell(finding, Language.EN)
-    said = f"{told.title}. {told.detail}"
-    return f"{said} {told.cure}" if with_cure else said
+    explanation = explain(finding, Language.EN)
+    said = f"{explanation.title}. {explanation.detail}"
+    return f"{said} {explanation.cure}" if with_cure else said
 
 
 def reason_of(fault: BaseException) -> str:

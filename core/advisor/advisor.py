@@ -13,7 +13,7 @@ from core.audio.device import AudioDevice
 from core.audio.evidence import DeviceUse, Source
 from core.audio.finding import Conclusion, Verdict, conclude
 from core.audio.label import shown_name
-from core.audio.telling import gist
+from core.audio.wording import summarise
 from core.diagnosis.codes import Code
 from core.diagnosis.finding import Finding
 from core.hub.bus import NOTICES_TOPIC, Bus
@@ -176,7 +176,7 @@ class Advisor:
         return view
 
     async def _tell(self, person: Person, view: AudioView) -> None:
-        told = gist(view.conclusion, view.advice)
+        told = summarise(view.conclusion, view.advice)
         if told.device in view.stored.choices.never:
             return
         if await self._store.tell(person, NOTICE, told.as_json(), now(), TELL_EVERY):

@@ -27,13 +27,13 @@ def throttled(seconds: float, variant: str | None = None) -> Finding:
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class Explanation:
     title: str
     detail: str
     cure: str
 
 
-def tell(finding: Finding, language: Language) -> Told:
+def explain(finding: Finding, language: Language) -> Explanation:
     values = {
         name: format_time(language, value) if isinstance(value, datetime) else value
         for name, value in finding.evidence.items()
@@ -46,4 +46,4 @@ def tell(finding: Finding, language: Language) -> Told:
                 return _WORDS.text(language, special, **values)
         return _WORDS.text(language, f"{finding.code}.{part}", **values)
 
-    return Told(words("title"), words("detail"), words("cure"))
+    return Explanation(words("title"), words("detail"), words("cure"))

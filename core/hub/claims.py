@@ -1,4 +1,4 @@
-"""The transactions of links: opening one, its status, its end, handing a name over, burying a replica.
+"""The transactions of links: opening one, its status, its end, handing a name over, evicting a replica.
 
 Transactions of `core.store.transaction`: openings that wait at the same time are committed together, so that after a restart
 ten thousand connectors do not wait for ten thousand commits.
@@ -201,7 +201,7 @@ def hand_over(
     return int(row["link_epoch"]) + 1
 
 
-def bury(replica_id: str, beat: int, now: datetime) -> Transaction[Sequence[str] | None]:
+def evict(replica_id: str, beat: int, now: datetime) -> Transaction[Sequence[str] | None]:
     """A replica whose beat still stands there: its links are closed. Gives their PBXs; None when it lives after all."""
     gone = yield from execute(
         "DELETE FROM replica WHERE id = $1 AND beat = $2 RETURNING id", replica_id, beat
@@ -211,7 +211,7 @@ def bury(replica_id: str, beat: int, now: datetime) -> Transaction[Sequence[str]
     return (yield from _close_links_of((replica_id,), now))
 
 
-def bury_others(replica_id: str, now: datetime) -> Transaction[Sequence[str]]:
+def evict_others(replica_id: str, now: datetime) -> Transaction[Sequence[str]]:
     """At the start of the only process: every other replica left without saying so."""
     gone = yield from execute("DELETE FROM replica WHERE id <> $1 RETURNING id", replica_id)
     held = yield from execute(

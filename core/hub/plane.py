@@ -22,7 +22,7 @@ from core.background import Background, cancel_and_wait
 from core.diagnosis.codes import Code
 from core.store.timestamps import new_id
 from wire.model import WireModel
-from wire.plane import MAX_TOPICS, PlaneAnswer, PlaneCall, PlaneNews
+from wire.plane import MAX_TOPICS, PlaneAnswer, PlaneCall, TopicsChanged
 
 logger = logging.getLogger(__name__)
 
@@ -177,7 +177,7 @@ class NatsPlane:
         self._client = _Client()
         self._connecting: asyncio.Task[None] | None = None
         self._calls: Subscription | None = None
-        self._peers: dict[str, _Peer] = {}
+        self._peers: dict[str, ReplicaPeer] = {}
         self._tasks = Background()
         self._asked: set[asyncio.Task[None]] = set()
         """Calls of others that are being answered; none of these tasks raises."""
@@ -249,7 +249,7 @@ class NatsPlane:
 
         async def take_news(message: Msg) -> None:
             try:
-                news = PlaneNews.model_validate_json(message.data)
+                news = TopicsChanged.model_validate_json(message.data)
             except ValidationError:  # another version of the service
                 logger.warning("news of another replica cannot be read")
                 return
@@ -291,7 +291,7 @@ class NatsPlane:
             except ValidationError:  # another version of the service: its caller is told "unknown"
                 logger.warning("a message of another replica cannot be read", extra={"replica": replica_id})
 
-    def _answer(self, peer: "_Peer", call: PlaneCall, answer: Answer) -> None:
+    def _answer(self, peer: "ReplicaPeer", call: PlaneCall, answer: Answer) -> None:
         if len(self._asked) >= MAX_ASKED:
             peer.send(Reply(code=Code.PBX_BUSY).line(call.id))
             return
@@ -299,7 +299,7 @@ class NatsPlane:
         self._asked.add(task)
         task.add_done_callback(self._asked.discard)
 
-    def _peer(self, replica_id: str) -> "_Peer":
+    def _peer(self, replica_id: str) -> "ReplicaPeer":
         peer = self._peers.get(replica_id)
         if peer is None:
             if len(self._peers) >= MAX_PEERS:  # replicas come and go; the oldest went long ago
@@ -310,7 +310,7 @@ class NatsPlane:
                 reply = f"{self._to}.{self.replica_id}.{replica_id}.{number}"
                 self._tasks.start(self._send(subject, data, reply))
 
-            peer = self._peers[replica_id] = _Peer(replica_id, post)
+            peer = self._peers[replica_id] = ReplicaPeer(replica_id, post)
         return peer
 
     def _say(self) -> None:
@@ -318,7 +318,7 @@ class NatsPlane:
         if not self._client.is_connected:
             return  # a replica that was not told looks when the plane is back (`missed`)
         for start in range(0, len(topics), MAX_TOPICS):
-            news = PlaneNews(origin=self.replica_id, topics=topics[start : start + MAX_TOPICS])
+            news = TopicsChanged(origin=self.replica_id, topics=topics[start : start + MAX_TOPICS])
             self._tasks.start(self._send(self._news, news.model_dump_json(by_alias=True).encode()))
 
     async def _send(self, subject: str, data: bytes, reply: str = "") -> None:
@@ -326,7 +326,7 @@ class NatsPlane:
             await self._client.publish(subject, data, reply)
 
 
-class _Peer:
+class ReplicaPeer:
     """Another replica, as this one talks to it."""
 
     def __init__(self, replica_id: str, post: Callable[[int, bytes], None]) -> None:
@@ -405,7 +405,7 @@ class _Peer:
         self._post(self._last_message, b"\n".join(lines[start:]))
 
 
-async def _respond(peer: _Peer, call: PlaneCall, answer: Answer) -> None:
+async def _respond(peer: ReplicaPeer, call: PlaneCall, answer: Answer) -> None:
     try:
         answered = await answer(call)
     except Exception:

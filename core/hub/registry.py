@@ -161,7 +161,7 @@ class Registry:
         row = await self._database.fetch_first(f"SELECT {_COLUMNS} FROM pbx WHERE name = $1", name)
         return to_pbx(row) if row is not None else None
 
-    def verifies(self, pbx: Pbx | None, key_digest: str, now: datetime) -> KeyMatch | None:
+    def match_key(self, pbx: Pbx | None, key_digest: str, now: datetime) -> KeyMatch | None:
         """Whether this is the PBX's key; takes as long when there is no such PBX, or its key is not known."""
         given = self._hmac(key_digest)
         current = hmac.compare_digest(pbx.key_hmac if pbx is not None else NO_KEY, given)
@@ -218,7 +218,7 @@ class Registry:
         given = self._code_hash(hello) if may_try_code else None
         is_enrolled = await self._is_enrolled(hello.pbx_name, given or NO_KEY, now)
         if pbx is not None and pbx.identity == hello.identity:
-            match = self.verifies(pbx, hello.key_digest, now)
+            match = self.match_key(pbx, hello.key_digest, now)
             return Checked(name=NameState.MINE, key_known=match is KeyMatch.CURRENT, linked=pbx.is_linked)
         if pbx is None and is_enrolled:
             state = NameState.FREE

@@ -1,7 +1,7 @@
-"""The processes of one service: each raises a number in the database, and buries one whose number stands still.
+"""The replicas of one service: each raises a heartbeat counter in the database, and evicts one whose counter stalls.
 
-No clock of one machine is compared with another's: a replica is dead when the others have seen its number unchanged
-for `DEAD_SECONDS` of their own time. A replica that was only slow, and finds itself buried, has lost its links by the
+No clock of one machine is compared with another's: a replica is dead when the others have seen its counter unchanged
+for `DEAD_SECONDS` of their own time. A replica that was only slow, and finds itself evicted, has lost its links by the
 table, closes their sockets and begins again; their connectors come back by themselves.
 """
 
@@ -16,10 +16,10 @@ from core.store.transaction import Transaction, Writer, execute
 
 logger = logging.getLogger(__name__)
 
-BEAT_SECONDS: Final = 3.0
+HEARTBEAT_SECONDS: Final = 3.0
 DEAD_SECONDS: Final = 12.0
 
-Fenced = Callable[[], None]
+OnEvicted = Callable[[], None]
 LinksClosed = Callable[[Sequence[str]], None]
 
 
@@ -32,42 +32,44 @@ class Replicas:
         replica_id: str,
         *,
         is_alone: bool,
-        beat_seconds: float = BEAT_SECONDS,
+        heartbeat_seconds: float = HEARTBEAT_SECONDS,
         dead_seconds: float = DEAD_SECONDS,
     ) -> None:
         self._writer = writer
         self._replica_id = replica_id
         self._is_alone = is_alone
-        self._beat_seconds = beat_seconds
+        self._heartbeat_seconds = heartbeat_seconds
         self._dead_seconds = dead_seconds
         self._seen: dict[str, tuple[int, float]] = {}
-        """Replica to its number, and when this number was seen first."""
+        """Replica to its counter, and when this value was seen first."""
 
     async def enter(self) -> Sequence[str]:
         """Called before the first link is taken. The only process closes what another left open; gives those PBXs."""
         await self._writer.run(lambda: _enter(self._replica_id))
         if self._is_alone:
-            return await self._writer.run(lambda: claims.bury_others(self._replica_id, now()))
+            return await self._writer.run(lambda: claims.evict_others(self._replica_id, now()))
         return ()
 
-    async def run(self, fenced: Fenced, links_closed: LinksClosed) -> None:
-        """Until cancelled. `fenced` is called when this replica was buried; `links_closed` with the PBXs of one that
-        it has buried.
+    async def run(self, on_evicted: OnEvicted, links_closed: LinksClosed) -> None:
+        """Until cancelled. `on_evicted` is called when this replica was evicted; `links_closed` with the PBXs of one that
+        it has evicted.
         """
         while True:
-            await asyncio.sleep(self._beat_seconds)
+            await asyncio.sleep(self._heartbeat_seconds)
             try:
-                await self._beat(fenced, links_closed)
+                await self._write_heartbeat(on_evicted, links_closed)
             except Exception as fault:  # noqa: BLE001 - the database is away: nothing can be concluded
-                logger.warning("no beat", extra={"reason": f"{type(fault).__name__}: {fault}"[:300]})
+                logger.warning(
+                    "no heartbeat written", extra={"reason": f"{type(fault).__name__}: {fault}"[:300]}
+                )
                 self._seen.clear()
 
     async def leave(self) -> Sequence[str]:
         """At the end; links that are still open by the table are closed. Gives their PBXs."""
         return await self._writer.run(lambda: _leave(self._replica_id)) or ()
 
-    async def _beat(self, fenced: Fenced, links_closed: LinksClosed) -> None:
-        others = await self._writer.run(lambda: _beat(self._replica_id))
+    async def _write_heartbeat(self, on_evicted: OnEvicted, links_closed: LinksClosed) -> None:
+        others = await self._writer.run(lambda: _write_heartbeat(self._replica_id))
         if others is None:
             if self._is_alone:
                 logger.error(
@@ -75,8 +77,8 @@ class Replicas:
                 )
             else:
                 logger.error("this replica was too slow and was taken for dead: its connectors link again")
-            fenced()
-            # Nobody is buried for it: two processes that each believe to be alone would do so in turns for ever.
+            on_evicted()
+            # Nobody is evicted for it: two processes that each believe to be alone would do so in turns for ever.
             await self._writer.run(lambda: _enter(self._replica_id))
             return
         clock = asyncio.get_running_loop().time()
@@ -88,10 +90,10 @@ class Replicas:
         }
         for replica_id, (beat, since) in list(self._seen.items()):
             if clock - since >= self._dead_seconds:
-                await self._bury(replica_id, beat, links_closed)
+                await self._evict(replica_id, beat, links_closed)
 
-    async def _bury(self, replica_id: str, beat: int, links_closed: LinksClosed) -> None:
-        closed = await self._writer.run(lambda: claims.bury(replica_id, beat, now()))
+    async def _evict(self, replica_id: str, beat: int, links_closed: LinksClosed) -> None:
+        closed = await self._writer.run(lambda: claims.evict(replica_id, beat, now()))
         if closed is not None:
             logger.warning("a replica has died", extra={"replica": replica_id, "links": len(closed)})
             links_closed(closed)
@@ -104,8 +106,8 @@ def _enter(replica_id: str) -> Transaction[None]:
     )
 
 
-def _beat(replica_id: str) -> Transaction[dict[str, int] | None]:
-    """The numbers of the others; None when this one was buried."""
+def _write_heartbeat(replica_id: str) -> Transaction[dict[str, int] | None]:
+    """The numbers of the others; None when this one was evicted."""
     mine = yield from execute("UPDATE replica SET beat = beat + 1 WHERE id = $1 RETURNING beat", replica_id)
     if not mine:
         return None
@@ -115,4 +117,4 @@ def _beat(replica_id: str) -> Transaction[dict[str, int] | None]:
 
 def _leave(replica_id: str) -> Transaction[Sequence[str] | None]:
     rows = yield from execute("SELECT beat FROM replica WHERE id = $1", replica_id)
-    return (yield from claims.bury(replica_id, rows[0]["beat"], now())) if rows else None
+    return (yield from claims.evict(replica_id, rows[0]["beat"], now())) if rows else None

@@ -182,7 +182,7 @@ class SignIn:
         pbx = await self._admit(user, access)
         if isinstance(pbx, Finding):
             return pbx
-        is_old = self._registry.verifies(pbx, access.key_digest, now()) is KeyMatch.PREVIOUS
+        is_old = self._registry.match_key(pbx, access.key_digest, now()) is KeyMatch.PREVIOUS
         try:
             # A connector of the first version refuses a member that it does not know.
             params = LoginChallengeParams(methods=tuple(methods) if pbx.seals_answers else ())
@@ -287,7 +287,7 @@ class SignIn:
         at = now()
         await asyncio.gather(*(self._ledger.touch(session_id, at) for session_id in session_ids))
 
-    async def seen_in(self, user: TeamsUser, time_zone: str) -> None:
+    async def set_time_zone(self, user: TeamsUser, time_zone: str) -> None:
         """The time zone that the user is in, for what is written to them at night. Invalid names are ignored."""
         if zone_of(time_zone) is None or (await self._preferences.of(user.key)).time_zone == time_zone:
             return
@@ -343,7 +343,7 @@ class SignIn:
         """
         answered_at = asyncio.get_running_loop().time() + REFUSED_AFTER_SECONDS
         pbx = await self._registry.by_name(access.pbx_name)
-        match = self._registry.verifies(pbx, access.key_digest, now())
+        match = self._registry.match_key(pbx, access.key_digest, now())
         is_trusted = await self._trust.is_trusted(pbx.id if pbx else "", user.tenant_id) and not user.is_guest
         if pbx is None or match is None:
             seconds = self.throttle.wrong_key(user, access.address)

@@ -46,7 +46,7 @@ class Notice:
 
 def new_notice(person: tuple[str, str], kind: str, detail: Mapping[str, Any], at: datetime) -> Insert:
     """The statement that writes one, for the transaction that it tells about. The ledger has its own
-    (`core.licensing.transactions.steps.tell_user`).
+    (`core.licensing.transactions.steps.notify_user`).
     """
     tenant_id, object_id = person
     return insert(tables.notice).values(

@@ -169,20 +169,20 @@ async def test_a_replica_that_was_taken_for_dead_gives_its_links_up(fleet: Fleet
     """Stopped for longer than the others wait, then awake again: it must not go on as the owner."""
     await fleet.link_to(FIRST)
 
-    def buried_with_its_link() -> int:
+    def evicted_with_its_link() -> int:
         return sum(
             '"a replica has died"' in line and '"links": 1' in line for line in fleet.log(SECOND).splitlines()
         )
 
-    buried_before = buried_with_its_link()
+    evicted_before = evicted_with_its_link()
     (process,) = [process for name, process in fleet.demo.processes if name == FIRST]
     process.send_signal(signal.SIGSTOP)
     try:
 
-        async def is_buried() -> bool:
-            return buried_with_its_link() > buried_before
+        async def is_evicted() -> bool:
+            return evicted_with_its_link() > evicted_before
 
-        await eventually(is_buried, "the other replica buries it", seconds=40)
+        await eventually(is_evicted, "the other replica evicts it", seconds=40)
         answer = await fleet.at(SECOND).prepare(fleet.name, fleet.key)
         assert answer.code == "link-down"
     finally:

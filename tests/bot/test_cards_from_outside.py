@@ -12,7 +12,7 @@ import pytest
 from bot.cards import audio, licences, notices, person
 from bot.cards.parts import WORDS, Card, Reader, card_time, finding, message, text
 from bot.cards.plain import MAX_OUTSIDE, Plain, plain
-from core.audio import telling
+from core.audio import wording
 from core.audio.advice import Advice, Change
 from core.audio.device import Kind
 from core.audio.evidence import Program
@@ -110,9 +110,9 @@ def session(name: str) -> Session:
     )
 
 
-def gist(name: str) -> telling.Gist:
+def summarise(name: str) -> wording.Summary:
     changes = (Change(Program.TEAMS, Kind.OUTPUT, name),)
-    return telling.Gist(Why.SHARED, name, name, name, name, "", changes)
+    return wording.Summary(Why.SHARED, name, name, name, name, "", changes)
 
 
 def cards_of(name: str, to: Reader) -> Iterator[Card]:
@@ -161,7 +161,7 @@ def cards_of(name: str, to: Reader) -> Iterator[Card]:
         yield notices.notice_card(kind, detail, to, out)
     for saved in (True, False):
         yield notices.settings_card(Preferences(time_zone=name), to, administrator=True, saved=saved)
-    yield audio.audio_notice_card(gist(name).as_json(), to)
+    yield audio.audio_notice_card(summarise(name).as_json(), to)
     yield audio.audio_quiet_card(to, name)
     yield audio.audio_quiet_card(to, None)
 
@@ -186,7 +186,7 @@ def test_what_comes_from_outside_is_shown_as_it_is() -> None:
 @pytest.mark.parametrize("why", list(Why))
 @pytest.mark.parametrize("language", list(Language))
 def test_the_advisors_cards(why: Why, language: Language) -> None:
-    told = telling.Gist(why, LINK, LINK, LINK, LINK, "", ())
+    told = wording.Summary(why, LINK, LINK, LINK, LINK, "", ())
     check(audio.audio_notice_card(told.as_json(), reader(language)))
     conclusion = SimpleNamespace(verdict=Verdict.UNKNOWN, why=why, pairs=(), uses=())
     view: Any = SimpleNamespace(conclusion=conclusion, advice=Advice((), ()))

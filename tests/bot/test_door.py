@@ -8,7 +8,7 @@ import pytest
 
 from bot.channel import MICROSOFT_HOSTS, ChannelHosts
 from core.diagnosis.codes import Code
-from core.diagnosis.finding import Finding, tell
+from core.diagnosis.finding import Finding, explain
 from core.language import Language
 from simulator.people import TENANT_ID
 from tests.bot.test_bot import activity, ask, claims, post, words
@@ -63,11 +63,11 @@ async def test_whoever_cannot_be_identified_is_told_so(world: World, changes: di
 
 @pytest.mark.parametrize("language", list(Language))
 async def test_another_organisation_hears_the_words_of_the_tab(world: World, language: Language) -> None:
-    told = tell(Finding(Code.TENANT_NOT_ALLOWED), language)
+    explanation = explain(Finding(Code.TENANT_NOT_ALLOWED), language)
     foreign = {"id": ANNA.object_id, "conversationType": "personal", "tenantId": STRANGER}
     changes = {"from": sender(), "conversation": foreign, "channelData": {"tenant": {"id": STRANGER}}}
     said = await hears(world, activity(world, locale=language, **changes))
-    assert told.title in said and told.detail in said and told.cure in said
+    assert explanation.title in said and explanation.detail in said and explanation.cure in said
     assert not stored(world, STRANGER)
 
 

@@ -25,7 +25,7 @@ from connector.readings import Readings
 from connector.rest import StarfaceRest
 from connector.uci import Callbacks, UciClient
 from core.diagnosis.codes import Code
-from core.diagnosis.finding import Finding, tell
+from core.diagnosis.finding import Finding, explain
 from core.diagnosis.lights import Light, Part, lights
 from core.diagnosis.rules import PbxFacts, blocker
 from core.language import Language
@@ -525,7 +525,7 @@ def shown_lights(place: Place) -> dict[Part, Light]:
 
 def assert_words(finding: Finding) -> None:
     for language in Language:
-        words = tell(finding, language)
+        words = explain(finding, language)
         assert words.title and words.detail and words.cure and "{" not in words.detail + words.cure
 
 

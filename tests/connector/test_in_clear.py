@@ -9,7 +9,7 @@ from connector.doctor.pbx import PbxCheck
 from connector.doctor.service import ServiceCheck
 from connector.doctor.steps import Chain, FoundError, WarningFoundError
 from core.diagnosis.codes import Code
-from core.diagnosis.finding import Finding, tell
+from core.diagnosis.finding import Finding, explain
 from core.language import Language
 from wire.doctor import DoctorStep
 
@@ -41,14 +41,14 @@ async def test_the_doctor_warns_in_both_languages(variant: str | None, host: str
         step = await found(pbx._uci_events)
     assert (step.outcome, step.code, step.variant) == ("warning", "clear-text", variant)
     for language, word in ((Language.DE, "unverschlüsselt"), (Language.EN, "unencrypted")):
-        told = tell(Finding(Code.CLEAR_TEXT, dict(step.evidence), step.variant), language)
+        explanation = explain(Finding(Code.CLEAR_TEXT, dict(step.evidence), step.variant), language)
         assert (
-            word in told.title
-            and host in told.detail
-            and "https" in told.cure + told.detail
+            word in explanation.title
+            and host in explanation.detail
+            and "https" in explanation.cure + explanation.detail
             or variant == "callback"
         )
-        assert "{" not in told.title + told.detail + told.cure
+        assert "{" not in explanation.title + explanation.detail + explanation.cure
 
 
 async def test_with_a_certificate_nothing_is_in_clear(tmp_path: Any) -> None:
@@ -70,6 +70,8 @@ async def test_events_that_cannot_be_received_are_told_before_the_pbx_is_blamed(
         await check._uci_login(None)  # type: ignore[arg-type]
     assert (raised.value.code, raised.value.variant) == (Code.UCI_NO_EVENTS, "listen")
     assert not isinstance(raised.value, WarningFoundError)
-    told = tell(Finding(raised.value.code, dict(raised.value.evidence), raised.value.variant), Language.EN)
-    assert "192.0.2.20" in told.detail and "callback_listen" in told.cure
+    explanation = explain(
+        Finding(raised.value.code, dict(raised.value.evidence), raised.value.variant), Language.EN
+    )
+    assert "192.0.2.20" in explanation.detail and "callback_listen" in explanation.cure
     await check._rest.close()

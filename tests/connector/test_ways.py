@@ -32,7 +32,7 @@ from connector.rest import StarfaceRest
 from connector.state import State
 from connector.uci import Callbacks, UciClient, UciSession
 from core.diagnosis.codes import Code
-from core.diagnosis.finding import Finding, tell
+from core.diagnosis.finding import Finding, explain
 from core.language import Language
 from simulator import tls
 from tests.support.proxy import Proxy
@@ -502,7 +502,7 @@ async def test_link_and_doctor_say_the_same(case: Case, site: Site, caplog: pyte
 def assert_readable(finding: Finding, says: tuple[str, ...]) -> None:
     """In both languages, with all evidence in its place and without a secret."""
     for language in Language:
-        told = tell(finding, language)
+        told = explain(finding, language)
         words = f"{told.title} {told.detail} {told.cure}"
         assert "…" not in words, words
         assert not any(secret in words for secret in SECRETS), words

@@ -98,30 +98,30 @@ async def test_two_replicas_that_open_at_the_same_time_get_different_epochs(reco
     assert len({one.pbx_id for one in claims}) == 1
 
 
-async def test_a_replica_whose_number_stands_still_is_buried_with_its_links(records: Records) -> None:
+async def test_a_replica_whose_number_stands_still_is_evicted_with_its_links(records: Records) -> None:
     registry, writer = records.registry, records.writer
     dead = Replicas(writer, "dead", is_alone=False)
-    alive = Replicas(writer, "alive", is_alone=False, beat_seconds=0.02, dead_seconds=0.1)
+    alive = Replicas(writer, "alive", is_alone=False, heartbeat_seconds=0.02, dead_seconds=0.1)
     await dead.enter()
     await alive.enter()
     mine, theirs = Peer("mine.example.com"), Peer("theirs.example.com")
     kept, lost = await claim(registry, mine, "alive"), await claim(registry, theirs, "dead")
-    buried: asyncio.Future[list[str]] = asyncio.get_running_loop().create_future()
+    evicted: asyncio.Future[list[str]] = asyncio.get_running_loop().create_future()
     fenced: list[bool] = []
     running = asyncio.create_task(
-        alive.run(lambda: fenced.append(True), lambda ids: buried.set_result(list(ids)))
+        alive.run(lambda: fenced.append(True), lambda ids: evicted.set_result(list(ids)))
     )
-    assert await asyncio.wait_for(buried, 5) == [lost.pbx_id]
+    assert await asyncio.wait_for(evicted, 5) == [lost.pbx_id]
     running.cancel()
     gone, stays = await registry.by_id(lost.pbx_id), await registry.by_id(kept.pbx_id)
     assert gone is not None and not gone.is_linked and stays is not None and stays.is_linked
-    # The dead one was only slow: what it writes now is refused, and it learns that it was buried.
+    # The dead one was only slow: what it writes now is refused, and it learns that it was evicted.
     await registry.report(
         lost.pbx_id, lost.epoch, hello(theirs).status.model_copy(update={"detail": "x"}), now()
     )
     gone = await registry.by_id(lost.pbx_id)
     assert gone is not None and gone.status is not None and gone.status.detail is None
-    slow = Replicas(writer, "dead", is_alone=False, beat_seconds=0.01)
+    slow = Replicas(writer, "dead", is_alone=False, heartbeat_seconds=0.01)
     told = asyncio.Event()
     waking = asyncio.create_task(slow.run(told.set, lambda _ids: None))
     await asyncio.wait_for(told.wait(), 5)
@@ -136,12 +136,12 @@ async def test_a_process_alone_closes_what_another_left_open(records: Records) -
     assert pbx is not None and not pbx.is_linked
 
 
-async def test_two_processes_that_believe_to_be_alone_do_not_bury_each_other_in_turns(
+async def test_two_processes_that_believe_to_be_alone_do_not_evict_each_other_in_turns(
     records: Records,
 ) -> None:
     """PostgreSQL without NATS_URL, and a second process started by mistake, or by an update that overlaps."""
-    first = Replicas(records.writer, "first", is_alone=True, beat_seconds=0.02, dead_seconds=60)
-    second = Replicas(records.writer, "second", is_alone=True, beat_seconds=0.02, dead_seconds=60)
+    first = Replicas(records.writer, "first", is_alone=True, heartbeat_seconds=0.02, dead_seconds=60)
+    second = Replicas(records.writer, "second", is_alone=True, heartbeat_seconds=0.02, dead_seconds=60)
     await first.enter()
     fences: list[str] = []
     told = asyncio.Event()
@@ -157,7 +157,7 @@ async def test_two_processes_that_believe_to_be_alone_do_not_bury_each_other_in_
     kept = await claim(records.registry, Peer(NAME), "second")
     for replica in (first, second):  # some beats of both
         for _ in range(3):
-            await replica._beat(lambda: fences.append("again"), lambda _ids: None)
+            await replica._write_heartbeat(lambda: fences.append("again"), lambda _ids: None)
     for task in running:
         task.cancel()
     pbx = await records.registry.by_id(kept.pbx_id)
@@ -317,7 +317,7 @@ async def test_a_name_handed_over_leaves_the_old_identity_nothing(records: Recor
     assert pbx is not None and not pbx.is_linked and pbx.identity == identity and pbx.installation == 2
     assert (pbx.sealing_key, pbx.previous_key_hmac, pbx.status) == ("", None, None)
     for key in (old.key, old_key, new.key):
-        assert registry.verifies(pbx, digest(key), now()) is None, "no key is good until the new one links"
+        assert registry.match_key(pbx, digest(key), now()) is None, "no key is good until the new one links"
     await registry.report(
         before.pbx_id, before.epoch, hello(old).status.model_copy(update={"detail": "x"}), now()
     )
@@ -326,7 +326,7 @@ async def test_a_name_handed_over_leaves_the_old_identity_nothing(records: Recor
     assert isinstance(await registry.claim(hello(old), "a", "one", now()), BoundElsewhere)
     assert (await claim(registry, new)).pbx_id == before.pbx_id
     pbx = await registry.by_id(before.pbx_id)
-    assert registry.verifies(pbx, digest(new.key), now()) is KeyMatch.CURRENT
+    assert registry.match_key(pbx, digest(new.key), now()) is KeyMatch.CURRENT
 
 
 async def test_the_old_key_is_good_until_its_time_is_over(records: Records) -> None:
@@ -334,12 +334,12 @@ async def test_the_old_key_is_good_until_its_time_is_over(records: Records) -> N
     until = now() + timedelta(hours=1)
     claimed = await claim(registry, peer, previous_key_digest=digest(old), previous_key_until=until)
     pbx = await registry.by_id(claimed.pbx_id)
-    assert registry.verifies(pbx, digest(peer.key), now()) is KeyMatch.CURRENT
-    assert registry.verifies(pbx, digest(old), now()) is KeyMatch.PREVIOUS
+    assert registry.match_key(pbx, digest(peer.key), now()) is KeyMatch.CURRENT
+    assert registry.match_key(pbx, digest(old), now()) is KeyMatch.PREVIOUS
     # The table keeps milliseconds.
-    assert registry.verifies(pbx, digest(old), until + timedelta(milliseconds=1)) is None
-    assert registry.verifies(pbx, digest(new_key()), now()) is None
-    assert registry.verifies(None, digest(old), now()) is None
+    assert registry.match_key(pbx, digest(old), until + timedelta(milliseconds=1)) is None
+    assert registry.match_key(pbx, digest(new_key()), now()) is None
+    assert registry.match_key(None, digest(old), now()) is None
 
 
 async def test_what_happened_is_kept_with_its_reason(records: Records) -> None:

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from core.diagnosis.codes import Code, LicenceReason
-from core.diagnosis.finding import Finding, tell
+from core.diagnosis.finding import Finding, explain
 from core.diagnosis.lights import Light, Part, lights
 from core.diagnosis.rules import PbxFacts, blocker, second_installation, warning
 from core.diagnosis.version import is_older
@@ -71,9 +71,9 @@ def test_the_licence_table(version, permission, pools, refused, verdict) -> None
 
 def test_an_exhausted_pool_tells_used_and_total() -> None:
     refusal = exhausted("p", used=5, total=5, reserved=0)
-    assert "5 of 5" in tell(refusal, Language.EN).detail
-    assert "5 von 5" in tell(refusal, Language.DE).detail
-    assert "3 more are reserved" in tell(exhausted("p", used=2, total=5, reserved=3), Language.EN).detail
+    assert "5 of 5" in explain(refusal, Language.EN).detail
+    assert "5 von 5" in explain(refusal, Language.DE).detail
+    assert "3 more are reserved" in explain(exhausted("p", used=2, total=5, reserved=3), Language.EN).detail
 
 
 GOOD = Status(module_active=True, uci=UciState.ON, rest=RestState.OK, pbx_version="6.7.3")
@@ -143,12 +143,12 @@ def test_versions_compare_number_by_number(version: str, than: str, older: bool)
 def test_every_code_has_words_in_both_languages() -> None:
     for code in Code:
         for language in Language:
-            told = tell(Finding(code), language)
+            told = explain(Finding(code), language)
             assert told.title and told.detail and told.cure
     for reason in LicenceReason:
         for language in Language:
-            special = tell(Finding(Code.NO_LICENCE, {}, reason.value), language)
-            assert special.title != tell(Finding(Code.NO_LICENCE), language).title or reason == "no-pool"
+            special = explain(Finding(Code.NO_LICENCE, {}, reason.value), language)
+            assert special.title != explain(Finding(Code.NO_LICENCE), language).title or reason == "no-pool"
 
 
 @pytest.mark.parametrize("version", ["0.1.0", "0.2.0", "9.9.9", None])
@@ -166,4 +166,4 @@ def test_an_old_connector_is_told_by_what_it_can_do(version: str | None, seals_a
     assert link.finding is not None
     assert link.finding.code is Code.CONNECTOR_OUTDATED
     for language in Language:
-        assert (version or "?") in tell(link.finding, language).detail
+        assert (version or "?") in explain(link.finding, language).detail

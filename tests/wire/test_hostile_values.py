@@ -32,7 +32,12 @@ MODULES: Final = (wire.link, wire.probe, wire.plane, wire.doctor, wire.jsonrpc, 
 """Both ends of a border import these; every model in them comes from outside at one of the two."""
 NOT_STORED: Final = {"licence_keys", "password", "uci_token", "params", "result", "id"}
 """Members that are looked into and never stored as they came: their text may hold anything but half a character."""
-READ_AS_JSON: Final = {wire.jsonrpc.Frame, wire.plane.PlaneCall, wire.plane.PlaneAnswer, wire.plane.PlaneNews}
+READ_AS_JSON: Final = {
+    wire.jsonrpc.Frame,
+    wire.plane.PlaneCall,
+    wire.plane.PlaneAnswer,
+    wire.plane.TopicsChanged,
+}
 EXAMPLES: Final = 25
 
 

@@ -12,7 +12,7 @@ from typing import Final
 
 from core.licensing.rules import GRACE
 from core.licensing.session import SESSION_COLUMNS, EndCause, Ending, Session, to_session
-from core.licensing.transactions.steps import end_session, pbx_name_of, tell_user
+from core.licensing.transactions.steps import end_session, notify_user, pbx_name_of
 from core.store.audit import SYSTEM
 from core.store.timestamps import from_ms, to_ms
 from core.store.transaction import Transaction, execute, first
@@ -93,7 +93,7 @@ def _tell(pbx_id: str, age: SessionAge, now: datetime) -> Transaction[list[Sessi
             continue  # another replica has told it, or it was renewed a moment ago
         detail = {"pbx_name": pbx_name, "pbx_user": session.person.display_name, "until": to_ms(ends_at)}
         user = session.teams_user
-        yield from tell_user(user.tenant_id, user.object_id, "session-ends", detail, now)
+        yield from notify_user(user.tenant_id, user.object_id, "session-ends", detail, now)
         told.append(session)
     return told
 

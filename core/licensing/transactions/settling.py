@@ -9,7 +9,7 @@ from typing import Final
 
 from core.licensing.policy import Policy
 from core.licensing.rules import seat_choices
-from core.licensing.transactions.steps import GRANTABLE, pbx_name_of, pools_of, tell_user
+from core.licensing.transactions.steps import GRANTABLE, notify_user, pbx_name_of, pools_of
 from core.store.audit import SYSTEM, AuditKind, audit
 from core.store.timestamps import to_ms
 from core.store.transaction import Transaction, count, execute, first, placeholders
@@ -137,7 +137,7 @@ def _offer(pbx_id: str, now: datetime) -> Transaction[bool]:
             )
             pbx_name = yield from pbx_name_of(pbx_id)
             detail = {"pbx_name": pbx_name, "pbx_user": place["display_name"], "until": to_ms(until)}
-            yield from tell_user(place["tenant_id"], place["object_id"], "seat-offered", detail, now)
+            yield from notify_user(place["tenant_id"], place["object_id"], "seat-offered", detail, now)
             yield from audit(
                 pbx_id,
                 AuditKind.OFFERED,

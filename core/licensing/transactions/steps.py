@@ -226,10 +226,10 @@ def _tell_of_the_end(session: Session, ending: Ending) -> Transaction[None]:
         "other_organisation": ending.actor.tenant_id not in (None, user.tenant_id),
         "reason": ending.reason,
     }
-    yield from tell_user(user.tenant_id, user.object_id, ending.cause.value, detail, ending.now)
+    yield from notify_user(user.tenant_id, user.object_id, ending.cause.value, detail, ending.now)
 
 
-def tell_user(
+def notify_user(
     tenant_id: str, object_id: str, kind: str, detail: Mapping[str, object], now: datetime
 ) -> Transaction[None]:
     yield from execute(

@@ -27,11 +27,11 @@ from core.licensing.transactions.steps import (
     free_seat,
     keep_for_administration,
     lock_pools,
+    notify_user,
     pbx_name_of,
     pools_of,
     put_session,
     take_seat,
-    tell_user,
 )
 from core.licensing.transactions.waiting_list import REFUSAL_COUNTS
 from core.store.audit import SYSTEM, AuditKind, audit
@@ -168,7 +168,7 @@ def _pass_on(pbx_id: str, now: datetime) -> Transaction[bool]:
         if place is not None:
             pbx_name = yield from pbx_name_of(pbx_id)
             detail = {"pbx_name": pbx_name, "pbx_user": place["display_name"]}
-            yield from tell_user(place["tenant_id"], place["object_id"], "offer-passed", detail, now)
+            yield from notify_user(place["tenant_id"], place["object_id"], "offer-passed", detail, now)
             yield from audit(
                 *(pbx_id, AuditKind.OFFER_PASSED, SYSTEM, place["display_name"], {}, now),
                 pbx_user_id=place["pbx_user_id"],
@@ -207,7 +207,7 @@ def _tell_expiry(pbx_id: str, pool: Pool, now: datetime) -> Transaction[None]:
         "until": to_ms(pool.valid_until),
     }
     for row in administrators:
-        yield from tell_user(row["tenant_id"], row["object_id"], "key-expires", detail, now)
+        yield from notify_user(row["tenant_id"], row["object_id"], "key-expires", detail, now)
     yield from audit(
         pbx_id, AuditKind.EXPIRY_TOLD, SYSTEM, pool.serial, {"days": days, "told": len(administrators)}, now
     )

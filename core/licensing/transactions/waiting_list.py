@@ -11,7 +11,7 @@ from core.licensing.rules import UseUal
 from core.licensing.session import Ending, SessionRequest
 from core.licensing.transactions.proofs import check_proof
 from core.licensing.transactions.settling import settle
-from core.licensing.transactions.steps import RefusedError, lock_pools, pbx_name_of, tell_user
+from core.licensing.transactions.steps import RefusedError, lock_pools, notify_user, pbx_name_of
 from core.store.audit import AuditKind, audit
 from core.store.timestamps import to_ms
 from core.store.transaction import Transaction, execute, first
@@ -122,7 +122,7 @@ def end_waiting(pbx_id: str, ending: Ending, condition: str = "true", *values: o
     pbx_name = yield from pbx_name_of(pbx_id)
     for place in joined:
         detail = {"pbx_name": pbx_name, "pbx_user": place["display_name"]}
-        yield from tell_user(
+        yield from notify_user(
             *(place["tenant_id"], place["object_id"], f"waiting-{ending.cause}", detail, ending.now)
         )
         yield from audit(

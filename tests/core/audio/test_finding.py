@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from core.audio import telling
+from core.audio import wording
 from core.audio.advice import advise
 from core.audio.device import AudioDevice, Kind
 from core.audio.evidence import DeviceUse, Observation, Program, Source, SuspiciousCall
@@ -172,17 +172,17 @@ def test_a_verdict(observations: list[Observation], verdict: Verdict, why: Why) 
 @pytest.mark.parametrize("observations", [case[1] for case in CASES], ids=[c[0] for c in CASES])
 def test_a_verdict_can_explain_itself_in_both_languages(observations: list[Observation]) -> None:
     found = conclude(observations, NOW)
-    told = telling.gist(found, advise(found, [AudioDevice(OTHER, kind) for kind in (IN, OUT)]))
+    told = wording.summarise(found, advise(found, [AudioDevice(OTHER, kind) for kind in (IN, OUT)]))
     for language in Language:
         words = [
-            telling.title(told, language),
-            telling.detail(told, language),
-            *(telling.missing(what, language) for what in found.missing),
-            *(telling.step(change, language) for change in told.changes),
+            wording.title(told, language),
+            wording.detail(told, language),
+            *(wording.missing(what, language) for what in found.missing),
+            *(wording.step(change, language) for change in told.changes),
         ]
         assert all(words)
         assert not any("…" in word.replace("(…)", "") or "{" in word for word in words), words
-    assert telling.Gist.of_json(told.as_json()) == told
+    assert wording.Summary.of_json(told.as_json()) == told
     if found.verdict in (Verdict.CONFLICT, Verdict.LIKELY):
         assert found.evidence
 

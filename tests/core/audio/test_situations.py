@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core.audio import telling
+from core.audio import wording
 from core.audio.advice import advise
 from core.audio.comparison import Sameness
 from core.audio.device import AudioDevice, Kind, Platform
@@ -193,8 +193,8 @@ PRESENT = [AudioDevice(label, kind) for kind, label in ((IN, JABRA), (OUT, JABRA
 
 def told(observations: list[Observation], language: Language) -> str:
     found = conclude(observations, NOW)
-    gist = telling.gist(found, advise(found, PRESENT))
-    return f"{telling.title(gist, language)}. {telling.detail(gist, language)}"
+    summary = wording.summarise(found, advise(found, PRESENT))
+    return f"{wording.title(summary, language)}. {wording.detail(summary, language)}"
 
 
 @pytest.mark.parametrize("name", SITUATIONS)

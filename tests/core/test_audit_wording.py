@@ -8,7 +8,13 @@ from typing import Any
 import pytest
 
 from core.audit.reading import AuditEntry, AuditReader
-from core.audit.telling import tell_actor, tell_actor_kind, tell_actor_of_notice, tell_detail, tell_kind
+from core.audit.wording import (
+    describe_actor,
+    describe_actor_of_notice,
+    describe_detail,
+    describe_kind,
+    tell_actor_kind,
+)
 from core.diagnosis.codes import LicenceReason
 from core.identity.tenant_trust import Entry
 from core.language import Language, load
@@ -29,7 +35,7 @@ def entry(kind: str, detail: Mapping[str, Any]) -> AuditEntry:
 
 @pytest.mark.parametrize("language", Language)
 def test_every_kind_has_words(language: Language) -> None:
-    told = [tell_kind(kind, language) for kind in AuditKind]
+    told = [describe_kind(kind, language) for kind in AuditKind]
     assert len(set(told)) == len(told)
     assert not set(told) & set(AuditKind)
 
@@ -49,7 +55,7 @@ def test_every_kind_has_words(language: Language) -> None:
     ],
 )
 def test_no_code_is_told_as_a_detail(kind: AuditKind, detail: Mapping[str, Any], language: Language) -> None:
-    told = tell_detail(entry(kind, detail), language)
+    told = describe_detail(entry(kind, detail), language)
     assert told and not re.search(r"[{}\[\]\"]", told)
     codes = {*LicenceReason, *EndCause, *Entry, *LicenceKind, *Act, *FORBIDDEN}
     words = load("core.audit", language)
@@ -62,7 +68,7 @@ def test_no_code_is_told_as_a_detail(kind: AuditKind, detail: Mapping[str, Any],
 
 def test_the_reason_that_an_administrator_gave_is_told() -> None:
     detail = {"cause": "revoked", "reason": "Holiday\n=1", "kind": "FL"}
-    told = tell_detail(entry(AuditKind.ENDED, detail), Language.EN)
+    told = describe_detail(entry(AuditKind.ENDED, detail), Language.EN)
     assert told == "Taken back; floating licence; Reason: Holiday =1"
 
 
@@ -72,7 +78,7 @@ def test_the_rules_of_a_pool_are_told() -> None:
         "reservations": [{"id": "r", "name": "Sales", "seats": 3, "people": {"group_ids": [1]}}],
         "admitted": {"user_ids": [1, 2]},
     }
-    told = tell_detail(entry(AuditKind.POLICY_CHANGED, {"before": {}, "after": after}), Language.EN)
+    told = describe_detail(entry(AuditKind.POLICY_CHANGED, {"before": {}, "after": after}), Language.EN)
     assert told == (
         "Before: no rules; now: released after 12 hours without activity, only for 2 users and 0 groups,"
         " seats reserved for “Sales”: 3"
@@ -80,22 +86,22 @@ def test_the_rules_of_a_pool_are_told() -> None:
 
 
 def test_what_a_newer_replica_wrote_is_told_by_its_code() -> None:
-    assert tell_kind("something-new", Language.DE) == "something-new"
-    assert tell_detail(entry("something-new", {"a": [1, {"b": None}]}), Language.DE) == ""
+    assert describe_kind("something-new", Language.DE) == "something-new"
+    assert describe_detail(entry("something-new", {"a": [1, {"b": None}]}), Language.DE) == ""
 
 
 @pytest.mark.parametrize("detail", [{}, {"kind": None}, {"cause": 7, "before": 3}, {"reasons": 7}])
 def test_odd_details_break_nothing(detail: Mapping[str, Any]) -> None:
     for kind in AuditKind:
         if kind is not AuditKind.POLICY_CHANGED:
-            assert isinstance(tell_detail(entry(kind, detail), Language.DE), str)
+            assert isinstance(describe_detail(entry(kind, detail), Language.DE), str)
 
 
 def test_a_person_of_another_organisation_is_told_as_such() -> None:
-    assert tell_actor(CLARA, Language.EN, HOME) == "Clara Vogt"
-    assert tell_actor(FOREIGN, Language.EN, HOME) == "Clara Vogt (other organisation)"
+    assert describe_actor(CLARA, Language.EN, HOME) == "Clara Vogt"
+    assert describe_actor(FOREIGN, Language.EN, HOME) == "Clara Vogt (other organisation)"
     assert (
-        tell_actor(FOREIGN, Language.DE, HOME, with_tenant=True)
+        describe_actor(FOREIGN, Language.DE, HOME, with_tenant=True)
         == "Clara Vogt (andere Organisation, elsewhere)"
     )
     assert tell_actor_kind(FOREIGN, Language.EN, HOME) == "Person of another organisation"
@@ -104,17 +110,17 @@ def test_a_person_of_another_organisation_is_told_as_such() -> None:
 @pytest.mark.parametrize("language", Language)
 @pytest.mark.parametrize("system", [SYSTEM, OPERATOR, CONNECTOR])
 def test_nobody_can_call_themselves_what_is_no_person(system: Actor, language: Language) -> None:
-    told = tell_actor(system, language, HOME)
+    told = describe_actor(system, language, HOME)
     for name in (told, told.upper(), system.name, f" {system.name}\u200b"):
         impostor = Actor.person("home", "o", 3, name)
-        assert tell_actor(impostor, language, HOME) != told
-        assert name.strip("\u200b ") in tell_actor(impostor, language, HOME)
+        assert describe_actor(impostor, language, HOME) != told
+        assert name.strip("\u200b ") in describe_actor(impostor, language, HOME)
         assert tell_actor_kind(impostor, language, HOME) != tell_actor_kind(system, language, HOME)
 
 
 def test_a_notice_tells_who_it_was() -> None:
     def told(name: str, kind: ActorKind | None, language: Language, *, other: bool = False) -> str:
-        return tell_actor_of_notice(name, kind, language, other_organisation=other)
+        return describe_actor_of_notice(name, kind, language, other_organisation=other)
 
     person = ActorKind.PERSON
     assert told("Clara Vogt", person, Language.DE, other=True) == "Clara Vogt (andere Organisation)"

@@ -18,7 +18,7 @@ _WORDS: Final = Words("core.audio")
 
 
 @dataclass(frozen=True, slots=True)
-class Gist:
+class Summary:
     """A finding and its cure, without a language."""
 
     why: Why
@@ -39,7 +39,7 @@ class Gist:
         return {**names, "changes": changes}
 
     @classmethod
-    def of_json(cls, content: Mapping[str, Any]) -> "Gist":
+    def of_json(cls, content: Mapping[str, Any]) -> "Summary":
         changes = tuple(
             Change(Program(program), Kind(kind), device) for program, kind, device in content["changes"]
         )
@@ -47,10 +47,10 @@ class Gist:
         return cls(why=Why(content["why"]), changes=changes, **names)
 
 
-def gist(conclusion: Conclusion, advice: Advice) -> Gist:
+def summarise(conclusion: Conclusion, advice: Advice) -> Summary:
     pair = conclusion.pairs[0] if conclusion.pairs else None
     device, other = _names(pair) if pair is not None else ("", "")
-    return Gist(
+    return Summary(
         why=conclusion.why,
         device=device,
         other=other,
@@ -77,11 +77,11 @@ def _devices(conclusion: Conclusion, program: Program) -> str:
     return ", ".join(dict.fromkeys(names))
 
 
-def title(told: Gist, language: Language) -> str:
+def title(told: Summary, language: Language) -> str:
     return _WORDS.text(language, f"finding.{told.why}.title")
 
 
-def detail(told: Gist, language: Language) -> str:
+def detail(told: Summary, language: Language) -> str:
     values = {
         "device": told.device,
         "other": told.other,
@@ -93,7 +93,7 @@ def detail(told: Gist, language: Language) -> str:
 
 
 def is_reason(reason: str) -> bool:
-    """There are words for it; `Gist.reason` may also be empty."""
+    """There are words for it; `Summary.reason` may also be empty."""
     return not reason or _WORDS.has(Language.EN, f"reason.{reason}")
 
 

@@ -22,7 +22,7 @@ _NOT_PEOPLE: Final = frozenset(
 """What a person who calls themselves so would be mistaken for."""
 
 
-def tell_kind(kind: str, language: Language) -> str:
+def describe_kind(kind: str, language: Language) -> str:
     """What happened. A kind that a newer replica has written is shown by its code, since there are no words for it."""
     key = f"kind.{kind}"
     return _WORDS.text(language, key) if _WORDS.has(language, key) else kind
@@ -33,7 +33,9 @@ def is_foreign(actor: Actor, home: Collection[str]) -> bool:
     return actor.kind is ActorKind.PERSON and actor.tenant_id is not None and actor.tenant_id not in home
 
 
-def tell_actor(actor: Actor, language: Language, home: Collection[str], *, with_tenant: bool = False) -> str:
+def describe_actor(
+    actor: Actor, language: Language, home: Collection[str], *, with_tenant: bool = False
+) -> str:
     """Who did it, for a reader whose own tenants are `home`. `with_tenant`: the id of another one is told as well."""
     if actor.kind not in (ActorKind.PERSON, ActorKind.STRANGER):
         return _WORDS.text(language, f"actor.{actor.kind}")
@@ -48,13 +50,13 @@ def tell_actor(actor: Actor, language: Language, home: Collection[str], *, with_
     return name
 
 
-def tell_actor_of_notice(
+def describe_actor_of_notice(
     name: str, kind: ActorKind | None, language: Language, *, other_organisation: bool
 ) -> str:
     """Who did what a notice tells of, as `core.licensing.transactions.steps` wrote it there."""
     if kind is None:  # by an earlier version
         return clean_line(name, MAX_NAME)
-    return tell_actor(Actor(kind, name, "another" if other_organisation else None), language, ())
+    return describe_actor(Actor(kind, name, "another" if other_organisation else None), language, ())
 
 
 def tell_actor_kind(actor: Actor | None, language: Language, home: Collection[str]) -> str:
@@ -63,7 +65,7 @@ def tell_actor_kind(actor: Actor | None, language: Language, home: Collection[st
     return _WORDS.text(language, f"actor-kind.{'foreign' if is_foreign(actor, home) else actor.kind}")
 
 
-def tell_detail(entry: AuditEntry, language: Language) -> str:
+def describe_detail(entry: AuditEntry, language: Language) -> str:
     """The details in one line; empty when the event says it all."""
     key, detail = f"detail.{entry.kind}", entry.detail
     if entry.kind == "policy-changed":
