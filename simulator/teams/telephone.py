@@ -1,4 +1,4 @@
-"""The telephones of the demo people at the simulated PBX, for whoever presents: who calls, and who picks up.
+"""The telephones of the demo people at the simulated PBX, for a presenter: who calls, and who picks up.
 
 The host page's panel; it drives the PBX over its control API, and is no part of a Teams host.
 """
