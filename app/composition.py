@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 from contextlib import suppress
 from datetime import timedelta
 from functools import partial
@@ -51,6 +51,7 @@ from core.licensing.licence_key import vendor_keys
 from core.licensing.overview import Overview
 from core.licensing.transactions.ageing import SessionAge
 from core.licensing.usage import UsageReader
+from core.phone.telephone import Telephone
 from core.signin.preferences import PreferenceStore
 from core.signin.refusals import Refusals
 from core.signin.signin import SignIn
@@ -104,7 +105,10 @@ def create(settings: Settings) -> web.Application:
     async def call_ended(pbx_id: str, epoch: int, call: CallEndedAtOnce) -> None:
         await call_help.ended_at_once(pbx_id, epoch, call)
 
-    hub = Hub(registry, plane, bus, key_register.register, following.users_changed, call_ended)
+    async def lines_changed(pbx_id: str, user_ids: Collection[int]) -> None:
+        await telephone.lines_changed(pbx_id, user_ids)
+
+    hub = Hub(registry, plane, bus, key_register.register, following.users_changed, call_ended, lines_changed)
     session_age = SessionAge(timedelta(days=settings.session_days)) if settings.session_days else None
     preferences = PreferenceStore(database)
     refusals = Refusals(ledger.writer)
@@ -125,6 +129,7 @@ def create(settings: Settings) -> web.Application:
     graph = GraphCallRecords(settings.graph_url, lambda tenant: token_source(bot_settings, tenant))
     records = CallRecords(graph if settings.call_records else None, audio_store, advisor)
     call_help = CallHelp(hub, registry, audio_store, overview, advisor, bus)
+    telephone = Telephone(hub, registry, database, bus)
     expiring = Expiring(ledger, registry, hub, call_help.over, session_age)
     operator_acts = OperatorActs(database, bus, hub.close_stale)
     clock = ClockWatch(database)
@@ -235,6 +240,7 @@ def create(settings: Settings) -> web.Application:
                 ("sweeper", sweeper.run),
                 ("operator's acts", operator_acts.run),
                 ("help with calls", call_help.run),
+                ("telephones", telephone.run),
                 ("live updates", live.run),
                 ("refusals", refusals.run),
             )

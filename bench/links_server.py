@@ -58,7 +58,7 @@ async def hub(port: int, database_url: str, nats_url: str | None = None) -> None
         return None
 
     register = KeyRegister(ledger, {}).register
-    the_hub = Hub(registry, plane, bus, register, following.users_changed, unheard)
+    the_hub = Hub(registry, plane, bus, register, following.users_changed, unheard, unheard)
     replicas = Replicas(ledger.writer, plane.replica_id, is_alone=plane.is_alone)
     plane.start(the_hub.answer, bus.hear, bus.missed)
     await replicas.enter()

@@ -1,24 +1,19 @@
-"""Help with calls: the consent, telling each connector whose calls it may follow, and what is learnt of them: that one
-ended at once, and who has none while a licence key has expired.
+"""Help with calls: the consent, and what is learnt of the calls of those who gave it: that one ended at once, and who has
+none while a licence key has expired.
 
 The service carries what the connector needs for a user's UCI login and cannot read it. Whose calls may be followed is
-in the database; each connector is told whenever that changes or its link is new, and forgets everybody else. So a
-sign-out that a connector did not hear of, or a crash between the two, is made good within seconds.
+in the database; `core.hub.keeping` tells each connector.
 """
 
-import asyncio
 import logging
-from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Final
+from collections.abc import Collection, Sequence
 
 from core.advisor.advisor import Advisor, AudioView, audio_topic
-from core.background import Setbacks
 from core.diagnosis.codes import Code
 from core.diagnosis.finding import Finding
 from core.hub.bus import NOTICES_TOPIC, Bus
 from core.hub.hub import Hub, PbxRefusedError
+from core.hub.keeping import Keeper, Kept, PreparedConsent, prepare_consent
 from core.hub.registry import Registry
 from core.identity.teams_user import TeamsUser
 from core.licensing.overview import Overview
@@ -28,7 +23,6 @@ from core.store.timestamps import now
 from wire.link import (
     MAX_FOLLOWED,
     CallEndedAtOnce,
-    CallsChallenge,
     CallsOver,
     Followed,
     FollowParams,
@@ -39,24 +33,6 @@ from wire.model import Empty
 from wire.sealing import SealedBox
 
 logger = logging.getLogger(__name__)
-
-LOOK_SECONDS: Final = 5.0
-TOLD_AT_ONCE: Final = 64
-"""Connectors that are being told; each may take its time to answer."""
-PAUSE_SECONDS: Final = 0.5
-"""A morning's rush of sign-ins is not one look each."""
-
-
-@dataclass(frozen=True, slots=True)
-class PreparedHelp:
-    """What the browser needs to seal a UCI login to the connector."""
-
-    pbx_name: str
-    login: str
-    nonce: str
-    sealing_key: str
-    sealing_signature: str
-    connector_identity: str
 
 
 class CallHelp:
@@ -75,50 +51,31 @@ class CallHelp:
         self._store = store
         self._overview = overview
         self._advisor = advisor
-        self._told: dict[str, tuple[int, tuple[int, ...]]] = {}
-        """What each connector was told last, on the link of which epoch."""
-        self._setbacks = Setbacks(first_pause=LOOK_SECONDS)
-        self._telling = asyncio.Semaphore(TOLD_AT_ONCE)
-        self._changing: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
-        """Nobody is forgotten in the moment in which they say yes."""
+        self._keeper = Keeper(
+            hub,
+            registry,
+            bus,
+            Kept(
+                what="whose calls to follow",
+                method=Method.CALLS_KEEP,
+                params=KeepParams,
+                answer=Followed,
+                limit=MAX_FOLLOWED,
+                wanted=store.helped,
+                lost=self._lost,
+            ),
+        )
 
     async def run(self) -> None:
         """Keeps the connectors up to date, until cancelled."""
-        with self._bus.watch(NOTICES_TOPIC) as woken:  # published whenever a session begins or ends
-            while True:
-                woken.clear()
-                try:
-                    await self.tell_connectors()
-                except Exception as fault:  # noqa: BLE001 - whatever it is, the next look may do better
-                    self._setbacks.failed("connectors", fault, "connectors not told whose calls to follow")
-                else:
-                    self._setbacks.worked("connectors")
-                await asyncio.sleep(PAUSE_SECONDS)
-                try:
-                    async with asyncio.timeout(LOOK_SECONDS):
-                        await woken.wait()
-                except TimeoutError:
-                    continue
+        await self._keeper.run()
 
-    async def prepare(self, user: TeamsUser) -> PreparedHelp | Finding:
+    async def prepare(self, user: TeamsUser) -> PreparedConsent | Finding:
         session = await self._overview.session_of(user)
         if session is None:
             return Finding(Code.NOT_SIGNED_IN)
         pbx = await self._registry.existing(session.pbx_id)
-        try:
-            challenge = await self._hub.call(pbx, Method.CALLS_CHALLENGE, Empty(), CallsChallenge)
-        except PbxRefusedError as refused:
-            return refused.finding
-        if not challenge.possible:
-            return Finding(Code.CALLS_NOT_FOLLOWED, {"pbx_name": pbx.name})
-        return PreparedHelp(
-            pbx_name=pbx.name,
-            login=session.person.login,
-            nonce=challenge.nonce,
-            sealing_key=pbx.sealing_key,
-            sealing_signature=pbx.sealing_signature,
-            connector_identity=pbx.identity,
-        )
+        return await prepare_consent(self._hub, pbx, session.person.login, Code.CALLS_NOT_FOLLOWED)
 
     async def begin(self, user: TeamsUser, nonce: str, box: SealedBox) -> AudioView | Finding:
         """The consent. It is noted before the connector is asked, so that a connector never follows somebody whom
@@ -127,11 +84,11 @@ class CallHelp:
         session = await self._overview.session_of(user)
         if session is None:
             return Finding(Code.NOT_SIGNED_IN)
-        async with self._changing[session.pbx_id]:
+        async with self._keeper.changing(session.pbx_id):
             before = (await self._store.of(user.key)).choices.help_since
             await self._store.set_help(user.key, before or now(), now())
             # What the connector was told before no longer holds, even if the answer to this call is lost.
-            self._told.pop(session.pbx_id, None)
+            self._keeper.tell_anew(session.pbx_id)
             refusal = await self._follow(user, session, nonce, box)
             if refusal is not None:
                 if before is None:
@@ -173,55 +130,14 @@ class CallHelp:
             logger.info("calls not known", extra={"pbx_id": pbx_id, "code": refused.finding.code})
         return found.intersection(asked)
 
-    async def tell_connectors(self) -> None:
-        """Those for whom something has changed, side by side: a PBX that is slow or odd keeps no other waiting."""
-        wanted = await self._store.helped()
-        linked = self._hub.linked
-        self._told = {pbx_id: told for pbx_id, told in self._told.items() if pbx_id in linked}
-        for pbx_id in self._changing.keys() - set(linked):
-            if not self._changing[pbx_id].locked():
-                del self._changing[pbx_id]
-        changed = [pbx_id for pbx_id in linked if not self._is_told(pbx_id, wanted)]
-        await asyncio.gather(
-            *(self._tell_safely(pbx_id) for pbx_id in changed if not self._setbacks.rests(pbx_id))
-        )
-
-    def _is_told(self, pbx_id: str, wanted: Mapping[str, Sequence[int]]) -> bool:
-        link = self._hub.link(pbx_id)
-        return link is None or self._told.get(pbx_id) == (link.epoch, _followed(pbx_id, wanted))
-
-    async def _tell_safely(self, pbx_id: str) -> None:
-        try:
-            async with self._telling, self._changing[pbx_id]:
-                await self._tell(pbx_id)
-        except PbxRefusedError as refused:
-            self._setbacks.refused(
-                pbx_id, refused.finding.code, "a connector was not told whose calls to follow"
-            )
-        except Exception as fault:  # noqa: BLE001 - whatever it is, the other connectors are told
-            self._setbacks.failed(pbx_id, fault, "a connector cannot be told whose calls to follow")
-        else:
-            self._setbacks.worked(pbx_id)
-
-    async def _tell(self, pbx_id: str) -> None:
-        wanted = await self._store.helped()  # read again: somebody may just have said yes
-        link = self._hub.link(pbx_id)
-        pbx = await self._registry.by_id(pbx_id)
-        if link is None or pbx is None or self._is_told(pbx_id, wanted):
-            return
-        users = _followed(pbx_id, wanted)
-        answer = await self._hub.call(pbx, Method.CALLS_KEEP, KeepParams(user_ids=list(users)), Followed)
-        self._told[pbx_id] = (link.epoch, users)
-        for user_id in set(users) - set(answer.user_ids):
-            await self._lost(pbx_id, user_id)
-
-    async def _lost(self, pbx_id: str, user_id: int) -> None:
+    async def _lost(self, pbx_id: str, user_id: int) -> bool:
         """The connector does not follow this user any more, for instance after a new installation: the tab asks again."""
         person = await self._store.helped_person(pbx_id, user_id)
         if person is not None:
             logger.info("help with calls was lost at the connector", extra={"pbx_id": pbx_id})
             await self._store.set_help(person, None, now(), "lost")
             self._bus.publish(audio_topic(*person))
+        return True
 
     async def _follow(self, user: TeamsUser, session: Session, nonce: str, box: SealedBox) -> Finding | None:
         pbx = await self._registry.existing(session.pbx_id)
@@ -237,7 +153,3 @@ class CallHelp:
         except PbxRefusedError as refused:
             return refused.finding
         return None
-
-
-def _followed(pbx_id: str, wanted: Mapping[str, Sequence[int]]) -> tuple[int, ...]:
-    return tuple(sorted(wanted.get(pbx_id, ())))[:MAX_FOLLOWED]

@@ -22,7 +22,7 @@ class Bus:
     def __init__(self, plane: Plane) -> None:
         self._plane = plane
         self._watchers: defaultdict[str, set[asyncio.Event]] = defaultdict(set)
-        self._listeners: dict[str, Listener] = {}
+        self._listeners: defaultdict[str, list[Listener]] = defaultdict(list)
         self._on_missed: list[Missed] = []
 
     def publish(self, *topics: str) -> None:
@@ -35,7 +35,7 @@ class Bus:
             for watcher in self._watchers.get(topic, ()):
                 watcher.set()
             kind, _, rest = topic.partition(":")
-            if listener := self._listeners.get(kind):
+            for listener in self._listeners.get(kind, ()):
                 try:
                     listener(rest)
                 except Exception:  # one topic that is not understood takes nothing from the others
@@ -55,7 +55,7 @@ class Bus:
 
     def listen(self, kind: str, listener: Listener) -> None:
         """`listener` is told the rest of every topic of this kind, this replica's own among them."""
-        self._listeners[kind] = listener
+        self._listeners[kind].append(listener)
 
     @contextmanager
     def watch(self, *topics: str) -> Iterator[asyncio.Event]:
@@ -75,6 +75,11 @@ class Bus:
 def user_topic(tenant_id: str, object_id: str) -> str:
     """One person: their session, waiting place or offered seat, what they may do."""
     return f"user:{tenant_id}:{object_id}"
+
+
+def phone_topic(tenant_id: str, object_id: str) -> str:
+    """A person's telephone: something has changed on its line, or it was switched on or off."""
+    return f"phone:{tenant_id}:{object_id}"
 
 
 def offers_topic(tenant_id: str) -> str:

@@ -3,8 +3,9 @@
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
 from typing import Any, Final, TypeVar
 
 from pydantic import ValidationError
@@ -15,6 +16,7 @@ from core.diagnosis.codes import PBX_FAULTS, PHONE_FAULTS, Code
 from core.diagnosis.finding import Finding
 from core.hub.admission import Admission
 from core.hub.bus import Bus, connection_topic, pbx_topics
+from core.hub.line_changes import LINE_CHANGES, LineChanges
 from core.hub.link import CloseCode, Link, Transport
 from core.hub.opening import Opening, RegisterLicenceKeys
 from core.hub.plane import NobodyThereError, Plane, PlaneDownError, Question, Reply
@@ -35,6 +37,7 @@ from wire.link import (
     UsersChanged,
 )
 from wire.model import Empty, WireModel
+from wire.phone import PhoneMethod
 from wire.plane import NOT_HERE, PlaneCall
 
 logger = logging.getLogger(__name__)
@@ -52,8 +55,10 @@ LOOK_SECONDS: Final = 30.0
 """How often a replica compares its links with the table, in case the word that one was replaced was lost."""
 
 M = TypeVar("M", bound=WireModel)
+AnyMethod = Method | PhoneMethod
 OnUsers = Callable[[str, int, UsersChanged | None], Awaitable[None]]
 OnCall = Callable[[str, int, CallEndedAtOnce], Awaitable[None]]
+OnLines = Callable[[str, Collection[int]], Awaitable[None]]
 
 
 class PbxRefusedError(Exception):
@@ -89,8 +94,8 @@ class Hub:
 
     `register_licence_keys` is told a PBX's licence keys before its welcome; `on_users` is told what changed of a
     PBX's users, and `None` when a link has opened and nobody knows what changed meanwhile; `on_call` is told of a
-    call that ended at once. All with the link's epoch, so that they can refuse what an older link says. Whenever a PBX's link or
-    status changes, its connection's topic is published.
+    call that ended at once. All with the link's epoch, so that they can refuse what an older link says. `on_lines` is told
+    users on whose lines something has changed. Whenever a PBX's link or status changes, its connection's topic is published.
     """
 
     def __init__(
@@ -101,6 +106,7 @@ class Hub:
         register_licence_keys: RegisterLicenceKeys,
         on_users: OnUsers,
         on_call: OnCall,
+        on_lines: OnLines,
         *,
         heartbeat: float = HEARTBEAT_SECONDS,
         hello_seconds: float = HELLO_SECONDS,
@@ -111,6 +117,7 @@ class Hub:
         self._bus = bus
         self._on_users = on_users
         self._on_call = on_call
+        self._on_lines = on_lines
         self._heartbeat = heartbeat
         self._links: dict[str, Link] = {}
         self._under_way = Background()
@@ -130,6 +137,7 @@ class Hub:
         )
         self._changes = Budgets(*CHANGES)
         """By PBX, so that a link that is opened again does not start with a full budget."""
+        self._line_changes = Budgets(*LINE_CHANGES)
         bus.listen("link", self._hear_of_newer)
         bus.listen("handed-over", self._hear_of_hand_over)
 
@@ -183,6 +191,9 @@ class Hub:
                 Method.STATUS: self._status_handler(link, opened.status),
                 Method.USERS_CHANGED: self._event_handler(link, UsersChanged, self._on_users),
                 Method.CALL_ENDED_AT_ONCE: self._event_handler(link, CallEndedAtOnce, self._on_call),
+                PhoneMethod.CHANGED: LineChanges(
+                    partial(self._line_changes.__getitem__, link.pbx_id), partial(self._tell_lines, link)
+                ).take,
             }
         )
         del opened
@@ -211,7 +222,7 @@ class Hub:
             self._bus.publish(connection_topic(link.pbx_id))
 
     async def call(
-        self, pbx: Pbx, method: Method, params: WireModel, answer: type[M], seconds: float = CALL_SECONDS
+        self, pbx: Pbx, method: AnyMethod, params: WireModel, answer: type[M], seconds: float = CALL_SECONDS
     ) -> M:
         """Asks a PBX once, by a link that is no older than the row that the caller has read. Raises
         `PbxRefusedError` with the finding when there is no good answer.
@@ -239,7 +250,9 @@ class Hub:
             asked = user_ids[begin : begin + MAX_USERS_AT_ONCE]
             yield asked, await self.call(pbx, method, IdsParams(user_ids=list(asked)), answer, seconds)
 
-    async def _call(self, pbx: Pbx, method: Method, params: WireModel, answer: type[M], seconds: float) -> M:
+    async def _call(
+        self, pbx: Pbx, method: AnyMethod, params: WireModel, answer: type[M], seconds: float
+    ) -> M:
         link = self._links.get(pbx.id)
         if link is not None and link.is_good(pbx.link_epoch):
             try:
@@ -309,7 +322,7 @@ class Hub:
                 self._under_way.start(link.ping())
 
     async def _ask_others(
-        self, pbx: Pbx, method: Method, params: WireModel, seconds: float
+        self, pbx: Pbx, method: AnyMethod, params: WireModel, seconds: float
     ) -> dict[str, Any]:
         """Through the replica that holds the link, by the caller's row; when the link has moved meanwhile nobody was
         asked, so its present holder may be, once.
@@ -330,7 +343,9 @@ class Hub:
         except _NotHereError:
             raise PbxRefusedError(_link_down(current)) from None
 
-    async def _ask_other(self, pbx: Pbx, method: Method, params: WireModel, seconds: float) -> dict[str, Any]:
+    async def _ask_other(
+        self, pbx: Pbx, method: AnyMethod, params: WireModel, seconds: float
+    ) -> dict[str, Any]:
         if not pbx.is_linked or pbx.link_replica is None:
             raise PbxRefusedError(_link_down(pbx))
         if pbx.link_replica == self._plane.replica_id:
@@ -413,6 +428,11 @@ class Hub:
         """Waits while the PBX is over its budget of changes."""
         if seconds := self._changes[link.pbx_id].reserve():
             await asyncio.sleep(seconds)
+
+    async def _tell_lines(self, link: Link, user_ids: Collection[int]) -> None:
+        if self._links.get(link.pbx_id) is link:
+            with suppress(*STORAGE_ERRORS):  # whoever looks is told that the database is away
+                await self._on_lines(link.pbx_id, user_ids)
 
     def _event_handler(
         self, link: Link, kind: type[M], take: Callable[[str, int, M], Awaitable[None]]

@@ -14,9 +14,9 @@ from wire.model import Empty
 PING_SECONDS: Final = 10.0
 MAX_BAD_FRAMES: Final = 20
 """A peer that sends so many frames that are no calls is cut: it speaks something else."""
-FRAMES: Final = (50.0, 200)
-"""Frames that the service has not asked for, a second and at once; a connector sends one in some seconds. Those past it
-get `pbx-busy`."""
+FRAMES: Final = (100.0, 300)
+"""Frames that the service has not asked for, a second and at once. A connector says fifty times a second at most whose lines
+have changed, and all else in some seconds. Those past it get `pbx-busy`."""
 MAX_REFUSED_FRAMES: Final = 100
 """So far over its budget a peer is cut."""
 

@@ -97,6 +97,11 @@ class Pbx:
         """The answer to the PBX's challenge crosses the service sealed."""
         return Capability.SEALED_ANSWERS in self.capabilities
 
+    @property
+    def has_telephone(self) -> bool:
+        """The connector answers the methods of `wire.phone`."""
+        return Capability.TELEPHONE in self.capabilities
+
 
 class KeyMatch(StrEnum):
     CURRENT = "current"

@@ -90,6 +90,10 @@ class AuditKind(StrEnum):
     PROBE_PAIRED = "probe-paired"
     PROBE_UNPAIRED = "probe-unpaired"
 
+    # The telephone. The subject is the PBX user.
+    PHONE_ON = "phone-on"
+    PHONE_OFF = "phone-off"
+
 
 class ActorKind(StrEnum):
     PERSON = "person"

@@ -469,6 +469,16 @@ audio_person = Table(
     Column("concluded_at", BigInteger),
 )
 
+# Who has switched their telephone on, in which session; nothing of a call is stored.
+phone_consent = Table(
+    "phone_consent",
+    metadata,
+    Column("tenant_id", String(36), primary_key=True),
+    Column("object_id", String(36), primary_key=True),
+    Column("session_id", String(36), nullable=False),
+    Column("since", BigInteger, nullable=False),
+)
+
 # The last moment at which the wall clock was trusted (core.store.clock); one row.
 clock_mark = Table(
     "clock_mark",

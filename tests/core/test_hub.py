@@ -62,7 +62,7 @@ async def place(tmp_path: Path) -> AsyncIterator[Place]:
     async def unheard(_pbx_id: str, *_changed: object) -> None:
         return None
 
-    hub = Hub(registry, plane, Bus(plane), no_keys, unheard, unheard, heartbeat=HEARTBEAT)
+    hub = Hub(registry, plane, Bus(plane), no_keys, unheard, unheard, unheard, heartbeat=HEARTBEAT)
     app = web.Application()
 
     async def door(request: web.Request) -> web.StreamResponse:

@@ -1,0 +1,150 @@
+"""Who has switched their telephone on: nothing else about it is stored.
+
+A consent is bound to the session in which it was given, so it ends with that session, whatever ends it, and a sign-in
+thereafter does not bring it back.
+"""
+
+from collections.abc import Collection, Mapping
+from datetime import datetime
+from typing import Final
+
+from sqlalchemy import ColumnElement, and_, delete, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from core.store import tables
+from core.store.audit import CONNECTOR, SYSTEM, Actor, AuditKind, add_audit
+from core.store.database import Database, upsert
+from core.store.timestamps import to_ms
+from core.store.transaction import placeholders
+
+Person = tuple[str, str]
+"""Tenant and object id of a Teams user."""
+ADMINISTRATION: Final = "ADM"
+"""`core.licensing.rules.LicenceKind.ADMINISTRATION`: without a licence there is no telephone."""
+
+_consent = tables.phone_consent.c
+_session = tables.session.c
+_HOLDS: Final = and_(_session.id == _consent.session_id, _session.licence_kind != ADMINISTRATION)
+_PERSONS: Final = (
+    "SELECT session.tenant_id, session.object_id FROM session JOIN phone_consent"
+    f" ON phone_consent.session_id = session.id AND session.licence_kind <> '{ADMINISTRATION}'"
+    " AND phone_consent.tenant_id = session.tenant_id AND phone_consent.object_id = session.object_id"
+    " WHERE session.pbx_id = $1"
+)
+_ASKED: Final = (1, 10, 200)
+"""Users that are asked about in one statement."""
+
+
+class PhoneStore:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def switch_on(self, person: Person, session_id: str, at: datetime) -> bool:
+        """Whether the telephone was off before."""
+        values = {"session_id": session_id, "since": to_ms(at)}
+        async with self._database.writing() as connection:
+            before = (
+                await connection.execute(select(_consent.session_id).where(_is(person)).with_for_update())
+            ).scalar_one_or_none()
+            await connection.execute(
+                upsert(connection, tables.phone_consent)
+                .values(tenant_id=person[0], object_id=person[1], **values)
+                .on_conflict_do_update(index_elements=["tenant_id", "object_id"], set_=values)
+            )
+            if before != session_id:
+                await self._audit(connection, session_id, AuditKind.PHONE_ON, {}, at)
+        return before != session_id
+
+    async def switch_off(self, person: Person, at: datetime, cause: str = "by-person") -> bool:
+        """Whether it was on. `cause`: for the audit."""
+        async with self._database.writing() as connection:
+            session_id = (
+                await connection.execute(
+                    delete(tables.phone_consent).where(_is(person)).returning(_consent.session_id)
+                )
+            ).scalar_one_or_none()
+            if session_id is not None:
+                await self._audit(connection, session_id, AuditKind.PHONE_OFF, {"cause": cause}, at)
+        return session_id is not None
+
+    async def kept(self, at: datetime) -> Mapping[str, list[int]]:
+        """PBX id to the ids of its users whose telephones are on. Consents whose session or licence has ended are deleted."""
+        everybody = select(
+            _consent.tenant_id, _consent.object_id, _consent.session_id, _session.pbx_id, _session.pbx_user_id
+        ).select_from(tables.phone_consent.outerjoin(tables.session, _HOLDS))
+        async with self._database.reading() as connection:
+            rows = (await connection.execute(everybody)).all()
+        by_pbx: dict[str, list[int]] = {}
+        for row in rows:
+            if row.pbx_id is not None:
+                by_pbx.setdefault(row.pbx_id, []).append(row.pbx_user_id)
+            else:
+                await self._end((row.tenant_id, row.object_id), row.session_id, at)
+        return by_pbx
+
+    async def persons(self, pbx_id: str, user_ids: Collection[int]) -> list[Person]:
+        """Those of these PBX users whose telephones are on."""
+        ids, found = list(user_ids), list[Person]()
+        for begin in range(0, len(ids), _ASKED[-1]):
+            some = ids[begin : begin + _ASKED[-1]]
+            # Few different statements, which the database then knows: the last id is asked for several times.
+            size = next(size for size in _ASKED if size >= len(some))
+            some += some[-1:] * (size - len(some))
+            query = f"{_PERSONS} AND session.pbx_user_id IN ({placeholders(some, 2)})"
+            rows = await self._database.fetch(query, pbx_id, *some)
+            found += [(row["tenant_id"], row["object_id"]) for row in rows]
+        return found
+
+    async def lost(self, pbx_id: str, user_id: int, before: datetime, at: datetime) -> Person | None:
+        """Switches off the telephone of this PBX user, if it was switched on before that moment."""
+        query = (
+            select(_consent.tenant_id, _consent.object_id)
+            .select_from(tables.phone_consent.join(tables.session, _HOLDS))
+            .where(_session.pbx_id == pbx_id, _session.pbx_user_id == user_id, _consent.since < to_ms(before))
+        )
+        async with self._database.reading() as connection:
+            row = (await connection.execute(query)).one_or_none()
+        if row is None:
+            return None
+        person = (row.tenant_id, row.object_id)
+        await self.switch_off(person, at, "lost")
+        return person
+
+    async def _end(self, person: Person, session_id: str, at: datetime) -> None:
+        """The session has ended, which the audit tells, or it has no licence any more."""
+        async with self._database.writing() as connection:
+            gone = await connection.execute(
+                delete(tables.phone_consent).where(
+                    _is(person),
+                    _consent.session_id == session_id,
+                    ~select(_session.id)
+                    .where(_session.id == session_id, _session.licence_kind != ADMINISTRATION)
+                    .exists(),
+                )
+            )
+            if gone.rowcount > 0:
+                await self._audit(connection, session_id, AuditKind.PHONE_OFF, {"cause": "licence-lost"}, at)
+
+    @staticmethod
+    async def _audit(
+        connection: AsyncConnection,
+        session_id: str,
+        kind: AuditKind,
+        detail: Mapping[str, object],
+        at: datetime,
+    ) -> None:
+        row = (
+            await connection.execute(select(tables.session).where(_session.id == session_id))
+        ).one_or_none()
+        if row is None:
+            return
+        name = row.teams_name or row.display_name
+        actor = Actor.person(row.tenant_id, row.object_id, row.pbx_user_id, name)
+        if cause := detail.get("cause"):
+            actor = {"lost": CONNECTOR, "refused": CONNECTOR, "licence-lost": SYSTEM}.get(str(cause), actor)
+        subject, user_id = row.display_name, row.pbx_user_id
+        await add_audit(connection, row.pbx_id, kind, actor, subject, at, detail, pbx_user_id=user_id)
+
+
+def _is(person: Person) -> ColumnElement[bool]:
+    return and_(_consent.tenant_id == person[0], _consent.object_id == person[1])

@@ -1,0 +1,408 @@
+"""The telephone behind a real hub and WebSocket, on both databases: the consent, what is asked, and who is told."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import aiohttp
+import pytest
+from aiohttp import web
+from sqlalchemy import text
+
+from app.connector_door import serve_connector
+from core.diagnosis.codes import Code
+from core.diagnosis.finding import Finding
+from core.hub.bus import Bus, phone_topic
+from core.hub.hub import Hub
+from core.hub.line_changes import LINE_CHANGES
+from core.hub.plane import NoPlane
+from core.hub.registry import Registry
+from core.identity.teams_user import TeamsUser
+from core.licensing.session import EndCause
+from core.phone import telephone as module
+from core.phone.telephone import Telephone
+from tests.app.test_connector_door import Peer
+from tests.support.book import Book
+from tests.support.world import eventually, free_ports
+from wire.jsonrpc import RpcErrorCode
+from wire.link import SUBPROTOCOL_WITH_CAPABILITIES, Capability, Method
+from wire.model import Empty
+from wire.phone import Dialled, Feature, LineState, PhoneLine, PhoneMethod
+from wire.sealing import SealedBox
+
+TENANT = "aaaaaaaa-2222-4333-8444-555555555555"
+CALL = "11111111-2222-4333-8444-555555555555"
+BOX = SealedBox(ephemeral_key="A" * 87, nonce="A" * 16, ciphertext="AAAA")
+EMPTY_LINE: dict[str, Any] = {"state": "up", "features": {"dial": "change"}, "calls": [], "phones": []}
+
+
+class Connector:
+    """One that speaks the real protocol and keeps the lines that it is told to keep."""
+
+    def __init__(self, name: str) -> None:
+        self.peer = Peer(name)
+        self.lines: set[int] = set()
+        self.asked: list[tuple[str, dict[str, Any]]] = []
+        self.answers: dict[str, Callable[[dict[str, Any]], Any]] = {}
+        """Instead of its own: a result, or a code (text); None: no answer at all."""
+        self.slow: asyncio.Event | None = None
+        self.socket: aiohttp.ClientWebSocketResponse
+
+    async def connect(self, http: aiohttp.ClientSession, url: str, *capabilities: Capability) -> None:
+        self.socket = await http.ws_connect(url, protocols=(SUBPROTOCOL_WITH_CAPABILITIES,))
+        nonce = json.loads((await self.socket.receive()).data)["params"]["nonce"]
+        hello = self.peer.hello(nonce, capabilities=capabilities or None)
+        params = hello.model_dump(mode="json", by_alias=True)
+        await self.socket.send_json({"jsonrpc": "2.0", "id": 1, "method": Method.HELLO, "params": params})
+        self.pbx_id = json.loads((await self.socket.receive()).data)["result"]["pbxId"]
+        self._running = asyncio.create_task(self._run())
+
+    async def close(self) -> None:
+        self._running.cancel()
+        await self.socket.close()
+
+    async def changed(self, *user_ids: int) -> None:
+        await self.socket.send_json(
+            {"jsonrpc": "2.0", "method": PhoneMethod.CHANGED, "params": {"userIds": user_ids}}
+        )
+
+    def times(self, method: str) -> int:
+        return sum(asked == method for asked, _ in self.asked)
+
+    async def _run(self) -> None:
+        async for message in self.socket:
+            frame = json.loads(message.data)
+            if frame.get("method") is None:
+                continue
+            self.asked.append((frame["method"], frame["params"]))
+            asyncio.create_task(self._answer(frame))
+
+    async def _answer(self, frame: dict[str, Any]) -> None:
+        method, params = frame["method"], frame["params"]
+        if self.slow is not None and method.startswith("phone."):
+            await self.slow.wait()
+        result = self.answers[method](params) if method in self.answers else self._own(method, params)
+        if result is None:
+            return
+        answer: dict[str, Any] = {"jsonrpc": "2.0", "id": frame["id"]}
+        if isinstance(result, str):
+            data = {"code": result, "evidence": {}}
+            answer["error"] = {"code": int(RpcErrorCode.REFUSED), "message": "no", "data": data}
+        else:
+            answer["result"] = result
+        await self.socket.send_json(answer)
+
+    def _own(self, method: str, params: dict[str, Any]) -> Any:
+        match method:
+            case Method.CALLS_CHALLENGE:
+                return {"possible": True, "nonce": "n"}
+            case PhoneMethod.OPEN:
+                self.lines.add(params["userId"])
+            case PhoneMethod.KEEP:
+                self.lines &= set(params["userIds"])
+                return {"userIds": sorted(self.lines)}
+            case PhoneMethod.LINE:
+                return EMPTY_LINE if params["userId"] in self.lines else "phone-off"
+            case PhoneMethod.DIAL:
+                return {"callId": params["callId"], "number": "0049123", "phone": "Desk"}
+        return {}
+
+
+class Site:
+    def __init__(self, book: Book, hub: Hub, bus: Bus, telephone: Telephone, url: str) -> None:
+        self.book = book
+        self.hub = hub
+        self.bus = bus
+        self.telephone = telephone
+        self.url = url
+        self.connector = Connector("phones.example.com")
+        self.tellings = 0
+
+    async def sign_in(self, number: int) -> TeamsUser:
+        user = TeamsUser(TENANT, f"00000000-0000-4000-8000-{number:012}", f"Teams {number}")
+        pbx = {"pbx_id": self.connector.pbx_id, "pbx_name": self.connector.peer.name}
+        request = await self.book.request(number, ual=True, teams_user=user, **pbx)
+        opened = await self.book.ledger.open_session(request)
+        assert not isinstance(opened, Finding)
+        return request.teams_user
+
+    async def switched_on(self, number: int) -> TeamsUser:
+        user = await self.sign_in(number)
+        assert isinstance(await self.telephone.open(user, "n", BOX), PhoneLine)
+        return user
+
+    async def audited(self) -> list[tuple[str, str, str]]:
+        query = "SELECT kind, detail, actor_kind FROM audit WHERE kind LIKE 'phone-%' ORDER BY id"
+        async with self.book.database.reading() as connection:
+            return [tuple(row) for row in await connection.execute(text(query))]
+
+
+@pytest.fixture
+async def bare(book: Book) -> AsyncIterator[tuple[Site, aiohttp.ClientSession]]:
+    """Without a connector."""
+    registry = Registry(book.database, book.ledger.writer, b"pepper", enrolment_required=False)
+    plane = NoPlane()
+    bus = Bus(plane)
+
+    async def no_keys(_pbx_id: str, _keys: list[str], _epoch: int) -> list[Any]:
+        return []
+
+    async def unheard(_pbx_id: str, *_changed: object) -> None:
+        return None
+
+    async def lines_changed(pbx_id: str, user_ids: Any) -> None:
+        site.tellings += 1
+        await telephone.lines_changed(pbx_id, user_ids)
+
+    hub = Hub(registry, plane, bus, no_keys, unheard, unheard, lines_changed)
+    telephone = Telephone(hub, registry, book.database, bus)
+    app = web.Application()
+
+    async def door(request: web.Request) -> web.StreamResponse:
+        return await serve_connector(request, hub)
+
+    app.router.add_get("/link", door)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=1)
+    await runner.setup()
+    port = free_ports(1)
+    await web.TCPSite(runner, "127.0.0.1", port).start()
+    running = asyncio.create_task(telephone.run())
+    async with aiohttp.ClientSession() as http:
+        site = Site(book, hub, bus, telephone, f"http://127.0.0.1:{port}/link")
+        yield site, http
+        await site.connector.close()
+        await hub.drain(0)
+    running.cancel()
+    await runner.cleanup()
+
+
+@pytest.fixture
+async def site(bare: tuple[Site, aiohttp.ClientSession]) -> Site:
+    site, http = bare
+    await site.connector.connect(http, site.url, Capability.SEALED_ANSWERS, Capability.TELEPHONE)
+    return site
+
+
+def code_of(outcome: object) -> Code:
+    assert isinstance(outcome, Finding), outcome
+    return outcome.code
+
+
+async def test_a_telephone_is_off_until_its_person_switches_it_on(site: Site) -> None:
+    anna = await site.sign_in(1)
+    for outcome in (
+        await site.telephone.line(anna),
+        await site.telephone.dial(anna, "0721", CALL),
+        await site.telephone.set_do_not_disturb(anna, is_on=True),
+    ):
+        assert code_of(outcome) is Code.PHONE_OFF
+    assert not site.connector.times(PhoneMethod.LINE), "nobody was asked"
+    prepared = await site.telephone.prepare(anna)
+    assert not isinstance(prepared, Finding) and prepared.login
+    line = await site.telephone.open(anna, prepared.nonce, BOX)
+    assert isinstance(line, PhoneLine) and line.state is LineState.UP and Feature.DIAL in line.features
+    dialled = await site.telephone.dial(anna, "0721 1", CALL, is_confirmed=True)
+    assert isinstance(dialled, Dialled) and dialled.phone == "Desk"
+    method, asked = site.connector.asked[-1]
+    assert method == PhoneMethod.DIAL
+    assert (asked["userId"], asked["callId"], asked["number"], asked["isConfirmed"]) == (
+        1,
+        CALL,
+        "0721 1",
+        True,
+    )
+    await site.telephone.close(anna)
+    assert code_of(await site.telephone.line(anna)) is Code.PHONE_OFF
+
+    async def forgotten() -> bool:
+        return not site.connector.lines
+
+    await eventually(forgotten, "the connector was told")
+    assert await site.audited() == [
+        ("phone-on", "{}", "person"),
+        ("phone-off", '{"cause": "by-person"}', "person"),
+    ]
+
+
+async def test_nobody_telephones_without_a_session(site: Site) -> None:
+    nobody = TeamsUser(TENANT, CALL, "Nobody")
+    assert code_of(await site.telephone.line(nobody)) is Code.NOT_SIGNED_IN
+    assert code_of(await site.telephone.open(nobody, "n", BOX)) is Code.NOT_SIGNED_IN
+
+
+async def test_administration_alone_has_no_telephone(site: Site) -> None:
+    clara = await site.switched_on(3)
+    async with site.book.database.writing() as connection:
+        await connection.execute(text("UPDATE session SET licence_kind = 'ADM' WHERE pbx_user_id = 3"))
+    assert code_of(await site.telephone.line(clara)) is Code.PHONE_NEEDS_LICENCE
+    assert code_of(await site.telephone.open(clara, "n", BOX)) is Code.PHONE_NEEDS_LICENCE
+
+    async def forgotten() -> bool:
+        return not site.connector.lines
+
+    await eventually(forgotten, "the connector keeps no line of somebody without a licence")
+    assert (await site.audited())[-1] == ("phone-off", '{"cause": "licence-lost"}', "system")
+
+
+async def test_an_old_connector_offers_no_telephone_and_is_asked_nothing(
+    bare: tuple[Site, aiohttp.ClientSession],
+) -> None:
+    site, http = bare
+    await site.connector.connect(http, site.url, Capability.SEALED_ANSWERS)
+    anna = await site.sign_in(1)
+    assert code_of(await site.telephone.line(anna)) is Code.PHONE_NOT_OFFERED
+    assert code_of(await site.telephone.open(anna, "n", BOX)) is Code.PHONE_NOT_OFFERED
+    await site.telephone._keeper.tell_connectors()
+    assert site.connector.asked == []
+
+
+async def test_the_end_of_the_session_ends_the_consent_and_a_new_one_does_not_revive_it(site: Site) -> None:
+    anna = await site.switched_on(1)
+    session = await site.book.overview.session_of(anna)
+    assert session is not None
+    await site.book.ledger.sign_out(session, session.started_at)
+    again = await site.sign_in(1)
+    assert code_of(await site.telephone.line(again)) is Code.PHONE_OFF
+
+    async def forgotten() -> bool:
+        return not site.connector.lines
+
+    await eventually(forgotten, "the connector forgets the line")
+
+
+@pytest.mark.parametrize("cause", [EndCause.REVOKED, EndCause.HANDED_OVER, EndCause.LICENCE_LOST])
+async def test_whatever_ends_the_session_ends_the_consent(site: Site, cause: EndCause) -> None:
+    await site.switched_on(1)
+    async with site.book.database.writing() as connection:
+        await connection.execute(text("DELETE FROM session"))
+    assert await site.telephone._wanted() == {}, cause
+    async with site.book.database.reading() as connection:
+        assert (await connection.execute(text("SELECT count(*) FROM phone_consent"))).scalar_one() == 0
+
+
+async def test_a_refusal_takes_the_consent_back(site: Site) -> None:
+    anna = await site.sign_in(1)
+    site.connector.answers[PhoneMethod.OPEN] = lambda _: "login-rejected"
+    assert code_of(await site.telephone.open(anna, "n", BOX)) is Code.LOGIN_REJECTED
+    assert code_of(await site.telephone.line(anna)) is Code.PHONE_OFF
+    assert [kind for kind, *_ in await site.audited()] == ["phone-on", "phone-off"]
+
+
+async def test_a_lost_answer_is_unknown_and_nothing_is_dialled_twice(site: Site) -> None:
+    anna = await site.switched_on(1)
+    site.connector.answers[PhoneMethod.DIAL] = lambda _: None
+    dialling = asyncio.create_task(site.telephone.dial(anna, "0721", CALL))
+
+    async def asked() -> int:
+        return site.connector.times(PhoneMethod.DIAL)
+
+    await eventually(asked, "the connector was asked")
+    await site.connector.close()
+    assert code_of(await dialling) is Code.OUTCOME_UNKNOWN
+    assert site.connector.times(PhoneMethod.DIAL) == 1
+
+
+async def test_a_line_that_the_connector_has_lost_is_off(site: Site, monkeypatch: Any) -> None:
+    anna = await site.switched_on(1)
+    site.connector.lines.clear()
+    assert code_of(await site.telephone.line(anna)) is Code.PHONE_OFF
+    assert await site.telephone._wanted() != {}, "just switched on: it may not have been asked yet"
+    monkeypatch.setattr(module, "OPENING", -module.OPENING)
+    assert code_of(await site.telephone.line(anna)) is Code.PHONE_OFF
+    assert await site.telephone._wanted() == {}
+    assert (await site.audited())[-1] == ("phone-off", '{"cause": "lost"}', "connector")
+
+
+async def test_a_change_concerns_only_those_whose_telephone_is_on(site: Site) -> None:
+    anna, _ben = await site.switched_on(1), await site.sign_in(2)
+    heard: list[str] = []
+    site.bus.listen("phone", heard.append)
+    await site.connector.changed(1, 2, 77)
+    await site.connector.changed(2, 77)
+
+    async def told() -> bool:
+        return bool(heard)
+
+    await eventually(told, "Anna's topic")
+    assert set(heard) == {":".join(anna.key)}
+    with site.bus.watch(phone_topic(*anna.key)) as woken:
+        await site.connector.changed(*range(200))
+        async with asyncio.timeout(20):
+            await woken.wait()
+
+
+async def test_those_who_look_at_once_share_one_question(site: Site) -> None:
+    anna = await site.switched_on(1)
+    before = site.connector.times(PhoneMethod.LINE)
+    site.connector.slow = asyncio.Event()
+    looking = [asyncio.create_task(site.telephone.line(anna)) for _ in range(6)]
+
+    async def asked() -> bool:
+        return site.connector.times(PhoneMethod.LINE) > before
+
+    await eventually(asked, "the connector was asked")
+    looking[0].cancel()
+    await site.connector.changed(1)
+
+    async def changed_is_heard() -> bool:
+        return not site.telephone._looks._asking
+
+    await eventually(changed_is_heard, "the answer under way may be older than the change")
+    looking += [asyncio.create_task(site.telephone.line(anna)) for _ in range(6)]
+    await asyncio.sleep(0)
+    site.connector.slow.set()
+    assert all(isinstance(line, PhoneLine) for line in await asyncio.gather(*looking[1:]))
+    assert site.connector.times(PhoneMethod.LINE) == before + 2
+
+
+async def test_a_connector_that_says_too_much_is_heard_later_and_its_link_stays(site: Site) -> None:
+    anna = await site.switched_on(1)
+    heard: list[str] = []
+    site.bus.listen("phone", heard.append)
+    times = 2 * LINE_CHANGES[1]
+    for number in range(times):
+        await site.connector.changed(*range(1000 + number, 1190 + number))
+
+    async def said_again() -> bool:
+        await site.connector.changed(1)
+        return bool(heard)
+
+    await eventually(said_again, "Anna's topic")
+    assert isinstance(await site.telephone.line(anna), PhoneLine)
+    assert site.tellings < times, "ids that came meanwhile were told together"
+
+
+async def test_everything_else_reaches_the_connector_for_the_person_alone(site: Site) -> None:
+    anna = await site.switched_on(7)
+    telephone = site.telephone
+    answers: dict[str, Any] = {
+        PhoneMethod.HISTORY: {"entries": [], "total": 0, "hasMore": False},
+        PhoneMethod.SEARCH: {"found": []},
+        PhoneMethod.VOICEMAILS: {"messages": []},
+    }
+    for method, answer in answers.items():
+        site.connector.answers[method] = lambda _params, answer=answer: answer
+    outcomes = [
+        await telephone.hang_up(anna, "call-1"),
+        await telephone.history(anna, "missed", None, 50, 50),  # type: ignore[arg-type]
+        await telephone.search(anna, "Ben"),
+        await telephone.set_do_not_disturb(anna, is_on=True),
+        await telephone.set_redirect(anna, "r1", is_on=True),
+        await telephone.set_primary_phone(anna, "SIP/desk"),
+        await telephone.set_mobile(anna, "m1", is_on=False),
+        await telephone.voicemails(anna),
+        await telephone.play_voicemail(anna, "v1"),
+    ]
+    assert not [outcome for outcome in outcomes if isinstance(outcome, Finding)]
+    asked = dict(site.connector.asked)
+    for method in set(PhoneMethod) - {PhoneMethod.CHANGED, PhoneMethod.KEEP, PhoneMethod.DIAL}:
+        assert asked[method]["userId"] == 7, method
+    assert isinstance(outcomes[0], Empty)
+
+
+async def test_what_a_connector_says_of_other_things_is_no_answer(site: Site) -> None:
+    anna = await site.switched_on(1)
+    for said, heard in (("call-gone", Code.CALL_GONE), ("token-rejected", Code.PROTOCOL_ERROR)):
+        site.connector.answers[PhoneMethod.HANG_UP] = lambda _, said=said: said
+        assert code_of(await site.telephone.hang_up(anna, "c")) is heard
