@@ -17,13 +17,16 @@ PIP_INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check
 WORKERS ?= $(shell nproc 2>/dev/null || echo 2)
 T ?= tests
 
-.PHONY: help run test test-fast bench install install-dev check format lock clean api-types screenshots references
+.PHONY: help run dev test test-fast bench install install-dev check check-page hooks format lock clean api-types screenshots references
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: install  ## the demonstration: service, simulators and connector; ARGS="--seats 1" for its options
 	@exec $(BIN)/python -m simulator demo $(ARGS)
+
+dev: install-dev  ## the demonstration, whose parts start again when their code changes
+	@exec $(BIN)/python -m simulator demo --reload $(ARGS)
 
 install: $(CACHE)/build.stamp $(CACHE)/package.stamp $(CACHE)/host-page.stamp $(WEB)/dist/index.html  ## what `make run` needs
 
@@ -53,11 +56,17 @@ check: install-dev  ## formats, lint, types, import rules, English, licences, vu
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache >/dev/null || $(BIN)/lint-imports --no-cache
+	$(MAKE) --no-print-directory check-page
+	$(BIN)/python infra/prose.py
+	$(BIN)/python infra/audit.py
+
+check-page: install-dev  ## formats, lint and types of the tab's page alone
 	cd $(WEB) && $(NODE) node_modules/typescript/bin/tsc --noEmit
 	cd $(WEB) && $(NODE) node_modules/prettier/bin/prettier.cjs --check src test index.html *.js
 	cd $(WEB) && $(NODE) node_modules/eslint/bin/eslint.js --max-warnings 0 src test
-	$(BIN)/python infra/prose.py
-	$(BIN)/python infra/audit.py
+
+hooks: install-dev  ## let Git run the quick checks before each commit
+	$(BIN)/pre-commit install
 
 format: install-dev  ## format the code
 	$(BIN)/ruff check --fix --quiet . || true

@@ -71,6 +71,7 @@ def _parser() -> argparse.ArgumentParser:
     everything.add_argument(
         "--two-pbxs", action="store_true", help=f"a second PBX beside the first: {demo.SECOND_PBX_NAME}"
     )
+    everything.add_argument("--reload", action="store_true", help="start a part again when its code changes")
     everything.set_defaults(run=demo.run)
     return parser
 

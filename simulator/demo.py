@@ -36,6 +36,7 @@ from simulator.people import (
     TEAMS_APP_ID,
     TENANT_ID,
 )
+from simulator.reloading import build_page, reload
 from simulator.starface.model import CLIENT_SECRET
 from wire.bounds import b64url
 
@@ -434,16 +435,28 @@ async def run(options: argparse.Namespace) -> int:
         # The state folder is hidden, and file choosers do not show it.
         shown = Path(shutil.copy(demo.key_file, Path.cwd()))
         _print_words(demo, shown)
-        ended = asyncio.create_task(demo.any_ended())
+        # With `--reload` a part that ends waits for the next change of its code.
+        ended = asyncio.create_task(_reload(demo) if options.reload else demo.any_ended())
         stopping = asyncio.create_task(stopped.wait())
         await asyncio.wait([ended, stopping], return_when=asyncio.FIRST_COMPLETED)
         if ended.done():
             ended.result()
         ended.cancel()
+        await asyncio.gather(ended, return_exceptions=True)
         print("\nStopping …", flush=True)
     finally:
         await demo.stop()
     return 0
+
+
+async def _reload(demo: Demo) -> None:
+    page = await build_page()
+    try:
+        await reload(demo)
+    finally:
+        if page.returncode is None:
+            page.terminate()
+            await page.wait()
 
 
 def _print_words(demo: Demo, key_file: Path) -> None:
