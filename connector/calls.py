@@ -7,97 +7,54 @@ that nobody's session ends in mid-call.
 """
 
 import asyncio
-import json
 import logging
-import os
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-
 from connector.errors import PbxError
-from connector.network.client import HttpClient
-from connector.rest import StarfaceRest
-from connector.state import State
+from connector.logins import Logins, Use
 from connector.symptom import Symptom
-from connector.uci import Callbacks, UciSession
-from wire.link import CallEndedAtOnce, CallsCredentials, UciState
+from connector.uci import UciSession, ids_of
+from wire.link import CallEndedAtOnce, CallsCredentials
 
 logger = logging.getLogger(__name__)
 
-FILE: Final = "followed"
-_CONTEXT: Final = b"pbx-calls at rest v1"
-_NONCE_BYTES: Final = 12
 MAX_UNREPORTED: Final = 100
 MAX_QUESTIONS: Final = 8
 """At a time, to the PBX."""
 
 
-@dataclass(slots=True)
-class _Followed:
-    credentials: CallsCredentials
-    session: UciSession
-    task: asyncio.Task[None]
-
-
 class Calls:
-    def __init__(self, rest: StarfaceRest, callbacks: Callbacks, state: State) -> None:
-        self._rest = rest
-        self._callbacks = callbacks
-        self._state = state
-        self._followed: dict[int, _Followed] = {}
+    def __init__(self, logins: Logins) -> None:
+        self._logins = logins
         self._unreported: list[CallEndedAtOnce] = []
         self.changed = asyncio.Event()
+        logins.serve(Use.HELP, self._follow)
 
     @property
     def followed(self) -> frozenset[int]:
         """Ids of the PBX users whose calls are followed."""
-        return frozenset(self._followed)
-
-    async def run(self) -> None:
-        """Follows whom it followed before a restart, until cancelled."""
-        for user_id, credentials in self._read().items():
-            self._start(user_id, credentials)
-        try:
-            await asyncio.Event().wait()
-        finally:
-            tasks = [one.task for one in self._followed.values()]
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+        return self._logins.holders(Use.HELP)
 
     async def follow(self, user_id: int, credentials: CallsCredentials) -> None:
         """From now on. Raises `LoginRejectedError` or another `PbxError` when UCI does not take the login."""
-        trial = UciSession(self._rest, self._callbacks, _query(credentials), _ignore_event, _ignore_state)
-        try:
-            await trial.connect()
-        finally:
-            await trial.end()
-        await self._stop(user_id)
-        self._start(user_id, credentials)
-        self._write()
+        await self._logins.open(user_id, Use.HELP, credentials)
         logger.info("calls of a user are followed", extra={"user_id": user_id})
 
     async def keep_only(self, user_ids: Sequence[int]) -> None:
         """Forgets everybody else."""
-        gone = self.followed - set(user_ids)
-        for user_id in gone:
-            await self._stop(user_id)
+        gone = await self._logins.keep_only(Use.HELP, user_ids)
         if gone:
-            self._write()
-            logger.info("calls are followed no longer", extra={"users": len(gone)})
+            logger.info("calls are followed no longer", extra={"users": gone})
 
     async def over(self, user_ids: Sequence[int]) -> list[int]:
         """Which of these have no call at all now, not even one that rings; users who are not followed, or for whom the
         PBX does not answer, are not among them.
         """
-        followed = [
-            (user_id, self._followed[user_id].session) for user_id in user_ids if user_id in self._followed
-        ]
+        sessions = [(user_id, self._logins.session(user_id, Use.HELP)) for user_id in user_ids]
+        followed = [(user_id, session) for user_id, session in sessions if session is not None]
         slots = asyncio.Semaphore(MAX_QUESTIONS)
 
         async def is_over(session: UciSession) -> bool:
@@ -118,97 +75,38 @@ class Calls:
         if call in self._unreported:
             self._unreported.remove(call)
 
-    def _start(self, user_id: int, credentials: CallsCredentials) -> None:
-        symptom = Symptom()
+    def _follow(self, user_id: int, _session: UciSession) -> "_Followed":
+        return _Followed(self, user_id)
 
-        def heard(method: str, params: tuple[Any, ...]) -> None:
-            self._heard(user_id, symptom, method, params)
+    def ended_at_once(self, user_id: int) -> None:
+        logger.info("a call ended at once", extra={"user_id": user_id})
+        self._unreported.append(CallEndedAtOnce(user_id=user_id, at=datetime.now(UTC)))
+        del self._unreported[:-MAX_UNREPORTED]
+        self.changed.set()
 
-        session = UciSession(
-            self._rest, self._callbacks, _query(credentials), heard, _ignore_state, gives_up=True
-        )
-        self._followed[user_id] = _Followed(
-            credentials, session, asyncio.create_task(self._follow_until_refused(user_id, session))
-        )
 
-    async def _follow_until_refused(self, user_id: int, session: UciSession) -> None:
-        """A login that UCI refuses again and again has another password now: it is forgotten, and the service learns of
-        it when it asks next whose calls are followed.
-        """
-        await session.run()
-        logger.warning("a user's UCI login is refused and forgotten", extra={"user_id": user_id})
-        followed = self._followed.get(user_id)
-        if followed is not None and followed.session is session:
-            del self._followed[user_id]
-            self._write()
+class _Followed:
+    """Calls of one user."""
 
-    async def _stop(self, user_id: int) -> None:
-        followed = self._followed.pop(user_id, None)
-        if followed is not None:
-            followed.task.cancel()
-            await asyncio.gather(followed.task, return_exceptions=True)
+    def __init__(self, calls: Calls, user_id: int) -> None:
+        self._calls = calls
+        self._user_id = user_id
+        self._symptom = Symptom()
 
-    def _heard(self, user_id: int, symptom: Symptom, method: str, params: tuple[Any, ...]) -> None:
+    def heard(self, method: str, params: tuple[Any, ...]) -> None:
         if method == "callChangesIdEvent":
-            symptom.new_id(*_ids(params))
+            self._symptom.new_id(*ids_of(params))
             return
         event = params[0] if params else None
-        if method == "receiveCallState" and isinstance(event, dict) and symptom.state(event, time.time()):
-            logger.info("a call ended at once", extra={"user_id": user_id})
-            self._unreported.append(CallEndedAtOnce(user_id=user_id, at=datetime.now(UTC)))
-            del self._unreported[:-MAX_UNREPORTED]
-            self.changed.set()
+        if (
+            method == "receiveCallState"
+            and isinstance(event, dict)
+            and self._symptom.state(event, time.time())
+        ):
+            self._calls.ended_at_once(self._user_id)
 
-    def _read(self) -> dict[int, CallsCredentials]:
-        sealed = self._state.read(FILE)
-        if not sealed:
-            return {}
-        try:
-            opened = AESGCM(self._state.key_at_rest(_CONTEXT)).decrypt(
-                sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], _CONTEXT
-            )
-            return {
-                int(user_id): CallsCredentials.model_validate(credentials)
-                for user_id, credentials in json.loads(opened).items()
-            }
-        except (InvalidTag, ValueError):
-            # From another installation: these users are asked again by the tab.
-            logger.warning("whose calls were followed cannot be read; nobody's are")
-            return {}
+    def is_up(self, up: bool) -> None:
+        """A call of which an event is missing is not the symptom."""
 
-    def _write(self) -> None:
-        content = {
-            str(user_id): one.credentials.model_dump(mode="json", by_alias=True)
-            for user_id, one in self._followed.items()
-        }
-        nonce = os.urandom(_NONCE_BYTES)
-        sealed = AESGCM(self._state.key_at_rest(_CONTEXT)).encrypt(
-            nonce, json.dumps(content).encode(), _CONTEXT
-        )
-        self._state.write(FILE, nonce + sealed)
-
-
-def _ids(params: tuple[Any, ...]) -> tuple[str, str]:
-    """Old and new id of `callChangesIdEvent`: a struct, by one source; its members' names are assumed."""
-    if params and isinstance(params[0], dict):
-        members = params[0]
-        return str(members.get("oldId", "")), str(members.get("newId", members.get("id", "")))
-    return (str(params[0]), str(params[1])) if len(params) > 1 else ("", "")
-
-
-def _query(credentials: CallsCredentials) -> Any:
-    async def query(_http: HttpClient) -> dict[str, str]:
-        return {
-            "de.vertico.starface.user": credentials.login,
-            "de.vertico.starface.auth": credentials.uci_token,
-        }
-
-    return query
-
-
-def _ignore_event(_method: str, _params: tuple[Any, ...]) -> None:
-    """A login that is only tried out."""
-
-
-def _ignore_state(_state: UciState) -> None:
-    """Only the connector's own login stands for UCI as a whole."""
+    def over(self, *, refused: bool) -> None:
+        """Nothing is left to do."""

@@ -7,6 +7,7 @@ import tomllib
 from pathlib import Path
 from typing import Annotated, Final, Literal
 
+from phonenumbers import SUPPORTED_REGIONS
 from pydantic import (
     AfterValidator,
     BaseModel,
@@ -15,6 +16,7 @@ from pydantic import (
     Field,
     SecretStr,
     ValidationError,
+    field_validator,
     model_validator,
 )
 
@@ -174,6 +176,26 @@ class Uci(_Section):
         return context
 
 
+class Telephone(_Section):
+    """How numbers are dialled at this PBX."""
+
+    region: str = Field(default="DE", pattern=r"^[A-Z]{2}$")
+    """Where national numbers belong (ISO 3166); of the PBX, not of a person."""
+    exit_prefix: str = Field(default="", pattern=r"^[0-9]{0,4}$")
+    """What the PBX wants before a number outside; STARFACE wants nothing unless it is set up so."""
+    internal_digits: int = Field(default=5, ge=1, le=8)
+    """Numbers of at most so many digits are internal, and dialled as they are typed."""
+
+    @field_validator("region")
+    @classmethod
+    def _is_known(cls, region: str) -> str:
+        if region not in SUPPORTED_REGIONS:
+            raise ValueError(
+                "no region with a numbering plan: write two capital letters, for instance DE, AT, CH"
+            )
+        return region
+
+
 class Licences(_Section):
     keys: tuple[Token, ...] = Field(default=(), max_length=50)
 
@@ -190,6 +212,7 @@ class Config(_Section):
     service: Service
     pbx: Pbx
     uci: Uci = Uci()
+    telephone: Telephone = Telephone()
     licences: Licences = Licences()
     status: StatusPage = StatusPage()
 

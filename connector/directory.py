@@ -121,6 +121,11 @@ class Directory:
         """As last read; empty for somebody who was not there then."""
         return tuple(group.id for group in self._groups.values() if user_id in group.members)
 
+    def group_name(self, group_id: str) -> str:
+        """As last read; the id itself for a group that was not there then."""
+        group = self._groups.get(int(group_id)) if group_id.isascii() and group_id.isdigit() else None
+        return group.name if group is not None else group_id
+
     def unreported(self) -> list[UsersChanged]:
         """What the service does not know yet, in portions that fit a frame."""
         items = list(self._unreported.items())

@@ -1,5 +1,6 @@
 """What goes wrong at the PBX's side. Codes are those of the service's table (`core.diagnosis.codes`)."""
 
+from core.diagnosis.codes import Code
 from core.diagnosis.finding import Finding
 
 
@@ -98,3 +99,14 @@ class PbxBlockedError(PbxAwayError):
     """The PBX has stopped answering after it refused logins: the connector's address is probably on its blacklist."""
 
     code = "pbx-address-blocked"
+
+
+class PhoneError(PbxError):
+    """What a person asked of their telephone is not done; `code` is one of `PHONE_FAULTS`. Its words hold no number and no
+    name: they are logged by whoever carries them.
+    """
+
+    def __init__(self, code: Code, message: str, **evidence: str) -> None:
+        super().__init__(message)
+        self.code = code.value
+        self.evidence = evidence

@@ -9,7 +9,7 @@ from connector.state import State
 from wire.link import SUBPROTOCOL_WITH_CAPABILITIES, Capability, Challenge, Hello, Status
 from wire.pbxkey import digest
 
-CAPABILITIES: Final = (Capability.SEALED_ANSWERS.value,)
+CAPABILITIES: Final = (Capability.SEALED_ANSWERS.value, Capability.TELEPHONE.value)
 
 
 def hello(

@@ -16,6 +16,7 @@ from connector.config import Config
 from connector.directory import Directory
 from connector.errors import ConnectorError
 from connector.hello import hello
+from connector.line.lines import Lines
 from connector.monitor import Monitor
 from connector.network.client import HttpClient
 from connector.network.faults import IN_TIME, UnreachedError, no_greeting, words_of
@@ -43,6 +44,7 @@ from wire.link import (
     Welcome,
 )
 from wire.model import Empty
+from wire.phone import PhoneMethod
 
 logger = logging.getLogger(__name__)
 
@@ -55,6 +57,8 @@ TICKS: Final = 5
 """How often within a heartbeat the silence is looked at."""
 KEY_CHECK_SECONDS: Final = 2.0
 USERS_SECONDS: Final = 60.0
+COALESCE_SECONDS: Final = 0.1
+"""Changes of lines within so long are told together."""
 
 
 class RefusedError(Exception):
@@ -73,6 +77,7 @@ class LinkClient:
         monitor: Monitor,
         directory: Directory,
         calls: Calls,
+        lines: Lines,
         handlers: Mapping[str, Handler],
     ) -> None:
         """Raises `ConnectorError` when `ca_file` in [service] cannot be used."""
@@ -82,6 +87,7 @@ class LinkClient:
         self._monitor = monitor
         self._directory = directory
         self._calls = calls
+        self._lines = lines
         self._handlers = handlers
         self.is_open = asyncio.Event()
         self.links_opened = 0
@@ -205,6 +211,7 @@ class LinkClient:
                 asyncio.create_task(self._report(endpoint, socket.protocol)),
                 asyncio.create_task(self._report_users(endpoint)),
                 asyncio.create_task(self._report_calls(endpoint)),
+                asyncio.create_task(self._report_lines(endpoint)),
                 asyncio.create_task(self._watch_key()),
             ]
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -261,6 +268,17 @@ class LinkClient:
                 await endpoint.call(Method.CALL_ENDED_AT_ONCE, call, deadline=USERS_SECONDS)
                 self._calls.reported(call)
             await self._calls.changed.wait()
+
+    async def _report_lines(self, endpoint: Endpoint) -> None:
+        """Says whose telephones have changed, and nothing of what has; what changed while there was no link is said on the
+        next one.
+        """
+        while True:
+            await self._lines.changed.wait()
+            await asyncio.sleep(COALESCE_SECONDS)
+            changed = self._lines.take_changed()
+            if changed is not None:
+                await endpoint.notify(PhoneMethod.CHANGED, changed)
 
     async def _watch_key(self) -> None:
         """Ends the link when `key new` has made another key: the next opening brings it."""

@@ -127,9 +127,9 @@ class PbxMethods:
             raise ChallengeExpiredError("answers are taken sealed only")
         whom = (login.tenant_id, login.object_id)
         if isinstance(proof, SealedChallengeProof):
-            pbx_nonce, answer = self._open(proof.nonce, proof.box, *whom, ANSWER, ChallengeAnswer)
+            pbx_nonce, answer = self.opened(proof.nonce, proof.box, *whom, ANSWER, ChallengeAnswer)
             return self._grouped(await self._rest.prove_challenge(pbx_nonce, answer.secret, "/".join(whom)))
-        _, credentials = self._open(proof.nonce, proof.box, *whom, LOGIN, Credentials)
+        _, credentials = self.opened(proof.nonce, proof.box, *whom, LOGIN, Credentials)
         proven = self._rest.prove_password(credentials.login, credentials.password, "/".join(whom))
         return self._grouped(await proven)
 
@@ -158,7 +158,7 @@ class PbxMethods:
 
     async def _follow(self, params: dict[str, Any]) -> Empty:
         wanted = FollowParams.model_validate(params)
-        _, opened = self._open(
+        _, opened = self.opened(
             wanted.nonce, wanted.box, wanted.tenant_id, wanted.object_id, CALLS, CallsCredentials
         )
         users = await self._directory.by_ids([wanted.user_id])
@@ -207,10 +207,12 @@ class PbxMethods:
         self._nonces[nonce] = _Nonce(now + NONCE_SECONDS, pbx_nonce)
         return nonce
 
-    def _open(
+    def opened(
         self, nonce: str, box: SealedBox, tenant_id: str, object_id: str, purpose: str, kind: type[M]
     ) -> tuple[str, M]:
-        """What the box holds, with the PBX's own nonce that belongs to ours. Each nonce is good once."""
+        """What the box holds, with the PBX's own nonce that belongs to ours. Each nonce is good once. Raises
+        `ChallengeExpiredError` or `LoginRejectedError`.
+        """
         issued = self._nonces.pop(nonce, None)
         if issued is None or issued.ends < time.monotonic():
             raise ChallengeExpiredError("unknown nonce")

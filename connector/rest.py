@@ -255,13 +255,34 @@ class StarfaceRest:
     async def _me(self, headers: Mapping[str, str]) -> User:
         return answers.user("/users/me", await self._read("/users/me", headers))
 
-    async def _own(self, path: str) -> Any:
+    async def get(self, path: str, query: Mapping[str, str] | None = None) -> Any:
+        """JSON of what the connector's own login may read; `query` stands in no error. Raises `PbxError`."""
+        return await self._own(path, query)
+
+    async def put(self, path: str, body: Any, query: Mapping[str, str] | None = None) -> None:
+        """Writes with the connector's own login. Raises `PbxError`."""
+        async with self.understood(path):
+            for _attempt in range(2):
+                headers = {**HEADERS, **await self._own_headers()}
+                url = self._rest_url + path
+                options = {"headers": headers, "params": query, "json": body}
+                async with exchange(self.http, "PUT", url, **options) as response:
+                    if response.status == 401:
+                        self.own_login.forget()
+                        continue
+                    _refuse_status(path, response.status)
+                    if response.status not in (200, 204):
+                        raise PbxAnswerError(path, response.status, "not written")
+                    return
+            raise PbxLoginFailedError("the PBX takes no token that it has just given")
+
+    async def _own(self, path: str, query: Mapping[str, str] | None = None) -> Any:
         """Reads with the connector's own login; logs in again once when the token has expired."""
         async with self.understood(path):
             for _attempt in range(2):
                 headers = await self._own_headers()
                 try:
-                    return await self._read(path, headers)
+                    return await self._read(path, headers, query)
                 except _TokenExpiredError:
                     self.own_login.forget()
             raise PbxLoginFailedError("the PBX takes no token that it has just given")
@@ -284,16 +305,16 @@ class StarfaceRest:
                     raise PbxCloudError from refused
                 raise PbxLoginFailedError(str(refused)) from refused
 
-    async def _read(self, path: str, headers: Mapping[str, str]) -> Any:
+    async def _read(
+        self, path: str, headers: Mapping[str, str], query: Mapping[str, str] | None = None
+    ) -> Any:
         url = self._rest_url + path
-        async with exchange(self.http, "GET", url, headers={**HEADERS, **headers}) as response:
+        options = {"headers": {**HEADERS, **headers}, "params": query}
+        async with exchange(self.http, "GET", url, **options) as response:
             status = response.status
             if status == 401:
                 raise _TokenExpiredError
-            if status == FORBIDDEN:
-                raise PbxForbiddenError(f"{path} answers 403")
-            if status in RESTARTING:
-                raise PbxRestartingError(f"{path} answers {status}")
+            _refuse_status(path, status)
             content = await content_of(response, path)
             if status == 404:
                 # A page of HTML says nothing about the record: the address may be wrong.
@@ -366,6 +387,13 @@ def pbx_group(group: Group) -> PbxGroup:
 
 class _TokenExpiredError(PbxError):
     code = "pbx-login-failed"
+
+
+def _refuse_status(path: str, status: int) -> None:
+    if status == FORBIDDEN:
+        raise PbxForbiddenError(f"{path} answers 403")
+    if status in RESTARTING:
+        raise PbxRestartingError(f"{path} answers {status}")
 
 
 def _seen(task: asyncio.Task[dict[str, str]]) -> None:

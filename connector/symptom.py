@@ -100,7 +100,7 @@ class Symptom:
         if not isinstance(call_id, str) or not call_id or not isinstance(name, str):
             return False
         phase = PHASES.get(name.strip().upper(), Phase.UNKNOWN)
-        at = _Moment(heard_at, _seconds(event.get("timestamp")))
+        at = _Moment(heard_at, seconds_of(event.get("timestamp")))
         call = self._calls.setdefault(call_id, _Call())
         if phase in (Phase.ENDED, Phase.ENDED_BY_OTHER):
             del self._calls[call_id]
@@ -158,7 +158,7 @@ def _stands_still(call: _Call, at: _Moment) -> bool:
     return len(times) == 1
 
 
-def _seconds(timestamp: Any) -> float | None:
+def seconds_of(timestamp: Any) -> float | None:
     """The PBX's own time, in seconds since the epoch; None where it gives none. The wire type is not known."""
     if isinstance(timestamp, bool) or not isinstance(timestamp, int | float | str):
         return None

@@ -53,6 +53,9 @@ REFUSED_SECONDS: Final = 60.0
 """Between two tries of a login that UCI refuses: a fault may also mean that UCI is switched off for a while."""
 LOG_OUT_SECONDS: Final = 1.0
 MAX_FAULT_CHARS: Final = 200
+MAX_CALL_IDS: Final = 100
+MAX_PROVIDED: Final = 1000
+"""Names of requests or events that a system may offer."""
 CALL_EVENTS: Final = ("ucp.v22.events.call", "ucp.v30.events.call")
 """In the order of preference; which of them a system has, it tells at login."""
 
@@ -157,9 +160,10 @@ class Callbacks:
             return web.Response(status=400)
         try:
             receiver((method or "").rpartition(".")[2], params)
-        except Exception:
+        except Exception as fault:  # noqa: BLE001 - whatever stands in it
             self.events_refused += 1
-            logger.exception("a call event could not be taken")
+            # Without the exception: its words may hold a number or a name.
+            logger.error("a call event could not be taken", extra={"reason": type(fault).__name__})  # noqa: TRY400
         return web.Response(text=xmlrpc.client.dumps((True,), methodresponse=True), content_type="text/xml")
 
 
@@ -196,9 +200,11 @@ class UciSession:
         next_token: Callable[[], bool] = lambda: False,
         on_fault: Callable[[PbxError | None], None] = lambda _fault: None,
         gives_up: bool = False,
+        turns: asyncio.Semaphore | None = None,
     ) -> None:
         """`next_token`: the token was refused; True when the next query carries another form of it. `on_fault` is told
-        why there is no login, and None once there is one. `gives_up`: ends after `MAX_REFUSALS` in a row.
+        why there is no login, and None once there is one. `gives_up`: ends after `MAX_REFUSALS` in a row. `turns`: of how
+        many log in at the same time.
         """
         self._rest = rest
         self._callbacks = callbacks
@@ -209,6 +215,10 @@ class UciSession:
         self._next_token = next_token
         self._on_fault = on_fault
         self._gives_up = gives_up
+        self._turns = turns
+        self._is_connected = False
+        self.provided_events: tuple[str, ...] = ()
+        """Names that the PBX told at the last login."""
         self._identity: dict[str, str] = {}
         """What identified the user in the address of the last request."""
         self._secret = callbacks.open(self._take, lambda: self._identity)
@@ -224,10 +234,12 @@ class UciSession:
         try:
             while True:
                 try:
-                    await self.connect()
+                    if not self._is_connected:
+                        await self._connect_in_turn()
                     failures = refusals = 0
                     await self._stay()
                 except PbxError as fault:
+                    self._is_connected = False
                     logger.warning("UCI connection lost", extra={"reason": str(fault)})
                     self._on_fault(fault)
                     self._on_state(UciState.FAILED if failures else UciState.CONNECTING)
@@ -238,6 +250,26 @@ class UciSession:
                 await asyncio.sleep(_delay(failures, refusals))
         finally:
             await self.end()
+
+    async def _connect_in_turn(self) -> None:
+        if self._turns is None:
+            await self.connect()
+        else:
+            async with self._turns:
+                await self.connect()
+
+    async def is_logged_in(self) -> bool:
+        """Asks the PBX, for instance after a fault, which may mean anything; when it says no, the login is made anew."""
+        if await self.call("ucp.v22.requests.connection.keepAlive"):
+            return True
+        self._was_reset.set()
+        return False
+
+    async def provided_requests(self) -> tuple[str, ...]:
+        """Names of the requests, or of their services, that the PBX offers this user; empty: it does not say. Raises
+        `PbxError`.
+        """
+        return _names(await self.call("ucp.v22.requests.service.getProvidedRequests"))
 
     async def _stay(self) -> None:
         """Returns never; raises when the PBX has forgotten the login, or says that it has ended it (`reset`)."""
@@ -262,10 +294,12 @@ class UciSession:
                 raise
             await self._log_in()
         provided = await self.call("ucp.v22.requests.service.getProvidedEvents")
-        offered = [name for name in CALL_EVENTS if isinstance(provided, list) and name in provided]
+        self.provided_events = _names(provided)
+        offered = [name for name in CALL_EVENTS if name in self.provided_events]
         if not offered:
             raise PbxUnreachableError("the PBX offers no call events")
         await self.call("ucp.v22.requests.service.subscribeEvents", offered[0])
+        self._is_connected = True
         self._on_fault(None)
         self._on_state(UciState.ON)
 
@@ -292,7 +326,14 @@ class UciSession:
         ids = await self.call("ucp.v30.requests.call.getCallIds")
         if not isinstance(ids, list):
             raise PbxUnreachableError("UCI answers no list of calls")
-        return [str(call_id) for call_id in ids]
+        return [str(call_id) for call_id in ids[:MAX_CALL_IDS]]
+
+    async def call_state(self, call_id: str) -> dict[str, Any]:
+        """The struct of a call; empty when the PBX does not know it. Raises `PbxError`, also for what is no struct."""
+        struct = await self.call("ucp.v30.requests.call.getCallState", call_id)
+        if not isinstance(struct, dict):
+            raise PbxUnreachableError("UCI answers no struct of a call")
+        return struct
 
     async def end(self) -> None:
         self._callbacks.close(self._secret)
@@ -326,6 +367,19 @@ class UciSession:
         async with exchange(http, "POST", url, data=body, headers=headers) as response:
             self._cookies.update_cookies(response.cookies, response.url)
             return response.status, await bytes_of(response, "UCI")
+
+
+def ids_of(params: tuple[Any, ...]) -> tuple[str, str]:
+    """Old and new id of `callChangesIdEvent`: a struct, by one source; its members' names are assumed."""
+    if params and isinstance(params[0], dict):
+        members = params[0]
+        return str(members.get("oldId", "")), str(members.get("newId", members.get("id", "")))
+    return (str(params[0]), str(params[1])) if len(params) > 1 else ("", "")
+
+
+def _names(value: Any) -> tuple[str, ...]:
+    names = value[:MAX_PROVIDED] if isinstance(value, list) else ()
+    return tuple(sorted({clean_line(name, 200) for name in names if isinstance(name, str) and name}))
 
 
 def _delay(failures: int, refusals: int) -> float:

@@ -15,7 +15,15 @@ LOCKS = Path(__file__).parent / "locks"
 ROOT = Path(__file__).parents[1]
 PROBE_NEEDS = ("aiohttp", "pydantic")
 """Of the package's own dependencies; the rest is its extra."""
-CONNECTOR_NEEDS = ("aiohttp", "cryptography", "defusedxml", "idna", "prometheus-client", "pydantic")
+CONNECTOR_NEEDS = (
+    "aiohttp",
+    "cryptography",
+    "defusedxml",
+    "idna",
+    "phonenumbers",
+    "prometheus-client",
+    "pydantic",
+)
 COMMON = (
     *("pip", "compile", "--universal", "--python-version", "3.11", "--generate-hashes"),
     *("--no-header", "--no-annotate", "--no-emit-index-url", "--quiet"),

@@ -12,11 +12,14 @@ from connector.config import Config, load
 from connector.directory import Directory
 from connector.doctor.doctor import examine_ways
 from connector.guard import LoginGuard
+from connector.line.lines import Lines
 from connector.link import LinkClient
 from connector.login_memory import LoginMemory
+from connector.logins import Logins
 from connector.logs import set_up
 from connector.methods import PbxMethods
 from connector.monitor import Monitor
+from connector.phone_methods import PhoneMethods
 from connector.readings import Readings
 from connector.rest import StarfaceRest
 from connector.state import State
@@ -50,8 +53,10 @@ async def _link(config: Config) -> None:
     uci_config = config.uci.model_copy(update={"enabled": config.uci.enabled and config.active})
     callbacks = Callbacks(uci_config)
     uci = UciClient(uci_config, rest, look, readings, callbacks)
-    calls = Calls(rest, callbacks, state)
+    logins = Logins(rest, callbacks, state)
+    calls = Calls(logins)
     directory = Directory(rest, readings, active=config.active)
+    lines = Lines(rest, logins, config.telephone, directory.group_name)
     monitor = Monitor(rest, uci, directory, readings, look, active=config.active)
     uses_oauth = config.pbx.auth == "oauth"
 
@@ -64,7 +69,8 @@ async def _link(config: Config) -> None:
         uses_oauth=uses_oauth,
         examine=examine_myself,
     )
-    link = LinkClient(config, state, monitor, directory, calls, methods.handlers())
+    handlers = {**methods.handlers(), **PhoneMethods(lines, directory, methods.opened).handlers()}
+    link = LinkClient(config, state, monitor, directory, calls, lines, handlers)
     supervisor = Supervisor()
     page = StatusPage(
         *(config.status.port, config.pbx.name, config.service.url, state, link, monitor, uci), supervisor
@@ -78,7 +84,7 @@ async def _link(config: Config) -> None:
         ("monitor", monitor.run),
         ("link", link.run),
         ("directory", directory.run),
-        ("calls", calls.run),
+        ("logins", logins.run),
     ):
         supervisor.start(name, part)
     stopped = asyncio.Event()

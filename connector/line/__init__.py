@@ -1,0 +1,1 @@
+"""A person's telephone: calls, phones, switches (docs/architecture.md, "The telephone")."""

@@ -1,0 +1,84 @@
+"""What a PBX offers a person, from what it says at login and what it has refused since. Pure.
+
+The form of the names that `getProvidedRequests` gives is not known: services (`ucp.v30.requests.call`) or single requests
+(`ucp.v30.requests.call.hangupCall`). Both are understood. A PBX that says nothing is not taken to offer nothing.
+"""
+
+from collections.abc import Collection, Mapping
+from typing import Final
+
+from wire.phone import Access, Feature
+
+PLACE: Final = "call.placeCallWithPhone"
+HANG_UP: Final = "call.hangupCall"
+CALL_LIST: Final = "callList.getCallList"
+PHONES: Final = "phone.getPhoneIds"
+PRIMARY: Final = "phone.getPrimaryPhoneId"
+SET_PRIMARY: Final = "phone.setPrimaryPhoneId"
+SHOWN_NUMBERS: Final = "phone.getAvailableDisplayNumbers"
+SHOWN_NUMBER: Final = "phone.getDisplayNumberId"
+SET_SHOWN_NUMBER: Final = "phone.setDisplayNumberId"
+SET_DO_NOT_DISTURB: Final = "userState.setDoNotDisturbSetting"
+REDIRECTS: Final = "redirect.getRedirectSettings"
+SET_REDIRECT: Final = "redirect.setRedirectSetting"
+MAILBOXES: Final = "voicemailList.getMailboxes"
+VOICEMAILS: Final = "voicemailList.getVoicemailList"
+PLAY_VOICEMAIL: Final = "voicemailList.callVoicemailWithPhone"
+WAITING: Final = "call.getCurrentMessageWaitingState"
+
+_NEEDED: Final[Mapping[Feature, tuple[str, str | None]]] = {
+    Feature.DIAL: (PLACE, PLACE),
+    Feature.HANG_UP: (HANG_UP, HANG_UP),
+    Feature.HISTORY: (CALL_LIST, None),
+    Feature.PRIMARY_PHONE: (PHONES, SET_PRIMARY),
+    Feature.REDIRECTS: (REDIRECTS, SET_REDIRECT),
+    Feature.VOICEMAIL: (VOICEMAILS, PLAY_VOICEMAIL),
+}
+"""By UCI alone: the request that shows it, and the one that changes it."""
+
+
+class Offer:
+    """Of one PBX to one person."""
+
+    def __init__(self, provided: Collection[str] = (), refused: Collection[str] = ()) -> None:
+        """`provided`: names that the PBX gave; none: it did not say. `refused`: requests that it has refused since."""
+        self._names = frozenset(provided)
+        self._provided = frozenset(_bare(name) for name in provided)
+        self._refused = frozenset(refused)
+
+    def refusing(self, request: str) -> "Offer":
+        return Offer(self._names, {*self._refused, request})
+
+    def full_name(self, request: str) -> str:
+        """With the dialect that the PBX has for it; dialects may be mixed on one login (MXH, IAH)."""
+        service = request.partition(".")[0]
+        old = {f"ucp.v22.requests.{one}" for one in (request, service)}
+        new = {f"ucp.v30.requests.{one}" for one in (request, service)}
+        dialect = "v22" if self._names & old and not self._names & new else "v30"
+        return f"ucp.{dialect}.requests.{request}"
+
+    def has(self, request: str) -> bool:
+        """`request`: service and method, for instance `call.hangupCall`."""
+        if request in self._refused:
+            return False
+        service = request.partition(".")[0]
+        return not self._provided or bool(self._provided & {request, service})
+
+    def features(self, rest: Mapping[Feature, Access]) -> dict[Feature, Access]:
+        """With what REST offers beside it, as far as that is known."""
+        found = dict(rest)
+        for feature, (shows, changes) in _NEEDED.items():
+            if self.has(shows):
+                can_change = changes is not None and self.has(changes)
+                found[feature] = Access.CHANGE if can_change else found.get(feature, Access.READ_ONLY)
+        if self.has(SET_DO_NOT_DISTURB):
+            found[Feature.DO_NOT_DISTURB] = Access.CHANGE
+        return {feature: found[feature] for feature in Feature if feature in found}
+
+
+def _bare(name: str) -> str:
+    """`ucp.v30.requests.call` and `ucp.v30.server.communication.call` are both `call`."""
+    for mark in (".requests.", ".server.communication.", ".server."):
+        if mark in name:
+            return name.partition(mark)[2]
+    return name

@@ -1,0 +1,101 @@
+"""The lines of this PBX: who has one, and whose has changed."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from connector.config import Telephone
+from connector.errors import PhoneError
+from connector.line.book import Book
+from connector.line.line import Line
+from connector.line.numbers import NumberPlan
+from connector.line.rest_phone import RestPhone
+from connector.line.uci_line import Site, UciLine
+from connector.logins import Logins, Use
+from connector.rest import StarfaceRest
+from connector.uci import UciSession
+from core.diagnosis.codes import Code
+from wire.link import CallsCredentials
+from wire.phone import MAX_CHANGED, LinesChanged, LineState, PhoneLine
+
+logger = logging.getLogger(__name__)
+
+MAX_REFUSED: Final = 10_000
+"""People whose login the PBX takes no more, and who have not switched their telephone on again."""
+
+
+class Lines:
+    def __init__(
+        self, rest: StarfaceRest, logins: Logins, settings: Telephone, group_name: Callable[[str], str]
+    ) -> None:
+        """`group_name`: of a group's id, or the id where there is no such group."""
+        self._logins = logins
+        self._lines: dict[int, UciLine] = {}
+        self._refused: dict[int, None] = {}
+        self._changed: dict[int, None] = {}
+        self.changed = asyncio.Event()
+        phone, plan = RestPhone(rest), NumberPlan(settings)
+        self._site = Site(phone, plan, Book(phone, plan), group_name, self._has_changed, self._dropped)
+        logins.serve(Use.PHONE, self._make)
+
+    @property
+    def kept(self) -> frozenset[int]:
+        """Ids of the PBX users who have a line."""
+        return self._logins.holders(Use.PHONE)
+
+    async def open(self, user_id: int, credentials: CallsCredentials) -> None:
+        """Raises `LoginRejectedError` or another `PbxError` when UCI does not take the login."""
+        await self._logins.open(user_id, Use.PHONE, credentials)
+        self._refused.pop(user_id, None)
+        logger.info("a user's telephone is on", extra={"user_id": user_id})
+
+    async def keep_only(self, user_ids: Sequence[int]) -> None:
+        """Forgets everybody else."""
+        wanted = set(user_ids)
+        gone = await self._logins.keep_only(Use.PHONE, user_ids)
+        for user_id in [one for one in self._lines if one not in wanted]:
+            del self._lines[user_id]
+        for user_id in [one for one in self._refused if one not in wanted]:
+            del self._refused[user_id]
+        if gone:
+            logger.info("telephones are off", extra={"users": gone})
+
+    def line(self, user_id: int) -> Line:
+        """Raises `PhoneError` for who has none."""
+        if user_id in self.kept:
+            return self._lines[user_id]
+        if user_id in self._refused:
+            raise PhoneError(Code.LINE_DOWN, "the PBX refuses the login")
+        raise PhoneError(Code.PHONE_OFF, "the telephone of this user is off")
+
+    async def snapshot(self, user_id: int) -> PhoneLine:
+        """Of who had a line until the PBX refused the login, too."""
+        if user_id in self._refused and user_id not in self.kept:
+            return PhoneLine(state=LineState.REFUSED, features={}, calls=[], phones=[])
+        return await self.line(user_id).snapshot()
+
+    def take_changed(self) -> LinesChanged | None:
+        """Whose lines have changed since, at most `MAX_CHANGED` of them; None: nobody's."""
+        if not self._changed:
+            self.changed.clear()
+            return None
+        taken = list(self._changed)[:MAX_CHANGED]
+        for user_id in taken:
+            del self._changed[user_id]
+        return LinesChanged(user_ids=taken)
+
+    def _make(self, user_id: int, session: UciSession) -> UciLine:
+        line = self._lines[user_id] = UciLine(user_id, session, self._site)
+        return line
+
+    def _has_changed(self, user_id: int) -> None:
+        self._changed[user_id] = None
+        self.changed.set()
+
+    def _dropped(self, user_id: int) -> None:
+        self._lines.pop(user_id, None)
+        self._refused[user_id] = None
+        while len(self._refused) > MAX_REFUSED:
+            del self._refused[next(iter(self._refused))]
+        self._has_changed(user_id)

@@ -1,0 +1,364 @@
+"""A person's line by UCI, and by REST where UCI does not have it."""
+
+import asyncio
+import logging
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+from connector.errors import PbxError, PhoneError
+from connector.line import features
+from connector.line.book import Book
+from connector.line.call_model import CallModel
+from connector.line.numbers import NumberPlan, UnusableNumberError, Wanted
+from connector.line.rest_phone import RestPhone
+from connector.line.uci_lists import UciLists
+from connector.line.uci_requests import UciRequests
+from connector.line.uci_settings import UciSettings
+from connector.uci import UciFaultError, UciSession, ids_of
+from core.diagnosis.codes import Code
+from wire.phone import (
+    MAX_CALLS,
+    Dial,
+    Dialled,
+    FoundNumbers,
+    History,
+    HistoryEntry,
+    HistoryParams,
+    LineState,
+    PhoneLine,
+    PlayVoicemail,
+    SetMobile,
+    SetRedirect,
+    Voicemails,
+)
+
+logger = logging.getLogger(__name__)
+
+LOOK_SECONDS: Final = 15.0
+"""Between two looks at the PBX's calls while there is one."""
+LOOK_CAP_SECONDS: Final = 60.0
+"""Of a call that lasts."""
+AWAITS_PHONE_SECONDS: Final = 5.0
+"""While the own phone is waited for: a call that the PBX gives up then is told by no event."""
+MAX_DIALLED: Final = 50
+"""Calls of one line that are known to have been dialled."""
+AFTER_START_SECONDS: Final = 600.0
+"""So long the PBX is asked about a call id before it is dialled: this program may have dialled it before it was started
+anew."""
+MAX_TOLD: Final = 300
+"""Numbers that the PBX has told, which are dialled as it told them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """What the lines of one PBX share."""
+
+    rest: RestPhone
+    plan: NumberPlan
+    book: Book
+    group_name: Callable[[str], str]
+    """Of a group's id, or the id."""
+    changed: Callable[[int], None]
+    """Is told whose line has changed."""
+    dropped: Callable[[int], None]
+    """Is told whose login the PBX takes no more."""
+
+
+class UciLine:
+    """`connector.line.line.Line`, and one use of a UCI login (`connector.logins.User`)."""
+
+    def __init__(self, user_id: int, session: UciSession, site: Site) -> None:
+        self.user_id = user_id
+        self._session = session
+        self._site = site
+        self._uci = UciRequests(session)
+        self._settings = UciSettings(user_id, self._uci, site.rest, site.group_name, self._changed)
+        self._lists = UciLists(self._uci, site.group_name)
+        self._model = CallModel()
+        self._state = LineState.CONNECTING
+        self._opened_at = time.monotonic()
+        self._watching: asyncio.Task[None] | None = None
+        self._look_soon = asyncio.Event()
+        self._hiding: asyncio.TimerHandle | None = None
+        self._dialling: OrderedDict[str, asyncio.Task[Dialled]] = OrderedDict()
+        self._told: OrderedDict[str, None] = OrderedDict()
+
+    # A use of a login
+
+    def heard(self, method: str, params: tuple[Any, ...]) -> None:
+        now = time.time()
+        struct = params[0] if params else None
+        if method == "receiveCallState" and isinstance(struct, dict):
+            changed = self._model.event(struct, now)
+        elif method == "callChangesIdEvent":
+            changed = self._model.renamed(*ids_of(params), now)
+        elif method == "newMessageWaitingIndicationEvent":
+            self._settings.outdate()
+            changed = True
+        else:
+            return
+        if changed:
+            self._changed()
+        if not self._model.live:
+            self._lists.outdate()
+        self._watch()
+
+    def is_up(self, up: bool) -> None:
+        self._uci.is_up = up
+        state = LineState.UP if up else LineState.CONNECTING
+        if up:
+            self._uci.forget()
+            self._settings.outdate()
+            self._stop_watching()
+            self._watching = asyncio.create_task(self._watch_calls())
+        else:
+            self._stop_watching()
+        if state is not self._state:
+            self._state = state
+            self._changed()
+
+    def over(self, *, refused: bool) -> None:
+        self._uci.is_up = False
+        self._stop_watching()
+        self._settings.stop()
+        if self._hiding is not None:
+            self._hiding.cancel()
+        for task in self._dialling.values():
+            task.cancel()
+        if refused:
+            self._state = LineState.REFUSED
+            self._site.dropped(self.user_id)
+
+    # A line
+
+    async def snapshot(self) -> PhoneLine:
+        if self._uci.is_up:
+            await self._settings.read_soon()
+        calls = self._model.calls(time.time(), self._site.group_name)
+        self._remember(*(call.number for call in calls))
+        return self._settings.line(self._state, calls)
+
+    async def dial(self, wanted: Dial) -> Dialled:
+        known = self._dialling.get(wanted.call_id)
+        if known is None:
+            number = self._number(wanted)
+            known = self._dialling[wanted.call_id] = asyncio.create_task(self._place(wanted, number))
+            known.add_done_callback(_seen)
+            while len(self._dialling) > MAX_DIALLED:
+                self._dialling.popitem(last=False)
+        try:
+            # Whoever asked may go away; the call has been asked for nevertheless.
+            return await asyncio.shield(known)
+        except asyncio.CancelledError:
+            if known.cancelled():  # the login has ended meanwhile
+                raise PhoneError(Code.LINE_DOWN, "the line was closed") from None
+            raise
+        except PbxError as refused:
+            if refused.code != Code.OUTCOME_UNKNOWN:
+                if self._dialling.get(wanted.call_id) is known:
+                    del self._dialling[wanted.call_id]  # nothing was dialled: the person may try again
+            elif self._model.is_known(wanted.call_id):  # found since
+                return Dialled(call_id=wanted.call_id, number=self._number(wanted).dial, phone="")
+            raise
+
+    async def hang_up(self, call_id: str) -> None:
+        pbx_id = self._model.pbx_id(call_id)
+        if pbx_id is None and self._model.is_known(call_id):
+            raise PhoneError(Code.CALL_GONE, "the call is over")
+        self._model.hung_up(call_id)
+        if not await self._uci.ask(features.HANG_UP, pbx_id or call_id, is_particular=True):
+            self._look_now()
+            raise PhoneError(Code.CALL_GONE, "the PBX knows no such call")
+        self._look_now()
+
+    async def history(self, wanted: HistoryParams) -> History:
+        found = await self._lists.history(wanted)
+        self._remember(*(one.number for one in found.entries))
+        return found
+
+    async def search(self, text: str) -> FoundNumbers:
+        calls = await self._last_calls()
+        found = await self._site.book.search(self.user_id, text, calls)
+        self._remember(*(one.number for one in found))
+        return FoundNumbers(found=found)
+
+    async def voicemails(self) -> Voicemails:
+        found = await self._lists.voicemails()
+        self._remember(*(one.number for one in found.messages))
+        return found
+
+    async def play_voicemail(self, wanted: PlayVoicemail) -> None:
+        await self._lists.play(wanted)
+
+    async def set_do_not_disturb(self, *, on: bool) -> None:
+        await self._settings.set_do_not_disturb(on=on)
+
+    async def set_redirect(self, wanted: SetRedirect) -> None:
+        if wanted.number:
+            number = self._usable(wanted.number)
+            wanted = wanted.model_copy(update={"number": number.dial})
+        await self._settings.set_redirect(wanted)
+
+    async def set_primary_phone(self, phone_id: str) -> None:
+        await self._settings.set_primary_phone(phone_id)
+
+    async def set_mobile(self, wanted: SetMobile) -> None:
+        await self._settings.set_mobile(wanted)
+
+    async def _last_calls(self) -> list[HistoryEntry]:
+        try:
+            return await self._lists.newest()
+        except PbxError as fault:
+            logger.debug("a line's call list is not told", extra={"reason": type(fault).__name__})
+            return []
+
+    def _number(self, wanted: Dial) -> Wanted:
+        number = self._usable(wanted.number)
+        if number.kind is not None and not wanted.is_confirmed:
+            raise PhoneError(
+                Code.NUMBER_NEEDS_CONFIRMATION, "a number that asks first", kind=number.kind.value
+            )
+        return number
+
+    def _usable(self, typed: str) -> Wanted:
+        try:
+            return self._site.plan.wanted(typed, is_raw=typed in self._told)
+        except UnusableNumberError as unusable:
+            raise PhoneError(Code.NUMBER_UNUSABLE, "what was typed is not a telephone number") from unusable
+
+    async def _place(self, wanted: Dial, number: Wanted) -> Dialled:
+        phone = self._settings.phone_name(wanted.phone_id)
+        answer = Dialled(call_id=wanted.call_id, number=number.dial, phone=phone or "")
+        if await self._was_placed(wanted.call_id):
+            return answer
+        if phone is None:
+            raise PhoneError(Code.PHONE_NOT_OFFERED, "this phone is not one of the person's")
+        await self._settings.show_number(wanted.shown_number_id)
+        try:
+            placed = await self._uci.ask(features.PLACE, number.dial, wanted.phone_id, wanted.call_id)
+        except PhoneError:
+            raise
+        except PbxError as lost:
+            if await self._was_placed(wanted.call_id, after_loss=True):
+                return answer
+            raise PhoneError(Code.OUTCOME_UNKNOWN, "the answer of the PBX is lost") from lost
+        if placed == "":
+            raise PhoneError(Code.ALREADY_DIALLING, "the PBX rejects the call")
+        if isinstance(placed, str) and placed != wanted.call_id:
+            self._model.placed(wanted.call_id, number.dial, time.time())
+            self._model.renamed(wanted.call_id, placed, time.time())
+        self._took(wanted.call_id, number.dial)
+        return answer
+
+    async def _was_placed(self, call_id: str, *, after_loss: bool = False) -> bool:
+        """Whether the PBX has this call already, by a request of before this program was started, or of before its
+        answer was lost.
+        """
+        if self._model.is_known(call_id):
+            return True
+        if not after_loss and time.monotonic() - self._opened_at > AFTER_START_SECONDS:
+            return False
+        try:
+            struct = await self._session.call_state(call_id)
+        except UciFaultError:
+            return False
+        except PbxError:
+            if after_loss:
+                return False
+            raise
+        if struct:
+            self._took(call_id, "")
+        return bool(struct)
+
+    def _took(self, call_id: str, number: str) -> None:
+        self._model.placed(call_id, number, time.time())
+        self._changed()
+        self._look_now()
+
+    # Watching
+
+    def _look_now(self) -> None:
+        self._look_soon.set()
+        self._watch()
+
+    def _watch(self) -> None:
+        """Looks at the PBX's calls while there are some."""
+        if (ends := self._model.next_forgetting) is not None and self._hiding is None:
+            delay = max(0.0, ends - time.time()) + 0.05
+            self._hiding = asyncio.get_running_loop().call_later(delay, self._hide)
+        is_watching = self._watching is not None and not self._watching.done()
+        if self._uci.is_up and not is_watching and self._model.live:
+            self._watching = asyncio.create_task(self._watch_calls(at_once=False))
+
+    async def _watch_calls(self, *, at_once: bool = True) -> None:
+        waited, is_looked = 0.0, not at_once
+        while True:
+            if not is_looked or self._look_soon.is_set():
+                self._look_soon.clear()
+                is_looked = await self._look()
+            if is_looked and not self._model.live:
+                return
+            delay = AWAITS_PHONE_SECONDS if self._model.awaits_phone else LOOK_SECONDS + waited / 20
+            delay = min(delay, LOOK_CAP_SECONDS)
+            waited += delay
+            try:
+                async with asyncio.timeout(delay):
+                    await self._look_soon.wait()
+            except TimeoutError:
+                is_looked = False
+
+    async def _look(self) -> bool:
+        """Puts right what events have missed; False when the PBX did not answer."""
+        asked = time.time()
+        try:
+            ids = await self._session.calls()
+            structs: dict[str, dict[str, Any]] = {}
+            for call_id in ids[:MAX_CALLS]:
+                structs[call_id] = await self._session.call_state(call_id)
+        except PbxError as fault:
+            logger.debug("a line's calls are not told", extra={"reason": type(fault).__name__})
+            if isinstance(fault, UciFaultError):
+                await self._ask_whether_it_stands()
+            return False
+        if self._model.looked(ids, structs, asked, time.time()):
+            self._changed()
+        self._watch()
+        return True
+
+    async def _ask_whether_it_stands(self) -> None:
+        try:
+            await self._session.is_logged_in()
+        except PbxError as fault:
+            logger.debug("not known whether a login stands", extra={"reason": type(fault).__name__})
+
+    def _hide(self) -> None:
+        self._hiding = None
+        if self._model.forgotten(time.time()):
+            self._changed()
+        self._watch()
+
+    def _stop_watching(self) -> None:
+        if self._watching is not None:
+            self._watching.cancel()
+            self._watching = None
+
+    def _changed(self) -> None:
+        self._site.changed(self.user_id)
+
+    def _remember(self, *numbers: str) -> None:
+        """Numbers that the PBX has told."""
+        for number in numbers:
+            if number:
+                self._told[number] = None
+                self._told.move_to_end(number)
+        while len(self._told) > MAX_TOLD:
+            self._told.popitem(last=False)
+
+
+def _seen(task: "asyncio.Task[Dialled]") -> None:
+    """Whoever waited for it may be gone."""
+    if not task.cancelled():
+        task.exception()

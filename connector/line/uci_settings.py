@@ -1,0 +1,284 @@
+"""What is set on a person's telephone: phones, numbers, do-not-disturb, redirects, iFMC, new messages.
+
+Read when somebody looks, kept for a while, and read again after each change: what is shown is what the PBX says. What
+cannot be read is not known, and what was known of it before stays. By UCI wherever it has it: there the person's own
+rights count. REST has the flag of do-not-disturb, the iFMC phones, and redirects where UCI tells none.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any, Final
+
+from connector.errors import PbxError, PhoneError
+from connector.line import features, readers
+from connector.line.rest_phone import Area, RestPhone
+from connector.line.uci_requests import UciRequests
+from core.diagnosis.codes import Code
+from wire.phone import (
+    Access,
+    Feature,
+    LineState,
+    Mobile,
+    PhoneCall,
+    PhoneDevice,
+    PhoneLine,
+    Redirect,
+    RedirectTarget,
+    SetMobile,
+    SetRedirect,
+    ShownNumber,
+)
+
+logger = logging.getLogger(__name__)
+
+FRESH_SECONDS: Final = 30.0
+WAIT_SECONDS: Final = 1.5
+"""Who looks for the first time waits so long for it; the calls are known without."""
+
+
+class UciSettings:
+    def __init__(
+        self,
+        user_id: int,
+        uci: UciRequests,
+        rest: RestPhone,
+        group_name: Callable[[str], str],
+        changed: Callable[[], None],
+    ) -> None:
+        self._user_id = user_id
+        self._uci = uci
+        self._rest = rest
+        self._group_name = group_name
+        self._changed = changed
+        self._read_at: float | None = None
+        self._reading: asyncio.Task[None] | None = None
+        self._is_outdated = False
+        self._phones: list[PhoneDevice] | None = None
+        self._numbers: list[ShownNumber] = []
+        self._mailboxes: dict[str, str] = {}
+        self._do_not_disturb: bool | None = None
+        self._redirects: list[tuple[Redirect, dict[str, Any]]] | None = None
+        self._are_redirects_of_uci = False
+        self._mobiles: list[tuple[Mobile, dict[str, Any]]] | None = None
+        self._new_voicemails: int | None = None
+        self._by_rest: dict[Feature, Access] = {Feature.SEARCH: Access.READ_ONLY}
+        self._detail: str | None = None
+
+    def line(self, state: LineState, calls: list[PhoneCall]) -> PhoneLine:
+        offered = self._uci.offer.features(self._by_rest) if self._read_at is not None else {}
+        return PhoneLine(
+            state=state,
+            features=offered,
+            calls=calls,
+            phones=self._phones or [],
+            shown_numbers=self._numbers,
+            do_not_disturb=self._do_not_disturb,
+            redirects=self._shown_redirects() if Feature.REDIRECTS in offered else None,
+            mobiles=[one for one, _ in self._mobiles] if self._mobiles is not None else None,
+            new_voicemails=self._new_voicemails,
+            detail=self._detail,
+        )
+
+    def phone_name(self, phone_id: str) -> str | None:
+        """Empty: not known. None: not one of the person's phones."""
+        if self._phones is None:
+            return ""
+        if not phone_id:
+            return next((one.name for one in self._phones if one.is_primary), "")
+        return next((one.name for one in self._phones if one.phone_id == phone_id), None)
+
+    def outdate(self) -> None:
+        """The PBX says that something has changed, or may have."""
+        self._is_outdated = True
+
+    def stop(self) -> None:
+        if self._reading is not None:
+            self._reading.cancel()
+
+    async def read_soon(self) -> None:
+        """Who looks first waits a little; later ones get what is known, and a change is told."""
+        age = time.monotonic() - self._read_at if self._read_at is not None else FRESH_SECONDS
+        if age < FRESH_SECONDS and not self._is_outdated:
+            return
+        reading = self._begin()
+        if self._read_at is None:
+            await asyncio.wait({reading}, timeout=WAIT_SECONDS)
+
+    async def show_number(self, number_id: str) -> None:
+        """The number that the called person sees, of this call and of later ones: the PBX has one for each person."""
+        if number_id and not any(one.number_id == number_id and one.is_chosen for one in self._numbers):
+            await self._change(features.SET_SHOWN_NUMBER, number_id)
+
+    async def set_primary_phone(self, phone_id: str) -> None:
+        await self._change(features.SET_PRIMARY, phone_id)
+
+    async def set_do_not_disturb(self, *, on: bool) -> None:
+        """By UCI: writing it by REST would write back the phone and number that were read a moment before."""
+        await self._change(features.SET_DO_NOT_DISTURB, on)
+
+    async def set_redirect(self, wanted: SetRedirect) -> None:
+        await self._read_now()
+        found = next((one for one in self._redirects or () if one[0].redirect_id == wanted.redirect_id), None)
+        if found is None:
+            raise PhoneError(Code.PHONE_NOT_OFFERED, "the PBX has no such redirect")
+        redirect, record = found
+        target = wanted.target or redirect.target
+        number = wanted.number or redirect.number
+        mailbox_id = wanted.mailbox_id or redirect.mailbox_id or next(iter(self._mailboxes), "")
+        if wanted.is_on and not (mailbox_id if target is RedirectTarget.MAILBOX else number):
+            raise PhoneError(Code.NUMBER_UNUSABLE, "a redirect needs somewhere to go")
+        if self._are_redirects_of_uci:
+            is_mailbox = target is RedirectTarget.MAILBOX
+            setting = record | {
+                "enabled": wanted.is_on,
+                "destinationType": "VOICEMAIL" if is_mailbox else "PHONENUMBER",
+                "destination": mailbox_id if is_mailbox else number,
+            }
+            if wanted.seconds is not None:
+                setting["timeout"] = wanted.seconds
+            await self._change(features.SET_REDIRECT, setting)
+        else:
+            to = (
+                {"redirectDestinationType": "MAILBOX", "mailboxId": mailbox_id}
+                if target is RedirectTarget.MAILBOX
+                else {"redirectDestinationType": "PHONENUMBER", "phoneNumber": number}
+            )
+            body = record | {"enabled": wanted.is_on, "redirectDestination": to}
+            path = f"/redirects/{record['id']}"
+            await self._rest.put(Area.REDIRECTS, path, body, {"actOnBehalfOf": str(self._user_id)})
+            await self._read_after_change()
+
+    async def set_mobile(self, wanted: SetMobile) -> None:
+        await self._read_now()
+        record = next(
+            (record for one, record in self._mobiles or () if one.mobile_id == wanted.mobile_id), None
+        )
+        if record is None:
+            raise PhoneError(Code.PHONE_NOT_OFFERED, "the PBX has no such phone")
+        path = f"/fmcPhones/{wanted.mobile_id}"
+        body = record | {"active": wanted.is_on}
+        await self._rest.put(Area.MOBILES, path, body, {"userId": str(self._user_id)})
+        await self._read_after_change()
+
+    async def _change(self, request: str, *params: Any) -> None:
+        """Raises `PhoneError` when the PBX says no."""
+        if await self._uci.ask(request, *params) is False:
+            raise PhoneError(Code.PHONE_NOT_OFFERED, f"the PBX does not take {request}")
+        await self._read_after_change()
+
+    async def _read_after_change(self) -> None:
+        self.outdate()
+        await self._read_now()
+        self._changed()
+
+    async def _read_now(self) -> None:
+        """What the PBX says from now on, not what a reading that began before has found."""
+        if self._reading is not None and not self._reading.done():
+            await asyncio.wait({self._reading})
+        await asyncio.shield(self._begin())
+
+    def _begin(self) -> asyncio.Task[None]:
+        if self._reading is None or self._reading.done():
+            self._reading = asyncio.create_task(self._read())
+        return self._reading
+
+    async def _read(self) -> None:
+        before = self.line(LineState.UP, []) if self._read_at is not None else None
+        self._is_outdated, faults = False, list[PbxError]()
+        await self._uci.learn()
+        await self._part(faults, self._read_mailboxes)
+        parts = (self._read_phones, self._read_numbers, self._read_do_not_disturb)
+        more = (self._read_redirects, self._read_mobiles, self._read_voicemails)
+        await asyncio.gather(*(self._part(faults, read) for read in (*parts, *more)))
+        self._detail = str(faults[0])[:500] if faults else None
+        self._read_at = time.monotonic()
+        if before != self.line(LineState.UP, []):
+            self._changed()
+
+    @staticmethod
+    async def _part(faults: list[PbxError], read: Callable[[], Awaitable[None]]) -> None:
+        try:
+            await read()
+        except PhoneError as refused:
+            if refused.code != Code.PHONE_NOT_OFFERED:
+                faults.append(refused)
+        except PbxError as fault:
+            faults.append(fault)
+
+    async def _read_phones(self) -> None:
+        ids = await self._uci.ask(features.PHONES)
+        primary = await self._uci.ask(features.PRIMARY)
+        known: list[Any] = []
+        try:
+            answer = await self._rest.get(Area.PHONES, f"/users/{self._user_id}/phoneconfig/phones")
+            known = list(readers.records(answer))
+        except PbxError as fault:
+            logger.debug("REST tells no phones", extra={"reason": type(fault).__name__})
+        self._phones = readers.phones(ids, primary, known)
+
+    async def _read_numbers(self) -> None:
+        if self._uci.offer.has(features.SET_SHOWN_NUMBER) and self._uci.offer.has(features.SHOWN_NUMBERS):
+            numbers = await self._uci.ask(features.SHOWN_NUMBERS)
+            self._numbers = readers.shown_numbers(numbers, await self._uci.ask(features.SHOWN_NUMBER))
+        else:
+            self._numbers = []
+
+    async def _read_do_not_disturb(self) -> None:
+        path = f"/users/{self._user_id}/phoneconfig"
+        flag = readers.mapping(await self._rest.get(Area.PHONES, path)).get("doNotDisturb")
+        self._do_not_disturb = flag if isinstance(flag, bool) else None
+        if self._do_not_disturb is not None:
+            self._by_rest[Feature.DO_NOT_DISTURB] = Access.READ_ONLY
+
+    async def _read_mailboxes(self) -> None:
+        if self._uci.offer.has(features.MAILBOXES):
+            self._mailboxes = readers.mailboxes(await self._uci.ask(features.MAILBOXES))
+
+    async def _read_redirects(self) -> None:
+        """By UCI, which has the seconds; by REST where UCI tells nothing that can be read."""
+        found = None
+        if self._uci.offer.has(features.REDIRECTS):
+            try:
+                answer = await self._uci.ask(features.REDIRECTS)
+                found = readers.uci_redirects(answer, self._mailboxes, Access.CHANGE)
+            except PhoneError as refused:
+                if refused.code != Code.PHONE_NOT_OFFERED:
+                    raise
+        self._are_redirects_of_uci = bool(found)
+        if found:
+            self._redirects = found
+            return
+        query = {"actOnBehalfOf": str(self._user_id)}
+        answer = await self._rest.get(Area.REDIRECTS, "/redirects", query)
+        access = Access.CHANGE if self._rest.may_change(Area.REDIRECTS) else Access.READ_ONLY
+        self._redirects = readers.rest_redirects(answer, self._mailboxes, access)
+        if self._redirects is not None:
+            self._by_rest[Feature.REDIRECTS] = access
+
+    async def _read_mobiles(self) -> None:
+        self._by_rest.pop(Feature.MOBILES, None)
+        answer = await self._rest.get(Area.MOBILES, "/fmcPhones", {"userId": str(self._user_id)})
+        access = Access.CHANGE if self._rest.may_change(Area.MOBILES) else Access.READ_ONLY
+        self._mobiles = readers.mobiles(answer, access)
+        if self._mobiles is not None:
+            self._by_rest[Feature.MOBILES] = access
+
+    async def _read_voicemails(self) -> None:
+        if self._uci.offer.has(features.WAITING) and self._uci.offer.has(features.VOICEMAILS):
+            self._new_voicemails = readers.new_voicemails(await self._uci.ask(features.WAITING))
+
+    def _shown_redirects(self) -> list[Redirect] | None:
+        if self._redirects is None:
+            return None
+        can_change = self._uci.offer.has(features.SET_REDIRECT) or not self._are_redirects_of_uci
+        return [
+            redirect.model_copy(
+                update={
+                    "group": self._group_name(redirect.group) if redirect.group else "",
+                    "access": redirect.access if can_change else Access.READ_ONLY,
+                }
+            )
+            for redirect, _ in self._redirects
+        ]

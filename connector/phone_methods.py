@@ -1,0 +1,135 @@
+"""What the hub may ask of people's telephones (`wire.phone`)."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Final, TypeVar
+
+from pydantic import BaseModel
+
+from connector.directory import Directory
+from connector.errors import LoginRejectedError, PbxError, PhoneError
+from connector.line.lines import Lines
+from wire.jsonrpc import Handler, RpcRefusalError
+from wire.link import CallsCredentials
+from wire.model import Empty, WireModel
+from wire.phone import (
+    PHONE,
+    Dial,
+    Dialled,
+    FoundNumbers,
+    HangUp,
+    History,
+    HistoryParams,
+    KeepLines,
+    KeptLines,
+    LineParams,
+    OpenLine,
+    PhoneLine,
+    PhoneMethod,
+    PlayVoicemail,
+    SearchParams,
+    SetDoNotDisturb,
+    SetMobile,
+    SetPrimaryPhone,
+    SetRedirect,
+    Voicemails,
+)
+from wire.sealing import SealedBox
+
+M = TypeVar("M", bound=WireModel)
+Open = Callable[[str, SealedBox, str, str, str, type[CallsCredentials]], tuple[str, CallsCredentials]]
+"""Of nonce, box, tenant, object id, purpose and model: what the box holds (`PbxMethods.opened`)."""
+
+MAX_WORDS: Final = 500
+
+
+class PhoneMethods:
+    def __init__(self, lines: Lines, directory: Directory, opened: Open) -> None:
+        self._lines = lines
+        self._directory = directory
+        self._opened = opened
+
+    def handlers(self) -> Mapping[str, Handler]:
+        return {
+            PhoneMethod.OPEN: _told(OpenLine, self._open),
+            PhoneMethod.KEEP: _told(KeepLines, self._keep),
+            PhoneMethod.LINE: _told(LineParams, self._line),
+            PhoneMethod.DIAL: _told(Dial, self._dial),
+            PhoneMethod.HANG_UP: _told(HangUp, self._hang_up),
+            PhoneMethod.HISTORY: _told(HistoryParams, self._history),
+            PhoneMethod.SEARCH: _told(SearchParams, self._search),
+            PhoneMethod.VOICEMAILS: _told(LineParams, self._voicemails),
+            PhoneMethod.PLAY_VOICEMAIL: _told(PlayVoicemail, self._play_voicemail),
+            PhoneMethod.SET_DO_NOT_DISTURB: _told(SetDoNotDisturb, self._set_do_not_disturb),
+            PhoneMethod.SET_REDIRECT: _told(SetRedirect, self._set_redirect),
+            PhoneMethod.SET_PRIMARY_PHONE: _told(SetPrimaryPhone, self._set_primary_phone),
+            PhoneMethod.SET_MOBILE: _told(SetMobile, self._set_mobile),
+        }
+
+    async def _open(self, wanted: OpenLine) -> Empty:
+        _, opened = self._opened(
+            wanted.nonce, wanted.box, wanted.tenant_id, wanted.object_id, PHONE, CallsCredentials
+        )
+        users = await self._directory.by_ids([wanted.user_id])
+        if not users or users[0].login.casefold() != opened.login.casefold():
+            raise LoginRejectedError("this is the login of another user")
+        await self._lines.open(wanted.user_id, opened)
+        return Empty()
+
+    async def _keep(self, wanted: KeepLines) -> KeptLines:
+        await self._lines.keep_only(wanted.user_ids)
+        return KeptLines(user_ids=sorted(self._lines.kept))
+
+    async def _line(self, wanted: LineParams) -> PhoneLine:
+        return await self._lines.snapshot(wanted.user_id)
+
+    async def _dial(self, wanted: Dial) -> Dialled:
+        return await self._lines.line(wanted.user_id).dial(wanted)
+
+    async def _hang_up(self, wanted: HangUp) -> Empty:
+        await self._lines.line(wanted.user_id).hang_up(wanted.call_id)
+        return Empty()
+
+    async def _history(self, wanted: HistoryParams) -> History:
+        return await self._lines.line(wanted.user_id).history(wanted)
+
+    async def _search(self, wanted: SearchParams) -> FoundNumbers:
+        return await self._lines.line(wanted.user_id).search(wanted.search)
+
+    async def _voicemails(self, wanted: LineParams) -> Voicemails:
+        return await self._lines.line(wanted.user_id).voicemails()
+
+    async def _play_voicemail(self, wanted: PlayVoicemail) -> Empty:
+        await self._lines.line(wanted.user_id).play_voicemail(wanted)
+        return Empty()
+
+    async def _set_do_not_disturb(self, wanted: SetDoNotDisturb) -> Empty:
+        await self._lines.line(wanted.user_id).set_do_not_disturb(on=wanted.is_on)
+        return Empty()
+
+    async def _set_redirect(self, wanted: SetRedirect) -> Empty:
+        await self._lines.line(wanted.user_id).set_redirect(wanted)
+        return Empty()
+
+    async def _set_primary_phone(self, wanted: SetPrimaryPhone) -> Empty:
+        await self._lines.line(wanted.user_id).set_primary_phone(wanted.phone_id)
+        return Empty()
+
+    async def _set_mobile(self, wanted: SetMobile) -> Empty:
+        await self._lines.line(wanted.user_id).set_mobile(wanted)
+        return Empty()
+
+
+def _told(kind: type[M], run: Callable[[M], Awaitable[BaseModel]]) -> Handler:
+    """Turns what goes wrong into a refusal that crosses the link."""
+
+    async def handler(params: dict[str, Any]) -> BaseModel:
+        wanted = kind.model_validate(params)
+        try:
+            return await run(wanted)
+        except PhoneError as refused:
+            raise RpcRefusalError(refused.code, str(refused), dict(refused.evidence)) from refused
+        except PbxError as fault:
+            words = str(fault)[:MAX_WORDS]
+            raise RpcRefusalError(fault.code, words, {"error": words}) from fault
+
+    return handler
