@@ -96,10 +96,7 @@ class Logins:
         try:
             await asyncio.Event().wait()
         finally:
-            tasks = [held.task for held in self._held.values() if held.task is not None]
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await asyncio.gather(*(_end(held) for held in self._held.values()), return_exceptions=True)
 
     async def open(self, user_id: int, use: Use, credentials: CallsCredentials) -> None:
         """From now on. Raises `LoginRejectedError` or another `PbxError` when UCI does not take the login; a login that
@@ -178,13 +175,8 @@ class Logins:
 
     async def _stop(self, user_id: int) -> None:
         held = self._held.pop(user_id, None)
-        if held is None:
-            return
-        for user in held.users.values():
-            user.over(refused=False)
-        if held.task is not None:
-            held.task.cancel()
-            await asyncio.gather(held.task, return_exceptions=True)
+        if held is not None:
+            await _end(held)
 
     def _read(self) -> Mapping[int, tuple[CallsCredentials, set[Use]]]:
         sealed = self._state.read(FILE)
@@ -213,6 +205,15 @@ class Logins:
             nonce, json.dumps(content).encode(), _CONTEXT
         )
         self._state.write(FILE, nonce + sealed)
+
+
+async def _end(held: _Held) -> None:
+    for user in held.users.values():
+        user.over(refused=False)
+    if held.task is not None:
+        held.task.cancel()
+        await asyncio.gather(held.task, return_exceptions=True)
+    await held.session.end()  # a task that was never run has not
 
 
 def _login_and_uses(held: dict[str, Any]) -> tuple[CallsCredentials, set[Use]]:

@@ -217,6 +217,7 @@ class UciSession:
         self._gives_up = gives_up
         self._turns = turns
         self._is_connected = False
+        self._is_over = False
         self.provided_events: tuple[str, ...] = ()
         """Names that the PBX told at the last login."""
         self._identity: dict[str, str] = {}
@@ -336,6 +337,10 @@ class UciSession:
         return struct
 
     async def end(self) -> None:
+        """Logs out, once."""
+        if self._is_over:
+            return
+        self._is_over = True
         self._callbacks.close(self._secret)
         with suppress(PbxError, TimeoutError):
             async with asyncio.timeout(LOG_OUT_SECONDS):

@@ -80,11 +80,11 @@ async def _link(config: Config) -> None:
         async with asyncio.timeout(FIRST_CHECK_SECONDS):
             await monitor.check()
     for name, part in (
+        ("logins", logins.run),  # before the link: the hub asks who is served
         ("uci", uci.run),
         ("monitor", monitor.run),
         ("link", link.run),
         ("directory", directory.run),
-        ("logins", logins.run),
     ):
         supervisor.start(name, part)
     stopped = asyncio.Event()

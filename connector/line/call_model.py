@@ -98,6 +98,10 @@ class CallModel:
     def __init__(self) -> None:
         self._calls: OrderedDict[str, _Call] = OrderedDict()
         """By the PBX's id of now."""
+        self.own_numbers: frozenset[str] = frozenset()
+        """Of the person, as the PBX writes them: a phone that rings with one of them as the caller's is the own phone, which
+        rings before the PBX dials.
+        """
         self._symptom = Symptom()
 
     def event(self, struct: Mapping[str, Any], at: float) -> bool:
@@ -253,7 +257,7 @@ class CallModel:
             self._end(call, at, _end(call, at_once=at_once), by_event=True)
             return
         _revive(call)
-        self._direct(call, state, direction)
+        self._direct(call, state, direction, self.own_numbers)
         if name == "CONSULT" and call.connected is None:
             state = CallState.CONNECTED  # it is the consultation itself, not the call beside it (assumed)
             if call.direction is Direction.UNKNOWN:
@@ -269,13 +273,16 @@ class CallModel:
             call.state = state
 
     @staticmethod
-    def _direct(call: _Call, state: CallState | None, direction: Direction | None) -> None:
+    def _direct(
+        call: _Call, state: CallState | None, direction: Direction | None, own: frozenset[str]
+    ) -> None:
         """The direction, which the states show until the call is connected."""
         if direction is None or call.is_ours or call.connected is not None:
             return
         if state is CallState.RINGING and call.direction is Direction.OUT:
             return  # a call that comes back, or the own phone
-        call.direction = direction
+        is_own_phone = call.caller[0] in own and call.called[0] not in own
+        call.direction = Direction.OUT if is_own_phone else direction
 
     @staticmethod
     def _end(call: _Call, at: float, end: CallEnd, *, by_event: bool = False) -> None:

@@ -315,6 +315,9 @@ class UciLine:
         asked = time.time()
         try:
             ids = await self._session.calls()
+            if ids:
+                await self._settings.read_soon()
+                self._model.own_numbers = self._settings.own_numbers
             structs: dict[str, dict[str, Any]] = {}
             for call_id in ids[:MAX_CALLS]:
                 structs[call_id] = await self._session.call_state(call_id)

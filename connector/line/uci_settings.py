@@ -89,6 +89,10 @@ class UciSettings:
             return next((one.name for one in self._phones if one.is_primary), "")
         return next((one.name for one in self._phones if one.phone_id == phone_id), None)
 
+    @property
+    def own_numbers(self) -> frozenset[str]:
+        return frozenset(one.number for one in self._numbers)
+
     def outdate(self) -> None:
         """The PBX says that something has changed, or may have."""
         self._is_outdated = True

@@ -22,6 +22,7 @@ from connector.errors import (
     PbxUnreachableError,
 )
 from connector.login import internal_secret
+from connector.logins import Logins
 from connector.methods import NONCE_SECONDS, PbxMethods
 from connector.monitor import Monitor
 from connector.readings import Readings
@@ -74,7 +75,7 @@ class Connector:
                 heard.append(state)
 
         monitor: Monitor = Silent()  # type: ignore[assignment]
-        calls = Calls(self.rest, Callbacks(Uci()), state)
+        calls = Calls(Logins(self.rest, Callbacks(Uci()), state))
         directory = Directory(self.rest, Readings(lambda: None), active=True)
         made = PbxMethods(
             self.rest, directory, state, monitor, calls, NAME, uses_oauth=oauth, examine=examine

@@ -12,6 +12,7 @@ from connector.calls import Calls
 from connector.config import Pbx, Uci
 from connector.errors import LoginRejectedError, PbxLoginFailedError, PbxUnreachableError
 from connector.login import internal_secret, uci_token
+from connector.logins import Logins
 from connector.readings import Readings
 from connector.rest import StarfaceRest
 from connector.state import State
@@ -186,7 +187,7 @@ async def test_a_wrong_oauth_client_is_the_connectors_fault_not_the_users() -> N
 async def test_who_has_no_call_is_told_of_those_who_are_followed(system: System, tmp_path: Path) -> None:
     rest, callbacks = system.rest(), Callbacks(Uci())
     await callbacks.start()
-    calls = Calls(rest, callbacks, State(tmp_path))
+    calls = Calls(Logins(rest, callbacks, State(tmp_path)))
     for user_id, login, password in ((1, "1001", "anna-1001"), (2, "1002", "ben-1002")):
         await calls.follow(user_id, CallsCredentials(login=login, uci_token=uci_token(login, password)))
 

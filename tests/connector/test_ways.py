@@ -21,7 +21,9 @@ from connector.config import Config, Pbx, Service, Uci
 from connector.directory import Directory
 from connector.doctor.doctor import examine_ways
 from connector.errors import ConnectorError, PbxUnreachableError
+from connector.line.lines import Lines
 from connector.link import LinkClient
+from connector.logins import Logins
 from connector.monitor import Monitor
 from connector.network.client import HttpClient
 from connector.network.faults import UnreachedError, words_of
@@ -140,7 +142,9 @@ async def link_says(config: Config) -> Finding:
     uci = UciClient(config.uci, rest, look, readings, callbacks)
     directory = Directory(rest, readings, active=True)
     monitor = Monitor(rest, uci, directory, readings, look, active=True)
-    link = LinkClient(config, state, monitor, directory, Calls(rest, callbacks, state), {})
+    logins = Logins(rest, callbacks, state)
+    lines = Lines(rest, logins, config.telephone, directory.group_name)
+    link = LinkClient(config, state, monitor, directory, Calls(logins), lines, {})
     running = asyncio.create_task(link.run())
     try:
         async with asyncio.timeout(60):
