@@ -85,6 +85,8 @@ class NumberPlan:
         return signs[0] in "*#" or "*" in signs or "#" in signs or len(signs) <= self._internal
 
     def _is_emergency(self, signs: str) -> bool:
+        if not signs.isdigit():
+            return False  # libphonenumber takes *112 for 112
         return signs in _EMERGENCY or shortnumberinfo.is_emergency_number(signs, self._region)
 
     def _is_premium(self, signs: str, number: PhoneNumber | None) -> bool:
