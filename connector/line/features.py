@@ -44,10 +44,14 @@ class Offer:
         """`provided`: names that the PBX gave; none: it did not say. `refused`: requests that it has refused since."""
         self._names = frozenset(provided)
         self._provided = frozenset(_bare(name) for name in provided)
-        self._refused = frozenset(refused)
+        self.refused = frozenset(refused)
+
+    def as_told(self) -> "Offer":
+        """Without what was refused."""
+        return Offer(self._names)
 
     def refusing(self, request: str) -> "Offer":
-        return Offer(self._names, {*self._refused, request})
+        return Offer(self._names, {*self.refused, request})
 
     def full_name(self, request: str) -> str:
         """With the dialect that the PBX has for it; dialects may be mixed on one login (MXH, IAH)."""
@@ -59,7 +63,7 @@ class Offer:
 
     def has(self, request: str) -> bool:
         """`request`: service and method, for instance `call.hangupCall`."""
-        if request in self._refused:
+        if request in self.refused:
             return False
         service = request.partition(".")[0]
         return not self._provided or bool(self._provided & {request, service})

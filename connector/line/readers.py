@@ -8,7 +8,7 @@ import hashlib
 import re
 import xmlrpc.client
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any, Final, TypeVar
 
 from wire.bounds import MAX_NAME, clean_line
@@ -241,9 +241,7 @@ def moment(value: Any) -> datetime | None:
 
 
 def wire_moment(at: datetime) -> xmlrpc.client.DateTime:
-    """As UCI wants it; a part of a second counts as a whole one, so that a bound loses nothing."""
-    if at.microsecond:
-        at = at.replace(microsecond=0) + timedelta(seconds=1)
+    """As UCI wants it: in whole seconds, those that are over."""
     return xmlrpc.client.DateTime(at.astimezone(UTC).strftime("%Y%m%dT%H:%M:%S"))
 
 

@@ -75,7 +75,7 @@ class UciLine:
         self._session = session
         self._site = site
         self._uci = UciRequests(session)
-        self._settings = UciSettings(user_id, self._uci, site.rest, site.group_name, self._changed)
+        self._settings = UciSettings(user_id, self._uci, site.rest, self._changed)
         self._lists = UciLists(self._uci, site.group_name)
         self._model = CallModel()
         self._state = LineState.CONNECTING

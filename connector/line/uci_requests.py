@@ -44,16 +44,19 @@ class UciRequests:
         """What the PBX offers, from time to time. Raises nothing: who is not told goes by what was known."""
         if self._offered_at is not None and time.monotonic() - self._offered_at < OFFER_SECONDS:
             return
+        provided: tuple[str, ...] = ()
         try:
-            self.offer = Offer(await self._session.provided_requests())
+            provided = await self._session.provided_requests()
         except PbxError as untold:
             logger.debug("the PBX does not tell what it offers", extra={"reason": type(untold).__name__})
-            self.offer = Offer()
+        refused = self.offer.refused if self._offered_at is None else ()  # a right may have been given since
+        self.offer = Offer(provided, refused)
         self._offered_at = time.monotonic()
 
     def forget(self) -> None:
         """At a new login all may be different."""
         self._offered_at = None
+        self.offer = self.offer.as_told()
 
     async def _stands(self) -> bool:
         try:

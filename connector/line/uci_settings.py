@@ -44,13 +44,11 @@ class UciSettings:
         user_id: int,
         uci: UciRequests,
         rest: RestPhone,
-        group_name: Callable[[str], str],
         changed: Callable[[], None],
     ) -> None:
         self._user_id = user_id
         self._uci = uci
         self._rest = rest
-        self._group_name = group_name
         self._changed = changed
         self._read_at: float | None = None
         self._reading: asyncio.Task[None] | None = None
@@ -212,6 +210,9 @@ class UciSettings:
             faults.append(fault)
 
     async def _read_phones(self) -> None:
+        if not self._uci.offer.has(features.PHONES):
+            self._phones = None
+            return
         ids = await self._uci.ask(features.PHONES)
         primary = await self._uci.ask(features.PRIMARY)
         known: list[Any] = []
@@ -277,12 +278,6 @@ class UciSettings:
         if self._redirects is None:
             return None
         can_change = self._uci.offer.has(features.SET_REDIRECT) or not self._are_redirects_of_uci
-        return [
-            redirect.model_copy(
-                update={
-                    "group": self._group_name(redirect.group) if redirect.group else "",
-                    "access": redirect.access if can_change else Access.READ_ONLY,
-                }
-            )
-            for redirect, _ in self._redirects
-        ]
+        if can_change:
+            return [redirect for redirect, _ in self._redirects]
+        return [one.model_copy(update={"access": Access.READ_ONLY}) for one, _ in self._redirects]

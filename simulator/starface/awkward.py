@@ -87,6 +87,7 @@ CATALOGUE: Final[Mapping[str, Behaviour]] = {
     "uci-html": Behaviour("UCI redirects to an HTML login page; {status: 302}", _PROJEKTZEIT),
     "uci-encoding": Behaviour("UCI answers and events are in this encoding; {encoding}"),
     "uci-events": Behaviour("UCI offers these event services alone; {events}"),
+    "uci-requests": Behaviour("getProvidedRequests names these alone, the others work still; {requests}"),
     "uci-cookie": Behaviour("UCI wants the JSESSIONID cookie that its login set", _PROJEKTZEIT),
     "uci-keep-alive": Behaviour(
         "keepAlive answers false, as after a restart", "UCP.PHP, IAH PHPUnit testKeepAlive"

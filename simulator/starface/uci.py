@@ -217,7 +217,7 @@ class Uci:
             case "service.getProvidedEvents":
                 return _value(list(offered))
             case "service.getProvidedRequests":
-                return _value(list(PROVIDED))
+                return _value(list(self._pbx.awkward.parameter("uci-requests", "requests", PROVIDED)))
             case "service.providesEvents" if params:
                 return _value(params[0] in offered)
             case "service.providesRequests" if params:
