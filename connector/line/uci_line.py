@@ -137,6 +137,7 @@ class UciLine:
     async def snapshot(self) -> PhoneLine:
         if self._uci.is_up:
             await self._settings.read_soon()
+            self._model.own_numbers = self._settings.own_numbers
         calls = self._model.calls(time.time(), self._site.group_name)
         self._remember(*(call.number for call in calls))
         return self._settings.line(self._state, calls)
@@ -191,7 +192,8 @@ class UciLine:
         return found
 
     async def play_voicemail(self, wanted: PlayVoicemail) -> None:
-        await self._lists.play(wanted)
+        if call_id := await self._lists.play(wanted):
+            self._took(call_id, "")
 
     async def set_do_not_disturb(self, *, on: bool) -> None:
         await self._settings.set_do_not_disturb(on=on)

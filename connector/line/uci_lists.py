@@ -89,10 +89,11 @@ class UciLists:
             raise PbxAnswerError(features.VOICEMAILS, 200, "no page of a voicemail list")
         return Voicemails(messages=found)
 
-    async def play(self, wanted: PlayVoicemail) -> None:
-        """The phone rings, and plays the message when it is picked up."""
+    async def play(self, wanted: PlayVoicemail) -> str:
+        """The phone rings, and plays the message when it is picked up. The id of that call, where the PBX tells it."""
         answer = await self._uci.ask(
             features.PLAY_VOICEMAIL, wanted.message_id, wanted.phone_id, is_particular=True
         )
         if answer in ("", False):
             raise PhoneError(Code.ALREADY_DIALLING, "the PBX rejects the call")
+        return answer if isinstance(answer, str) else ""

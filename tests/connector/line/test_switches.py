@@ -229,8 +229,8 @@ async def test_a_voicemail_is_listed_counted_and_played_on_the_own_phone(site: S
         True,
     )
     await line.play_voicemail(PlayVoicemail(user_id=ANNA, message_id=message.message_id))
-    call = await site.call_that(CallState.DIALLING)
-    assert call.number == "*91001"
+    await site.call_that(CallState.DIALLING)
+    await site.until(lambda line: line.calls[0].number == "*91001", "the own phone rings for the voicemail")
     again = PlayVoicemail(user_id=ANNA, message_id=message.message_id)
     assert await refused(line.play_voicemail(again)) == "already-dialling"
 
