@@ -261,7 +261,11 @@ class UciSession:
 
     async def is_logged_in(self) -> bool:
         """Asks the PBX, for instance after a fault, which may mean anything; when it says no, the login is made anew."""
-        if await self.call("ucp.v22.requests.connection.keepAlive"):
+        try:
+            stands = await self.call("ucp.v22.requests.connection.keepAlive")
+        except (UciFaultError, RedirectedError):
+            stands = False
+        if stands:
             return True
         self._was_reset.set()
         return False

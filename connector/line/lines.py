@@ -41,13 +41,14 @@ class Lines:
 
     @property
     def kept(self) -> frozenset[int]:
-        """Ids of the PBX users who have a line."""
-        return self._logins.holders(Use.PHONE)
+        """Ids of the PBX users whose telephone is on; also of those whose login the PBX refuses now, until they switch it on
+        again: a page says so as long as this program runs.
+        """
+        return self._logins.holders(Use.PHONE) | self._refused.keys()
 
     async def open(self, user_id: int, credentials: CallsCredentials) -> None:
         """Raises `LoginRejectedError` or another `PbxError` when UCI does not take the login."""
         await self._logins.open(user_id, Use.PHONE, credentials)
-        self._refused.pop(user_id, None)
         logger.info("a user's telephone is on", extra={"user_id": user_id})
 
     async def keep_only(self, user_ids: Sequence[int]) -> None:
@@ -63,7 +64,7 @@ class Lines:
 
     def line(self, user_id: int) -> Line:
         """Raises `PhoneError` for who has none."""
-        if user_id in self.kept:
+        if user_id in self._logins.holders(Use.PHONE):
             return self._lines[user_id]
         if user_id in self._refused:
             raise PhoneError(Code.LINE_DOWN, "the PBX refuses the login")
@@ -71,7 +72,7 @@ class Lines:
 
     async def snapshot(self, user_id: int) -> PhoneLine:
         """Of who had a line until the PBX refused the login, too."""
-        if user_id in self._refused and user_id not in self.kept:
+        if user_id in self._refused:
             return PhoneLine(state=LineState.REFUSED, features={}, calls=[], phones=[])
         return await self.line(user_id).snapshot()
 
@@ -86,6 +87,7 @@ class Lines:
         return LinesChanged(user_ids=taken)
 
     def _make(self, user_id: int, session: UciSession) -> UciLine:
+        self._refused.pop(user_id, None)
         line = self._lines[user_id] = UciLine(user_id, session, self._site)
         return line
 

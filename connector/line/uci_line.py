@@ -221,7 +221,10 @@ class UciLine:
         number = self._usable(wanted.number)
         if number.kind is not None and not wanted.is_confirmed:
             raise PhoneError(
-                Code.NUMBER_NEEDS_CONFIRMATION, "a number that asks first", kind=number.kind.value
+                Code.NUMBER_NEEDS_CONFIRMATION,
+                "a number that asks first",
+                kind=number.kind.value,
+                number=number.dial,
             )
         return number
 
@@ -229,7 +232,9 @@ class UciLine:
         try:
             return self._site.plan.wanted(typed, is_raw=typed in self._told)
         except UnusableNumberError as unusable:
-            raise PhoneError(Code.NUMBER_UNUSABLE, "what was typed is not a telephone number") from unusable
+            raise PhoneError(
+                Code.NUMBER_UNUSABLE, "what was typed is not a telephone number", number=typed
+            ) from unusable
 
     async def _place(self, wanted: Dial, number: Wanted) -> Dialled:
         phone = self._settings.phone_name(wanted.phone_id)

@@ -4,7 +4,7 @@ import logging
 import time
 from typing import Any, Final
 
-from connector.errors import LoginRejectedError, PbxError, PhoneError
+from connector.errors import PbxError, PhoneError
 from connector.exchange import RedirectedError
 from connector.line.features import Offer
 from connector.uci import UciFaultError, UciSession
@@ -33,7 +33,7 @@ class UciRequests:
         try:
             return await self._session.call(self.offer.full_name(request), *params)
         except (UciFaultError, RedirectedError) as fault:
-            if not await self._stands():
+            if not await self._session.is_logged_in():
                 raise PhoneError(Code.LINE_DOWN, "the PBX has forgotten the UCI login") from fault
             if not is_particular:
                 self.offer = self.offer.refusing(request)
@@ -57,9 +57,3 @@ class UciRequests:
         """At a new login all may be different."""
         self._offered_at = None
         self.offer = self.offer.as_told()
-
-    async def _stands(self) -> bool:
-        try:
-            return await self._session.is_logged_in()
-        except LoginRejectedError:
-            return False

@@ -115,9 +115,9 @@ async def test_a_second_call_while_the_own_phone_rings_is_refused(site: Site) ->
 @pytest.mark.parametrize(
     ("number", "code", "evidence"),
     [
-        ("112", "number-needs-confirmation", {"kind": "emergency"}),
-        ("0900 1234567", "number-needs-confirmation", {"kind": "premium"}),
-        ("call me", "number-unusable", {}),
+        ("112", "number-needs-confirmation", {"kind": "emergency", "number": "112"}),
+        ("0900 1234567", "number-needs-confirmation", {"kind": "premium", "number": "00499001234567"}),
+        ("call me", "number-unusable", {"number": "call me"}),
     ],
 )
 async def test_a_number_that_asks_first_is_not_dialled(
@@ -193,8 +193,12 @@ async def test_a_password_that_was_changed_switches_the_telephone_off_and_says_s
     await site.control("PATCH", "users/1001", {"password": "new"})
     await site.control("POST", "uci/reset")
     await site.until(lambda line: line.state is LineState.REFUSED, "the PBX refuses the login")
-    assert site.lines.kept == frozenset()
+    assert site.logins.holders(Use.PHONE) == frozenset(), "nothing of the login is kept"
+    assert site.lines.kept == {ANNA}, "and a page can say why"
     assert (await refused(_dial(site))).code == "line-down"
+    await site.control("PATCH", "users/1001", {"password": "anna-1001"})
+    await site.open(ANNA)
+    assert (await site.line()).state is LineState.UP
 
 
 async def _dial(site: Site) -> Dialled:
