@@ -61,6 +61,7 @@ from core.store.audio import AudioStore
 from core.store.clock_watch import ClockWatch
 from core.store.conversations import Conversations
 from core.store.database import STORAGE_ERRORS, Database
+from core.store.kept import Kept
 from core.store.notices import Notices
 from core.upkeep.expiring import Expiring
 from core.upkeep.following import Following
@@ -121,7 +122,7 @@ def create(settings: Settings) -> web.Application:
     guard = AdministratorGuard(registry, hub, ledger, overview, bus, refusals)
     administration = Administration(
         *(guard, registry, trust, ledger, overview, sign_in, bus),
-        *(UsageReader(database), AuditReader(database)),
+        *(UsageReader(database), AuditReader(database), Kept(database)),
     )
     connections = Connections(registry, hub, ledger, overview, guard, sign_in, bus)
     advisor = Advisor(audio_store, overview, guard, bus)

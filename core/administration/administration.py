@@ -5,6 +5,7 @@ import logging
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Final
 
 from core.administration.guard import AdministratorGuard
@@ -26,6 +27,7 @@ from core.licensing.usage import Bucket, Span, UsageReader, usage
 from core.signin.refusals import Act
 from core.signin.signin import Connection, SignIn
 from core.store.audit import AuditKind
+from core.store.kept import Kept
 from core.store.timestamps import now
 from wire.link import MAX_USERS_AT_ONCE, Method, People, PeopleParams
 
@@ -65,6 +67,16 @@ class LicenceView:
 
 
 @dataclass(frozen=True, slots=True)
+class _Counted:
+    """The part of a licence view that is counted over all holders and seats of a PBX."""
+
+    page: HoldersPage
+    pools: Sequence[Pool]
+    tenants: Sequence[TrustedTenant]
+    waiting: int
+
+
+@dataclass(frozen=True, slots=True)
 class UsageView:
     buckets: Sequence[Bucket]
     seats: int
@@ -83,7 +95,9 @@ class Administration:
         bus: Bus,
         usage: UsageReader,
         audit_reader: AuditReader,
+        counted: Kept[_Counted],
     ) -> None:
+        self._counted = counted
         self._guard = guard
         self._audit = audit_reader
         self._usage = usage
@@ -100,17 +114,29 @@ class Administration:
         if isinstance(session, Finding):
             return session
         primary = await self._trust.primary_of(user.tenant_id)
+        # Many look at the same page while nothing changes; after a change it is counted once for all of them.
+        counted = await self._counted.get(
+            (session.pbx_id, query), partial(self._count, session.pbx_id, query)
+        )
         return LicenceView(
-            page=await self._overview.holders(session.pbx_id, query),
-            pools=await self._overview.pools(session.pbx_id),
+            page=counted.page,
+            pools=counted.pools,
             connection=await self._sign_in.connection(session.pbx_id),
             trust=await self._trust.of(session.pbx_id, user.tenant_id),
             may_trust=not user.is_guest,
             may_offer=user.speaks_for_tenant
             or (not user.is_guest and user.tenant_id in await self._trust.approved_for(session.pbx_id)),
-            tenants=await self._trust.trusted_tenants(session.pbx_id),
+            tenants=counted.tenants,
             primary_name=primary[1] if primary is not None else None,
-            waiting=await self._overview.waiting_count(session.pbx_id),
+            waiting=counted.waiting,
+        )
+
+    async def _count(self, pbx_id: str, query: HoldersQuery) -> _Counted:
+        return _Counted(
+            page=await self._overview.holders(pbx_id, query),
+            pools=await self._overview.pools(pbx_id),
+            tenants=await self._trust.trusted_tenants(pbx_id),
+            waiting=await self._overview.waiting_count(pbx_id),
         )
 
     async def holder(self, user: TeamsUser, session_id: str) -> Session | Finding:

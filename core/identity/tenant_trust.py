@@ -114,6 +114,13 @@ class TenantTrust:
         query = "SELECT tenant_id FROM tenant_approval WHERE pbx_id = $1 ORDER BY tenant_id"
         return [row["tenant_id"] for row in await self._database.fetch(query, pbx_id)]
 
+    async def is_pinned(self, pbx_id: str, user: TeamsUser) -> bool:
+        """Whether this Teams user is one of the PBX's users: has signed in there, and nobody has taken their place since."""
+        query = (
+            "SELECT pbx_user_id FROM pinned_identity WHERE pbx_id = $1 AND tenant_id = $2 AND object_id = $3"
+        )
+        return await self._database.fetch_first(query, pbx_id, user.tenant_id, user.object_id) is not None
+
     async def has_proven(self, pbx_id: str, user: TeamsUser, pbx_user_id: int) -> bool:
         """Whether this Teams user has been signed in at this PBX before, as this PBX user and by password."""
         query = (

@@ -11,7 +11,6 @@ from core.identity.teams_user import TeamsUser
 from core.licensing.rules import Pool
 from core.licensing.session import SESSION_COLUMNS, Session, to_session
 from core.licensing.transactions.steps import POOLS, to_pool
-from core.store.audit import AuditKind
 from core.store.database import Database
 
 
@@ -27,7 +26,7 @@ class SortBy(StrEnum):
 
 
 _COLUMNS: Final[Mapping[SortBy, str]] = {
-    SortBy.NAME: "lower(display_name)",  # has an index
+    SortBy.NAME: "lower(display_name)",
     SortBy.LOGIN: "pbx_login",
     SortBy.KIND: "licence_kind",
     SortBy.SINCE: "started_at",
@@ -84,21 +83,13 @@ class Overview:
         row = await self._database.fetch_first(query, user.tenant_id, user.object_id)
         return to_session(row) if row is not None else None
 
-    async def has_signed_in(self, pbx_id: str, user: TeamsUser) -> bool:
-        """Ever, as far back as the audit goes."""
-        query = (
-            f"SELECT id FROM audit WHERE pbx_id = $1 AND kind = '{AuditKind.GRANTED}'"
-            " AND actor_tenant_id = $2 AND actor_object_id = $3 LIMIT 1"
-        )
-        return await self._database.fetch_first(query, pbx_id, user.tenant_id, user.object_id) is not None
-
     async def holders(self, pbx_id: str, query: HoldersQuery) -> HoldersPage:
         order = f"ORDER BY {_COLUMNS[query.sort]} {'DESC' if query.descending else 'ASC'}, id"
         if query.search:
             return await self._found(pbx_id, query, order)
         page = f"SELECT {SESSION_COLUMNS} FROM session WHERE pbx_id = $1 {order} LIMIT $2 OFFSET $3"
-        fetch = self._database.fetch if query.sort is SortBy.NAME else self._database.fetch_long
-        rows = await fetch(page, pbx_id, query.limit, query.offset)
+        # It sorts all holders of the PBX: an index would cost every sign-in more than a page is worth.
+        rows = await self._database.fetch_long(page, pbx_id, query.limit, query.offset)
         count = await self._database.fetch_first(
             "SELECT count(*) AS n FROM session WHERE pbx_id = $1", pbx_id
         )

@@ -377,7 +377,7 @@ class SignIn:
     async def _by_password(self, user: TeamsUser, pbx: Pbx, proof: LoginProof) -> PbxUser:
         login = proof.secret.partition(":")[0] if isinstance(proof, ChallengeProof) else None
         is_full = self.throttle.password_wait(user, pbx.id, login) > 0
-        is_exempt = is_full and await self._overview.has_signed_in(pbx.id, user)
+        is_exempt = is_full and await self._trust.is_pinned(pbx.id, user)
         with self.throttle.password(user, pbx.id, login, is_exempt=is_exempt) as attempt:
             if attempt.wait:
                 raise PbxRefusedError(throttled(attempt.wait))

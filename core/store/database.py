@@ -7,7 +7,7 @@ import sqlite3
 import ssl
 import stat
 import time
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Hashable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -185,6 +185,10 @@ class Database:
     async def fetch_first(self, text: str, *values: Any) -> Row | None:
         rows = await self._reader.fetch(text, values)
         return rows[0] if rows else None
+
+    async def data_version(self) -> Hashable | None:
+        """Equal ones: nothing was committed in between, by anybody. None: not known now."""
+        return await self._reader.data_version()
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncConnection]:

@@ -29,6 +29,9 @@ _SETTINGS: Final = (
     # Statements are by key: one plan for all values. Planning again would take longer than the statement itself.
     " SET plan_cache_mode = force_generic_plan; SET jit = off"
 )
+_DATA_VERSION: Final = (
+    "SELECT concat(pg_postmaster_start_time(), ' ', pg_current_snapshot()) AS version"  # since PostgreSQL 13
+)
 
 
 class PostgresReader:
@@ -64,6 +67,13 @@ class PostgresReader:
     async def fetch_long(self, text: str, values: Sequence[Any]) -> Sequence[Any]:
         """As `fetch`: the server's work is not done here anyway."""
         return await self.fetch(text, values)
+
+    async def data_version(self) -> str | None:
+        """Two statements with the same snapshot see the same rows. The server's start tells apart one that was put back
+        to an earlier state.
+        """
+        rows = await self.fetch(_DATA_VERSION, ())
+        return str(rows[0]["version"])
 
     async def close(self) -> None:
         idle, self._idle = self._idle, []

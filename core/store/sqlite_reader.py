@@ -49,11 +49,13 @@ class _Connection:
         self._left = 0.0
         self._until = 0.0
         self._connection: sqlite3.Connection | None = None
+        self._opened = 0
 
     def read(self, text: str, values: Sequence[Any]) -> list[sqlite3.Row]:
         if self._connection is None:
             self._connection = open_for_reading(self._path, self._busy_seconds)
             self._connection.set_progress_handler(self._is_over, _STEP)
+            self._opened += 1
         self._left = self._instructions
         self._until = time.monotonic() + self._seconds
         try:
@@ -62,6 +64,14 @@ class _Connection:
             if getattr(fault, "sqlite_errorcode", 0) & 0xFF != sqlite3.SQLITE_INTERRUPT:
                 self.close()
             raise
+
+    def data_version(self) -> tuple[int, int] | None:
+        """SQLite's own mark, which changes when another connection has committed; it counts for this connection alone."""
+        try:
+            (row,) = self.read("PRAGMA data_version", ())
+        except sqlite3.Error:
+            return None
+        return self._opened, row[0]
 
     def close(self) -> None:
         connection, self._connection = self._connection, None
@@ -117,6 +127,9 @@ class SqliteReader:
         if time.monotonic() - begun > SLOW_SECONDS:
             self._is_long(text)
         return rows
+
+    async def data_version(self) -> tuple[int, int] | None:
+        return self._here.data_version()
 
     async def close(self) -> None:
         threads, self._threads = self._threads, []

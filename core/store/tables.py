@@ -17,7 +17,6 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     false,
-    func,
     text,
     true,
 )
@@ -273,8 +272,6 @@ session = Table(
     sqlite_with_rowid=False,
 )
 
-# The order of the administrators' page.
-Index("ix_session_pbx_id_name", session.c.pbx_id, func.lower(session.c.display_name), session.c.id)
 _partial_index(
     "ix_session_by_email",
     session.c.pbx_id,
@@ -375,18 +372,12 @@ audit = Table(
     Column("coalesce_key", String(64)),  # core.store.coalescing: what is counted in one row
 )
 Index("ix_audit_pbx_id_at", audit.c.pbx_id, audit.c.at)
-# Of the few rows that are asked for by their kind.
+# Of the few refusals. Rows that every sign-in writes get no index of their own: it would cost each of them.
 _partial_index(
     "ix_audit_denied",
     audit.c.pbx_id,
     audit.c.at,
     where="kind = 'denied'",
-)
-_partial_index(
-    "ix_audit_granted",
-    audit.c.pbx_id,
-    audit.c.actor_object_id,
-    where="kind = 'granted'",
 )
 _partial_index(
     "ix_audit_operator_at",

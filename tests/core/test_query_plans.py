@@ -115,7 +115,6 @@ async def ask_everything(book: Book) -> None:
     user = (await book.overview.all_holders(PBX))[7].teams_user
     await book.states.of(user)
     await book.overview.session_of(user)
-    await book.overview.has_signed_in(PBX, user)
     await book.overview.holder(PBX, "x")
     await book.overview.rules(PBX)
     await book.overview.waiting_count(PBX)
@@ -130,6 +129,7 @@ async def ask_everything(book: Book) -> None:
     await trust.primary_of(user.tenant_id)
     await trust.trusted_tenants(PBX)
     await trust.has_proven(PBX, user, 1)
+    await trust.is_pinned(PBX, user)
     await PreferenceStore(book.database).of(user.key)
     usage = UsageReader(book.database)
     await usage.holdings(PBX, NOW)
@@ -148,18 +148,6 @@ async def test_every_read_of_a_request_uses_an_index(book: Book) -> None:
     assert len(statements) > 20
     found = await (_scans_sqlite if book.url.startswith("sqlite") else _scans_postgres)(book, statements)
     assert found == []
-
-
-async def test_the_first_page_of_holders_comes_from_its_index(book: Book) -> None:
-    """Without sorting all of them."""
-    await grow(book)
-    taking_down = TakingDown(book.database._reader)
-    book.database._reader = taking_down  # type: ignore[assignment]
-    await book.overview.holders(PBX, HoldersQuery())
-    (page,) = [text for text in taking_down.statements if "ORDER BY" in text]
-    plan = await _plan_of(book, page, (PBX, 50, 0))
-    assert "ix_session_pbx_id_name" in plan
-    assert "TEMP B-TREE" not in plan and '"Sort"' not in plan
 
 
 @pytest.mark.parametrize(
