@@ -133,13 +133,18 @@ async def _licences(report: Report, scene: Scene) -> None:
     tokens = {pbx: await scene.tokens(pbx, [ADMINISTRATOR]) for pbx in (SMALL, LARGE)}
     rates: dict[int, list[dict[str, float]]] = {pbx: [] for pbx in tokens}
     for _round in range(ROUNDS):
-        for pbx, found in rates.items():
-            found.append(await _get(scene.service, "/api/v1/licences", tokens[pbx], AT_ONCE, ROUND_SECONDS))
+        for pbx, rounds in rates.items():
+            before = scene.cpu(scene.service)
+            found = await _get(scene.service, "/api/v1/licences", tokens[pbx], AT_ONCE, ROUND_SECONDS)
+            found["cpu"] = (scene.cpu(scene.service) - before) / (found["rate"] * ROUND_SECONDS) * 1e6
+            rounds.append(found)
     rate = {pbx: _median(found, "rate") for pbx, found in rates.items()}
     report.ratios["licences_growth"] = rate[LARGE] / rate[SMALL]
-    report.figures |= {
-        f"licences: first pages a second, {HOLDERS[pbx]} holders": round(rate[pbx]) for pbx in rates
-    }
+    for pbx, rounds in rates.items():
+        report.figures |= {
+            f"licences: first pages a second, {HOLDERS[pbx]} holders": round(rate[pbx]),
+            f"licences: CPU of a first page, {HOLDERS[pbx]} holders, microseconds": round(_median(rounds, "cpu")),
+        }
 
 
 async def _sign_ins(report: Report, scene: Scene) -> None:
