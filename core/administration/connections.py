@@ -11,7 +11,7 @@ from core.administration.guard import AdministratorGuard
 from core.diagnosis.codes import Code
 from core.diagnosis.finding import Finding
 from core.diagnosis.lights import PartState, lights
-from core.hub.bus import Bus
+from core.hub.bus import Bus, offers_topic
 from core.hub.hub import Hub, PbxRefusedError
 from core.hub.registry import LinkHistory, Pbx, Registry
 from core.identity.teams_user import TeamsUser
@@ -115,6 +115,7 @@ class Connections:
         )
         self._bus.publish(f"handed-over:{session.pbx_id}:{handed.epoch}")
         self._sign_in.announce(session.pbx_id, *handed.ended)
+        self._bus.publish(*map(offers_topic, handed.tenants))
         return None
 
     async def _round_trip(self, pbx: Pbx) -> timedelta | None:

@@ -6,12 +6,15 @@ Nothing that the stranger's connector vouched for is left.
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
+from datetime import timedelta
 from typing import Any, Final
 
 import aiohttp
 import pytest
 
+from core.licensing.transactions.removing import UNUSED_FOR
+from core.store.timestamps import now, to_ms
 from simulator.people import TENANT_ID
 from tests.app.test_connection import operator
 from tests.app.test_connector_door import Peer, connected, enrolled, say
@@ -54,6 +57,9 @@ class PbxByHand:
         self.was_asked = asyncio.Event()
         self.closed_with: int | None = None
         self._socket = socket
+
+    async def leave(self) -> None:
+        await self._socket.close()
 
     async def serve(self) -> None:
         async with asyncio.TaskGroup() as tasks:
@@ -251,6 +257,57 @@ async def test_an_open_tab_hears_that_a_pbx_no_longer_offers_itself(world: World
             return tab.state["offers"] == []
 
         await eventually(is_gone, "the offer is gone")
+
+
+@pytest.mark.parametrize("way", ["operator", "administrator", "removed"])
+async def test_an_open_tab_hears_that_a_pbx_was_handed_over_or_removed(
+    nobody_signed_in: World, way: str
+) -> None:
+    """The tab of somebody who is signed in nowhere, and was offered that PBX."""
+    world = nobody_signed_in
+    name = f"gone-{way}.example.com"
+    mallory, anna = world.client(BEN), world.client(ANNA)
+    stranger, owner = await enrolled(world, name), Peer(name)
+    async with linked(world, stranger) as theirs, watching(world, anna) as tab:
+
+        def offers() -> list[str]:
+            return [offer["pbxName"] for offer in tab.state["offers"]] if tab.state else []
+
+        async def is_offered() -> bool:
+            return name in offers()
+
+        async def is_gone() -> bool:
+            return name not in offers()
+
+        assert (await sign_in(mallory, stranger)).status == 200
+        await operator(world, "approve", name, TENANT_ID, group="trust")
+        assert (await mallory.call("PUT", "trust", {"trusted": True, "entry": "one-click"})).status == 200
+        await eventually(is_offered, "Anna's tab shows the offer", seconds=20)
+        async with connected(world) as (socket, nonce):
+            assert "error" in await say(socket, owner.hello(nonce))
+        rightful = fingerprint(owner.hello("n" * 32).identity)
+
+        async def is_known() -> bool:
+            return rightful in await operator(world, "show", name)
+
+        await eventually(is_known, "the rightful owner's claim is kept", seconds=40)
+        if way == "operator":
+            await operator(world, "hand-over", name, rightful)
+        elif way == "administrator":
+            answer = await mallory.call("POST", "connection/hand-over", {"identity": rightful})
+            assert answer.status == 200, answer.body
+        else:
+            await theirs.leave()
+            long_ago = to_ms(now() - UNUSED_FOR - timedelta(days=1))
+
+            async def is_closed() -> bool:
+                return "no link" in await operator(world, "show", name)
+
+            await eventually(is_closed, "the link is closed by the table", seconds=40)
+            with closing(world.database()) as database, database:
+                database.execute("UPDATE pbx SET link_closed_at = ? WHERE name = ?", (long_ago, name))
+            await operator(world, "remove", name)
+        await eventually(is_gone, "the offer is gone", seconds=20)
 
 
 async def nothing_is_left(world: World, stranger: Peer, owner: Peer, theirs: PbxByHand, key: str) -> None:

@@ -98,6 +98,11 @@ async def test_a_hand_over_ends_everything_that_the_old_installation_vouched_for
     )
     assert (audit["name-handed-over"], audit["ended"], audit["waiting-ended"]) == (1, 3, 1)
     assert audit["pool-withdrawn"] == 1
+    distrusted = "SELECT subject, detail FROM audit WHERE kind = 'tenant-distrusted'"
+    details = {subject: json.loads(detail) for subject, detail in await book.rows(distrusted)}
+    assert details == {TENANT: {"ended": 1, "waited": 0}, OTHER_TENANT: {"ended": 0, "waited": 0}}
+    assert handed.tenants == (OTHER_TENANT, TENANT)
+    assert (audit["tenant-distrusted"], audit["approval-ended"]) == (2, 1)
     # Rules for pools named users of the other PBX; licence keys stay bound to the name, and grant when they are shown.
     assert await book.rows("SELECT serial, policy, withdrawn FROM pool") == [
         ("S", "{}", True)

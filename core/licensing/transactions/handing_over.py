@@ -15,6 +15,7 @@ from core.licensing.transactions.pools import withdraw_pools_except
 from core.licensing.transactions.sessions import end_all
 from core.licensing.transactions.settling import settle
 from core.licensing.transactions.steps import lock_pools
+from core.licensing.transactions.trusting import end_all_trust
 from core.licensing.transactions.waiting_list import end_waiting
 from core.store.audit import Actor
 from core.store.transaction import Transaction, execute
@@ -25,6 +26,8 @@ class HandedOver:
     epoch: int
     """The link's new one; every older link is closed."""
     ended: tuple[Session, ...]
+    tenants: tuple[str, ...]
+    """That the PBX trusted."""
 
 
 def hand_over(
@@ -43,14 +46,13 @@ def hand_over(
         " AND session.tenant_id = audio_person.tenant_id AND session.object_id = audio_person.object_id)",
         pbx_id,
     )
+    tenants = yield from end_all_trust(pbx_id, actor, now)
     ending = Ending(EndCause.HANDED_OVER, actor, "", now)
     yield from end_waiting(pbx_id, ending)
     ended = yield from end_all(pbx_id, ending)
-    for table in ("trusted_tenant", "tenant_approval", "pinned_identity"):
-        yield from execute(f"DELETE FROM {table} WHERE pbx_id = $1", pbx_id)
     # Rules name users and groups by the ids of the old PBX, which are other people at another.
     yield from execute("UPDATE seat SET reserved_for = NULL WHERE pbx_id = $1", pbx_id)
     yield from execute("UPDATE pool SET policy = '{}', expiry_told = NULL WHERE pbx_id = $1", pbx_id)
     yield from withdraw_pools_except(pbx_id, (), actor, now)
     yield from settle(pbx_id, now)
-    return HandedOver(epoch, ended)
+    return HandedOver(epoch, ended, tenants)

@@ -7,6 +7,7 @@ from typing import Final
 from core.licensing.session import EndCause, Ending
 from core.licensing.transactions.sessions import end_sessions
 from core.licensing.transactions.steps import lock_pools
+from core.licensing.transactions.trusting import end_all_trust
 from core.store import tables
 from core.store.audit import OPERATOR, AuditKind, audit
 from core.store.timestamps import from_ms, to_ms
@@ -48,6 +49,7 @@ def remove_pbx(pbx_id: str, now: datetime) -> Transaction[Removed | StillUsed | 
     last = row["link_closed_at"] or row["claimed_at"]
     if last > to_ms(now - UNUSED_FOR):
         return StillUsed(from_ms(last))
+    yield from end_all_trust(pbx_id, OPERATOR, now)
     held = yield from execute("SELECT id FROM session WHERE pbx_id = $1", pbx_id)
     ending = Ending(EndCause.REVOKED, OPERATOR, "", now)
     ended = yield from end_sessions(pbx_id, [one["id"] for one in held], ending)

@@ -15,12 +15,13 @@ from core.licensing.transactions.steps import RefusedError, lock_pools, pbx_name
 from core.licensing.transactions.waiting_list import end_waiting
 from core.store.audit import Actor, AuditKind, audit
 from core.store.timestamps import to_ms
-from core.store.transaction import Transaction, execute, first
+from core.store.transaction import Transaction, count, execute, first
 
 _RANK: Final = {Entry.WITH_KEY: 0, Entry.ONE_CLICK: 1, Entry.AUTOMATIC: 2}
 
 _OF_TENANT: Final = f"tenant_id = $2 AND proof = '{Proof.EMAIL}'"
 """What was proven by an e-mail address of that tenant."""
+_PROVEN: Final = f"pbx_id = $1 AND {_OF_TENANT}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +115,29 @@ def end_approval(pbx_id: str, tenant_id: str, actor: Actor, now: datetime) -> Tr
     if rows:
         yield from audit(pbx_id, AuditKind.APPROVAL_ENDED, actor, tenant_id, {}, now)
     return bool(rows)
+
+
+def end_all_trust(pbx_id: str, actor: Actor, now: datetime) -> Transaction[tuple[str, ...]]:
+    """The PBX trusts nobody any more; for a PBX whose sessions and waiting places are about to end. Gives the tenants that it
+    trusted: it is no longer offered to their people.
+    """
+    trusted = yield from execute(
+        "SELECT tenant_id FROM trusted_tenant WHERE pbx_id = $1 ORDER BY tenant_id FOR UPDATE", pbx_id
+    )
+    tenants = tuple(row["tenant_id"] for row in trusted)
+    for tenant_id in tenants:
+        of_tenant = (pbx_id, tenant_id)
+        detail = {
+            "ended": (yield from count(f"SELECT count(*) AS n FROM session WHERE {_PROVEN}", *of_tenant)),
+            "waited": (yield from count(f"SELECT count(*) AS n FROM waiting WHERE {_PROVEN}", *of_tenant)),
+        }
+        yield from audit(pbx_id, AuditKind.TENANT_DISTRUSTED, actor, tenant_id, detail, now)
+    approved = yield from execute("SELECT tenant_id FROM tenant_approval WHERE pbx_id = $1", pbx_id)
+    for row in approved:
+        yield from audit(pbx_id, AuditKind.APPROVAL_ENDED, actor, row["tenant_id"], {}, now)
+    for table in ("trusted_tenant", "tenant_approval", "pinned_identity"):
+        yield from execute(f"DELETE FROM {table} WHERE pbx_id = $1", pbx_id)
+    return tenants
 
 
 def _withdraw(change: TrustChange) -> Transaction[TrustChanged]:
