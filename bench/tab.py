@@ -143,7 +143,9 @@ async def _licences(report: Report, scene: Scene) -> None:
     for pbx, rounds in rates.items():
         report.figures |= {
             f"licences: first pages a second, {HOLDERS[pbx]} holders": round(rate[pbx]),
-            f"licences: CPU of a first page, {HOLDERS[pbx]} holders, microseconds": round(_median(rounds, "cpu")),
+            f"licences: CPU of a first page, {HOLDERS[pbx]} holders, microseconds": round(
+                _median(rounds, "cpu")
+            ),
         }
 
 
