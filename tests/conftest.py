@@ -1,14 +1,23 @@
-from collections.abc import AsyncIterator, Iterator
+import shutil
+from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
+from core.store.database import upgrade
 from tests.support.book import Book
 from tests.support.postgres import Postgres
 from tests.support.secrets import check_logs
 from tests.support.world import World
 
-MARKERS = {"the_world": "world", "playwright": "browser", "postgres": "postgres", "database_url": "postgres"}
+MARKERS = {
+    "the_world": "world",
+    "playwright": "browser",
+    "postgres": "postgres",
+    "database_url": "postgres",
+    "empty_database_url": "postgres",
+}
 """What a fixture asks of the machine: the world's processes, a browser, a PostgreSQL."""
 
 
@@ -40,9 +49,40 @@ def postgres() -> Iterator[Postgres]:
     server.stop()
 
 
+@pytest.fixture(scope="session")
+def sqlite_with_tables(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A database with all tables and no rows, to be copied: the migrations take ten times as long as a copy."""
+    path = tmp_path_factory.mktemp("tables") / "tables.db"
+    in_a_thread(upgrade, f"sqlite:///{path}")
+    return path
+
+
+@pytest.fixture(scope="session")
+def postgres_with_tables(postgres: Postgres) -> str:
+    """The name of such a database."""
+    in_a_thread(upgrade, postgres.new_database("with_tables"))
+    return "with_tables"
+
+
+def in_a_thread(work: Callable[[str], None], url: str) -> None:
+    """The session's event loop may run already."""
+    with ThreadPoolExecutor(1) as thread:
+        thread.submit(work, url).result()
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
 def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """An empty database, once of each kind."""
+    """A database with all tables and no rows, once of each kind."""
+    if request.param == "sqlite":
+        path = shutil.copy2(request.getfixturevalue("sqlite_with_tables"), tmp_path / "test.db")
+        return f"sqlite:///{path}"
+    server: Postgres = request.getfixturevalue("postgres")
+    return server.new_database("pbx_teams", like=request.getfixturevalue("postgres_with_tables"))
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def empty_database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """A database without any table, once of each kind."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path / 'test.db'}"
     server: Postgres = request.getfixturevalue("postgres")

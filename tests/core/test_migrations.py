@@ -22,11 +22,11 @@ from core.store.timestamps import to_ms
 
 # SQLite does not tell what an index of an expression is over; tests/core/test_query_plans.py sees that it is there.
 @pytest.mark.filterwarnings("ignore:.*expression.*")
-async def test_upgrading_makes_the_schema_and_twice_changes_nothing(database_url: str) -> None:
+async def test_upgrading_makes_the_schema_and_twice_changes_nothing(empty_database_url: str) -> None:
     # Two replicas that start at once.
-    await asyncio.gather(upgrade_async(database_url), upgrade_async(database_url))
-    await upgrade_async(database_url)
-    engine = create_async_engine(address_of(database_url).engine_url)
+    await asyncio.gather(upgrade_async(empty_database_url), upgrade_async(empty_database_url))
+    await upgrade_async(empty_database_url)
+    engine = create_async_engine(address_of(empty_database_url).engine_url)
     async with engine.connect() as connection:
         differences = await connection.run_sync(
             lambda plain: compare_metadata(MigrationContext.configure(plain), metadata)
@@ -91,9 +91,9 @@ def test_a_database_that_is_not_there_is_told() -> None:
         upgrade("postgresql+asyncpg://nobody@127.0.0.1:9/none")
 
 
-async def test_stored_names_stay_and_get_their_one_form(database_url: str) -> None:
+async def test_stored_names_stay_and_get_their_one_form(empty_database_url: str) -> None:
     """Letters beyond ASCII become A-labels unless somebody has those; what is no host name stays as it is."""
-    await asyncio.to_thread(upgrade, database_url, to="0008")
+    await asyncio.to_thread(upgrade, empty_database_url, to="0008")
     names = {
         "plain": "pbx.example.com",
         "umlaut": "b\u00fcro.example.com",
@@ -102,7 +102,7 @@ async def test_stored_names_stay_and_get_their_one_form(database_url: str) -> No
         "underscore": "my_pbx",
         "emoji": "\U0001f600.example.com",
     }
-    engine = create_async_engine(address_of(database_url).engine_url)
+    engine = create_async_engine(address_of(empty_database_url).engine_url)
     async with engine.begin() as connection:
         for pbx_id, name in names.items():
             await connection.execute(
@@ -118,7 +118,7 @@ async def test_stored_names_stay_and_get_their_one_form(database_url: str) -> No
                 " VALUES ('plain', 'i', '2001:db8::1', '1', 7)"
             )
         )
-    await upgrade_async(database_url)
+    await upgrade_async(empty_database_url)
     async with engine.connect() as connection:
         found = dict((await connection.execute(text("SELECT id, name FROM pbx"))).all())
         claim = (await connection.execute(text("SELECT address_group, first_at FROM refused_claim"))).one()
@@ -127,11 +127,11 @@ async def test_stored_names_stay_and_get_their_one_form(database_url: str) -> No
     assert tuple(claim) == ("2001:db8::/64", 7)
 
 
-async def test_pairing_codes_of_before_the_pepper_are_good_no_longer(database_url: str) -> None:
+async def test_pairing_codes_of_before_the_pepper_are_good_no_longer(empty_database_url: str) -> None:
     """And nothing else of a person goes: probes that are paired stay so."""
     code, at = "ABCDEFGH", datetime(2026, 11, 25, 8, 0, tzinfo=UTC)
-    await asyncio.to_thread(upgrade, database_url, to="0012")
-    database = Database(database_url)
+    await asyncio.to_thread(upgrade, empty_database_url, to="0012")
+    database = Database(empty_database_url)
     async with database.writing() as connection:
         await connection.execute(
             insert(tables.audio_pairing).values(
@@ -144,7 +144,7 @@ async def test_pairing_codes_of_before_the_pepper_are_good_no_longer(database_ur
                 platform="linux", version="1", paired_at=to_ms(at), last_seen_at=to_ms(at),
             )
         )  # fmt: skip
-    await upgrade_async(database_url)
+    await upgrade_async(empty_database_url)
     store = AudioStore(database, b"p" * 32)
     async with database.reading() as connection:
         assert (await connection.execute(select(tables.audio_pairing))).all() == []

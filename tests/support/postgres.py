@@ -74,10 +74,10 @@ class Postgres:
     def url(self, database: str = "postgres") -> str:
         return f"postgresql+asyncpg://postgres@127.0.0.1:{self.port}/{database}"
 
-    def new_database(self, name: str) -> str:
-        """The address of an empty database."""
+    def new_database(self, name: str, like: str | None = None) -> str:
+        """The address of an empty database, or of a copy of another that nobody is connected to."""
         self._psql(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
-        self._psql(f'CREATE DATABASE "{name}"')
+        self._psql(f'CREATE DATABASE "{name}"' + (f' TEMPLATE "{like}"' if like else ""))
         return self.url(name)
 
     def _psql(self, command: str) -> None:
