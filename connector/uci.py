@@ -12,7 +12,7 @@ import random
 import secrets
 import socket
 import xmlrpc.client
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Final
 from urllib.parse import urlencode
@@ -201,10 +201,12 @@ class UciSession:
         on_fault: Callable[[PbxError | None], None] = lambda _fault: None,
         gives_up: bool = False,
         turns: asyncio.Semaphore | None = None,
+        on_offer: Callable[[Sequence[str], Sequence[str]], None] | None = None,
     ) -> None:
         """`next_token`: the token was refused; True when the next query carries another form of it. `on_fault` is told
         why there is no login, and None once there is one. `gives_up`: ends after `MAX_REFUSALS` in a row. `turns`: of how
-        many log in at the same time.
+        many log in at the same time. `on_offer`: is told the names of requests and of events that the PBX offers, after each
+        login.
         """
         self._rest = rest
         self._callbacks = callbacks
@@ -216,6 +218,7 @@ class UciSession:
         self._on_fault = on_fault
         self._gives_up = gives_up
         self._turns = turns
+        self._on_offer = on_offer
         self._is_connected = False
         self._is_over = False
         self.provided_events: tuple[str, ...] = ()
@@ -304,6 +307,9 @@ class UciSession:
         if not offered:
             raise PbxUnreachableError("the PBX offers no call events")
         await self.call("ucp.v22.requests.service.subscribeEvents", offered[0])
+        if self._on_offer is not None:
+            with suppress(UciFaultError):  # what it offers shows when it is asked for something
+                self._on_offer(await self.provided_requests(), self.provided_events)
         self._is_connected = True
         self._on_fault(None)
         self._on_state(UciState.ON)
@@ -426,7 +432,9 @@ class UciClient:
             keep_alive=keep_alive,
             next_token=rest.own_login.uci_refused,
             on_fault=self._found,
+            on_offer=self._offered,
         )
+        self._logged_offer: Sequence[str] | None = None
         self._rest = rest
         self._readings = readings
         self.state = UciState.CONNECTING if config.enabled else UciState.OFF
@@ -472,6 +480,12 @@ class UciClient:
             self._readings.read(ReadingPart.UCI)
         else:
             self._readings.failed(ReadingPart.UCI, fault)
+
+    def _offered(self, requests: Sequence[str], events: Sequence[str]) -> None:
+        """Once, and again when it has changed: what a real system offers answers many questions about it."""
+        if self._logged_offer != (offer := (*requests, *events)):
+            self._logged_offer = offer
+            logger.info("UCI offers", extra={"requests": ", ".join(requests), "events": ", ".join(events)})
 
     def _take(self, method: str, params: tuple[Any, ...]) -> None:
         self.events_received += 1

@@ -1,6 +1,7 @@
 """The way to the PBX: its host, its REST interface, the connector's login and rights, version, UCI and events."""
 
 import asyncio
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any, Final
 
@@ -20,6 +21,7 @@ from connector.errors import (
 )
 from connector.exchange import EndpointElsewhereError, RedirectedError
 from connector.guard import LoginGuard
+from connector.line.features import services
 from connector.login_memory import LoginMemory
 from connector.network.client import HttpClient
 from connector.permissions import candidates, is_named, names_of
@@ -51,6 +53,7 @@ class PbxCheck:
         self._way = WayCheck(self._rest.http, "pbx")
         self._cannot_listen: Exception | None = None
         self._events = 0
+        self._requests: Sequence[str] = ()
         self._event = asyncio.Event()
 
     async def run(self, chain: Chain) -> None:
@@ -74,6 +77,7 @@ class PbxCheck:
             session = UciSession(
                 *(self._rest, callbacks, self._uci_query, self._take, lambda _state: None),
                 next_token=self._rest.own_login.uci_refused,
+                on_offer=self._offered,
             )
             try:
                 await chain.step("uci-login", lambda: self._uci_login(session))
@@ -204,7 +208,10 @@ class PbxCheck:
             raise FoundError(
                 Code.UCI_CONNECTOR_OFF, "doctor", pbx_name=self._config.pbx.name, error=fault
             ) from fault
-        return True, {}
+        return True, {"requests": services(self._requests) or "?"}
+
+    def _offered(self, requests: Sequence[str], _events: Sequence[str]) -> None:
+        self._requests = requests
 
     async def _uci_events(self) -> tuple[bool, dict[str, Any]]:
         host = self._config.uci.callback_host

@@ -80,6 +80,11 @@ class Offer:
         return {feature: found[feature] for feature in Feature if feature in found}
 
 
+def services(provided: Collection[str]) -> str:
+    """Short names of what a PBX offers, for a technician."""
+    return ", ".join(sorted({_bare(name) for name in provided}))
+
+
 def _bare(name: str) -> str:
     """`ucp.v30.requests.call` and `ucp.v30.server.communication.call` are both `call`."""
     for mark in (".requests.", ".server.communication.", ".server."):

@@ -7,8 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from connector.config import Uci
 from connector.errors import LoginRejectedError, PhoneError
 from connector.logins import Use
+from connector.readings import Readings
+from connector.uci import UciClient
 from tests.support.line import ANNA, BEN, CLARA, Site, credentials, running_site
 from tests.support.world import eventually
 from wire.link import CallsCredentials
@@ -217,3 +220,14 @@ async def test_changes_are_told_by_the_ids_of_users_alone_and_once(site: Site) -
     changed = site.lines.take_changed()
     assert changed is not None and changed.user_ids == [ANNA]
     assert site.lines.take_changed() is None
+
+
+async def test_what_the_pbx_offers_is_in_the_log_once(site: Site, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    client = UciClient(Uci(), site.rest, asyncio.Event(), Readings(lambda: None), site.callbacks)
+    for _ in range(2):
+        await client._session.connect()
+    await client._session.end()
+    (offer,) = [record for record in caplog.records if record.getMessage() == "UCI offers"]
+    assert "ucp.v30.requests.callList" in vars(offer)["requests"]
+    assert "ucp.v22.events.call" in vars(offer)["events"]
