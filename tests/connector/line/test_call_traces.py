@@ -1,5 +1,5 @@
-"""What a line shows of its calls: traces of what UCI tells, one for each row of docs/facts/starface.md, "Calls and their
-states", and for what goes wrong on the way.
+"""What a line shows of its calls: traces of what UCI tells, for each row of the table of states in the facts about STARFACE,
+and for what goes wrong on the way.
 """
 
 from collections.abc import Callable
