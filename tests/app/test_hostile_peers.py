@@ -1,10 +1,11 @@
-"""A hostile connector, probe, user and channel against the running service: nothing they send is a 5xx or a traceback, and
-honest people do not notice.
+"""A hostile connector, probe, user and channel against the running service, on each of the two databases: nothing they send
+is a 5xx or a traceback, and honest people do not notice.
 """
 
 import asyncio
 import json
 import random
+from collections.abc import AsyncIterator
 from typing import Any, Final
 
 import aiohttp
@@ -15,6 +16,7 @@ from core.diagnosis.codes import PBX_FAULTS, Code
 from tab.openapi import document
 from tests.app.test_connector_door import answer_to, connected, enrolled, say
 from tests.support.hostile import ODD_VALUES, one_odd_each
+from tests.support.postgres import Postgres
 from tests.support.probe_peer import peer as probe_of
 from tests.support.world import ANNA, BEN, CLARA, World
 from wire.jsonrpc import Frame
@@ -63,9 +65,27 @@ async def is_well(world: World) -> None:
     assert (await anna.sign_out()).status == 200
 
 
+@pytest.fixture(scope="module")
+async def world_on_postgresql(
+    postgres: Postgres, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[World]:
+    world = World(tmp_path_factory.mktemp("hostile"), database_url=postgres.new_database("hostile"))
+    await world.start()
+    yield world
+    await world.stop()
+
+
+@pytest.fixture(params=["the_world", "world_on_postgresql"], ids=["sqlite", "postgresql"])
+def attacked(request: pytest.FixtureRequest) -> World:
+    world: World = request.getfixturevalue(request.param)
+    return world
+
+
 @pytest.fixture
-async def quiet(world: World):
+async def quiet(attacked: World) -> AsyncIterator[World]:
     """Nothing in the log of the service that an operator would have to look into."""
+    world = attacked
+    await world.reset()
     before = len(world.log())
     yield world
     assert tracebacks(world, before) == []

@@ -196,6 +196,7 @@ class World:
         for person in PEOPLE:
             client = self.client(person)
             await client.sign_out()
+            await client.call("DELETE", "waiting")
             await client.call("PUT", "notices", BY_DAY)
 
 
