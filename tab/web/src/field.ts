@@ -15,6 +15,9 @@ export interface Field {
   max?: string;
   required?: boolean;
   invalid?: boolean;
+  /** What is wrong with the value; empty: nothing. Then the field is invalid, too. */
+  error?: string;
+  inputMode?: "numeric" | "decimal";
   /** The id of what says more, when it is no hint. */
   describedBy?: string;
   onInput?: (event: Event) => void;
@@ -22,7 +25,8 @@ export interface Field {
 
 export function field(options: Field) {
   const { id, label, hint, type = "text", value, autocomplete = "off", maxLength, min, max } = options;
-  const { required = false, invalid = false, describedBy, onInput } = options;
+  const { required = false, error = "", invalid = error !== "", describedBy, inputMode, onInput } = options;
+  const described = [hint ? `${id}-hint` : describedBy, error ? `${id}-error` : ""].filter(Boolean).join(" ");
   return html`<div class="field">
     <label for=${id}>${label}</label>
     <input
@@ -33,15 +37,17 @@ export function field(options: Field) {
       autocomplete=${autocomplete}
       autocapitalize="off"
       spellcheck="false"
+      inputmode=${inputMode ?? nothing}
       maxlength=${maxLength ?? nothing}
       min=${min ?? nothing}
       max=${max ?? nothing}
       ?required=${required}
-      aria-describedby=${hint ? `${id}-hint` : (describedBy ?? nothing)}
+      aria-describedby=${described || nothing}
       aria-invalid=${invalid ? "true" : nothing}
       @input=${onInput ?? nothing}
     />
     ${hint ? html`<p class="hint" id="${id}-hint">${hint}</p>` : nothing}
+    ${error ? html`<p class="hint wrong" id="${id}-error">${error}</p>` : nothing}
   </div>`;
 }
 
@@ -102,5 +108,8 @@ export const fieldStyles = css`
   }
   .field input[aria-invalid="true"] {
     border-color: var(--colorPaletteRedBorderActive);
+  }
+  .field .wrong {
+    color: var(--colorPaletteRedForeground1, #b10e1c);
   }
 `;

@@ -36,6 +36,11 @@ export function currentLanguage(): Language {
   return language;
 }
 
+/** The language with its region: how dates, numbers and money are written. */
+export function currentLocale(): string {
+  return locale;
+}
+
 /** The word with its `{placeholders}` filled; numbers as they are written in the person's language. */
 export function t(word: Word, values: Values = {}): string {
   return pattern(word, values).replace(/\{(\w+)\}/g, (_, name: string) => text(values[name] ?? "…"));
@@ -72,16 +77,6 @@ export function date(moment: string | Date): string {
 
 export function number(value: number): string {
   return new Intl.NumberFormat(locale).format(value);
-}
-
-/** What a person typed as a number, with the decimal sign of their language; null when it is none. */
-export function parseNumber(typed: string): number | null {
-  const decimal = number(1.5)[1] ?? ".";
-  const plain = typed
-    .trim()
-    .replaceAll(decimal === "," ? "." : ",", "")
-    .replace(decimal, ".");
-  return plain === "" || Number.isNaN(Number(plain)) || Number(plain) < 0 ? null : Number(plain);
 }
 
 /** So many days from today, as a date field has it ("2026-11-27"), in the person's own zone. */

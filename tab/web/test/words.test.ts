@@ -2,18 +2,8 @@
 import { html, type TemplateResult } from "lit";
 import { beforeEach, describe, expect, it, vi } from "vitest";
 import "../src/page-words.js";
-import {
-  clock,
-  currentLanguage,
-  dateTime,
-  day,
-  minuteOf,
-  number,
-  parseNumber,
-  rich,
-  setLocale,
-  t,
-} from "../src/words.js";
+import { ownCurrency, parseNumber, parseWhole } from "../src/numbers.js";
+import { clock, currentLanguage, dateTime, day, minuteOf, number, rich, setLocale, t } from "../src/words.js";
 
 const root = { lang: "" };
 
@@ -84,9 +74,54 @@ describe("numbers and times", () => {
     ["en-GB", "", null],
     ["en-GB", "-1", null],
     ["en-GB", "many", null],
+    ["de-DE", "9.90", 9.9],
+    ["de-DE", "1.200", 1200],
+    ["de-DE", "1,200", 1.2],
+    ["en-GB", "1,200", 1200],
+    ["en-GB", "5,50", 5.5],
+    ["de-DE", "1,200.50", 1200.5],
+    ["en-GB", "1.200.000,5", 1200000.5],
+    ["de-CH", "1\u2019200.50", 1200.5],
+    ["de-AT", "1 200,50", 1200.5],
+    ["de-DE", "1.20.300", null],
+    ["de-DE", "1.200.3", null],
+    ["de-DE", "5,5,5", null],
+    ["de-DE", ",5", null],
+    ["de-DE", "0x10", null],
+    ["de-DE", "1e3", null],
+    ["de-DE", "Infinity", null],
+    ["de-DE", "12abc", null],
   ])("typed in %s: %j is %j", (locale, typed, value) => {
     setLocale(locale);
     expect(parseNumber(typed)).toBe(value);
+  });
+
+  it.each([
+    ["de-DE", "12", 12],
+    ["de-DE", " 8.760 ", 8760],
+    ["en-GB", "8,760", 8760],
+    ["de-DE", "8761", null],
+    ["de-DE", "0", null],
+    ["de-DE", "-5", null],
+    ["de-DE", "0,5", null],
+    ["de-DE", "12,0", 12],
+    ["de-DE", "abc", null],
+    ["de-DE", "", null],
+  ])("typed as a whole number in %s: %j is %j", (locale, typed, value) => {
+    setLocale(locale);
+    expect(parseWhole(typed, 1, 8760)).toBe(value);
+  });
+
+  it.each([
+    ["de-DE", "EUR"],
+    ["de-CH", "CHF"],
+    ["en-US", "USD"],
+    ["en-GB", "GBP"],
+    ["en", "USD"],
+    ["fr-FR", "EUR"],
+  ])("counts money in %s by %s", (locale, currency) => {
+    setLocale(locale);
+    expect(ownCurrency()).toBe(currency);
   });
 
   it("follows the region", () => {

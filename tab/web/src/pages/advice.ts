@@ -3,12 +3,23 @@ import { LitElement, css, html } from "lit";
 import { customElement, state } from "lit/decorators.js";
 import { api, type LicenceAdvice, type LicenceMix } from "../api.js";
 import { BusyController } from "../busy.js";
-import { field, fieldStyles } from "../field.js";
+import { choice, field, fieldStyles } from "../field.js";
+import { CURRENCIES, money, ownCurrency, parseNumber, type Currency } from "../numbers.js";
 import { sectionStyles, tableStyles } from "../page-styles.js";
 import { person } from "../person.js";
 import { placeholder } from "../placeholder.js";
 import { shared } from "../styles.js";
-import { number, parseNumber, rich, t } from "../words.js";
+import { number, rich, t } from "../words.js";
+
+/** As in the service. */
+const MAX_PRICE = 1_000_000;
+/** A currency may stand before or behind the number. */
+const CURRENCY_SIGN = /^(?:€|\$|£|CHF|EUR|GBP|USD)\s*|\s*(?:€|\$|£|CHF|EUR|GBP|USD)$/gi;
+
+function priceOf(typed: string): number | null {
+  const price = parseNumber(typed.trim().replace(CURRENCY_SIGN, ""));
+  return price !== null && price <= MAX_PRICE ? price : null;
+}
 
 @customElement("pbx-advice")
 export class AdvicePart extends LitElement {
@@ -38,6 +49,9 @@ export class AdvicePart extends LitElement {
   @state() private advice: LicenceAdvice | null = null;
   private readonly task = new BusyController(this);
   private prices: { ualPrice?: number; flPrice?: number } = {};
+  /** As typed. */
+  @state() private typed = { ualPrice: "", flPrice: "" };
+  @state() private currency: Currency = ownCurrency();
 
   override connectedCallback() {
     super.connectedCallback();
@@ -76,8 +90,14 @@ export class AdvicePart extends LitElement {
               </ul>`
       }
       <div class="prices">
-        ${field({ id: "ual-price", label: t("advice.ual-price"), onInput: this.setPrice("ualPrice") })}
-        ${field({ id: "fl-price", label: t("advice.fl-price"), hint: t("advice.price-hint"), onInput: this.setPrice("flPrice") })}
+        ${this.renderPrice("ual-price", "ualPrice")} ${this.renderPrice("fl-price", "flPrice")}
+        ${choice({
+          id: "currency",
+          label: t("advice.currency"),
+          value: this.currency,
+          options: CURRENCIES.map((value) => ({ value, label: value })),
+          onChange: (value) => (this.currency = value as Currency),
+        })}
       </div>
       <div class="scroll" tabindex="0" role="group" aria-labelledby="advice">
         <table class="numbers" aria-labelledby="advice">
@@ -102,19 +122,32 @@ export class AdvicePart extends LitElement {
       <th scope="row">${name}</th>
       <td>${number(mix.ual)}</td>
       <td>${number(mix.fl)}</td>
-      <td>${mix.cost === null ? "–" : number(mix.cost)}</td>
+      <td>${mix.cost === null ? "–" : money(mix.cost, this.currency)}</td>
     </tr>`;
   }
 
-  private setPrice(which: "ualPrice" | "flPrice") {
-    return (event: Event) => {
-      const price = parseNumber((event.target as HTMLInputElement).value);
-      const prices = { ...this.prices };
-      if (price === null) delete prices[which];
-      else prices[which] = price;
-      this.prices = prices;
-      void this.load();
-    };
+  private renderPrice(id: "ual-price" | "fl-price", which: "ualPrice" | "flPrice") {
+    const typed = this.typed[which];
+    const wrong = typed.trim() !== "" && priceOf(typed) === null;
+    return field({
+      id,
+      label: t(`advice.${id}`),
+      ...(which === "flPrice" ? { hint: t("advice.price-hint") } : {}),
+      value: typed,
+      inputMode: "decimal",
+      error: wrong ? t("field.price", { example: money(5.5, this.currency), most: number(MAX_PRICE) }) : "",
+      onInput: (event) => this.setPrice(which, (event.target as HTMLInputElement).value),
+    });
+  }
+
+  private setPrice(which: "ualPrice" | "flPrice", typed: string) {
+    this.typed = { ...this.typed, [which]: typed };
+    const price = priceOf(typed);
+    const prices = { ...this.prices };
+    if (price === null) delete prices[which];
+    else prices[which] = price;
+    this.prices = prices;
+    void this.load();
   }
 
   private async load() {

@@ -5,7 +5,8 @@ import { api, troubleOf, type PeopleFound, type PolicyState, type PoolState } fr
 import { BusyController } from "../busy.js";
 import { button } from "../button.js";
 import { dialogStyles, type Dialog } from "../dialog.js";
-import { field, fieldStyles } from "../field.js";
+import { field, fieldStyles, type Field } from "../field.js";
+import { parseWhole } from "../numbers.js";
 import { tickStyles } from "../page-styles.js";
 import { person } from "../person.js";
 import { shared } from "../styles.js";
@@ -15,6 +16,9 @@ type Reservation = PolicyState["reservations"][number];
 type People = Reservation["people"];
 
 const NOBODY: People = { userIds: [], groupIds: [] };
+/** As in the service. */
+const MAX_HOURS = 24 * 365;
+const MAX_SEATS = 1_000_000;
 
 @customElement("pbx-policy")
 export class PolicyDialog extends LitElement {
@@ -57,6 +61,10 @@ export class PolicyDialog extends LitElement {
   @property({ attribute: false }) pool!: PoolState;
   @state() private policy: PolicyState = { idleHours: null, reservations: [], admitted: null };
   @state() private people: PeopleFound = { users: [], groups: [] };
+  /** As typed, until it is saved: by the id of the field. */
+  @state() private typed: Readonly<Record<string, string>> = {};
+  /** What was wrong when it was last tried to save, by the id of the field. */
+  @state() private errors: Readonly<Record<string, string>> = {};
   private readonly task = new BusyController(this);
   private search = "";
   @query("pbx-dialog") private dialog!: Dialog;
@@ -64,6 +72,10 @@ export class PolicyDialog extends LitElement {
   async open(pool: PoolState, opener: EventTarget | null) {
     this.pool = pool;
     this.policy = structuredClone(pool.policy);
+    this.typed = { idle: String(pool.policy.idleHours ?? "") };
+    for (const { id, name, seats } of pool.policy.reservations)
+      this.type({ [`name-${id}`]: name, [`seats-${id}`]: String(seats) });
+    this.errors = {};
     this.task.trouble = null;
     await this.updateComplete;
     await this.dialog.open(opener);
@@ -71,18 +83,9 @@ export class PolicyDialog extends LitElement {
   }
 
   override render() {
-    const { idleHours, reservations, admitted } = this.policy;
+    const { reservations, admitted } = this.policy;
     const content = html`<pbx-message .trouble=${this.task.trouble}></pbx-message>
-      ${field({
-        id: "idle",
-        label: t("policy.idle"),
-        hint: t("policy.idle-hint"),
-        value: idleHours ? String(idleHours) : "",
-        onInput: (event) => {
-          const hours = Number.parseInt((event.target as HTMLInputElement).value, 10);
-          this.policy = { ...this.policy, idleHours: Number.isNaN(hours) || hours < 1 ? null : hours };
-        },
-      })}
+      ${this.renderTyped("idle", { label: t("policy.idle"), hint: t("policy.idle-hint"), inputMode: "numeric" })}
       ${field({
         id: "people-search",
         label: t("policy.find"),
@@ -120,38 +123,44 @@ export class PolicyDialog extends LitElement {
     ></pbx-dialog>`;
   }
 
+  private renderTyped(id: string, more: Pick<Field, "label" | "hint" | "inputMode" | "maxLength">) {
+    return field({
+      id,
+      value: this.typed[id] ?? "",
+      error: this.errors[id] ?? "",
+      onInput: (event) => this.type({ [id]: (event.target as HTMLInputElement).value }),
+      ...more,
+    });
+  }
+
+  /** What is typed again is no longer known to be wrong. */
+  private type(typed: Readonly<Record<string, string>>) {
+    this.typed = { ...this.typed, ...typed };
+    this.errors = Object.fromEntries(Object.entries(this.errors).filter(([id]) => !(id in typed)));
+  }
+
   private renderReservation(reservation: Reservation, index: number) {
     const change = (changed: Partial<Reservation>) => {
       const reservations = this.policy.reservations.map((one, at) => (at === index ? { ...one, ...changed } : one));
       this.policy = { ...this.policy, reservations };
     };
-    const text = (event: Event) => (event.target as HTMLInputElement).value;
+    const { id } = reservation;
+    const name = this.typed[`name-${id}`] ?? "";
     return html`<fieldset>
       <legend>${t("policy.reservation", { number: index + 1 })}</legend>
       <div class="row">
-        ${field({
-          id: `name-${index}`,
-          label: t("policy.name"),
-          value: reservation.name,
-          maxLength: 100,
-          onInput: (event) => change({ name: text(event) }),
-        })}
-        ${field({
-          id: `seats-${index}`,
-          label: t("policy.seats"),
-          value: String(reservation.seats),
-          onInput: (event) => change({ seats: Math.max(1, Number.parseInt(text(event), 10) || 1) }),
-        })}
+        ${this.renderTyped(`name-${id}`, { label: t("policy.name"), maxLength: 100 })}
+        ${this.renderTyped(`seats-${id}`, { label: t("policy.seats"), inputMode: "numeric" })}
         ${button({
           label: t("policy.remove"),
-          ariaLabel: t("policy.remove-one", { name: reservation.name }),
+          ariaLabel: t("policy.remove-one", { name }),
           onClick: () => {
             const reservations = this.policy.reservations.filter((_, at) => at !== index);
             this.policy = { ...this.policy, reservations };
           },
         })}
       </div>
-      ${this.renderPeople(reservation.name, reservation.people, (people) => change({ people }))}
+      ${this.renderPeople(name, reservation.people, (people) => change({ people }))}
     </fieldset>`;
   }
 
@@ -177,6 +186,7 @@ export class PolicyDialog extends LitElement {
     const name = t("policy.reservation", { number: this.policy.reservations.length + 1 });
     const reservations = [...this.policy.reservations, { id, name, seats: 1, people: NOBODY }];
     this.policy = { ...this.policy, reservations };
+    this.type({ [`name-${id}`]: name, [`seats-${id}`]: "1" });
   }
 
   private async find(search: string) {
@@ -189,8 +199,33 @@ export class PolicyDialog extends LitElement {
     }
   }
 
+  /** What was typed as the service takes it; null, and what is wrong is shown at its field, when it takes that not. */
+  private read(): PolicyState | null {
+    const errors: Record<string, string> = {};
+    const whole = (id: string, most: number, word: "field.whole-number" | "field.whole-number-or-none") => {
+      const value = parseWhole(this.typed[id] ?? "", 1, most);
+      if (value === null) errors[id] = t(word, { least: 1, most });
+      return value ?? 0;
+    };
+    const idleHours = this.typed.idle?.trim() ? whole("idle", MAX_HOURS, "field.whole-number-or-none") : null;
+    const reservations = this.policy.reservations.map((reservation) => {
+      const name = (this.typed[`name-${reservation.id}`] ?? "").trim();
+      if (name === "") errors[`name-${reservation.id}`] = t("field.name-missing");
+      return { ...reservation, name, seats: whole(`seats-${reservation.id}`, MAX_SEATS, "field.whole-number") };
+    });
+    this.errors = errors;
+    return Object.keys(errors).length === 0 ? { ...this.policy, idleHours, reservations } : null;
+  }
+
   private async save() {
-    const outcome = await this.task.run(() => api.setPolicy(this.pool.poolId, this.policy));
+    const policy = this.read();
+    if (policy === null) {
+      await this.updateComplete;
+      await this.dialog.updateComplete;
+      this.dialog.querySelector<HTMLElement>('[aria-invalid="true"]')?.focus();
+      return;
+    }
+    const outcome = await this.task.run(() => api.setPolicy(this.pool.poolId, policy));
     if (outcome !== "done") return;
     this.dialog.close();
     this.dispatchEvent(new CustomEvent("saved"));
