@@ -17,6 +17,7 @@ BENCHMARKS = (
     "links",
     "morning",
     "page",
+    "phone",
     "rush",
     "seats",
     "site",

@@ -62,6 +62,8 @@ Make = Callable[[int, UciSession], User]
 @dataclass(slots=True)
 class _Held:
     credentials: CallsCredentials
+    login_json: str
+    """The credentials as they are written: once, because each change writes the logins of all."""
     session: UciSession
     users: dict[Use, User] = field(default_factory=dict)
     task: asyncio.Task[None] | None = None
@@ -150,7 +152,7 @@ class Logins:
             gives_up=True,
             turns=self._connecting,
         )
-        held = _Held(credentials, session)
+        held = _Held(credentials, credentials.model_dump_json(by_alias=True), session)
         for use in uses:
             held.users[use] = self._makers[use](user_id, session)
         return held
@@ -193,17 +195,13 @@ class Logins:
             return {}
 
     def _write(self) -> None:
-        content = {
-            str(user_id): {
-                **held.credentials.model_dump(mode="json", by_alias=True),
-                "uses": sorted(held.users),
-            }
+        records = (
+            f'"{user_id}":{{"login":{held.login_json},"uses":{json.dumps(sorted(held.users))}}}'
             for user_id, held in self._held.items()
-        }
-        nonce = os.urandom(_NONCE_BYTES)
-        sealed = AESGCM(self._state.key_at_rest(_CONTEXT)).encrypt(
-            nonce, json.dumps(content).encode(), _CONTEXT
         )
+        nonce = os.urandom(_NONCE_BYTES)
+        content = f"{{{','.join(records)}}}".encode()
+        sealed = AESGCM(self._state.key_at_rest(_CONTEXT)).encrypt(nonce, content, _CONTEXT)
         self._state.write(FILE, nonce + sealed)
 
 
@@ -218,8 +216,9 @@ async def _end(held: _Held) -> None:
 
 def _login_and_uses(held: dict[str, Any]) -> tuple[CallsCredentials, set[Use]]:
     """Before there was the telephone, each login was for help alone and did not say so."""
-    uses = {Use(use) for use in held.pop("uses", (Use.HELP,))}
-    return CallsCredentials.model_validate(held), uses
+    if "uses" not in held:
+        return CallsCredentials.model_validate(held), {Use.HELP}
+    return CallsCredentials.model_validate(held["login"]), {Use(use) for use in held["uses"]}
 
 
 def _query(credentials: CallsCredentials) -> Any:

@@ -283,7 +283,8 @@ class UciSession:
         """Returns never; raises when the PBX has forgotten the login, or says that it has ended it (`reset`)."""
         while True:
             with suppress(TimeoutError):
-                async with asyncio.timeout(self._keep_alive):
+                # Not in step: after a restart of the PBX all have logged in at the same time.
+                async with asyncio.timeout(self._keep_alive * random.uniform(0.9, 1.0)):  # noqa: S311
                     await self._was_reset.wait()
             if self._was_reset.is_set():
                 raise PbxUnreachableError("the PBX has ended the UCI login")

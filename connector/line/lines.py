@@ -64,7 +64,7 @@ class Lines:
 
     def line(self, user_id: int) -> Line:
         """Raises `PhoneError` for who has none."""
-        if user_id in self._logins.holders(Use.PHONE):
+        if self._logins.session(user_id, Use.PHONE) is not None:
             return self._lines[user_id]
         if user_id in self._refused:
             raise PhoneError(Code.LINE_DOWN, "the PBX refuses the login")

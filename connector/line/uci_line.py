@@ -237,11 +237,10 @@ class UciLine:
             ) from unusable
 
     async def _place(self, wanted: Dial, number: Wanted) -> Dialled:
-        phone = self._settings.phone_name(wanted.phone_id)
-        answer = Dialled(call_id=wanted.call_id, number=number.dial, phone=phone or "")
         if await self._was_placed(wanted.call_id):
-            return answer
-        if phone is None:
+            return await self._dialled(wanted, number)
+        self._settings.begin_to_read()
+        if self._settings.phone_name(wanted.phone_id) is None:
             raise PhoneError(Code.PHONE_NOT_OFFERED, "this phone is not one of the person's")
         await self._settings.show_number(wanted.shown_number_id)
         try:
@@ -250,7 +249,7 @@ class UciLine:
             raise
         except PbxError as lost:
             if await self._was_placed(wanted.call_id, after_loss=True):
-                return answer
+                return await self._dialled(wanted, number)
             raise PhoneError(Code.OUTCOME_UNKNOWN, "the answer of the PBX is lost") from lost
         if placed == "":
             raise PhoneError(Code.ALREADY_DIALLING, "the PBX rejects the call")
@@ -258,7 +257,13 @@ class UciLine:
             self._model.placed(wanted.call_id, number.dial, time.time())
             self._model.renamed(wanted.call_id, placed, time.time())
         self._took(wanted.call_id, number.dial)
-        return answer
+        return await self._dialled(wanted, number)
+
+    async def _dialled(self, wanted: Dial, number: Wanted) -> Dialled:
+        """The call is on its way; which phone rings may have to be asked still."""
+        await self._settings.read_soon()
+        phone = self._settings.phone_name(wanted.phone_id) or ""
+        return Dialled(call_id=wanted.call_id, number=number.dial, phone=phone)
 
     async def _was_placed(self, call_id: str, *, after_loss: bool = False) -> bool:
         """Whether the PBX has this call already, by a request of before this program was started, or of before its

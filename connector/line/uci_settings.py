@@ -99,6 +99,11 @@ class UciSettings:
         if self._reading is not None:
             self._reading.cancel()
 
+    def begin_to_read(self) -> None:
+        """Unless it is known."""
+        if self._read_at is None:
+            self._begin()
+
     async def read_soon(self) -> None:
         """Who looks first waits a little; later ones get what is known, and a change is told."""
         age = time.monotonic() - self._read_at if self._read_at is not None else FRESH_SECONDS

@@ -3,12 +3,13 @@
 import asyncio
 import json
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import psutil
 from aiohttp import web
 from pydantic import BaseModel
 
@@ -42,6 +43,7 @@ class TinyHub:
         self.hellos: list[Hello] = []
         self.changed: list[tuple[float, list[int]]] = []
         """When, and whose lines."""
+        self.when_changed: Callable[[list[int]], None] = lambda _user_ids: None
         self.url = ""
 
     async def link(self, request: web.Request) -> web.WebSocketResponse:
@@ -58,6 +60,7 @@ class TinyHub:
         async def changed(params: dict[str, Any]) -> None:
             told = LinesChanged.model_validate(params)
             self.changed.append((asyncio.get_running_loop().time(), told.user_ids))
+            self.when_changed(told.user_ids)
 
         handlers: dict[str, Handler] = {
             Method.HELLO: hello,
@@ -144,6 +147,20 @@ class ConnectorProcess:
                 stdout=log,
                 stderr=log,
             )
+
+    @property
+    def resident(self) -> int:
+        """Bytes."""
+        return self._running().memory_info().rss
+
+    @property
+    def cpu_seconds(self) -> float:
+        times = self._running().cpu_times()
+        return times.user + times.system
+
+    def _running(self) -> psutil.Process:
+        assert self._process is not None
+        return psutil.Process(self._process.pid)
 
     async def kill(self) -> None:
         """kill -9."""

@@ -60,7 +60,6 @@ async def test_an_incoming_call_is_seen_while_it_rings_is_answered_and_ends(site
 
 async def test_a_call_is_dialled_from_the_own_phone_and_hung_up(site: Site) -> None:
     line = await site.open(ANNA)
-    await site.line()
     wanted = wants("030 231 25 901")
     dialled = await line.dial(wanted)
     assert dialled == Dialled(call_id=wanted.call_id, number="00493023125901", phone="snom-1001")
