@@ -13,10 +13,13 @@ from connector.errors import (
     ConnectorError,
     LoginRejectedError,
     PbxAnswerError,
+    PbxBlockedError,
     PbxCloudError,
     PbxError,
     PbxForbiddenError,
     PbxLoginFailedError,
+    PbxRestartingError,
+    PbxSlowError,
     PbxUnreachableError,
 )
 from connector.exchange import EndpointElsewhereError, RedirectedError
@@ -100,7 +103,10 @@ class PbxCheck:
         return None
 
     def _no_interface(self, fault: PbxError) -> FoundError:
-        return self._misled(fault) or FoundError.of(self._target.finding("http", error=fault))
+        misled = self._misled(fault)
+        if misled is None and isinstance(fault, PbxAnswerError):
+            return FoundError(Code.PBX_ANSWER_UNCLEAR, "http", host=self._target.host, error=fault)
+        return misled or FoundError.of(self._target.finding("http", error=fault))
 
     async def _offers_login(self) -> tuple[bool, dict[str, Any]]:
         try:
@@ -204,6 +210,8 @@ class PbxCheck:
             ) from self._cannot_listen
         try:
             await session.connect()
+        except (PbxAnswerError, PbxRestartingError, PbxSlowError, PbxBlockedError):
+            raise  # that is not about UCI being switched off
         except PbxError as fault:
             raise FoundError(
                 Code.UCI_CONNECTOR_OFF, "doctor", pbx_name=self._config.pbx.name, error=fault

@@ -577,6 +577,10 @@ async def test_an_awkward_pbx(place: Place, row: Row) -> None:
     steps = await place.examined()
     first = next((step for step in steps if step.outcome in (Outcome.FAILED, Outcome.WARNING)), None)
     assert (first.step if first is not None else "-") == row.doctor
+    if first is not None and row.fails in ("login", "uci"):
+        refuses = row.fails == "uci" and row.code in (Code.LOGIN_REJECTED, UNREACHABLE)
+        expected = Code.UCI_CONNECTOR_OFF if refuses else row.code
+        assert first.code == expected, "the status page and the doctor call it by one name"
     if first is not None:
         assert_words(Finding(Code(first.code), dict(first.evidence), first.variant))
 
