@@ -6,6 +6,7 @@ A setting that cannot work stops the service at once, with its name and what to 
 import ipaddress
 import os
 import re
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Final, TypeVar
 from urllib.parse import urlsplit
@@ -25,7 +26,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from app.errors import SettingsError
 from bot.settings import BotAppType
 from core.licensing.licence_key import vendor_keys
-from wire.hosts import crosses_in_clear
+from wire.hosts import as_browsers_write, crosses_in_clear
 from wire.textfile import UnreadableTextError, encoding_of
 
 PREFIX = "PBX_TEAMS_"
@@ -58,6 +59,7 @@ def _is_address(host: str) -> bool:
 
 S = TypeVar("S", bound=BaseSettings)
 Url = Annotated[str, AfterValidator(_safe_address)]
+PublicUrl = Annotated[str, AfterValidator(as_browsers_write), AfterValidator(_safe_address)]
 PageUrl = Annotated[str, AfterValidator(_address)]
 _GUID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _HOST: Final = re.compile(r"[A-Za-z0-9.-]{1,253}(:[0-9]{1,5})?")
@@ -82,7 +84,7 @@ class AppSettings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, extra="ignore", frozen=True)
 
-    public_url: Url
+    public_url: PublicUrl
     """Where browsers and Teams reach the service, for instance https://pbx-teams.example.com."""
     app_id: Guid
     """The application (client) id of the Entra app registration."""
@@ -111,8 +113,9 @@ class AppSettings(BaseSettings):
             if isinstance(text := values.get(name), str):
                 values[name] = tuple(part.strip() for part in text.split(",") if part.strip())
         if not values.get("application_id_uris"):
-            host, app_id = urlsplit(str(values.get("public_url", ""))).netloc, values.get("app_id")
-            values["application_id_uris"] = (f"api://{host}/{app_id}",)
+            with suppress(ValueError):  # told of the address itself
+                host = urlsplit(as_browsers_write(str(values.get("public_url", "")))).netloc
+                values["application_id_uris"] = (f"api://{host}/{values.get('app_id')}",)
         return values
 
 

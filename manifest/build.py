@@ -17,6 +17,7 @@ from core.language import Language, load
 from manifest import icons
 from manifest.checks import MANIFEST_VERSION, check
 from manifest.errors import ManifestError
+from wire.hosts import as_browsers_write
 
 _COMMANDS: Final = (
     *("status", "licence", "audio", "notices", "licences"),
@@ -162,7 +163,10 @@ def language_file(language: Language) -> dict[str, Any]:
 
 def _host(public_url: str) -> str:
     """Teams loads tabs by https alone, and the service answers at the root of its host."""
-    address = urlsplit(public_url)
+    try:
+        address = urlsplit(as_browsers_write(public_url))
+    except ValueError as fault:
+        raise ManifestError(f"PBX_TEAMS_PUBLIC_URL ({public_url}): {fault}") from fault
     if address.scheme != "https":
         raise ManifestError(
             f"PBX_TEAMS_PUBLIC_URL ({public_url}) must start with https:// for Teams to load the tab"

@@ -1,7 +1,12 @@
 """Addresses of hosts as people write them."""
 
 import ipaddress
+from typing import Final
 from urllib.parse import urlsplit
+
+import idna
+
+_DEFAULT_PORTS: Final = {"https": 443, "http": 80}
 
 
 def is_loopback(host: str) -> bool:
@@ -40,3 +45,23 @@ def checked_url(value: str) -> str:
     if parts.query or parts.fragment:
         raise ValueError("an address ends before ? and #")
     return value.rstrip("/")
+
+
+def as_browsers_write(url: str) -> str:
+    """An http(s) address whose origin is the one that a browser makes of it: lower case, A-labels, neither the default port
+    nor a dot at the end (WHATWG, "URL", host parsing). Raises `ValueError` as `checked_url`.
+    """
+    scheme, separator, rest = url.strip().partition("://")
+    parts = urlsplit(checked_url(f"{scheme.lower()}{separator}{rest}"))
+    host = (parts.hostname or "").rstrip(".")
+    if not host.isascii():
+        try:
+            host = idna.encode(host, uts46=True).decode("ascii")
+        except UnicodeError as fault:  # idna's errors are among them
+            raise ValueError("this is no address: check the host's name") from fault
+    if not host:
+        raise ValueError("this is no address: check the host's name")
+    if ":" in host:  # IPv6
+        host = f"[{host}]"
+    port = f":{parts.port}" if parts.port not in (None, _DEFAULT_PORTS[parts.scheme]) else ""
+    return f"{parts.scheme}://{host}{port}{parts.path}"

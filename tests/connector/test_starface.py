@@ -94,6 +94,21 @@ async def test_users_are_found_by_id_and_email(system: System) -> None:
     await rest.close()
 
 
+async def test_an_address_that_hundreds_share_costs_the_pbx_no_more_than_one_that_two_share(
+    system: System,
+) -> None:
+    """F16: two are enough to know that nobody is signed in by it."""
+    for number in range(300):
+        body = {"login": f"5{number:03}", "email": "office@example.com", "password": "p"}
+        await system.control("POST", "users", body)
+    rest = system.rest()
+    await rest.users_by_email("nobody@example.com")
+    before = (await system.control("GET", "state"))["requests"]
+    assert len(await rest.users_by_email("office@example.com")) == 2
+    assert (await system.control("GET", "state"))["requests"] - before <= 5
+    await rest.close()
+
+
 async def test_an_expired_token_is_renewed_without_anyone_noticing(system: System) -> None:
     rest = system.rest()
     await rest.check()

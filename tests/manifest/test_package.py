@@ -15,6 +15,7 @@ from PIL import Image
 
 import manifest
 from app import cli
+from app.settings import load_app
 from manifest.build import PackageSettings, build, package
 from manifest.checks import MANIFEST_VERSION, check
 from manifest.errors import ManifestError
@@ -133,6 +134,26 @@ def test_the_commands_of_the_manifest_are_understood_by_the_bot(content: dict[st
         english = understand(command["title"]).command
         translated = understand(german[f"bots[0].commandLists[0].commands[{index}].title"]).command
         assert english is not None and english is translated
+
+
+@pytest.mark.parametrize("written", ["https://{}:443", "https://{}.", "HTTPS://{}/"])
+def test_the_origin_is_the_same_everywhere_however_the_address_is_written(
+    tmp_path: Path, written: str
+) -> None:
+    """T32: a browser's origin has no `:443`, and single sign-on compares origins."""
+    file, out = tmp_path / "app.env", tmp_path / "app.zip"
+    address = written.format(HOST.upper() if "HTTPS" in written else HOST)
+    lines = {"PUBLIC_URL": address, "APP_ID": APP_ID, "TEAMS_APP_ID": TEAMS_APP_ID}
+    file.write_text("".join(f"PBX_TEAMS_{name}={value}\n" for name, value in lines.items()))
+    assert cli.main(["manifest", "build", "--settings", str(file), "--out", str(out)]) == 0
+    with zipfile.ZipFile(out) as archive:
+        built = json.loads(archive.read("manifest.json"))
+    assert built["validDomains"] == [HOST]
+    assert built["staticTabs"][0]["contentUrl"] == f"https://{HOST}/tab/"
+    assert built["webApplicationInfo"]["resource"] == f"api://{HOST}/{APP_ID}"
+    loaded = load_app(file)
+    assert loaded.public_url == f"https://{HOST}"
+    assert loaded.application_id_uris == (f"api://{HOST}/{APP_ID}",)
 
 
 @pytest.mark.parametrize(
