@@ -8,6 +8,7 @@ import asyncio
 import json
 import logging
 import os
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -77,7 +78,10 @@ class Logins:
         self._state = state
         self._held: dict[int, _Held] = {}
         self._makers: dict[Use, Make] = {}
-        self._changing = asyncio.Lock()
+        self._changing: defaultdict[int, asyncio.Lock] = defaultdict(asyncio.Lock)
+        """For each person: a PBX that is slow with one login keeps nobody else waiting."""
+        self._writing: asyncio.Task[None] | None = None
+        self._next_writing: asyncio.Task[None] | None = None
         self._connecting = asyncio.Semaphore(CONNECTS_AT_ONCE)
 
     def serve(self, use: Use, make: Make) -> None:
@@ -104,37 +108,42 @@ class Logins:
         """From now on. Raises `LoginRejectedError` or another `PbxError` when UCI does not take the login; a login that
         was held before then stays as it was.
         """
-        async with self._changing:
+        async with self._changing[user_id]:
             held = self._held.get(user_id)
             if held is not None and held.is_up and held.credentials == credentials:
-                if use not in held.users:
-                    self._add(user_id, held, use)
-                    self._write()
-                return
-            uses = {use, *(held.users if held is not None else ())}
-            fresh = self._new(user_id, credentials, uses)
-            try:
-                await fresh.session.connect()
-            except BaseException:
-                await fresh.session.end()
-                raise
-            await self._stop(user_id)
-            self._start(user_id, fresh)
-            self._write()
+                if use in held.users:
+                    return
+                self._add(user_id, held, use)
+            else:
+                uses = {use, *(held.users if held is not None else ())}
+                fresh = self._new(user_id, credentials, uses)
+                try:
+                    await fresh.session.connect()
+                except BaseException:
+                    await fresh.session.end()
+                    raise
+                await self._stop(user_id)
+                self._start(user_id, fresh)
+        await self._save()
 
     async def keep_only(self, use: Use, user_ids: Sequence[int]) -> int:
         """Ends this use for everybody else, and forgets the logins that have no other. How many ended."""
-        async with self._changing:
-            gone = self.holders(use) - set(user_ids)
-            for user_id in gone:
-                held = self._held[user_id]
-                if len(held.users) > 1:
-                    held.users.pop(use).over(refused=False)
-                else:
-                    await self._stop(user_id)
-            if gone:
-                self._write()
-            return len(gone)
+        gone = self.holders(use) - set(user_ids)
+        # At the same time: each says farewell to the PBX, which may be away.
+        await asyncio.gather(*(self._end_use(use, user_id) for user_id in gone))
+        if gone:
+            await self._save()
+        return len(gone)
+
+    async def _end_use(self, use: Use, user_id: int) -> None:
+        async with self._changing[user_id]:
+            held = self._held.get(user_id)
+            if held is None or use not in held.users:
+                return
+            if len(held.users) > 1:
+                held.users.pop(use).over(refused=False)
+            else:
+                await self._stop(user_id)
 
     def _new(self, user_id: int, credentials: CallsCredentials, uses: Sequence[Use] | set[Use]) -> _Held:
         def heard(method: str, params: tuple[Any, ...]) -> None:
@@ -171,9 +180,9 @@ class Logins:
         logger.warning("a user's UCI login is refused and forgotten", extra={"user_id": user_id})
         if self._held.get(user_id) is held:
             del self._held[user_id]
-            self._write()
             for user in held.users.values():
                 user.over(refused=True)
+            await self._save()
 
     async def _stop(self, user_id: int) -> None:
         held = self._held.pop(user_id, None)
@@ -194,7 +203,16 @@ class Logins:
             logger.warning("the UCI logins of people cannot be read; nobody's are used")
             return {}
 
-    def _write(self) -> None:
+    async def _save(self) -> None:
+        """What is held now is on the disk when this returns. Who comes while it is written shares the next writing."""
+        if self._next_writing is None:
+            self._next_writing = asyncio.create_task(self._write(after=self._writing))
+        await asyncio.shield(self._next_writing)
+
+    async def _write(self, after: asyncio.Task[None] | None) -> None:
+        if after is not None:
+            await asyncio.wait({after})
+        self._writing, self._next_writing = self._next_writing, None
         records = (
             f'"{user_id}":{{"login":{held.login_json},"uses":{json.dumps(sorted(held.users))}}}'
             for user_id, held in self._held.items()
@@ -202,7 +220,7 @@ class Logins:
         nonce = os.urandom(_NONCE_BYTES)
         content = f"{{{','.join(records)}}}".encode()
         sealed = AESGCM(self._state.key_at_rest(_CONTEXT)).encrypt(nonce, content, _CONTEXT)
-        self._state.write(FILE, nonce + sealed)
+        await asyncio.to_thread(self._state.write, FILE, nonce + sealed)
 
 
 async def _end(held: _Held) -> None:

@@ -86,6 +86,10 @@ class Site:
         found: list[dict[str, str]] = (await self.control("GET", "state"))["calls"]
         return found
 
+    async def requests(self) -> int:
+        """That the PBX has had."""
+        return int((await self.control("GET", "state"))["requests"])
+
     async def line(self, user_id: int = ANNA) -> PhoneLine:
         return await self.lines.snapshot(user_id)
 

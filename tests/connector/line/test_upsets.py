@@ -15,7 +15,8 @@ from connector.errors import PhoneError
 from connector.line import call_model, uci_line
 from connector.logins import FILE, Use
 from connector.state import State
-from tests.support.line import ANNA, BEN, LOGINS, Site, credentials, running_site
+from tests.support.line import ANNA, BEN, CLARA, LOGINS, Site, credentials, running_site
+from tests.support.world import eventually
 from wire.phone import CallEnd, CallState, Dial, Direction, LineState
 
 QUICK = 0.2
@@ -262,3 +263,31 @@ async def test_no_number_no_name_and_no_token_is_in_the_log_of_a_run(
     told = {"9876543", "anonymous", "3023125901", "Lindner", "Hölzl", "Anna", LOGINS[ANNA][1]}
     told |= {credentials(ANNA).uci_token, call, receiver}
     assert caplog.records and not [one for one in told if one in text]
+
+
+async def test_a_login_that_the_pbx_is_slow_with_keeps_nobody_else_waiting(site: Site) -> None:
+    await site.lines.keep_only([])  # its keepAlive would be what hangs
+    await site.control("PUT", "answers", [{"path": "^/xml-rpc", "hang": True, "times": 1}])
+    before = await site.requests()
+    slow = asyncio.create_task(site.open(BEN))
+    await eventually(lambda: _more_than(site, before), "the PBX thinks about the first")
+    await site.open(CLARA)
+    assert (await site.line(CLARA)).state is LineState.UP
+    await site.lines.keep_only([CLARA])
+    assert not slow.done()
+    slow.cancel()
+    await asyncio.gather(slow, return_exceptions=True)
+    assert site.lines.kept == {CLARA}
+
+
+async def _more_than(site: Site, before: int) -> bool:
+    return await site.requests() > before
+
+
+async def test_many_people_switch_their_telephones_on_at_the_same_time(site: Site, tmp_path: Path) -> None:
+    people = (ANNA, BEN, CLARA)
+    await asyncio.gather(*(site.open(user_id) for user_id in people))
+    await asyncio.gather(*(site.calls.follow(user_id, credentials(user_id)) for user_id in people))
+    await site.stop()
+    await site.start()
+    assert site.lines.kept == site.calls.followed == set(people), "all of them are on the disk"
