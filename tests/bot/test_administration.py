@@ -56,7 +56,7 @@ async def test_taking_a_licence_back_after_a_question(everybody: World) -> None:
     assert (await world.client(ANNA).state())["signedIn"], "nothing is done before the answer"
     back = buttons(question)["Cancel"]
     assert back["verb"] == "licences"
-    yes = buttons(question)["Take the licence back"]
+    yes = buttons(question)["Revoke the licence"]
     done = await press(world, CLARA, yes["verb"], **yes["data"])
     assert "Anna Berger (1001) has been signed out" in words(done)
     assert "Anna Berger" not in choices(done) and facts(done)["Free"] == "1"

@@ -179,7 +179,7 @@ def test_what_comes_from_outside_is_shown_as_it_is() -> None:
     to = reader(Language.EN)
     shown = [run for card in cards_of(LINK, to) for run in texts(card)]
     assert f"{LINK} ({LINK})" in shown
-    assert f"{LINK} has ended your session at STARFACE {LINK} and taken the licence back." in shown
+    assert f"{LINK} has ended your session at STARFACE {LINK} and revoked the licence." in shown
     assert f"Reason: {LINK}" in shown
 
 

@@ -113,7 +113,7 @@ async def test_a_person_without_the_probe_chooses_by_keyboard(
 async def test_the_first_page_warns_live_and_leads_to_the_cure(world: World, open_tab: OpenTab) -> None:
     await fresh(world, ANNA)
     tab = await open_tab(ANNA)
-    await tab.sees("My state")
+    await tab.sees("Overview")
     device = {"kind": "output", "label": "Headset (Jabra Evolve2 65)"}
     uses = [{"program": program, "device": device} for program in ("teams", "softphone")]
     await world.client(ANNA).call("PUT", "audio/declared", {"uses": uses})
@@ -122,7 +122,7 @@ async def test_the_first_page_warns_live_and_leads_to_the_cure(world: World, ope
     await tab.button("What to change").click()
     await expect(tab.view.locator("#finding")).to_contain_text("Both use Jabra Evolve2 65")
     await world.client(ANNA).call("DELETE", "audio")
-    await tab.view.get_by_role("tab", name="My state").click()
+    await tab.view.get_by_role("tab", name="Overview").click()
     await expect(tab.button("What to change")).to_have_count(0)
 
 

@@ -23,7 +23,7 @@ async def test_signing_in_from_the_chat(world: World, open_tab: OpenTab) -> None
     await dialog.get_by_role("button", name="Sign in", exact=True).click()
     await expect(page.locator("#dialog")).to_be_hidden()
     await expect(page.locator("#messages")).to_contain_text("Your connection to the PBX")
-    await tab.sees("My state")
+    await tab.sees("Overview")
     await page.locator("#messages").get_by_role("button", name="Sign out").last.click()
     await expect(tab.field("PBX name")).to_be_visible()
 

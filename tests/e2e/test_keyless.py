@@ -104,7 +104,7 @@ async def test_an_administrator_by_email_is_told_how_to_administer(world: World,
     await click(world, CLARA)
     tab = await open_tab(CLARA)
     await tab.sees("Administration needs your password")
-    await expect(tab.view.get_by_role("tab")).to_have_text(["My state", "Audio devices"])
+    await expect(tab.view.get_by_role("tab")).to_have_text(["Overview", "Audio devices"])
     assert await tab.violations() == []
     await tab.button("Sign in with password").click()
     await tab.sign_in()
@@ -121,9 +121,9 @@ async def test_switching_in_the_tab(world: World, open_tab: OpenTab, branch: Sit
     await world.client(CLARA).sign_out()
     await tab.button(f"Switch to {branch.pbx_name}").click()
     await expect(tab.button(f"Switch to {world.pbx_name}")).to_be_visible()
-    await tab.button("Sign in elsewhere").click()
+    await tab.button("Use another PBX").click()
     await expect(tab.field("PBX key")).to_be_visible()
-    await tab.button("Back to my state").click()
+    await tab.button("Back to the overview").click()
     await tab.button(f"Switch to {world.pbx_name}").click()
     await expect(tab.button(f"Switch to {branch.pbx_name}")).to_be_visible()
 

@@ -49,7 +49,7 @@ async def test_the_answer_is_sealed(world: World, open_tab: OpenTab) -> None:
     await tab.enter_pbx(world.pbx_name, world.key)
     await tab.sees("encrypted for your PBX")
     await tab.enter_user(ANNA.login, ANNA.password)
-    await expect(tab.view.get_by_role("heading", name="My state")).to_be_visible()
+    await expect(tab.view.get_by_role("heading", name="Overview")).to_be_visible()
     (proof,) = meddler.sent
     assert proof["method"] == "sealed-challenge" and set(proof) == {"method", "nonce", "box"}
 
@@ -136,7 +136,7 @@ async def test_an_older_connector_works_with_a_warning_before_the_password_is_gi
         await tab.field("Login").fill(ANNA.login)
         await tab.field("Passwort").fill(ANNA.password)
         await tab.button("Anmelden").click()
-        await expect(tab.view.get_by_role("heading", name="Mein Stand")).to_be_visible()
+        await expect(tab.view.get_by_role("heading", name="Übersicht")).to_be_visible()
         await world.client(CLARA).sign_in(world.pbx_name, world.key)
         clara = await open_tab(CLARA, page="connection")
         await expect(clara.view.locator("#part-link")).to_have_attribute("data-light", "yellow")

@@ -57,7 +57,7 @@ async def test_by_dropping_the_key_file_and_with_the_keyboard_alone(world: World
     await tab.page.keyboard.press("Tab")
     await tab.page.keyboard.type(ANNA.password)
     await tab.page.keyboard.press("Enter")
-    await expect(tab.view.get_by_role("heading", name="Mein Stand")).to_be_visible()
+    await expect(tab.view.get_by_role("heading", name="Übersicht")).to_be_visible()
 
 
 async def test_the_whole_first_step_by_tab_and_enter(world: World, open_tab: OpenTab) -> None:
@@ -173,7 +173,7 @@ async def test_a_wrong_password_can_be_tried_again_at_once(world: World, open_ta
     await expect(tab.field("Login")).to_have_value(ANNA.login)
     await tab.field("Password").fill(ANNA.password)
     await tab.button("Sign in").click()
-    await expect(tab.view.get_by_role("heading", name="My state")).to_be_visible()
+    await expect(tab.view.get_by_role("heading", name="Overview")).to_be_visible()
 
 
 async def test_the_way_back_keeps_name_and_key(world: World, open_tab: OpenTab) -> None:
@@ -210,7 +210,7 @@ async def test_a_pbx_that_goes_away_in_the_middle(world: World, open_tab: OpenTa
     await expect(tab.field("Login")).to_have_value(ANNA.login)
     await world.pbx("PATCH", "settings", {"reachable": True})
     await tab.button("Sign in").click()
-    await expect(tab.view.get_by_role("heading", name="My state")).to_be_visible()
+    await expect(tab.view.get_by_role("heading", name="Overview")).to_be_visible()
 
 
 async def test_a_service_that_is_gone_loses_nothing_that_was_typed(world: World, open_tab: OpenTab) -> None:
@@ -241,7 +241,7 @@ async def test_a_second_microsoft_account_is_asked_before_it_takes_over(
     await ben.button("Sign in").click()
     await expect(ben.button("Take over")).to_be_focused()
     await ben.page.keyboard.press("Enter")
-    await ben.sees("My state")
+    await ben.sees("Overview")
     await anna.sees("Your session was taken over")
 
 

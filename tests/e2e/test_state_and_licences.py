@@ -1,4 +1,4 @@
-"""My state and the licence view, live, in a real browser."""
+"""Overview and the licence view, live, in a real browser."""
 
 import json
 from datetime import UTC, datetime
@@ -64,7 +64,7 @@ async def test_the_licence_view_follows_sign_ins_by_itself_and_can_be_searched(
     await expect(clara.view.get_by_role("row")).to_have_count(2)
     await clara.sees("1 to 1 of 1")
     await clara.field("Search").fill("nobody")
-    await clara.sees("Nobody fits the search.")
+    await clara.sees("No results.")
     await clara.field("Search").fill("")
     for name in ("Anna Berger", "Ben Krüger"):
         await clara.view.get_by_role("checkbox", name=f"Select {name}").check()
@@ -101,7 +101,7 @@ async def test_the_switch_for_sign_in_by_email(world: World, open_tab: OpenTab) 
 async def test_users_have_no_licence_view(world: World, open_tab: OpenTab) -> None:
     anna = await open_tab(ANNA)
     await anna.sign_in()
-    await expect(anna.view.get_by_role("tab")).to_have_text(["My state", "Audio devices"])
+    await expect(anna.view.get_by_role("tab")).to_have_text(["Overview", "Audio devices"])
 
 
 async def test_signing_out_and_in_again(world: World, open_tab: OpenTab) -> None:
@@ -117,7 +117,7 @@ async def test_a_session_survives_the_browser(world: World, open_tab: OpenTab) -
     await first.sign_in()
     await first.page.close()
     second = await open_tab(ANNA)
-    await second.sees("My state")
+    await second.sees("Overview")
 
 
 async def test_an_open_tab_comes_back_after_a_restart_of_the_service(world: World, open_tab: OpenTab) -> None:
@@ -164,7 +164,7 @@ async def test_another_person_in_the_hosts_switch(world: World, open_tab: OpenTa
 async def test_the_pages_by_keyboard(world: World, open_tab: OpenTab) -> None:
     clara = await open_tab(CLARA)
     await clara.sign_in()
-    await clara.view.get_by_role("tab", name="My state").focus()
+    await clara.view.get_by_role("tab", name="Overview").focus()
     await clara.page.keyboard.press("ArrowRight")
     await expect(clara.view.get_by_role("heading", name="Audio devices", exact=True)).to_be_visible()
     await clara.page.keyboard.press("ArrowRight")
@@ -240,7 +240,7 @@ async def test_waiting_for_a_seat_in_the_browser(world: World, open_tab: OpenTab
     # The refusal of before would contradict it; what was typed is still there.
     await expect(ben.view.get_by_role("alert")).not_to_be_visible()
     assert await ben.field("Login").input_value() == BEN.login
-    await ben.button("Do not wait any longer").click()
+    await ben.button("Leave the waiting list").click()
     await expect(ben.button("Tell me")).not_to_be_visible()
 
 

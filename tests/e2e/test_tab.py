@@ -11,7 +11,7 @@ from tests.e2e.conftest import OpenTab
 from tests.support.browser import Tab
 from tests.support.world import ANNA, BEN, CLARA, World, eventually
 
-PAGES = {"state": "My state", "audio": "Audio devices", "licences": "Licences", "connection": "Connection"}
+PAGES = {"state": "Overview", "audio": "Audio devices", "licences": "Licences", "connection": "Connection"}
 """With their headings."""
 ANSWER_OF = {"state": "state", "audio": "audio", "licences": "licences", "connection": "connection"}
 
@@ -36,7 +36,7 @@ async def test_a_page_that_somebody_may_not_see_leads_to_their_state(
 ) -> None:
     for page in ("licences", "nonsense"):
         tab = await open_tab(ANNA, page=page)
-        await expect(tab.view.get_by_role("heading", name="My state")).to_be_visible()
+        await expect(tab.view.get_by_role("heading", name="Overview")).to_be_visible()
 
 
 async def test_a_cards_link_opens_its_page(signed_in: World, open_tab: OpenTab) -> None:
@@ -60,7 +60,7 @@ async def test_an_old_card_tells_the_present_state_when_the_chat_is_opened(
 @pytest.mark.parametrize("page", PAGES)
 async def test_every_page_tells_that_it_loads(signed_in: World, open_tab: OpenTab, page: str) -> None:
     tab = await open_tab(CLARA, page="nothing")
-    await expect(tab.view.get_by_role("heading", name="My state")).to_be_visible()
+    await expect(tab.view.get_by_role("heading", name="Overview")).to_be_visible()
     let_go = asyncio.Event()
 
     async def hold(route: Route) -> None:
@@ -87,7 +87,7 @@ async def test_every_page_tells_when_it_cannot_load_and_offers_to_try_again(
     signed_in: World, open_tab: OpenTab, page: str
 ) -> None:
     tab = await open_tab(CLARA, page="nothing")
-    await expect(tab.view.get_by_role("heading", name="My state")).to_be_visible()
+    await expect(tab.view.get_by_role("heading", name="Overview")).to_be_visible()
     await tab.page.route(f"**/api/v1/{ANSWER_OF[page]}*", lambda route: route.abort())
     await tab.page.route("**/api/v1/events*", lambda route: route.abort())
     await reopen(tab, page)
@@ -119,7 +119,7 @@ async def test_nothing_jumps_while_a_page_loads(
     assert shifted < 0.1, "what Google calls good: https://web.dev/articles/cls"
 
 
-@pytest.mark.parametrize(("locale", "heading"), [("de-DE", "Mein Stand"), ("en-US", "My state")])
+@pytest.mark.parametrize(("locale", "heading"), [("de-DE", "Übersicht"), ("en-US", "Overview")])
 async def test_signing_in_with_the_keyboard_alone(
     world: World, open_tab: OpenTab, locale: str, heading: str
 ) -> None:
@@ -161,7 +161,7 @@ async def test_signing_in_with_the_keyboard_alone(
     assert not (await world.client(ANNA).state())["signedIn"]
 
 
-@pytest.mark.parametrize(("path", "heading"), [("sign-out", "Sign in to your PBX"), ("sign-in", "My state")])
+@pytest.mark.parametrize(("path", "heading"), [("sign-out", "Sign in to your PBX"), ("sign-in", "Overview")])
 async def test_the_heading_gets_the_focus_when_the_news_overtakes_the_answer(
     world: World, open_tab: OpenTab, path: str, heading: str
 ) -> None:
@@ -321,7 +321,7 @@ async def test_the_tab_asks_nobody_but_its_own_service(world: World, open_tab: O
     tab.page.on("pageerror", lambda error: complaints.append(str(error)))
     await reopen(tab, "home")
     await tab.sign_in()
-    for name in ("Audio devices", "My state"):
+    for name in ("Audio devices", "Overview"):
         await tab.view.get_by_role("tab", name=name).click()
     await expect(tab.view.locator("#seats")).to_be_visible()
     elsewhere = [url for url in asked if not url.startswith((world.demo.teams_url, "data:", "blob:"))]

@@ -95,7 +95,7 @@ class Tab:
 
     async def sign_in(self) -> None:
         await self.try_to_sign_in()
-        await expect(self.view.get_by_role("heading", name="My state")).to_be_visible()
+        await expect(self.view.get_by_role("heading", name="Overview")).to_be_visible()
 
     async def sees(self, text: str, seconds: float = 20) -> None:
         await expect(self.view.get_by_text(text).first).to_be_visible(timeout=seconds * 1000)
