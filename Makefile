@@ -17,7 +17,7 @@ PIP_INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check
 WORKERS ?= $(shell nproc 2>/dev/null || echo 2)
 T ?= tests
 
-.PHONY: help run dev test test-fast bench install install-dev check check-page hooks format lock clean api-types screenshots references
+.PHONY: help run dev test test-fast bench install install-dev check check-page hooks format lock release clean api-types screenshots references
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -87,6 +87,9 @@ references: install-dev  ## the reference pictures of the tests; VIEWS="licences
 
 lock: install-dev  ## write the lock files from pyproject.toml
 	$(BIN)/python infra/lock.py
+
+release:  ## a version, its changelog, commit and tag; VERSION=1.2.3
+	@$(PYTHON) infra/release.py "$(VERSION)"
 
 clean:  ## remove everything that was installed or built
 	rm -rf $(VENV) $(CACHE) .demo $(WEB)/dist $(WEB)/node_modules $(HOST_PAGE)/node_modules $(E2E)/node_modules

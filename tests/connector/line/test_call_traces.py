@@ -1,5 +1,5 @@
-"""What a line shows of its calls: traces of what UCI tells, for each row of the table of states in the facts about STARFACE,
-and for what goes wrong on the way.
+"""What a line shows of its calls: traces of what UCI tells, and of what goes wrong on the way. One for each row of
+docs/facts/starface.md, "Calls and their states".
 """
 
 from collections.abc import Callable
