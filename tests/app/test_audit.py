@@ -83,7 +83,7 @@ async def test_an_act_that_is_refused_is_told_in_both_languages(world: World) ->
         rows = await exported(world, language)
         return [row for row in rows if row[code] == "act-refused" and ANNA.object_id in row.values()]
 
-    acts = ("See licences", "Export the audit", "Examine the connection", "Take licences back")
+    acts = ("See licences", "Export the audit", "Examine the connection", "Revoke licences")
 
     async def all_refused() -> Sequence[Mapping[str, str]] | None:
         # Other tests refuse acts at the same PBX, Anna's among them: wait for these four, not for a number of rows.

@@ -44,7 +44,7 @@ async def test_taking_a_licence_back_after_a_question(everybody: World) -> None:
     card = await ask(world, CLARA, "licences")
     assert facts(card) == {
         "PBX": world.pbx_name,
-        "Seats": "2 of 2 in use",
+        "Licences": "2 of 2 in use",
         "Free": "0",
         "Waiting": "0",
         "Signed in": "3",

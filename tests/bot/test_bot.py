@@ -42,8 +42,8 @@ async def test_status_and_licence_are_those_of_the_tab(world: World) -> None:
         "Connection": "connected",
         "Licence": "floating licence (FL)",
     }
-    assert facts(await ask(world, ANNA, "Lizenz"))["Plätze"] == "1 von 2 belegt"
-    assert facts(await ask(world, ANNA, "license"))["Seats"] == "1 of 2 in use"
+    assert facts(await ask(world, ANNA, "Lizenz"))["Lizenzen"] == "1 von 2 belegt"
+    assert facts(await ask(world, ANNA, "license"))["Licences"] == "1 of 2 in use"
 
 
 async def test_german_by_locale_and_by_the_word_itself(world: World) -> None:

@@ -21,13 +21,13 @@ async def test_an_administrator_sees_each_part_and_has_it_examined(world: World,
         await expect(clara.view.locator(f"#part-{part}")).to_have_attribute(
             "data-light", "green", timeout=80_000
         )
-    await clara.button("Examine now").click()
+    await clara.button("Run diagnostics").click()
     await expect(clara.view.locator("#findings li[data-outcome=ok]")).to_have_count(18)
     await world.pbx("PATCH", "settings", {"uci": False})
     # What changes at the PBX shows by itself.
     await expect(clara.view.locator("#part-uci")).to_have_attribute("data-light", "yellow", timeout=40_000)
     await clara.sees("switch the UCI connector off and on again")
-    await clara.button("Examine now").click()
+    await clara.button("Run diagnostics").click()
     failed = clara.view.locator("#findings li[data-outcome=failed]")
     await expect(failed).to_have_count(1)
     await expect(failed).to_have_attribute("data-step", "uci-login")

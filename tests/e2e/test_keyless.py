@@ -61,7 +61,7 @@ async def test_the_refusal_goes_when_a_seat_is_kept(world: World, open_tab: Open
     tab = await open_tab(BEN)
     await tab.button(f"Sign in to {world.pbx_name}").click()
     await tab.is_alerted("2 of 2 floating licences are taken")
-    await tab.button("Tell me").click()
+    await tab.button("Notify me").click()
     await world.client(ANNA).sign_out()
     await tab.sees("A licence is free for you")
     await expect(tab.view.get_by_role("alert")).not_to_be_visible()

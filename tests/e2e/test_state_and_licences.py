@@ -232,7 +232,7 @@ async def test_waiting_for_a_seat_in_the_browser(world: World, open_tab: OpenTab
     await ben.try_to_sign_in()
     await ben.is_alerted("2 of 2 floating licences are taken")
     # What was typed is still there beside the offer.
-    await ben.button("Tell me").click()
+    await ben.button("Notify me").click()
     await ben.sees("You are number 1 at")
     assert await ben.violations() == []
     await world.client(ANNA).sign_out()
@@ -241,7 +241,7 @@ async def test_waiting_for_a_seat_in_the_browser(world: World, open_tab: OpenTab
     await expect(ben.view.get_by_role("alert")).not_to_be_visible()
     assert await ben.field("Login").input_value() == BEN.login
     await ben.button("Leave the waiting list").click()
-    await expect(ben.button("Tell me")).not_to_be_visible()
+    await expect(ben.button("Notify me")).not_to_be_visible()
 
 
 async def test_the_rules_of_a_pool_by_keyboard(world: World, open_tab: OpenTab) -> None:
@@ -254,7 +254,7 @@ async def test_the_rules_of_a_pool_by_keyboard(world: World, open_tab: OpenTab) 
     dialog = clara.view.get_by_role("dialog")
     await expect(dialog).to_be_visible()
     await clara.field("Release after hours without activity").fill("12")
-    await dialog.get_by_role("button", name="Reserve seats").press("Enter")
+    await dialog.get_by_role("button", name="Reserve licences").press("Enter")
     await dialog.get_by_label("Name", exact=True).fill("Sales")
     await dialog.get_by_role("checkbox", name="Group Vertrieb").first.press("Space")
     assert await clara.violations() == []
