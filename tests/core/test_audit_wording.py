@@ -81,7 +81,7 @@ def test_the_rules_of_a_pool_are_told() -> None:
     told = describe_detail(entry(AuditKind.POLICY_CHANGED, {"before": {}, "after": after}), Language.EN)
     assert told == (
         "Before: no rules; now: released after 12 hours without activity, only for 2 users and 0 groups,"
-        " seats reserved for “Sales”: 3"
+        " licences reserved for “Sales”: 3"
     )
 
 

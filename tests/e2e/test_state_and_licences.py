@@ -260,7 +260,7 @@ async def test_the_rules_of_a_pool_by_keyboard(world: World, open_tab: OpenTab) 
     assert await clara.violations() == []
     await dialog.get_by_role("button", name="Save").press("Enter")
     await clara.sees("The rules are saved.")
-    await clara.sees("0 free, 1 reserved and free, 0 offered to people who wait")
+    await clara.sees("0 free · 1 reserved · 0 on offer")
     await expect(rules).to_be_focused()
     view = (await world.client(CLARA).call("GET", "licences")).body
     (pool,) = view["pools"]
