@@ -9,6 +9,7 @@ import logging
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import Final
 
 from core.hub.plane import Plane
 
@@ -16,6 +17,9 @@ logger = logging.getLogger(__name__)
 
 Listener = Callable[[str], None]
 Missed = Callable[[], None]
+
+_OF_A_PBX: Final = ("connection", "seats", "holders", "claims")
+"""Kinds whose rest is a PBX."""
 
 
 class Bus:
@@ -27,11 +31,14 @@ class Bus:
 
     def publish(self, *topics: str) -> None:
         self.hear(topics)
-        self._plane.publish(topics)
+        self._plane.publish([*topics, *_older(topics)])
 
     def hear(self, topics: Sequence[str]) -> None:
         """What was published, here or at another replica."""
+        said_for_others = set(_older(topics))
         for topic in topics:
+            if topic in said_for_others:
+                continue
             for watcher in self._watchers.get(topic, ()):
                 watcher.set()
             kind, _, rest = topic.partition(":")
@@ -70,6 +77,14 @@ class Bus:
                 self._watchers[topic].discard(woken)
                 if not self._watchers[topic]:
                     del self._watchers[topic]
+
+
+def _older(topics: Sequence[str]) -> list[str]:
+    """The same for replicas of the version before, which know one topic for everything of a PBX. A replica of this version
+    that hears it beside the narrower ones lets it be.
+    """
+    parts = (topic.partition(":") for topic in topics)
+    return list(dict.fromkeys(f"pbx:{rest}" for kind, _, rest in parts if kind in _OF_A_PBX))
 
 
 def user_topic(tenant_id: str, object_id: str) -> str:
