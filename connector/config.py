@@ -1,5 +1,6 @@
 """The connector's configuration: one TOML file, checked at start, with errors that name the line."""
 
+import ipaddress
 import re
 import ssl
 import tempfile
@@ -33,6 +34,32 @@ LICENCE_PERMISSION: Final = "Integration mit Microsoft Teams"
 
 Url = Annotated[str, AfterValidator(checked_url)]
 Token = Annotated[str, BeforeValidator(lambda value: token(value) if isinstance(value, str) else value)]
+Port = Annotated[int, Field(ge=0, le=65535, strict=True)]
+"""Strict: `true` is no port."""
+
+
+def _one_line(value: str) -> str:
+    value = value.strip()
+    if not value:
+        raise ValueError("is empty")
+    if not value.isprintable():
+        raise ValueError("holds characters that cannot be seen: write it anew, on one line")
+    return value
+
+
+def _host(value: str) -> str:
+    value = value.strip()
+    if not _HOST_NAME.fullmatch(value):
+        try:
+            ipaddress.ip_address(value)
+        except ValueError as fault:
+            raise ValueError("write a host name or an IP address alone, without http:// and port") from fault
+    return value
+
+
+_HOST_NAME: Final = re.compile(r"[0-9A-Za-z._-]{1,253}")
+OneLine = Annotated[str, Field(max_length=200), AfterValidator(_one_line)]
+Host = Annotated[str, AfterValidator(_host)]
 
 
 def _proxy(value: SecretStr) -> SecretStr:
@@ -86,13 +113,13 @@ class Pbx(_Section):
     name: KnownPbxName
     """Under which users sign in; normally the PBX's FQDN."""
     url: Url
-    login: str = Field(min_length=1)
+    login: OneLine
     password: SecretStr | None = None
     password_file: Path | None = None
     auth: Literal["classic", "oauth"] = "classic"
     """`classic` up to STARFACE 10, `oauth` from 10 on."""
     oauth_client_secret: SecretStr | None = None
-    oauth_scope: str = "login"
+    oauth_scope: OneLine = "login"
     """Some systems want `pbx-login`."""
     licence_permission: str = LICENCE_PERMISSION
     administrator_permission: str = "Administrator"
@@ -131,11 +158,11 @@ class Pbx(_Section):
 
 class Uci(_Section):
     enabled: bool = True
-    callback_host: str = "127.0.0.1"
+    callback_host: Host = "127.0.0.1"
     """The address of this machine as the PBX sees it; the connector listens on it and on no other."""
-    callback_listen: str | None = None
+    callback_listen: Host | None = None
     """Where to listen when that is not an address of this machine: in a container, behind NAT."""
-    callback_port: int = Field(default=0, ge=0, le=65535)
+    callback_port: Port = 0
     """0: any free port."""
     callback_certificate: Path | None = None
     """With `callback_key`: call events come by https."""
@@ -183,7 +210,7 @@ class Telephone(_Section):
     """Where national numbers belong (ISO 3166); of the PBX, not of a person."""
     exit_prefix: str = Field(default="", pattern=r"^[0-9]{0,4}$")
     """What the PBX wants before a number outside; STARFACE wants nothing unless it is set up so."""
-    internal_digits: int = Field(default=5, ge=1, le=8)
+    internal_digits: int = Field(default=5, ge=1, le=8, strict=True)
     """Numbers of at most so many digits are internal, and dialled as they are typed."""
 
     @field_validator("region")
@@ -201,7 +228,7 @@ class Licences(_Section):
 
 
 class StatusPage(_Section):
-    port: int = Field(default=3990, ge=0, le=65535)
+    port: Port = 3990
     """On 127.0.0.1: /, /status, /healthz and /metrics; 0: off."""
 
 
@@ -247,13 +274,18 @@ def _text(setting: str, path: Path) -> str:
         raise ConnectorError(f"cannot read {setting} {path}: {fault.strerror}") from fault
     except UnreadableTextError as fault:
         raise ConnectorError(f"cannot read {setting}: {fault}") from fault
+    except ValueError as fault:  # a name that no system takes
+        raise ConnectorError(f"cannot read {setting} {str(path)!r}: {fault}") from fault
 
 
 def load(path: Path) -> Config:
     text = _text("the configuration", path)
     try:
         content = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as fault:
+    except (
+        ValueError,
+        RecursionError,
+    ) as fault:  # tomllib also lets numbers and nesting through that Python refuses
         raise ConnectorError(f"the configuration {path} is not TOML: {fault}") from fault
     try:
         return Config.model_validate(content)

@@ -35,10 +35,10 @@ def checked_url(value: str) -> str:
         raise ValueError("an address starts with https:// or http://")
     try:
         parts = urlsplit(value)
-        host, _port = parts.hostname, parts.port
+        host, port = parts.hostname, parts.port
     except ValueError as fault:
         raise ValueError("this is no address: check host and port") from fault
-    if not host or not value.isprintable() or " " in value:
+    if not host or port == 0 or not value.isprintable() or " " in value:
         raise ValueError("this is no address: check host and port")
     if "@" in parts.netloc:
         raise ValueError("an address holds neither user nor password")

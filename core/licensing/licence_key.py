@@ -86,7 +86,7 @@ def read(text: str, vendors: VendorKeys) -> LicenceKey:
     """Verifies signature and content; validity in time is judged when a seat is wanted."""
     try:
         header: dict[str, Any] = jwt.get_unverified_header(text.strip())
-    except jwt.InvalidTokenError as fault:
+    except (jwt.InvalidTokenError, UnicodeError) as fault:
         raise InvalidLicenceKeyError(LicenceKeyFault.NOT_A_JWS) from fault
     vendor = vendors.get(str(header.get("kid")))
     if vendor is None:
@@ -122,7 +122,7 @@ def inspect(text: str, vendors: VendorKeys, now: datetime) -> Inspected:
     try:
         decoded = jwt.api_jws.decode_complete(text.strip(), options={"verify_signature": False})
         content: dict[str, Any] = {"header": decoded["header"], "content": json.loads(decoded["payload"])}
-    except (jwt.InvalidTokenError, ValueError) as fault:
+    except (jwt.InvalidTokenError, ValueError, RecursionError) as fault:
         return Inspected(None, (Fault(LicenceKeyFault.NOT_A_JWS, f"this is no licence key: {fault}"),))
     faults: list[Fault] = []
     try:

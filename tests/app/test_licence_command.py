@@ -5,17 +5,24 @@ import json
 from io import BytesIO
 from pathlib import Path
 
+import jwt
 import pytest
 from azure.core.credentials import AccessToken
 from azure.core.pipeline.transport import RequestsTransport
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    load_pem_private_key,
+)
 from requests import Response, Session
 from requests.adapters import BaseAdapter
 
 from app import cli, key_vault
 from app.signing_key import NoSigningKeyError, from_file
+from core.licensing.licence_key import InvalidLicenceKeyError, read
 from tests.support.book import Book
 
 SETTINGS = {
@@ -95,6 +102,21 @@ def test_every_reason_is_told_not_only_the_first(run, issue) -> None:
     expired = issue("--from", "2020-01-01", "--until", "2020-12-31")
     out = run("inspect", expired, "--vendor-keys", "{}")[1]
     assert "unknown-vendor-key" in out and "key-expired: was good until 2020-12-31" in out
+
+
+@pytest.mark.parametrize(
+    "payload", [b"[" * 3000, b'"x"', b"null", b'{"seats":' + b"9" * 5000 + b"}", b"\xff"]
+)
+def test_a_signed_text_that_is_no_licence_is_told_without_a_traceback(
+    run, vendors: str, signing_key: Path, payload: bytes
+) -> None:
+    key = load_pem_private_key(signing_key.read_bytes(), None)
+    headers = {"kid": "k1", "typ": "pbx-licence"}
+    text = jwt.api_jws.encode(payload, key, algorithm="EdDSA", headers=headers)
+    status, told = run("inspect", text, "--vendor-keys", vendors)[:2]
+    assert status == 1 and ("bad-content" in told or "not-a-jws" in told)
+    with pytest.raises(InvalidLicenceKeyError):
+        read("\ud800" + text, {})
 
 
 class Vault(BaseAdapter):

@@ -57,12 +57,40 @@ def test_a_good_configuration_is_read_and_normalised(write) -> None:
         ('password = "secret"', "", "give either password or password_file"),
         ('password = "secret"', 'password = "secret"\nauth = "oauth"', "oauth_client_secret"),
         ('name = "PBX.example.com."', 'name = "not a name"', "line 8: pbx.name"),
+        # What TOML permits and nobody means.
+        ('login = "0001"', 'login = "  "', "line 10: pbx.login"),
+        ('login = "0001"', r'login = "00\n01"', "line 10: pbx.login"),
+        ('login = "0001"', r'login = "00\u000001"', "line 10: pbx.login"),
+        ('login = "0001"', "login = 2020-01-01", "line 10: pbx.login"),
+        ("enabled = false", "callback_port = true", "line 14: uci.callback_port"),
+        ("enabled = false", "callback_port = nan", "line 14: uci.callback_port"),
+        ("enabled = false", 'callback_host = "http://192.0.2.7"', "line 14: uci.callback_host"),
+        ("enabled = false", 'callback_host = "two words"', "line 14: uci.callback_host"),
+        ("enabled = false", 'callback_listen = "192.0.2.7:80"', "line 14: uci.callback_listen"),
+        ('url = "https://192.0.2.1"', 'url = "https://192.0.2.1:0"', "line 9: pbx.url"),
+        ("active = true", "x = " + "[" * 5000 + "]" * 5000, "is not TOML"),
+        ("active = true", "x = " + "{a=" * 3000 + "1" + "}" * 3000, "is not TOML"),
+        ("active = true", "x = " + "9" * 5000, "is not TOML"),
     ],
 )
 def test_errors_name_the_line(write, old: str, new: str, message: str) -> None:
     assert old in GOOD
     with pytest.raises(ConnectorError, match=message.replace(".", r"\.")):
         load(write(GOOD.replace(old, new)))
+
+
+@pytest.mark.parametrize(
+    "host", ["fe80::1%eth0", "::", "192.0.2.7", "connector-1.example.com", " 192.0.2.7 "]
+)
+def test_a_host_may_be_a_name_or_an_address(write, host: str) -> None:
+    config = load(write(GOOD.replace("enabled = false", f'callback_host = "{host}"')))
+    assert config.uci.callback_host == host.strip()
+
+
+def test_a_path_that_no_system_takes_is_told(write) -> None:
+    config = load(write(GOOD.replace('password = "secret"', r'password_file = "a\u0000b"')))
+    with pytest.raises(ConnectorError, match="cannot read password_file"):
+        config.pbx.read_password()
 
 
 def test_a_missing_file_is_told_without_a_traceback(tmp_path: Path, capsys) -> None:
