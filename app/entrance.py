@@ -12,7 +12,7 @@ from app.client_address import client_address
 from app.server import SOCKETS
 from core.identity.tokens import TokenRejectedError, bearer
 from core.request import REQUEST_ID, RequestId
-from tab.operation import BODY_SECONDS
+from tab.operation import BODY_SECONDS, is_packed
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -77,9 +77,17 @@ async def refuse_or_read(request: web.Request) -> web.Response | None:
         return web.json_response(
             {"error": "token rejected"}, status=401, headers={"WWW-Authenticate": "Bearer"}
         )
+    if is_packed(request):
+        return web.json_response(
+            {"error": "the body is packed"}, status=415, headers={"Accept-Encoding": "identity"}
+        )
     try:
         async with asyncio.timeout(BODY_SECONDS):
             await request.read()
+    except web.RequestPayloadError:
+        answer = web.json_response({"error": "the body is broken"}, status=400)
+        answer.force_close()
+        return answer
     except TimeoutError:
         answer = web.json_response({"error": "the body did not arrive in time"}, status=408)
         answer.force_close()

@@ -173,6 +173,7 @@ async def serve(app: web.Application, host: str, port: int, shutdown_seconds: fl
         shutdown_timeout=shutdown_seconds,
         keepalive_timeout=KEEP_ALIVE_SECONDS,
         lingering_time=LINGER_SECONDS,
+        auto_decompress=False,  # a door says that it takes no packed body (`tab.operation.is_packed`)
     )
     await runner.setup()
     try:

@@ -33,6 +33,15 @@ BODY_SECONDS: Final = 10.0
 """For the whole body of a request; the largest that people send has a few kilobytes."""
 T = TypeVar("T")
 
+
+def is_packed(request: web.Request) -> bool:
+    """Whether the body has a content encoding (gzip and its like). Nobody who speaks to the service packs, and unpacking is
+    work that a stranger could multiply.
+    """
+    encoding = request.headers.get("Content-Encoding", "").strip().lower()
+    return encoding not in ("", "identity")
+
+
 TOKEN_IS_GOOD: Final[web.AppKey[Callable[[web.Request], None]]] = web.AppKey("token_is_good")
 """Called as soon as a request's token is validated: its connection is a stranger's no more."""
 

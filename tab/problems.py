@@ -145,6 +145,10 @@ async def problems(
     except STORAGE_ERRORS:
         logger.warning("storage unavailable", extra={"path": request.path}, exc_info=True)
         return problem(request, Finding(Code.STORAGE_UNAVAILABLE))
+    except web.RequestPayloadError:  # nobody knows where the next request would begin
+        response = problem(request, Finding(Code.INVALID_REQUEST, {"error": "body"}))
+        response.force_close()
+        return response
     except web.HTTPRequestEntityTooLarge:
         return problem(request, Finding(Code.TOO_LARGE))
     except web.HTTPNotFound:

@@ -15,7 +15,7 @@ from tab.budgets import Cost
 from tab.events import stream
 from tab.export import ExportFile
 from tab.openapi import document
-from tab.operation import API, BODY_SECONDS, TOKEN_IS_GOOD, Call, Operation, TabServices
+from tab.operation import API, BODY_SECONDS, TOKEN_IS_GOOD, Call, Operation, TabServices, is_packed
 from tab.operations import OPERATIONS
 from tab.problems import ProblemError, problems
 
@@ -137,6 +137,8 @@ async def _token(request: web.Request, services: TabServices) -> TabToken:
 
 
 async def _body(request: web.Request) -> bytes:
+    if is_packed(request):
+        raise ProblemError(Finding(Code.INVALID_REQUEST, {"error": "Content-Encoding"}))
     try:
         async with asyncio.timeout(BODY_SECONDS):
             return await request.read()

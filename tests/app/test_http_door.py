@@ -1,7 +1,9 @@
 """The HTTP door from outside: slow and malformed requests, headers on everything, what is not for everybody."""
 
 import asyncio
+import gzip
 import time
+import zlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import Any
@@ -207,6 +209,57 @@ async def test_bytes_that_are_no_text_are_no_fault(the_world: World, target: str
         answer = await answered(the_world, bare)
         assert int(answer.split()[1]) < 500, answer[:300]
     assert "Traceback" not in the_world.log()[logged:]
+
+
+PACKED = (
+    ("gzip", gzip.compress(b"{}")),
+    ("gzip", b"\x1f\x8bnonsense"),
+    ("deflate", zlib.compress(b"a" * 5_000_000)),
+    ("gzip, gzip", b"{}"),
+    ("br", b"{}"),
+    ("GZIP", b""),
+    ("klingon", b"{}"),
+)
+
+
+@pytest.mark.parametrize("path", ["/api/v1/sign-in", "/api/v1/audio/devices", "/api/messages"])
+async def test_packed_bodies_are_refused_and_never_unpacked(the_world: World, path: str) -> None:
+    logged = len(the_world.log())
+    token = await the_world.sign(good(the_world))
+    for encoding, body in PACKED:
+        method = "PUT" if path.endswith("devices") else "POST"
+        headers = {"Authorization": f"Bearer {token}", "Content-Encoding": encoding}
+        headers["Content-Type"] = "application/json"
+        url = f"{the_world.demo.service_url}{path}"
+        async with the_world.http.request(method, url, data=body, headers=headers) as answer:
+            assert answer.status in (400, 415), (encoding, await answer.text())
+    lines = the_world.log()[logged:]
+    assert "Traceback" not in lines and '"level": "error"' not in lines
+
+
+@pytest.mark.parametrize(
+    "chunks",
+    [b"zz\r\n{}\r\n", b"2\r\n{}X\r\n0\r\n\r\n", b"-1\r\n", b"ffffffffffffffffff\r\n{}", b"2;\x00\r\n{}"],
+)
+@pytest.mark.parametrize("target", ["POST /api/v1/sign-in", "PUT /api/v1/notices", "POST /api/messages"])
+async def test_a_body_whose_pieces_are_broken_is_a_refusal(
+    the_world: World, target: str, chunks: bytes
+) -> None:
+    logged = len(the_world.log())
+    token = await the_world.sign(good(the_world))
+    head = (
+        f"{target} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\nContent-Type: application/json\r\n"
+        "Transfer-Encoding: chunked\r\n\r\n"
+    )
+    for begun in (b"", b"2\r\n{}\r\n"):
+        async with raw(the_world) as (reader, writer):
+            writer.write(head.encode() + begun)
+            await writer.drain()
+            writer.write(chunks)
+            answer = await asyncio.wait_for(reader.read(65536), 20)
+            assert int(answer.split()[1]) in (400, 401, 408, 415), answer[:300]
+    lines = the_world.log()[logged:]
+    assert "Traceback" not in lines and '"level": "error"' not in lines
 
 
 REQUESTS: list[tuple[str, str, dict[str, Any], int]] = [
