@@ -73,11 +73,23 @@ async def test_the_administrator_decides_in_the_tab(world: World, open_tab: Open
     clara = world.client(CLARA)
     await clara.sign_in(world.pbx_name, world.key)
     tab = await open_tab(CLARA, page="licences")
-    await tab.view.get_by_role("switch", name="Sign-in by e-mail for my organisation").click()
-    await tab.field("What people of my organisation need").select_option("one-click")
-    await tab.sees("offers this PBX by its name to everybody")
-    await tab.view.get_by_role("switch", name="Main PBX of my organisation").click()
-    await expect(tab.view.get_by_role("switch", name="Main PBX of my organisation")).to_be_checked()
+    automatic = tab.view.get_by_role("radio", name="Nothing: from the second time on")
+    with_key = tab.view.get_by_role("radio", name="The PBX key")
+    await tab.view.get_by_role("checkbox", name="Sign-in by e-mail for my organisation").check()
+    # By keyboard: looking at the choices decides nothing, and the last has no effect without the main PBX.
+    await with_key.press("ArrowDown")
+    await expect(tab.view.get_by_role("radio", name="One click, no key")).to_be_checked()
+    await expect(automatic).to_be_disabled()
+    await tab.view.get_by_role("checkbox", name="Main PBX of my organisation").check()
+    await expect(automatic).to_be_enabled()
+    assert await tab.violations() == []
+    view = (await clara.call("GET", "licences")).body
+    assert (view["tenantTrusted"], view["entry"], view["isPrimary"]) == (False, "with-key", False)
+    save = tab.view.locator("#save-trust")
+    await save.press("Enter")
+    await tab.sees("The sign-in settings are saved.")
+    await expect(save).to_be_focused()
+    await expect(save).to_have_attribute("aria-disabled", "true")
     assert await tab.violations() == []
     offer = {"pbxName": world.pbx_name, "isPrimary": True, "automatic": False, "asksConsent": False}
     assert (await world.client(ANNA).state())["offers"] == [offer]

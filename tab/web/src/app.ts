@@ -93,6 +93,7 @@ export class App extends LitElement {
       @elsewhere=${() => (this.elsewhere = true)}
     >
       ${this.renderPage()}
+      <pbx-toasts></pbx-toasts>
     </main>`;
   }
 

@@ -1,6 +1,7 @@
 // One piece of work at a time: whether it is under way, and what went wrong. Every page that asks the service has one.
 import type { ReactiveController, ReactiveControllerHost } from "lit";
 import { troubleOf, type Trouble } from "./api.js";
+import { keepFocus } from "./focus.js";
 
 type Host = ReactiveControllerHost & { readonly renderRoot: ParentNode };
 
@@ -17,6 +18,7 @@ export class BusyController implements ReactiveController {
     private readonly fields: Readonly<Record<string, string>> = {},
   ) {
     host.addController(this);
+    keepFocus(host);
   }
 
   hostConnected(): void {}

@@ -8,7 +8,7 @@ export interface Button {
   primary?: boolean;
   small?: boolean;
   submit?: boolean;
-  /** Cannot be pressed, for instance while what it began is under way. */
+  /** Cannot be pressed, for instance while what it began is under way. It keeps the focus that it has. */
   disabled?: boolean;
   /** Read instead of the label, which it must contain. */
   ariaLabel?: string;
@@ -23,9 +23,14 @@ export function button(options: Button) {
     appearance=${primary ? "primary" : nothing}
     size=${small ? "small" : nothing}
     aria-label=${ariaLabel ?? nothing}
-    ?disabled=${disabled}
+    ?disabled-focusable=${disabled}
     aria-disabled=${disabled}
-    @click=${onClick ?? nothing}
+    @click=${disabled ? ignore : (onClick ?? nothing)}
     >${label}</fluent-button
   >`;
+}
+
+/** Fluent's own handler comes after this one. */
+function ignore(event: Event): void {
+  event.stopImmediatePropagation();
 }

@@ -3,6 +3,7 @@
 import { LitElement, css, html, nothing, type TemplateResult } from "lit";
 import { customElement, property, query } from "lit/decorators.js";
 import { button } from "./button.js";
+import { focusFirst, withFollowing } from "./focus.js";
 import { t } from "./words.js";
 
 @customElement("pbx-dialog")
@@ -17,7 +18,8 @@ export class Dialog extends LitElement {
   /** Enter in a field answers yes. */
   @property({ type: Boolean }) enter = false;
   @query("dialog") private dialog!: HTMLDialogElement;
-  private opener: HTMLElement | null = null;
+  /** Who gets the focus when it closes: the first of these that is still there. */
+  private next: readonly HTMLElement[] = [];
 
   protected override createRenderRoot() {
     return this;
@@ -37,21 +39,22 @@ export class Dialog extends LitElement {
     </dialog>`;
   }
 
-  /** Opens it as its page has just described it; the opener gets the focus back. */
+  /** Opens it as its page has just described it; the opener gets the focus back, or what follows it when that is gone. */
   async open(opener: EventTarget | null): Promise<void> {
-    this.opener = opener as HTMLElement | null;
+    const root = this.getRootNode() as ShadowRoot;
+    this.next = opener instanceof HTMLElement ? withFollowing(root, opener) : [];
     await this.updateComplete;
     this.dialog.showModal();
   }
 
   /** `focus`: gets the focus instead of the opener, which is gone. */
-  close(focus: HTMLElement | null = this.opener): void {
-    this.opener = focus;
+  close(focus?: HTMLElement): void {
+    if (focus) this.next = [focus];
     this.dialog.close();
   }
 
   private closed() {
-    this.opener?.focus();
+    focusFirst(this.next);
   }
 
   private submit(event: Event) {

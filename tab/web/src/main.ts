@@ -1,5 +1,4 @@
 import "@fluentui/web-components/button.js";
-import "@fluentui/web-components/switch.js";
 import "@fluentui/web-components/tab.js";
 import "@fluentui/web-components/tablist.js";
 import "./message.js";
@@ -8,4 +7,5 @@ import "./pages/my-state.js";
 import "./pages/offers.js";
 import "./pages/sign-in.js";
 import "./pages/waiting.js";
+import "./toasts.js";
 import "./app.js";

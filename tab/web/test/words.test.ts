@@ -56,12 +56,8 @@ describe("a word", () => {
   });
 
   it("keeps elements as they are", () => {
-    const names: TemplateResult = html`<bdi>Anna</bdi>`;
-    expect(rich("licences.revoke-text", { names, count: 1 })).toEqual([
-      "",
-      names,
-      " will be signed out at once and informed by the bot.",
-    ]);
+    const name: TemplateResult = html`<bdi>Anna</bdi>`;
+    expect(rich("licences.revoked-one", { name })).toEqual(["", name, " was signed out."]);
   });
 });
 

@@ -23,6 +23,7 @@ import { person } from "../person.js";
 import "../page-words.js";
 import { placeholder } from "../placeholder.js";
 import { shared } from "../styles.js";
+import { confirmDone } from "../toasts.js";
 import "./advice.js";
 import "./audit.js";
 import "./trust.js";
@@ -70,6 +71,11 @@ export class LicencesPage extends LitElement {
         align-items: end;
         margin-bottom: 8px;
       }
+      .people {
+        max-height: 200px;
+        overflow: auto;
+        overflow-wrap: anywhere;
+      }
       meter {
         width: min(240px, 100%);
       }
@@ -104,7 +110,7 @@ export class LicencesPage extends LitElement {
   @state() private view: Licences | null = null;
   private readonly task = new BusyController(this);
   private readonly exporting = new BusyController(this);
-  @state() private notice = "";
+  private readonly revocation = new BusyController(this);
   @state() private query: HoldersQuery = { search: "", sort: "name", descending: false, offset: 0, limit: PAGE };
   /** By session, with the name: a choice outlives the page of the table that it was made on. */
   @state() private selected: ReadonlyMap<string, Holder> = new Map();
@@ -132,11 +138,11 @@ export class LicencesPage extends LitElement {
     return html`
       <h1>${t("licences.title")}</h1>
       ${this.view === null ? nothing : html`<pbx-message .trouble=${this.task.trouble ?? this.exporting.trouble}></pbx-message>`}
-      <pbx-message intent="success" text=${this.notice}></pbx-message>
       ${
         this.view === null
           ? placeholder(this.task.trouble, () => this.load(), 640)
           : html`${this.renderPools(this.view)} ${this.renderHolders(this.view)}
+              <pbx-trust .view=${this.view} @trust-changed=${this.load}></pbx-trust>
               <pbx-trusted-tenants .view=${this.view} @trust-changed=${this.load}></pbx-trusted-tenants>
               <pbx-usage .revision=${this.usageRevision}></pbx-usage>
               <pbx-advice></pbx-advice>
@@ -176,7 +182,6 @@ export class LicencesPage extends LitElement {
         </p>`;
       })}
       ${view.waiting > 0 ? html`<p>${t("licences.waiting", { count: view.waiting })}</p>` : nothing}
-      <pbx-trust .view=${view} @trust-changed=${this.load}></pbx-trust>
     </section>`;
   }
 
@@ -289,18 +294,27 @@ export class LicencesPage extends LitElement {
   }
 
   private renderDialog() {
-    const people = this.revoking.map(
-      (holder, index) => html`${index > 0 ? ", " : ""}${person(holder.displayName)} (${holder.login})`,
-    );
-    const values = { names: html`${people}`, count: this.revoking.length };
+    const { revoking } = this;
+    const [first] = revoking;
+    const named = (holder: Holder) => html`${person(holder.displayName)} (${holder.login})`;
+    const content = html`${
+        revoking.length === 1 && first
+          ? html`<p>${rich("licences.revoke-ask", { count: 1, name: named(first) })}</p>`
+          : html`<p>${t("licences.revoke-ask", { count: revoking.length })}</p>
+              <ul class="people">
+                ${revoking.map((holder) => html`<li>${named(holder)}</li>`)}
+              </ul>`
+      }
+      ${revoking.some((holder) => holder.isMe) ? html`<p><strong>${t("licences.revoke-me")}</strong></p>` : nothing}
+      <pbx-message .trouble=${this.revocation.trouble}></pbx-message>
+      ${field({ id: "reason", label: t("licences.reason"), maxLength: 500 })}`;
     return html`<pbx-dialog
       name="revoke"
       enter
-      .heading=${t("licences.revoke-title", { count: this.revoking.length })}
-      .content=${html`<p>${rich("licences.revoke-text", values)}</p>
-        ${field({ id: "reason", label: t("licences.reason"), maxLength: 500 })}`}
-      .confirm=${t(this.task.busy ? "licences.revoking" : "licences.revoke")}
-      ?busy=${this.task.busy}
+      .heading=${t("licences.revoke-title", { count: revoking.length })}
+      .content=${content}
+      .confirm=${t(this.revocation.busy ? "licences.revoking" : "licences.revoke")}
+      ?busy=${this.revocation.busy}
       @confirmed=${this.revoke}
     ></pbx-dialog>`;
   }
@@ -338,36 +352,40 @@ export class LicencesPage extends LitElement {
   }
 
   private decide(pool: PoolState, opener: EventTarget | null) {
-    this.notice = "";
     void this.policy.open(pool, opener);
   }
 
   private saved() {
-    this.notice = t("policy.saved");
+    confirmDone(t("policy.saved"));
     void this.load();
   }
 
   private async ask(holders: readonly Holder[], opener: EventTarget | null) {
     this.revoking = holders;
-    this.notice = "";
+    this.revocation.trouble = null;
     await this.updateComplete;
     await this.dialog.open(opener);
     this.reasonInput.value = "";
     this.reasonInput.focus();
   }
 
+  /** After a failure the dialog stays as it is, with the reason that was typed. */
   private async revoke() {
-    const outcome = await this.task.run(async () => {
-      const sessionIds = this.revoking.map((holder) => holder.sessionId);
-      const revoked = await api.revoke({ sessionIds, reason: this.reasonInput.value });
-      this.notice = t("licences.revoked", { count: revoked.sessionIds.length });
+    const { revoking } = this;
+    const outcome = await this.revocation.run(async () => {
+      const sessionIds = revoking.map((holder) => holder.sessionId);
+      const { sessionIds: ended } = await api.revoke({ sessionIds, reason: this.reasonInput.value });
+      const [only] = revoking.filter((holder) => ended.includes(holder.sessionId));
+      confirmDone(
+        ended.length === 1 && only
+          ? rich("licences.revoked-one", { name: html`${person(only.displayName)} (${only.login})` })
+          : t("licences.revoked", { count: ended.length }),
+      );
       this.selected = new Map();
     });
     if (outcome === "ignored") return;
-    this.dialog.close();
-    const kept = this.task.trouble;
+    if (outcome === "done") this.dialog.close();
     await this.load();
-    this.task.trouble ??= kept;
   }
 }
 

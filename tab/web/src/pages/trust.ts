@@ -1,13 +1,22 @@
 // How people of the administrator's organisation sign in: trust, with or without the key, and the main PBX.
 import { LitElement, css, html, nothing } from "lit";
-import { customElement, property } from "lit/decorators.js";
-import { api, type Licences, type TrustWish } from "../api.js";
+import { customElement, property, state } from "lit/decorators.js";
+import { api, type Licences } from "../api.js";
 import { BusyController } from "../busy.js";
-import { choice, fieldStyles } from "../field.js";
+import { button } from "../button.js";
+import { fieldStyles } from "../field.js";
+import { sectionStyles, tickStyles } from "../page-styles.js";
 import { shared } from "../styles.js";
-import { t, type Word } from "../words.js";
+import { confirmDone } from "../toasts.js";
+import { t } from "../words.js";
 
 type Entry = Licences["entry"];
+interface Decision {
+  trusted: boolean;
+  entry: Entry;
+  primary: boolean;
+}
+
 const ENTRIES: readonly Entry[] = ["with-key", "one-click", "automatic"];
 
 @customElement("pbx-trust")
@@ -15,93 +24,156 @@ export class Trust extends LitElement {
   static override styles = [
     shared,
     fieldStyles,
+    sectionStyles,
+    tickStyles,
     css`
-      .switch {
-        display: flex;
-        align-items: center;
-        gap: 8px;
-        margin-top: 8px;
-      }
-      .switch + .hint {
-        margin: 4px 0 8px;
-      }
-      .field {
+      fieldset {
+        border: 0;
         margin: 12px 0;
-        max-width: 420px;
+        padding: 0;
+        min-width: 0;
+      }
+      legend {
+        font-weight: 600;
+        padding: 0;
+        margin-bottom: 8px;
+      }
+      .option {
+        display: grid;
+        grid-template-columns: auto 1fr;
+        gap: 2px 8px;
+        align-items: start;
+        padding: 8px 12px;
+        margin-bottom: 8px;
+        border: 1px solid var(--colorNeutralStroke1);
+        border-radius: var(--borderRadiusMedium, 4px);
+      }
+      .option.chosen {
+        border-color: var(--colorCompoundBrandStroke);
+      }
+      .option .hint {
+        grid-column: 2;
+      }
+      .option input {
+        margin: 1px 0 0;
+        vertical-align: 0;
+      }
+      form > .hint {
+        margin-bottom: 12px;
       }
     `,
   ];
 
   @property({ attribute: false }) view!: Licences;
+  /** What the person has chosen and not saved yet; what is left out is as it was. */
+  @state() private draft: Partial<Decision> = {};
   private readonly task = new BusyController(this);
 
   override render() {
-    const { tenantTrusted, entry, mayTrust, mayOffer } = this.view;
-    return html`
+    const { tenantTrusted, entry, isPrimary, mayTrust, mayOffer } = this.view;
+    const chosen = this.chosen;
+    return html`<section class="card" aria-labelledby="trust-title">
+      <h2 id="trust-title">${t("trust.title")}</h2>
       <pbx-message .trouble=${this.task.trouble}></pbx-message>
-      ${this.renderSwitch("trust", tenantTrusted, (trusted) => this.decide({ trusted }), mayTrust || tenantTrusted)}
-      ${mayTrust ? nothing : html`<p class="hint" id="guest">${t("trust.guest")}</p>`}
-      ${
-        tenantTrusted
-          ? html`${choice({
-              id: "entry",
-              label: t("trust.entry"),
-              hint: t(`trust.entry-hint.${entry}`),
-              value: entry,
-              disabled: this.task.busy,
-              // What lies above the present choice needs somebody who decides for the organisation.
-              options: ENTRIES.filter((name) => mayOffer || ENTRIES.indexOf(name) <= ENTRIES.indexOf(entry)).map(
-                (name) => ({ value: name, label: t(`trust.entry.${name}`) }),
-              ),
-              onChange: (value) => this.decide({ trusted: true, entry: value as Entry }),
-            })}
-            ${this.renderSwitch(
-              "primary",
-              this.view.isPrimary,
-              (primary) => this.decide({ trusted: true, primary }),
-              mayOffer || this.view.isPrimary,
-            )}
-            ${mayOffer ? nothing : html`<p class="hint" id="needs-authority">${t("trust.needs-authority")}</p>`}`
-          : nothing
-      }
-    `;
+      <form @submit=${this.save}>
+        ${this.renderTick("trust", chosen.trusted, mayTrust || tenantTrusted, t("trust.trust-hint"))}
+        ${mayTrust ? nothing : html`<p class="hint" id="guest">${t("trust.guest")}</p>`}
+        ${
+          chosen.trusted
+            ? html`${this.renderTick("primary", chosen.primary, mayOffer || isPrimary, this.primaryHint())}
+                <fieldset>
+                  <legend>${t("trust.entry")}</legend>
+                  ${ENTRIES.map((name) => {
+                    // What lies above the present choice needs somebody who decides for the organisation.
+                    const allowed = mayOffer || ENTRIES.indexOf(name) <= ENTRIES.indexOf(entry);
+                    return this.renderEntry(name, chosen, allowed && (name !== "automatic" || chosen.primary));
+                  })}
+                </fieldset>
+                ${mayOffer ? nothing : html`<p class="hint" id="needs-authority">${t("trust.needs-authority")}</p>`}`
+            : nothing
+        }
+        <div class="actions">
+          ${button({
+            label: t(this.task.busy ? "trust.saving" : "trust.save"),
+            id: "save-trust",
+            submit: true,
+            disabled: this.task.busy || !this.isChanged,
+          })}
+        </div>
+      </form>
+    </section>`;
   }
 
-  private renderSwitch(
-    name: "trust" | "primary",
-    on: boolean,
-    decide: (on: boolean) => Promise<boolean>,
-    allowed: boolean,
-  ) {
-    const other = name === "primary" && !on ? this.view.primaryName : null;
-    const otherWord = this.view.mayOffer ? "trust.primary-other-mine" : "trust.primary-other";
-    const hint = other ? t(otherWord, { pbxName: other }) : t(`trust.${name}-hint` as Word);
-    const change = async (event: Event) => {
-      const toggle = event.target as HTMLInputElement;
-      if (!(await decide(toggle.checked))) toggle.checked = on;
+  /** Nothing but the first way has an effect where this is not the main PBX. */
+  private get chosen(): Decision {
+    const { tenantTrusted: trusted, entry, isPrimary: primary } = this.view;
+    const chosen = { trusted, entry, primary, ...this.draft };
+    return !chosen.primary && chosen.entry === "automatic" ? { ...chosen, entry: "one-click" } : chosen;
+  }
+
+  private get isChanged(): boolean {
+    const { trusted, entry, primary } = this.chosen;
+    const { view } = this;
+    if (!trusted) return view.tenantTrusted;
+    return !view.tenantTrusted || entry !== view.entry || primary !== view.isPrimary;
+  }
+
+  private primaryHint(): string {
+    const other = this.view.isPrimary ? null : this.view.primaryName;
+    if (!other) return t("trust.primary-hint");
+    return t(this.view.mayOffer ? "trust.primary-other-mine" : "trust.primary-other", { pbxName: other });
+  }
+
+  private renderTick(name: "trust" | "primary", on: boolean, allowed: boolean, hint: string) {
+    const key = name === "trust" ? "trusted" : "primary";
+    return html`<div class="option ${on ? "chosen" : ""}">
+      <input
+        id=${name}
+        type="checkbox"
+        .checked=${on}
+        ?disabled=${!allowed}
+        aria-describedby="${name}-hint"
+        @change=${(event: Event) => this.choose({ [key]: (event.target as HTMLInputElement).checked })}
+      />
+      <label for=${name}>${t(name === "trust" ? "trust.trust" : "trust.primary")}</label>
+      <p class="hint" id="${name}-hint">${hint}</p>
+    </div>`;
+  }
+
+  private renderEntry(name: Entry, chosen: Decision, allowed: boolean) {
+    const on = chosen.entry === name;
+    return html`<div class="option ${on ? "chosen" : ""}">
+      <input
+        id="entry-${name}"
+        type="radio"
+        name="entry"
+        .checked=${on}
+        ?disabled=${!allowed}
+        aria-describedby="entry-${name}-hint"
+        @change=${() => this.choose({ entry: name })}
+      />
+      <label for="entry-${name}">${t(`trust.entry.${name}`)}</label>
+      <p class="hint" id="entry-${name}-hint">${t(`trust.entry-hint.${name}`)}</p>
+    </div>`;
+  }
+
+  private choose(change: Partial<Decision>) {
+    this.draft = { ...this.draft, ...change };
+  }
+
+  private async save(event: Event) {
+    event.preventDefault();
+    if (!this.isChanged) return;
+    const { trusted, entry, primary } = this.chosen;
+    const changed = {
+      ...(entry === this.view.entry ? {} : { entry }),
+      ...(primary === this.view.isPrimary ? {} : { primary }),
     };
-    return html`<div class="switch">
-        <fluent-switch
-          id=${name}
-          role="switch"
-          aria-checked=${on}
-          aria-label=${t(`trust.${name}` as Word)}
-          aria-describedby="${name}-hint"
-          .checked=${on}
-          ?disabled=${this.task.busy || !allowed}
-          @change=${change}
-        ></fluent-switch>
-        <span aria-hidden="true">${t(`trust.${name}` as Word)}</span>
-      </div>
-      <p class="hint" id="${name}-hint">${hint}</p>`;
-  }
-
-  /** Whether it was taken. */
-  private async decide(wish: TrustWish): Promise<boolean> {
-    const outcome = await this.task.run(async () => {
-      const detail = await api.setTrust(wish);
-      this.dispatchEvent(new CustomEvent("trust-changed", { detail, bubbles: true, composed: true }));
+    await this.task.run(async () => {
+      await api.setTrust({ trusted, ...(trusted ? changed : {}) });
+      confirmDone(t("trust.saved"));
+      this.draft = {};
+      this.dispatchEvent(new CustomEvent("trust-changed", { bubbles: true, composed: true }));
     });
-    return outcome === "done";
   }
 }

@@ -8,6 +8,7 @@ import { dialogStyles, type Dialog } from "../dialog.js";
 import { sectionStyles } from "../page-styles.js";
 import { person } from "../person.js";
 import { shared } from "../styles.js";
+import { confirmDone } from "../toasts.js";
 import { dateTime, number, t } from "../words.js";
 
 @customElement("pbx-trusted-tenants")
@@ -40,7 +41,6 @@ export class TrustedTenants extends LitElement {
   @property({ attribute: false }) view!: Licences;
   @state() private asked: TrustedTenant | null = null;
   private readonly task = new BusyController(this);
-  @state() private notice = "";
   @query("pbx-dialog") private dialog!: Dialog;
   @query("h2") private heading!: HTMLElement;
 
@@ -50,7 +50,6 @@ export class TrustedTenants extends LitElement {
       <h2 id="tenants" tabindex="-1">${t("trust.tenants")}</h2>
       <p class="hint">${t("trust.tenants-hint")}</p>
       <pbx-message .trouble=${this.task.trouble}></pbx-message>
-      <pbx-message intent="success" text=${this.notice}></pbx-message>
       ${
         tenants.length === 0
           ? html`<p>${t("trust.tenants-none")}</p>`
@@ -105,7 +104,6 @@ export class TrustedTenants extends LitElement {
 
   private async ask(tenant: TrustedTenant, opener: EventTarget | null) {
     this.asked = tenant;
-    this.notice = "";
     await this.updateComplete;
     await this.dialog.open(opener);
   }
@@ -115,7 +113,7 @@ export class TrustedTenants extends LitElement {
     if (asked === null) return;
     const outcome = await this.task.run(async () => {
       await api.removeTrust(asked.tenantId);
-      this.notice = t("trust.removed");
+      confirmDone(t("trust.removed"));
       this.dispatchEvent(new CustomEvent("trust-changed", { bubbles: true, composed: true }));
     });
     // The button that opened the dialog goes with its tenant.

@@ -1,0 +1,61 @@
+// The focus never falls to the document: when what has it goes with an update of its page, what follows it gets it.
+import type { ReactiveController, ReactiveControllerHost } from "lit";
+
+type Host = ReactiveControllerHost & { readonly renderRoot: ParentNode };
+
+const FOCUSABLE = 'a[href], button, input, select, textarea, summary, fluent-button, fluent-switch, [tabindex="0"]';
+const HEADINGS = "h1, h2";
+
+const kept = new WeakSet<Host>();
+
+/** Once for each page, however many ask for it. */
+export function keepFocus(host: Host): void {
+  if (kept.has(host)) return;
+  kept.add(host);
+  host.addController(new FocusController(host));
+}
+
+/**
+ * The element, and what gets the focus when that is gone, in this order: what follows it in its section, and the
+ * headings above it, nearest first.
+ */
+export function withFollowing(root: ParentNode, element: HTMLElement): readonly HTMLElement[] {
+  const all = [...root.querySelectorAll<HTMLElement>(`${FOCUSABLE}, ${HEADINGS}`)].filter((one) => one !== element);
+  const follows = (one: HTMLElement) =>
+    (element.compareDocumentPosition(one) & Node.DOCUMENT_POSITION_FOLLOWING) !== 0 && !element.contains(one);
+  const section = element.closest("section") ?? root;
+  const controls = all.filter((one) => follows(one) && section.contains(one) && !one.matches(HEADINGS));
+  const headings = all.filter((one) => !follows(one) && one.matches(HEADINGS)).reverse();
+  return [element, ...controls, ...headings];
+}
+
+/** Gives the focus to the first that can have it. */
+export function focusFirst(elements: readonly HTMLElement[]): void {
+  const first = elements.find(canHaveFocus);
+  if (first?.matches(HEADINGS)) first.tabIndex = -1;
+  first?.focus();
+}
+
+class FocusController implements ReactiveController {
+  private before: readonly HTMLElement[] = [];
+
+  constructor(private readonly host: Host) {}
+
+  hostUpdate(): void {
+    const root = this.host.renderRoot as ShadowRoot | undefined;
+    const focused = root?.activeElement as HTMLElement | null | undefined;
+    this.before = root && focused ? withFollowing(root, focused) : [];
+  }
+
+  hostUpdated(): void {
+    const [focused] = this.before;
+    if (focused === undefined || canHaveFocus(focused)) return;
+    const root = this.host.renderRoot as ShadowRoot;
+    if (root.activeElement === null || root.activeElement === focused)
+      focusFirst([...this.before, ...root.querySelectorAll<HTMLElement>(HEADINGS)]);
+  }
+}
+
+function canHaveFocus(element: HTMLElement): boolean {
+  return element.isConnected && element.checkVisibility() && !element.matches(":disabled");
+}
