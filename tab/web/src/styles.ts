@@ -5,6 +5,10 @@ export const shared = css`
   :host {
     display: block;
   }
+  /* Even what is given another display. */
+  [hidden] {
+    display: none !important;
+  }
   h1 {
     font-size: 20px;
     line-height: 28px;

@@ -5,8 +5,11 @@ import { button } from "./button.js";
 import { t } from "./words.js";
 
 export function askToTakeOver(held: Trouble, busy: boolean, onYes: () => void, onNo: () => void) {
+  const onKey = (event: KeyboardEvent) => {
+    if (event.key === "Escape" && !busy) onNo();
+  };
   return html`
-    <div role="alertdialog" aria-labelledby="take-over-title" aria-describedby="take-over-text">
+    <div role="alertdialog" aria-labelledby="take-over-title" aria-describedby="take-over-text" @keydown=${onKey}>
       <h2 id="take-over-title">${t("sign-in.take-over-title")}</h2>
       <p id="take-over-text">${held.detail} ${held.cure}</p>
       <div class="actions">

@@ -63,15 +63,11 @@ export class AudioStored extends LitElement {
       ${
         recordsOffered
           ? html`<label class="share"
-              ><input type="checkbox" .checked=${records} ?disabled=${this.task.busy} @change=${this.useRecords} />
-              ${t("audio.records")}</label
+              ><input type="checkbox" .checked=${records} @change=${this.useRecords} /> ${t("audio.records")}</label
             >`
           : nothing
       }
-      <label class="share"
-        ><input type="checkbox" .checked=${named} ?disabled=${this.task.busy} @change=${this.share} />
-        ${t("audio.share")}</label
-      >
+      <label class="share"><input type="checkbox" .checked=${named} @change=${this.share} /> ${t("audio.share")}</label>
       ${button({
         label: t("audio.forget"),
         disabled: this.task.busy,
@@ -88,8 +84,9 @@ export class AudioStored extends LitElement {
   }
 
   private async share(event: Event) {
-    const named = (event.target as HTMLInputElement).checked;
-    await this.take(() => api.setNamed(named));
+    const box = event.target as HTMLInputElement;
+    await this.take(() => api.setNamed(box.checked));
+    box.checked = this.audio.named;
   }
 
   private async useRecords(event: Event) {

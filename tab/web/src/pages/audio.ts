@@ -105,6 +105,8 @@ export class AudioPage extends LitElement {
   private readonly onDevices = () => void this.sendDevices();
   private looking: ReturnType<typeof setInterval> | undefined;
 
+  private declaredAgain = false;
+
   override connectedCallback() {
     super.connectedCallback();
     navigator.mediaDevices?.addEventListener("devicechange", this.onDevices);
@@ -195,7 +197,7 @@ export class AudioPage extends LitElement {
       id,
       label: t(`audio.choice.${program}.${kind}`),
       value: declared,
-      disabled: !granted || this.task.busy,
+      disabled: !granted,
       options: [
         { value: "", label: t("audio.not-chosen") },
         ...options.map((option) => ({ value: option, label: option })),
@@ -224,6 +226,7 @@ export class AudioPage extends LitElement {
     await this.take(api.setDevices(devices));
   }
 
+  /** What is chosen while the choice before is on its way is sent after it. */
   private async declare() {
     const uses: DeclaredUse[] = [];
     for (const program of PROGRAMS) {
@@ -233,7 +236,11 @@ export class AudioPage extends LitElement {
         if (label !== "") uses.push({ program, device: known ?? { kind, label, deviceId: "", groupId: "" } });
       }
     }
-    await this.task.run(async () => (this.audio = await api.declareUses(uses)));
+    const outcome = await this.task.run(async () => (this.audio = await api.declareUses(uses)));
+    this.declaredAgain ||= outcome === "ignored";
+    if (outcome === "ignored" || !this.declaredAgain) return;
+    this.declaredAgain = false;
+    await this.declare();
   }
 
   private changed(event: CustomEvent<AudioState>) {

@@ -226,12 +226,19 @@ export class SignInPage extends Entering {
   private async prepare(pbxName: string, pbxKey: string): Promise<Access> {
     const digest = await keyDigest(pbxKey);
     const challenge = await api.prepareSignIn({ pbxName, keyDigest: digest, methods: METHODS });
-    const { keyFile } = this;
+    const keyFile = await this.keyFileOf(pbxName, pbxKey);
     if (await isImpostor(keyFile?.connectorIdentity ?? null, challenge)) throw new ProblemError(ownTrouble("impostor"));
     const seals = keyFile?.sealedOnly === true || isKnownToSeal(challenge.pbxName);
     if (isDowngrade(seals, challenge)) throw new ProblemError(ownTrouble("unsealed", { pbxName: challenge.pbxName }));
     if (challenge.method === "sealed-challenge") rememberSealing(challenge.pbxName);
     return { pbxName: challenge.pbxName, pbxKey, keyDigest: digest, challenge };
+  }
+
+  /** What the key file says of a PBX holds for what it filled in, not for what was typed over it. */
+  private async keyFileOf(pbxName: string, pbxKey: string): Promise<KeyFile | null> {
+    const { keyFile } = this;
+    if (keyFile === null || pbxNameOf(keyFile.pbxName) !== pbxName) return null;
+    return (await parseKey(keyFile.pbxKey)) === pbxKey ? keyFile : null;
   }
 
   private async submitUser(event: Event) {
