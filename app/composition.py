@@ -170,7 +170,7 @@ def create(settings: Settings) -> web.Application:
     conversation = Conversation(bot_settings, answers, sign_in, conversations, deliveries)
     notifier = Notifier(channel, answers, conversations, Notices(database, ledger.writer), bus)
 
-    live = LiveUpdates(bus, sign_in, Reader(sign_in, overview, Audience(database)))
+    live = LiveUpdates(bus, sign_in, Reader(sign_in, overview, Audience(database)), telephone)
 
     app = web.Application(
         middlewares=[entrance(settings.trusted_proxies)], client_max_size=MAX_ACTIVITY_BYTES
@@ -216,8 +216,8 @@ def create(settings: Settings) -> web.Application:
         API,
         web_app.api(
             TabServices(
-                *(tab_tokens, sign_in, administration, connections, advisor, probes, call_help, records),
-                *(preferences, conversations, PersonBudgets(settings.changes_per_minute), live),
+                *(tab_tokens, sign_in, administration, connections, advisor, probes, call_help, telephone),
+                *(records, preferences, conversations, PersonBudgets(settings.changes_per_minute), live),
                 settings.public_url,
                 bot_can_write=lambda: channel_token.fault is None,
             )

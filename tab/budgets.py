@@ -25,6 +25,8 @@ class Cost(StrEnum):
 
     LITTLE = "little"
     """A few rows of the person's own."""
+    LINE = "line"
+    """It asks the connector about the person's own telephone: as one types, and whenever a call comes or goes."""
     CHANGE = "change"
     """It writes, or asks the PBX."""
     VIEW = "view"
@@ -36,7 +38,7 @@ class Cost(StrEnum):
 
 class PersonBudgets:
     def __init__(self, changes_per_minute: int) -> None:
-        shares = {Cost.CHANGE: 1, Cost.VIEW: 2, Cost.EXAMINATION: 20, Cost.EXPORT: 20}
+        shares = {Cost.LINE: 0.25, Cost.CHANGE: 1, Cost.VIEW: 2, Cost.EXAMINATION: 20, Cost.EXPORT: 20}
         per_minute = {cost: changes_per_minute / share for cost, share in shares.items()}
         self._seconds = {cost: 60 / number for cost, number in per_minute.items()}
         """Until there is one more."""

@@ -1,7 +1,7 @@
 """The response that carries an open tab's live updates: server-sent events, over a request with the token in its header.
 
 The first event is the person's whole state. What follows is what has changed: `state` (the person's own, whole), `audio`,
-and of their PBX `connection`, `seats`, `waiting`, and for administrators `holders` and `claims`. `missed` says that something
+and of their PBX `connection`, `seats`, `waiting`, and for administrators `holders` and `claims`; `phone` is their telephone. `missed` says that something
 may have been lost, `replaced` that newer streams of the same person have taken the place of this one.
 """
 
@@ -31,6 +31,9 @@ STOPPING: Final = web.AppKey("stopping", asyncio.Event)
 TAKES_CHANGES: Final = "changes"
 """Parameter with which a page says that it understands changes. One of the version before is sent whole states."""
 
+TAKES_PHONE: Final = "phone"
+"""Parameter with which a page says that it shows the telephone."""
+
 
 async def stream(request: web.Request, token: TabToken, services: TabServices) -> web.StreamResponse:
     """Until the token expires, the tab goes away, or the person has opened too many newer ones."""
@@ -41,6 +44,7 @@ async def stream(request: web.Request, token: TabToken, services: TabServices) -
         token.expires_at,
         asyncio.get_running_loop().time(),
         takes_changes=TAKES_CHANGES in request.query,
+        takes_phone=TAKES_CHANGES in request.query and TAKES_PHONE in request.query,
     )
     with live.streams.opened(opened):
         try:
@@ -88,6 +92,8 @@ async def _due(due: Due, stream: Stream, services: TabServices) -> bytes:
             text += await _own(stream, services)
         if Due.AUDIO in due and stream.session_id is not None:
             text += await _audio(stream, services)
+        if Due.PHONE in due and not stream.is_suspended:
+            text, stream.phone = text + stream.phone, b""
         if Due.MISSED in due:
             text += event("missed")
         text += services.live.of_pbx(stream, due)

@@ -13,9 +13,11 @@ from typing import Final
 
 from core.background import Background
 from core.hub.bus import Bus
+from core.phone.telephone import Telephone
 from core.signin.signin import SignIn, State
 from core.store.database import STORAGE_ERRORS
 from tab.feeds import WOKEN_AT_ONCE, Feed, Reader
+from tab.phone_news import PhoneNews
 from tab.streams import Due, Stream, Streams
 
 logger = logging.getLogger(__name__)
@@ -38,13 +40,14 @@ SEEN_AT_ONCE: Final = 50
 class LiveUpdates:
     """Those of this process."""
 
-    def __init__(self, bus: Bus, sign_in: SignIn, reader: Reader) -> None:
+    def __init__(self, bus: Bus, sign_in: SignIn, reader: Reader, telephone: Telephone) -> None:
         self.streams = Streams()
         self.reading = asyncio.Semaphore(READ_AT_ONCE)
         self._sign_in = sign_in
         self._reader = reader
         self._feeds: dict[str, Feed] = {}
         self._tasks = Background()
+        self._phones = PhoneNews(self.streams, telephone, self._tasks)
         self._anew: dict[Stream, None] = {}
         self._is_catching_up = False
         self._is_stopping = False
@@ -52,6 +55,7 @@ class LiveUpdates:
         """Counts the news of PBXs that nobody watches: somebody may be reading in order to watch one."""
         bus.listen("user", self._of_person)
         bus.listen("audio", self._of_devices)
+        bus.listen("phone", self._of_phone)
         bus.listen("offers", self._of_offers)
         bus.listen("seats", self._of_seats)
         bus.listen("holders", self._of_holders)
@@ -101,6 +105,9 @@ class LiveUpdates:
             self.leave(stream)
             stream.pbx_id = pbx_id
         stream.is_suspended = False
+        if stream.is_phone_behind:
+            stream.is_phone_behind = False
+            self._phones.changed(stream.user.key)
         if pbx_id is None:
             return
         feed = self._feeds.get(pbx_id)
@@ -139,6 +146,10 @@ class LiveUpdates:
     def _of_devices(self, rest: str) -> None:
         for stream in self._streams_of(rest):
             stream.wake(Due.AUDIO)
+
+    def _of_phone(self, rest: str) -> None:
+        tenant_id, _, object_id = rest.partition(":")
+        self._phones.changed((tenant_id, object_id))
 
     def _streams_of(self, rest: str) -> Iterable[Stream]:
         tenant_id, _, object_id = rest.partition(":")

@@ -1,5 +1,6 @@
 """The OpenAPI document of the tab API, generated from the operations and their pydantic models."""
 
+import re
 from collections import defaultdict
 from functools import cache
 from typing import Any
@@ -20,10 +21,14 @@ _WATCH = (
     "Live updates (server-sent events). The first is `state` (MyState), sent again when the person's own state changes. With"
     " the parameter `changes` the others carry what has changed: `connection` (ConnectionState), `seats` (SeatsChange),"
     " `waiting` (WaitingPlace), `audio` (AudioState), and for administrators `holders` (HoldersChange) and `claims`. `missed`"
-    " says that something may have been lost, `replaced` that newer streams of the same person have taken the place of this"
-    " one. Without the parameter whole states are sent, and `audio` and `licences` say that these may have changed"
+    " says that something may have been lost, `replaced` that newer streams of the same person have taken the place of this one."
+    " With the parameter `phone` as well, `phone` (Phone) is sent when something changes on the person's telephone."
+    " Without the parameter whole states are sent, and `audio` and `licences` say that these may have changed"
 )
 _REF = "#/components/schemas/{model}"
+
+_IN_PATH = {"type": "string", "pattern": "^[!-~]{1,100}$"}
+"""As `wire.bounds.token`."""
 
 
 @cache
@@ -65,12 +70,18 @@ def document() -> dict[str, Any]:
     }
 
 
+def _names_in(path: str) -> list[str]:
+    return re.findall(r"{(\w+)}", path)
+
+
 def _operation(operation: Operation) -> dict[str, Any]:
     by_status: dict[int, list[Code]] = defaultdict(list)
     general = [Code.TOKEN_REJECTED, Code.TENANT_NOT_ALLOWED, Code.IDENTITY_UNAVAILABLE, Code.INTERNAL]
     if operation.its_cost is not Cost.LITTLE and Code.THROTTLED not in operation.problems:
         general.append(Code.THROTTLED)
-    if operation.body is not None or operation.query is not None:
+    if _names_in(operation.path):
+        general.append(Code.INVALID_REQUEST)
+    elif operation.body is not None or operation.query is not None:
         general += [Code.INVALID_REQUEST, Code.TOO_LARGE, Code.TOO_SLOW, Code.UNSTORABLE_VALUE]
     for code in (*general, *operation.problems):
         by_status[status_of(code)].append(code)
@@ -80,12 +91,18 @@ def _operation(operation: Operation) -> dict[str, Any]:
         "responses": {"200": _answer(operation)}
         | {str(status): _problem_response(codes) for status, codes in sorted(by_status.items())},
     }
+    parameters: list[dict[str, Any]] = [
+        {"name": name, "in": "path", "required": True, "schema": _IN_PATH}
+        for name in _names_in(operation.path)
+    ]
     if operation.query is not None:
         members = operation.query.model_json_schema(by_alias=True)["properties"]
-        described["parameters"] = [
+        parameters += [
             {"name": name, "in": "query", "required": False, "schema": schema}
             for name, schema in members.items()
         ]
+    if parameters:
+        described["parameters"] = parameters
     if operation.body is not None:
         schema = {"$ref": _REF.format(model=operation.body.__name__)}
         described["requestBody"] = {"required": True, "content": {"application/json": {"schema": schema}}}

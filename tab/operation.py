@@ -17,6 +17,7 @@ from core.diagnosis.codes import Code
 from core.diagnosis.finding import Finding
 from core.identity.teams_user import TeamsUser
 from core.identity.tokens import TabToken, TabTokenValidator
+from core.phone.telephone import Telephone
 from core.signin.preferences import PreferenceStore
 from core.signin.signin import PbxAccess, SignIn, State
 from core.store.conversations import Conversations
@@ -57,6 +58,7 @@ class TabServices:
     advisor: Advisor
     probes: Probes
     call_help: CallHelp
+    telephone: Telephone
     records: CallRecords
     preferences: PreferenceStore
     conversations: Conversations

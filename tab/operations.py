@@ -14,6 +14,7 @@ from tab.connection import CONNECTION_OPERATIONS
 from tab.export import ExportFile
 from tab.notices import NOTICE_OPERATIONS
 from tab.operation import Call, Operation, expect
+from tab.phone import PHONE_OPERATIONS
 from tab.problems import ProblemError, language_of
 from wire.tab import (
     AdviceParams,
@@ -382,4 +383,5 @@ OPERATIONS: Final = (
     *AUDIO_OPERATIONS,
     *CONNECTION_OPERATIONS,
     *NOTICE_OPERATIONS,
+    *PHONE_OPERATIONS,
 )

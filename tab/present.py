@@ -96,6 +96,7 @@ def connection_state(connection: Connection, language: Language) -> ConnectionSt
         connected=connected,
         since=pbx.link_closed_at or pbx.link_opened_at,
         pbx_version=pbx.status.pbx_version if pbx.status else None,
+        has_telephone=pbx.has_telephone,
         findings=[
             words(finding, language, blocking=blocks) for finding, blocks in found if finding is not None
         ],

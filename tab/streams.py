@@ -38,6 +38,8 @@ class Due(IntFlag):
     """News may have been lost: the page looks at what it shows."""
     KEEP_ALIVE = 256
     END = 512
+    PHONE = 1024
+    """The person's telephone, as it was read for all of their streams."""
 
 
 OF_PBX: Final = Due.SEATS | Due.CONNECTION | Due.HOLDERS | Due.CLAIMS | Due.WAITING
@@ -52,22 +54,32 @@ class Stream:
         "expires_at",
         "is_administrator",
         "is_behind",
+        "is_phone_behind",
         "is_replaced",
         "is_suspended",
         "language",
         "pbx_id",
+        "phone",
         "place",
         "seen_at",
         "sending_since",
         "sent_at",
         "session_id",
         "takes_changes",
+        "takes_phone",
         "transport",
         "user",
     )
 
     def __init__(
-        self, user: TeamsUser, language: Language, expires_at: float, now: float, *, takes_changes: bool
+        self,
+        user: TeamsUser,
+        language: Language,
+        expires_at: float,
+        now: float,
+        *,
+        takes_changes: bool,
+        takes_phone: bool = False,
     ) -> None:
         self.user = user
         self.language = language
@@ -75,6 +87,12 @@ class Stream:
         """Of the token, in seconds since the epoch."""
         self.takes_changes = takes_changes
         """False: a page of the version before, which understands nothing but whole states."""
+        self.takes_phone = takes_phone
+        """The page shows the telephone. One of a version before does not know it, and nothing is asked for it."""
+        self.phone = b""
+        """The event that is due, while `Due.PHONE` is."""
+        self.is_phone_behind = False
+        """It was suspended when something changed on the telephone."""
         self.session_id: str | None = None
         self.pbx_id: str | None = None
         """Of the session, or of the waiting list that the person is on."""
@@ -107,8 +125,18 @@ class Stream:
         again.
         """
         self.is_suspended = True
-        self.due &= ~OF_PBX
+        if Due.PHONE in self.due:
+            self.is_phone_behind, self.phone = True, b""
+        self.due &= ~(OF_PBX | Due.PHONE)
         self.wake(due)
+
+    def tell_phone(self, text: bytes) -> None:
+        """The telephone as it is now; not while it is unknown whether the person may still see it."""
+        if self.is_suspended:
+            self.is_phone_behind = True
+        else:
+            self.phone = text
+            self.wake(Due.PHONE)
 
     async def taken(self) -> Due:
         """What is due; waits until something is."""

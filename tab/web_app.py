@@ -94,6 +94,8 @@ def pages() -> web.Application:
     app.on_response_prepare.append(_add_page_headers)
     app.router.add_get("", _to_tab)
     app.router.add_get("/", _page)
+    # A link that asks to call somebody: `/tab/dial?n=…`. The page fills the number in, and asks.
+    app.router.add_get("/dial", _page)
     app.router.add_get("/{file:.+}", _file)
     return app
 

@@ -138,6 +138,8 @@ class ConnectionState(WireModel):
     since: Moment | None
     """Since when connected, or since when not."""
     pbx_version: str | None
+    has_telephone: bool = False
+    """The connector can use people's telephones; whoever is signed in for administration alone has none."""
     findings: list[ProblemWords]
 
 

@@ -6,7 +6,7 @@ without content (`core.hub.bus.phone_topic`), and whoever shows the line asks fo
 
 import logging
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final, TypeVar
 
@@ -53,6 +53,8 @@ from wire.sealing import SealedBox
 
 logger = logging.getLogger(__name__)
 
+IS_OFF: Final = (Code.NOT_SIGNED_IN, Code.PHONE_OFF, Code.PHONE_NEEDS_LICENCE, Code.PHONE_NOT_OFFERED)
+"""There is no telephone for this person now: nothing of it is shown."""
 OPENING: Final = timedelta(seconds=30)
 """A connector that does not know of a telephone which was switched on less than this ago may not have been asked yet."""
 _ACCESS: Final = (
@@ -315,7 +317,7 @@ class Telephone:
         except PbxRefusedError as refused:
             if refused.finding.code is Code.PHONE_OFF:
                 await self._lost(access.pbx.id, user_id)
-            return refused.finding
+            return _in_words(refused.finding)
 
     async def _offered(self, user: TeamsUser) -> _Access | Finding:
         row = await self._database.fetch_first(_ACCESS, user.tenant_id, user.object_id)
@@ -340,3 +342,10 @@ class Telephone:
     def _changed(self, rest: str) -> None:
         tenant_id, _, object_id = rest.partition(":")
         self._looks.forget((tenant_id, object_id))
+
+
+def _in_words(finding: Finding) -> Finding:
+    """Each kind of number that asks first has words of its own."""
+    if finding.code is Code.NUMBER_NEEDS_CONFIRMATION:
+        return replace(finding, variant=str(finding.evidence.get("kind")))
+    return finding

@@ -65,6 +65,28 @@ async def test_what_happens_at_one_replica_is_seen_in_a_tab_at_the_other(fleet: 
                 pass
 
 
+async def test_a_call_is_seen_in_a_tab_at_the_replica_that_does_not_hold_the_link(fleet: Fleet) -> None:
+    """Switched on at one replica, told by the link of the other, dialled through it."""
+    await fleet.link_to(SECOND)
+    anna = fleet.at(FIRST)
+    assert (await anna.sign_in(fleet.name, fleet.key)).status == 200
+    assert (await anna.switch_phone_on(fleet.name, fleet.key)).status == 200
+    async with open_tab(anna, takes_phone=True) as tab:
+
+        async def is_up() -> bool:
+            return ((await anna.call("GET", "phone")).body["line"] or {}).get("state") == "up"
+
+        await eventually(is_up, "the line is up")
+        call_id = str(uuid.uuid4())
+        answer = await anna.call("POST", "phone/calls", {"number": "0721 151042", "callId": call_id})
+        assert answer.status == 200, answer.body
+        while call_id not in [one["callId"] for one in (await tab.next("phone"))["line"]["calls"]]:
+            pass
+        assert (await anna.call("DELETE", f"phone/calls/{call_id}")).status == 200
+        await anna.sign_out()
+        await tab.next("state", signedIn=False)
+
+
 async def test_refusals_keep_their_reason_at_every_replica(fleet: Fleet) -> None:
     """Why a licence key makes no pool is known where the connector never was."""
     await fleet.link_to(FIRST)

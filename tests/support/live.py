@@ -45,9 +45,11 @@ class OpenTab:
 
 
 @asynccontextmanager
-async def open_tab(client: TabClient, *, takes_changes: bool = True) -> AsyncIterator[OpenTab]:
+async def open_tab(
+    client: TabClient, *, takes_changes: bool = True, takes_phone: bool = False
+) -> AsyncIterator[OpenTab]:
     """Has its first state when it is given. `takes_changes`: false for a page of the version before."""
-    query = "?changes=true" if takes_changes else ""
+    query = ("?changes=true" if takes_changes else "") + ("&phone=true" if takes_phone else "")
     async with client.get(f"events{query}") as response:
         assert response.status == 200, await response.text()
         tab = OpenTab(response.content)

@@ -13,6 +13,7 @@ from simulator.people import TENANT_ID, Person
 from wire.bounds import from_b64url
 from wire.link import ANSWER, CALLS, LOGIN, seal_context
 from wire.pbxkey import digest, parse_key
+from wire.phone import PHONE
 from wire.sealing import seal
 
 METHODS: Final = ("sealed-challenge",)
@@ -127,17 +128,29 @@ class TabClient:
     async def follow_calls(
         self, pbx_name: str, key: str, *, login: str | None = None, password: str | None = None
     ) -> Answer:
-        """The consent: seals the UCI login to the connector."""
-        prepared = await self.call("POST", "audio/calls/challenge")
+        """The consent to help with calls."""
+        return await self._give_login("audio/calls", CALLS, pbx_name, key, login, password)
+
+    async def switch_phone_on(
+        self, pbx_name: str, key: str, *, login: str | None = None, password: str | None = None
+    ) -> Answer:
+        return await self._give_login("phone", PHONE, pbx_name, key, login, password)
+
+    async def _give_login(
+        self, path: str, purpose: str, pbx_name: str, key: str, login: str | None, password: str | None
+    ) -> Answer:
+        """Seals the UCI login to the connector."""
+        prepared = await self.call("POST", f"{path}/challenge")
         if prepared.status != 200:
             return prepared
         challenge, login = prepared.body, login or prepared.body["login"]
-        context = seal_context(pbx_name, TENANT_ID, self.person.object_id, challenge["nonce"], CALLS)
+        context = seal_context(pbx_name, TENANT_ID, self.person.object_id, challenge["nonce"], purpose)
         token = uci_token(login, password or self.person.password)
         plaintext = json.dumps({"login": login, "uciToken": token}).encode()
         box = seal(from_b64url(challenge["sealingKey"]), parse_key(key), plaintext, context)
-        body = {"nonce": challenge["nonce"], "box": box.model_dump(by_alias=True)}
-        return await self.call("PUT", "audio/calls", body)
+        return await self.call(
+            "PUT", path, {"nonce": challenge["nonce"], "box": box.model_dump(by_alias=True)}
+        )
 
     async def sign_out(self) -> Answer:
         return await self.call("POST", "sign-out")

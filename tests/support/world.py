@@ -169,14 +169,16 @@ class World:
         return [json.loads(line) for line in self.log().splitlines() if line.startswith("{")]
 
     async def reset(self) -> None:
-        """Everybody signed out and pinned to nobody, nobody's messages held back at night, the PBX as it was, no tenant
-        trusted.
+        """Everybody signed out and pinned to nobody, nobody's messages held back at night, the PBX as it was and without
+        calls, no tenant trusted.
         """
         await self.pbx(
             "PATCH",
             "settings",
             {"version": "6.7.3.20", "reachable": True, "uci": True, "loginType": "Internal"},
         )
+        for call in (await self.pbx("GET", "state"))["calls"]:
+            await self.pbx("POST", f"calls/{call['id']}/hangup")
         for person in PEOPLE:
             held = {OAUTH_PERMISSION}
             if person is CLARA:

@@ -84,3 +84,16 @@ async def test_work_is_tried_again_when_the_database_does_not_answer() -> None:
     Paced(work, 0.001, tasks).ask()
     await asyncio.wait_for(tasks.finish(), SECONDS)
     assert not faults
+
+
+async def test_the_telephone_is_not_told_while_it_is_unknown_who_may_see_it() -> None:
+    stream = a_stream()
+    stream.is_suspended = False
+    stream.tell_phone(b"before")
+    stream.suspend(Due.OWN)
+    assert await stream.taken() is Due.OWN
+    assert stream.phone == b"" and stream.is_phone_behind, (
+        "it is asked for once more when the person's state is known"
+    )
+    stream.tell_phone(b"meanwhile")
+    assert stream.due is Due.NOTHING and stream.phone == b""

@@ -1,0 +1,64 @@
+"""What has changed on a person's telephone, for their open tabs: asked for once, and sent to each."""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from typing import Final
+
+from core.background import Background
+from core.diagnosis.finding import Finding
+from core.phone.telephone import IS_OFF, Telephone
+from core.store.database import STORAGE_ERRORS
+from tab.feeds import event
+from tab.streams import Due, Key, Stream, Streams
+from wire.tab_phone import Phone
+
+logger = logging.getLogger(__name__)
+
+PAUSE_SECONDS: Final = 0.05
+"""Between two questions about one line: the states of a call come in pairs."""
+
+
+class PhoneNews:
+    """Asks beside the streams, so that a PBX that does not answer holds up nothing else that is due."""
+
+    def __init__(self, streams: Streams, telephone: Telephone, tasks: Background) -> None:
+        self._streams = streams
+        self._telephone = telephone
+        self._tasks = tasks
+        self._asked: dict[Key, bool] = {}
+        """People whose lines are being read, and whether they have changed once more meanwhile."""
+
+    def changed(self, person: Key) -> None:
+        if not self._watchers(person):
+            return
+        if person in self._asked:
+            self._asked[person] = True
+            return
+        self._asked[person] = False
+        self._tasks.start(self._read(person))
+
+    def _watchers(self, person: Key) -> Sequence[Stream]:
+        return [stream for stream in self._streams.of(person) if stream.takes_phone]
+
+    async def _read(self, person: Key) -> None:
+        try:
+            while watchers := self._watchers(person):
+                self._asked[person] = False
+                line = await self._telephone.line(watchers[0].user)
+                if not isinstance(line, Finding):
+                    phone = Phone(is_on=True, line=line)
+                else:
+                    phone = Phone(is_on=line.code not in IS_OFF)
+                text = event("phone", phone)
+                for stream in self._watchers(person):
+                    stream.tell_phone(text)
+                await asyncio.sleep(PAUSE_SECONDS)
+                if not self._asked[person]:
+                    break
+        except STORAGE_ERRORS:
+            logger.warning("a telephone was not read for its open tabs", exc_info=True)
+            for stream in self._watchers(person):
+                stream.wake(Due.MISSED)
+        finally:
+            del self._asked[person]

@@ -1,0 +1,103 @@
+"""The tab API's messages about a person's telephone. What the PBX says is passed on as it is: `wire.phone`."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from wire.bounds import Exact, Flag, Guid, Line, Nonce, Search, token
+from wire.model import Moment, WireModel
+from wire.phone import (
+    MAX_PAGE,
+    Access,
+    CallId,
+    EntryId,
+    Number,
+    PhoneId,
+    PhoneLine,
+    Redirect,
+    RedirectTarget,
+)
+from wire.sealing import SealedBox
+
+
+class Phone(WireModel):
+    """My telephone at this moment; also the event `phone` of the live updates."""
+
+    is_on: bool
+    """I have allowed the app to use it, in this session."""
+    line: PhoneLine | None = None
+    """Null while it is off; in the event also when the PBX could not be asked, so that asking says why."""
+
+
+class PhoneOnRequest(WireModel):
+    nonce: Nonce
+    box: SealedBox
+    """Opens to a UCI login, for the connector alone."""
+
+
+class CallRequest(WireModel):
+    number: Annotated[str, Line(100, least=1)]
+    """As typed."""
+    call_id: Guid
+    """Made by the page: when the answer is lost, it looks whether there is such a call, and never dials twice."""
+    phone_id: PhoneId = ""
+    """Empty: the primary phone."""
+    shown_number_id: Annotated[str, token(40)] = ""
+    """Empty: as it is set at the PBX."""
+    is_confirmed: Flag = False
+    """The person has said yes after `number-needs-confirmation`."""
+
+
+class Done(WireModel):
+    """It was done; the line tells what came of it."""
+
+
+class HistoryQuery(WireModel):
+    filter: Literal["all", "missed", "in", "out"] = "all"
+    """`wire.phone.HistoryFilter`"""
+    before: Moment | None = None
+    """Entries that began before; left out: from now."""
+    offset: int = Field(default=0, ge=0, le=10_000_000)
+    limit: int = Field(default=50, ge=1, le=MAX_PAGE)
+
+
+class SearchQuery(WireModel):
+    q: Search = ""
+
+
+class DoNotDisturbRequest(WireModel):
+    is_on: Flag
+
+
+class Redirects(WireModel):
+    redirects: list[Redirect]
+    access: Access | None
+    """Null: the PBX does not offer them."""
+
+
+class RedirectRequest(WireModel):
+    redirect_id: Annotated[str, token(100, least=1)]
+    is_on: Flag
+    target: RedirectTarget | None = None
+    """Left out: as it is."""
+    number: Number = ""
+    mailbox_id: Annotated[str, token(40)] = ""
+    seconds: int | None = Field(default=None, ge=1, le=600)
+
+
+class PrimaryPhoneRequest(WireModel):
+    phone_id: Annotated[str, Exact(100, least=1)]
+
+
+class MobileRequest(WireModel):
+    mobile_id: Annotated[str, token(40, least=1)]
+    is_on: Flag
+
+
+class PlayRequest(WireModel):
+    message_id: EntryId
+    phone_id: PhoneId = ""
+
+
+class CallPath(WireModel):
+    call_id: CallId
