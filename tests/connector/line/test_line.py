@@ -9,6 +9,7 @@ import pytest
 
 from connector.config import Uci
 from connector.errors import LoginRejectedError, PhoneError
+from connector.line.uci_line import UciLine
 from connector.logins import Use
 from connector.readings import Readings
 from connector.uci import UciClient
@@ -100,6 +101,23 @@ async def test_a_connector_that_starts_anew_knows_what_it_has_dialled(site: Site
     await site.until(lambda line: line.state is LineState.UP, "the line comes back")
     call = await site.call_that(CallState.DIALLING)
     assert call.call_id == wanted.call_id
+    assert (await site.lines.line(ANNA).dial(wanted)).call_id == wanted.call_id
+    assert len(await site.pbx_calls()) == 1
+
+
+async def test_a_call_id_of_before_the_start_is_asked_for_before_it_is_dialled(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wanted = wants("1002")
+    await (await site.open(ANNA)).dial(wanted)
+    await site.stop()
+
+    async def sees_nothing(_line: UciLine) -> bool:
+        return False
+
+    monkeypatch.setattr(UciLine, "_look", sees_nothing)
+    await site.start()
+    await site.until(lambda line: line.state is LineState.UP, "the line comes back")
     assert (await site.lines.line(ANNA).dial(wanted)).call_id == wanted.call_id
     assert len(await site.pbx_calls()) == 1
 

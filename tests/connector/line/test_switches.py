@@ -81,11 +81,17 @@ async def test_the_call_list_goes_on_page_by_page_while_new_calls_come(site: Sit
 
 
 async def test_a_call_of_the_list_is_dialled_as_the_pbx_wrote_it(site: Site) -> None:
-    line = site.lines.line(ANNA)
+    await site.stop()
     site.settings = site.settings.model_copy(update={"exit_prefix": "0"})
+    await site.start()
+    await site.until(lambda line: line.features, "the line is there")
+    line = site.lines.line(ANNA)
     (entry, *_) = (await line.history(history())).entries
     wanted = Dial(user_id=ANNA, call_id=str(uuid.uuid4()), number=entry.number)
     assert (await line.dial(wanted)).number == entry.number
+    await line.hang_up(wanted.call_id)
+    typed = Dial(user_id=ANNA, call_id=str(uuid.uuid4()), number="0049 721 123456")
+    assert (await line.dial(typed)).number == "00049721123456"
 
 
 async def test_a_search_finds_colleagues_contacts_and_the_own_calls(site: Site) -> None:
