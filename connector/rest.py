@@ -195,6 +195,10 @@ class StarfaceRest:
     async def permissions(self) -> Records[Permission]:
         return answers.permissions("/permissions", await self._own("/permissions"))
 
+    async def permissions_of(self, user_id: int) -> Records[Permission]:
+        path = f"/permissions/users/{user_id}"
+        return answers.permissions(path, await self._own(path))
+
     async def groups(self) -> Records[Group]:
         """Every group, without its members."""
         return answers.groups("/groups", await self._own("/groups"))
@@ -244,8 +248,7 @@ class StarfaceRest:
         return frozenset(ids)
 
     async def _with_permissions(self, user: User) -> PbxUser:
-        path = f"/permissions/users/{user.id}"
-        held = answers.permissions(path, await self._own(path)).items
+        held = (await self.permissions_of(user.id)).items
         return pbx_user(
             user,
             is_administrator=any(is_named(one, self._administrator_names) for one in held),

@@ -436,6 +436,8 @@ class UciClient:
             on_offer=self._offered,
         )
         self._logged_offer: Sequence[str] | None = None
+        self.provided_requests: Sequence[str] = ()
+        """Names of what the PBX offers to the connector's own login; empty while it is not known."""
         self._rest = rest
         self._readings = readings
         self.state = UciState.CONNECTING if config.enabled else UciState.OFF
@@ -483,7 +485,8 @@ class UciClient:
             self._readings.failed(ReadingPart.UCI, fault)
 
     def _offered(self, requests: Sequence[str], events: Sequence[str]) -> None:
-        """Once, and again when it has changed: what a real system offers answers many questions about it."""
+        """Logged once, and again when it has changed: what a real system offers answers many questions about it."""
+        self.provided_requests = requests
         if self._logged_offer != (offer := (*requests, *events)):
             self._logged_offer = offer
             logger.info("UCI offers", extra={"requests": ", ".join(requests), "events": ", ".join(events)})

@@ -56,7 +56,10 @@ async def _link(config: Config) -> None:
     logins = Logins(rest, callbacks, state)
     calls = Calls(logins)
     directory = Directory(rest, readings, active=config.active)
-    lines = Lines(rest, logins, config.telephone, directory.group_name)
+    lines = Lines(
+        *(rest, logins, config.telephone, directory.group_name),
+        provided_requests=lambda: uci.provided_requests,
+    )
     monitor = Monitor(rest, uci, directory, readings, look, active=config.active)
     uses_oauth = config.pbx.auth == "oauth"
 

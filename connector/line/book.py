@@ -64,6 +64,8 @@ class Book:
 
     async def _contacts(self, user_id: int, text: str) -> list[Found]:
         """As this person sees them: with the connector's own eyes there would be somebody else's private contacts."""
+        if not await self._rest.may(user_id, Area.CONTACTS):
+            return []
         query = {"userId": str(user_id), "searchTerms": text, "page": "0", "pagesize": str(PAGE)}
         try:
             answer = await self._rest.get(Area.CONTACTS, "/contacts", query)

@@ -61,18 +61,24 @@ class Offer:
         dialect = "v22" if self._names & old and not self._names & new else "v30"
         return f"ucp.{dialect}.requests.{request}"
 
+    def is_refused(self, request: str) -> bool:
+        return request in self.refused
+
+    def names(self, request: str) -> bool:
+        """The PBX says so itself."""
+        return bool(self._provided & {request, request.partition(".")[0]})
+
     def has(self, request: str) -> bool:
         """`request`: service and method, for instance `call.hangupCall`."""
         if request in self.refused:
             return False
-        service = request.partition(".")[0]
-        return not self._provided or bool(self._provided & {request, service})
+        return not self._provided or self.names(request)
 
     def features(self, rest: Mapping[Feature, Access]) -> dict[Feature, Access]:
         """With what REST offers beside it, as far as that is known."""
         found = dict(rest)
         for feature, (shows, changes) in _NEEDED.items():
-            if self.has(shows):
+            if self.has(shows) and (feature is not Feature.REDIRECTS or feature not in rest):
                 can_change = changes is not None and self.has(changes)
                 found[feature] = Access.CHANGE if can_change else found.get(feature, Access.READ_ONLY)
         if self.has(SET_DO_NOT_DISTURB):

@@ -2,12 +2,13 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Final
 
 from connector.config import Telephone
 from connector.errors import PhoneError
 from connector.line.book import Book
+from connector.line.features import Offer
 from connector.line.line import Line
 from connector.line.numbers import NumberPlan
 from connector.line.rest_phone import RestPhone
@@ -27,16 +28,28 @@ MAX_REFUSED: Final = 10_000
 
 class Lines:
     def __init__(
-        self, rest: StarfaceRest, logins: Logins, settings: Telephone, group_name: Callable[[str], str]
+        self,
+        rest: StarfaceRest,
+        logins: Logins,
+        settings: Telephone,
+        group_name: Callable[[str], str],
+        provided_requests: Callable[[], Collection[str]] = tuple,
     ) -> None:
-        """`group_name`: of a group's id, or the id where there is no such group."""
+        """`group_name`: of a group's id, or the id where there is no such group. `provided_requests`: names that the PBX
+        offers by UCI to the connector's own login; none while they are not known.
+        """
         self._logins = logins
         self._lines: dict[int, UciLine] = {}
         self._refused: dict[int, None] = {}
         self._changed: dict[int, None] = {}
         self.changed = asyncio.Event()
         phone, plan = RestPhone(rest), NumberPlan(settings)
-        self._site = Site(phone, plan, Book(phone, plan), group_name, self._has_changed, self._dropped)
+        self._site = Site(
+            *(phone, plan, Book(phone, plan), group_name),
+            has_by_uci=lambda request: Offer(provided_requests()).names(request),
+            changed=self._has_changed,
+            dropped=self._dropped,
+        )
         logins.serve(Use.PHONE, self._make)
 
     @property

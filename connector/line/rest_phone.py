@@ -2,17 +2,23 @@
 
 That login may see other users' telephones only with administrative rights (REST 6.7, `actOnBehalfOf`). Where it has none,
 the PBX answers 403, and what REST alone has (iFMC, the flag of do-not-disturb, contacts) is not offered; it is asked again
-after a while. A person's own rights are the PBX's to check by UCI; by REST, with this login, it checks none.
+after a while. By UCI the PBX checks the person's own rights; by REST it may check those of this login alone, so what is
+changed here needs a permission that the person holds. Permissions are found by their names, as everywhere: their ids differ.
 """
 
+import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import Any, Final
 
-from connector.errors import PbxForbiddenError, PhoneError
+from connector.answers import Permission
+from connector.errors import PbxError, PbxForbiddenError, PhoneError
+from connector.permissions import canonical
 from connector.rest import NotThereError, StarfaceRest
 from core.diagnosis.codes import Code
+
+logger = logging.getLogger(__name__)
 
 DENIED_SECONDS: Final = 600.0
 
@@ -23,6 +29,18 @@ class Area(StrEnum):
     MOBILES = "mobiles"
     CONTACTS = "contacts"
     ACCOUNTS = "accounts"
+
+
+HINTS: Final[Mapping[Area, tuple[str, ...]]] = {
+    Area.REDIRECTS: ("umleitung", "redirect", "forward"),
+    Area.MOBILES: ("ifmc",),
+    Area.CONTACTS: ("adressbuch", "address"),
+}
+"""Parts of the names of the permissions that these need (PERM and StarCLX have internal names; the words are assumed)."""
+_OF_GROUPS: Final = ("group", "grupp")
+PERMISSIONS_SECONDS: Final = 600.0
+HELD_SECONDS: Final = 60.0
+MAX_HELD: Final = 1000
 
 
 class NotOfferedError(PhoneError):
@@ -36,10 +54,36 @@ class RestPhone:
     def __init__(self, rest: StarfaceRest) -> None:
         self._rest = rest
         self._denied: dict[tuple[Area, str], float] = {}
+        self._permissions: Sequence[Permission] = ()
+        self._permissions_until = 0.0
+        self._held: dict[int, tuple[float, tuple[Permission, ...]]] = {}
+        """Until when they count, and what a person holds."""
 
-    def may_change(self, area: Area) -> bool:
-        """As far as is known."""
-        return not self._is_denied(area, "PUT")
+    async def may_change(self, user_id: int, area: Area) -> bool:
+        """Whether this login may write, and the person holds the permission for it."""
+        return not self._is_denied(area, "PUT") and await self.may(user_id, area)
+
+    async def may(self, user_id: int, area: Area) -> bool:
+        """Whether the person holds a permission for it; where the PBX has no permission of that name, nobody needs one. Not
+        known counts as no: it would be done with other rights than the person's.
+        """
+        now = time.monotonic()
+        try:
+            if now >= self._permissions_until:
+                self._permissions = (await self._rest.permissions()).items
+                self._permissions_until = now + PERMISSIONS_SECONDS
+            if not any(_is_for(one, area) for one in self._permissions):
+                return True
+            until, held = self._held.get(user_id, (0.0, ()))
+            if now >= until:
+                held = tuple((await self._rest.permissions_of(user_id)).items)
+                self._held[user_id] = now + HELD_SECONDS, held
+                if len(self._held) > MAX_HELD:
+                    del self._held[next(iter(self._held))]
+        except PbxError as fault:
+            logger.debug("a person's permissions are not told", extra={"reason": type(fault).__name__})
+            return False
+        return any(_is_for(one, area) for one in held)
 
     async def get(self, area: Area, path: str, query: Mapping[str, str] | None = None) -> Any:
         """Raises `NotOfferedError` or another `PbxError`."""
@@ -62,3 +106,10 @@ class RestPhone:
     def _is_denied(self, area: Area, method: str) -> bool:
         since = self._denied.get((area, method))
         return since is not None and time.monotonic() - since < DENIED_SECONDS
+
+
+def _is_for(permission: Permission, area: Area) -> bool:
+    names = [canonical(name) for name in permission.names]
+    return any(
+        hint in name for name in names for hint in HINTS[area] if not any(word in name for word in _OF_GROUPS)
+    )

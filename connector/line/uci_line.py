@@ -61,6 +61,8 @@ class Site:
     book: Book
     group_name: Callable[[str], str]
     """Of a group's id, or the id."""
+    has_by_uci: Callable[[str], bool]
+    """Whether the PBX as such has a request by UCI, to whoever it may be offered."""
     changed: Callable[[int], None]
     """Is told whose line has changed."""
     dropped: Callable[[int], None]
@@ -75,7 +77,7 @@ class UciLine:
         self._session = session
         self._site = site
         self._uci = UciRequests(session)
-        self._settings = UciSettings(user_id, self._uci, site.rest, self._changed)
+        self._settings = UciSettings(user_id, self._uci, site.rest, site.has_by_uci, self._changed)
         self._lists = UciLists(self._uci, site.group_name)
         self._model = CallModel()
         self._state = LineState.CONNECTING

@@ -44,11 +44,13 @@ class UciSettings:
         user_id: int,
         uci: UciRequests,
         rest: RestPhone,
+        has_by_uci: Callable[[str], bool],
         changed: Callable[[], None],
     ) -> None:
         self._user_id = user_id
         self._uci = uci
         self._rest = rest
+        self._has_by_uci = has_by_uci
         self._changed = changed
         self._read_at: float | None = None
         self._reading: asyncio.Task[None] | None = None
@@ -128,14 +130,16 @@ class UciSettings:
     async def set_redirect(self, wanted: SetRedirect) -> None:
         await self._read_now()
         found = next((one for one in self._redirects or () if one[0].redirect_id == wanted.redirect_id), None)
-        if found is None:
-            raise PhoneError(Code.PHONE_NOT_OFFERED, "the PBX has no such redirect")
+        if found is None or found[0].access is not Access.CHANGE:
+            raise PhoneError(Code.PHONE_NOT_OFFERED, "no redirect that this person may change")
         redirect, record = found
+        if wanted.mailbox_id and wanted.mailbox_id not in {redirect.mailbox_id, *self._mailboxes}:
+            raise PhoneError(Code.PHONE_NOT_OFFERED, "not a mailbox of this person")
         target = wanted.target or redirect.target
         number = wanted.number or redirect.number
         mailbox_id = wanted.mailbox_id or redirect.mailbox_id or next(iter(self._mailboxes), "")
         if wanted.is_on and not (mailbox_id if target is RedirectTarget.MAILBOX else number):
-            raise PhoneError(Code.NUMBER_UNUSABLE, "a redirect needs somewhere to go")
+            raise PhoneError(Code.NUMBER_UNUSABLE, "a redirect needs somewhere to go", number=number)
         if self._are_redirects_of_uci:
             is_mailbox = target is RedirectTarget.MAILBOX
             setting = record | {
@@ -159,11 +163,10 @@ class UciSettings:
 
     async def set_mobile(self, wanted: SetMobile) -> None:
         await self._read_now()
-        record = next(
-            (record for one, record in self._mobiles or () if one.mobile_id == wanted.mobile_id), None
-        )
-        if record is None:
-            raise PhoneError(Code.PHONE_NOT_OFFERED, "the PBX has no such phone")
+        found = next((one for one in self._mobiles or () if one[0].mobile_id == wanted.mobile_id), None)
+        if found is None or found[0].access is not Access.CHANGE:
+            raise PhoneError(Code.PHONE_NOT_OFFERED, "no phone that this person may change")
+        _, record = found
         path = f"/fmcPhones/{wanted.mobile_id}"
         body = record | {"active": wanted.is_on}
         await self._rest.put(Area.MOBILES, path, body, {"userId": str(self._user_id)})
@@ -247,22 +250,24 @@ class UciSettings:
             self._mailboxes = readers.mailboxes(await self._uci.ask(features.MAILBOXES))
 
     async def _read_redirects(self) -> None:
-        """By UCI, which has the seconds; by REST where UCI tells nothing that can be read."""
-        found = None
-        if self._uci.offer.has(features.REDIRECTS):
-            try:
-                answer = await self._uci.ask(features.REDIRECTS)
-                found = readers.uci_redirects(answer, self._mailboxes, Access.CHANGE)
-            except PhoneError as refused:
-                if refused.code != Code.PHONE_NOT_OFFERED:
-                    raise
-        self._are_redirects_of_uci = bool(found)
-        if found:
-            self._redirects = found
+        """By UCI, which has the seconds and the person's own rights. By REST where this PBX has none by UCI: not where UCI
+        refuses them to this person.
+        """
+        self._by_rest.pop(Feature.REDIRECTS, None)
+        self._are_redirects_of_uci = self._uci.offer.has(features.REDIRECTS)
+        if self._are_redirects_of_uci:
+            answer = await self._uci.ask(features.REDIRECTS)
+            found = readers.uci_redirects(answer, self._mailboxes, Access.CHANGE)
+            if found or answer == []:
+                self._redirects = found
+                return
+            self._are_redirects_of_uci = False  # not understood
+        elif self._uci.offer.is_refused(features.REDIRECTS) or self._has_by_uci(features.REDIRECTS):
+            self._redirects = None
             return
         query = {"actOnBehalfOf": str(self._user_id)}
         answer = await self._rest.get(Area.REDIRECTS, "/redirects", query)
-        access = Access.CHANGE if self._rest.may_change(Area.REDIRECTS) else Access.READ_ONLY
+        access = await self._access(Area.REDIRECTS)
         self._redirects = readers.rest_redirects(answer, self._mailboxes, access)
         if self._redirects is not None:
             self._by_rest[Feature.REDIRECTS] = access
@@ -270,10 +275,13 @@ class UciSettings:
     async def _read_mobiles(self) -> None:
         self._by_rest.pop(Feature.MOBILES, None)
         answer = await self._rest.get(Area.MOBILES, "/fmcPhones", {"userId": str(self._user_id)})
-        access = Access.CHANGE if self._rest.may_change(Area.MOBILES) else Access.READ_ONLY
+        access = await self._access(Area.MOBILES)
         self._mobiles = readers.mobiles(answer, access)
         if self._mobiles is not None:
             self._by_rest[Feature.MOBILES] = access
+
+    async def _access(self, area: Area) -> Access:
+        return Access.CHANGE if await self._rest.may_change(self._user_id, area) else Access.READ_ONLY
 
     async def _read_voicemails(self) -> None:
         if self._uci.offer.has(features.WAITING) and self._uci.offer.has(features.VOICEMAILS):

@@ -84,6 +84,8 @@ async def test_everything_is_in_order_while_the_connector_runs(clinic: Clinic) -
     report = json.loads(await clinic.run("--json", code=0))
     assert {step["outcome"] for step in report["steps"]} <= {"ok", "skipped"}
     assert report["pbxName"] == clinic.world.pbx_name and report["identity"]
+    (uci,) = [step for step in report["steps"] if step["step"] == "uci-login"]
+    assert "callList" in uci["evidence"]["requests"], "what the PBX offers is named"
     # The doctor looks, and does not take the running connector's place.
     assert clinic.world.log("connector").count("link open") == links
     assert (await clinic.world.client().prepare(clinic.world.pbx_name, clinic.world.key)).status == 200

@@ -38,6 +38,8 @@ class Site:
         self._login = login
         self._running: asyncio.Task[None] | None = None
         self.settings = Telephone()
+        self.provided_requests: list[str] = []
+        """What the PBX offers by UCI to the connector's own login."""
 
     async def start(self) -> None:
         password = {"0001": "foobar"}.get(self._login) or dict(LOGINS.values())[self._login]
@@ -47,7 +49,11 @@ class Site:
         self.logins = Logins(self.rest, self.callbacks, State(self._directory))
         self.calls = Calls(self.logins)
         self.lines = Lines(
-            self.rest, self.logins, self.settings, lambda group: {"1": "Vertrieb"}.get(group, group)
+            self.rest,
+            self.logins,
+            self.settings,
+            lambda group: {"1": "Vertrieb"}.get(group, group),
+            lambda: self.provided_requests,
         )
         self._running = asyncio.create_task(self.logins.run())
         await asyncio.sleep(0)

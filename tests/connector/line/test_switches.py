@@ -127,6 +127,12 @@ async def test_a_connector_without_administrators_rights_finds_colleagues_and_ca
         assert (await line.search("ben")).found[0].source is Source.COLLEAGUE
 
 
+async def test_who_may_not_see_the_address_book_finds_nobody_in_it(site: Site) -> None:
+    await site.control("PATCH", "users/1001", {"rights": sorted(ALL_RIGHTS - {"address_perm"})})
+    found = (await site.lines.line(ANNA).search("lindner")).found
+    assert {one.source for one in found} == {Source.HISTORY}
+
+
 async def test_do_not_disturb_is_switched_and_read_back(site: Site) -> None:
     line = site.lines.line(ANNA)
     assert (await site.line()).do_not_disturb is False
@@ -290,11 +296,69 @@ async def test_what_a_person_has_no_right_to_is_refused_and_then_not_offered(
 
 
 async def test_without_the_right_to_redirect_there_are_no_redirects(site: Site) -> None:
+    """Not by REST either, although the connector's own login might."""
     await site.control("PATCH", "users/1001", {"rights": sorted(ALL_RIGHTS - {"redirect_perm"})})
-    await site.awkward("forbidden", {"paths": ["^/rest/redirects"]})
-    line = await site.line()
+    for _ in range(2):
+        line = await site.line()
+        assert Feature.REDIRECTS not in line.features and line.redirects is None
+        assert Feature.DIAL in line.features
+        await site.lines.line(ANNA).set_do_not_disturb(on=False)  # whatever is set is read again
+
+
+async def test_a_pbx_that_tells_each_person_only_what_they_may_do(site: Site) -> None:
+    """Then redirects that are missing for this person and there for the connector's login are a right that is missing."""
+    everything = [f"ucp.v30.requests.{name}" for name in ("call", "phone", "redirect")]
+    site.provided_requests = everything
+    await site.awkward("uci-requests", {"requests": everything[:2]})
+    await site.stop()
+    await site.start()
+    line = await site.until(lambda line: line.features, "the line is there")
     assert Feature.REDIRECTS not in line.features and line.redirects is None
-    assert Feature.DIAL in line.features
+    site.provided_requests = everything[:2]
+    await site.stop()
+    await site.start()
+    line = await site.until(lambda line: line.features, "the line is there")
+    assert line.features[Feature.REDIRECTS] is Access.CHANGE, "nobody has them by UCI"
+
+
+@pytest.mark.parametrize("missing", ["ifmc", "redirect_perm"])
+async def test_by_rest_a_person_changes_only_what_they_hold_the_permission_for(
+    site: Site, missing: str
+) -> None:
+    await site.awkward("uci-requests", {"requests": ["ucp.v30.requests.call", "ucp.v30.requests.phone"]})
+    await site.control("PATCH", "users/1001", {"rights": sorted(ALL_RIGHTS - {missing})})
+    await site.open(BEN)
+    await site.stop()
+    await site.start()
+    for user_id, access in ((ANNA, Access.READ_ONLY), (BEN, Access.CHANGE)):
+        line = await site.until(lambda line: line.features, "the line is there", user_id)
+        feature = Feature.MOBILES if missing == "ifmc" else Feature.REDIRECTS
+        assert line.features[feature] is access
+    line = await site.line()
+    if missing == "ifmc":
+        (mobile,) = line.mobiles or ()
+        asked: Awaitable[None] = site.lines.line(ANNA).set_mobile(
+            SetMobile(user_id=ANNA, mobile_id=mobile.mobile_id, is_on=True)
+        )
+    else:
+        (always, *_) = line.redirects or ()
+        asked = site.lines.line(ANNA).set_redirect(
+            SetRedirect(user_id=ANNA, redirect_id=always.redirect_id, is_on=True)
+        )
+    assert await refused(asked) == "phone-not-offered"
+
+
+async def test_a_mailbox_of_somebody_else_is_no_target(site: Site) -> None:
+    always = redirect_of(await site.line(), RedirectTrigger.ALWAYS)
+    wanted = SetRedirect(
+        user_id=ANNA,
+        redirect_id=always.redirect_id,
+        is_on=True,
+        target=RedirectTarget.MAILBOX,
+        mailbox_id="99999",
+    )
+    assert await refused(site.lines.line(ANNA).set_redirect(wanted)) == "phone-not-offered"
+    assert not redirect_of(await site.line(), RedirectTrigger.ALWAYS).is_on
 
 
 async def test_a_pbx_that_offers_little_is_shown_with_little(site: Site) -> None:
