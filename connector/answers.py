@@ -11,9 +11,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Generic, TypeVar
 
+from pydantic import TypeAdapter, ValidationError
+
 from connector.errors import PbxAnswerError
 from core.diagnosis.version import number_in
-from wire.bounds import MAX_EMAIL, MAX_INTEGER, MAX_LOGIN, MAX_NAME, clean_line, email_or_nothing
+from wire.bounds import MAX_EMAIL, MAX_INTEGER, MAX_LOGIN, MAX_NAME, Nonce, clean_line, email_or_nothing
 
 MAX_BODY_BYTES: Final = 64 * 1024 * 1024
 """A list of 50,000 users is about 20 MB."""
@@ -22,6 +24,8 @@ MAX_TOKEN_CHARS: Final = 8192
 EXCERPT_CHARS: Final = 80
 DEFAULT_EXPIRY_SECONDS: Final = 300.0
 """Of an access token whose life is not told (STARFACE 10: 300 s)."""
+
+_NONCE: Final[TypeAdapter[str]] = TypeAdapter(Nonce)
 
 T = TypeVar("T")
 
@@ -117,8 +121,11 @@ def version(answer: Any) -> str | None:
 def login_template(path: str, answer: Any) -> dict[str, Any]:
     """`GET /login`: `nonce`, and `loginType` ("Internal" where it is missing, as in the vendor's JavaScript client)."""
     fields = _object(path, answer)
-    nonce = fields.get("nonce")
-    if not isinstance(nonce, str) or not 0 < len(nonce) <= MAX_TOKEN_CHARS:
+    try:
+        nonce = _NONCE.validate_python(fields.get("nonce"), strict=True)
+    except ValidationError as fault:  # the link could not carry it
+        raise PbxAnswerError(path, 200, "no nonce that could be used") from fault
+    if not nonce:
         raise PbxAnswerError(path, 200, "no nonce")
     login_type = fields.get("loginType")
     return {

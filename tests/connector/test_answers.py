@@ -96,6 +96,20 @@ def test_users_as_real_systems_write_them(record: dict[str, Any], name: str) -> 
 
 
 @pytest.mark.parametrize(
+    "nonce", ["", "a\nb", "a\x00b", "x" * 4000, "\ud800", None, 5, True, ["n"], {"n": 1}]
+)
+def test_a_nonce_that_the_link_cannot_carry_is_the_pbxs_fault(nonce: Any) -> None:
+    """Not that of a connector of another version, which would be told to be updated."""
+    with pytest.raises(PbxAnswerError):
+        answers.login_template("/login", {"loginType": "Internal", "nonce": nonce})
+
+
+@pytest.mark.parametrize("nonce", ["a", "a:b", "x" * 200, "ünïcode", " spaces "])
+def test_any_other_nonce_goes_back_as_it_came(nonce: str) -> None:
+    assert answers.login_template("/login", {"nonce": nonce})["nonce"] == nonce
+
+
+@pytest.mark.parametrize(
     ("answer", "version"),
     [
         ("6.7.3.20", "6.7.3.20"),
