@@ -69,7 +69,7 @@ def _parser() -> argparse.ArgumentParser:
     inspect = licence.add_parser("inspect", help="read a licence key and say whether it would be accepted")
     inspect.add_argument("key", help="the licence key, or - to read it from standard input")
     inspect.add_argument(
-        "--vendor-keys", type=json.loads, default=None, metavar="JSON", help="instead of the settings'"
+        "--vendor-keys", type=_vendor_keys, default=None, metavar="JSON", help="instead of the settings'"
     )
     inspect.set_defaults(run=_later("licence", "inspect"))
     release = licence.add_parser(
@@ -158,6 +158,16 @@ def _add_trust(commands: Any) -> None:
     remove.add_argument("name", help="of the PBX")
     remove.add_argument("tenant", help="the tenant's id")
     remove.set_defaults(run=_later("trust", "remove"))
+
+
+def _vendor_keys(text: str) -> dict[str, str]:
+    try:
+        keys = json.loads(text)
+    except (ValueError, RecursionError) as fault:
+        raise argparse.ArgumentTypeError(f"this is no JSON: {fault}") from fault
+    if not isinstance(keys, dict) or not all(isinstance(key, str) for key in keys.values()):
+        raise argparse.ArgumentTypeError('write a JSON object of texts: {"KID": "PUBLIC KEY"}')
+    return keys
 
 
 def _add_signing_key(parser: argparse.ArgumentParser) -> None:

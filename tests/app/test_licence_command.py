@@ -119,6 +119,13 @@ def test_a_signed_text_that_is_no_licence_is_told_without_a_traceback(
         read("\ud800" + text, {})
 
 
+@pytest.mark.parametrize("written", ["[]", "null", "{", '{"k1": 5}', '{"k1": ["x"]}', '"x"', "[" * 100_000])
+def test_vendor_keys_that_are_none_are_told_in_one_line(run, capsys, written: str) -> None:
+    with pytest.raises(SystemExit):
+        run("inspect", "x", "--vendor-keys", written)
+    assert "--vendor-keys" in capsys.readouterr().err
+
+
 class Vault(BaseAdapter):
     """The wire of a Key Vault (learn.microsoft.com, "Get Secret"), below Microsoft's own client."""
 
