@@ -6,7 +6,7 @@ from typing import Any, Final, TypeVar
 from pydantic import BaseModel
 
 from connector.directory import Directory
-from connector.errors import LoginRejectedError, PbxError, PhoneError
+from connector.errors import LoginRejectedError, PbxAnswerError, PbxError, PhoneError
 from connector.line.lines import Lines
 from wire.jsonrpc import Handler, RpcRefusalError
 from wire.link import CallsCredentials
@@ -128,6 +128,10 @@ def _told(kind: type[M], run: Callable[[M], Awaitable[BaseModel]]) -> Handler:
             return await run(wanted)
         except PhoneError as refused:
             raise RpcRefusalError(refused.code, str(refused), dict(refused.evidence)) from refused
+        except PbxAnswerError as fault:
+            # Without the excerpt of the answer: it may hold somebody's name or number.
+            words = f"{fault.path} answers {fault.status}, which is not understood"
+            raise RpcRefusalError(fault.code, words, {"error": words}) from fault
         except PbxError as fault:
             words = str(fault)[:MAX_WORDS]
             raise RpcRefusalError(fault.code, words, {"error": words}) from fault

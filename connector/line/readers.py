@@ -38,6 +38,7 @@ TRIGGERS: Final = {
 }
 MAILBOX: Final = frozenset({"VOICEMAIL", "MAILBOX"})
 """UCI's Java twin says the former, REST the latter."""
+_TIME: Final = re.compile(r"(\d{4})-?(\d\d)-?(\d\d)T(\d\d):(\d\d):(\d\d)", re.ASCII)
 _TOKEN: Final = re.compile(r"[!-~]{1,40}")
 
 
@@ -116,7 +117,7 @@ def rest_redirects(
     for one in records(answer)[:MAX_REDIRECTS]:
         trigger = TRIGGERS.get(text(mapping(one.get("redirectTrigger")).get("redirectTriggerType")).upper())
         redirect_id = text(one.get("id"))
-        if trigger is None or not redirect_id or not isinstance(one.get("enabled"), bool):
+        if trigger is None or not _is_token(redirect_id) or not isinstance(one.get("enabled"), bool):
             continue
         to = mapping(one.get("redirectDestination"))
         is_mailbox = text(to.get("redirectDestinationType")).upper() in MAILBOX
@@ -231,13 +232,14 @@ def _voicemail(one: Mapping[str, Any]) -> Voicemail | None:
 def moment(value: Any) -> datetime | None:
     """A time of UCI: without a zone, and of UTC as ProjektZeit reads it."""
     raw = str(value) if isinstance(value, xmlrpc.client.DateTime | str) else ""
-    for form in ("%Y%m%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%S"):
-        try:
-            found = datetime.strptime(raw[:19].rstrip("Z"), form).replace(tzinfo=UTC)
-        except ValueError:
-            continue
-        return found if 1970 < found.year < 9000 else None
-    return None
+    found = _TIME.match(raw[:40])
+    if found is None:
+        return None
+    try:
+        at = datetime(*map(int, found.groups()), tzinfo=UTC)  # type: ignore[arg-type,misc]
+    except ValueError:
+        return None
+    return at if 1970 < at.year < 9000 else None
 
 
 def wire_moment(at: datetime) -> xmlrpc.client.DateTime:
@@ -247,7 +249,9 @@ def wire_moment(at: datetime) -> xmlrpc.client.DateTime:
 
 def record_id(*parts: str) -> str:
     """An id of our own for a record that has none, or none that could be one: the same in each reading."""
-    return f"{parts[0]}-{hashlib.sha256(chr(0).join(parts).encode()).hexdigest()[:32]}"
+    return (
+        f"{parts[0]}-{hashlib.sha256(chr(0).join(parts).encode('utf-8', 'surrogatepass')).hexdigest()[:32]}"
+    )
 
 
 def records(value: Any) -> list[Mapping[str, Any]]:
@@ -278,7 +282,7 @@ def _each(found: Sequence[Mapping[str, Any]], read: Callable[[Mapping[str, Any]]
 
 
 def _is_token(value: str) -> bool:
-    return value.isascii() and value.isprintable() and " " not in value
+    return bool(value) and value.isascii() and value.isprintable() and " " not in value
 
 
 def _seconds(value: Any) -> int:

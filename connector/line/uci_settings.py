@@ -10,6 +10,7 @@ import logging
 import time
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
+from urllib.parse import quote
 
 from connector.errors import PbxError, PhoneError
 from connector.line import features, readers
@@ -157,7 +158,7 @@ class UciSettings:
                 else {"redirectDestinationType": "PHONENUMBER", "phoneNumber": number}
             )
             body = record | {"enabled": wanted.is_on, "redirectDestination": to}
-            path = f"/redirects/{record['id']}"
+            path = f"/redirects/{quote(str(record['id']), safe='')}"
             await self._rest.put(Area.REDIRECTS, path, body, {"actOnBehalfOf": str(self._user_id)})
             await self._read_after_change()
 
@@ -167,7 +168,7 @@ class UciSettings:
         if found is None or found[0].access is not Access.CHANGE:
             raise PhoneError(Code.PHONE_NOT_OFFERED, "no phone that this person may change")
         _, record = found
-        path = f"/fmcPhones/{wanted.mobile_id}"
+        path = f"/fmcPhones/{quote(wanted.mobile_id, safe='')}"
         body = record | {"active": wanted.is_on}
         await self._rest.put(Area.MOBILES, path, body, {"userId": str(self._user_id)})
         await self._read_after_change()
@@ -202,7 +203,7 @@ class UciSettings:
         parts = (self._read_phones, self._read_numbers, self._read_do_not_disturb)
         more = (self._read_redirects, self._read_mobiles, self._read_voicemails)
         await asyncio.gather(*(self._part(faults, read) for read in (*parts, *more)))
-        self._detail = str(faults[0])[:500] if faults else None
+        self._detail = f"{faults[0].code}: {type(faults[0]).__name__}" if faults else None
         self._read_at = time.monotonic()
         if before != self.line(LineState.UP, []):
             self._changed()

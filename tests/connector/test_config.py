@@ -242,3 +242,18 @@ def test_pasted_licence_keys_and_codes_lose_what_came_along(write) -> None:
     config = load(write(text))
     assert config.service.enrolment_code == "ab12cd34"
     assert config.licences.keys == ("eyJh.eyJz.c2ln",)
+
+
+def test_how_numbers_are_dialled_is_a_setting_with_defaults(write) -> None:
+    assert load(write(GOOD)).telephone.model_dump() == {
+        "region": "DE",
+        "exit_prefix": "",
+        "internal_digits": 5,
+    }
+    text = GOOD + '\n[telephone]\nregion = "CH"\nexit_prefix = "0"\ninternal_digits = 3\n'
+    assert load(write(text)).telephone.region == "CH"
+    for line in ('region = "Schweiz"', 'region = "XX"', 'exit_prefix = "+"', "internal_digits = 0"):
+        wrong = GOOD + f"\n[telephone]\n{line}\n"
+        number = wrong.splitlines().index(line) + 1
+        with pytest.raises(ConnectorError, match=rf"line {number}: telephone\.{line.split()[0]}"):
+            load(write(wrong))
