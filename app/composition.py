@@ -21,11 +21,14 @@ from app.server import SOCKETS, Sockets
 from app.settings import Settings
 from bot.adapter import MAX_ACTIVITY_BYTES, Adapter, keep_keys_warm
 from bot.answers import Answers
+from bot.calls import CallCards
 from bot.channel import Channel, ChannelHosts
 from bot.conversation import Conversation
 from bot.credentials import ChannelToken, token_source
 from bot.deliveries import Deliveries
+from bot.extension import Extension
 from bot.notifier import Notifier
+from bot.phone import PhoneAnswers
 from bot.settings import BotSettings
 from core.administration.administration import Administration
 from core.administration.connections import Connections
@@ -51,6 +54,7 @@ from core.licensing.licence_key import vendor_keys
 from core.licensing.overview import Overview
 from core.licensing.transactions.ageing import SessionAge
 from core.licensing.usage import UsageReader
+from core.phone.colleagues import Colleagues
 from core.phone.telephone import Telephone
 from core.signin.preferences import PreferenceStore
 from core.signin.refusals import Refusals
@@ -107,7 +111,7 @@ def create(settings: Settings) -> web.Application:
         await call_help.ended_at_once(pbx_id, epoch, call)
 
     async def lines_changed(pbx_id: str, user_ids: Collection[int]) -> None:
-        await telephone.lines_changed(pbx_id, user_ids)
+        call_cards.changed(await telephone.lines_changed(pbx_id, user_ids))
 
     hub = Hub(registry, plane, bus, key_register.register, following.users_changed, call_ended, lines_changed)
     session_age = SessionAge(timedelta(days=settings.session_days)) if settings.session_days else None
@@ -165,9 +169,15 @@ def create(settings: Settings) -> web.Application:
     channel = Channel(channel_hosts, channel_token)
     adapter = Adapter(channel, channel_hosts, channel_tokens)
     conversations = Conversations(database, ledger.writer)
-    answers = Answers(bot_settings, sign_in, administration, advisor, preferences)
+    colleagues = Colleagues(database)
+    phone_answers = PhoneAnswers(telephone, colleagues)
+    answers = Answers(bot_settings, sign_in, administration, advisor, preferences, phone_answers)
     deliveries = Deliveries(conversations)
-    conversation = Conversation(bot_settings, answers, sign_in, conversations, deliveries)
+    call_cards = CallCards(channel, telephone, preferences, conversations, colleagues, bus, answers.reader)
+    extension = Extension(telephone, settings.teams_app_id)
+    conversation = Conversation(
+        *(bot_settings, answers, sign_in, conversations, deliveries, call_cards, extension)
+    )
     notifier = Notifier(channel, answers, conversations, Notices(database, ledger.writer), bus)
 
     live = LiveUpdates(bus, sign_in, Reader(sign_in, overview, Audience(database)), telephone)
@@ -250,6 +260,7 @@ def create(settings: Settings) -> web.Application:
         yield
         await cancel_and_wait(*background)
         await refusals.write()
+        await call_cards.close()
         with suppress(*STORAGE_ERRORS):
             await notifier.close()
         with suppress(*STORAGE_ERRORS):

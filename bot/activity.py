@@ -17,10 +17,12 @@ from pydantic import (
     Field,
     StringConstraints,
     ValidationError,
+    computed_field,
 )
 from pydantic.alias_generators import to_camel
 
 from bot.commands import MAX_TEXT
+from bot.numbers_in_text import MAX_TEXT as MAX_MESSAGE
 from wire import safejson
 from wire.bounds import clean_line
 from wire.faults import faults_of
@@ -56,11 +58,18 @@ def _part_of_an_address(value: str) -> str:
     return value
 
 
+FIND_NUMBERS, OPEN_ACTION = "composeExtension/query", "composeExtension/fetchTask"
+SUBMIT_ACTION: Final = "composeExtension/submitAction"
+"""Invokes of the message extension (`bot.extension`)."""
 MAX_ID: Final = 500
 Id = Annotated[str, AfterValidator(_part_of_an_address)]
 OptionalId = Annotated[str, BeforeValidator(lambda value: value if _is_id(value) else "")]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=MAX_ID)]
 ObjectOrNothing = BeforeValidator(lambda value: value if isinstance(value, dict) else {})
+
+
+def _few_objects(value: object) -> object:
+    return [one for one in value[:5] if isinstance(one, dict)] if isinstance(value, list) else []
 
 
 class _Model(BaseModel):
@@ -106,6 +115,8 @@ class _Activity(_Model):
     action: Annotated[str, _text(30)] = ""
     locale: Annotated[str, _matching(_LOCALE)] = ""
     local_timezone: Annotated[str, _matching(_TIME_ZONE)] = ""
+    reply_to_id: OptionalId = ""
+    """Of an invoke: the message whose button it was."""
     value: Any = None
 
 
@@ -131,7 +142,51 @@ class _TaskRequest(_Model):
     data: dict[str, Any] | None = None
 
 
+class _Parameter(_Model):
+    value: Annotated[str, _text(100)] = ""
+
+
+class _Search(_Model):
+    """Of the message extension; it has one parameter."""
+
+    command_id: Annotated[str, _text(64)] = ""
+    parameters: Annotated[list[_Parameter], BeforeValidator(_few_objects)] = []
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def search(self) -> str:
+        return self.parameters[0].value if self.parameters else ""
+
+
+class _MessageBody(_Model):
+    content: Annotated[str, _text(MAX_MESSAGE)] = ""
+
+
+class _MessagePayload(_Model):
+    body: Annotated[_MessageBody, ObjectOrNothing] = _MessageBody()
+
+
+class _MessageAction(_Model):
+    """A command of the message extension is opened, on a message."""
+
+    command_id: Annotated[str, _text(64)] = ""
+    message_payload: Annotated[_MessagePayload, ObjectOrNothing] = _MessagePayload()
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def content(self) -> str:
+        return self.message_payload.body.content
+
+
+class _SubmittedAction(_Model):
+    command_id: Annotated[str, _text(64)] = ""
+    data: Annotated[dict[str, Any], ObjectOrNothing] = {}
+
+
 _INVOKES: Final[dict[str, type[_Model]]] = {
+    FIND_NUMBERS: _Search,
+    OPEN_ACTION: _MessageAction,
+    SUBMIT_ACTION: _SubmittedAction,
     "adaptiveCard/action": _CardAction,
     "task/fetch": _TaskRequest,
     "task/submit": _TaskRequest,
@@ -172,6 +227,7 @@ def parse(body: bytes) -> Activity:
         action=activity.action,
         locale=activity.locale,
         local_timezone=activity.local_timezone,
+        reply_to_id=activity.reply_to_id or None,
         value=value,
     )
 

@@ -4,44 +4,29 @@ import json
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 from urllib.parse import quote
 
 from bot.cards import audio, licences, notices, person
 from bot.cards.parts import Card, Reader, text
 from bot.commands import Command
+from bot.phone import PhoneAnswers
+from bot.request import BotRequest
 from bot.settings import BotSettings
 from core.administration.administration import Administration
 from core.advisor.advisor import Advisor
 from core.audio.finding import Verdict
 from core.diagnosis.codes import Code
 from core.diagnosis.finding import Finding
-from core.identity.teams_user import TeamsUser
 from core.language import Language
 from core.licensing.overview import HoldersQuery
 from core.signin.preferences import DAY_MINUTES, PreferenceStore, Topic
 from core.signin.signin import SignIn
-from wire.bounds import MAX_NAME, clean_line
+from wire.bounds import MAX_NAME
 
 MAX_REASON: Final = 500
 MAX_SEARCH: Final = 100
 _HOURS: Final = re.compile(r"[0-9]{1,2}")
-
-
-@dataclass(frozen=True, slots=True)
-class BotRequest:
-    """What somebody wants to know or to have done."""
-
-    user: TeamsUser
-    reader: Reader
-    data: Mapping[str, Any]
-    """What the button carries and what was typed in its card; nothing in it is trusted."""
-
-    def said(self, name: str, longest: int) -> str:
-        """One line of what was typed or sent, empty where there is none."""
-        value = self.data.get(name)
-        return clean_line(value[:longest], longest) if isinstance(value, str) else ""
 
 
 class Answers:
@@ -52,13 +37,15 @@ class Answers:
         administration: Administration,
         advisor: Advisor,
         preferences: PreferenceStore,
+        phone: PhoneAnswers,
     ) -> None:
         self._settings = settings
         self._sign_in = sign_in
         self._administration = administration
         self._advisor = advisor
         self._preferences = preferences
-        self._urls = [self._open_url(page) for page in ("home", "audio", "licences")]
+        self._phone = phone
+        self._urls = [self._open_url(page) for page in ("home", "audio", "licences", "phone")]
         self._ways: Mapping[Command, Callable[[BotRequest], Awaitable[Card]]] = {
             Command.LICENCE: self._licence,
             Command.AUDIO: self._audio,
@@ -79,6 +66,8 @@ class Answers:
 
     async def to(self, command: Command | None, asked: BotRequest) -> Card:
         """None: what was said was not understood."""
+        if command in self._phone.commands:
+            return await self._phone.to(command, asked)
         return await self._ways.get(command or Command.HELP, self._status)(asked)
 
     def reader(self, language: Language, channel_id: str) -> Reader:
@@ -162,6 +151,10 @@ class Answers:
             quiet=asked.data.get("quiet") != "false",
             hours=hours,
         )
+        toggles = [asked.said(name, 10) for name in notices.CALL_TOGGLES]
+        if all(toggle in ("true", "false") for toggle in toggles):
+            calls, missed, numbers = (toggle == "true" for toggle in toggles)
+            await self._preferences.put_calls(asked.user.key, calls=calls, missed=missed, numbers=numbers)
         return await self._notices(asked, saved=True)
 
     async def _notice(self, asked: BotRequest) -> Card:

@@ -198,12 +198,18 @@ class Channel:
     def connector(self, service_url: str) -> Connector:
         return Connector(_Conversations(self, service_url))
 
-    async def send(self, reference: Mapping[str, Any], message: Activity) -> None:
-        """To a stored conversation, once. Raises `DeliveryError`."""
-        message.from_property, message.recipient = reference.get("bot"), reference.get("user")
-        message.conversation = reference["conversation"]
+    async def send(self, reference: Mapping[str, Any], message: Activity) -> str:
+        """To a stored conversation, once. Gives the message's id there, empty where it is not told. Raises `DeliveryError`."""
         url = self.address(reference["serviceUrl"], reference["conversation"]["id"])
-        await self.request("POST", url, message)
+        return str((await self.request("POST", url, _addressed(reference, message))).id or "")
+
+    async def update(self, reference: Mapping[str, Any], activity_id: str, message: Activity) -> None:
+        """Puts a message in the place of an earlier one; what the channel did not take is repeated for a few seconds. Raises
+        `DeliveryError`.
+        """
+        url = self.address(reference["serviceUrl"], reference["conversation"]["id"], activity_id)
+        addressed = _addressed(reference, message)
+        await self.patiently(lambda: self.request("PUT", url, addressed))
 
     def address(self, service_url: str, *parts: str) -> URL:
         """Of a conversation and, with its id, of an activity in it."""
@@ -269,6 +275,12 @@ class Channel:
                 timeout=aiohttp.ClientTimeout(total=SEND_SECONDS, sock_connect=CONNECT_SECONDS),
             )
         return self._http
+
+
+def _addressed(reference: Mapping[str, Any], message: Activity) -> Activity:
+    message.from_property, message.recipient = reference.get("bot"), reference.get("user")
+    message.conversation = reference["conversation"]
+    return message
 
 
 def _failure(status: int, headers: Mapping[str, str], content: bytes) -> DeliveryError:

@@ -9,6 +9,7 @@ from typing import Final
 from rapidfuzz import process
 from rapidfuzz.distance import OSA
 
+from bot.phone_words import read_phone_words
 from core.language import Language
 
 
@@ -38,6 +39,16 @@ class Command(StrEnum):
     HELP = "help"
     WELCOME = "welcome"
     """The first message is refreshed."""
+    CALL = "call"
+    CALL_CONFIRMED = "call-confirmed"
+    """A button: the person has said yes to an emergency or premium number."""
+    CALL_STATE = "call-state"
+    """The card of a call is refreshed."""
+    HANG_UP = "hang-up"
+    CALLS = "calls"
+    """Those that were missed."""
+    DO_NOT_DISTURB = "do-not-disturb"
+    REDIRECT = "redirect"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +59,8 @@ class ParsedCommand:
     """The language that the word itself belongs to, None when it belongs to both."""
     is_exact: bool = True
     """Written exactly so; otherwise it is what was probably meant."""
+    argument: str = ""
+    """Of commands of the telephone (`bot.phone_words`)."""
 
 
 _WORDS: Final[dict[str, tuple[Command, Language | None]]] = {
@@ -92,7 +105,11 @@ MAX_WORDS: Final = 12
 
 def understand(text: str | None) -> ParsedCommand:
     """A command by itself, with slips; or in a short sentence that holds the words of exactly one."""
-    plain = _MENTION.sub("", (text or "")[:MAX_TEXT]).lower()
+    typed = _MENTION.sub("", (text or "")[:MAX_TEXT])
+    phone = read_phone_words(typed)
+    if phone is not None:
+        return ParsedCommand(Command(phone.command), phone.language, argument=phone.argument)
+    plain = typed.lower()
     words = [word for word in _NOT_LETTERS.split(plain) if word]
     whole = "".join(words)
     if whole in _WORDS:

@@ -18,12 +18,17 @@ from botbuilder.schema.teams import (
     TaskModuleTaskInfo,
 )
 
-from bot.answers import Answers, BotRequest
+from bot import extension
+from bot.answers import Answers
+from bot.calls import CallCards
 from bot.cards import parts as cards
+from bot.cards.phone import followed_call
 from bot.channel import DeliveryError, Outcome
 from bot.commands import Command, ParsedCommand, understand
 from bot.deliveries import Deliveries, Delivery
 from bot.door import Refusal, admit, sentence
+from bot.phone import id_of_call
+from bot.request import BotRequest
 from bot.settings import BotSettings
 from core.identity.teams_user import TeamsUser
 from core.language import Language
@@ -40,7 +45,9 @@ TURN_SECONDS: Final = 14.0
 _ANSWERED_ONCE: Final = (ActivityTypes.message, ActivityTypes.installation_update)
 """However often the channel delivers it. An invoke waits for its answer, so it gets one each time."""
 _ADD, _REMOVE = "add", "remove"
-_WITH_EFFECT: Final = frozenset((Command.SIGN_OUT,))
+_WITH_EFFECT: Final = frozenset(
+    (Command.SIGN_OUT, Command.CALL, Command.HANG_UP, Command.DO_NOT_DISTURB, Command.REDIRECT)
+)
 """What a message does, and not only shows. Buttons are invokes, and each has its own answer."""
 _USER: Final = "user"
 _SAID: Final = "said"
@@ -57,8 +64,12 @@ class Conversation(TeamsActivityHandler):
         sign_in: SignIn,
         conversations: Conversations,
         deliveries: Deliveries,
+        call_cards: CallCards,
+        message_extension: extension.Extension,
     ) -> None:
         super().__init__()
+        self._extension = message_extension
+        self._call_cards = call_cards
         self._deliveries = deliveries
         self._zones: dict[tuple[str, str], tuple[str, float]] = {}
         """By person: the time zone that was seen last, and until when that counts."""
@@ -70,7 +81,8 @@ class Conversation(TeamsActivityHandler):
     async def on_turn(self, turn_context: TurnContext) -> None:
         """Raises `DeliveryError` where an answer could not be delivered; every other fault ends here."""
         activity = turn_context.activity
-        user = admit(activity, self._settings.allowed_tenants)
+        is_extension = activity.type == ActivityTypes.invoke and activity.name in extension.INVOKES
+        user = admit(activity, self._settings.allowed_tenants, anywhere=is_extension)
         if isinstance(user, Refusal):
             logger.info("not let in", extra={"reason": user, "tenant": activity.conversation.tenant_id})
             if activity.action != _REMOVE:
@@ -78,13 +90,22 @@ class Conversation(TeamsActivityHandler):
                 await self._say(turn_context, words, markdown=user is Refusal.NOT_PERSONAL)
             return
         try:
-            await self._turn(turn_context, user)
+            # The chat in which the extension is used is not one to write to, so nothing is kept of it.
+            await (self._extend(turn_context, user) if is_extension else self._turn(turn_context, user))
         except DeliveryError:
             raise
         except Exception:
             logger.exception("turn failed")
             words = cards.WORDS.text(_language(turn_context), "error.text", request_id=REQUEST_ID.get())
             await self._say(turn_context, words)
+
+    async def _extend(self, turn_context: TurnContext, user: TeamsUser) -> None:
+        """A use of the message extension."""
+        activity, value = turn_context.activity, turn_context.activity.value
+        data = value.get("data") or {}
+        reader = self._answers.reader(_language(turn_context, data), activity.from_property.id)
+        body = await self._extension.answer(activity.name, value, BotRequest(user, reader, data))
+        await self._respond(turn_context, body)
 
     async def _turn(self, turn_context: TurnContext, user: TeamsUser) -> None:
         activity = turn_context.activity
@@ -150,7 +171,11 @@ class Conversation(TeamsActivityHandler):
             note = cards.WORDS.text(language, "unknown.text")
         elif command is Command.SIGN_OUT and not said.is_exact:
             command = Command.SIGN_OUT_ASK
-        await self._answer(command, turn_context, language, note)
+        data = {"argument": said.argument}
+        if turn_context.activity.id:
+            user: TeamsUser = turn_context.turn_state[_USER]
+            data["id"] = id_of_call(user.key, turn_context.activity.id)
+        await self._answer(command, turn_context, language, note, data)
 
     async def on_installation_update_add(self, turn_context: TurnContext) -> None:
         await self._answer(Command.WELCOME, turn_context, _language(turn_context))
@@ -162,7 +187,9 @@ class Conversation(TeamsActivityHandler):
         action = invoke_value.action  # the SDK hands it over as a plain dict
         data = action.get("data") or {}
         command = next((command for command in Command if command.value == action["verb"]), None)
-        card = await self._card(command, turn_context, _language(turn_context, data), data)
+        language = _language(turn_context, data)
+        card = await self._card(command, turn_context, language, data)
+        self._follow(card, turn_context, language, turn_context.activity.reply_to_id)
         return {"statusCode": 200, "type": cards.CONTENT_TYPE, "value": card}
 
     async def on_teams_task_module_fetch(
@@ -192,11 +219,27 @@ class Conversation(TeamsActivityHandler):
         return None
 
     async def _answer(
-        self, command: Command | None, turn_context: TurnContext, language: Language, note: str = ""
+        self,
+        command: Command | None,
+        turn_context: TurnContext,
+        language: Language,
+        note: str = "",
+        data: Mapping[str, Any] | None = None,
     ) -> None:
         """One message, so that it arrives as a whole or not at all."""
-        card = await self._card(command, turn_context, language, {})
-        await turn_context.send_activity(cards.message(card, note))
+        card = await self._card(command, turn_context, language, data or {})
+        sent = await turn_context.send_activity(cards.message(card, note))
+        self._follow(card, turn_context, language, sent.id if sent is not None else "")
+
+    def _follow(
+        self, card: cards.Card, turn_context: TurnContext, language: Language, activity_id: str | None
+    ) -> None:
+        """A card that tells of a call is kept up to date while the call goes on."""
+        shown = followed_call(card)
+        if shown is not None and activity_id:
+            activity, user = turn_context.activity, turn_context.turn_state[_USER]
+            reader = self._answers.reader(language, activity.from_property.id)
+            self._call_cards.follow(user.key, shown, activity_id, reference_of(activity), reader)
 
     async def _card(
         self,
@@ -225,8 +268,13 @@ class Conversation(TeamsActivityHandler):
                 "type": "application/vnd.microsoft.activity.message",
                 "value": words,
             }
+        elif activity.name in extension.INVOKES:
+            body = extension.refusal(activity.name, words)
         else:
             body = TaskModuleResponse(task=TaskModuleMessageResponse(value=words))
+        await self._respond(turn_context, body)
+
+    async def _respond(self, turn_context: TurnContext, body: object) -> None:
         await turn_context.send_activity(
             Activity(type=ActivityTypes.invoke_response, value=self._create_invoke_response(body))
         )

@@ -28,14 +28,20 @@ class Refusal(StrEnum):
     """A group chat or a channel."""
 
 
-def admit(activity: Activity, allowed_tenants: Collection[str]) -> TeamsUser | Refusal:
-    """Whom a validated activity comes from: tenant and object id as the channel states them."""
+def admit(
+    activity: Activity, allowed_tenants: Collection[str], *, anywhere: bool = False
+) -> TeamsUser | Refusal:
+    """Whom a validated activity comes from: tenant and object id as the channel states them. `anywhere`: of the message
+    extension, which is used in every chat and answers its user alone.
+    """
     tenant = _tenant_of(activity)
     object_id = activity.from_property.aad_object_id.lower()
     if not _GUID.fullmatch(tenant) or not _GUID.fullmatch(object_id):
         return Refusal.UNIDENTIFIED
     if allowed_tenants and tenant not in allowed_tenants:
         return Refusal.TENANT_NOT_ALLOWED
+    if anywhere:
+        return TeamsUser(tenant, object_id, activity.from_property.name)
     if activity.conversation.conversation_type != "personal" or activity.conversation.is_group:
         return Refusal.NOT_PERSONAL
     return TeamsUser(tenant, object_id, activity.from_property.name)

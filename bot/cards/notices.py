@@ -18,6 +18,8 @@ from wire.bounds import Count, Line, Name
 
 KINDS: Final = frozenset(TOLD) | {"seat-offered", "offer-passed", "key-expires", "session-ends"}
 """Of the notices that this card tells; the advisor's has a card of its own."""
+CALL_TOGGLES: Final = ("calls-in-chat", "missed-calls", "numbers-in-chat")
+"""Opt-in, so they are not among the topics."""
 _YEAR_9000: Final = 221_845_392_000_000
 
 
@@ -84,6 +86,16 @@ def settings_card(preferences: Preferences, reader: Reader, *, administrator: bo
     ]
     body += [
         text(reader.t("notices.always")),
+        text(reader.t("notices.calls"), weight="bolder"),
+        *(
+            _toggle(name, reader.title(f"notices.{name}"), on)
+            for name, on in zip(
+                CALL_TOGGLES,
+                (preferences.calls_in_chat, preferences.missed_calls, preferences.numbers_in_chat),
+                strict=True,
+            )
+        ),
+        text(reader.t("notices.calls-lie")),
         _toggle("quiet", reader.title("notices.quiet"), preferences.quiet),
         _time("quiet-from", reader.title("notices.from"), preferences.quiet_from),
         _time("quiet-until", reader.title("notices.until"), preferences.quiet_until),

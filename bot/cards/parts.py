@@ -33,6 +33,7 @@ class Reader:
     """Deep links to pages of the tab."""
     audio_url: str
     licences_url: str
+    phone_url: str = ""
 
     def t(self, key: str, **values: object) -> Plain:
         """Words; the values may come from outside."""
@@ -44,15 +45,15 @@ class Reader:
         return Title(WORDS.text(self.language, key))
 
 
-def message(card: Card, note: str = "") -> Activity:
+def message(card: Card, note: str = "", about: str = "") -> Activity:
     """A card as a message. Its summary is what toasts, the lock screen and the list of chats show of it; `note` is said
-    above it.
+    above it, and `about` is added to the summary.
     """
     return Activity(
         type=ActivityTypes.message,
         text=note,
         text_format="plain",
-        summary=note or summary_of(card),
+        summary=": ".join(part for part in (note or summary_of(card), about) if part),
         attachments=[CardFactory.adaptive_card(card)],
     )
 

@@ -88,6 +88,7 @@ def signed_out_card(state: State, reader: Reader) -> Card:
 def help_card(state: State, reader: Reader, *, welcome: bool = False) -> Card:
     """What the bot understands; `welcome`: said for the first time."""
     commands = [
+        *(Command.CALL, Command.HANG_UP, Command.CALLS, Command.DO_NOT_DISTURB, Command.REDIRECT),
         *(Command.STATUS, Command.LICENCE, Command.AUDIO, Command.NOTICES),
         *((Command.LICENCES,) if _is_administrator(state) else ()),
         *(Command.SIGN_IN, Command.SIGN_OUT, Command.HELP),

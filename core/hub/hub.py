@@ -470,7 +470,9 @@ def _word_for(fault: Exception) -> tuple[str, dict[str, Any]]:
 def _refused(pbx: Pbx, code: str, evidence: dict[str, Any]) -> PbxRefusedError:
     named = Code.named(code)
     known = named if named in _REASONS else Code.PROTOCOL_ERROR
-    return PbxRefusedError(Finding(known, {**evidence, "pbx_name": pbx.name}))
+    kind = evidence.get("kind")
+    variant = kind if isinstance(kind, str) else None
+    return PbxRefusedError(Finding(known, {**evidence, "pbx_name": pbx.name}, variant))
 
 
 def _link_down(pbx: Pbx) -> Finding:

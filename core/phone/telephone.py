@@ -118,11 +118,12 @@ class Telephone:
         """Keeps the connectors up to date, until cancelled."""
         await self._keeper.run()
 
-    async def lines_changed(self, pbx_id: str, user_ids: Collection[int]) -> None:
-        """A connector says that something has changed on the lines of these users."""
+    async def lines_changed(self, pbx_id: str, user_ids: Collection[int]) -> Collection[tuple[str, str]]:
+        """A connector says that something has changed on the lines of these users. Gives the people (tenant and object id)."""
         persons = await self._store.persons(pbx_id, user_ids)
         if persons:
             self._bus.publish(*(phone_topic(*person) for person in persons))
+        return persons
 
     # The consent
 

@@ -66,6 +66,12 @@ class Preferences:
     """IANA name; empty while it is not known."""
     no_automatic_sign_in: bool = False
     """Signed out on purpose: from then on nobody signs them in but themselves."""
+    calls_in_chat: bool = False
+    """The bot writes when somebody calls."""
+    missed_calls: bool = False
+    """The bot writes when a call was missed."""
+    numbers_in_chat: bool = False
+    """What the bot writes first about calls shows who called. It lies with Microsoft."""
 
     def quiet_ends(self, at: datetime) -> datetime | None:
         """When the night is over in which this moment lies; None by day, and where the time zone is not known."""
@@ -100,6 +106,10 @@ class PreferenceStore:
             quiet_until=quiet_until,
         )
 
+    async def put_calls(self, person: tuple[str, str], *, calls: bool, missed: bool, numbers: bool) -> None:
+        """What the bot writes first about calls, and whether it shows who called."""
+        await self._put(person, calls_in_chat=calls, missed_calls=missed, numbers_in_chat=numbers)
+
     async def put_time_zone(self, person: tuple[str, str], time_zone: str) -> None:
         await self._put(person, time_zone=time_zone)
 
@@ -127,4 +137,7 @@ def to_preferences(row: Row | None) -> Preferences:
         quiet_until=row["quiet_until"],
         time_zone=row["time_zone"],
         no_automatic_sign_in=bool(row["no_automatic_sign_in"]),
+        calls_in_chat=bool(row["calls_in_chat"]),
+        missed_calls=bool(row["missed_calls"]),
+        numbers_in_chat=bool(row["numbers_in_chat"]),
     )

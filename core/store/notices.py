@@ -127,6 +127,7 @@ def given_up(notice: Notice) -> Change:
 PREFERENCE_COLUMNS: Final = (
     *("muted", "quiet", "quiet_from", "quiet_until", "time_zone"),
     "no_automatic_sign_in",
+    *("calls_in_chat", "missed_calls", "numbers_in_chat"),
 )
 """Columns of `preference` that make a `core.signin.preferences.Preferences`."""
 _DUE: Final = f"""

@@ -330,6 +330,9 @@ preference = Table(
     Column("quiet_from", Integer, nullable=False, server_default="1320"),  # minutes of the day there
     Column("quiet_until", Integer, nullable=False, server_default="420"),
     Column("time_zone", String(64), nullable=False, server_default=""),  # IANA; empty: not known
+    Column("calls_in_chat", Boolean, nullable=False, server_default=false()),
+    Column("missed_calls", Boolean, nullable=False, server_default=false()),
+    Column("numbers_in_chat", Boolean, nullable=False, server_default=false()),
 )
 
 conversation = Table(

@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
-from bot.cards import audio, licences, notices, person
+from bot.cards import audio, licences, notices, person, phone
 from bot.cards.parts import WORDS, Card, Reader, card_time, finding, message, text
 from bot.cards.plain import MAX_OUTSIDE, Plain, plain
+from bot.commands import Command
 from core.audio import wording
 from core.audio.advice import Advice, Change
 from core.audio.device import Kind
@@ -27,6 +28,20 @@ from core.licensing.session import EndCause, Session, SessionPerson
 from core.signin.preferences import Preferences
 from core.store.audit import Actor
 from core.store.timestamps import from_ms
+from wire.phone import (
+    Access,
+    CallState,
+    Direction,
+    Found,
+    HistoryEntry,
+    LineState,
+    PhoneCall,
+    PhoneLine,
+    Redirect,
+    RedirectTarget,
+    RedirectTrigger,
+    Source,
+)
 
 LINK = "[Sign in here](https://evil.example.com)"
 HOSTILE = [
@@ -166,10 +181,69 @@ def cards_of(name: str, to: Reader) -> Iterator[Card]:
     yield audio.audio_quiet_card(to, None)
 
 
+def cards_of_the_telephone(name: str, to: Reader) -> Iterator[Card]:
+    for told in phone.CallTold:
+        for is_outgoing in (True, False):
+            shown = phone.CallShown(
+                call="c",
+                told=told,
+                is_outgoing=is_outgoing,
+                name=name,
+                number=name,
+                group=name,
+                phone=name,
+                at=1,
+            )
+            yield phone.call_card(shown, to, phone.Colleague(name))
+    call = PhoneCall(
+        call_id="c",
+        state=CallState.RINGING,
+        direction=Direction.IN,
+        number=name,
+        name=name,
+        group=name,
+        began_at=NOON,
+    )
+    yield phone.call_card(phone.CallShown.of(call, with_numbers=True), to)
+    yield phone.hang_up_card([call, call], to)
+    found = [Found(source=Source.CONTACT, name=name, number=name, detail=name)] * 2
+    yield phone.choices_card(name, found, to)
+    yield phone.choices_card(name, [], to)
+    refusal = Finding(Code.NUMBER_NEEDS_CONFIRMATION, {"number": name, "pbx_name": name}, "premium")
+    yield phone.confirm_card(refusal, name, name, "c", to)
+    yield phone.refused_card(refusal, to)
+    yield phone.ask_card(to)
+    yield phone.unknown_card(to, Command.CALL)
+    entry = HistoryEntry(
+        entry_id="e",
+        direction=Direction.IN,
+        is_answered=False,
+        number=name,
+        name=name,
+        began_at=NOON,
+        seconds=1,
+        group=name,
+    )
+    yield phone.calls_card([entry, entry], to)
+    redirect = Redirect(
+        redirect_id="r",
+        trigger=RedirectTrigger.ALWAYS,
+        is_on=True,
+        target=RedirectTarget.NUMBER,
+        number=name,
+        of_number=name,
+        access=Access.CHANGE,
+    )
+    line = PhoneLine(
+        state=LineState.UP, features={}, calls=[], phones=[], do_not_disturb=True, redirects=[redirect]
+    )
+    yield phone.switches_card(line, Command.REDIRECT, to)
+
+
 @pytest.mark.parametrize("language", list(Language))
 @pytest.mark.parametrize("name", HOSTILE)
 def test_no_card_makes_anything_of_what_comes_from_outside(name: str, language: Language) -> None:
-    made = list(cards_of(name, reader(language)))
+    made = [*cards_of(name, reader(language)), *cards_of_the_telephone(name, reader(language))]
     assert len(made) >= 40
     for card in made:
         check(card)

@@ -4,6 +4,7 @@ import pytest
 from playwright.async_api import Browser
 
 from tests.support.playground import playground
+from tests.support.telephone import DeskPhone
 from tests.support.world import ANNA, BY_DAY, CLARA, World
 
 """Tests run at night as well."""
@@ -146,3 +147,45 @@ async def test_an_administrator_takes_a_licence_back(
         await chat.press(texts["yes"])
         await chat.shows(texts["done"])
         assert not (await world.client(ANNA).state())["signedIn"]
+
+
+@pytest.mark.parametrize(
+    ("locale", "texts"),
+    [
+        (
+            "en-US",
+            {
+                "say": "call 1002",
+                "rings": "Your phone rings",
+                "talks": "On the phone",
+                "end": "Hang up",
+                "over": "Call ended",
+            },
+        ),
+        (
+            "de-DE",
+            {
+                "say": "anrufen 1002",
+                "rings": "Ihr Telefon klingelt",
+                "talks": "Im Gespräch",
+                "end": "Auflegen",
+                "over": "Anruf beendet",
+            },
+        ),
+    ],
+)
+async def test_a_call_from_the_chat(
+    world: World, browser: Browser, locale: str, texts: dict[str, str]
+) -> None:
+    phone = await DeskPhone(world, ANNA).begin()
+    async with playground(world, browser, ANNA.object_id, locale) as chat:
+        await chat.say(texts["say"])
+        await chat.shows(texts["rings"])
+        (call,) = await phone.calls()
+        await phone.act(call, "lift")
+        (other,) = [one for one in await phone.calls(everybody=True) if one["id"] != call["id"]]
+        await phone.act(other, "connect")
+        await chat.shows(texts["talks"])
+        await chat.press(texts["end"])
+        await chat.shows(texts["over"])
+        assert await phone.calls() == []

@@ -1,0 +1,339 @@
+"""Calls in the chat: one card for a call, for people who switched that on, and kept up to date while the call goes on.
+
+A card is written directly from what happens on the line, and what it tells is in this process's memory alone: nothing of a
+call is stored. So a replica that restarts leaves a card as it was; the card itself asks again when somebody looks at it
+(`Command.CALL_STATE`). Only the replica that holds the PBX's link begins a card.
+
+The channel takes few messages of a bot in one chat, so a card is written at most four times: once new, and three times in
+its place (docs/facts/teams.md, "The channel").
+"""
+
+import asyncio
+import json
+import logging
+import time
+from collections import OrderedDict, deque
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from bot.cards.parts import Card, Reader, message
+from bot.cards.phone import ASK_TO_CALL_BACK, GOES_ON, CallShown, CallTold, Colleague, call_card, tell_call
+from bot.cards.plain import plain
+from bot.channel import Channel, DeliveryError
+from core.background import Background
+from core.diagnosis.codes import Code
+from core.diagnosis.finding import Finding
+from core.hub.bus import Bus
+from core.identity.teams_user import TeamsUser
+from core.language import Language
+from core.phone.colleagues import Colleagues
+from core.phone.telephone import Telephone
+from core.signin.preferences import Preferences, PreferenceStore
+from core.store.conversations import Conversations
+from core.store.timestamps import now
+from wire.phone import Direction, LineState, PhoneCall
+
+logger = logging.getLogger(__name__)
+
+Person = tuple[str, str]
+UPDATES: Final = 3
+"""Of one card."""
+LOOKS_AT_ONCE: Final = 32
+MAX_PEOPLE: Final = 10_000
+"""With cards that may still change; beyond that the oldest are left as they are."""
+MAX_MISSED: Final = 10
+"""Cards of one person that are rewritten when they call back."""
+MISSED_SECONDS: Final = 12 * 3600.0
+MOST_AN_HOUR: Final = 60
+"""New cards for one person: a hotline's phone is no reason to flood a chat."""
+SETTLING_SECONDS: Final = 60.0
+"""After the start of this process: calls that began before it, when a person's line is seen first, may have their card."""
+_OFF: Final = frozenset(
+    (Code.NOT_SIGNED_IN, Code.PHONE_OFF, Code.PHONE_NEEDS_LICENCE, Code.PHONE_NOT_OFFERED, Code.UNKNOWN_PBX)
+)
+"""There is no telephone for this person any more; anything else may pass."""
+
+
+@dataclass(slots=True)
+class _Written:
+    """A card in a chat."""
+
+    activity_id: str
+    reference: Mapping[str, Any]
+    reader: Reader
+    shown: CallShown
+    with_numbers: bool
+    updates_left: int = UPDATES
+    number: str = ""
+    """Of the other side, to notice that it is called back."""
+    missed_at: float = 0.0
+
+
+@dataclass(slots=True)
+class _Person:
+    cards: dict[str, _Written] = field(default_factory=dict)
+    """By call, while it goes on."""
+    missed: list[_Written] = field(default_factory=list)
+    known: set[str] = field(default_factory=set)
+    """Calls for which no card begins (any more)."""
+    begun: deque[float] = field(default_factory=deque)
+    """When cards were begun, of the last hour."""
+    is_changed: bool = False
+    may_begin: bool = False
+    is_looked_at: bool = False
+
+    @property
+    def is_idle(self) -> bool:
+        return not (self.cards or self.missed or self.known or self.begun or self.is_looked_at)
+
+
+class CallCards:
+    def __init__(
+        self,
+        channel: Channel,
+        telephone: Telephone,
+        preferences: PreferenceStore,
+        conversations: Conversations,
+        colleagues: Colleagues,
+        bus: Bus,
+        reader: Callable[[Language, str], Reader],
+    ) -> None:
+        self._channel = channel
+        self._telephone = telephone
+        self._preferences = preferences
+        self._conversations = conversations
+        self._colleagues = colleagues
+        self._reader = reader
+        self._people: OrderedDict[Person, _Person] = OrderedDict()
+        self._seen: set[Person] = set()
+        """Whose lines were looked at while this process was young."""
+        self._started_at = now()
+        self._settles_at = time.monotonic() + SETTLING_SECONDS
+        self._looks = asyncio.Semaphore(LOOKS_AT_ONCE)
+        self._background = Background()
+        bus.listen("phone", self._hear)
+        bus.listen("user", self._hear)  # signed out, or without a licence
+
+    def changed(self, people: Collection[Person]) -> None:
+        """Something has changed on the lines of these people, at a PBX whose link is here."""
+        for person in people:
+            self._wake(person, may_begin=True)
+
+    def follow(
+        self, person: Person, shown: CallShown, activity_id: str, reference: str, reader: Reader
+    ) -> None:
+        """A card that answered somebody tells of a call that goes on: it is kept up to date."""
+        if activity_id:
+            written = _Written(
+                activity_id,
+                json.loads(reference),
+                reader,
+                shown,
+                with_numbers=not shown.is_quiet,
+                number=shown.number,
+            )
+            self._person(person).cards[shown.call] = written
+            self._wake(person, may_begin=False)
+
+    async def close(self) -> None:
+        self._background.cancel()
+        await self._background.finish()
+
+    def _hear(self, rest: str) -> None:
+        """Of whichever replica: here only cards that are there already are of interest."""
+        tenant_id, _, object_id = rest.partition(":")
+        if (tenant_id, object_id) in self._people:
+            self._wake((tenant_id, object_id), may_begin=False)
+
+    def _person(self, person: Person) -> _Person:
+        known = self._people.setdefault(person, _Person())
+        self._people.move_to_end(person)
+        while len(self._people) > MAX_PEOPLE:
+            self._people.popitem(last=False)
+        return known
+
+    def _wake(self, person: Person, *, may_begin: bool) -> None:
+        known = self._person(person)
+        known.is_changed = True
+        known.may_begin = known.may_begin or may_begin
+        if not known.is_looked_at:
+            known.is_looked_at = True
+            self._background.start(self._follow_line(person, known))
+
+    async def _follow_line(self, person: Person, known: _Person) -> None:
+        try:
+            async with self._looks:
+                while known.is_changed:
+                    known.is_changed = False
+                    await self._look(person, known)
+        except Exception:
+            # The next change looks again, and the tab shows the line whatever happens here.
+            logger.exception("calls in the chat were not brought up to date")
+        finally:
+            known.is_looked_at = False
+            if known.is_idle and self._people.get(person) is known:
+                del self._people[person]
+
+    async def _look(self, person: Person, known: _Person) -> None:
+        preferences = await self._preferences.of(person)
+        wants = preferences.calls_in_chat or preferences.missed_calls
+        is_first = self._is_first_look(person)
+        if not (wants or known.cards or known.missed):
+            return
+        line = await self._telephone.line(TeamsUser(*person))
+        if isinstance(line, Finding):
+            if line.code in _OFF:
+                await self._give_up(person, known)
+            return
+        if line.state is not LineState.UP:
+            return
+        present = {call.call_id for call in line.calls}
+        if is_first:
+            before = {call.call_id for call in line.calls if call.began_at < self._started_at}
+            known.known |= before - known.cards.keys()
+        may_begin, known.may_begin = known.may_begin and wants, False
+        for call in line.calls:
+            await self._see(person, known, call, preferences if may_begin else None)
+        for call_id in known.cards.keys() - present:
+            written = known.cards.pop(call_id)
+            await self._write(person, written, written.shown.model_copy(update={"told": CallTold.GONE}))
+        known.known &= present
+
+    def _is_first_look(self, person: Person) -> bool:
+        if time.monotonic() > self._settles_at:
+            self._seen.clear()
+            return False
+        is_first = person not in self._seen
+        self._seen.add(person)
+        return is_first
+
+    async def _give_up(self, person: Person, known: _Person) -> None:
+        """Signed out, switched off, without a licence: nothing more is shown of calls that go on."""
+        cards, known.cards = known.cards, {}
+        known.missed.clear()
+        known.known |= cards.keys()
+        for written in cards.values():
+            shown = CallShown(told=CallTold.GONE, at=written.shown.at, is_quiet=True)
+            await self._write(person, written, shown)
+
+    async def _see(
+        self, person: Person, known: _Person, call: PhoneCall, preferences: Preferences | None
+    ) -> None:
+        """`preferences` None: no card begins."""
+        told = tell_call(call)
+        if told is CallTold.CONNECTED or (call.direction is Direction.OUT and told is CallTold.OVER):
+            await self._called_back(person, known, call)
+        written = known.cards.get(call.call_id)
+        if written is not None:
+            await self._update(person, known, written, call)
+        elif preferences is not None and call.call_id not in known.known and _begins(call, told, preferences):
+            known.known.add(call.call_id)  # before it is sent: once, or not at all
+            await self._begin(person, known, call, preferences)
+
+    async def _begin(self, person: Person, known: _Person, call: PhoneCall, preferences: Preferences) -> None:
+        if preferences.quiet_ends(now()) is not None or not self._has_room(known):
+            return
+        stored = await self._conversations.get(*person)
+        if stored is None or stored.closed is not None:
+            return
+        reference = json.loads(stored.reference)
+        reader = self._reader(Language.of(stored.locale), str((reference.get("user") or {}).get("id", "")))
+        with_numbers = preferences.numbers_in_chat
+        shown = CallShown.of(call, with_numbers=with_numbers)
+        card = await self._card(person, shown, reader)
+        try:
+            # So that the toast says who is calling, where the person has chosen that.
+            about = plain(shown.name or shown.number)
+            activity_id = await self._channel.send(reference, message(card, about=about))
+        except DeliveryError as fault:
+            await self._not_delivered(person, fault)
+            return
+        if not activity_id:
+            return
+        written = _Written(activity_id, reference, reader, shown, with_numbers, number=call.number)
+        if shown.told in GOES_ON:
+            known.cards[call.call_id] = written
+        else:
+            self._remember_missed(known, written)
+
+    async def _update(self, person: Person, known: _Person, written: _Written, call: PhoneCall) -> None:
+        shown = CallShown.of(call, with_numbers=written.with_numbers)
+        shown = shown.model_copy(update={"phone": written.shown.phone})
+        written.number = call.number or written.number
+        goes_on = shown.told in GOES_ON
+        if not goes_on:
+            known.cards.pop(call.call_id, None)
+            known.known.add(call.call_id)
+        has_changed = shown.told is not written.shown.told or (
+            shown.told is CallTold.RINGING and (shown.name, shown.number) != _who(written.shown)
+        )
+        # The last update is kept for the end.
+        if not has_changed or (goes_on and written.updates_left <= 1):
+            return
+        await self._write(person, written, shown)
+        if shown.told in ASK_TO_CALL_BACK and not shown.is_outgoing:
+            self._remember_missed(known, written)
+
+    async def _called_back(self, person: Person, known: _Person, call: PhoneCall) -> None:
+        """The two have talked since: the cards of missed calls say so."""
+        known.missed = [one for one in known.missed if one.missed_at > time.monotonic() - MISSED_SECONDS]
+        for written in [one for one in known.missed if call.number and one.number == call.number]:
+            known.missed.remove(written)
+            shown = written.shown.model_copy(update={"told": CallTold.CALLED_BACK})
+            await self._write(person, written, shown)
+
+    async def _write(self, person: Person, written: _Written, shown: CallShown) -> None:
+        """In the card's place."""
+        if written.updates_left <= 0:
+            return
+        written.updates_left -= 1
+        written.shown = shown
+        card = await self._card(person, shown, written.reader)
+        try:
+            await self._channel.update(written.reference, written.activity_id, message(card))
+        except DeliveryError as fault:
+            await self._not_delivered(person, fault)
+
+    async def _card(self, person: Person, shown: CallShown, reader: Reader) -> Card:
+        email = await self._colleagues.email_of(person, shown.name)
+        return call_card(shown, reader, Colleague(email) if email else None)
+
+    async def _not_delivered(self, person: Person, fault: DeliveryError) -> None:
+        logger.warning(
+            "a card of a call was not delivered", extra={"outcome": fault.outcome, "reason": str(fault)}
+        )
+        if fault.closed is not None:
+            await self._conversations.close(*person, fault.closed)
+
+    @staticmethod
+    def _has_room(known: _Person) -> bool:
+        moment = time.monotonic()
+        while known.begun and known.begun[0] < moment - 3600:
+            known.begun.popleft()
+        if len(known.begun) >= MOST_AN_HOUR:
+            return False
+        known.begun.append(moment)
+        return True
+
+    @staticmethod
+    def _remember_missed(known: _Person, written: _Written) -> None:
+        if written.number and written.shown.told in ASK_TO_CALL_BACK:
+            written.missed_at = time.monotonic()
+            known.missed = [*known.missed, written][-MAX_MISSED:]
+
+
+def _begins(call: PhoneCall, told: CallTold, preferences: Preferences) -> bool:
+    """Whether a call is a reason to write first: it rings here, or it was missed. Not what the person began, and not a group's
+    call that somebody else may have taken.
+    """
+    if call.direction is not Direction.IN or call.is_ours:
+        return False
+    if told is CallTold.RINGING:
+        return preferences.calls_in_chat
+    is_missed = told is CallTold.AT_ONCE or (told in ASK_TO_CALL_BACK and not call.group)
+    return is_missed and preferences.missed_calls
+
+
+def _who(shown: CallShown) -> tuple[str, str]:
+    return shown.name, shown.number

@@ -1,0 +1,405 @@
+"""Cards of a person's telephone: a call, whom to call, switches, missed calls.
+
+A card in the chat lies with Microsoft. So a card that the bot writes first shows name and number only where the person
+has chosen that (`CallShown.of`), and what is shown is also all that its buttons and its refresh carry.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated, Any, Final, Self
+from urllib.parse import quote
+from uuid import uuid4
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from bot.cards.parts import Card, Reader, card, card_time, execute, facts, finding, open_url, text, warning
+from bot.cards.plain import Plain, plain
+from bot.commands import Command
+from bot.phone_words import OFF, ON
+from core.diagnosis.finding import Finding
+from core.store.timestamps import from_ms, to_ms
+from wire.bounds import Count, Line, Name
+from wire.phone import (
+    Access,
+    CallEnd,
+    CallState,
+    Dialled,
+    Direction,
+    Feature,
+    Found,
+    HistoryEntry,
+    PhoneCall,
+    PhoneLine,
+    Redirect,
+    RedirectTarget,
+    RedirectTrigger,
+)
+
+FOUND_SHOWN: Final = 10
+MISSED_SHOWN: Final = 5
+_YEAR_9000: Final = 221_845_392_000_000
+
+
+class CallTold(StrEnum):
+    """What a card says of a call."""
+
+    RINGING = "ringing"
+    DIALLING = "dialling"
+    CONNECTED = "connected"
+    HELD = "held"
+    OVER = "over"
+    MISSED = "missed"
+    NOT_REACHED = "not-reached"
+    ELSEWHERE = "elsewhere"
+    VOICEMAIL = "voicemail"
+    AT_ONCE = "at-once"
+    CALLED_BACK = "called-back"
+    GONE = "gone"
+    """Nothing is known of it any more."""
+
+
+_OF_STATES: Final[Mapping[CallState, CallTold]] = {
+    CallState.RINGING: CallTold.RINGING,
+    CallState.DIALLING: CallTold.DIALLING,
+    CallState.RINGING_THERE: CallTold.DIALLING,
+    CallState.CONNECTED: CallTold.CONNECTED,
+    CallState.CONFERENCE: CallTold.CONNECTED,
+    CallState.HELD: CallTold.HELD,
+    CallState.VOICEMAIL: CallTold.VOICEMAIL,
+    CallState.UNKNOWN: CallTold.GONE,
+}
+_OF_ENDS: Final[Mapping[CallEnd | None, CallTold]] = {
+    CallEnd.DONE: CallTold.OVER,
+    CallEnd.MISSED: CallTold.MISSED,
+    CallEnd.NOT_REACHED: CallTold.NOT_REACHED,
+    CallEnd.ELSEWHERE: CallTold.ELSEWHERE,
+    CallEnd.VOICEMAIL: CallTold.VOICEMAIL,
+    CallEnd.AT_ONCE: CallTold.AT_ONCE,
+}
+GOES_ON: Final = frozenset((CallTold.RINGING, CallTold.DIALLING, CallTold.CONNECTED, CallTold.HELD))
+ASK_TO_CALL_BACK: Final = frozenset((CallTold.MISSED, CallTold.VOICEMAIL, CallTold.AT_ONCE))
+"""Of an incoming call: the person was called and has not talked."""
+
+
+def tell_call(call: PhoneCall) -> CallTold:
+    if call.state is CallState.ENDED:
+        return _OF_ENDS.get(call.end, CallTold.OVER)
+    return _OF_STATES.get(call.state, CallTold.GONE)
+
+
+class CallShown(BaseModel):
+    """What a card shows of a call. It comes back with the card, where nothing in it is trusted."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    call: Annotated[str, Line(100)] = ""
+    told: CallTold = CallTold.GONE
+    is_outgoing: bool = False
+    name: Name = ""
+    number: Annotated[str, Line(100)] = ""
+    group: Name = ""
+    at: Annotated[int, Field(ge=0, le=_YEAR_9000)] = 0
+    """Milliseconds since 1970."""
+    seconds: Count = 0
+    phone: Name = ""
+    """Which phone rings for a call that is dialled."""
+    is_quiet: bool = False
+    """Name and number are kept back, because the person has not chosen that messages show them."""
+
+    @classmethod
+    def of(cls, call: PhoneCall, *, with_numbers: bool) -> Self:
+        ended, began = call.ended_at or call.began_at, call.connected_at or call.began_at
+        return cls(
+            call=call.call_id,
+            told=tell_call(call),
+            is_outgoing=call.direction is Direction.OUT,
+            name=call.name if with_numbers else "",
+            number=call.number if with_numbers else "",
+            group=call.group if with_numbers else "",
+            at=min(max(to_ms(call.began_at), 0), _YEAR_9000),
+            seconds=max(int((ended - began).total_seconds()), 0),
+            is_quiet=not with_numbers,
+        )
+
+    @classmethod
+    def dialled(cls, dialled: Dialled, name: str, at: datetime) -> Self:
+        return cls(
+            call=dialled.call_id,
+            told=CallTold.DIALLING,
+            is_outgoing=True,
+            name=name,
+            number=dialled.number,
+            at=to_ms(at),
+            phone=dialled.phone,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Colleague:
+    """Somebody to whom the person can write in Teams instead."""
+
+    email: str
+
+
+def call_card(shown: CallShown, reader: Reader, colleague: Colleague | None = None) -> Card:
+    told = shown.told
+    values = {
+        "who": _who(shown, reader),
+        "phone": shown.phone or reader.t("phone.your-phone"),
+        "at": card_time(from_ms(shown.at)),
+        "time": _duration(shown.seconds, reader),
+        "group": shown.group,
+    }
+    words = [reader.t(f"phone.{_key(shown)}.text", **values)]
+    if shown.group and told in (CallTold.RINGING, CallTold.MISSED):
+        words.append(reader.t("phone.for-group", **values))
+    if shown.is_quiet and told in GOES_ON | ASK_TO_CALL_BACK:
+        words.append(reader.t("phone.quiet"))
+    actions: list[Card] = []
+    if told in GOES_ON and shown.call:
+        word = "action.reject" if told is CallTold.RINGING else "action.hang-up"
+        data = {"call": shown.call, "shown": _sent(shown)}
+        actions.append(execute(reader, Command.HANG_UP, reader.title(word), data))
+    if told not in GOES_ON and shown.number and told is not CallTold.ELSEWHERE:
+        word = "action.call-again" if shown.is_outgoing else "action.call-back"
+        actions.append(call_button(reader, shown.number, shown.name, word))
+    if colleague is not None and told in {CallTold.RINGING} | ASK_TO_CALL_BACK:
+        actions.append(open_url(reader, _chat_url(colleague), "action.write-instead"))
+    if told is CallTold.AT_ONCE:
+        actions.append(open_url(reader, reader.phone_url, "action.other-phone"))
+    elif not shown.number or told in GOES_ON:
+        actions.append(open_url(reader, reader.phone_url, "action.open-phone"))
+    return card(
+        reader,
+        reader.title(f"phone.{_key(shown)}.title"),
+        [text(one) for one in words],
+        actions,
+        Command.CALL_STATE,
+        {"shown": _sent(shown)},
+    )
+
+
+def followed_call(made: Card) -> CallShown | None:
+    """Of which call that goes on a card of ours tells."""
+    action = made["refresh"]["action"]
+    if action["verb"] != Command.CALL_STATE:
+        return None
+    shown = CallShown.model_validate(action["data"]["shown"])
+    return shown if shown.call and shown.told in GOES_ON else None
+
+
+def call_button(reader: Reader, number: str, name: str = "", word: str = "action.call") -> Card:
+    """The call's id is in the button, so that a second click is no second call."""
+    data = {"number": number, "name": name, "id": str(uuid4())}
+    return execute(reader, Command.CALL, reader.title(word), data)
+
+
+def ask_card(reader: Reader) -> Card:
+    return card(reader, reader.title("phone.whom"), [_whom(reader, "")], [_call_typed(reader)], Command.CALL)
+
+
+def choices_card(search: str, found: Sequence[Found], reader: Reader) -> Card:
+    """Several people, or nobody, whom the words may mean."""
+    if not found:
+        body = [text(reader.t("phone.none-found", search=search)), _whom(reader, search)]
+        return card(reader, reader.title("phone.whom"), body, [_call_typed(reader)], Command.CALL)
+    choices = [{"title": found_words(one), "value": one.number} for one in found[:FOUND_SHOWN]]
+    body = [
+        {
+            "type": "Input.ChoiceSet",
+            "id": "number",
+            "label": reader.title("phone.choose"),
+            "choices": choices,
+            "value": choices[0]["value"],
+        }
+    ]
+    return card(
+        reader, reader.title("phone.whom"), body, [_call_typed(reader)], Command.CALL, {"search": search}
+    )
+
+
+def confirm_card(refusal: Finding, number: str, name: str, call_id: str, reader: Reader) -> Card:
+    """Before an emergency or premium number is dialled."""
+    data = {"number": number, "name": name, "id": call_id}
+    actions = [
+        execute(reader, Command.CALL_CONFIRMED, reader.title("action.call"), data, style="destructive"),
+        execute(reader, Command.CALLS, reader.title("action.cancel")),
+    ]
+    return card(reader, reader.title("phone.really"), [finding(reader, refusal)], actions, Command.CALLS)
+
+
+def refused_card(refusal: Finding, reader: Reader) -> Card:
+    actions = [
+        execute(reader, Command.CALLS, reader.title("action.calls")),
+        open_url(reader, reader.phone_url, "action.open-phone"),
+    ]
+    return card(reader, reader.title("phone.title"), [finding(reader, refusal)], actions, Command.CALLS)
+
+
+def unknown_card(reader: Reader, command: Command) -> Card:
+    """The PBX did not answer in time, so nobody knows whether it was done. It is not tried again."""
+    word = (
+        "phone.unknown-call" if command in (Command.CALL, Command.CALL_CONFIRMED) else "phone.unknown-other"
+    )
+    actions = [
+        execute(reader, Command.HANG_UP, reader.title("action.hang-up")),
+        open_url(reader, reader.phone_url, "action.open-phone"),
+    ]
+    body = [warning(text(reader.t(word)))]
+    return card(reader, reader.title("phone.unknown"), body, actions, Command.CALLS)
+
+
+def hang_up_card(calls: Sequence[PhoneCall], reader: Reader, note: str = "") -> Card:
+    """Which of several calls; or that there is none."""
+    actions: list[Card] = []
+    body = [text(reader.t(note or ("phone.which-call" if calls else "phone.no-call")))]
+    if calls:
+        choices = [{"title": plain(_other(call, reader)), "value": call.call_id} for call in calls]
+        body.append(
+            {
+                "type": "Input.ChoiceSet",
+                "id": "call",
+                "label": reader.title("phone.choose-call"),
+                "choices": choices,
+                "value": choices[0]["value"],
+            }
+        )
+        actions.append(execute(reader, Command.HANG_UP, reader.title("action.hang-up")))
+    actions.append(open_url(reader, reader.phone_url, "action.open-phone"))
+    return card(reader, reader.title("phone.title"), body, actions, Command.CALLS)
+
+
+def calls_card(entries: Sequence[HistoryEntry], reader: Reader) -> Card:
+    """The missed calls that the PBX lists, the newest first."""
+    shown = entries[:MISSED_SHOWN]
+    given = [(card_time(entry.began_at), plain(_entry(entry, reader))) for entry in shown]
+    body = facts(given) if given else [text(reader.t("phone.none-missed"))]
+    numbers = {entry.number: entry.name for entry in reversed(shown) if entry.number}
+    if numbers:
+        choices = [
+            {"title": plain(f"{name}, {number}" if name else number), "value": number}
+            for number, name in reversed(numbers.items())
+        ]
+        body.append(
+            {
+                "type": "Input.ChoiceSet",
+                "id": "number",
+                "label": reader.title("phone.choose"),
+                "choices": choices,
+                "value": choices[0]["value"],
+            }
+        )
+    actions = [
+        *([_call_typed(reader, "action.call-back")] if numbers else []),
+        execute(reader, Command.CALLS, reader.title("action.refresh")),
+        open_url(reader, reader.phone_url, "action.open-phone"),
+    ]
+    return card(reader, reader.title("phone.missed-title"), body, actions, Command.CALLS)
+
+
+def switches_card(line: PhoneLine, command: Command, reader: Reader, *notes: Card) -> Card:
+    """Do not disturb and redirects, as the PBX says them."""
+    given: list[tuple[Plain, Plain]] = []
+    actions: list[Card] = []
+    if line.do_not_disturb is not None:
+        given.append((reader.t("phone.dnd"), reader.t(f"phone.{ON if line.do_not_disturb else OFF}")))
+        if line.features.get(Feature.DO_NOT_DISTURB) is Access.CHANGE:
+            wanted = OFF if line.do_not_disturb else ON
+            title = reader.title(f"action.dnd-{wanted}")
+            actions.append(execute(reader, Command.DO_NOT_DISTURB, title, {"argument": wanted}))
+    given += [
+        (_redirect_label(redirect, reader), _redirect_words(redirect, reader))
+        for redirect in own_redirects(line)
+    ]
+    if any(redirect.is_on and redirect.access is Access.CHANGE for redirect in own_redirects(line)):
+        title = reader.title("action.redirect-off")
+        actions.append(execute(reader, Command.REDIRECT, title, {"argument": OFF}))
+    body = [*notes, *(facts(given) if given else [text(reader.t("phone.no-switches"))])]
+    actions.append(open_url(reader, reader.phone_url, "action.open-phone"))
+    return card(reader, reader.title("phone.switches-title"), body, actions, command)
+
+
+def own_redirects(line: PhoneLine) -> list[Redirect]:
+    """Those of the person that send every call elsewhere; the other kinds are set on the page."""
+    return [one for one in line.redirects or () if one.trigger is RedirectTrigger.ALWAYS and not one.group]
+
+
+def found_words(found: Found) -> Plain:
+    return plain(", ".join(part for part in (found.name, found.detail, found.number) if part))
+
+
+def _sent(shown: CallShown) -> dict[str, Any]:
+    return shown.model_dump(mode="json", exclude_defaults=True)
+
+
+def _key(shown: CallShown) -> str:
+    if shown.told is CallTold.DIALLING and not shown.phone:
+        return "dialled"
+    return shown.told.value
+
+
+def _who(shown: CallShown, reader: Reader) -> str:
+    if shown.name and shown.number:
+        return f"{shown.name} ({shown.number})"
+    return shown.name or shown.number or reader.t("phone.somebody" if shown.is_quiet else "phone.withheld")
+
+
+def _other(call: PhoneCall, reader: Reader) -> str:
+    return ", ".join(part for part in (call.name, call.number) if part) or reader.t("phone.withheld")
+
+
+def _entry(entry: HistoryEntry, reader: Reader) -> str:
+    who = ", ".join(part for part in (entry.name, entry.number) if part) or reader.t("phone.withheld")
+    return f"{who} ({entry.group})" if entry.group else who
+
+
+def _duration(seconds: int, reader: Reader) -> Plain:
+    minutes, rest = divmod(seconds, 60)
+    return reader.t("phone.duration", minutes=minutes, seconds=f"{rest:02}")
+
+
+def _redirect_label(redirect: Redirect, reader: Reader) -> Plain:
+    if redirect.of_number:
+        return reader.t("phone.redirect-of", number=redirect.of_number)
+    return reader.t("phone.redirect")
+
+
+def _redirect_words(redirect: Redirect, reader: Reader) -> Plain:
+    if not redirect.is_on:
+        return reader.t("phone.off")
+    if redirect.target is RedirectTarget.MAILBOX:
+        return reader.t("phone.to-mailbox")
+    return reader.t("phone.to-number", number=redirect.number)
+
+
+def _whom(reader: Reader, typed: str) -> Card:
+    return {
+        "type": "Input.Text",
+        "id": "number",
+        "label": reader.title("phone.name-or-number"),
+        "value": typed,
+        "maxLength": 100,
+    }
+
+
+def _call_typed(reader: Reader, word: str = "action.call") -> Card:
+    return execute(reader, Command.CALL, reader.title(word), {"id": str(uuid4())})
+
+
+def _chat_url(colleague: Colleague) -> str:
+    """Deep link to a chat (learn.microsoft.com, "Deep link to start a new chat"): by the name that somebody signs in with,
+    which we assume to be the e-mail address that the PBX has of them.
+    """
+    return f"https://teams.microsoft.com/l/chat/0/0?users={quote(colleague.email)}"
+
+
+def data_of(outside: Any) -> CallShown | None:
+    """What a card of ours carried; None for anything else."""
+    if not isinstance(outside, Mapping):
+        return None
+    try:
+        return CallShown.model_validate(outside)
+    except ValueError:
+        return None
