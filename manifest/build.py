@@ -20,9 +20,12 @@ from manifest.errors import ManifestError
 from wire.hosts import as_browsers_write
 
 _COMMANDS: Final = (
+    *("call", "calls", "do-not-disturb"),
     *("status", "licence", "audio", "notices", "licences"),
     *("sign-in", "sign-out", "help"),
 )
+_FIND, _CALL = "find-number", "call-number"
+"""Commands of the message extension (`bot.extension`)."""
 _SCHEMAS: Final = "https://developer.microsoft.com/json-schemas/teams"
 
 
@@ -137,6 +140,36 @@ def manifest(settings: PackageSettings) -> dict[str, Any]:
                 ],
             }
         ],
+        "composeExtensions": [
+            {
+                "botId": settings.bot_id,
+                "commands": [
+                    {
+                        "id": _FIND,
+                        "type": "query",
+                        "context": ["compose", "commandBox"],
+                        "title": words[f"extension.{_FIND}.title"],
+                        "description": words[f"extension.{_FIND}.description"],
+                        "parameters": [
+                            {
+                                "name": "search",
+                                "title": words[f"extension.{_FIND}.parameter"],
+                                "description": words[f"extension.{_FIND}.parameter-description"],
+                                "inputType": "text",
+                            }
+                        ],
+                    },
+                    {
+                        "id": _CALL,
+                        "type": "action",
+                        "context": ["message"],
+                        "fetchTask": True,
+                        "title": words[f"extension.{_CALL}.title"],
+                        "description": words[f"extension.{_CALL}.description"],
+                    },
+                ],
+            }
+        ],
         "permissions": ["identity", "messageTeamMembers"],
         "devicePermissions": ["media"],
         "validDomains": [host],
@@ -158,6 +191,13 @@ def language_file(language: Language) -> dict[str, Any]:
         place = f"bots[0].commandLists[0].commands[{index}]"
         texts[f"{place}.title"] = words[f"command.{name}.title"]
         texts[f"{place}.description"] = words[f"command.{name}.description"]
+    for index, name in enumerate((_FIND, _CALL)):
+        place = f"composeExtensions[0].commands[{index}]"
+        texts[f"{place}.title"] = words[f"extension.{name}.title"]
+        texts[f"{place}.description"] = words[f"extension.{name}.description"]
+    place = "composeExtensions[0].commands[0].parameters[0]"
+    texts[f"{place}.title"] = words[f"extension.{_FIND}.parameter"]
+    texts[f"{place}.description"] = words[f"extension.{_FIND}.parameter-description"]
     return texts
 
 

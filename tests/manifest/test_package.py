@@ -168,7 +168,7 @@ def test_the_origin_is_the_same_everywhere_however_the_address_is_written(
         ({"developer_url": "ftp://example.com"}, "developer.websiteUrl"),
         ({"privacy_url": "http://example.com/privacy"}, "developer.privacyUrl"),
         ({"teams_app_id": "nonsense"}, "manifest.json: id"),
-        ({"bot_id": "nonsense"}, r"bots\[0\].botId"),
+        ({"bot_id": "nonsense"}, r"composeExtensions\[0\].botId"),
     ],
 )
 def test_a_package_that_would_not_work_is_refused_by_the_field(changes: dict[str, Any], field: str) -> None:
