@@ -16,6 +16,7 @@ from core.audit.reading import AuditReader
 from core.identity.tenant_trust import TenantTrust
 from core.licensing.overview import HoldersQuery, SortBy
 from core.licensing.usage import UsageReader
+from core.phone.colleagues import Colleagues
 from core.signin.preferences import PreferenceStore
 from core.store import tables
 from core.store.database import PostgresAddress
@@ -131,6 +132,7 @@ async def ask_everything(book: Book) -> None:
     await trust.has_proven(PBX, user, 1)
     await trust.is_pinned(PBX, user)
     await PreferenceStore(book.database).of(user.key)
+    await Colleagues(book.database).email_of(user.key, "User 9")
     usage = UsageReader(book.database)
     await usage.holdings(PBX, NOW)
     await usage.denials(PBX, NOW)
