@@ -327,7 +327,7 @@ def own_redirects(line: PhoneLine) -> list[Redirect]:
 
 
 def found_words(found: Found) -> Plain:
-    return plain(", ".join(part for part in (found.name, found.detail, found.number) if part))
+    return plain(", ".join(part for part in (found.name, found.number, found.detail) if part))
 
 
 def _sent(shown: CallShown) -> dict[str, Any]:

@@ -3,6 +3,7 @@ they chose otherwise.
 """
 
 import asyncio
+import signal
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -203,6 +204,33 @@ async def test_signing_out_ends_the_live_card_and_not_the_call(chat: Chat, phone
     (card,) = await chat.tells("No longer shown")
     assert "Lindner" not in words(card)
     assert call["id"] in [one["id"] for one in await phone.calls()]
+
+
+async def test_a_service_that_dies_while_it_rings_writes_no_second_card(chat: Chat, phone: DeskPhone) -> None:
+    await chat.wants("calls-in-chat", "missed-calls")
+    call = await phone.ring()
+    (card,) = await chat.tells("Incoming call")
+    await chat.world.demo.stop_part("service", signal.SIGKILL)
+    await chat.world.demo.start_service()
+    await chat.world.connected()
+    await phone.begin(ends_calls=False)
+    await phone.act(call, "hangup")
+    # Another call shows that the line is followed again.
+    await phone.ring("00494066969210", "Sabine Weiß")
+    await eventually_incoming(chat)
+    titles = [title(one) for one in await chat.cards()]
+    assert titles.count("Incoming call") == 2, titles
+    # The first one is as it was, until somebody looks at it.
+    value = {"action": card["refresh"]["action"], "trigger": "automatic"}
+    answer = await chat.world.say(ANNA, type="invoke", name="adaptiveCard/action", value=value)
+    assert title(answer["body"]["value"]) in ("Missed call", "No longer shown")
+
+
+async def eventually_incoming(chat: Chat) -> None:
+    async def there() -> bool:
+        return [title(card) for card in await chat.cards()].count("Incoming call") >= 2
+
+    await eventually(there, "the next call is shown", seconds=60)
 
 
 async def test_nothing_of_a_call_is_stored_or_logged(chat: Chat, phone: DeskPhone) -> None:

@@ -35,9 +35,10 @@ class DeskPhone:
         self.world, self.person = world, person
         self.client = world.client(person)
 
-    async def begin(self) -> "DeskPhone":
+    async def begin(self, *, ends_calls: bool = True) -> "DeskPhone":
         """Signs in, switches the telephone on, and waits until its line is up."""
-        await self.end_calls()
+        if ends_calls:
+            await self.end_calls()
         await self.client.sign_in(self.world.pbx_name, self.world.key)
         answer = await switch_on(self.client, self.world.pbx_name, self.world.key)
         assert answer.status == 200, answer.body
