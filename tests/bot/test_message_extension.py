@@ -88,7 +88,7 @@ async def test_the_number_in_a_message_is_asked_and_then_dialled(world: World, p
 
 
 async def test_of_several_numbers_one_is_chosen(world: World, phone: DeskPhone) -> None:
-    card = await open_on(world, "0721 123456 oder +49 171 3920040<br>0721 123456", "de-DE")
+    card = await open_on(world, "0721 123456, +49 171 3920040<br>0721 123456", "de-DE")
     (choose,) = (element for element in card["body"] if element["type"] == "Input.ChoiceSet")
     assert [choice["value"] for choice in choose["choices"]] == ["0721 123456", "+49 171 3920040"]
     await submit(world, card, number="+49 171 3920040")
@@ -122,6 +122,25 @@ async def test_the_chat_in_which_it_is_used_is_not_written_to(world: World, phon
     with world.database() as database:
         references = [row[0] for row in database.execute("SELECT reference FROM conversation")]
     assert references and not any("19:meeting" in reference for reference in references)
+
+
+async def test_of_whom_the_channel_states_two_organisations_is_told_nothing(
+    world: World, phone: DeskPhone
+) -> None:
+    other = "aaaaaaaa-3c1b-4d6e-9a51-2f7f0f6c1a01"
+    for name, value in (
+        ("query", {"parameters": [{"name": "search", "value": "Lindner"}]}),
+        ("submitAction", {"data": {"number": "1002"}}),
+    ):
+        answer = await world.say(
+            ANNA,
+            type="invoke",
+            name=f"composeExtension/{name}",
+            value=value,
+            conversation={**GROUP, "tenantId": other},
+        )
+        assert answer["status"] == 200 and "cannot tell who you are" in words(answer["body"])
+    assert await phone.calls() == []
 
 
 @pytest.mark.parametrize("name", ["query", "fetchTask", "submitAction"])
