@@ -130,6 +130,8 @@ async def test_all_calls_are_redirected_to_the_mobile_and_back(world: World, pho
     assert "to 004917139200" in words(card)
     card = await ask(world, "umleiten aus")
     assert not any(one["isOn"] for one in await redirects())
+    await ask(world, "umleiten auf 0171 392 00 01")
+    assert all(one["isOn"] and one["number"] == "00491713920001" for one in await redirects())
     card = await ask(world, "forward to 1002")
     assert all(one["isOn"] and one["number"] == "1002" for one in await redirects())
     await press(world, card, "Redirects off")
