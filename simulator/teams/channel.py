@@ -96,7 +96,10 @@ class Channel:
         self.faults = list(await request.json())
         return web.json_response({})
 
-    async def _posts(self, _request: web.Request) -> web.Response:
+    async def _posts(self, request: web.Request) -> web.Response:
+        """What the bot has sent since the last `DELETE`, at most the last hundred."""
+        if request.method == "DELETE":
+            self.posts.clear()
         return web.json_response(self.posts[-100:])
 
     def add_routes(self, app: web.Application) -> None:
@@ -106,6 +109,7 @@ class Channel:
         app.router.add_post("/api/messages", self._gateway)
         app.router.add_put("/control/faults", self._set_faults)
         app.router.add_get("/control/posts", self._posts)
+        app.router.add_delete("/control/posts", self._posts)
         app.router.add_get("/host/chats/{person}", self._show)
         app.router.add_post("/host/chats/{person}", self._say)
 

@@ -172,6 +172,7 @@ class World:
         """Everybody signed out and pinned to nobody, nobody's messages held back at night, the PBX as it was and without
         calls, no tenant trusted.
         """
+        await self.http.delete(f"{self.demo.teams_url}/control/posts")
         await self.pbx(
             "PATCH",
             "settings",
