@@ -141,9 +141,12 @@ def address_of(url: str) -> Address:
     """Reads DATABASE_URL; raises `UnusableDatabaseError`."""
     try:
         parsed = make_url(url)
-    except ArgumentError as fault:
+        backend = parsed.get_backend_name()
+    except (
+        ArgumentError,
+        ValueError,
+    ) as fault:  # a port that is no number, for one; the text may hold a password
         raise UnusableDatabaseError("DATABASE_URL is not a database address") from fault
-    backend = parsed.get_backend_name()
     if backend == "sqlite" and parsed.database and parsed.database != ":memory:":
         if sqlite3.sqlite_version_info < OLDEST_SQLITE:
             raise UnusableDatabaseError(

@@ -101,3 +101,16 @@ async def test_files_of_the_database_are_its_owners(tmp_path: Path, caplog: pyte
         assert "could be read by others (mode 644)" in caplog.text
     finally:
         os.umask(before)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        *("", "x", "postgresql://h:x/y", "postgresql://u:secret@h:5432x/d", "postgresql://[::1/d", "://"),
+        *("sqlite:///", "sqlite:///:memory:", "mysql://u:secret@h/d", "postgresql+psycopg2://u:secret@h/d"),
+    ],
+)
+def test_what_is_no_address_is_refused_without_its_password(url: str) -> None:
+    with pytest.raises(UnusableDatabaseError, match="DATABASE_URL") as refused:
+        address_of(url)
+    assert "secret" not in str(refused.value)
