@@ -1,7 +1,8 @@
 """UCI logins of people who asked for something that needs one: one for each person, whatever it is used for.
 
 What a login needs comes sealed from the browser, is kept encrypted here, at the customer's site, and is forgotten when
-its last use ends. A login that UCI refuses again and again has another password now and is forgotten too.
+its last use ends. A login that UCI refuses for minutes, while it takes the connector's own, has another password now and
+is forgotten too.
 """
 
 import asyncio
@@ -72,7 +73,17 @@ class _Held:
 
 
 class Logins:
-    def __init__(self, rest: StarfaceRest, callbacks: Callbacks, state: State) -> None:
+    def __init__(
+        self,
+        rest: StarfaceRest,
+        callbacks: Callbacks,
+        state: State,
+        uci_works: Callable[[], bool] = lambda: True,
+    ) -> None:
+        """`uci_works`: whether the connector's own login is taken now; while it is not, a refusal is no word about a person's
+        password.
+        """
+        self._uci_works = uci_works
         self._rest = rest
         self._callbacks = callbacks
         self._state = state
@@ -158,7 +169,7 @@ class Logins:
         session = UciSession(
             *(self._rest, self._callbacks, _query(credentials), heard, put),
             keep_alive=KEEP_ALIVE_SECONDS,
-            gives_up=True,
+            gives_up=self._uci_works,
             turns=self._connecting,
         )
         held = _Held(credentials, credentials.model_dump_json(by_alias=True), session)

@@ -199,13 +199,14 @@ class UciSession:
         keep_alive: float = KEEP_ALIVE_SECONDS,
         next_token: Callable[[], bool] = lambda: False,
         on_fault: Callable[[PbxError | None], None] = lambda _fault: None,
-        gives_up: bool = False,
+        gives_up: Callable[[], bool] | None = None,
         turns: asyncio.Semaphore | None = None,
         on_offer: Callable[[Sequence[str], Sequence[str]], None] | None = None,
     ) -> None:
         """`next_token`: the token was refused; True when the next query carries another form of it. `on_fault` is told
-        why there is no login, and None once there is one. `gives_up`: ends after `MAX_REFUSALS` in a row. `turns`: of how
-        many log in at the same time. `on_offer`: is told the names of requests and of events that the PBX offers, after each
+        why there is no login, and None once there is one. `gives_up`: asked after `MAX_REFUSALS` in a row, which take a
+        minute at least; True when they are this login's fault: then the session ends. `turns`: of how many log in at the
+        same time. `on_offer`: is told the names of requests and of events that the PBX offers, after each
         login.
         """
         self._rest = rest
@@ -248,10 +249,12 @@ class UciSession:
                     self._on_fault(fault)
                     self._on_state(UciState.FAILED if failures else UciState.CONNECTING)
                     refusals = refusals + 1 if isinstance(fault, LoginRejectedError) else 0
-                    if self._gives_up and refusals >= MAX_REFUSALS:
+                    if self._gives_up is not None and refusals >= MAX_REFUSALS and self._gives_up():
                         return
                 failures += 1
-                await asyncio.sleep(_delay(failures, refusals))
+                # A PBX that is starting may refuse everybody for a while: no hurry to be refused for good.
+                is_patient = self._gives_up is not None and refusals > 1
+                await asyncio.sleep(_delay(failures, MAX_REFUSALS if is_patient else refusals))
         finally:
             await self.end()
 

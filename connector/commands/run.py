@@ -27,6 +27,7 @@ from connector.status import StatusPage
 from connector.supervisor import Supervisor
 from connector.uci import Callbacks, UciClient
 from wire.doctor import DoctorReport
+from wire.link import UciState
 
 FIRST_CHECK_SECONDS: Final = 5.0
 STOP_SECONDS: Final = 1.5
@@ -53,7 +54,7 @@ async def _link(config: Config) -> None:
     uci_config = config.uci.model_copy(update={"enabled": config.uci.enabled and config.active})
     callbacks = Callbacks(uci_config)
     uci = UciClient(uci_config, rest, look, readings, callbacks)
-    logins = Logins(rest, callbacks, state)
+    logins = Logins(rest, callbacks, state, uci_works=lambda: uci.state is UciState.ON)
     calls = Calls(logins)
     directory = Directory(rest, readings, active=config.active)
     lines = Lines(

@@ -38,6 +38,8 @@ class Site:
         self._login = login
         self._running: asyncio.Task[None] | None = None
         self.settings = Telephone()
+        self.uci_works = True
+        """Whether the connector's own login is taken."""
         self.provided_requests: list[str] = []
         """What the PBX offers by UCI to the connector's own login."""
 
@@ -46,7 +48,7 @@ class Site:
         self.rest = StarfaceRest(Pbx(name="p", url=self.url, login=self._login, password=password))
         self.callbacks = Callbacks(Uci())
         await self.callbacks.start()
-        self.logins = Logins(self.rest, self.callbacks, State(self._directory))
+        self.logins = Logins(self.rest, self.callbacks, State(self._directory), lambda: self.uci_works)
         self.calls = Calls(self.logins)
         self.lines = Lines(
             self.rest,

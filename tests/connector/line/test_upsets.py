@@ -93,6 +93,24 @@ async def test_the_pbx_was_restarted_in_a_call(site: Site, how: str) -> None:
     assert (ringing.call_id, ringing.number) == (leg["id"], "004915228895456"), "events come again"
 
 
+async def test_a_pbx_that_refuses_everybody_while_it_starts_switches_nobodys_telephone_off(
+    site: Site, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.WARNING)
+    site.uci_works = False  # as the connector's own login finds
+    await site.control("PATCH", "settings", {"uci": False})
+    await site.control("POST", "uci/reset")
+
+    async def often_refused() -> bool:
+        lost = [one for one in caplog.records if one.getMessage() == "UCI connection lost"]
+        return len(lost) > 2 * uci.MAX_REFUSALS
+
+    await eventually(often_refused, "the login is refused again and again")
+    assert site.logins.holders(Use.PHONE) == {ANNA}
+    await site.control("PATCH", "settings", {"uci": True})
+    await site.until(lambda line: line.state is LineState.UP, "the line is up again")
+
+
 async def test_a_call_that_began_while_the_login_was_lost_is_found(site: Site) -> None:
     await site.control("POST", "uci/drop")
     (leg,) = await site.arrive("1001")
