@@ -105,7 +105,7 @@ class LiveUpdates:
             self.leave(stream)
             stream.pbx_id = pbx_id
         stream.is_suspended = False
-        if stream.is_phone_behind:
+        if stream.is_phone_behind and state.connection is not None and state.connection.pbx.has_telephone:
             stream.is_phone_behind = False
             self._phones.changed(stream.user.key)
         if pbx_id is None:

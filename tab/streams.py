@@ -91,8 +91,8 @@ class Stream:
         """The page shows the telephone. One of a version before does not know it, and nothing is asked for it."""
         self.phone = b""
         """The event that is due, while `Due.PHONE` is."""
-        self.is_phone_behind = False
-        """It was suspended when something changed on the telephone."""
+        self.is_phone_behind = takes_phone
+        """It has yet to be told of the telephone: it is new, or was suspended when something changed there."""
         self.session_id: str | None = None
         self.pbx_id: str | None = None
         """Of the session, or of the waiting list that the person is on."""

@@ -36,9 +36,13 @@ def test_the_packages_languages_agree(package: str) -> None:
 
 def test_the_tabs_languages_agree_and_every_word_is_used() -> None:
     words = ROOT / "tab" / "web" / "src"
+    parts = ("", "pages.", "phone.", "consent.")
     german, english = (
-        json.loads((words / "words" / f"{name}.json").read_text())
-        | json.loads((words / "words" / f"pages.{name}.json").read_text())
+        {
+            key: text
+            for part in parts
+            for key, text in json.loads((words / "words" / f"{part}{name}.json").read_text()).items()
+        }
         for name in ("de", "en")
     )
     check(german, english)

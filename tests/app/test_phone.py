@@ -192,7 +192,7 @@ async def test_a_telephone_comes_back_after_a_restart_of_service_and_connector(
 
 
 async def test_nothing_of_a_call_is_in_database_log_or_metrics(world: World, phone: TabClient) -> None:
-    """Every number and name that a run has used, in whatever the service, the connector and the database have written."""
+    """Every number and name that a run has used, in whatever service and connector have written, and in the database."""
     marks = {"caller": "0307654321", "name": "Zacharias Zimtstern", "dialled": "07211234567"}
     async with open_tab(phone, takes_phone=True) as tab:
         body = {"called": ANNA.login, "callerNumber": marks["caller"], "callerName": marks["name"]}
@@ -214,6 +214,10 @@ async def test_nothing_of_a_call_is_in_database_log_or_metrics(world: World, pho
     files = [world.demo.state / "connector", *world.demo.state.glob("**/*.jsonl")]
     for part in ("service", "connector"):
         written += world.log(part)
+    headers = {"Authorization": f"Bearer {world.demo.metrics_token()}"}
+    async with world.http.get(f"{world.demo.service_url}/metrics", headers=headers) as answer:
+        assert answer.status == 200
+        written += await answer.text()
     for path in (one for root in files for one in ([root] if root.is_file() else root.rglob("*"))):
         if path.is_file():
             written += path.read_text(errors="replace")

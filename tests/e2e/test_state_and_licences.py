@@ -117,7 +117,7 @@ async def test_a_dialog_closes_with_escape_and_gives_the_focus_back(world: World
 async def test_users_have_no_licence_view(world: World, open_tab: OpenTab) -> None:
     anna = await open_tab(ANNA)
     await anna.sign_in()
-    await expect(anna.view.get_by_role("tab")).to_have_text(["Overview", "Audio devices"])
+    await expect(anna.view.get_by_role("tab")).to_have_text(["Phone", "Overview", "Audio devices"])
 
 
 async def test_signing_out_and_in_again(world: World, open_tab: OpenTab) -> None:

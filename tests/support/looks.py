@@ -56,7 +56,8 @@ class View:
 
 SIGN_IN = View("sign-in", ANNA, "#pbx-name")
 OFFERS = View("offers", ANNA, "pbx-offers fluent-button")
-STATE = View("state", ANNA, "pbx-notices form")
+STATE = View("state", ANNA, "pbx-notices form", "state")
+PHONE = View("phone", ANNA, "pbx-phone-history li", "phone")
 AUDIO = View("audio", ANNA, "#finding ol", "audio")
 LICENCES = View(
     "licences",
@@ -72,7 +73,7 @@ CONNECTION = View(
     "connection",
     ("dl", "section[aria-labelledby=history] svg", ".events", "#history ~ p"),
 )
-VIEWS: Final = (SIGN_IN, OFFERS, STATE, AUDIO, LICENCES, CONNECTION)
+VIEWS: Final = (SIGN_IN, OFFERS, STATE, PHONE, AUDIO, LICENCES, CONNECTION)
 
 
 def name_of(view: View, locale: str, theme: str, width: int) -> str:
@@ -104,7 +105,9 @@ async def arrange(world: World, view: View) -> None:
         ]
         await anna.call("PUT", "audio/devices", {"devices": devices})
         await anna.call("PUT", "audio/declared", {"uses": uses})
-    elif view is not SIGN_IN:
+    if view is PHONE:
+        await anna.switch_phone_on(world.pbx_name, world.key)
+    if view not in (AUDIO, SIGN_IN):
         await anna.call("DELETE", "audio")
 
 

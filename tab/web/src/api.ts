@@ -26,6 +26,18 @@ export type LicenceAdvice = Schemas["LicenceAdvice"];
 export type ConnectionReport = Schemas["ConnectionReportState"];
 export type DoctorFindings = Schemas["DoctorFindings"];
 export type AudioState = Schemas["AudioState"];
+export type CallsPrepared = Schemas["CallsPrepared"];
+/** A nonce of the connector and a UCI login that is sealed to it. */
+export type UciConsent = Schemas["PhoneOnRequest"];
+export type Phone = Schemas["Phone"];
+export type PhoneLine = Schemas["PhoneLine"];
+export type CallRequest = Schemas["CallRequest"];
+export type PhoneCall = Schemas["PhoneCall"];
+export type Redirect = Schemas["Redirect"];
+export type HistoryEntry = Schemas["HistoryEntry"];
+export type HistoryFilter = "all" | "missed" | "in" | "out";
+export type Found = Schemas["Found"];
+export type Voicemail = Schemas["Voicemail"];
 export type AudioUse = Schemas["AudioUse"];
 export type AudioStep = Schemas["AudioStep"];
 export type AudioConflicts = Schemas["AudioConflicts"];
@@ -39,6 +51,10 @@ export type SortColumn = "name" | "login" | "kind" | "since" | "last-seen" | "te
 /** What an administrator decides about the own organisation; what is left out stays as it is. */
 export type TrustWish = Pick<Schemas["TrustRequest"], "trusted"> &
   Partial<{ [Name in "entry" | "primary"]: NonNullable<Schemas["TrustRequest"][Name]> }>;
+
+/** What is left out stays as it is. */
+export type RedirectWish = Pick<Schemas["RedirectRequest"], "redirectId" | "isOn"> &
+  Partial<Schemas["RedirectRequest"]>;
 
 export type FileFormat = "csv" | "xlsx";
 
@@ -120,12 +136,28 @@ export const api = {
   declareUses: (uses: DeclaredUse[]) => call<AudioState>("PUT", "audio/declared", { uses }),
   newPairingCode: () => call<PairingCode>("POST", "audio/pairing"),
   removeProbe: (probeId: string) => call<AudioState>("POST", "audio/probes/remove", { probeId }),
-  prepareCalls: () => call<Schemas["CallsPrepared"]>("POST", "audio/calls/challenge"),
-  followCalls: (body: Schemas["CallsRequest"]) => call<AudioState>("PUT", "audio/calls", body),
+  prepareCalls: () => call<CallsPrepared>("POST", "audio/calls/challenge"),
+  followCalls: (body: UciConsent) => call<AudioState>("PUT", "audio/calls", body),
   leaveCalls: () => call<AudioState>("DELETE", "audio/calls"),
   setRecords: (wanted: boolean) => call<AudioState>("PUT", "audio/records", { wanted }),
   setNamed: (named: boolean) => call<AudioState>("PUT", "audio/named", { named }),
   forgetAudio: () => call<AudioState>("DELETE", "audio"),
+  phone: () => call<Phone>("GET", "phone"),
+  preparePhone: () => call<CallsPrepared>("POST", "phone/challenge"),
+  switchPhoneOn: (body: UciConsent) => call<Phone>("PUT", "phone", body),
+  switchPhoneOff: () => call<Phone>("DELETE", "phone"),
+  dial: (body: CallRequest) => call<Schemas["Dialled"]>("POST", "phone/calls", body),
+  hangUp: (callId: string) => call<Schemas["Done"]>("DELETE", `phone/calls/${encodeURIComponent(callId)}`),
+  callList: (query: { filter: HistoryFilter; before: string | undefined; offset: number }) =>
+    call<Schemas["History"]>("GET", `phone/history${queryOf(query)}`),
+  searchNumbers: (q: string) => call<Schemas["FoundNumbers"]>("GET", `phone/search${queryOf({ q })}`),
+  setDoNotDisturb: (isOn: boolean) => call<Phone>("PUT", "phone/do-not-disturb", { isOn }),
+  setRedirect: (body: RedirectWish) => call<Phone>("PUT", "phone/redirects", body),
+  setPrimaryPhone: (phoneId: string) => call<Phone>("PUT", "phone/primary", { phoneId }),
+  setMobile: (mobileId: string, isOn: boolean) => call<Phone>("PUT", "phone/mobiles", { mobileId, isOn }),
+  voicemails: () => call<Schemas["Voicemails"]>("GET", "phone/voicemails"),
+  playVoicemail: (messageId: string, phoneId: string) =>
+    call<Schemas["Done"]>("POST", "phone/voicemails/play", { messageId, phoneId }),
   conflicts: () => call<AudioConflicts>("GET", "audio/conflicts"),
 };
 

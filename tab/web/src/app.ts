@@ -7,6 +7,7 @@ import {
   type AudioState,
   type HoldersChange,
   type MyState,
+  type Phone,
   type SessionEnd,
   type Trouble,
 } from "./api.js";
@@ -19,10 +20,11 @@ import { shared } from "./styles.js";
 import { applyTheme } from "./theme.js";
 import { dateTime, rich, setLocale, t, type Word } from "./words.js";
 
-const PAGES = ["state", "audio", "licences", "connection"] as const;
+const PAGES = ["phone", "state", "audio", "licences", "connection"] as const;
 const FOR_ADMINISTRATORS: readonly string[] = ["licences", "connection"];
 type Page = (typeof PAGES)[number];
 const FETCH: Record<Page, () => Promise<unknown>> = {
+  phone: () => import("./pages/phone.js"),
   state: () => Promise.resolve(),
   audio: () => import("./pages/audio.js"),
   licences: () => import("./pages/licences.js"),
@@ -53,18 +55,24 @@ export class App extends LitElement {
   @state() private outside = false;
   @state() private state: MyState | null = null;
   @state() private trouble: Trouble | null = null;
-  @state() private page: Page = "state";
+  /** Null: none was chosen, and the first is shown. */
+  @state() private page: Page | null = null;
   @state() private live = true;
   @state() private notEntered = false;
   /** Signing in at another PBX while the session here goes on. */
   @state() private elsewhere = false;
-  private readonly fetched = new Set<Page>();
+  private readonly fetched = new Map<Page, Promise<void>>();
   @state() private ready: ReadonlySet<Page> = new Set(["state"]);
   /** Raised when something may have changed unseen. */
   @state() private revision = 1;
   @state() private connectionRevision = 1;
   @state() private holders: HoldersChange | null = null;
   @state() private audio: AudioState | null = null;
+  @state() private phone: Phone | null = null;
+  /** A number that a link has brought; the person dials it, not the link. */
+  @state() private number = "";
+  /** The page that the way here names; good for the first view, and for the one after signing in. */
+  private linked: Page | null = null;
   private readonly inDialog = new URLSearchParams(location.search).has("dialog");
   private readonly leaving = new AbortController();
 
@@ -91,6 +99,7 @@ export class App extends LitElement {
       @signed-out=${this.signedOut}
       @not-entered=${() => (this.notEntered = true)}
       @elsewhere=${() => (this.elsewhere = true)}
+      @number-used=${() => (this.number = "")}
     >
       ${this.renderPage()}
       <pbx-toasts></pbx-toasts>
@@ -149,8 +158,10 @@ export class App extends LitElement {
   private renderSignedIn(state: MyState) {
     if (this.elsewhere && this.surroundings !== null) return this.renderElsewhere(this.surroundings);
     const administrator = state.person?.isAdministrator ?? false;
-    const pages = PAGES.filter((page) => administrator || !FOR_ADMINISTRATORS.includes(page));
-    const page = pages.includes(this.page) ? this.page : "state";
+    const pages = PAGES.filter(
+      (page) => (administrator || !FOR_ADMINISTRATORS.includes(page)) && (page !== "phone" || hasPhone(state)),
+    );
+    const page = pages.find((one) => one === this.page) ?? pages[0] ?? "state";
     void this.fetch(page);
     return html`
       <nav>
@@ -169,6 +180,7 @@ export class App extends LitElement {
         </fluent-tablist>
       </nav>
       ${state.audio && page !== "audio" ? this.renderAudioWarning(state.audio) : nothing}
+      ${page !== "phone" && hasPhone(state) ? this.renderCall() : nothing}
       <div role="tabpanel" id="page" aria-labelledby=${`tab-${page}`}>${this.renderPageOf(page, state)}</div>
     `;
   }
@@ -180,15 +192,33 @@ export class App extends LitElement {
     </pbx-message>`;
   }
 
+  /** On every page: somebody calls, or a call goes on. */
+  private renderCall() {
+    const calls = this.phone?.line?.calls ?? [];
+    const call =
+      calls.find(({ state }) => state === "ringing") ??
+      calls.find(({ state }) => state === "connected" || state === "held");
+    if (call === undefined) return nothing;
+    // Isolated as <bdi> does it: a name's direction of writing does not turn the words around it.
+    const who = `\u2068${call.name || call.number || t("call.unknown")}\u2069`;
+    return html`<pbx-message intent="info" text=${t(call.state === "ringing" ? "call.ringing" : "call.live", { who })}>
+      ${button({ label: t("call.show"), small: true, onClick: () => (this.page = "phone") })}
+    </pbx-message>`;
+  }
+
   /** Everybody's first view does without the large pages. */
-  private async fetch(page: Page) {
-    if (this.fetched.has(page)) return;
-    const fetched = this.fetched.add(page);
+  private fetch(page: Page): Promise<void> {
+    const fetching = this.fetched.get(page) ?? this.fetchNow(page);
+    this.fetched.set(page, fetching);
+    return fetching;
+  }
+
+  private async fetchNow(page: Page) {
     try {
       await FETCH[page]();
       this.ready = new Set([...this.ready, page]);
     } catch {
-      fetched.delete(page); // tried again with the next change
+      this.fetched.delete(page); // tried again with the next change
       this.live = false;
     }
   }
@@ -199,6 +229,15 @@ export class App extends LitElement {
         <pbx-skeleton height="640"></pbx-skeleton>`;
     }
     switch (page) {
+      case "phone":
+        return html`<pbx-phone
+          .revision=${this.revision}
+          .connection=${this.connectionRevision}
+          .news=${this.phone}
+          .number=${this.number}
+          .pbxName=${state.connection?.pbxName ?? ""}
+          .surroundings=${this.surroundings}
+        ></pbx-phone>`;
       case "audio":
         return html`<pbx-audio
           .revision=${this.revision}
@@ -224,7 +263,9 @@ export class App extends LitElement {
       this.outside = true;
       return;
     }
-    this.page = PAGES.find((page) => page === this.surroundings?.page) ?? "state";
+    this.number = linkedNumber(this.surroundings.page);
+    this.linked = this.number !== "" ? "phone" : (PAGES.find((page) => page === this.surroundings?.page) ?? null);
+    this.page = this.linked;
     document.title = t("app.title");
     await this.load();
     void watch(
@@ -247,6 +288,8 @@ export class App extends LitElement {
       case "state":
         this.state = content;
         this.trouble = null;
+        // Without session or licence nothing of a call is shown any more.
+        if (!hasPhone(content)) this.phone = null;
         break;
       case "seats":
         if (state?.licence) this.state = { ...state, licence: { ...state.licence, ...content } };
@@ -265,6 +308,9 @@ export class App extends LitElement {
         this.audio = content;
         break;
       }
+      case "phone":
+        this.phone = content;
+        break;
       case "holders":
         this.holders = content;
         break;
@@ -284,23 +330,27 @@ export class App extends LitElement {
 
   private changePage(event: CustomEvent) {
     const id = (event.target as HTMLElement & { activeid: string }).activeid;
-    this.page = PAGES.find((page) => `tab-${page}` === id) ?? "state";
+    this.page = PAGES.find((page) => `tab-${page}` === id) ?? null;
   }
 
   private signedIn(event: CustomEvent<MyState>) {
     this.state = event.detail;
     this.elsewhere = false;
-    this.page = "state";
-    void this.focusHeading("pbx-my-state");
+    this.page = this.linked;
+    this.linked = null;
+    void this.focusHeading("#page > *");
     if (this.inDialog) closeDialog({ signedIn: true });
   }
 
   private signedOut(event: CustomEvent<MyState>) {
     this.state = event.detail;
+    this.phone = null;
   }
 
   /** The next thing to read gets the focus, instead of the beginning of the document. */
   private async focusHeading(page: string) {
+    await this.updateComplete;
+    await Promise.all(this.fetched.values());
     await this.updateComplete;
     const shown = this.renderRoot.querySelector<LitElement>(page);
     await shown?.updateComplete;
@@ -309,6 +359,17 @@ export class App extends LitElement {
     heading.tabIndex = -1;
     heading.focus();
   }
+}
+
+/** Whoever is signed in for administration alone has no telephone. */
+function hasPhone({ connection, licence }: MyState): boolean {
+  return connection?.hasTelephone === true && licence?.kind !== "ADM";
+}
+
+/** Of a link that asks to call somebody: `/tab/dial?n=…`, or a deep link of Teams to the page `dial:…`. */
+function linkedNumber(page: string | undefined): string {
+  if (page?.startsWith("dial:")) return page.slice("dial:".length);
+  return location.pathname.endsWith("/dial") ? (new URLSearchParams(location.search).get("n") ?? "") : "";
 }
 
 function endOf(end: SessionEnd): Trouble {

@@ -6,6 +6,7 @@ import {
   type ConnectionState,
   type HoldersChange,
   type MyState,
+  type Phone,
   type SeatsChange,
   type WaitingPlace,
 } from "./api.js";
@@ -17,6 +18,7 @@ const LONGEST_RETRY_MS = 30_000;
 export interface Changes {
   state: MyState;
   audio: AudioState;
+  phone: Phone;
   connection: ConnectionState;
   seats: SeatsChange;
   waiting: WaitingPlace;
@@ -31,6 +33,7 @@ export type Change = { [Name in keyof Changes]: { name: Name; content: Changes[N
 const NAMES: readonly string[] = [
   "state",
   "audio",
+  "phone",
   "connection",
   "seats",
   "waiting",
@@ -51,7 +54,7 @@ export async function watch(watcher: Watcher, signal: AbortSignal): Promise<void
   let pause = FIRST_RETRY_MS;
   while (!signal.aborted) {
     try {
-      const response = await request("GET", "events?changes=true", undefined, signal);
+      const response = await request("GET", "events?changes=true&phone=true", undefined, signal);
       watcher.onLive(true);
       watcher.onMissed();
       pause = FIRST_RETRY_MS;

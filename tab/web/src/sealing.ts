@@ -50,7 +50,7 @@ export async function seal(sealingKey: string, pbxKey: string, plaintext: string
   };
 }
 
-export type Purpose = "pbx-login.v1" | "pbx-answer.v1" | "pbx-calls.v1";
+export type Purpose = "pbx-login.v1" | "pbx-answer.v1" | "pbx-calls.v1" | "pbx-phone.v1";
 
 export function sealContext(
   purpose: Purpose,
@@ -144,4 +144,26 @@ function fromBase64url(text: string): Uint8Array<ArrayBuffer> {
 
 async function sha512(text: string): Promise<string> {
   return hex(await crypto.subtle.digest("SHA-512", utf8(text)));
+}
+
+/** What the service says before a UCI login is given. */
+interface Prepared {
+  pbxName: string;
+  login: string;
+  nonce: string;
+  sealingKey: string;
+}
+
+/** Seals the UCI login for one purpose; `key`: the PBX key. */
+export async function sealLogin(
+  purpose: Purpose,
+  prepared: Prepared,
+  { tenantId, objectId }: { tenantId: string; objectId: string },
+  key: string,
+  password: string,
+): Promise<{ nonce: string; box: SealedBox }> {
+  const { login, nonce } = prepared;
+  const context = sealContext(purpose, prepared.pbxName, tenantId, objectId, nonce);
+  const credentials = JSON.stringify({ login, uciToken: await uciToken(login, password) });
+  return { nonce, box: await seal(prepared.sealingKey, key, credentials, context) };
 }

@@ -3,9 +3,11 @@
 import type { TemplateResult } from "lit";
 import de from "./words/de.json";
 import en from "./words/en.json";
+import type consentEn from "./words/consent.en.json";
 import type pagesEn from "./words/pages.en.json";
+import type phoneEn from "./words/phone.en.json";
 
-type Key = keyof typeof en | keyof typeof pagesEn;
+type Key = keyof typeof en | keyof typeof pagesEn | keyof typeof phoneEn | keyof typeof consentEn;
 /** `key.one` and `key.other` in the files are the word `key`, which needs a `count`. */
 export type Word = Key extends infer K ? (K extends `${infer Plural}.${"one" | "other"}` ? Plural : K) : never;
 type Language = "de" | "en";

@@ -5,6 +5,7 @@ import { api, type ConnectionState, type MyState, type Trouble } from "../api.js
 import { BusyController } from "../busy.js";
 import { button } from "../button.js";
 import { person as name } from "../person.js";
+import { forgetKeys } from "../session-key.js";
 import { shared } from "../styles.js";
 import { dateTime, t, type Word } from "../words.js";
 
@@ -138,6 +139,7 @@ export class MyStatePage extends LitElement {
   private async signOut() {
     await this.task.run(async () => {
       const detail = await api.signOut();
+      forgetKeys();
       this.dispatchEvent(new CustomEvent<MyState>("signed-out", { detail, bubbles: true, composed: true }));
     });
   }

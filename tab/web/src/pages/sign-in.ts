@@ -8,7 +8,8 @@ import { field, fieldStyles } from "../field.js";
 import { keyDigest, parseKey, readKeyFile, type KeyFile } from "../pbxkey.js";
 import { pbxNameOf } from "../pbx-name.js";
 import { isKnownToSeal, rememberSealing } from "../sealed-before.js";
-import { challengeSecret, isDowngrade, isImpostor, seal, sealContext, type Purpose } from "../sealing.js";
+import { challengeSecret, isDowngrade, isImpostor, seal, sealContext, sealLogin, type Purpose } from "../sealing.js";
+import { rememberKey } from "../session-key.js";
 import { shared } from "../styles.js";
 import { askToTakeOver } from "../take-over.js";
 import { dateTime, t } from "../words.js";
@@ -63,6 +64,17 @@ export class SignInPage extends Entering {
       .drop.over {
         border-color: var(--colorCompoundBrandStroke);
         background: var(--colorNeutralBackground1Hover);
+      }
+      .tick {
+        display: flex;
+        gap: 8px;
+        align-items: center;
+      }
+      .tick input {
+        width: 18px;
+        height: 18px;
+        margin: 0;
+        accent-color: var(--colorCompoundBrandBackground);
       }
       .or {
         text-align: center;
@@ -193,6 +205,7 @@ export class SignInPage extends Entering {
           autocomplete: "current-password",
           invalid: invalid === "password",
         })}
+        ${this.offersPhone(access) ? this.renderPhone() : nothing}
         <div class="actions">
           ${button({
             label: t(busy ? "sign-in.submitting" : "sign-in.submit"),
@@ -204,6 +217,30 @@ export class SignInPage extends Entering {
         </div>
       </form>
     `;
+  }
+
+  private offersPhone({ challenge }: Access): boolean {
+    return (challenge.capabilities ?? []).includes("telephone");
+  }
+
+  private renderPhone() {
+    return html`<label class="tick"
+        ><input id="use-phone" type="checkbox" aria-describedby="use-phone-hint" />${t("sign-in.use-phone")}</label
+      >
+      <p class="hint" id="use-phone-hint">${t("sign-in.use-phone-hint")}</p>`;
+  }
+
+  /** With their consent, while the password is still here. Where it fails the telephone's page asks, and says why. */
+  private async switchPhoneOn(access: Access) {
+    if (this.byEmail || !this.renderRoot.querySelector<HTMLInputElement>("#use-phone")?.checked) return;
+    try {
+      const prepared = await api.preparePhone();
+      if (await isImpostor(access.challenge.connectorIdentity, prepared)) return;
+      const password = this.passwordInput.value;
+      await api.switchPhoneOn(await sealLogin("pbx-phone.v1", prepared, this.surroundings, access.pbxKey, password));
+    } catch {
+      return;
+    }
   }
 
   private async submitPbx(event: Event) {
@@ -275,6 +312,8 @@ export class SignInPage extends Entering {
         if (this.access.challenge.method === "challenge" && access.challenge.method !== "challenge") throw error;
         state = await this.attempt(this.access, takeOver);
       }
+      rememberKey(access.pbxName, access.pbxKey);
+      await this.switchPhoneOn(access);
       this.dispatchEvent(new CustomEvent<MyState>("signed-in", { detail: state, bubbles: true, composed: true }));
     });
     if (this.heldElsewhere !== null) {
