@@ -106,6 +106,11 @@ class Logins:
         held = self._held.get(user_id)
         return held.session if held is not None and use in held.users else None
 
+    def user(self, user_id: int, use: Use) -> User | None:
+        """What was made for this use of this login."""
+        held = self._held.get(user_id)
+        return held.users.get(use) if held is not None else None
+
     async def run(self) -> None:
         """Takes up what was held before a restart, until cancelled."""
         for user_id, (credentials, uses) in self._read().items():

@@ -39,7 +39,6 @@ class Lines:
         offers by UCI to the connector's own login; none while they are not known.
         """
         self._logins = logins
-        self._lines: dict[int, UciLine] = {}
         self._refused: dict[int, None] = {}
         self._changed: dict[int, None] = {}
         self.changed = asyncio.Event()
@@ -62,14 +61,13 @@ class Lines:
     async def open(self, user_id: int, credentials: CallsCredentials) -> None:
         """Raises `LoginRejectedError` or another `PbxError` when UCI does not take the login."""
         await self._logins.open(user_id, Use.PHONE, credentials)
+        self._refused.pop(user_id, None)
         logger.info("a user's telephone is on", extra={"user_id": user_id})
 
     async def keep_only(self, user_ids: Sequence[int]) -> None:
         """Forgets everybody else."""
         wanted = set(user_ids)
         gone = await self._logins.keep_only(Use.PHONE, user_ids)
-        for user_id in [one for one in self._lines if one not in wanted]:
-            del self._lines[user_id]
         for user_id in [one for one in self._refused if one not in wanted]:
             del self._refused[user_id]
         if gone:
@@ -77,8 +75,9 @@ class Lines:
 
     def line(self, user_id: int) -> Line:
         """Raises `PhoneError` for who has none."""
-        if self._logins.session(user_id, Use.PHONE) is not None:
-            return self._lines[user_id]
+        line = self._logins.user(user_id, Use.PHONE)
+        if isinstance(line, UciLine):
+            return line
         if user_id in self._refused:
             raise PhoneError(Code.LINE_DOWN, "the PBX refuses the login")
         raise PhoneError(Code.PHONE_OFF, "the telephone of this user is off")
@@ -100,16 +99,13 @@ class Lines:
         return LinesChanged(user_ids=taken)
 
     def _make(self, user_id: int, session: UciSession) -> UciLine:
-        self._refused.pop(user_id, None)
-        line = self._lines[user_id] = UciLine(user_id, session, self._site)
-        return line
+        return UciLine(user_id, session, self._site)
 
     def _has_changed(self, user_id: int) -> None:
         self._changed[user_id] = None
         self.changed.set()
 
     def _dropped(self, user_id: int) -> None:
-        self._lines.pop(user_id, None)
         self._refused[user_id] = None
         while len(self._refused) > MAX_REFUSED:
             del self._refused[next(iter(self._refused))]

@@ -225,6 +225,18 @@ async def _dial(site: Site) -> Dialled:
     return await site.lines.line(ANNA).dial(wants("1002"))
 
 
+async def test_a_wrong_password_for_a_telephone_that_is_on_changes_nothing(site: Site) -> None:
+    line = await site.open(ANNA)
+    (leg,) = await site.arrive("1001")
+    await site.call_that(CallState.RINGING)
+    with pytest.raises(LoginRejectedError):
+        await site.lines.open(ANNA, CallsCredentials(login="1001", uci_token="1001:00"))
+    assert site.lines.line(ANNA) is line
+    assert (await site.line()).state is LineState.UP
+    await site.act(leg["id"], "hangup")
+    await site.call_that(CallState.ENDED)
+
+
 async def test_changes_are_told_by_the_ids_of_users_alone_and_once(site: Site) -> None:
     await site.open(ANNA)
     await site.open(CLARA)
