@@ -84,7 +84,8 @@ function draw(calls) {
     const item = document.createElement("li");
     const [number, name] = call.isOutgoing ? [call.calledNumber, call.calledName] : [call.callerNumber, call.callerName];
     const group = call.group ? ", for the group" : "";
-    item.append(`${name || number || "withheld"} ${STATES[call.state] ?? call.state}${group}`);
+    const who = name || number || "withheld";
+    item.append(call.waits ? `This phone rings, to call ${who}` : `${who} ${STATES[call.state] ?? call.state}${group}`);
     for (const act of call.acts) {
       const button = document.createElement("button");
       button.textContent = ACTS[act] ?? act;
