@@ -43,7 +43,7 @@ def _one_line(value: str) -> str:
     if not value:
         raise ValueError("is empty")
     if not value.isprintable():
-        raise ValueError("holds characters that cannot be seen: write it anew, on one line")
+        raise ValueError("holds characters that cannot be seen: write it again, on one line")
     return value
 
 

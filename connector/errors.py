@@ -103,7 +103,7 @@ class PbxBlockedError(PbxAwayError):
 
 class PhoneError(PbxError):
     """What a person asked of their telephone is not done; `code` is one of `PHONE_FAULTS`. Its words hold no number and no
-    name, because whoever carries them may log them; `evidence` is for the person who asked, and is not logged.
+    name, because the service that carries them may log them; `evidence` is for the person who asked, and is not logged.
     """
 
     def __init__(self, code: Code, message: str, **evidence: str) -> None:

@@ -266,7 +266,7 @@ class UciSession:
                 await self.connect()
 
     async def is_logged_in(self) -> bool:
-        """Asks the PBX, for instance after a fault, which may mean anything; when it says no, the login is made anew."""
+        """Asks the PBX, for instance after a fault, which may mean anything; when it says no, the connector logs in again."""
         try:
             stands = await self.call("ucp.v22.requests.connection.keepAlive")
         except (UciFaultError, RedirectedError):

@@ -139,7 +139,7 @@ class ConnectionState(WireModel):
     """Since when connected, or since when not."""
     pbx_version: str | None
     has_telephone: bool = False
-    """The connector can use people's telephones; whoever is signed in for administration alone has none."""
+    """The connector can use people's telephones; people who are signed in for administration only have none."""
     findings: list[ProblemWords]
 
 

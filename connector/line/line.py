@@ -22,7 +22,7 @@ from wire.phone import (
 class Line(Protocol):
     """Every operation raises `PhoneError`, or another `PbxError` where the PBX cannot be used.
 
-    A change is told to whoever made the line; what has changed shows in the next snapshot.
+    A change is reported to the creator of the line; what has changed shows in the next snapshot.
     """
 
     async def snapshot(self) -> PhoneLine: ...

@@ -47,7 +47,7 @@ MAX_DIALLED: Final = 50
 """Calls of one line that are known to have been dialled."""
 AFTER_START_SECONDS: Final = 600.0
 """So long the PBX is asked about a call id before it is dialled: this program may have dialled it before it was started
-anew."""
+again."""
 MAX_TOLD: Final = 300
 """Numbers that the PBX has told, which are dialled as it told them."""
 
@@ -62,7 +62,7 @@ class Site:
     group_name: Callable[[str], str]
     """Of a group's id, or the id."""
     has_by_uci: Callable[[str], bool]
-    """Whether the PBX as such has a request by UCI, to whoever it may be offered."""
+    """Whether the PBX as such has a request by UCI, no matter to whom it is offered."""
     changed: Callable[[int], None]
     """Is told whose line has changed."""
     dropped: Callable[[int], None]
@@ -153,7 +153,7 @@ class UciLine:
             while len(self._dialling) > MAX_DIALLED:
                 self._dialling.popitem(last=False)
         try:
-            # Whoever asked may go away; the call has been asked for nevertheless.
+            # The caller may go away; the PBX has been asked for the call all the same.
             return await asyncio.shield(known)
         except asyncio.CancelledError:
             if known.cancelled():  # the login has ended meanwhile
@@ -376,6 +376,6 @@ class UciLine:
 
 
 def _seen(task: "asyncio.Task[Dialled]") -> None:
-    """Whoever waited for it may be gone."""
+    """The caller may be gone."""
     if not task.cancelled():
         task.exception()

@@ -431,7 +431,7 @@ class Hub:
 
     async def _tell_lines(self, link: Link, user_ids: Collection[int]) -> None:
         if self._links.get(link.pbx_id) is link:
-            with suppress(*STORAGE_ERRORS):  # whoever looks is told that the database is away
+            with suppress(*STORAGE_ERRORS):  # readers get the error themselves
                 await self._on_lines(link.pbx_id, user_ids)
 
     def _event_handler(

@@ -25,7 +25,7 @@ class Shared(Generic[K, A]):
         return await asyncio.shield(task)  # one of those who wait may go away
 
     def forget(self, key: K) -> None:
-        """Something has changed: an answer that is under way may be of before, and whoever asks from now on asks anew."""
+        """Something has changed: an answer on its way may be older, so later callers ask again."""
         self._asking.pop(key, None)
 
     def forget_all(self) -> None:
@@ -36,4 +36,4 @@ class Shared(Generic[K, A]):
         if self._asking.get(key) is task:
             del self._asking[key]
         if not task.cancelled():
-            task.exception()  # whoever still waits raises it
+            task.exception()  # callers that still wait raise it

@@ -1,7 +1,7 @@
 """A person's telephone at the PBX: the consent, and whatever is asked of it.
 
 The service carries: it keeps no call, no number, no name and no call list. What changes on a line is published as a topic
-without content (`core.hub.bus.phone_topic`), and whoever shows the line asks for it by `Telephone.line`.
+without content (`core.hub.bus.phone_topic`), and the page or card that shows the line asks for it by `Telephone.line`.
 """
 
 import logging

@@ -1,4 +1,4 @@
-"""What was read is kept as long as nothing has been committed, and read anew after that.
+"""What was read is kept as long as nothing has been committed, and read again after that.
 
 For what is dear to read and read often: pages over thousands of rows. Nothing is ever older than the database, because its
 own mark of its data is compared at every use (`Database.data_version`).

@@ -1,4 +1,4 @@
-"""What is kept is never older than the database, whoever has written."""
+"""What is kept is never older than the database, no matter who has written."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -62,7 +62,7 @@ async def test_many_who_ask_at_once_are_one_reading(tmp_path: Path) -> None:
     asking = [asyncio.create_task(kept.get("a", held)) for _ in range(50)]
     while not held.times:
         await asyncio.sleep(0)
-    asking[0].cancel()  # whoever asked first has gone; the others are not concerned
+    asking[0].cancel()  # the first caller has gone; the others are not concerned
     held.goes_on.set()
     answers = await asyncio.gather(*asking, return_exceptions=True)
     assert isinstance(answers[0], asyncio.CancelledError)

@@ -361,7 +361,7 @@ export class App extends LitElement {
   }
 }
 
-/** Whoever is signed in for administration alone has no telephone. */
+/** A person who is signed in for administration only has no telephone. */
 function hasPhone({ connection, licence }: MyState): boolean {
   return connection?.hasTelephone === true && licence?.kind !== "ADM";
 }

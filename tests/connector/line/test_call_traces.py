@@ -236,7 +236,7 @@ TRACES: list[tuple[str, list[tuple[float, Step]], list[Shown]]] = [
      [over(CallEnd.MISSED)]),
     ("renamed twice", [(0, tell("RINGING")), (1, rename("1", "2")), (2, rename("2", "3")), (9, tell("HANGUP", "3"))],
      [over(CallEnd.MISSED)]),
-    ("a call of ours that the PBX names anew", [(0, place()), (1, rename("1", "2")), (4, out("PROCEEDING", "2"))],
+    ("a call of ours that the PBX renames", [(0, place()), (1, rename("1", "2")), (4, out("PROCEEDING", "2"))],
      [Shown(DIALLING, OUT, ours=True)]),
     ("a renaming of a call that is not known", [(0, rename("8", "9"))], []),
     # Lost events and looks
@@ -266,7 +266,7 @@ TRACES: list[tuple[str, list[tuple[float, Step]], list[Shown]]] = [
      [(0, tell("RINGING")), (5, tell("CONNECTED")), (60, lambda model, at: model.looked(["1"], {"1": {}}, at, at))],
      [over(CallEnd.DONE, connected=True)]),
     ("the struct could not be had: the call goes on", [(0, tell("RINGING")), (15, look("1"))], [Shown(RING)]),
-    # The PBX starts anew
+    # The PBX starts again
     ("the PBX was restarted in the call: a look finds none",
      [(0, tell("RINGING")), (3, tell("CONNECTED")), (90, look())], [over(CallEnd.DONE, connected=True)]),
     ("the PBX was restarted, and the call goes on",

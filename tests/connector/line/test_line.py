@@ -89,7 +89,7 @@ async def test_one_call_id_is_dialled_once_however_often_it_is_asked(site: Site)
     await line.hang_up(wanted.call_id)
     await site.call_that(CallState.ENDED)
     assert (await line.dial(wanted)).call_id == wanted.call_id
-    assert await site.pbx_calls() == [], "what is over is not dialled anew"
+    assert await site.pbx_calls() == [], "what is over is not dialled again"
 
 
 async def test_a_connector_that_starts_anew_knows_what_it_has_dialled(site: Site) -> None:

@@ -122,7 +122,7 @@ export class PhonePage extends LitElement {
     }`;
   }
 
-  /** Read anew when a call has ended. */
+  /** Read again when a call has ended. */
   private renderHistory(line: PhoneLine) {
     if (!this.hasMore || !line.features.history) return nothing;
     const ended = line.calls.filter((call) => call.state === "ended").map((call) => call.callId);
