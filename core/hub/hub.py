@@ -76,7 +76,6 @@ class _NotHereError(Exception):
 _REASONS: Final = frozenset(
     (
         *PBX_FAULTS,
-        *PHONE_FAULTS,
         Code.LOGIN_REJECTED,
         Code.CHALLENGE_EXPIRED,
         Code.PBX_BUSY,
@@ -86,6 +85,8 @@ _REASONS: Final = frozenset(
 """Why a call failed, as connectors say it and as links end. A connector speaks for its PBX: whatever else it says
 (of tokens, licences, administrators, faults of the service) is no answer.
 """
+_PHONE_REASONS: Final = _REASONS | frozenset(PHONE_FAULTS)
+"""The same of a person's telephone; to any other question they are no answer."""
 _LINK_FAULTS: Final = (LinkBusyError, LinkClosedError, RpcRefusalError, ConnectionError, TimeoutError)
 
 
@@ -258,7 +259,7 @@ class Hub:
             try:
                 result = await link.endpoint.call(method, params, deadline=seconds)
             except _LINK_FAULTS as fault:
-                raise _refused(pbx, *_word_for(fault)) from fault
+                raise _refused(pbx, method, *_word_for(fault)) from fault
         else:
             result = await self._ask_others(pbx, method, params, seconds)
         try:
@@ -339,7 +340,7 @@ class Hub:
                 return await link.endpoint.call(method, params, deadline=seconds)
             return await self._ask_other(current, method, params, seconds)
         except _LINK_FAULTS as fault:
-            raise _refused(pbx, *_word_for(fault)) from fault
+            raise _refused(pbx, method, *_word_for(fault)) from fault
         except _NotHereError:
             raise PbxRefusedError(_link_down(current)) from None
 
@@ -358,11 +359,11 @@ class Hub:
         except PlaneDownError as down:
             raise PbxRefusedError(Finding(Code.PLANE_DOWN, {"pbx_name": pbx.name})) from down
         except TimeoutError as lost:
-            raise _refused(pbx, Code.OUTCOME_UNKNOWN, {}) from lost
+            raise _refused(pbx, method, Code.OUTCOME_UNKNOWN, {}) from lost
         if answered.code == NOT_HERE:
             raise _NotHereError
         if answered.code is not None:
-            raise _refused(pbx, answered.code, answered.evidence)
+            raise _refused(pbx, method, answered.code, answered.evidence)
         return answered.result or {}
 
     def _take(self, link: Link) -> bool:
@@ -467,9 +468,10 @@ def _word_for(fault: Exception) -> tuple[str, dict[str, Any]]:
     return (Code.PBX_BUSY if isinstance(fault, LinkBusyError) else Code.OUTCOME_UNKNOWN), {}
 
 
-def _refused(pbx: Pbx, code: str, evidence: dict[str, Any]) -> PbxRefusedError:
+def _refused(pbx: Pbx, method: AnyMethod, code: str, evidence: dict[str, Any]) -> PbxRefusedError:
     named = Code.named(code)
-    known = named if named in _REASONS else Code.PROTOCOL_ERROR
+    believed = _PHONE_REASONS if isinstance(method, PhoneMethod) else _REASONS
+    known = named if named in believed else Code.PROTOCOL_ERROR
     kind = evidence.get("kind")
     variant = kind if isinstance(kind, str) else None
     return PbxRefusedError(Finding(known, {**evidence, "pbx_name": pbx.name}, variant))

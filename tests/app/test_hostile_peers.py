@@ -12,7 +12,7 @@ import aiohttp
 import pytest
 from pydantic import ValidationError
 
-from core.diagnosis.codes import PBX_FAULTS, PHONE_FAULTS, Code
+from core.diagnosis.codes import PBX_FAULTS, Code
 from tab.openapi import document
 from tests.app.test_connector_door import answer_to, connected, enrolled, say
 from tests.support.hostile import ODD_VALUES, one_odd_each
@@ -202,7 +202,6 @@ async def test_a_connector_speaks_for_its_pbx_alone(quiet: World) -> None:
     believed = {code for code in codes if seen[code] == code}
     assert believed - {Code.PROTOCOL_ERROR} == {
         *PBX_FAULTS,
-        *PHONE_FAULTS,
         *(Code.LOGIN_REJECTED, Code.CHALLENGE_EXPIRED, Code.PBX_BUSY),
     }
     assert {seen[code] for code in codes if code not in believed} == {Code.PROTOCOL_ERROR}
