@@ -13,8 +13,8 @@ NODE = PATH="$(NODE_HOME)/bin:$$PATH" node
 NPM = PATH="$(NODE_HOME)/bin:$$PATH" node "$(NODE_HOME)/lib/node_modules/npm/bin/npm-cli.js"
 PIP_INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-# Test processes at once; each has a world of its own. Tests wait more than they reckon.
-WORKERS ?= $(shell nproc 2>/dev/null || echo 2)
+# Test processes at once; each has a world of its own. Tests wait more than they compute, so there are two for each core.
+WORKERS ?= $(shell echo $$((2 * $$(nproc 2>/dev/null || echo 2))))
 T ?= tests
 
 .PHONY: help run dev test test-fast bench install install-dev check check-page hooks format lock release clean api-types screenshots references
