@@ -11,9 +11,11 @@ import {
   type SessionEnd,
   type Trouble,
 } from "./api.js";
+import { beginAddress, firstPage, followHistory, showAddress } from "./address.js";
 import { button } from "./button.js";
 import { closeDialog, enterTeams, type Surroundings } from "./host.js";
 import { watch, type Change } from "./live.js";
+import { Part } from "./part.js";
 import { person } from "./person.js";
 import { placeholder } from "./placeholder.js";
 import { shared } from "./styles.js";
@@ -23,9 +25,9 @@ import { dateTime, rich, setLocale, t, type Word } from "./words.js";
 const PAGES = ["phone", "state", "audio", "licences", "connection"] as const;
 const FOR_ADMINISTRATORS: readonly string[] = ["licences", "connection"];
 type Page = (typeof PAGES)[number];
-const FETCH: Record<Page, () => Promise<unknown>> = {
+/** Everybody's first view does without the large pages. */
+const FETCH: Record<Exclude<Page, "state">, () => Promise<unknown>> = {
   phone: () => import("./pages/phone.js"),
-  state: () => Promise.resolve(),
   audio: () => import("./pages/audio.js"),
   licences: () => import("./pages/licences.js"),
   connection: () => import("./pages/connection.js"),
@@ -61,8 +63,12 @@ export class App extends LitElement {
   @state() private notEntered = false;
   /** Signing in at another PBX while the session here goes on. */
   @state() private elsewhere = false;
-  private readonly fetched = new Map<Page, Promise<void>>();
-  @state() private ready: ReadonlySet<Page> = new Set(["state"]);
+  private readonly parts = {
+    phone: new Part(this, FETCH.phone),
+    audio: new Part(this, FETCH.audio),
+    licences: new Part(this, FETCH.licences),
+    connection: new Part(this, FETCH.connection),
+  };
   /** Raised when something may have changed unseen. */
   @state() private revision = 1;
   @state() private connectionRevision = 1;
@@ -71,8 +77,6 @@ export class App extends LitElement {
   @state() private phone: Phone | null = null;
   /** A number that a link has brought; the person dials it, not the link. */
   @state() private number = "";
-  /** The page that the way here names; good for the first view, and for the one after signing in. */
-  private linked: Page | null = null;
   private readonly inDialog = new URLSearchParams(location.search).has("dialog");
   private readonly leaving = new AbortController();
 
@@ -126,6 +130,15 @@ export class App extends LitElement {
     const end = state.sessionEnd;
     const seatKept = Boolean(state.waiting?.offeredUntil);
     return html`
+      ${
+        this.page === null || this.page === "state"
+          ? nothing
+          : html`<pbx-message
+              id="wanted-page"
+              intent="info"
+              text=${t("nav.needs-sign-in", { page: t(`nav.${this.page}`) })}
+            ></pbx-message>`
+      }
       ${end ? html`<pbx-message id="session-end" intent="warning" .trouble=${endOf(end)}></pbx-message>` : nothing}
       ${state.waiting ? html`<pbx-waiting .place=${state.waiting}></pbx-waiting>` : nothing}
       ${
@@ -157,12 +170,9 @@ export class App extends LitElement {
 
   private renderSignedIn(state: MyState) {
     if (this.elsewhere && this.surroundings !== null) return this.renderElsewhere(this.surroundings);
-    const administrator = state.person?.isAdministrator ?? false;
-    const pages = PAGES.filter(
-      (page) => (administrator || !FOR_ADMINISTRATORS.includes(page)) && (page !== "phone" || hasPhone(state)),
-    );
-    const page = pages.find((one) => one === this.page) ?? pages[0] ?? "state";
-    void this.fetch(page);
+    const pages = pagesOf(state);
+    const page = this.shownOf(pages);
+    if (page !== "state") void this.parts[page].load();
     return html`
       <nav>
         <fluent-tablist
@@ -179,6 +189,15 @@ export class App extends LitElement {
           )}
         </fluent-tablist>
       </nav>
+      ${
+        page === this.page || this.page === null || !FOR_ADMINISTRATORS.includes(this.page)
+          ? nothing
+          : html`<pbx-message
+              id="no-rights"
+              intent="info"
+              text=${t("nav.needs-rights", { page: t(`nav.${this.page}`) })}
+            ></pbx-message>`
+      }
       ${state.audio && page !== "audio" ? this.renderAudioWarning(state.audio) : nothing}
       ${page !== "phone" && hasPhone(state) ? this.renderCall() : nothing}
       <div role="tabpanel" id="page" aria-labelledby=${`tab-${page}`}>${this.renderPageOf(page, state)}</div>
@@ -188,7 +207,7 @@ export class App extends LitElement {
   private renderAudioWarning(verdict: "conflict" | "likely") {
     const words = t(verdict === "conflict" ? "audio.warning-conflict" : "audio.warning-likely");
     return html`<pbx-message intent="warning" text=${words}>
-      ${button({ label: t("audio.warning-show"), small: true, onClick: () => (this.page = "audio") })}
+      ${button({ label: t("audio.warning-show"), small: true, onClick: () => this.go("audio") })}
     </pbx-message>`;
   }
 
@@ -202,31 +221,14 @@ export class App extends LitElement {
     // Isolated as <bdi> does it: a name's direction of writing does not turn the words around it.
     const who = `\u2068${call.name || call.number || t("call.unknown")}\u2069`;
     return html`<pbx-message intent="info" text=${t(call.state === "ringing" ? "call.ringing" : "call.live", { who })}>
-      ${button({ label: t("call.show"), small: true, onClick: () => (this.page = "phone") })}
+      ${button({ label: t("call.show"), small: true, onClick: () => this.go("phone") })}
     </pbx-message>`;
   }
 
-  /** Everybody's first view does without the large pages. */
-  private fetch(page: Page): Promise<void> {
-    const fetching = this.fetched.get(page) ?? this.fetchNow(page);
-    this.fetched.set(page, fetching);
-    return fetching;
-  }
-
-  private async fetchNow(page: Page) {
-    try {
-      await FETCH[page]();
-      this.ready = new Set([...this.ready, page]);
-    } catch {
-      this.fetched.delete(page); // tried again with the next change
-      this.live = false;
-    }
-  }
-
   private renderPageOf(page: Page, state: MyState) {
-    if (!this.ready.has(page)) {
+    if (page !== "state" && !this.parts[page].ready) {
       return html`<h1>${t(`nav.${page}`)}</h1>
-        <pbx-skeleton height="640"></pbx-skeleton>`;
+        ${this.parts[page].placeholder(640)}`;
     }
     switch (page) {
       case "phone":
@@ -263,9 +265,12 @@ export class App extends LitElement {
       this.outside = true;
       return;
     }
-    this.number = linkedNumber(this.surroundings.page);
-    this.linked = this.number !== "" ? "phone" : (PAGES.find((page) => page === this.surroundings?.page) ?? null);
-    this.page = this.linked;
+    const linked = this.surroundings.page;
+    this.number = linkedNumber(linked);
+    this.page = this.number !== "" ? "phone" : firstPage(PAGES, linked);
+    if (this.page !== null) beginAddress(this.page);
+    const moved = (name: string) => (this.page = PAGES.find((page) => page === name) ?? null);
+    followHistory(linked, moved, this.leaving.signal);
     document.title = t("app.title");
     await this.load();
     void watch(
@@ -330,14 +335,23 @@ export class App extends LitElement {
 
   private changePage(event: CustomEvent) {
     const id = (event.target as HTMLElement & { activeid: string }).activeid;
-    this.page = PAGES.find((page) => `tab-${page}` === id) ?? null;
+    const page = PAGES.find((page) => `tab-${page}` === id);
+    // The tabs also tell of what they were told: the first page, a move through the history, a page of others.
+    if (page !== undefined && this.state !== null && page !== this.shownOf(pagesOf(this.state))) this.go(page);
+  }
+
+  private shownOf(pages: readonly Page[]): Page {
+    return pages.find((page) => page === this.page) ?? pages[0] ?? "state";
+  }
+
+  private go(page: Page) {
+    this.page = page;
+    showAddress(page, this.surroundings?.page);
   }
 
   private signedIn(event: CustomEvent<MyState>) {
     this.state = event.detail;
     this.elsewhere = false;
-    this.page = this.linked;
-    this.linked = null;
     void this.focusHeading("#page > *");
     if (this.inDialog) closeDialog({ signedIn: true });
   }
@@ -350,7 +364,7 @@ export class App extends LitElement {
   /** The next thing to read gets the focus, instead of the beginning of the document. */
   private async focusHeading(page: string) {
     await this.updateComplete;
-    await Promise.all(this.fetched.values());
+    await Promise.all(Object.values(this.parts).map((part) => part.arrived));
     await this.updateComplete;
     const shown = this.renderRoot.querySelector<LitElement>(page);
     await shown?.updateComplete;
@@ -370,6 +384,14 @@ function hasPhone({ connection, licence }: MyState): boolean {
 function linkedNumber(page: string | undefined): string {
   if (page?.startsWith("dial:")) return page.slice("dial:".length);
   return location.pathname.endsWith("/dial") ? (new URLSearchParams(location.search).get("n") ?? "") : "";
+}
+
+/** Those that there are for the person. */
+function pagesOf(state: MyState): readonly Page[] {
+  const administrator = state.person?.isAdministrator ?? false;
+  return PAGES.filter(
+    (page) => (administrator || !FOR_ADMINISTRATORS.includes(page)) && (page !== "phone" || hasPhone(state)),
+  );
 }
 
 function endOf(end: SessionEnd): Trouble {

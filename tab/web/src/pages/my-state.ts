@@ -4,6 +4,7 @@ import { customElement, property } from "lit/decorators.js";
 import { api, type ConnectionState, type MyState, type Trouble } from "../api.js";
 import { BusyController } from "../busy.js";
 import { button } from "../button.js";
+import { Part } from "../part.js";
 import { person as name } from "../person.js";
 import { forgetKeys } from "../session-key.js";
 import { shared } from "../styles.js";
@@ -23,7 +24,8 @@ export class MyStatePage extends LitElement {
       .cards pbx-offers {
         margin-bottom: 0;
       }
-      pbx-notices {
+      pbx-notices,
+      .part {
         margin-top: 16px;
       }
       .light::before {
@@ -43,10 +45,11 @@ export class MyStatePage extends LitElement {
 
   @property({ attribute: false }) state!: MyState;
   private readonly task = new BusyController(this);
+  private readonly notices = new Part(this, () => import("./notices.js"));
 
   override connectedCallback() {
     super.connectedCallback();
-    void import("./notices.js");
+    void this.notices.load();
   }
 
   override render() {
@@ -113,7 +116,11 @@ export class MyStatePage extends LitElement {
         })}
         ${button({ label: t("offers.elsewhere"), disabled: this.task.busy, onClick: () => this.goElsewhere() })}
       </div>
-      <pbx-notices ?administrator=${person.isAdministrator}></pbx-notices>
+      ${
+        this.notices.ready
+          ? html`<pbx-notices ?administrator=${person.isAdministrator}></pbx-notices>`
+          : html`<div class="part">${this.notices.placeholder(280)}</div>`
+      }
     `;
   }
 

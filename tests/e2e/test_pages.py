@@ -1,0 +1,114 @@
+"""Pages are addresses, and parts of the app that do not arrive leave no dead page, in a real browser."""
+
+from playwright.async_api import Route, expect
+
+from tests.e2e.conftest import OpenTab
+from tests.support.browser import Tab
+from tests.support.world import ANNA, CLARA, World
+
+CODE = "**/assets/connection-*.js"
+
+
+async def shows(tab: Tab, page: str) -> None:
+    await expect(tab.view.get_by_role("heading", name=page, exact=True, level=1)).to_be_visible()
+    await expect(tab.view.get_by_role("tab", name=page)).to_have_attribute("aria-selected", "true")
+
+
+async def abort(route: Route) -> None:
+    await route.abort()
+
+
+async def test_a_part_that_fails_once_comes_by_itself(world: World, open_tab: OpenTab) -> None:
+    await world.client(CLARA).sign_in(world.pbx_name, world.key)
+    clara = await open_tab(CLARA)
+    await shows(clara, "Overview")
+    await clara.page.route(CODE, abort, times=1)
+    await clara.view.get_by_role("tab", name="Connection").click()
+    await expect(clara.view.get_by_role("button", name="Run diagnostics")).to_be_visible()
+
+
+async def test_a_part_that_keeps_failing_can_be_asked_for_again(world: World, open_tab: OpenTab) -> None:
+    await world.client(CLARA).sign_in(world.pbx_name, world.key)
+    clara = await open_tab(CLARA)
+    await shows(clara, "Overview")
+    await clara.page.route(CODE, abort)
+    await clara.view.get_by_role("tab", name="Connection").click()
+    await clara.is_alerted("The service cannot be reached")
+    await expect(clara.view.get_by_text("Live updates are interrupted")).to_have_count(0)
+    assert await clara.violations() == []
+    await clara.page.unroute(CODE)
+    await clara.button("Try again").press("Enter")
+    await expect(clara.view.get_by_role("button", name="Run diagnostics")).to_be_visible()
+
+
+async def test_the_bots_settings_can_be_asked_for_again(world: World, open_tab: OpenTab) -> None:
+    await world.client(ANNA).sign_in(world.pbx_name, world.key)
+    anna = await open_tab(ANNA, script="window.noted = 1")
+    await anna.page.route("**/assets/notices-*.js", abort)
+    await anna.page.reload()
+    await anna.is_alerted("The service cannot be reached")
+    await anna.page.unroute("**/assets/notices-*.js")
+    await anna.button("Try again").click()
+    await anna.sees("Messages from the bot")
+
+
+async def test_after_an_update_of_the_service_the_page_asks_to_be_reloaded(
+    world: World, open_tab: OpenTab
+) -> None:
+    await world.client(CLARA).sign_in(world.pbx_name, world.key)
+    clara = await open_tab(CLARA)
+    await shows(clara, "Overview")
+
+    async def gone(route: Route) -> None:
+        await route.fulfill(status=404)
+
+    async def newer(route: Route) -> None:
+        await route.fulfill(content_type="text/html", body='<script type="module" src="/tab/assets/x.js">')
+
+    await clara.page.route(CODE, gone)
+    await clara.page.route("**/tab/", newer)
+    await clara.view.get_by_role("tab", name="Connection").click()
+    await clara.is_alerted("A new version is there")
+    assert await clara.violations() == []
+    await clara.page.unroute_all()
+    await clara.button("Reload").click()
+    await shows(clara, "Connection")
+    await expect(clara.view.get_by_role("button", name="Run diagnostics")).to_be_visible()
+
+
+async def test_a_page_survives_a_reload_and_back_leads_to_the_one_before(
+    world: World, open_tab: OpenTab
+) -> None:
+    await world.client(CLARA).sign_in(world.pbx_name, world.key)
+    clara = await open_tab(CLARA)
+    await shows(clara, "Overview")
+    for page in ("Licences", "Connection"):
+        await clara.view.get_by_role("tab", name=page).click()
+        await shows(clara, page)
+    await clara.page.evaluate("history.back()")
+    await shows(clara, "Licences")
+    await clara.page.evaluate("history.back()")
+    await shows(clara, "Overview")
+    await clara.view.get_by_role("tab", name="Licences").click()
+    await clara.page.reload()
+    await shows(clara, "Licences")
+
+
+async def test_a_link_to_a_page_of_administrators_says_why_it_is_not_shown(
+    world: World, open_tab: OpenTab
+) -> None:
+    await world.client(ANNA).sign_in(world.pbx_name, world.key)
+    anna = await open_tab(ANNA, page="licences")
+    await shows(anna, "Overview")
+    await anna.sees("The page “Licences” is for administrators of the PBX.")
+    assert await anna.violations() == []
+    await anna.view.get_by_role("tab", name="Audio devices").click()
+    await expect(anna.view.locator("#no-rights")).to_have_count(0)
+
+
+async def test_a_link_is_kept_while_one_signs_in(world: World, open_tab: OpenTab) -> None:
+    clara = await open_tab(CLARA, page="connection", locale="de-DE")
+    await clara.sees("Melden Sie sich an, um die Seite „Verbindung“ zu öffnen.")
+    assert await clara.violations() == []
+    await world.client(CLARA).sign_in(world.pbx_name, world.key)
+    await shows(clara, "Verbindung")
