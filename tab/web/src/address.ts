@@ -7,7 +7,7 @@ export function firstPage<Page extends string>(pages: readonly Page[], linked: s
   const find = (name: string | undefined) => pages.find((page) => page === name) ?? null;
   const here = find(location.hash.slice(1));
   if (here !== null) return here;
-  const [link, page] = (sessionStorage.getItem(STORED) ?? "").split(" ");
+  const [link, page] = remembered().split(" ");
   return (link === (linked ?? "") ? find(page) : null) ?? find(linked);
 }
 
@@ -32,6 +32,19 @@ export function followHistory(linked: string | undefined, onMove: (page: string)
   window.addEventListener("popstate", moved, { signal });
 }
 
+/** Where storage is blocked, a reload begins at the first page. */
 function remember(page: string, linked: string | undefined): void {
-  sessionStorage.setItem(STORED, `${linked ?? ""} ${page}`);
+  try {
+    sessionStorage.setItem(STORED, `${linked ?? ""} ${page}`);
+  } catch {
+    // Nothing is lost but that.
+  }
+}
+
+function remembered(): string {
+  try {
+    return sessionStorage.getItem(STORED) ?? "";
+  } catch {
+    return "";
+  }
 }
