@@ -73,7 +73,9 @@ async def test_the_administrator_decides_in_the_tab(world: World, open_tab: Open
     clara = world.client(CLARA)
     await clara.sign_in(world.pbx_name, world.key)
     tab = await open_tab(CLARA, page="licences")
-    automatic = tab.view.get_by_role("radio", name="Nothing: from the second time on")
+    automatic = tab.view.get_by_role(
+        "radio", name="Automatic sign-in: from the second time on, the tab signs them in"
+    )
     with_key = tab.view.get_by_role("radio", name="The PBX key")
     await tab.view.get_by_role("checkbox", name="Sign-in by e-mail for my organisation").check()
     # By keyboard: looking at the choices decides nothing, and the last has no effect without the main PBX.
@@ -116,7 +118,7 @@ async def test_an_administrator_by_email_is_told_how_to_administer(world: World,
     await click(world, CLARA)
     tab = await open_tab(CLARA)
     await tab.sees("Administration needs your password")
-    await expect(tab.view.get_by_role("tab")).to_have_text(["Overview", "Audio devices"])
+    await expect(tab.view.get_by_role("tab")).to_have_text(["Phone", "Overview", "Audio devices"])
     assert await tab.violations() == []
     await tab.button("Sign in with password").click()
     await tab.sign_in()
