@@ -17,7 +17,7 @@ from core.diagnosis.finding import Finding
 from core.hub.bus import NOTICES_TOPIC, Bus
 from core.hub.hub import AnyMethod, Hub, PbxRefusedError
 from core.hub.registry import Pbx, Registry
-from wire.link import CallsChallenge, Followed, KeepParams, Method
+from wire.link import CallsChallenge, Followed, KeepParams, Method, UciState
 from wire.model import Empty
 from wire.phone import KeepLines, KeptLines
 
@@ -149,14 +149,19 @@ class PreparedConsent:
     connector_identity: str
 
 
-async def prepare_consent(hub: Hub, pbx: Pbx, login: str, impossible: Code) -> PreparedConsent | Finding:
-    """`impossible`: what is said where UCI logins cannot be made from login and password."""
+async def prepare_consent(
+    hub: Hub, pbx: Pbx, login: str, impossible: Code, while_down: Code | None = None
+) -> PreparedConsent | Finding:
+    """`impossible`: what is said where UCI logins cannot be made from login and password; `while_down`: what instead while
+    the connector only waits for UCI, so that nobody knows whether they can.
+    """
     try:
         challenge = await hub.call(pbx, Method.CALLS_CHALLENGE, Empty(), CallsChallenge)
     except PbxRefusedError as refused:
         return refused.finding
     if not challenge.possible:
-        return Finding(impossible, {"pbx_name": pbx.name})
+        waits = pbx.status is not None and pbx.status.uci in (UciState.CONNECTING, UciState.FAILED)
+        return Finding(while_down if while_down and waits else impossible, {"pbx_name": pbx.name})
     return PreparedConsent(
         pbx_name=pbx.name,
         login=login,

@@ -133,7 +133,7 @@ class Telephone:
         if isinstance(access, Finding):
             return access
         login = access.session.person.login
-        return await prepare_consent(self._hub, access.pbx, login, Code.PHONE_NOT_OFFERED)
+        return await prepare_consent(self._hub, access.pbx, login, Code.PHONE_NOT_OFFERED, Code.LINE_DOWN)
 
     async def open(self, user: TeamsUser, nonce: str, box: SealedBox) -> PhoneLine | Finding:
         """Switches the telephone on. It is noted before the connector is asked, so that a connector never keeps a line

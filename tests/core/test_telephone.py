@@ -11,6 +11,7 @@ from aiohttp import web
 from sqlalchemy import text
 
 from app.connector_door import serve_connector
+from core.background import cancel_and_wait
 from core.diagnosis.codes import Code
 from core.diagnosis.finding import Finding
 from core.hub.bus import Bus, phone_topic
@@ -59,7 +60,7 @@ class Connector:
         self._running = asyncio.create_task(self._run())
 
     async def close(self) -> None:
-        self._running.cancel()
+        await cancel_and_wait(self._running)
         await self.socket.close()
 
     async def changed(self, *user_ids: int) -> None:
@@ -173,7 +174,7 @@ async def bare(book: Book) -> AsyncIterator[tuple[Site, aiohttp.ClientSession]]:
         yield site, http
         await site.connector.close()
         await hub.drain(0)
-    running.cancel()
+    await cancel_and_wait(running)
     await runner.cleanup()
 
 

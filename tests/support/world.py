@@ -137,10 +137,12 @@ class World:
         return sqlite3.connect(self.demo.state / "pbx-teams.db", timeout=10)
 
     def forget_pins(self) -> None:
-        """As if nobody had ever signed in: who is who at the PBX is open again."""
+        """As if nobody had ever signed in or out: who is who at the PBX is open again, and nobody has chosen to stay out."""
         if (self.demo.state / "pbx-teams.db").exists():
             with closing(self.database()) as database, database:
                 database.execute("DELETE FROM pinned_identity")
+                database.execute("DELETE FROM session_end")
+                database.execute("UPDATE preference SET no_automatic_sign_in = FALSE")
 
     @contextmanager
     def expired_key(self) -> Iterator[None]:

@@ -78,6 +78,7 @@ export class App extends LitElement {
   /** A number that a link has brought; the person dials it, not the link. */
   @state() private number = "";
   private readonly inDialog = new URLSearchParams(location.search).has("dialog");
+  private dialogEnded = false;
   private readonly leaving = new AbortController();
 
   override connectedCallback() {
@@ -93,8 +94,9 @@ export class App extends LitElement {
   /** What had the focus went with the page that showed it, whatever way the new state came: by an answer or by itself. */
   override updated(changed: Map<string, unknown>) {
     const before = changed.get("state") as MyState | null | undefined;
-    if (!before || !this.state || before.signedIn === this.state.signedIn || !document.hasFocus()) return;
-    void this.focusHeading(this.state.signedIn ? "#page > *" : "pbx-offers, pbx-sign-in");
+    if (!before || !this.state || before.signedIn === this.state.signedIn) return;
+    if (this.state.signedIn) this.endDialog();
+    if (document.hasFocus()) void this.focusHeading(this.state.signedIn ? "#page > *" : "pbx-offers, pbx-sign-in");
   }
 
   override render() {
@@ -353,7 +355,14 @@ export class App extends LitElement {
     this.state = event.detail;
     this.elsewhere = false;
     void this.focusHeading("#page > *");
-    if (this.inDialog) closeDialog({ signedIn: true });
+    this.endDialog();
+  }
+
+  /** In the bot's dialog signing in was all there is to do, whether its answer or the stream tells first. */
+  private endDialog() {
+    if (!this.inDialog || this.dialogEnded) return;
+    this.dialogEnded = true;
+    closeDialog({ signedIn: true });
   }
 
   private signedOut(event: CustomEvent<MyState>) {
