@@ -12,6 +12,7 @@ from core.audio.label import shown_name
 from core.diagnosis.codes import PBX_FAULTS, Code
 from core.language import Language
 from core.store.timestamps import now
+from tab import present
 from tab.operation import Call, Operation, TabServices, expect
 from tab.problems import language_of
 from wire.tab_audio import (
@@ -75,15 +76,7 @@ async def remove_probe(call: Call) -> AudioState:
 
 
 async def prepare_calls(call: Call) -> CallsPrepared:
-    prepared = expect(await call.services.call_help.prepare(call.user))
-    return CallsPrepared(
-        pbx_name=prepared.pbx_name,
-        login=prepared.login,
-        nonce=prepared.nonce,
-        sealing_key=prepared.sealing_key,
-        sealing_signature=prepared.sealing_signature,
-        connector_identity=prepared.connector_identity,
-    )
+    return present.consent(expect(await call.services.call_help.prepare(call.user)))
 
 
 async def follow_calls(call: Call) -> AudioState:

@@ -4,6 +4,7 @@ from typing import Final
 
 from core.diagnosis.codes import PBX_FAULTS, PHONE_FAULTS, Code
 from core.diagnosis.finding import Finding
+from tab import present
 from tab.budgets import Cost
 from tab.operation import Call, Operation, expect
 from tab.problems import ProblemError
@@ -34,15 +35,7 @@ async def get_phone(call: Call) -> Phone:
 
 
 async def prepare_phone(call: Call) -> CallsPrepared:
-    prepared = expect(await call.services.telephone.prepare(call.user))
-    return CallsPrepared(
-        pbx_name=prepared.pbx_name,
-        login=prepared.login,
-        nonce=prepared.nonce,
-        sealing_key=prepared.sealing_key,
-        sealing_signature=prepared.sealing_signature,
-        connector_identity=prepared.connector_identity,
-    )
+    return present.consent(expect(await call.services.telephone.prepare(call.user)))
 
 
 async def switch_on(call: Call) -> Phone:

@@ -6,6 +6,7 @@ from core.administration.administration import LicenceView, UsageView
 from core.audio.finding import Verdict
 from core.audit.wording import describe_actor
 from core.diagnosis.finding import Finding, explain
+from core.hub.keeping import PreparedConsent
 from core.identity.teams_user import TeamsUser
 from core.identity.tenant_trust import PLAIN, TrustedTenant
 from core.language import Language
@@ -38,6 +39,19 @@ from wire.tab import (
     UsageBucket,
     WaitingPlace,
 )
+from wire.tab_audio import CallsPrepared
+
+
+def consent(prepared: PreparedConsent) -> CallsPrepared:
+    """What the browser needs to seal a person's UCI login to the connector."""
+    return CallsPrepared(
+        pbx_name=prepared.pbx_name,
+        login=prepared.login,
+        nonce=prepared.nonce,
+        sealing_key=prepared.sealing_key,
+        sealing_signature=prepared.sealing_signature,
+        connector_identity=prepared.connector_identity,
+    )
 
 
 def my_state(state: State, language: Language) -> MyState:
