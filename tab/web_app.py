@@ -168,7 +168,10 @@ async def _page(_request: web.Request) -> web.StreamResponse:
     page = DIST / "index.html"
     if not page.is_file():
         return web.Response(text="The tab is not built yet: run 'make install'.", status=503)
-    return _sent(page, "no-cache")
+    # Never "not modified": the pages of two builds are equally long, and may be equally old where an image has one
+    # time for all of its files. A browser that kept the older one would ask for files that are gone.
+    headers = {"Cache-Control": "no-cache", "Content-Type": _MEDIA_TYPES[".html"]}
+    return web.Response(body=page.read_bytes(), headers=headers)
 
 
 async def _file(request: web.Request) -> web.StreamResponse:
