@@ -39,7 +39,7 @@ async def test_a_part_that_keeps_failing_can_be_asked_for_again(world: World, op
     await clara.page.route(CODE, abort)
     await clara.view.get_by_role("tab", name="Connection").click()
     await clara.is_alerted("The service cannot be reached")
-    await expect(clara.view.get_by_text("Live updates are interrupted")).to_have_count(0)
+    await expect(clara.view.locator("#not-live")).to_have_count(0)
     assert await clara.violations() == []
     await clara.page.unroute(CODE)
     await clara.button("Try again").press("Enter")
@@ -76,6 +76,54 @@ async def test_after_an_update_of_the_service_the_page_asks_to_be_reloaded(
     await clara.is_alerted("A new version is there")
     assert await clara.violations() == []
     await expect(clara.button("Reload")).to_be_visible()
+
+
+async def newer_page(route: Route) -> None:
+    await route.fulfill(content_type="text/html", body='<script type="module" src="/tab/assets/x.js">')
+
+
+async def test_when_updates_come_back_from_an_update_of_the_service_the_page_offers_to_be_reloaded(
+    world: World, open_tab: OpenTab
+) -> None:
+    await world.client(ANNA).sign_in(world.pbx_name, world.key)
+    anna = await open_tab(ANNA)
+    await shows(anna, "Overview")
+    await anna.page.route("**/api/v1/events?*", abort)
+    await anna.page.reload()
+    await expect(anna.view.locator("#not-live")).to_be_visible()
+    assert await anna.violations() == []
+    await anna.page.route("**/tab/", newer_page)
+    await anna.page.unroute("**/api/v1/events?*")
+    await expect(anna.view.locator("#outdated")).to_contain_text("A new version of this app is there.")
+    await expect(anna.view.locator("#not-live")).to_have_count(0)
+    assert await anna.violations() == []
+    await anna.page.unroute("**/tab/")
+    await anna.button("Reload").press("Enter")
+    await expect(anna.view.locator("#outdated")).to_have_count(0)
+    await shows(anna, "Overview")
+
+
+async def test_an_app_whose_files_are_gone_for_a_moment_starts_by_itself(
+    world: World, open_tab: OpenTab
+) -> None:
+    anna = await open_tab(ANNA)
+    await expect(anna.view.locator("#pbx-name")).to_be_visible()
+    await anna.page.route("**/assets/index-*.js", abort, times=2)
+    await anna.page.reload()
+    await expect(anna.view.locator("#pbx-name")).to_be_visible()
+
+
+async def test_an_app_whose_files_stay_away_says_so(world: World, open_tab: OpenTab) -> None:
+    anna = await open_tab(ANNA)
+    await expect(anna.view.locator("#pbx-name")).to_be_visible()
+    # Not the first, but one that it needs.
+    await anna.page.route("**/assets/busy-*.js", abort)
+    await anna.page.reload()
+    await anna.is_alerted("The app could not be loaded.")
+    assert await anna.violations() == []
+    await anna.page.unroute("**/assets/busy-*.js")
+    await anna.button("Try again").press("Enter")
+    await expect(anna.view.locator("#pbx-name")).to_be_visible()
 
 
 async def test_a_page_survives_a_reload_and_back_leads_to_the_one_before(

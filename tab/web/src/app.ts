@@ -15,12 +15,12 @@ import { beginAddress, firstPage, followHistory, showAddress } from "./address.j
 import { button } from "./button.js";
 import { closeDialog, enterTeams, type Surroundings } from "./host.js";
 import { watch, type Change } from "./live.js";
-import { Part } from "./part.js";
+import { Part, isOutdated } from "./part.js";
 import { person } from "./person.js";
 import { placeholder } from "./placeholder.js";
 import { shared } from "./styles.js";
 import { applyTheme } from "./theme.js";
-import { dateTime, rich, setLocale, t, type Word } from "./words.js";
+import { dateTime, rich, setLocale, t, time, type Word } from "./words.js";
 
 const PAGES = ["phone", "state", "audio", "licences", "connection"] as const;
 const FOR_ADMINISTRATORS: readonly string[] = ["licences", "connection"];
@@ -60,6 +60,10 @@ export class App extends LitElement {
   /** Null: none was chosen, and the first is shown. */
   @state() private page: Page | null = null;
   @state() private live = true;
+  /** When updates arrived last, while they do not. */
+  @state() private liveUntil = "";
+  /** The service has been updated since this page was loaded. */
+  @state() private outdated = false;
   @state() private notEntered = false;
   /** Signing in at another PBX while the session here goes on. */
   @state() private elsewhere = false;
@@ -123,9 +127,24 @@ export class App extends LitElement {
         ${placeholder(this.surroundings === null ? null : this.trouble, () => this.load(), 320)}`;
     }
     return html`
-      ${this.live ? nothing : html`<pbx-message intent="warning" text=${t("live.lost")}></pbx-message>`}
+      ${
+        this.live
+          ? nothing
+          : html`<pbx-message
+              id="not-live"
+              intent="warning"
+              text=${t("live.lost", { at: time(this.liveUntil) })}
+            ></pbx-message>`
+      }
+      ${this.outdated ? this.renderOutdated() : nothing}
       ${this.state.signedIn ? this.renderSignedIn(this.state) : this.renderSignedOut(this.state, this.surroundings)}
     `;
+  }
+
+  private renderOutdated() {
+    return html`<pbx-message id="outdated" intent="info" text=${t("app.outdated")}>
+      ${button({ label: t("app.reload"), small: true, onClick: () => location.reload() })}
+    </pbx-message>`;
   }
 
   private renderSignedOut(state: MyState, surroundings: Surroundings) {
@@ -282,10 +301,17 @@ export class App extends LitElement {
           this.revision += 1;
           this.connectionRevision += 1;
         },
-        onLive: (live) => (this.live = live),
+        onLive: (live) => this.setLive(live),
       },
       this.leaving.signal,
     );
+  }
+
+  private setLive(live: boolean) {
+    if (this.live && !live) this.liveUntil = new Date().toISOString();
+    // What interrupts updates is often an update of the service.
+    if (!this.live && live) void isOutdated().then((outdated) => (this.outdated = outdated));
+    this.live = live;
   }
 
   /** Applies a change to what is known already. */

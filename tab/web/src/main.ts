@@ -9,3 +9,5 @@ import "./pages/sign-in.js";
 import "./pages/waiting.js";
 import "./toasts.js";
 import "./app.js";
+
+window.dispatchEvent(new Event("pbx-started"));

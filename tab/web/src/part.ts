@@ -68,7 +68,7 @@ export class Part implements ReactiveController {
 }
 
 /** Whether the service has another version of this app by now: its files then have other names. */
-async function isOutdated(): Promise<boolean> {
+export async function isOutdated(): Promise<boolean> {
   const own = document.querySelector('script[type="module"][src]')?.getAttribute("src");
   try {
     const page = await fetch(location.pathname, { cache: "no-store" });
