@@ -113,33 +113,72 @@ def create(settings: Settings) -> web.Application:
     async def lines_changed(pbx_id: str, user_ids: Collection[int]) -> None:
         call_cards.changed(await telephone.lines_changed(pbx_id, user_ids))
 
-    hub = Hub(registry, plane, bus, key_register.register, following.users_changed, call_ended, lines_changed)
+    hub = Hub(
+        registry=registry,
+        plane=plane,
+        bus=bus,
+        register_licence_keys=key_register.register,
+        on_users=following.users_changed,
+        on_call=call_ended,
+        on_lines=lines_changed,
+    )
     session_age = SessionAge(timedelta(days=settings.session_days)) if settings.session_days else None
     preferences = PreferenceStore(database)
     refusals = Refusals(ledger.writer)
     sign_in = SignIn(
-        *(registry, hub, trust, ledger, overview, StateReader(database), verdicts, preferences, bus),
-        *(refusals, session_age),
+        registry=registry,
+        hub=hub,
+        trust=trust,
+        ledger=ledger,
+        overview=overview,
+        states=StateReader(database),
+        verdicts=verdicts,
+        preferences=preferences,
+        bus=bus,
+        refusals=refusals,
+        session_age=session_age,
     )
     following.start(hub, sign_in)
     audio_store = AudioStore(database, pepper)
-    guard = AdministratorGuard(registry, hub, ledger, overview, bus, refusals)
-    administration = Administration(
-        *(guard, registry, trust, ledger, overview, sign_in, bus),
-        *(UsageReader(database), AuditReader(database), Kept(database)),
+    guard = AdministratorGuard(
+        registry=registry, hub=hub, ledger=ledger, overview=overview, bus=bus, refusals=refusals
     )
-    connections = Connections(registry, hub, ledger, overview, guard, sign_in, bus)
-    advisor = Advisor(audio_store, overview, guard, bus)
-    probes = Probes(advisor, audio_store, bus, plane.replica_id)
+    administration = Administration(
+        guard=guard,
+        registry=registry,
+        trust=trust,
+        ledger=ledger,
+        overview=overview,
+        sign_in=sign_in,
+        bus=bus,
+        usage=UsageReader(database),
+        audit_reader=AuditReader(database),
+        counted=Kept(database),
+    )
+    connections = Connections(
+        registry=registry, hub=hub, ledger=ledger, overview=overview, guard=guard, sign_in=sign_in, bus=bus
+    )
+    advisor = Advisor(store=audio_store, overview=overview, guard=guard, bus=bus)
+    probes = Probes(advisor=advisor, store=audio_store, bus=bus, replica_id=plane.replica_id)
     graph = GraphCallRecords(settings.graph_url, lambda tenant: token_source(bot_settings, tenant))
     records = CallRecords(graph if settings.call_records else None, audio_store, advisor)
-    call_help = CallHelp(hub, registry, audio_store, overview, advisor, bus)
-    telephone = Telephone(hub, registry, database, bus)
-    expiring = Expiring(ledger, registry, hub, call_help.over, session_age)
+    call_help = CallHelp(
+        hub=hub, registry=registry, store=audio_store, overview=overview, advisor=advisor, bus=bus
+    )
+    telephone = Telephone(hub=hub, registry=registry, database=database, bus=bus)
+    expiring = Expiring(ledger=ledger, registry=registry, hub=hub, calls_over=call_help.over, age=session_age)
     operator_acts = OperatorActs(database, bus, hub.close_stale)
     clock = ClockWatch(database)
     sweeper = Sweeper(
-        *(ledger, sign_in, database, audio_store, registry, expiring, clock, settings.audit_days), session_age
+        ledger=ledger,
+        sign_in=sign_in,
+        database=database,
+        audio=audio_store,
+        registry=registry,
+        expiring=expiring,
+        clock=clock,
+        audit_days=settings.audit_days,
+        age=session_age,
     )
 
     tab_tokens = TabTokenValidator(
@@ -171,16 +210,45 @@ def create(settings: Settings) -> web.Application:
     conversations = Conversations(database, ledger.writer)
     colleagues = Colleagues(database)
     phone_answers = PhoneAnswers(telephone, colleagues)
-    answers = Answers(bot_settings, sign_in, administration, advisor, preferences, phone_answers)
+    answers = Answers(
+        settings=bot_settings,
+        sign_in=sign_in,
+        administration=administration,
+        advisor=advisor,
+        preferences=preferences,
+        phone=phone_answers,
+    )
     deliveries = Deliveries(conversations)
-    call_cards = CallCards(channel, telephone, preferences, conversations, colleagues, bus, answers.reader)
+    call_cards = CallCards(
+        channel=channel,
+        telephone=telephone,
+        preferences=preferences,
+        conversations=conversations,
+        colleagues=colleagues,
+        bus=bus,
+        reader=answers.reader,
+    )
     extension = Extension(telephone, settings.teams_app_id)
     conversation = Conversation(
-        *(bot_settings, answers, sign_in, conversations, deliveries, call_cards, extension)
+        settings=bot_settings,
+        answers=answers,
+        sign_in=sign_in,
+        conversations=conversations,
+        deliveries=deliveries,
+        call_cards=call_cards,
+        message_extension=extension,
     )
-    notifier = Notifier(channel, answers, conversations, Notices(database, ledger.writer), bus)
+    notifier = Notifier(
+        channel=channel,
+        answers=answers,
+        conversations=conversations,
+        notices=Notices(database, ledger.writer),
+        bus=bus,
+    )
 
-    live = LiveUpdates(bus, sign_in, Reader(sign_in, overview, Audience(database)), telephone)
+    live = LiveUpdates(
+        bus=bus, sign_in=sign_in, reader=Reader(sign_in, overview, Audience(database)), telephone=telephone
+    )
 
     app = web.Application(
         middlewares=[entrance(settings.trusted_proxies)], client_max_size=MAX_ACTIVITY_BYTES
@@ -213,7 +281,16 @@ def create(settings: Settings) -> web.Application:
     app.router.add_get("/readyz", _readyz)
     app.router.add_get(
         "/metrics",
-        metrics.handler(hub, plane, probes, sockets, channel_token, readiness, clock, settings.metrics_token),
+        metrics.handler(
+            hub=hub,
+            plane=plane,
+            probes=probes,
+            sockets=sockets,
+            channel_token=channel_token,
+            readiness=readiness,
+            clock=clock,
+            token=settings.metrics_token,
+        ),
     )
     app[READINESS] = readiness
     app[CLOCK] = clock
@@ -226,9 +303,20 @@ def create(settings: Settings) -> web.Application:
         API,
         web_app.api(
             TabServices(
-                *(tab_tokens, sign_in, administration, connections, advisor, probes, call_help, telephone),
-                *(records, preferences, conversations, PersonBudgets(settings.changes_per_minute), live),
-                settings.public_url,
+                tokens=tab_tokens,
+                sign_in=sign_in,
+                administration=administration,
+                connections=connections,
+                advisor=advisor,
+                probes=probes,
+                call_help=call_help,
+                telephone=telephone,
+                records=records,
+                preferences=preferences,
+                conversations=conversations,
+                budgets=PersonBudgets(settings.changes_per_minute),
+                live=live,
+                public_url=settings.public_url,
                 bot_can_write=lambda: channel_token.fault is None,
             )
         ),

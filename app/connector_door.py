@@ -9,4 +9,6 @@ from wire.link import SUBPROTOCOLS
 
 
 async def serve_connector(request: web.Request, hub: Hub) -> web.StreamResponse:
-    return await websocket.serve(request, SUBPROTOCOLS, MAX_FRAME_BYTES, hub.serve)
+    return await websocket.serve(
+        request=request, subprotocols=SUBPROTOCOLS, max_frame_bytes=MAX_FRAME_BYTES, serve_transport=hub.serve
+    )

@@ -109,7 +109,17 @@ def handler(
 ) -> Callable[[web.Request], Awaitable[web.Response]]:
     """The handler of the route; without a token there is nothing to be had there."""
     registry = CollectorRegistry()
-    registry.register(_Parts(hub, plane, probes, sockets, channel_token, readiness, clock))
+    registry.register(
+        _Parts(
+            hub=hub,
+            plane=plane,
+            probes=probes,
+            sockets=sockets,
+            channel_token=channel_token,
+            readiness=readiness,
+            clock=clock,
+        )
+    )
     ProcessCollector(registry=registry)
     PlatformCollector(registry=registry)
     GCCollector(registry=registry)

@@ -8,4 +8,9 @@ from wire.probe import MAX_FRAME_BYTES, SUBPROTOCOL
 
 
 async def serve_probe(request: web.Request, probes: Probes) -> web.StreamResponse:
-    return await websocket.serve(request, (SUBPROTOCOL,), MAX_FRAME_BYTES, probes.serve)
+    return await websocket.serve(
+        request=request,
+        subprotocols=(SUBPROTOCOL,),
+        max_frame_bytes=MAX_FRAME_BYTES,
+        serve_transport=probes.serve,
+    )

@@ -44,7 +44,9 @@ class HonestClient(TabClient):
     """One of fifty colleagues of the demonstration's people; their token is made once, as Teams keeps it."""
 
     def __init__(self, world: World, person: Person) -> None:
-        super().__init__(world.http, world.demo.service_url, world.entra_url, person)
+        super().__init__(
+            http=world.http, service_url=world.demo.service_url, entra_url=world.entra_url, person=person
+        )
         self._world = world
         self._token: str | None = None
 
@@ -102,7 +104,12 @@ async def _measure(world: World, report: Report) -> None:
 async def _hire(world: World, number: int) -> HonestClient:
     login = str(4000 + number)
     person = Person(
-        f"Person {number}", str(uuid.uuid4()), f"person{number}@example.com", login, f"pw-{login}", "user"
+        name=f"Person {number}",
+        object_id=str(uuid.uuid4()),
+        email=f"person{number}@example.com",
+        login=login,
+        password=f"pw-{login}",
+        role="user",
     )
     permissions = [LICENCE_PERMISSION] if number % 2 else []
     user = {"login": login, "password": person.password, "firstName": "Person", "familyName": str(number)}

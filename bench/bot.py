@@ -161,7 +161,9 @@ async def _measure(report: Report, demo: Demo, first_port: int) -> None:
                     statistics.median(one["cpu"] for one in rounds)
                 ),
             }
-        await _proactive(report, demo, http, service_url, bots["bare"][0])
+        await _proactive(
+            report=report, demo=demo, http=http, service_url=service_url, bare_url=bots["bare"][0]
+        )
 
 
 async def _proactive(

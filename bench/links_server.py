@@ -58,7 +58,15 @@ async def hub(port: int, database_url: str, nats_url: str | None = None) -> None
         return None
 
     register = KeyRegister(ledger, {}).register
-    the_hub = Hub(registry, plane, bus, register, following.users_changed, unheard, unheard)
+    the_hub = Hub(
+        registry=registry,
+        plane=plane,
+        bus=bus,
+        register_licence_keys=register,
+        on_users=following.users_changed,
+        on_call=unheard,
+        on_lines=unheard,
+    )
     replicas = Replicas(ledger.writer, plane.replica_id, is_alone=plane.is_alone)
     plane.start(the_hub.answer, bus.hear, bus.missed)
     await replicas.enter()
@@ -80,7 +88,10 @@ async def hub(port: int, database_url: str, nats_url: str | None = None) -> None
             rows[name] = row
         LoginChallengeParams.model_validate_json(await request.read())
         answer = await the_hub.call(
-            rows[name], Method.LOGIN_CHALLENGE, LoginChallengeParams(), LoginChallenge
+            pbx=rows[name],
+            method=Method.LOGIN_CHALLENGE,
+            params=LoginChallengeParams(),
+            answer=LoginChallenge,
         )
         return web.Response(text=answer.model_dump_json(by_alias=True), content_type="application/json")
 

@@ -48,10 +48,19 @@ async def run() -> Report:
                     ours: list[dict[str, Any]] = []
                     theirs: list[dict[str, Any]] = []
                     for _ in range(ROUNDS):
-                        theirs.append(await examine(bare, {}, "mobile", playwright))
+                        theirs.append(
+                            await examine(address=bare, surroundings={}, form="mobile", playwright=playwright)
+                        )
                         surroundings = await settings(world, person, view)
                         address = f"{world.demo.service_url}/tab/"
-                        ours.append(await examine(address, surroundings, "mobile", playwright))
+                        ours.append(
+                            await examine(
+                                address=address,
+                                surroundings=surroundings,
+                                form="mobile",
+                                playwright=playwright,
+                            )
+                        )
                     paint, bare_paint = median(ours, PAINT), median(theirs, PAINT)
                     report.ratios[f"{view}_paint"] = paint / bare_paint
                     scores = [found["categories"]["performance"] for found in ours]

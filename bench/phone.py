@@ -62,13 +62,13 @@ async def run() -> Report:
                 await hub.linked()
                 pbx = f"http://127.0.0.1:{port}"
                 before = connector.resident
-                await _lines(report, hub, connector, pbx, http, bare)
-                await _dials(report, hub, pbx, http)
-                await _events(report, hub, pbx, http)
+                await _lines(report=report, hub=hub, connector=connector, pbx=pbx, http=http, bare=bare)
+                await _dials(report=report, hub=hub, pbx=pbx, http=http)
+                await _events(report=report, hub=hub, pbx=pbx, http=http)
                 report.figures["line after calls and looks: KiB each"] = round(
                     (connector.resident - before) / LINES / 1024, 1
                 )
-                await _restart(report, connector, pbx, http)
+                await _restart(report=report, connector=connector, pbx=pbx, http=http)
             finally:
                 await connector.kill()
     return report
@@ -90,7 +90,9 @@ async def _lines(
 
     async def open_line(user_id: int) -> None:
         async with slots:
-            await hub.open_phone(connector.state, user_id, str(1000 + user_id), "password")
+            await hub.open_phone(
+                state=connector.state, user_id=user_id, login=str(1000 + user_id), password="password"
+            )
 
     before, begun = connector.resident, time.monotonic()
     await asyncio.gather(*(open_line(2 + number) for number in range(LINES)))

@@ -199,7 +199,7 @@ async def _people(service: Service) -> None:
                 pbx_id=pbx_id,
                 pbx_name=PBX,
                 person=person_of(pbx_user(number + 1)),
-                licence=TakeSeat(seat_choices(pools, number + 1, (), now())),
+                licence=TakeSeat(seat_choices(pools=pools, user_id=number + 1, group_ids=(), now=now())),
                 proof=Proof.PASSWORD,
                 take_over=False,
                 now=now(),
@@ -221,7 +221,14 @@ async def _people(service: Service) -> None:
 
 
 async def _token(service: Service, user: TeamsUser) -> str:
-    person = Person(user.name, user.object_id, f"{user.object_id}@example.com", "", "", "user")
+    person = Person(
+        name=user.name,
+        object_id=user.object_id,
+        email=f"{user.object_id}@example.com",
+        login="",
+        password="",
+        role="user",
+    )
     claims = token_claims(service.demo.entra_port, TENANT_ID, person)
     url = f"http://127.0.0.1:{service.demo.entra_port}/control/sign"
     async with service.http.post(url, json={"claims": claims}) as answer:

@@ -49,7 +49,7 @@ BARS: Final = {
 }
 
 _BARE_OPEN: Final = f"INSERT INTO session ({SESSION_COLUMNS}) VALUES ({', '.join('?' * 18)})"
-_ACTOR: Final = Actor.person("tenant", "object-1", 1, "Teams 1")
+_ACTOR: Final = Actor.person(tenant_id="tenant", object_id="object-1", pbx_user_id=1, name="Teams 1")
 _PARAMETERS: Final = ", ".join(
     [*(f"${n}" for n in range(1, 13)), "number", "$13", "$14", "$15", "$16", "$17"]
 )
@@ -129,7 +129,7 @@ async def _sqlite(report: Report, book: Book, bare_path: Path) -> None:
         1e6 / await _blocking(one_row)(ROUND_SECONDS)
     )
     bare_rate = _blocking(take_and_free)
-    await _measure(report, "sqlite", book, bare_rate, bare_rate)
+    await _measure(report=report, name="sqlite", book=book, baseline=bare_rate, one_commit=bare_rate)
     bare.close()
 
 
@@ -173,7 +173,7 @@ async def _postgresql(report: Report, book: Book) -> None:
     report.figures["postgresql: one row and its commit, microseconds"] = round(
         1e6 / await hot_row(ROUND_SECONDS, 1)
     )
-    await _measure(report, "postgresql", book, hot_row, same_rows)
+    await _measure(report=report, name="postgresql", book=book, baseline=hot_row, one_commit=same_rows)
     for connection in connections:
         await connection.close()
 
@@ -248,11 +248,23 @@ def _clients(book: Book, serials: list[str], clients: int) -> Rate:
 
 def _row(id_: str, session: tuple[SessionRequest, str], number: int) -> tuple[Any, ...]:
     """A session's row, in the order of `SESSION_COLUMNS`."""
-    return BatchedSignIn(id_, session[0], LicenceKind.FL, session[1]).row(number)
+    return BatchedSignIn(session_id=id_, request=session[0], kind=LicenceKind.FL, pool_id=session[1]).row(
+        number
+    )
 
 
 def _audit(kind: AuditKind, pool_id: str, held_from: int | None) -> tuple[Any, ...]:
-    return audit_values(0, PBX, kind, _ACTOR, "User 1", "{}", 1, pool_id, held_from)
+    return audit_values(
+        at=0,
+        pbx_id=PBX,
+        kind=kind,
+        actor=_ACTOR,
+        subject="User 1",
+        detail="{}",
+        pbx_user_id=1,
+        pool_id=pool_id,
+        held_from=held_from,
+    )
 
 
 async def _fill(url: str) -> None:

@@ -36,9 +36,21 @@ MAX_SECONDS: Final = 120.0
 NICENESS: Final = 10
 
 BOSS: Final = Person(
-    "operator", "66666666-6666-4666-8666-666666666666", "boss@strangers.example", "1", "x", ""
+    name="operator",
+    object_id="66666666-6666-4666-8666-666666666666",
+    email="boss@strangers.example",
+    login="1",
+    password="x",
+    role="",
 )
-GUEST: Final = Person("Clara Vogt", "77777777-7777-4777-8777-777777777777", PEOPLE[2].email, "1", "x", "")
+GUEST: Final = Person(
+    name="Clara Vogt",
+    object_id="77777777-7777-4777-8777-777777777777",
+    email=PEOPLE[2].email,
+    login="1",
+    password="x",
+    role="",
+)
 
 HOSTILE_NUMBERS: Final = (2**70, -1, 2**53, 10**400, 1.5, "1", None, True)
 HOSTILE_TEXTS: Final = (
@@ -152,20 +164,29 @@ class Strangers:
 
     async def _guess_keys(self, token: str) -> None:
         body = {"pbxName": PBX_NAME, "keyDigest": digest(new_key())}
-        await self._api("POST", "sign-in/challenge", token, body)
+        await self._api(method="POST", path="sign-in/challenge", token=token, body=body)
         self.sent["keys guessed"] += 1
 
     async def _enter_by_mail(self, token: str) -> None:
-        await self._api("POST", "sign-in/keyless", token, {"pbxName": PBX_NAME, "takeOver": True})
+        await self._api(
+            method="POST", path="sign-in/keyless", token=token, body={"pbxName": PBX_NAME, "takeOver": True}
+        )
         self.sent["sign-ins by e-mail"] += 1
 
     async def _rule_own_tenant(self, token: str) -> None:
         """Signs in at their own PBX, whose answers are hostile, and acts as its administrator."""
         body = {"pbxName": OWN_PBX, "keyDigest": digest(self._key)}
-        challenge = await self._api("POST", "sign-in/challenge", token, body)
+        challenge = await self._api(method="POST", path="sign-in/challenge", token=token, body=body)
         proof = {"method": "challenge", "nonce": str(challenge.get("nonce", "")), "secret": "1:00"}
-        await self._api("POST", "sign-in", token, body | {"proof": proof, "takeOver": True})
-        await self._api("PUT", "trust", token, {"trusted": True, "entry": "automatic", "primary": True})
+        await self._api(
+            method="POST", path="sign-in", token=token, body=body | {"proof": proof, "takeOver": True}
+        )
+        await self._api(
+            method="PUT",
+            path="trust",
+            token=token,
+            body={"trusted": True, "entry": "automatic", "primary": True},
+        )
         await self._api("GET", "licences?search=" + "%25" * 50, token)
         await self._api("GET", "licences/export", token)
         await self._api("GET", "audit/export?since=2020-01-01&until=2030-01-01", token)

@@ -110,14 +110,24 @@ async def _state(report: Report, scene: Scene, database: str) -> None:
     many: dict[str, list[dict[str, float]]] = {name: [] for name in ports}
     alone: dict[str, list[float]] = {name: [] for name in ports}
     for port in ports.values():
-        await _get(port, "/api/v1/state", tokens, CLIENTS, ROUND_SECONDS / 2)  # warms up
+        await _get(
+            port=port, path="/api/v1/state", tokens=tokens, clients=CLIENTS, seconds=ROUND_SECONDS / 2
+        )  # warms up
     for _round in range(ROUNDS):
         for name, port in ports.items():
             before = scene.cpu(port)
-            found = await _get(port, "/api/v1/state", tokens, CLIENTS, ROUND_SECONDS)
+            found = await _get(
+                port=port, path="/api/v1/state", tokens=tokens, clients=CLIENTS, seconds=ROUND_SECONDS
+            )
             found["cpu"] = (scene.cpu(port) - before) / (found["rate"] * ROUND_SECONDS) * 1e6
             many[name].append(found)
-            alone[name].append((await _get(port, "/api/v1/state", tokens, 1, ROUND_SECONDS / 3))["rate"])
+            alone[name].append(
+                (
+                    await _get(
+                        port=port, path="/api/v1/state", tokens=tokens, clients=1, seconds=ROUND_SECONDS / 3
+                    )
+                )["rate"]
+            )
     rate = {name: _median(found, "rate") for name, found in many.items()}
     report.ratios[f"state_{database}"] = rate["service"] / rate["bare"]
     for name in ports:
@@ -135,7 +145,13 @@ async def _licences(report: Report, scene: Scene) -> None:
     for _round in range(ROUNDS):
         for pbx, rounds in rates.items():
             before = scene.cpu(scene.service)
-            found = await _get(scene.service, "/api/v1/licences", tokens[pbx], AT_ONCE, ROUND_SECONDS)
+            found = await _get(
+                port=scene.service,
+                path="/api/v1/licences",
+                tokens=tokens[pbx],
+                clients=AT_ONCE,
+                seconds=ROUND_SECONDS,
+            )
             found["cpu"] = (scene.cpu(scene.service) - before) / (found["rate"] * ROUND_SECONDS) * 1e6
             rounds.append(found)
     rate = {pbx: _median(found, "rate") for pbx, found in rates.items()}
@@ -182,7 +198,9 @@ async def _streams(report: Report, scene: Scene) -> None:
     tokens = await scene.tokens(LARGE, range(1, STREAMS // STREAMS_EACH + 1))
     each: dict[str, float] = {}
     for name, port in {"bare": scene.bare, "service": scene.service}.items():
-        await _get(port, "/api/v1/state", tokens[:10], 4, 0.5)  # what is made once
+        await _get(
+            port=port, path="/api/v1/state", tokens=tokens[:10], clients=4, seconds=0.5
+        )  # what is made once
         before = scene.resident(port)
         async with _client("hold", port=port, tokens=tokens, streams=STREAMS) as held:
             assert held["open"] == STREAMS
@@ -263,7 +281,10 @@ async def _fill(url: str) -> None:
                 .values(holder=seat.number)
             )
             if numbers:
-                sessions = [_session(pbx, number, row.pbx_id, row.id, at) for number in numbers]
+                sessions = [
+                    _session(pbx=pbx, number=number, pbx_id=row.pbx_id, pool_id=row.id, at=at)
+                    for number in numbers
+                ]
                 await connection.execute(insert(tables.session), sessions)
     await database.close()
 
@@ -293,7 +314,14 @@ def _session(pbx: int, number: int, pbx_id: str, pool_id: str, at: int) -> dict[
 
 def _person(pbx: int, number: int) -> Person:
     object_id = str(uuid.uuid5(uuid.NAMESPACE_URL, f"{pbx}/{number}"))
-    return Person(f"User {number}", object_id, f"user{number}@example.com", str(number), "", "user")
+    return Person(
+        name=f"User {number}",
+        object_id=object_id,
+        email=f"user{number}@example.com",
+        login=str(number),
+        password="",
+        role="user",
+    )
 
 
 async def _get(port: int, path: str, tokens: Sequence[str], clients: int, seconds: float) -> dict[str, float]:

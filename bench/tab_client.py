@@ -134,17 +134,17 @@ async def sign_in(
     async def client(connection: Connection) -> None:
         for token, login in people:
             at = time.perf_counter()
-            await connection.ask("POST", "/api/v1/sign-in/challenge", token, access)
+            await connection.ask(method="POST", path="/api/v1/sign-in/challenge", token=token, body=access)
             proof = {"method": "challenge", "nonce": "n" * 32, "secret": f"{login}:{'0' * 128}"}
             body = access | {"proof": proof, "takeOver": False}
-            answer = await connection.ask("POST", "/api/v1/sign-in", token, body)
+            answer = await connection.ask(method="POST", path="/api/v1/sign-in", token=token, body=body)
             assert b'"signedIn":true' in answer.replace(b" ", b""), answer
             took.append(time.perf_counter() - at)
 
     await asyncio.gather(*(client(connection) for connection in connections))
     seconds = time.perf_counter() - begun
     for token in tokens[:1] if clear == "/clear" else tokens:
-        await connections[0].ask("POST", clear, token, {})
+        await connections[0].ask(method="POST", path=clear, token=token, body={})
     tell({"rate": len(took) / seconds, "p50": statistics.median(took) * 1000})
 
 

@@ -108,9 +108,17 @@ class Bare:
         login = (user["login"], user["displayName"], user["email"], False)
         seat = ("FL", RUSH_POOL, number, "password", now, now, now, 1)
         connection.execute(OPEN_SESSION, (f"{user_id:036}", *who, RUSH_PBX, user_id, *login, *seat))
-        actor = Actor.person(who[0], who[1], user_id, who[2])
+        actor = Actor.person(tenant_id=who[0], object_id=who[1], pbx_user_id=user_id, name=who[2])
         granted = audit_values(
-            now, RUSH_PBX, AuditKind.GRANTED, actor, user["displayName"], "{}", user_id, RUSH_POOL, None
+            at=now,
+            pbx_id=RUSH_PBX,
+            kind=AuditKind.GRANTED,
+            actor=actor,
+            subject=user["displayName"],
+            detail="{}",
+            pbx_user_id=user_id,
+            pool_id=RUSH_POOL,
+            held_from=None,
         )
         connection.execute(INSERT_AUDIT_SQLITE, granted)
         connection.execute("COMMIT")

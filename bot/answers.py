@@ -164,7 +164,7 @@ class Answers:
         if not isinstance(kind, str) or not isinstance(detail, dict):
             return person.status_card(state, asked.reader)
         try:
-            return notices.notice_card(kind, detail, asked.reader, state)
+            return notices.notice_card(kind=kind, detail=detail, reader=asked.reader, state=state)
         except ValueError:  # not a message of ours
             return person.status_card(state, asked.reader)
 

@@ -126,10 +126,10 @@ class CallCards:
         """A card that answered somebody tells of a call that goes on: it is kept up to date."""
         if activity_id:
             written = _Written(
-                activity_id,
-                json.loads(reference),
-                reader,
-                shown,
+                activity_id=activity_id,
+                reference=json.loads(reference),
+                reader=reader,
+                shown=shown,
                 with_numbers=not shown.is_quiet,
                 number=shown.number,
             )
@@ -194,7 +194,9 @@ class CallCards:
             known.known |= before - known.cards.keys()
         may_begin, known.may_begin = known.may_begin and wants, False
         for call in line.calls:
-            await self._see(person, known, call, preferences if may_begin else None)
+            await self._see(
+                person=person, known=known, call=call, preferences=preferences if may_begin else None
+            )
         for call_id in known.cards.keys() - present:
             written = known.cards.pop(call_id)
             await self._write(person, written, written.shown.model_copy(update={"told": CallTold.GONE}))
@@ -226,10 +228,10 @@ class CallCards:
             await self._called_back(person, known, call)
         written = known.cards.get(call.call_id)
         if written is not None:
-            await self._update(person, known, written, call)
+            await self._update(person=person, known=known, written=written, call=call)
         elif preferences is not None and call.call_id not in known.known and _begins(call, told, preferences):
             known.known.add(call.call_id)  # before it is sent: once, or not at all
-            await self._begin(person, known, call, preferences)
+            await self._begin(person=person, known=known, call=call, preferences=preferences)
 
     async def _begin(self, person: Person, known: _Person, call: PhoneCall, preferences: Preferences) -> None:
         if preferences.quiet_ends(now()) is not None or not self._has_room(known):
@@ -251,7 +253,14 @@ class CallCards:
             return
         if not activity_id:
             return
-        written = _Written(activity_id, reference, reader, shown, with_numbers, number=call.number)
+        written = _Written(
+            activity_id=activity_id,
+            reference=reference,
+            reader=reader,
+            shown=shown,
+            with_numbers=with_numbers,
+            number=call.number,
+        )
         if shown.told in GOES_ON:
             known.cards[call.call_id] = written
         else:

@@ -175,7 +175,9 @@ class Conversation(TeamsActivityHandler):
         if turn_context.activity.id:
             user: TeamsUser = turn_context.turn_state[_USER]
             data["id"] = id_of_call(user.key, turn_context.activity.id)
-        await self._answer(command, turn_context, language, note, data)
+        await self._answer(
+            command=command, turn_context=turn_context, language=language, note=note, data=data
+        )
 
     async def on_installation_update_add(self, turn_context: TurnContext) -> None:
         await self._answer(Command.WELCOME, turn_context, _language(turn_context))
@@ -188,8 +190,13 @@ class Conversation(TeamsActivityHandler):
         data = action.get("data") or {}
         command = next((command for command in Command if command.value == action["verb"]), None)
         language = _language(turn_context, data)
-        card = await self._card(command, turn_context, language, data)
-        self._follow(card, turn_context, language, turn_context.activity.reply_to_id)
+        card = await self._card(command=command, turn_context=turn_context, language=language, data=data)
+        self._follow(
+            card=card,
+            turn_context=turn_context,
+            language=language,
+            activity_id=turn_context.activity.reply_to_id,
+        )
         return {"statusCode": 200, "type": cards.CONTENT_TYPE, "value": card}
 
     async def on_teams_task_module_fetch(
@@ -227,9 +234,16 @@ class Conversation(TeamsActivityHandler):
         data: Mapping[str, Any] | None = None,
     ) -> None:
         """One message, so that it arrives as a whole or not at all."""
-        card = await self._card(command, turn_context, language, data or {})
+        card = await self._card(
+            command=command, turn_context=turn_context, language=language, data=data or {}
+        )
         sent = await turn_context.send_activity(cards.message(card, note))
-        self._follow(card, turn_context, language, sent.id if sent is not None else "")
+        self._follow(
+            card=card,
+            turn_context=turn_context,
+            language=language,
+            activity_id=sent.id if sent is not None else "",
+        )
 
     def _follow(
         self, card: cards.Card, turn_context: TurnContext, language: Language, activity_id: str | None
@@ -239,7 +253,13 @@ class Conversation(TeamsActivityHandler):
         if shown is not None and activity_id:
             activity, user = turn_context.activity, turn_context.turn_state[_USER]
             reader = self._answers.reader(language, activity.from_property.id)
-            self._call_cards.follow(user.key, shown, activity_id, reference_of(activity), reader)
+            self._call_cards.follow(
+                person=user.key,
+                shown=shown,
+                activity_id=activity_id,
+                reference=reference_of(activity),
+                reader=reader,
+            )
 
     async def _card(
         self,

@@ -56,7 +56,11 @@ class Delivery:
         """For all replicas, until `answered` or `release`; `LEASE` at the longest."""
         tenant_id, object_id, activity_id = self.key
         claim = await self._deliveries.conversations.open(
-            tenant_id, object_id, self.conversation, activity_id, now()
+            tenant_id=tenant_id,
+            object_id=object_id,
+            conversation=self.conversation,
+            activity_id=activity_id,
+            at=now(),
         )
         self.is_claimed = claim is Claim.NEW
         return claim

@@ -128,7 +128,9 @@ class Notifier:
         changes = dict(self._changes)
         if not changes and not wanted:
             return set()
-        taken = await self._notices.write([*changes.values()], wanted, now(), now() + TAKEN_FOR)
+        taken = await self._notices.write(
+            changes=[*changes.values()], wanted=wanted, at=now(), until=now() + TAKEN_FOR
+        )
         for notice_id in changes:
             del self._changes[notice_id]
         return taken

@@ -86,7 +86,9 @@ class PhoneAnswers:
         if not isinstance(dialled, Finding):
             return cards.call_card(CallShown.dialled(dialled, name, now()), asked.reader)
         if dialled.code is Code.NUMBER_NEEDS_CONFIRMATION:
-            return cards.confirm_card(dialled, number, name, call_id, asked.reader)
+            return cards.confirm_card(
+                refusal=dialled, number=number, name=name, call_id=call_id, reader=asked.reader
+            )
         if dialled.code is Code.OUTCOME_UNKNOWN:
             return await self._look_for(call_id, asked)
         return cards.refused_card(dialled, asked.reader)
@@ -138,7 +140,9 @@ class PhoneAnswers:
 
     async def _calls(self, asked: BotRequest) -> Card:
         missed = HistoryFilter.MISSED
-        page = await self._telephone.history(asked.user, missed, None, 0, cards.MISSED_SHOWN)
+        page = await self._telephone.history(
+            user=asked.user, which=missed, before=None, offset=0, limit=cards.MISSED_SHOWN
+        )
         if isinstance(page, Finding):
             return cards.refused_card(page, asked.reader)
         return cards.calls_card(page.entries, asked.reader)

@@ -79,7 +79,9 @@ def parsed(path: str, status: int, body: bytes, charset: str | None, *, is_secre
     try:
         return json.loads(text)
     except (ValueError, RecursionError) as fault:
-        raise PbxAnswerError(path, status, "no JSON", "" if is_secret else _excerpt(text)) from fault
+        raise PbxAnswerError(
+            path=path, status=status, reason="no JSON", excerpt="" if is_secret else _excerpt(text)
+        ) from fault
 
 
 def users(path: str, answer: Any) -> Records[User]:
@@ -185,7 +187,7 @@ def _user(record: Mapping[str, Any]) -> User:
     shown = clean_line(" ".join(name for name in names if name), MAX_NAME)
     login = clean_line(login, MAX_LOGIN)
     email = email_or_nothing(_text(record.get("email")).strip()[: MAX_EMAIL + 1])
-    return User(number, login, shown or login or str(number), email)
+    return User(id=number, login=login, display_name=shown or login or str(number), email=email)
 
 
 def _permission(record: Mapping[str, Any]) -> Permission:

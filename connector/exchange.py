@@ -60,7 +60,7 @@ async def bytes_of(response: aiohttp.ClientResponse, path: str) -> bytes:
 async def content_of(response: aiohttp.ClientResponse, path: str, *, is_secret: bool = False) -> Any:
     """The JSON of an answer. `is_secret`: nothing of it stands in an error."""
     body = await bytes_of(response, path)
-    return parsed(path, response.status, body, response.charset, is_secret=is_secret)
+    return parsed(path=path, status=response.status, body=body, charset=response.charset, is_secret=is_secret)
 
 
 def is_of_the_pbx(endpoint: str, base_url: str) -> bool:

@@ -229,11 +229,11 @@ class LinkClient:
                 "the service is older than this connector: people seal their password instead of the PBX's challenge"
             )
         opening = hello(
-            self._config,
-            self._state,
-            challenge,
-            self._monitor.status,
-            self._config.licences.keys,
+            config=self._config,
+            state=self._state,
+            challenge=challenge,
+            status=self._monitor.status,
+            licence_keys=self._config.licences.keys,
             subprotocol=subprotocol,
         )
         try:

@@ -172,7 +172,11 @@ class Logins:
                 user.is_up(held.is_up)
 
         session = UciSession(
-            *(self._rest, self._callbacks, _query(credentials), heard, put),
+            rest=self._rest,
+            callbacks=self._callbacks,
+            query=_query(credentials),
+            on_event=heard,
+            on_state=put,
             keep_alive=KEEP_ALIVE_SECONDS,
             gives_up=self._uci_works,
             turns=self._connecting,

@@ -159,7 +159,12 @@ class PbxMethods:
     async def _follow(self, params: dict[str, Any]) -> Empty:
         wanted = FollowParams.model_validate(params)
         _, opened = self.opened(
-            wanted.nonce, wanted.box, wanted.tenant_id, wanted.object_id, CALLS, CallsCredentials
+            nonce=wanted.nonce,
+            box=wanted.box,
+            tenant_id=wanted.tenant_id,
+            object_id=wanted.object_id,
+            purpose=CALLS,
+            kind=CallsCredentials,
         )
         users = await self._directory.by_ids([wanted.user_id])
         if not users or users[0].login.casefold() != opened.login.casefold():
@@ -216,12 +221,14 @@ class PbxMethods:
         issued = self._nonces.pop(nonce, None)
         if issued is None or issued.ends < time.monotonic():
             raise ChallengeExpiredError("unknown nonce")
-        context = seal_context(self._pbx_name, tenant_id, object_id, nonce, purpose)
+        context = seal_context(
+            pbx_name=self._pbx_name, tenant_id=tenant_id, object_id=object_id, nonce=nonce, purpose=purpose
+        )
         previous = self._state.previous_pbx_key()
         keys = (self._state.pbx_key(), *(previous[:1] if previous is not None else ()))
         for key in keys:
             try:
-                content = open_box(self._state.sealing, key, box, context)
+                content = open_box(private=self._state.sealing, pbx_key=key, box=box, context=context)
             except CannotOpenError:
                 continue
             try:

@@ -20,7 +20,7 @@ class Readings:
 
     def read(self, part: ReadingPart, *, skipped: int = 0, detail: str | None = None) -> None:
         """The part was read. `skipped`: records of it that could not be understood."""
-        self._put(part, ReadingState.OK, None, detail, skipped)
+        self._put(part=part, state=ReadingState.OK, code=None, detail=detail, skipped=skipped)
 
     def failed(self, part: ReadingPart, fault: PbxError) -> None:
         """The part could not be read; what was known of it before stays. Between two tries of a refused login the
@@ -29,11 +29,11 @@ class Readings:
         before = self._parts.get(part)
         if isinstance(fault, LoginPausedError) and not fault.is_final and before is not None and before.code:
             return
-        self._put(part, ReadingState.FAILED, fault.code, str(fault), 0)
+        self._put(part=part, state=ReadingState.FAILED, code=fault.code, detail=str(fault), skipped=0)
 
     def incomplete(self, part: ReadingPart, code: str, detail: str) -> None:
         """The part was read and lacks something that is needed of it."""
-        self._put(part, ReadingState.FAILED, code, detail, 0)
+        self._put(part=part, state=ReadingState.FAILED, code=code, detail=detail, skipped=0)
 
     def of(self, part: ReadingPart) -> Reading | None:
         """None: not tried yet."""

@@ -105,7 +105,13 @@ class StarfaceRest:
         if self._config.auth == "oauth":
             secret = self._config.oauth_client_secret
             client_secret = secret.get_secret_value() if secret is not None else ""
-            return OAuthLogin(self._config.url, login, password, client_secret, self._config.oauth_scope)
+            return OAuthLogin(
+                base_url=self._config.url,
+                login=login,
+                password=password,
+                client_secret=client_secret,
+                scope=self._config.oauth_scope,
+            )
         return ClassicLogin(self._rest_url, login, password)
 
     async def close(self) -> None:

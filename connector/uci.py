@@ -432,7 +432,11 @@ class UciClient:
         self._config = config
         self._callbacks = callbacks or Callbacks(config)
         self._session = UciSession(
-            *(rest, self._callbacks, self._own_query, self._take, self._set),
+            rest=rest,
+            callbacks=self._callbacks,
+            query=self._own_query,
+            on_event=self._take,
+            on_state=self._set,
             keep_alive=keep_alive,
             next_token=rest.own_login.uci_refused,
             on_fault=self._found,

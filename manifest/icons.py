@@ -34,7 +34,9 @@ _TRANSPARENT: Final = (0, 0, 0, 0)
 def _png(size: int, background: _Colour, symbol: int, ink: _Colour = WHITE) -> bytes:
     """Draws large and reduces, so that the edges are smooth."""
     image = Image.new("RGBA", (size * _SUPERSAMPLING,) * 2, background)
-    _draw_handset(ImageDraw.Draw(image), size * _SUPERSAMPLING / 2, symbol * _SUPERSAMPLING, ink)
+    _draw_handset(
+        draw=ImageDraw.Draw(image), middle=size * _SUPERSAMPLING / 2, size=symbol * _SUPERSAMPLING, ink=ink
+    )
     image = image.resize((size, size), Image.Resampling.LANCZOS)
     if background[3] == 0:  # one colour alone; only its transparency is graded
         inked = Image.new("RGBA", image.size, ink)

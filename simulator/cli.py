@@ -108,7 +108,9 @@ async def _entra(options: argparse.Namespace) -> int:
 
 async def _teams(options: argparse.Namespace) -> int:
     own_url = f"http://127.0.0.1:{options.port}"
-    app = teams.create(options.service, options.entra, own_url, options.starface)
+    app = teams.create(
+        service_url=options.service, entra_url=options.entra, own_url=own_url, starface_url=options.starface
+    )
     await _listen(app, "127.0.0.1", options.port)
     print(f"Teams host on http://localhost:{options.port}", flush=True)
     return await _forever()

@@ -47,7 +47,7 @@ def make_certificates(
         decipher_only=False,
     )
     ca = (
-        _builder(ca_name, ca_name, ca_key.public_key(), now)
+        _builder(subject=ca_name, issuer=ca_name, public_key=ca_key.public_key(), now=now)
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         .add_extension(key_usage, critical=True)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(ca_key.public_key()), critical=False)
@@ -63,7 +63,9 @@ def make_certificates(
         names = [x509.DNSName(name)]
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name or "localhost")])
     certificate = (
-        _builder(subject, ca_name, key.public_key(), now, until, since)
+        _builder(
+            subject=subject, issuer=ca_name, public_key=key.public_key(), now=now, until=until, since=since
+        )
         .add_extension(x509.SubjectAlternativeName(names), critical=False)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)

@@ -39,10 +39,10 @@ async def stream(request: web.Request, token: TabToken, services: TabServices) -
     """Until the token expires, the tab goes away, or the person has opened too many newer ones."""
     live = services.live
     opened = Stream(
-        token.user,
-        language_of(request),
-        token.expires_at,
-        asyncio.get_running_loop().time(),
+        user=token.user,
+        language=language_of(request),
+        expires_at=token.expires_at,
+        now=asyncio.get_running_loop().time(),
         takes_changes=TAKES_CHANGES in request.query,
         takes_phone=TAKES_CHANGES in request.query and TAKES_PHONE in request.query,
     )
@@ -50,7 +50,7 @@ async def stream(request: web.Request, token: TabToken, services: TabServices) -
         try:
             # Read before the answer begins, so that a database that is away is told as a problem.
             first = await _own(opened, services)
-            return await _send_all(request, opened, services, first)
+            return await _send_all(request=request, stream=opened, services=services, first=first)
         finally:
             live.leave(opened)
 

@@ -39,7 +39,9 @@ async def holders(found: Sequence[Session], params: ExportParams, language: Lang
     async def pages() -> AsyncIterator[Rows]:
         yield await asyncio.to_thread(lambda: [_holder_row(session, language) for session in found])
 
-    return await _export("holders", _HOLDERS, pages(), params, language, complete=True)
+    return await _export(
+        name="holders", columns=_HOLDERS, pages=pages(), params=params, language=language, complete=True
+    )
 
 
 async def audit(found: AuditExport, params: AuditParams, language: Language) -> ExportFile:
@@ -47,7 +49,9 @@ async def audit(found: AuditExport, params: AuditParams, language: Language) -> 
         async for entries in found.pages:
             yield await asyncio.to_thread(_audit_rows, entries, found, language)
 
-    return await _export("audit", _AUDIT, pages(), params, language, complete=found.complete)
+    return await _export(
+        name="audit", columns=_AUDIT, pages=pages(), params=params, language=language, complete=found.complete
+    )
 
 
 def _holder_row(session: Session, language: Language) -> Sequence[object]:
@@ -90,9 +94,11 @@ async def _export(
 ) -> ExportFile:
     headings = [_WORDS.text(language, f"export.{column}") for column in columns]
     format_ = Format(params.format)
-    file = await write_table(headings, pages, format_, language, _zone(params.time_zone))
+    file = await write_table(
+        headings=headings, pages=pages, format_=format_, language=language, zone=_zone(params.time_zone)
+    )
     file_name = f"{_WORDS.text(language, f'export.{name}-file')}.{format_}"
-    return ExportFile(file, file_name, format_.media_type, complete)
+    return ExportFile(file=file, name=file_name, media_type=format_.media_type, complete=complete)
 
 
 def _zone(name: str) -> ZoneInfo:

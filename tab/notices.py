@@ -43,20 +43,20 @@ async def put_notices(call: Call) -> NoticeSettingsState:
 
 NOTICE_OPERATIONS: Final = (
     Operation(
-        "getNotices",
-        "GET",
-        "/api/v1/notices",
-        "Which messages the bot writes to me first, and when it is night for me",
-        get_notices,
-        NoticeSettingsState,
+        id="getNotices",
+        method="GET",
+        path="/api/v1/notices",
+        summary="Which messages the bot writes to me first, and when it is night for me",
+        run=get_notices,
+        answer=NoticeSettingsState,
     ),
     Operation(
-        "putNotices",
-        "PUT",
-        "/api/v1/notices",
-        "Decides that",
-        put_notices,
-        NoticeSettingsState,
-        NoticeSettings,
+        id="putNotices",
+        method="PUT",
+        path="/api/v1/notices",
+        summary="Decides that",
+        run=put_notices,
+        answer=NoticeSettingsState,
+        body=NoticeSettings,
     ),
 )

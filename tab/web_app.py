@@ -108,7 +108,7 @@ def _handler(operation: Operation, services: TabServices) -> Handler:
         body = None
         if operation.body is not None:
             body = operation.body.model_validate_json(await _body(request))
-        call = Call(request, token, services, body, query)
+        call = Call(request=request, token=token, services=services, body=body, query=query)
         is_export = operation.its_cost is Cost.EXPORT
         with services.budgets.exporting(token.user) if is_export else nullcontext():
             answer = await operation.run(call)

@@ -252,21 +252,32 @@ class Endpoint:
             task.add_done_callback(self._running.discard)
 
     async def _send_busy(self, frame: Frame) -> None:
-        await self._send_error(frame.id, RpcErrorCode.REFUSED, "too many calls", "pbx-busy")
+        await self._send_error(
+            frame_id=frame.id, code=RpcErrorCode.REFUSED, message="too many calls", data_code="pbx-busy"
+        )
 
     async def _run(self, handler: Handler, frame: Frame) -> None:
         try:
             result = await handler(frame.params or {})
         except RpcRefusalError as refusal:
             await self._send_error(
-                frame.id, RpcErrorCode.REFUSED, str(refusal), refusal.code, refusal.evidence
+                frame_id=frame.id,
+                code=RpcErrorCode.REFUSED,
+                message=str(refusal),
+                data_code=refusal.code,
+                evidence=refusal.evidence,
             )
         except ValidationError:
             self.bad_frames += 1
             await self._send_error(frame.id, RpcErrorCode.INVALID_PARAMS, "the params do not fit the method")
         except Exception:
             logger.exception("method failed", extra={"method": frame.method})
-            await self._send_error(frame.id, RpcErrorCode.INTERNAL, "internal error", "internal-error")
+            await self._send_error(
+                frame_id=frame.id,
+                code=RpcErrorCode.INTERNAL,
+                message="internal error",
+                data_code="internal-error",
+            )
         else:
             if frame.id is not None:
                 await self._send_quietly(dump(id=frame.id, result=result or {}))

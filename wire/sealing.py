@@ -51,7 +51,9 @@ def seal(recipient: bytes, pbx_key: PbxKey, plaintext: bytes, context: bytes) ->
         ec.ECDH(), ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), recipient)
     )
     nonce = secrets.token_bytes(_NONCE_BYTES)
-    ciphertext = AESGCM(_derive(shared, pbx_key, recipient, own)).encrypt(nonce, plaintext, context)
+    ciphertext = AESGCM(_derive(shared=shared, pbx_key=pbx_key, recipient=recipient, ephemeral=own)).encrypt(
+        nonce, plaintext, context
+    )
     return SealedBox(ephemeral_key=b64url(own), nonce=b64url(nonce), ciphertext=b64url(ciphertext))
 
 
@@ -61,7 +63,9 @@ def open_box(private: ec.EllipticCurvePrivateKey, pbx_key: PbxKey, box: SealedBo
         ephemeral = from_b64url(box.ephemeral_key)
         sender = ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), ephemeral)
         shared = private.exchange(ec.ECDH(), sender)
-        key = _derive(shared, pbx_key, public_bytes(private.public_key()), ephemeral)
+        key = _derive(
+            shared=shared, pbx_key=pbx_key, recipient=public_bytes(private.public_key()), ephemeral=ephemeral
+        )
         return AESGCM(key).decrypt(from_b64url(box.nonce), from_b64url(box.ciphertext), context)
     except (InvalidTag, ValueError) as fault:
         raise CannotOpenError("the sealed box cannot be opened") from fault

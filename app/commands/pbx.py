@@ -103,7 +103,9 @@ def hand_over(options: argparse.Namespace) -> int:
                 f"no installation with the fingerprint {options.fingerprint} has tried {name}: start its connector"
                 f" once, then look with 'pbx show {name}'"
             )
-        handed = await records.ledger.hand_over(pbx.id, claim.identity, OPERATOR, now())
+        handed = await records.ledger.hand_over(
+            pbx_id=pbx.id, identity=claim.identity, actor=OPERATOR, now=now()
+        )
         if handed is None:
             raise CannotDoError(f"{name} was handed over in this very moment; look with 'pbx show {name}'")
         print(f"{name} belongs to {options.fingerprint} now; its connector is let in when it tries again.")

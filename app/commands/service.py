@@ -19,7 +19,9 @@ def serve(_options: argparse.Namespace) -> int:
     async def run() -> None:
         app = composition.create(loaded)
         collector.settle()
-        await server.serve(app, loaded.host, loaded.port, loaded.shutdown_seconds)
+        await server.serve(
+            app=app, host=loaded.host, port=loaded.port, shutdown_seconds=loaded.shutdown_seconds
+        )
 
     logging.getLogger("app").info("serving", extra={"port": loaded.port, "public_url": loaded.public_url})
     try:

@@ -42,7 +42,9 @@ def approve(options: argparse.Namespace) -> int:
 
     async def approve(records: Records, name: str) -> None:
         pbx = await records.pbx(name)
-        await records.ledger.approve_entry(pbx.id, tenant_id, OPERATOR, now(), over_others=options.main)
+        await records.ledger.approve_entry(
+            pbx_id=pbx.id, tenant_id=tenant_id, actor=OPERATOR, now=now(), over_others=options.main
+        )
         print(f"Administrators of {name} may now let people of {tenant_id} in without a key:")
         print("they choose it in the tab, under Licences, as members of that tenant.")
 
@@ -54,7 +56,9 @@ def remove(options: argparse.Namespace) -> int:
 
     async def remove(records: Records, name: str) -> None:
         pbx = await records.pbx(name)
-        was_approved = await records.ledger.end_approval(pbx.id, tenant_id, OPERATOR, now())
+        was_approved = await records.ledger.end_approval(
+            pbx_id=pbx.id, tenant_id=tenant_id, actor=OPERATOR, now=now()
+        )
         was_trusted = await records.trust.is_trusted(pbx.id, tenant_id)
         change = TrustChange(
             pbx_id=pbx.id,

@@ -25,7 +25,7 @@ def audio_card(view: AudioView, reader: Reader) -> Card:
         execute(reader, Command.AUDIO, reader.title("action.refresh")),
         open_url(reader, reader.audio_url, "action.open-audio"),
     ]
-    return card(reader, _title(told, reader), body, actions, Command.AUDIO)
+    return card(reader=reader, title=_title(told, reader), body=body, actions=actions, refresh=Command.AUDIO)
 
 
 class _Detail(BaseModel):
@@ -56,16 +56,31 @@ def audio_notice_card(detail: Mapping[str, Any], reader: Reader) -> Card:
     ]
     if told.device:
         never = reader.title("action.never-this-device")
-        actions.append(execute(reader, Command.AUDIO_NEVER, never, {"device": told.device}))
+        actions.append(
+            execute(reader=reader, command=Command.AUDIO_NEVER, title=never, data={"device": told.device})
+        )
     detail = {"detail": told.as_json()}
-    return card(reader, _title(told, reader), _body(told, reader), actions, Command.AUDIO_NOTICE, detail)
+    return card(
+        reader=reader,
+        title=_title(told, reader),
+        body=_body(told, reader),
+        actions=actions,
+        refresh=Command.AUDIO_NOTICE,
+        data=detail,
+    )
 
 
 def audio_quiet_card(reader: Reader, device: str | None) -> Card:
     """Instead of the message that somebody wanted no more of."""
     words = reader.t("audio.quiet-device", device=device) if device is not None else reader.t("audio.quiet")
     actions = [open_url(reader, reader.audio_url, "action.open-audio")]
-    return card(reader, reader.title("audio.quiet-title"), [text(words)], actions, Command.AUDIO)
+    return card(
+        reader=reader,
+        title=reader.title("audio.quiet-title"),
+        body=[text(words)],
+        actions=actions,
+        refresh=Command.AUDIO,
+    )
 
 
 def _title(told: wording.Summary, reader: Reader) -> Title:

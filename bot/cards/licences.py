@@ -70,7 +70,13 @@ def licences_card(view: LicenceView, search: str, reader: Reader, *notes: Card) 
         execute(reader, Command.LICENCES, reader.title("action.refresh")),
         open_url(reader, reader.licences_url, "action.open-licences"),
     ]
-    return card(reader, reader.title("licences.title"), body, actions, Command.LICENCES)
+    return card(
+        reader=reader,
+        title=reader.title("licences.title"),
+        body=body,
+        actions=actions,
+        refresh=Command.LICENCES,
+    )
 
 
 def confirm_card(session: Session, reason: str, reader: Reader) -> Card:
@@ -81,10 +87,23 @@ def confirm_card(session: Session, reason: str, reader: Reader) -> Card:
         body.append(text(reader.t("notice.reason", reason=reason)))
     data = {"session": session.id, "reason": reason}
     actions = [
-        execute(reader, Command.REVOKE, reader.title("action.revoke"), data, style="destructive"),
+        execute(
+            reader=reader,
+            command=Command.REVOKE,
+            title=reader.title("action.revoke"),
+            data=data,
+            style="destructive",
+        ),
         execute(reader, Command.LICENCES, reader.title("action.cancel")),
     ]
-    return card(reader, reader.title("licences.really-title"), body, actions, Command.REVOKE_ASK, data)
+    return card(
+        reader=reader,
+        title=reader.title("licences.really-title"),
+        body=body,
+        actions=actions,
+        refresh=Command.REVOKE_ASK,
+        data=data,
+    )
 
 
 def refused_card(refusal: Finding, reader: Reader) -> Card:
@@ -93,7 +112,13 @@ def refused_card(refusal: Finding, reader: Reader) -> Card:
         execute(reader, Command.STATUS, reader.title("action.status")),
         open_url(reader, reader.home_url),
     ]
-    return card(reader, reader.title("licences.title"), [finding(reader, refusal)], actions, Command.LICENCES)
+    return card(
+        reader=reader,
+        title=reader.title("licences.title"),
+        body=[finding(reader, refusal)],
+        actions=actions,
+        refresh=Command.LICENCES,
+    )
 
 
 def _holder(session: Session, reader: Reader) -> Plain:

@@ -60,7 +60,14 @@ def notice_card(kind: str, detail: Mapping[str, Any], reader: Reader, state: Sta
     if kind == "session-ends" or (kind != "key-expires" and (state is None or state.session is None)):
         actions.insert(0, sign_in(reader))
     data = {"kind": kind, "detail": told.model_dump(exclude_defaults=True)}
-    return card(reader, reader.title(f"notice.{kind}.title"), body, actions, Command.NOTICE, data)
+    return card(
+        reader=reader,
+        title=reader.title(f"notice.{kind}.title"),
+        body=body,
+        actions=actions,
+        refresh=Command.NOTICE,
+        data=data,
+    )
 
 
 def _since(kind: str, state: State) -> str | None:
@@ -106,8 +113,16 @@ def settings_card(preferences: Preferences, reader: Reader, *, administrator: bo
         ),
     ]
     shown = {"topics": [topic.value for topic in topics]}
-    actions = [execute(reader, Command.NOTICES_SAVE, reader.title("action.save"), shown)]
-    return card(reader, reader.title("notices.title"), body, actions, Command.NOTICES)
+    actions = [
+        execute(reader=reader, command=Command.NOTICES_SAVE, title=reader.title("action.save"), data=shown)
+    ]
+    return card(
+        reader=reader,
+        title=reader.title("notices.title"),
+        body=body,
+        actions=actions,
+        refresh=Command.NOTICES,
+    )
 
 
 def _toggle(name: str, title: Title, on: bool) -> Card:

@@ -79,7 +79,9 @@ def card(
         "body": [_heading(title), *body],
         "actions": actions,
         "refresh": {
-            "action": execute(reader, refresh, reader.title("action.refresh"), data),
+            "action": execute(
+                reader=reader, command=refresh, title=reader.title("action.refresh"), data=data
+            ),
             "userIds": [reader.channel_id],
         },
     }

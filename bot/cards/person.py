@@ -44,7 +44,9 @@ def status_card(state: State, reader: Reader) -> Card:
         *_of_administrators(state, reader),
         open_url(reader, reader.home_url),
     ]
-    return card(reader, reader.title("status.title"), body, actions, Command.STATUS)
+    return card(
+        reader=reader, title=reader.title("status.title"), body=body, actions=actions, refresh=Command.STATUS
+    )
 
 
 def licence_card(state: State, reader: Reader) -> Card:
@@ -64,7 +66,13 @@ def licence_card(state: State, reader: Reader) -> Card:
         open_url(reader, reader.home_url),
     ]
     body = [*facts(given), *_ends_by(state, reader)]
-    return card(reader, reader.title("licence.title"), body, actions, Command.LICENCE)
+    return card(
+        reader=reader,
+        title=reader.title("licence.title"),
+        body=body,
+        actions=actions,
+        refresh=Command.LICENCE,
+    )
 
 
 def signed_out_card(state: State, reader: Reader) -> Card:
@@ -82,7 +90,13 @@ def signed_out_card(state: State, reader: Reader) -> Card:
     else:
         body.append(text(reader.t("signed-out.text")))
     actions = [sign_in(reader), open_url(reader, reader.home_url)]
-    return card(reader, reader.title("signed-out.title"), body, actions, Command.STATUS)
+    return card(
+        reader=reader,
+        title=reader.title("signed-out.title"),
+        body=body,
+        actions=actions,
+        refresh=Command.STATUS,
+    )
 
 
 def help_card(state: State, reader: Reader, *, welcome: bool = False) -> Card:
@@ -103,7 +117,9 @@ def help_card(state: State, reader: Reader, *, welcome: bool = False) -> Card:
         open_url(reader, reader.home_url),
     ]
     refresh = Command.WELCOME if welcome else Command.HELP
-    return card(reader, reader.title(f"{title}.title"), body, actions, refresh)
+    return card(
+        reader=reader, title=reader.title(f"{title}.title"), body=body, actions=actions, refresh=refresh
+    )
 
 
 def really_card(reader: Reader) -> Card:
@@ -113,7 +129,13 @@ def really_card(reader: Reader) -> Card:
         execute(reader, Command.HELP, reader.title("action.help")),
     ]
     body = [text(reader.t("sign-out.really-text"))]
-    return card(reader, reader.title("sign-out.really"), body, actions, Command.STATUS)
+    return card(
+        reader=reader,
+        title=reader.title("sign-out.really"),
+        body=body,
+        actions=actions,
+        refresh=Command.STATUS,
+    )
 
 
 def _ends_by(state: State, reader: Reader) -> list[Card]:

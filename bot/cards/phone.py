@@ -161,10 +161,10 @@ def call_card(shown: CallShown, reader: Reader, colleague: Colleague | None = No
     if told in GOES_ON and shown.call:
         word = "action.reject" if told is CallTold.RINGING else "action.hang-up"
         data = {"call": shown.call, "shown": _sent(shown)}
-        actions.append(execute(reader, Command.HANG_UP, reader.title(word), data))
+        actions.append(execute(reader=reader, command=Command.HANG_UP, title=reader.title(word), data=data))
     if told not in GOES_ON and shown.number and told is not CallTold.ELSEWHERE:
         word = "action.call-again" if shown.is_outgoing else "action.call-back"
-        actions.append(call_button(reader, shown.number, shown.name, word))
+        actions.append(call_button(reader=reader, number=shown.number, name=shown.name, word=word))
     if colleague is not None and told in {CallTold.RINGING} | ASK_TO_CALL_BACK:
         actions.append(open_url(reader, _chat_url(colleague), "action.write-instead"))
     if told is CallTold.AT_ONCE:
@@ -172,12 +172,12 @@ def call_card(shown: CallShown, reader: Reader, colleague: Colleague | None = No
     elif not shown.number or told in GOES_ON:
         actions.append(open_url(reader, reader.phone_url, "action.open-phone"))
     return card(
-        reader,
-        reader.title(f"phone.{_key(shown)}.title"),
-        [text(one) for one in words],
-        actions,
-        Command.CALL_STATE,
-        {"shown": _sent(shown)},
+        reader=reader,
+        title=reader.title(f"phone.{_key(shown)}.title"),
+        body=[text(one) for one in words],
+        actions=actions,
+        refresh=Command.CALL_STATE,
+        data={"shown": _sent(shown)},
     )
 
 
@@ -193,18 +193,30 @@ def followed_call(made: Card) -> CallShown | None:
 def call_button(reader: Reader, number: str, name: str = "", word: str = "action.call") -> Card:
     """The call's id is in the button, so that a second click is no second call."""
     data = {"number": number, "name": name, "id": str(uuid4())}
-    return execute(reader, Command.CALL, reader.title(word), data)
+    return execute(reader=reader, command=Command.CALL, title=reader.title(word), data=data)
 
 
 def ask_card(reader: Reader) -> Card:
-    return card(reader, reader.title("phone.whom"), [_whom(reader, "")], [_call_typed(reader)], Command.CALL)
+    return card(
+        reader=reader,
+        title=reader.title("phone.whom"),
+        body=[_whom(reader, "")],
+        actions=[_call_typed(reader)],
+        refresh=Command.CALL,
+    )
 
 
 def choices_card(search: str, found: Sequence[Found], reader: Reader) -> Card:
     """Several people, or nobody, whom the words may mean."""
     if not found:
         body = [text(reader.t("phone.none-found", search=search)), _whom(reader, search)]
-        return card(reader, reader.title("phone.whom"), body, [_call_typed(reader)], Command.CALL)
+        return card(
+            reader=reader,
+            title=reader.title("phone.whom"),
+            body=body,
+            actions=[_call_typed(reader)],
+            refresh=Command.CALL,
+        )
     choices = [{"title": found_words(one), "value": one.number} for one in found[:FOUND_SHOWN]]
     body = [
         {
@@ -216,7 +228,12 @@ def choices_card(search: str, found: Sequence[Found], reader: Reader) -> Card:
         }
     ]
     return card(
-        reader, reader.title("phone.whom"), body, [_call_typed(reader)], Command.CALL, {"search": search}
+        reader=reader,
+        title=reader.title("phone.whom"),
+        body=body,
+        actions=[_call_typed(reader)],
+        refresh=Command.CALL,
+        data={"search": search},
     )
 
 
@@ -224,10 +241,22 @@ def confirm_card(refusal: Finding, number: str, name: str, call_id: str, reader:
     """Before an emergency or premium number is dialled."""
     data = {"number": number, "name": name, "id": call_id}
     actions = [
-        execute(reader, Command.CALL_CONFIRMED, reader.title("action.call"), data, style="destructive"),
+        execute(
+            reader=reader,
+            command=Command.CALL_CONFIRMED,
+            title=reader.title("action.call"),
+            data=data,
+            style="destructive",
+        ),
         execute(reader, Command.CALLS, reader.title("action.cancel")),
     ]
-    return card(reader, reader.title("phone.really"), [finding(reader, refusal)], actions, Command.CALLS)
+    return card(
+        reader=reader,
+        title=reader.title("phone.really"),
+        body=[finding(reader, refusal)],
+        actions=actions,
+        refresh=Command.CALLS,
+    )
 
 
 def refused_card(refusal: Finding, reader: Reader) -> Card:
@@ -235,7 +264,13 @@ def refused_card(refusal: Finding, reader: Reader) -> Card:
         execute(reader, Command.CALLS, reader.title("action.calls")),
         open_url(reader, reader.phone_url, "action.open-phone"),
     ]
-    return card(reader, reader.title("phone.title"), [finding(reader, refusal)], actions, Command.CALLS)
+    return card(
+        reader=reader,
+        title=reader.title("phone.title"),
+        body=[finding(reader, refusal)],
+        actions=actions,
+        refresh=Command.CALLS,
+    )
 
 
 def unknown_card(reader: Reader, command: Command) -> Card:
@@ -248,7 +283,9 @@ def unknown_card(reader: Reader, command: Command) -> Card:
         open_url(reader, reader.phone_url, "action.open-phone"),
     ]
     body = [warning(text(reader.t(word)))]
-    return card(reader, reader.title("phone.unknown"), body, actions, Command.CALLS)
+    return card(
+        reader=reader, title=reader.title("phone.unknown"), body=body, actions=actions, refresh=Command.CALLS
+    )
 
 
 def hang_up_card(calls: Sequence[PhoneCall], reader: Reader, note: str = "") -> Card:
@@ -268,7 +305,9 @@ def hang_up_card(calls: Sequence[PhoneCall], reader: Reader, note: str = "") -> 
         )
         actions.append(execute(reader, Command.HANG_UP, reader.title("action.hang-up")))
     actions.append(open_url(reader, reader.phone_url, "action.open-phone"))
-    return card(reader, reader.title("phone.title"), body, actions, Command.CALLS)
+    return card(
+        reader=reader, title=reader.title("phone.title"), body=body, actions=actions, refresh=Command.CALLS
+    )
 
 
 def calls_card(entries: Sequence[HistoryEntry], reader: Reader) -> Card:
@@ -296,7 +335,13 @@ def calls_card(entries: Sequence[HistoryEntry], reader: Reader) -> Card:
         execute(reader, Command.CALLS, reader.title("action.refresh")),
         open_url(reader, reader.phone_url, "action.open-phone"),
     ]
-    return card(reader, reader.title("phone.missed-title"), body, actions, Command.CALLS)
+    return card(
+        reader=reader,
+        title=reader.title("phone.missed-title"),
+        body=body,
+        actions=actions,
+        refresh=Command.CALLS,
+    )
 
 
 def switches_card(line: PhoneLine, command: Command, reader: Reader, *notes: Card) -> Card:
@@ -308,17 +353,21 @@ def switches_card(line: PhoneLine, command: Command, reader: Reader, *notes: Car
         if line.features.get(Feature.DO_NOT_DISTURB) is Access.CHANGE:
             wanted = OFF if line.do_not_disturb else ON
             title = reader.title(f"action.dnd-{wanted}")
-            actions.append(execute(reader, Command.DO_NOT_DISTURB, title, {"argument": wanted}))
+            actions.append(
+                execute(reader=reader, command=Command.DO_NOT_DISTURB, title=title, data={"argument": wanted})
+            )
     given += [
         (_redirect_label(redirect, reader), _redirect_words(redirect, reader))
         for redirect in own_redirects(line)
     ]
     if any(redirect.is_on and redirect.access is Access.CHANGE for redirect in own_redirects(line)):
         title = reader.title("action.redirect-off")
-        actions.append(execute(reader, Command.REDIRECT, title, {"argument": OFF}))
+        actions.append(execute(reader=reader, command=Command.REDIRECT, title=title, data={"argument": OFF}))
     body = [*notes, *(facts(given) if given else [text(reader.t("phone.no-switches"))])]
     actions.append(open_url(reader, reader.phone_url, "action.open-phone"))
-    return card(reader, reader.title("phone.switches-title"), body, actions, command)
+    return card(
+        reader=reader, title=reader.title("phone.switches-title"), body=body, actions=actions, refresh=command
+    )
 
 
 def own_redirects(line: PhoneLine) -> list[Redirect]:
@@ -385,7 +434,7 @@ def _whom(reader: Reader, typed: str) -> Card:
 
 
 def _call_typed(reader: Reader, word: str = "action.call") -> Card:
-    return execute(reader, Command.CALL, reader.title(word), {"id": str(uuid4())})
+    return execute(reader=reader, command=Command.CALL, title=reader.title(word), data={"id": str(uuid4())})
 
 
 def _chat_url(colleague: Colleague) -> str:

@@ -53,15 +53,20 @@ async def _link(config: Config) -> None:
     readings = Readings(look.set)
     uci_config = config.uci.model_copy(update={"enabled": config.uci.enabled and config.active})
     callbacks = Callbacks(uci_config)
-    uci = UciClient(uci_config, rest, look, readings, callbacks)
+    uci = UciClient(config=uci_config, rest=rest, look=look, readings=readings, callbacks=callbacks)
     logins = Logins(rest, callbacks, state, uci_works=lambda: uci.state is UciState.ON)
     calls = Calls(logins)
     directory = Directory(rest, readings, active=config.active)
     lines = Lines(
-        *(rest, logins, config.telephone, directory.group_name),
+        rest=rest,
+        logins=logins,
+        settings=config.telephone,
+        group_name=directory.group_name,
         provided_requests=lambda: uci.provided_requests,
     )
-    monitor = Monitor(rest, uci, directory, readings, look, active=config.active)
+    monitor = Monitor(
+        rest=rest, uci=uci, directory=directory, readings=readings, look=look, active=config.active
+    )
     uses_oauth = config.pbx.auth == "oauth"
 
     async def examine_myself() -> DoctorReport:
@@ -69,15 +74,35 @@ async def _link(config: Config) -> None:
         return await examine_ways(config, state, [])
 
     methods = PbxMethods(
-        *(rest, directory, state, monitor, calls, config.pbx.name),
+        rest=rest,
+        directory=directory,
+        state=state,
+        monitor=monitor,
+        calls=calls,
+        pbx_name=config.pbx.name,
         uses_oauth=uses_oauth,
         examine=examine_myself,
     )
     handlers = {**methods.handlers(), **PhoneMethods(lines, directory, methods.opened).handlers()}
-    link = LinkClient(config, state, monitor, directory, calls, lines, handlers)
+    link = LinkClient(
+        config=config,
+        state=state,
+        monitor=monitor,
+        directory=directory,
+        calls=calls,
+        lines=lines,
+        handlers=handlers,
+    )
     supervisor = Supervisor()
     page = StatusPage(
-        *(config.status.port, config.pbx.name, config.service.url, state, link, monitor, uci), supervisor
+        port=config.status.port,
+        pbx_name=config.pbx.name,
+        service=config.service.url,
+        state=state,
+        link=link,
+        monitor=monitor,
+        uci=uci,
+        supervisor=supervisor,
     )
     serving = await page.start() if config.status.port else None
     with suppress(TimeoutError):  # a PBX that is slow or gone is reported over the link

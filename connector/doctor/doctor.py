@@ -36,7 +36,7 @@ async def examine(path: Path, told: OnStep = lambda _step: None, event_seconds: 
             at_first.skip(name)
         return _report("", None, steps)
     state = await _state(Chain(steps, told), config, path)
-    return await examine_ways(config, state, steps, told, event_seconds)
+    return await examine_ways(config=config, state=state, steps=steps, told=told, event_seconds=event_seconds)
 
 
 async def examine_ways(

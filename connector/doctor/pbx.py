@@ -78,7 +78,11 @@ class PbxCheck:
             except (OSError, ConnectorError) as fault:
                 self._cannot_listen = fault
             session = UciSession(
-                *(self._rest, callbacks, self._uci_query, self._take, lambda _state: None),
+                rest=self._rest,
+                callbacks=callbacks,
+                query=self._uci_query,
+                on_event=self._take,
+                on_state=lambda _state: None,
                 next_token=self._rest.own_login.uci_refused,
                 on_offer=self._offered,
             )
@@ -181,11 +185,11 @@ class PbxCheck:
         version = await self._rest.version()
         if version is None:  # older systems tell it by UCI alone
             session = UciSession(
-                self._rest,
-                Callbacks(self._config.uci),
-                self._uci_query,
-                self._take,
-                lambda _state: None,
+                rest=self._rest,
+                callbacks=Callbacks(self._config.uci),
+                query=self._uci_query,
+                on_event=self._take,
+                on_state=lambda _state: None,
             )
             with suppress(PbxError):
                 version = answers.version(await session.call("ucp.v30.requests.system.getServerVersion"))

@@ -81,7 +81,13 @@ class ServiceCheck:
         evidence = {"pbx_name": name, "identity": state.fingerprint}
         status = Status(module_active=self._config.active, uci=UciState.OFF, rest=RestState.UNKNOWN)
         answer = await socket.check(
-            hello(self._config, state, challenge, status, subprotocol=socket.subprotocol)
+            hello(
+                config=self._config,
+                state=state,
+                challenge=challenge,
+                status=status,
+                subprotocol=socket.subprotocol,
+            )
         )
         if isinstance(answer, Code):
             raise self._refused(answer, state)

@@ -234,7 +234,7 @@ class CallModel:
         return found
 
     def _add(self, pbx_id: str, at: float) -> _Call:
-        call = self._calls[pbx_id] = _Call(pbx_id, pbx_id, at, at)
+        call = self._calls[pbx_id] = _Call(call_id=pbx_id, pbx_id=pbx_id, began=at, heard=at)
         while len(self._calls) > MAX_KNOWN:
             oldest = next((one.pbx_id for one in self._calls.values() if one.ended is not None), None)
             del self._calls[oldest if oldest is not None else next(iter(self._calls))]
@@ -257,7 +257,7 @@ class CallModel:
             self._end(call, at, _end(call, at_once=at_once), by_event=True)
             return
         _revive(call)
-        self._direct(call, state, direction, self.own_numbers)
+        self._direct(call=call, state=state, direction=direction, own=self.own_numbers)
         if name == "CONSULT" and call.connected is None:
             state = CallState.CONNECTED  # it is the consultation itself, not the call beside it (assumed)
             if call.direction is Direction.UNKNOWN:

@@ -44,7 +44,10 @@ class Lines:
         self.changed = asyncio.Event()
         phone, plan = RestPhone(rest), NumberPlan(settings)
         self._site = Site(
-            *(phone, plan, Book(phone, plan), group_name),
+            rest=phone,
+            plan=plan,
+            book=Book(phone, plan),
+            group_name=group_name,
             has_by_uci=lambda request: Offer(provided_requests()).names(request),
             changed=self._has_changed,
             dropped=self._dropped,

@@ -77,7 +77,9 @@ class UciLine:
         self._session = session
         self._site = site
         self._uci = UciRequests(session)
-        self._settings = UciSettings(user_id, self._uci, site.rest, site.has_by_uci, self._changed)
+        self._settings = UciSettings(
+            user_id=user_id, uci=self._uci, rest=site.rest, has_by_uci=site.has_by_uci, changed=self._changed
+        )
         self._lists = UciLists(self._uci, site.group_name)
         self._model = CallModel()
         self._state = LineState.CONNECTING
@@ -340,7 +342,7 @@ class UciLine:
             if isinstance(fault, UciFaultError):
                 await self._ask_whether_it_stands()
             return False
-        if self._model.looked(ids, structs, asked, time.time()):
+        if self._model.looked(ids=ids, structs=structs, asked=asked, at=time.time()):
             self._changed()
         self._watch()
         return True

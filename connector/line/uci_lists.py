@@ -50,9 +50,15 @@ class UciLists:
         direction, result = _FILTERS[wanted.filter]
         answer = await self._uci.ask(
             features.CALL_LIST,
-            *(readers.wire_moment(before), readers.wire_moment(BEGINNING)),
-            *(direction, result, ANY_GROUP, "startTime", "DESCENDING"),
-            *(min(wanted.offset, 10**9), wanted.limit),
+            readers.wire_moment(before),
+            readers.wire_moment(BEGINNING),
+            direction,
+            result,
+            ANY_GROUP,
+            "startTime",
+            "DESCENDING",
+            min(wanted.offset, 10**9),
+            wanted.limit,
         )
         page = readers.entries(answer)
         if page is None:
@@ -82,7 +88,13 @@ class UciLists:
         answer = await self._uci.ask(
             features.VOICEMAILS,
             readers.wire_moment(datetime.now(UTC) + timedelta(days=1)),
-            *(readers.wire_moment(BEGINNING), "", "INBOX", "startTime", "DESCENDING", 0, MAX_PAGE),
+            readers.wire_moment(BEGINNING),
+            "",
+            "INBOX",
+            "startTime",
+            "DESCENDING",
+            0,
+            MAX_PAGE,
         )
         found: list[Voicemail] | None = readers.voicemails(answer)
         if found is None:

@@ -159,7 +159,9 @@ class UciSettings:
             )
             body = record | {"enabled": wanted.is_on, "redirectDestination": to}
             path = f"/redirects/{quote(str(record['id']), safe='')}"
-            await self._rest.put(Area.REDIRECTS, path, body, {"actOnBehalfOf": str(self._user_id)})
+            await self._rest.put(
+                area=Area.REDIRECTS, path=path, body=body, query={"actOnBehalfOf": str(self._user_id)}
+            )
             await self._read_after_change()
 
     async def set_mobile(self, wanted: SetMobile) -> None:
@@ -170,7 +172,7 @@ class UciSettings:
         _, record = found
         path = f"/fmcPhones/{quote(wanted.mobile_id, safe='')}"
         body = record | {"active": wanted.is_on}
-        await self._rest.put(Area.MOBILES, path, body, {"userId": str(self._user_id)})
+        await self._rest.put(area=Area.MOBILES, path=path, body=body, query={"userId": str(self._user_id)})
         await self._read_after_change()
 
     async def _change(self, request: str, *params: Any) -> None:

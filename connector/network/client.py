@@ -57,7 +57,11 @@ class HttpClient:
             if response.status == 407 and self._proxy is not None and not self.target.is_secure:
                 offered = response.headers.getall(hdrs.PROXY_AUTHENTICATE, [])
                 reason = response.reason or ""
-                raise UnreachedError(proxy_answer(self.target, self._proxy, 407, reason, offered))
+                raise UnreachedError(
+                    proxy_answer(
+                        target=self.target, proxy=self._proxy, status=407, reason=reason, authenticate=offered
+                    )
+                )
             yield response
 
     async def websocket(self, url: str, **options: Any) -> aiohttp.ClientWebSocketResponse:

@@ -133,7 +133,9 @@ async def _tunnel(
     pairs = [line.partition(":") for line in fields.split("\r\n")]
     offered = [value.strip() for name, _, value in pairs if name.strip().lower() == "proxy-authenticate"]
     reason = first.split(" ", 2)[2] if first.count(" ") > 1 else ""
-    raise UnreachedError(proxy_answer(target, proxy, int(status), reason, offered))
+    raise UnreachedError(
+        proxy_answer(target=target, proxy=proxy, status=int(status), reason=reason, authenticate=offered)
+    )
 
 
 async def handshake(target: Target, proxy: Proxy | None, context: ssl.SSLContext) -> dict[str, str]:

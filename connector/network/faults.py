@@ -138,7 +138,9 @@ def finding_of(target: Target, proxy: Proxy | None, fault: BaseException) -> Fin
     if isinstance(fault, aiohttp.ClientResponseError) and is_of_the_proxy and proxy is not None:
         headers = CIMultiDictProxy(CIMultiDict(fault.headers or {}))
         offered = headers.getall("Proxy-Authenticate", [])
-        return proxy_answer(target, proxy, fault.status, fault.message, offered)
+        return proxy_answer(
+            target=target, proxy=proxy, status=fault.status, reason=fault.message, authenticate=offered
+        )
     if isinstance(fault, aiohttp.WSServerHandshakeError):
         return handshake_answer(target, fault.status, fault.headers)
     if isinstance(fault, aiohttp.ClientProxyConnectionError) and proxy is not None:

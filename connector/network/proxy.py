@@ -88,7 +88,9 @@ def parse_proxy(text: str, source: str) -> Proxy:
     port = int(found[2]) if found is not None and found[2] else DEFAULT_PORT
     if found is None or not 0 < port <= 65535:
         raise ProxySettingError(source, "host and port of the proxy are not understood")
-    return Proxy(found[1].strip("[]"), port, source, unquote(login) if at else None)
+    return Proxy(
+        host=found[1].strip("[]"), port=port, source=source, credentials=unquote(login) if at else None
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +137,11 @@ def is_excepted(host: str, port: int, exceptions: str) -> bool:
     """Whether NO_PROXY excepts it."""
     name = _canonical(host)
     address = _address(name)
-    return any(_matches(one, name, address, port) for one in _SEPARATORS.split(exceptions) if one)
+    return any(
+        _matches(entry=one, name=name, address=address, port=port)
+        for one in _SEPARATORS.split(exceptions)
+        if one
+    )
 
 
 def _matches(entry: str, name: str, address: _Address | None, port: int) -> bool:

@@ -156,7 +156,7 @@ class Administration:
         administrator = await self._guard.may_act(user, Act.REVOKE)
         if isinstance(administrator, Finding):
             return administrator
-        ending = Ending(EndCause.REVOKED, administrator.actor, reason, now())
+        ending = Ending(cause=EndCause.REVOKED, actor=administrator.actor, reason=reason, now=now())
         ended = await self._ledger.end_sessions(administrator.pbx_id, session_ids, ending)
         if not ended:
             return Finding(Code.SESSION_GONE)
@@ -264,7 +264,9 @@ class Administration:
         session = await self._guard.may_act(user, Act.EXPORT_AUDIT, remembered=True)
         if isinstance(session, Finding):
             return session
-        span = await self._audit.span(session.pbx_id, since, until, MAX_AUDIT_ROWS + 1)
+        span = await self._audit.span(
+            pbx_id=session.pbx_id, since=since, until=until, count_to=MAX_AUDIT_ROWS + 1
+        )
         trusted = await self._trust.tenants_of(session.pbx_id)
         detail = {
             "format": file_format,
@@ -290,19 +292,21 @@ class Administration:
             for one in (*(reservation.people for reservation in policy.reservations), policy.admitted):
                 named.update(one.user_ids if one is not None else ())
         params = PeopleParams(search=search, user_ids=sorted(named)[:MAX_USERS_AT_ONCE])
-        return await self._guard.ask(session.pbx_id, Method.PEOPLE, params, People)
+        return await self._guard.ask(
+            pbx_id=session.pbx_id, method=Method.PEOPLE, params=params, answer=People
+        )
 
     async def set_policy(self, user: TeamsUser, pool_id: str, policy: Policy) -> Finding | None:
         administrator = await self._guard.may_act(user, Act.CHANGE_RULES)
         if isinstance(administrator, Finding):
             return administrator
         refusal = await self._ledger.put_policy(
-            administrator.pbx_id,
-            pool_id,
-            policy,
-            administrator.actor,
-            now(),
-            administrator.installation,
+            pbx_id=administrator.pbx_id,
+            pool_id=pool_id,
+            policy=policy,
+            actor=administrator.actor,
+            now=now(),
+            installation=administrator.installation,
         )
         if refusal is None:
             self._sign_in.announce(administrator.pbx_id)

@@ -73,7 +73,7 @@ class Connections:
             now=now(),
         )
         history = await self._registry.history(pbx.id, now() - HISTORY)
-        return ConnectionReport(pbx, parts, await self._round_trip(pbx), history)
+        return ConnectionReport(pbx=pbx, parts=parts, round_trip=await self._round_trip(pbx), history=history)
 
     async def doctor(self, user: TeamsUser) -> DoctorReport | Finding:
         """Has the connector examine itself and its PBX, while its link is up."""
@@ -83,7 +83,9 @@ class Connections:
         pbx = await self._registry.existing(session.pbx_id)
         report: DoctorReport | Finding
         try:
-            report = await self._hub.call(pbx, Method.DOCTOR, Empty(), DoctorReport, seconds=DOCTOR_SECONDS)
+            report = await self._hub.call(
+                pbx=pbx, method=Method.DOCTOR, params=Empty(), answer=DoctorReport, seconds=DOCTOR_SECONDS
+            )
         except PbxRefusedError as refused:
             report = refused.finding
         outcome = "no-answer"
@@ -105,7 +107,11 @@ class Connections:
         handed = None
         if claim is not None:
             handed = await self._ledger.hand_over(
-                session.pbx_id, claim.identity, session.actor, now(), session.installation
+                pbx_id=session.pbx_id,
+                identity=claim.identity,
+                actor=session.actor,
+                now=now(),
+                installation=session.installation,
             )
         if handed is None:
             return Finding(Code.CLAIM_GONE)
@@ -122,7 +128,7 @@ class Connections:
         # Not the loop's own clock: it stands still within a turn, and counts milliseconds.
         begun = time.perf_counter()
         try:
-            await self._hub.call(pbx, Method.PING, Empty(), Empty)
+            await self._hub.call(pbx=pbx, method=Method.PING, params=Empty(), answer=Empty)
         except PbxRefusedError:
             return None
         return timedelta(seconds=time.perf_counter() - begun)

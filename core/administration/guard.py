@@ -98,7 +98,9 @@ class AdministratorGuard:
     async def _check(self, session: Session) -> Session | Finding:
         """Asks the PBX whether the session's user is an administrator now."""
         params = IdParams(user_id=session.person.pbx_user_id)
-        found = await self.ask(session.pbx_id, Method.USERS_BY_ID, params, PbxUsers)
+        found = await self.ask(
+            pbx_id=session.pbx_id, method=Method.USERS_BY_ID, params=params, answer=PbxUsers
+        )
         # While it was asked, the session may have ended: after a hand-over the answer no longer counts.
         if await self._overview.holder(session.pbx_id, session.id) is None:
             return Finding(Code.NOT_SIGNED_IN)
@@ -113,7 +115,7 @@ class AdministratorGuard:
     async def ask(self, pbx_id: str, method: Method, params: WireModel, answer: type[M]) -> M | Finding:
         pbx = await self._registry.existing(pbx_id)
         try:
-            return await self._hub.call(pbx, method, params, answer)
+            return await self._hub.call(pbx=pbx, method=method, params=params, answer=answer)
         except PbxRefusedError as refused:
             return refused.finding
 
@@ -121,5 +123,12 @@ class AdministratorGuard:
         """Writes down what this administrator looked at."""
         pbx = await self._registry.existing(session.pbx_id)
         await self._ledger.writer.run_small(
-            lambda: audit(session.pbx_id, kind, session.actor, pbx.name, detail, now())
+            lambda: audit(
+                pbx_id=session.pbx_id,
+                kind=kind,
+                actor=session.actor,
+                subject=pbx.name,
+                detail=detail,
+                now=now(),
+            )
         )

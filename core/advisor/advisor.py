@@ -75,7 +75,7 @@ class Advisor:
         """What the person says each program uses; replaces what they said before."""
         if refusal := await self._allowed(user):
             return refusal
-        await self._store.report(user.key, Source.DECLARED, uses, now())
+        await self._store.report(person=user.key, source=Source.DECLARED, uses=uses, at=now())
         return await self._changed(user.key)
 
     async def set_present(self, user: TeamsUser, devices: Sequence[AudioDevice]) -> AudioView | Finding:
@@ -94,7 +94,9 @@ class Advisor:
             for use in await self._store.reported_by(person, probe_id)
             if not use.assumed and (use.program, use.kind) not in seen
         ]
-        await self._store.report(person, Source.PROBE, [*uses, *before], at, probe_id)
+        await self._store.report(
+            person=person, source=Source.PROBE, uses=[*uses, *before], at=at, origin=probe_id
+        )
         await self._changed(person)
 
     async def unseen(self, person: Person, probe_id: str) -> None:
@@ -102,7 +104,7 @@ class Advisor:
         uses, at = await self._store.reported_by(person, probe_id), now()
         if any(use.active for use in uses):
             past = [_past(use, at) for use in uses if not use.assumed]
-            await self._store.report(person, Source.PROBE, past, at, probe_id)
+            await self._store.report(person=person, source=Source.PROBE, uses=past, at=at, origin=probe_id)
         self._bus.publish(audio_topic(*person))
 
     async def name_of(self, person: Person) -> str:
@@ -111,7 +113,7 @@ class Advisor:
 
     async def recorded(self, person: Person, uses: Sequence[DeviceUse]) -> None:
         """What Teams' call records name."""
-        await self._store.report(person, Source.CALL_RECORDS, uses, now())
+        await self._store.report(person=person, source=Source.CALL_RECORDS, uses=uses, at=now())
         await self._changed(person)
 
     async def call_ended_at_once(self, person: Person, at: datetime) -> None:
@@ -179,7 +181,9 @@ class Advisor:
         told = summarise(view.conclusion, view.advice)
         if told.device in view.stored.choices.never:
             return
-        if await self._store.tell(person, NOTICE, told.as_json(), now(), TELL_EVERY):
+        if await self._store.tell(
+            person=person, kind=NOTICE, detail=told.as_json(), at=now(), every=TELL_EVERY
+        ):
             self._bus.publish(NOTICES_TOPIC)
             logger.info("told of an audio conflict", extra={"why": told.why})
 

@@ -52,10 +52,10 @@ class CallHelp:
         self._overview = overview
         self._advisor = advisor
         self._keeper = Keeper(
-            hub,
-            registry,
-            bus,
-            Kept(
+            hub=hub,
+            registry=registry,
+            bus=bus,
+            kept=Kept(
                 what="whose calls to follow",
                 method=Method.CALLS_KEEP,
                 params=KeepParams,
@@ -75,7 +75,9 @@ class CallHelp:
         if session is None:
             return Finding(Code.NOT_SIGNED_IN)
         pbx = await self._registry.existing(session.pbx_id)
-        return await prepare_consent(self._hub, pbx, session.person.login, Code.CALLS_NOT_FOLLOWED)
+        return await prepare_consent(
+            hub=self._hub, pbx=pbx, login=session.person.login, impossible=Code.CALLS_NOT_FOLLOWED
+        )
 
     async def begin(self, user: TeamsUser, nonce: str, box: SealedBox) -> AudioView | Finding:
         """The consent. It is noted before the connector is asked, so that a connector never follows somebody whom
@@ -89,10 +91,10 @@ class CallHelp:
             await self._store.set_help(user.key, before or now(), now())
             # What the connector was told before no longer holds, even if the answer to this call is lost.
             self._keeper.tell_anew(session.pbx_id)
-            refusal = await self._follow(user, session, nonce, box)
+            refusal = await self._follow(user=user, session=session, nonce=nonce, box=box)
             if refusal is not None:
                 if before is None:
-                    await self._store.set_help(user.key, None, now(), "refused")
+                    await self._store.set_help(person=user.key, since=None, at=now(), cause="refused")
                 return refusal
             current = await self._overview.session_of(user)
             if current is None or current.id != session.id:
@@ -124,7 +126,9 @@ class CallHelp:
             return ()
         found: set[int] = set()
         try:
-            async for _, answer in self._hub.about_users(pbx, Method.CALLS_OVER, asked, CallsOver, seconds):
+            async for _, answer in self._hub.about_users(
+                pbx=pbx, method=Method.CALLS_OVER, user_ids=asked, answer=CallsOver, seconds=seconds
+            ):
                 found.update(answer.user_ids)
         except PbxRefusedError as refused:
             logger.info("calls not known", extra={"pbx_id": pbx_id, "code": refused.finding.code})
@@ -135,7 +139,7 @@ class CallHelp:
         person = await self._store.helped_person(pbx_id, user_id)
         if person is not None:
             logger.info("help with calls was lost at the connector", extra={"pbx_id": pbx_id})
-            await self._store.set_help(person, None, now(), "lost")
+            await self._store.set_help(person=person, since=None, at=now(), cause="lost")
             self._bus.publish(audio_topic(*person))
         return True
 
@@ -149,7 +153,7 @@ class CallHelp:
             box=box,
         )
         try:
-            await self._hub.call(pbx, Method.CALLS_FOLLOW, params, Empty)
+            await self._hub.call(pbx=pbx, method=Method.CALLS_FOLLOW, params=params, answer=Empty)
         except PbxRefusedError as refused:
             return refused.finding
         return None

@@ -80,7 +80,7 @@ class Probes:
             return
         with counted(self._of_address, group), ExitStack() as opening:
             opening.enter_context(counted(self._opening, group))
-            await Connected(self, transport, group, opening.close).serve()
+            await Connected(probes=self, transport=transport, group=group, when_open=opening.close).serve()
 
     async def remove(self, user: TeamsUser, probe_id: str) -> None:
         """Unpairs a probe: its token is worth nothing from now on. Idempotent."""
@@ -117,7 +117,11 @@ class Probes:
         """`group`: what counts as the address."""
         self._attempt(group)
         redeemed = await self._store.redeem(
-            params.code, params.machine, params.platform, params.version, now()
+            code=params.code,
+            machine=params.machine,
+            platform=params.platform,
+            version=params.version,
+            at=now(),
         )
         if redeemed is None:
             raise RpcRefusalError("pairing-code-unknown", "the pairing code is unknown, used or too old")

@@ -62,7 +62,7 @@ class CallRecords:
             except RecordsUnavailableError:
                 return Finding(Code.CALL_RECORDS_UNAVAILABLE)
         if not wanted:
-            await self._store.report(user.key, Source.CALL_RECORDS, [], now())
+            await self._store.report(person=user.key, source=Source.CALL_RECORDS, uses=[], at=now())
         await self._store.choose(user.key, records=wanted and self.offered)
         return await self._advisor.look(user.key)
 

@@ -98,7 +98,13 @@ class CallRecordList(_Graph):
 def uses_of(record: CallRecord, object_id: str) -> list[DeviceUse]:
     """Microphone and speaker of one person in one call; nothing when they used a telephone or a room."""
     return [
-        DeviceUse(Source.CALL_RECORDS, Program.TEAMS, kind, AudioDevice(name[:MAX_LENGTH], kind), at)
+        DeviceUse(
+            source=Source.CALL_RECORDS,
+            program=Program.TEAMS,
+            kind=kind,
+            device=AudioDevice(name[:MAX_LENGTH], kind),
+            at=at,
+        )
         for kind, name, at in _devices(record, object_id.lower())
         if read(name).sort is not Sort.NAMELESS  # "Default input device" says nothing
     ]

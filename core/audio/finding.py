@@ -112,18 +112,24 @@ def conclude(observations: Sequence[Observation], now: datetime) -> Conclusion:
     def concluded(
         verdict: Verdict, why: Why, on: tuple[Pair, ...] = (), also: tuple[Missing, ...] = ()
     ) -> Conclusion:
-        return Conclusion(verdict, why, on, tuple(kept), (*missing, *also), uses)
+        return Conclusion(
+            verdict=verdict, why=why, pairs=on, evidence=tuple(kept), missing=(*missing, *also), uses=uses
+        )
 
     if shared:
         certain, among, assumed = _by_weight(shared, uses, now)
         if certain:
             return concluded(Verdict.CONFLICT, Why.SHARED, certain)
         if among:
-            return concluded(Verdict.LIKELY, Why.SHARED_AMONG, among, (Missing.WHICH_IS_USED,))
+            return concluded(
+                verdict=Verdict.LIKELY, why=Why.SHARED_AMONG, on=among, also=(Missing.WHICH_IS_USED,)
+            )
         why = Why.SHARED_BY_DEFAULT if assumed else Why.SHARED_ONCE
         return concluded(Verdict.LIKELY, why, assumed or shared)
     if calls and doubtful:
-        return concluded(Verdict.LIKELY, Why.CALLS_END_UNCLEAR, doubtful, (Missing.TELL_APART,))
+        return concluded(
+            verdict=Verdict.LIKELY, why=Why.CALLS_END_UNCLEAR, on=doubtful, also=(Missing.TELL_APART,)
+        )
     all_known = len({(use.program, use.kind) for use in uses}) == len(Program) * len(Kind)
     if (
         len([call for call in calls if not all_known or call.at > max(use.at for use in uses)])
@@ -131,7 +137,9 @@ def conclude(observations: Sequence[Observation], now: datetime) -> Conclusion:
     ):
         return concluded(Verdict.LIKELY, Why.CALLS_END_STILL if all_known else Why.CALLS_END)
     if doubtful:
-        return concluded(Verdict.UNKNOWN, Why.NOT_TOLD_APART, doubtful, (Missing.TELL_APART,))
+        return concluded(
+            verdict=Verdict.UNKNOWN, why=Why.NOT_TOLD_APART, on=doubtful, also=(Missing.TELL_APART,)
+        )
     if all_known and all(is_good(use, now) for use in uses):
         if not any(use.assumed for use in uses):
             return concluded(Verdict.CLEAR, Why.ALL_DIFFERENT)

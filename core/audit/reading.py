@@ -59,7 +59,7 @@ class AuditReader:
             f" (SELECT count(*) FROM (SELECT 1 {_WITHIN} LIMIT $4) AS found) AS n"
         )
         (row,) = await self._database.fetch_long(query, pbx_id, to_ms(since), to_ms(until), count_to)
-        return AuditSpan(pbx_id, since, until, row["n"], row["newest_id"])
+        return AuditSpan(pbx_id=pbx_id, since=since, until=until, count=row["n"], newest_id=row["newest_id"])
 
     async def pages(self, span: AuditSpan, limit: int) -> AsyncIterator[Sequence[AuditEntry]]:
         """The newest `limit` entries, newest first. Between two pages no connection to the database is held."""
@@ -87,11 +87,11 @@ def _entry(row: Row) -> AuditEntry:
     actor = None
     if row["actor_kind"] is not None:
         actor = Actor(
-            ActorKind(row["actor_kind"]),
-            row["actor"],
-            row["actor_tenant_id"],
-            row["actor_object_id"],
-            row["actor_pbx_user_id"],
+            kind=ActorKind(row["actor_kind"]),
+            name=row["actor"],
+            tenant_id=row["actor_tenant_id"],
+            object_id=row["actor_object_id"],
+            pbx_user_id=row["actor_pbx_user_id"],
         )
     return AuditEntry(
         at=from_ms(row["at"]),

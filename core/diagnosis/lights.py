@@ -54,7 +54,7 @@ def lights(
 ) -> list[PartState]:
     """`valid_until`: of the pools that the PBX has now."""
     found = blocker(facts)
-    keys = _licence_keys(facts.pbx_name, refused_keys, valid_until, now)
+    keys = _licence_keys(pbx_name=facts.pbx_name, refused=refused_keys, valid_until=valid_until, now=now)
     if not facts.linked:
         unknown = [PartState(part, Light.OFF) for part in (Part.MODULE, Part.REST, Part.UCI, Part.PERMISSION)]
         return [PartState(Part.LINK, Light.RED, found), *unknown, keys]

@@ -111,7 +111,11 @@ def claim(claim: Claim) -> Transaction[Claimed | BoundElsewhere | NotEnrolled]:
             " sealing_signature, previous_key_hmac, previous_key_until, capabilities, capabilities_signature, id, name,"
             " identity, claimed_at, link_epoch, refused_keys)"
             " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, 1, '[]')",
-            *(*facts, pbx_id, hello.pbx_name, hello.identity, at),
+            *facts,
+            pbx_id,
+            hello.pbx_name,
+            hello.identity,
+            at,
         )
     else:
         pbx_id, epoch = row["id"], row["link_epoch"] + 1
@@ -121,26 +125,42 @@ def claim(claim: Claim) -> Transaction[Claimed | BoundElsewhere | NotEnrolled]:
             " connector_version = $5, sealing_key = $6, sealing_signature = $7, previous_key_hmac = $8,"
             " previous_key_until = $9, capabilities = $10, capabilities_signature = $11, link_closed_at = NULL,"
             " link_epoch = $12 WHERE id = $13",
-            *(*facts, epoch, pbx_id),
+            *facts,
+            epoch,
+            pbx_id,
         )
         if row["key_hmac"] != claim.key_hmac:
             kept = {"previous": "kept" if claim.previous_key_hmac is not None else "none"}
             yield from count_audit(
-                *(pbx_id, AuditKind.PBX_KEY_RENEWED, CONNECTOR, hello.pbx_name, kept, claim.now),
+                pbx_id=pbx_id,
+                kind=AuditKind.PBX_KEY_RENEWED,
+                actor=CONNECTOR,
+                subject=hello.pbx_name,
+                detail=kept,
+                now=claim.now,
                 within=AN_HOUR,
             )
     detail = {"address": claim.address, "version": hello.connector_version}
     if is_enrolled:
         kind = AuditKind.ENROLMENT_CODE_USED
-        yield from audit(pbx_id, kind, CONNECTOR, hello.pbx_name, {"address": claim.address}, claim.now)
-    yield from _event(pbx_id, LinkEventKind.OPENED, detail, at)
+        yield from audit(
+            pbx_id=pbx_id,
+            kind=kind,
+            actor=CONNECTOR,
+            subject=hello.pbx_name,
+            detail={"address": claim.address},
+            now=claim.now,
+        )
+    yield from _event(pbx_id=pbx_id, kind=LinkEventKind.OPENED, detail=detail, at=at)
     return Claimed(pbx_id, epoch, before, is_new=row is None)
 
 
 def mark_used(pbx_id: str, tenant_id: str, now: datetime) -> Transaction[None]:
     yield from execute(
         "INSERT INTO used_pbx (pbx_id, tenant_id, first_at) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
-        *(pbx_id, tenant_id, to_ms(now)),
+        pbx_id,
+        tenant_id,
+        to_ms(now),
     )
 
 
@@ -155,16 +175,18 @@ def report(pbx_id: str, epoch: int, status: Status, now: datetime) -> Transactio
     before = Status.model_validate_json(row["status"]) if row["status"] else None
     if before is None or _condition(before) != _condition(status):
         detail = status.model_dump(mode="json", by_alias=True, exclude_none=True)
-        yield from _event(pbx_id, LinkEventKind.STATUS, detail, to_ms(now))
+        yield from _event(pbx_id=pbx_id, kind=LinkEventKind.STATUS, detail=detail, at=to_ms(now))
 
 
 def closed(pbx_id: str, epoch: int, reason: str, now: datetime) -> Transaction[None]:
     rows = yield from execute(
         "UPDATE pbx SET link_closed_at = $1 WHERE id = $2 AND link_epoch = $3 AND link_closed_at IS NULL RETURNING id",
-        *(to_ms(now), pbx_id, epoch),
+        to_ms(now),
+        pbx_id,
+        epoch,
     )
     if rows:
-        yield from _event(pbx_id, LinkEventKind.CLOSED, {"reason": reason}, to_ms(now))
+        yield from _event(pbx_id=pbx_id, kind=LinkEventKind.CLOSED, detail={"reason": reason}, at=to_ms(now))
 
 
 def hand_over(
@@ -191,13 +213,23 @@ def hand_over(
         " link_closed_at = $2, key_hmac = $3, sealing_key = NULL, sealing_signature = NULL, previous_key_hmac = NULL,"
         " previous_key_until = NULL, status = NULL, connector_version = NULL, refused_keys = '[]',"
         " capabilities = '[]', capabilities_signature = NULL WHERE id = $4",
-        *(identity, at, NO_KEY, pbx_id),
+        identity,
+        at,
+        NO_KEY,
+        pbx_id,
     )
     # Behind the name is another installation now: people are warned again before they give it a password.
     yield from execute("DELETE FROM used_pbx WHERE pbx_id = $1", pbx_id)
     detail = {"before": row["identity"], "after": identity, "address": rows[0]["address"]}
-    yield from _event(pbx_id, LinkEventKind.HANDED_OVER, {"by": actor.name}, at)
-    yield from audit(pbx_id, AuditKind.NAME_HANDED_OVER, actor, row["name"], detail, now)
+    yield from _event(pbx_id=pbx_id, kind=LinkEventKind.HANDED_OVER, detail={"by": actor.name}, at=at)
+    yield from audit(
+        pbx_id=pbx_id,
+        kind=AuditKind.NAME_HANDED_OVER,
+        actor=actor,
+        subject=row["name"],
+        detail=detail,
+        now=now,
+    )
     return int(row["link_epoch"]) + 1
 
 
@@ -238,10 +270,13 @@ def _close_links_of(replica_ids: Sequence[str], now: datetime) -> Transaction[Se
     rows = yield from execute(
         "UPDATE pbx SET link_closed_at = $1, link_epoch = link_epoch + 1 WHERE link_closed_at IS NULL"  # noqa: S608
         f" AND link_replica IN ({placeholders(replica_ids, 2)}) RETURNING id",
-        *(at, *replica_ids),
+        at,
+        *replica_ids,
     )
     for row in rows:
-        yield from _event(row["id"], LinkEventKind.CLOSED, {"reason": "replica-lost"}, at)
+        yield from _event(
+            pbx_id=row["id"], kind=LinkEventKind.CLOSED, detail={"reason": "replica-lost"}, at=at
+        )
     return [row["id"] for row in rows]
 
 
@@ -254,15 +289,24 @@ def note_refused_claim(
     if owner is None or owner["identity"] == identity:
         return  # removed or handed over meanwhile
     yield from count_audit(
-        *(pbx_id, AuditKind.CLAIM_REFUSED, Actor.stranger(fingerprint(identity)), owner["name"]),
-        *({"address": address[:64], "version": version}, now),
+        pbx_id=pbx_id,
+        kind=AuditKind.CLAIM_REFUSED,
+        actor=Actor.stranger(fingerprint(identity)),
+        subject=owner["name"],
+        detail={"address": address[:64], "version": version},
+        now=now,
         what=group,
         within=AN_HOUR,
     )
     known = yield from execute(
         "UPDATE refused_claim SET address = $1, address_group = $2, connector_version = $3, at = $4"
         " WHERE pbx_id = $5 AND identity = $6 RETURNING identity",
-        *(address[:64], group, version, at, pbx_id, identity),
+        address[:64],
+        group,
+        version,
+        at,
+        pbx_id,
+        identity,
     )
     if known:
         return
@@ -270,18 +314,25 @@ def note_refused_claim(
         "DELETE FROM refused_claim WHERE pbx_id = $1 AND address_group = $2 AND identity NOT IN (SELECT identity"  # noqa: S608
         " FROM refused_claim WHERE pbx_id = $1 AND address_group = $2"
         f" ORDER BY first_at, identity LIMIT {IDENTITIES_PER_ADDRESS - 1})",
-        *(pbx_id, group),
+        pbx_id,
+        group,
     )
     yield from execute(
         "INSERT INTO refused_claim (pbx_id, identity, address, address_group, connector_version, first_at, at)"
         " VALUES ($1, $2, $3, $4, $5, $6, $6) ON CONFLICT (pbx_id, identity) DO NOTHING",
-        *(pbx_id, identity, address[:64], group, version, at),
+        pbx_id,
+        identity,
+        address[:64],
+        group,
+        version,
+        at,
     )
     yield from execute(
         "DELETE FROM refused_claim WHERE pbx_id = $1 AND address_group IN (SELECT address_group FROM refused_claim"  # noqa: S608
         " WHERE pbx_id = $1 AND address_group <> $2 GROUP BY address_group"
         f" ORDER BY count(*), max(at) DESC LIMIT {ADDRESSES_PER_NAME} OFFSET {ADDRESSES_PER_NAME - 1})",
-        *(pbx_id, group),
+        pbx_id,
+        group,
     )
 
 
@@ -293,7 +344,10 @@ def _is_enrolled(claim: Claim) -> Transaction[bool]:
             "SELECT code_hash, expires_at FROM enrolment WHERE pbx_name = $1 FOR UPDATE", name
         )
         if row is not None and is_good_code(
-            row["code_hash"], row["expires_at"], claim.enrolment_hash, claim.now
+            stored_hash=row["code_hash"],
+            expires_at=row["expires_at"],
+            given_hash=claim.enrolment_hash,
+            now=claim.now,
         ):
             yield from execute("DELETE FROM enrolment WHERE pbx_name = $1", name)
             return True
@@ -314,21 +368,31 @@ def _event(pbx_id: str, kind: LinkEventKind, detail: Mapping[str, Any], at: int)
     written = yield from execute(
         "INSERT INTO link_event (pbx_id, at, kind, detail) SELECT $1, $2, $3, $4 WHERE (SELECT count(*)"  # noqa: S608
         f" FROM link_event WHERE pbx_id = $5 AND at > $6) < {EVENTS_PER_HOUR} RETURNING id",
-        *(pbx_id, at, kind.value, json.dumps(detail), pbx_id, at - HOUR_MS),
+        pbx_id,
+        at,
+        kind.value,
+        json.dumps(detail),
+        pbx_id,
+        at - HOUR_MS,
     )
     if written:
         return
     more = yield from first(
         "SELECT id, detail FROM link_event WHERE pbx_id = $1 AND kind = $2 AND at > $3 ORDER BY id DESC LIMIT 1",
-        *(pbx_id, LinkEventKind.OMITTED.value, at - HOUR_MS),
+        pbx_id,
+        LinkEventKind.OMITTED.value,
+        at - HOUR_MS,
     )
     if more is None:
         yield from execute(
             "INSERT INTO link_event (pbx_id, at, kind, detail) VALUES ($1, $2, $3, $4)",
-            *(pbx_id, at, LinkEventKind.OMITTED.value, json.dumps({"count": 1})),
+            pbx_id,
+            at,
+            LinkEventKind.OMITTED.value,
+            json.dumps({"count": 1}),
         )
         return
     count = json.loads(more["detail"])["count"] + 1
     yield from execute(
-        "UPDATE link_event SET detail = $1 WHERE id = $2", *(json.dumps({"count": count}), more["id"])
+        "UPDATE link_event SET detail = $1 WHERE id = $2", json.dumps({"count": count}), more["id"]
     )

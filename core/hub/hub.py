@@ -132,7 +132,12 @@ class Hub:
         """What became of calls: `answered`, or a code."""
         self.admission = admission or Admission()
         self._opening = Opening(
-            *(registry, bus, plane.replica_id, register_licence_keys, self.admission, self.openings),
+            registry=registry,
+            bus=bus,
+            replica_id=plane.replica_id,
+            register_licence_keys=register_licence_keys,
+            admission=self.admission,
+            outcomes=self.openings,
             heartbeat=heartbeat,
             hello_seconds=hello_seconds,
         )
@@ -219,7 +224,7 @@ class Hub:
             if link.was_abused:
                 self.admission.failed(address)
             with suppress(*STORAGE_ERRORS):  # written down by `close_stale` when the database is back
-                await self._registry.closed(link.pbx_id, link.epoch, link.end, now())
+                await self._registry.closed(pbx_id=link.pbx_id, epoch=link.epoch, reason=link.end, now=now())
             self._bus.publish(connection_topic(link.pbx_id))
 
     async def call(
@@ -229,7 +234,7 @@ class Hub:
         `PbxRefusedError` with the finding when there is no good answer.
         """
         try:
-            found = await self._call(pbx, method, params, answer, seconds)
+            found = await self._call(pbx=pbx, method=method, params=params, answer=answer, seconds=seconds)
         except PbxRefusedError as refused:
             self.calls[refused.finding.code] += 1
             raise
@@ -249,7 +254,16 @@ class Hub:
         """
         for begin in range(0, len(user_ids), MAX_USERS_AT_ONCE):
             asked = user_ids[begin : begin + MAX_USERS_AT_ONCE]
-            yield asked, await self.call(pbx, method, IdsParams(user_ids=list(asked)), answer, seconds)
+            yield (
+                asked,
+                await self.call(
+                    pbx=pbx,
+                    method=method,
+                    params=IdsParams(user_ids=list(asked)),
+                    answer=answer,
+                    seconds=seconds,
+                ),
+            )
 
     async def _call(
         self, pbx: Pbx, method: AnyMethod, params: WireModel, answer: type[M], seconds: float
@@ -261,7 +275,7 @@ class Hub:
             except _LINK_FAULTS as fault:
                 raise _refused(pbx, method, *_word_for(fault)) from fault
         else:
-            result = await self._ask_others(pbx, method, params, seconds)
+            result = await self._ask_others(pbx=pbx, method=method, params=params, seconds=seconds)
         try:
             return answer.model_validate(result)
         except ValidationError as misfit:
@@ -289,7 +303,7 @@ class Hub:
         missed = {pbx_id: epoch for pbx_id, epoch in held.items() if pbx_id not in self._links}
         for pbx_id, epoch in missed.items():
             if self._missed.get(pbx_id) == epoch:
-                await self._registry.closed(pbx_id, epoch, "connection-lost", now())
+                await self._registry.closed(pbx_id=pbx_id, epoch=epoch, reason="connection-lost", now=now())
                 self._bus.publish(connection_topic(pbx_id))
         self._missed = missed
         for pbx_id, link in before.items():
@@ -329,7 +343,7 @@ class Hub:
         asked, so its present holder may be, once.
         """
         try:
-            return await self._ask_other(pbx, method, params, seconds)
+            return await self._ask_other(pbx=pbx, method=method, params=params, seconds=seconds)
         except _NotHereError:
             current = await self._registry.by_id(pbx.id)
         if current is None or current.link_epoch == pbx.link_epoch:
@@ -338,7 +352,7 @@ class Hub:
         try:
             if link is not None and link.is_good(current.link_epoch):
                 return await link.endpoint.call(method, params, deadline=seconds)
-            return await self._ask_other(current, method, params, seconds)
+            return await self._ask_other(pbx=current, method=method, params=params, seconds=seconds)
         except _LINK_FAULTS as fault:
             raise _refused(pbx, method, *_word_for(fault)) from fault
         except _NotHereError:
@@ -351,7 +365,9 @@ class Hub:
             raise PbxRefusedError(_link_down(pbx))
         if pbx.link_replica == self._plane.replica_id:
             raise _NotHereError
-        question = Question(pbx.id, pbx.link_epoch, method, params, seconds)
+        question = Question(
+            pbx_id=pbx.id, epoch=pbx.link_epoch, method=method, params=params, deadline=seconds
+        )
         try:
             answered = await self._plane.call(pbx.link_replica, question)
         except NobodyThereError as nobody:  # the replica has died, and nobody has noticed yet
@@ -359,11 +375,11 @@ class Hub:
         except PlaneDownError as down:
             raise PbxRefusedError(Finding(Code.PLANE_DOWN, {"pbx_name": pbx.name})) from down
         except TimeoutError as lost:
-            raise _refused(pbx, method, Code.OUTCOME_UNKNOWN, {}) from lost
+            raise _refused(pbx=pbx, method=method, code=Code.OUTCOME_UNKNOWN, evidence={}) from lost
         if answered.code == NOT_HERE:
             raise _NotHereError
         if answered.code is not None:
-            raise _refused(pbx, method, answered.code, answered.evidence)
+            raise _refused(pbx=pbx, method=method, code=answered.code, evidence=answered.evidence)
         return answered.result or {}
 
     def _take(self, link: Link) -> bool:
@@ -416,7 +432,9 @@ class Hub:
                     text = status.model_dump_json()
                     if text != last:
                         with _refusing_unstorable():
-                            await self._registry.report(link.pbx_id, link.epoch, status, now())
+                            await self._registry.report(
+                                pbx_id=link.pbx_id, epoch=link.epoch, status=status, now=now()
+                            )
                         last = text
                         self._bus.publish(connection_topic(link.pbx_id))
             finally:

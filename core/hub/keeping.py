@@ -129,7 +129,9 @@ class Keeper:
         lost: set[int] = set()
         if self._kept.is_offered(pbx):
             params = self._kept.params(user_ids=list(users))
-            answer = await self._hub.call(pbx, self._kept.method, params, self._kept.answer)
+            answer = await self._hub.call(
+                pbx=pbx, method=self._kept.method, params=params, answer=self._kept.answer
+            )
             lost = set(users) - set(answer.user_ids)
         self._told[pbx_id] = (link.epoch, users)
         for user_id in lost:
@@ -156,7 +158,9 @@ async def prepare_consent(
     the connector only waits for UCI, so that nobody knows whether they can.
     """
     try:
-        challenge = await hub.call(pbx, Method.CALLS_CHALLENGE, Empty(), CallsChallenge)
+        challenge = await hub.call(
+            pbx=pbx, method=Method.CALLS_CHALLENGE, params=Empty(), answer=CallsChallenge
+        )
     except PbxRefusedError as refused:
         return refused.finding
     if not challenge.possible:

@@ -112,18 +112,22 @@ class Opening:
         answered_at = asyncio.get_running_loop().time() + STRANGERS_ANSWERED_AFTER
         hello = _hello(frame)
         if frame is None or hello is None:
-            await self._refuse(transport, frame, Code.PROTOCOL_ERROR, address)
+            await self._refuse(transport=transport, frame=frame, code=Code.PROTOCOL_ERROR, address=address)
             return None
         if hello.nonce != challenge.nonce or not hello.is_genuine(frame.params or {}):
-            await self._refuse(transport, frame, Code.BAD_SIGNATURE, address)
+            await self._refuse(transport=transport, frame=frame, code=Code.BAD_SIGNATURE, address=address)
             return None
         try:
             if frame.method == Method.CHECK:
-                await self._check(transport, frame, hello, address, answered_at)
+                await self._check(
+                    transport=transport, frame=frame, hello=hello, address=address, answered_at=answered_at
+                )
                 return None
-            return await self._claim(transport, frame, hello, address, answered_at)
+            return await self._claim(
+                transport=transport, frame=frame, hello=hello, address=address, answered_at=answered_at
+            )
         except UnstorableValueError:
-            await self._refuse(transport, frame, Code.PROTOCOL_ERROR, address)
+            await self._refuse(transport=transport, frame=frame, code=Code.PROTOCOL_ERROR, address=address)
             return None
 
     async def _check(
@@ -139,7 +143,7 @@ class Opening:
             self._give_back_code(hello, address, taken=may_try_code)
         elif not is_host_name(hello.pbx_name):
             await _until(answered_at)
-            await self._refuse(transport, frame, Code.PBX_NAME_INVALID, address)
+            await self._refuse(transport=transport, frame=frame, code=Code.PBX_NAME_INVALID, address=address)
             return
         else:
             await _until(answered_at)
@@ -156,7 +160,12 @@ class Opening:
         may_try_code = self._takes_code(hello, address)
         may_be_new = not self._registry.enrolment_required and self._admission.take_new_name(address)
         claim = await self._registry.claim(
-            *(hello, address, self._replica_id, now()), may_be_new=may_be_new, may_try_code=may_try_code
+            hello=hello,
+            address=address,
+            replica_id=self._replica_id,
+            now=now(),
+            may_be_new=may_be_new,
+            may_try_code=may_try_code,
         )
         if may_be_new and not (isinstance(claim, Claimed) and claim.is_new):
             self._admission.give_back_new_name(address)
@@ -164,7 +173,7 @@ class Opening:
             await _until(answered_at)
             known = is_host_name(hello.pbx_name)
             code = Code.ENROLMENT_NEEDED if known else Code.PBX_NAME_INVALID
-            await self._refuse(transport, frame, code, address)
+            await self._refuse(transport=transport, frame=frame, code=code, address=address)
             self._note(claim, hello, address)
             return None
         self._give_back_code(hello, address, taken=may_try_code)
@@ -172,9 +181,9 @@ class Opening:
         if claim.previous_replica not in (None, self._replica_id):
             self._bus.publish(f"link:{claim.pbx_id}:{claim.epoch}")
         states = await self._register_licence_keys(claim.pbx_id, hello.licence_keys, claim.epoch)
-        link = Link(transport, claim.pbx_id, claim.epoch, hello.pbx_name)
+        link = Link(transport=transport, pbx_id=claim.pbx_id, epoch=claim.epoch, pbx_name=hello.pbx_name)
         welcome = Welcome(pbx_id=claim.pbx_id, heartbeat_seconds=self._heartbeat, licence_keys=states)
-        return Opened(link, frame.id, welcome, hello.status)
+        return Opened(link=link, hello_id=frame.id, welcome=welcome, status=hello.status)
 
     def _takes_code(self, hello: Hello, address: str) -> bool:
         return bool(hello.enrolment_code) and self._admission.take_code(hello.pbx_name, address)
@@ -194,7 +203,7 @@ class Opening:
 
     async def _write(self, pbx_id: str, hello: Hello, address: str) -> None:
         with suppress(*STORAGE_ERRORS):
-            await self._registry.note_refused_claim(pbx_id, hello, address, now())
+            await self._registry.note_refused_claim(pbx_id=pbx_id, hello=hello, address=address, now=now())
             self._bus.publish(claims_topic(pbx_id))
 
     async def _throttle(self, transport: Transport, reason: str) -> None:

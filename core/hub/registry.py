@@ -234,7 +234,13 @@ class Registry:
     async def note_refused_claim(self, pbx_id: str, hello: Hello, address: str, now: datetime) -> None:
         """Keeps as evidence that this identity has tried the name of another."""
         await self._writer.run_small(
-            lambda: claims.note_refused_claim(pbx_id, hello.identity, address, hello.connector_version, now)
+            lambda: claims.note_refused_claim(
+                pbx_id=pbx_id,
+                identity=hello.identity,
+                address=address,
+                version=hello.connector_version,
+                now=now,
+            )
         )
 
     async def is_used_by(self, pbx_id: str, tenant_id: str) -> bool:
@@ -248,11 +254,15 @@ class Registry:
 
     async def report(self, pbx_id: str, epoch: int, status: Status, now: datetime) -> None:
         """Keeps the status; one that carries a stale epoch is refused silently."""
-        await self._writer.run_small(lambda: claims.report(pbx_id, epoch, status, now))
+        await self._writer.run_small(
+            lambda: claims.report(pbx_id=pbx_id, epoch=epoch, status=status, now=now)
+        )
 
     async def closed(self, pbx_id: str, epoch: int, reason: str, now: datetime) -> None:
         """A late close of an old link never removes the new one."""
-        await self._writer.run_small(lambda: claims.closed(pbx_id, epoch, reason, now))
+        await self._writer.run_small(
+            lambda: claims.closed(pbx_id=pbx_id, epoch=epoch, reason=reason, now=now)
+        )
 
     async def holds(self, replica_id: str) -> dict[str, int]:
         """The links that this replica holds by the table: PBX id to epoch."""
@@ -267,7 +277,12 @@ class Registry:
         query = select(tables.refused_claim).where(claim.pbx_id == pbx_id).order_by(claim.at.desc())
         async with self._database.reading() as connection:
             return [
-                RefusedClaim(row.identity, row.address, row.connector_version, from_ms(row.at))
+                RefusedClaim(
+                    identity=row.identity,
+                    address=row.address,
+                    connector_version=row.connector_version,
+                    at=from_ms(row.at),
+                )
                 for row in (await connection.execute(query)).all()
             ]
 
@@ -314,7 +329,15 @@ class Registry:
             )
             made = AuditKind.ENROLMENT_CODE_MADE
             until = {"until": ends.date().isoformat()}
-            await add_audit(connection, NO_PBX, made, OPERATOR, name, now, until)
+            await add_audit(
+                connection=connection,
+                pbx_id=NO_PBX,
+                kind=made,
+                actor=OPERATOR,
+                subject=name,
+                at=now,
+                detail=until,
+            )
         return code, ends
 
     async def enrolments(self, now: datetime) -> Sequence[Enrolment]:
@@ -333,7 +356,14 @@ class Registry:
         async with self._database.writing() as connection:
             if not (await connection.execute(query)).rowcount:
                 return False
-            await add_audit(connection, NO_PBX, AuditKind.ENROLMENT_CODE_REVOKED, OPERATOR, name, now)
+            await add_audit(
+                connection=connection,
+                pbx_id=NO_PBX,
+                kind=AuditKind.ENROLMENT_CODE_REVOKED,
+                actor=OPERATOR,
+                subject=name,
+                at=now,
+            )
             return True
 
     async def forget_old(self, before: datetime) -> None:
@@ -349,7 +379,9 @@ class Registry:
         query = select(tables.enrolment).where(tables.enrolment.c.pbx_name == name)
         async with self._database.reading() as connection:
             row = (await connection.execute(query)).one_or_none()
-        return row is not None and claims.is_good_code(row.code_hash, row.expires_at, given_hash, now)
+        return row is not None and claims.is_good_code(
+            stored_hash=row.code_hash, expires_at=row.expires_at, given_hash=given_hash, now=now
+        )
 
     def _code_hash(self, hello: Hello) -> str | None:
         return self._hmac(hello.enrolment_code) if hello.enrolment_code else None

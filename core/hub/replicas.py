@@ -102,7 +102,8 @@ class Replicas:
 def _enter(replica_id: str) -> Transaction[None]:
     yield from execute(
         "INSERT INTO replica (id, beat, started_at) VALUES ($1, 0, $2) ON CONFLICT (id) DO NOTHING",
-        *(replica_id, to_ms(now())),
+        replica_id,
+        to_ms(now()),
     )
 
 

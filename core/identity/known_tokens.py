@@ -70,7 +70,12 @@ class KnownTokens(Generic[T]):
         begins = max((int(claims[name]) for name in ("nbf", "iat") if name in claims), default=0)
         ends = int(claims["exp"])
         self._known[digest] = _Known(
-            owner, key, key_id, begins - LEEWAY_SECONDS, ends + LEEWAY_SECONDS, result
+            owner=owner,
+            key=key,
+            key_id=key_id,
+            good_from=begins - LEEWAY_SECONDS,
+            good_until=ends + LEEWAY_SECONDS,
+            result=result,
         )
         of_owner = self._of_owner.setdefault(owner, [])
         of_owner.append(digest)

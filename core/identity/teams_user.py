@@ -30,4 +30,9 @@ class TeamsUser:
 
     def acting_as(self, pbx_user_id: int | None, name: str = "") -> Actor:
         """For the audit. `name` is shown when Microsoft told none."""
-        return Actor.person(self.tenant_id, self.object_id, pbx_user_id, self.name or name)
+        return Actor.person(
+            tenant_id=self.tenant_id,
+            object_id=self.object_id,
+            pbx_user_id=pbx_user_id,
+            name=self.name or name,
+        )

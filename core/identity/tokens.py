@@ -108,8 +108,10 @@ class TabTokenValidator:
             raise TokenRejectedError(TokenFault.MISSING_SCOPE)
         if claims.get("idtyp") == "app":
             raise TokenRejectedError(TokenFault.NOT_A_USER)
-        found = user_of(claims, tenant, user, issuers), int(claims["exp"])
-        self.known.keep(token, key_id, key, claims, (tenant, user), found)
+        found = user_of(claims=claims, tenant_id=tenant, object_id=user, issuers=issuers), int(claims["exp"])
+        self.known.keep(
+            token=token, key_id=key_id, key=key, claims=claims, owner=(tenant, user), result=found
+        )
         return TabToken(*found, token)
 
     def _audience_fits(self, audience: object) -> bool:
@@ -157,7 +159,7 @@ class ChannelTokenValidator:
             raise TokenRejectedError(TokenFault.WRONG_ISSUER)
         if claims["aud"] != self.app_id:
             raise TokenRejectedError(TokenFault.WRONG_AUDIENCE)
-        self.known.keep(token, key_id, key, claims, None, (claims, key))
+        self.known.keep(token=token, key_id=key_id, key=key, claims=claims, owner=None, result=(claims, key))
         return claims, key
 
 

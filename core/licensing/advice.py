@@ -76,7 +76,7 @@ def advise(
     since = max(history_from, period_start(now))
     days = _working_days(since, now)
     enough = len(days) >= MIN_WORKING_DAYS
-    constant = _constant(holdings, days, since, now) if enough else {}
+    constant = _constant(holdings=holdings, days=days, since=since, now=now) if enough else {}
     others = [holding for holding in holdings if holding.pbx_user_id not in constant]
     all_peak, all_percentile = _need(holdings, since, now)
     peak, percentile = _need(others, since, now)

@@ -115,7 +115,16 @@ def _granted(sign_in: BatchedSignIn, row: tuple[Any, ...]) -> tuple[Any, ...]:
     """The audit row of a session's row."""
     (_, _, _, _, pbx_id, user_id, _, name, _, _, _, pool_id, _, _, at, _, _, _) = row
     actor, detail = sign_in.request.actor, GRANTED_DETAIL[sign_in.kind]
-    return audit_values(at, pbx_id, AuditKind.GRANTED, actor, name, detail, user_id, pool_id)
+    return audit_values(
+        at=at,
+        pbx_id=pbx_id,
+        kind=AuditKind.GRANTED,
+        actor=actor,
+        subject=name,
+        detail=detail,
+        pbx_user_id=user_id,
+        pool_id=pool_id,
+    )
 
 
 def end_together(connection: sqlite3.Connection, ends: Sequence[BatchedSignOut]) -> Sequence[Any]:
@@ -159,8 +168,15 @@ def _ended(end: BatchedSignOut) -> tuple[Any, ...]:
     session, person = end.session, end.session.person
     held_from = to_ms(session.licence_since) if session.pool_id is not None else None
     return audit_values(
-        *(to_ms(end.now), session.pbx_id, AuditKind.ENDED, session.actor, person.display_name),
-        *(ENDED_DETAIL[session.kind], person.pbx_user_id, session.pool_id, held_from),
+        at=to_ms(end.now),
+        pbx_id=session.pbx_id,
+        kind=AuditKind.ENDED,
+        actor=session.actor,
+        subject=person.display_name,
+        detail=ENDED_DETAIL[session.kind],
+        pbx_user_id=person.pbx_user_id,
+        pool_id=session.pool_id,
+        held_from=held_from,
     )
 
 

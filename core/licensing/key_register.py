@@ -27,7 +27,9 @@ class KeyRegister:
                 logger.warning("licence key refused", extra={"pbx_id": pbx_id, "reason": invalid.fault})
                 states.append(LicenceKeyState(serial=None, accepted=False, reason=LicenceReason.KEY_INVALID))
         invalid_keys = [LicenceReason.KEY_INVALID] * len(states)
-        bound_elsewhere = await self._ledger.register_keys(pbx_id, readable, invalid_keys, now(), epoch)
+        bound_elsewhere = await self._ledger.register_keys(
+            pbx_id=pbx_id, keys=readable, refused=invalid_keys, now=now(), epoch=epoch
+        )
         for key in readable:
             if key.serial in bound_elsewhere:
                 reason = LicenceReason.KEY_BOUND_ELSEWHERE

@@ -107,7 +107,9 @@ class Ledger:
         """Updates a session to what the PBX says now; returns it when something changed. `epoch`: of the link that
         reported it.
         """
-        return await self._writer.run(lambda: sessions.follow_user(pbx_id, pbx_name, facts, now, epoch))
+        return await self._writer.run(
+            lambda: sessions.follow_user(pbx_id=pbx_id, pbx_name=pbx_name, facts=facts, now=now, epoch=epoch)
+        )
 
     async def record_denial(self, request: SessionRequest, finding: Finding) -> Finding | None:
         """Records a sign-in that was denied because no licence is available; the user may then join the waiting list.
@@ -152,7 +154,9 @@ class Ledger:
         installation: int | None = None,
     ) -> Finding | None:
         return await self._refusable(
-            lambda: pools.put_policy(pbx_id, pool_id, policy, actor, now, installation)
+            lambda: pools.put_policy(
+                pbx_id=pbx_id, pool_id=pool_id, policy=policy, actor=actor, now=now, installation=installation
+            )
         )
 
     async def change_trust(self, change: TrustChange) -> TrustChanged | Finding:
@@ -164,12 +168,16 @@ class Ledger:
     ) -> str | None:
         """Gives the id of the PBX that is no longer the tenant's main one."""
         return await self._writer.run(
-            lambda: trusting.approve_entry(pbx_id, tenant_id, actor, now, over_others=over_others)
+            lambda: trusting.approve_entry(
+                pbx_id=pbx_id, tenant_id=tenant_id, actor=actor, now=now, over_others=over_others
+            )
         )
 
     async def end_approval(self, pbx_id: str, tenant_id: str, actor: Actor, now: datetime) -> bool:
         """Whether there was one."""
-        return await self._writer.run(lambda: trusting.end_approval(pbx_id, tenant_id, actor, now))
+        return await self._writer.run(
+            lambda: trusting.end_approval(pbx_id=pbx_id, tenant_id=tenant_id, actor=actor, now=now)
+        )
 
     async def hand_over(
         self, pbx_id: str, identity: str, actor: Actor, now: datetime, installation: int | None = None
@@ -178,7 +186,9 @@ class Ledger:
         no such claim (any more).
         """
         return await self._writer.run(
-            lambda: handing_over.hand_over(pbx_id, identity, actor, now, installation)
+            lambda: handing_over.hand_over(
+                pbx_id=pbx_id, identity=identity, actor=actor, now=now, installation=installation
+            )
         )
 
     async def release_key(
@@ -216,7 +226,7 @@ class Ledger:
         age: SessionAge | None = None,
     ) -> SweepResult:
         """`facts`: what the PBX says of those that `expired` has named."""
-        return await self._writer.run(lambda: sweeping.sweep(pbx_id, now, facts, age))
+        return await self._writer.run(lambda: sweeping.sweep(pbx_id=pbx_id, now=now, facts=facts, age=age))
 
     async def forget_ends(self, now: datetime, age: SessionAge | None) -> None:
         """Forgets the ends of sessions that were told under another age."""
@@ -243,8 +253,8 @@ def _batched(request: SessionRequest) -> BatchedSignIn | None:
         return None
     if not isinstance(request.licence, TakeSeat):
         kind = LicenceKind.UAL if isinstance(request.licence, UseUal) else LicenceKind.ADMINISTRATION
-        return BatchedSignIn(new_id(), request, kind, None)
+        return BatchedSignIn(session_id=new_id(), request=request, kind=kind, pool_id=None)
     choice = next(iter(request.licence.choices), None)
     if choice is None or choice.reservations:
         return None
-    return BatchedSignIn(new_id(), request, LicenceKind.FL, choice.pool_id)
+    return BatchedSignIn(session_id=new_id(), request=request, kind=LicenceKind.FL, pool_id=choice.pool_id)

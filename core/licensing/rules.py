@@ -101,7 +101,7 @@ def decide(
     if has_permission and (pbx_version is None or not is_older(pbx_version, UAL_SINCE)):
         return UseUal()
     good = [pool for pool in pools if pool.is_valid(now)]
-    choices = seat_choices(good, user_id, group_ids, now)
+    choices = seat_choices(pools=good, user_id=user_id, group_ids=group_ids, now=now)
     if choices:
         return TakeSeat(choices)
     if good:

@@ -77,8 +77,14 @@ class UsageReader:
 
 def _holdings(ended: Sequence[Row], running: Sequence[Row]) -> list[Holding]:
     return [
-        *(Holding(row[0], row[1], from_ms(row[2]), from_ms(row[3])) for row in ended),
-        *(Holding(row[0], row[1], from_ms(row[2]), None, row[3]) for row in running),
+        *(
+            Holding(pbx_user_id=row[0], name=row[1], since=from_ms(row[2]), until=from_ms(row[3]))
+            for row in ended
+        ),
+        *(
+            Holding(pbx_user_id=row[0], name=row[1], since=from_ms(row[2]), until=None, login=row[3])
+            for row in running
+        ),
     ]
 
 
@@ -112,10 +118,11 @@ def usage(
         held += step
     return [
         Bucket(
-            from_ms(round((first + index) * seconds * 1000)),
-            peaks[index],
-            areas[index] / (seconds if first + index < last else max(now.timestamp() - last * seconds, 1)),
-            refused[index],
+            start=from_ms(round((first + index) * seconds * 1000)),
+            peak=peaks[index],
+            average=areas[index]
+            / (seconds if first + index < last else max(now.timestamp() - last * seconds, 1)),
+            denials=refused[index],
         )
         for index in range(count)
     ]

@@ -96,10 +96,10 @@ class Telephone:
         self._bus = bus
         self._store = PhoneStore(database)
         self._keeper = Keeper(
-            hub,
-            registry,
-            bus,
-            Kept(
+            hub=hub,
+            registry=registry,
+            bus=bus,
+            kept=Kept(
                 what="whose telephones to keep",
                 method=PhoneMethod.KEEP,
                 params=KeepLines,
@@ -133,7 +133,13 @@ class Telephone:
         if isinstance(access, Finding):
             return access
         login = access.session.person.login
-        return await prepare_consent(self._hub, access.pbx, login, Code.PHONE_NOT_OFFERED, Code.LINE_DOWN)
+        return await prepare_consent(
+            hub=self._hub,
+            pbx=access.pbx,
+            login=login,
+            impossible=Code.PHONE_NOT_OFFERED,
+            while_down=Code.LINE_DOWN,
+        )
 
     async def open(self, user: TeamsUser, nonce: str, box: SealedBox) -> PhoneLine | Finding:
         """Switches the telephone on. It is noted before the connector is asked, so that a connector never keeps a line
@@ -155,7 +161,7 @@ class Telephone:
             # What the connector was told before no longer holds, even if the answer to this call is lost.
             self._keeper.tell_anew(pbx.id)
             try:
-                await self._hub.call(pbx, PhoneMethod.OPEN, params, Empty)
+                await self._hub.call(pbx=pbx, method=PhoneMethod.OPEN, params=params, answer=Empty)
             except PbxRefusedError as refused:
                 if was_off:
                     await self._store.switch_off(user.key, now(), "refused")
@@ -191,9 +197,9 @@ class Telephone:
         `number-needs-confirmation` for emergency and premium numbers, unless the person has said yes.
         """
         return await self._ask(
-            user,
-            PhoneMethod.DIAL,
-            lambda user_id: Dial(
+            user=user,
+            method=PhoneMethod.DIAL,
+            params=lambda user_id: Dial(
                 user_id=user_id,
                 call_id=call_id,
                 number=number,
@@ -201,13 +207,16 @@ class Telephone:
                 shown_number_id=shown_number_id,
                 is_confirmed=is_confirmed,
             ),
-            Dialled,
+            answer=Dialled,
         )
 
     async def hang_up(self, user: TeamsUser, call_id: str) -> Empty | Finding:
         """Ends a call, or rejects it while it rings. `call-gone`: it has ended already."""
         return await self._ask(
-            user, PhoneMethod.HANG_UP, lambda user_id: HangUp(user_id=user_id, call_id=call_id), Empty
+            user=user,
+            method=PhoneMethod.HANG_UP,
+            params=lambda user_id: HangUp(user_id=user_id, call_id=call_id),
+            answer=Empty,
         )
 
     async def history(
@@ -215,18 +224,21 @@ class Telephone:
     ) -> History | Finding:
         """A page of the person's own call list, newest first."""
         return await self._ask(
-            user,
-            PhoneMethod.HISTORY,
-            lambda user_id: HistoryParams(
+            user=user,
+            method=PhoneMethod.HISTORY,
+            params=lambda user_id: HistoryParams(
                 user_id=user_id, filter=which, before=before, offset=offset, limit=limit
             ),
-            History,
+            answer=History,
         )
 
     async def search(self, user: TeamsUser, text: str) -> FoundNumbers | Finding:
         """Colleagues, contacts of the PBX and the person's own calls, by a part of name or number."""
         return await self._ask(
-            user, PhoneMethod.SEARCH, lambda user_id: SearchParams(user_id=user_id, search=text), FoundNumbers
+            user=user,
+            method=PhoneMethod.SEARCH,
+            params=lambda user_id: SearchParams(user_id=user_id, search=text),
+            answer=FoundNumbers,
         )
 
     async def set_do_not_disturb(self, user: TeamsUser, *, is_on: bool) -> PhoneLine | Finding:
@@ -279,26 +291,34 @@ class Telephone:
 
     async def voicemails(self, user: TeamsUser) -> Voicemails | Finding:
         return await self._ask(
-            user, PhoneMethod.VOICEMAILS, lambda user_id: LineParams(user_id=user_id), Voicemails
+            user=user,
+            method=PhoneMethod.VOICEMAILS,
+            params=lambda user_id: LineParams(user_id=user_id),
+            answer=Voicemails,
         )
 
     async def play_voicemail(self, user: TeamsUser, message_id: str, phone_id: str = "") -> Empty | Finding:
         """Calls that phone (empty: the primary one) and plays the message there."""
         return await self._ask(
-            user,
-            PhoneMethod.PLAY_VOICEMAIL,
-            lambda user_id: PlayVoicemail(user_id=user_id, message_id=message_id, phone_id=phone_id),
-            Empty,
+            user=user,
+            method=PhoneMethod.PLAY_VOICEMAIL,
+            params=lambda user_id: PlayVoicemail(user_id=user_id, message_id=message_id, phone_id=phone_id),
+            answer=Empty,
         )
 
     async def _look(self, user: TeamsUser) -> PhoneLine | Finding:
-        return await self._ask(user, PhoneMethod.LINE, lambda user_id: LineParams(user_id=user_id), PhoneLine)
+        return await self._ask(
+            user=user,
+            method=PhoneMethod.LINE,
+            params=lambda user_id: LineParams(user_id=user_id),
+            answer=PhoneLine,
+        )
 
     async def _change(
         self, user: TeamsUser, method: PhoneMethod, params: Callable[[int], WireModel]
     ) -> PhoneLine | Finding:
         """Changes a switch, and gives what the PBX says thereafter."""
-        changed = await self._ask(user, method, params, Empty)
+        changed = await self._ask(user=user, method=method, params=params, answer=Empty)
         if isinstance(changed, Finding):
             return changed
         self._bus.publish(phone_topic(*user.key))
@@ -314,7 +334,7 @@ class Telephone:
             return Finding(Code.PHONE_OFF, {"pbx_name": access.pbx.name})
         user_id = access.session.person.pbx_user_id
         try:
-            return await self._hub.call(access.pbx, method, params(user_id), answer)
+            return await self._hub.call(pbx=access.pbx, method=method, params=params(user_id), answer=answer)
         except PbxRefusedError as refused:
             if refused.finding.code is Code.PHONE_OFF:
                 await self._lost(access.pbx.id, user_id)
@@ -333,7 +353,7 @@ class Telephone:
     async def _lost(self, pbx_id: str, user_id: int) -> bool:
         """The connector does not keep this line any more, for instance after a new installation: the page asks again."""
         moment = now()
-        person = await self._store.lost(pbx_id, user_id, moment - OPENING, moment)
+        person = await self._store.lost(pbx_id=pbx_id, user_id=user_id, before=moment - OPENING, at=moment)
         if person is None:
             return False
         logger.info("a telephone was lost at the connector", extra={"pbx_id": pbx_id})

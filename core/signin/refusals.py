@@ -90,14 +90,34 @@ class Refusals:
         else:
             return
         detail = (("cause", cause),) if cause else ()
-        self._note(_Refusal(None, pbx_name, kind, user.acting_as(None), detail, cause, A_MINUTE))
+        self._note(
+            _Refusal(
+                pbx_id=None,
+                pbx_name=pbx_name,
+                kind=kind,
+                actor=user.acting_as(None),
+                detail=detail,
+                what=cause,
+                within=A_MINUTE,
+            )
+        )
 
     def note_act(self, session: Session, act: Act, refusal: Finding) -> None:
         """At most one row for each `Act` of one person in an hour, however often they try."""
         if refusal.code in FORBIDDEN:
             detail = (("act", act.value), ("cause", refusal.code.value))
             kind = AuditKind.ACT_REFUSED
-            self._note(_Refusal(session.pbx_id, "", kind, session.actor, detail, act.value, AN_HOUR))
+            self._note(
+                _Refusal(
+                    pbx_id=session.pbx_id,
+                    pbx_name="",
+                    kind=kind,
+                    actor=session.actor,
+                    detail=detail,
+                    what=act.value,
+                    within=AN_HOUR,
+                )
+            )
 
     def _note(self, refusal: _Refusal) -> None:
         at, count = self._waiting.get(refusal, (now(), 0))
@@ -128,7 +148,12 @@ def _write(refusal: _Refusal, at: datetime, count: int) -> Transaction[None]:
     if row is None:
         return
     yield from count_audit(
-        *(row["id"], refusal.kind, refusal.actor, row["name"], dict(refusal.detail), at),
+        pbx_id=row["id"],
+        kind=refusal.kind,
+        actor=refusal.actor,
+        subject=row["name"],
+        detail=dict(refusal.detail),
+        now=at,
         what=refusal.what,
         within=refusal.within,
         times=count,

@@ -186,7 +186,9 @@ class SignIn:
         try:
             # A connector of the first version refuses a member that it does not know.
             params = LoginChallengeParams(methods=tuple(methods) if pbx.seals_answers else ())
-            challenge = await self._hub.call(pbx, Method.LOGIN_CHALLENGE, params, LoginChallenge)
+            challenge = await self._hub.call(
+                pbx=pbx, method=Method.LOGIN_CHALLENGE, params=params, answer=LoginChallenge
+            )
         except PbxRefusedError as refused:
             return refused.finding
         is_trusted = await self._trust.is_trusted(pbx.id, user.tenant_id)
@@ -222,7 +224,9 @@ class SignIn:
         except PbxRefusedError as refused:
             return refused.finding
         proven_by = Proof.EMAIL if proof is None else Proof.PASSWORD
-        refusal = await self._open(user, pbx, pbx_user, proven_by, take_over=take_over)
+        refusal = await self._open(
+            user=user, pbx=pbx, pbx_user=pbx_user, proof=proven_by, take_over=take_over
+        )
         return refusal if refusal is not None else await self.state(user)
 
     @_counted
@@ -248,7 +252,9 @@ class SignIn:
             pbx_user = await self._by_email(user, pbx)
         except PbxRefusedError as refused:
             return refused.finding
-        refusal = await self._open(user, pbx, pbx_user, Proof.EMAIL, take_over=take_over, is_keyless=True)
+        refusal = await self._open(
+            user=user, pbx=pbx, pbx_user=pbx_user, proof=Proof.EMAIL, take_over=take_over, is_keyless=True
+        )
         return refusal if refusal is not None else await self.state(user)
 
     async def sign_out(self, user: TeamsUser) -> State:
@@ -383,7 +389,7 @@ class SignIn:
                 raise PbxRefusedError(throttled(attempt.wait))
             params = LoginParams(proof=proof, tenant_id=user.tenant_id, object_id=user.object_id)
             try:
-                return await self._hub.call(pbx, Method.LOGIN, params, PbxUser)
+                return await self._hub.call(pbx=pbx, method=Method.LOGIN, params=params, answer=PbxUser)
             except PbxRefusedError as refused:
                 attempt.outcome = refused.finding
                 raise
@@ -400,7 +406,7 @@ class SignIn:
         if self.throttle.is_searched_in_vain(pbx.id, user.verified_email):
             raise PbxRefusedError(Finding(Code.EMAIL_NOT_MATCHED, evidence))
         params = EmailParams(email=user.verified_email)
-        found = await self._hub.call(pbx, Method.USERS_BY_EMAIL, params, PbxUsers)
+        found = await self._hub.call(pbx=pbx, method=Method.USERS_BY_EMAIL, params=params, answer=PbxUsers)
         # An older connector folds letters that are not the same.
         matching = [one for one in found.users if same_email(one.email, user.verified_email)]
         if len(matching) != 1:

@@ -115,7 +115,9 @@ class StateReader:
 def _ending(row: Row) -> tuple[str, Ending]:
     kind = ActorKind(row["ended_by_kind"] or ActorKind.PERSON)
     actor = Actor(kind, row["ended_by"], row["ended_by_tenant_id"])
-    return row["pbx_name"], Ending(EndCause(row["cause"]), actor, row["reason"], from_ms(row["at"]))
+    return row["pbx_name"], Ending(
+        cause=EndCause(row["cause"]), actor=actor, reason=row["reason"], now=from_ms(row["at"])
+    )
 
 
 def _place(row: Row) -> Place:
@@ -130,7 +132,12 @@ def _place(row: Row) -> Place:
 
 def _offer(row: Row) -> Offer:
     is_primary = bool(row["is_primary"])
-    return Offer(row["pbx_id"], row["name"], is_primary, is_primary and row["entry"] == Entry.AUTOMATIC)
+    return Offer(
+        pbx_id=row["pbx_id"],
+        pbx_name=row["name"],
+        is_primary=is_primary,
+        is_automatic=is_primary and row["entry"] == Entry.AUTOMATIC,
+    )
 
 
 def _moment(value: int | None) -> datetime | None:

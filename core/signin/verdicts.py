@@ -36,4 +36,10 @@ def person_of(pbx_user: PbxUser) -> SessionPerson:
     # A name of characters that nobody can see is none.
     name = pbx_user.display_name or pbx_user.login or str(pbx_user.user_id)
     is_administrator = pbx_user.is_administrator is True
-    return SessionPerson(pbx_user.user_id, pbx_user.login, name, pbx_user.email, is_administrator)
+    return SessionPerson(
+        pbx_user_id=pbx_user.user_id,
+        login=pbx_user.login,
+        display_name=name,
+        email=pbx_user.email,
+        is_administrator=is_administrator,
+    )

@@ -148,7 +148,9 @@ class AudioStore:
         self, person: Person, source: Source, uses: Sequence[DeviceUse], at: datetime, origin: str = ""
     ) -> None:
         """Replaces what this source said before."""
-        await self._put(person, source, origin, at, _USES.dump_json(list(uses)).decode())
+        await self._put(
+            person=person, source=source, origin=origin, at=at, content=_USES.dump_json(list(uses)).decode()
+        )
 
     async def reported_by(self, person: Person, origin: str) -> Sequence[DeviceUse]:
         """What one probe said last."""
@@ -158,7 +160,13 @@ class AudioStore:
         return _USES.validate_json(content) if content is not None else ()
 
     async def set_present(self, person: Person, devices: Sequence[AudioDevice], at: datetime) -> None:
-        await self._put(person, PRESENT, "", at, _DEVICES.dump_json(list(devices)).decode())
+        await self._put(
+            person=person,
+            source=PRESENT,
+            origin="",
+            at=at,
+            content=_DEVICES.dump_json(list(devices)).decode(),
+        )
 
     async def _put(self, person: Person, source: str, origin: str, at: datetime, content: str) -> None:
         async with self._database.writing() as connection:
@@ -208,7 +216,15 @@ class AudioStore:
             if row is None:
                 return None
             person = (row.tenant_id, row.object_id)
-            probe = Probe(new_id(), person, machine, platform, version, at, at)
+            probe = Probe(
+                id=new_id(),
+                person=person,
+                machine=machine,
+                platform=platform,
+                version=version,
+                paired_at=at,
+                last_seen_at=at,
+            )
             await connection.execute(
                 insert(tables.audio_probe).values(
                     id=probe.id,
@@ -221,7 +237,13 @@ class AudioStore:
                     last_seen_at=to_ms(at),
                 )
             )
-            await _audit(connection, person, AuditKind.PROBE_PAIRED, {"platform": platform}, at)
+            await _audit(
+                connection=connection,
+                person=person,
+                kind=AuditKind.PROBE_PAIRED,
+                detail={"platform": platform},
+                at=at,
+            )
         return probe, token
 
     async def probe_of(self, token: str, version: str, at: datetime) -> Probe | None:
@@ -266,7 +288,13 @@ class AudioStore:
                 delete(tables.audio_report).where(_is(_report, person), _report.origin == probe_id)
             )
             if removed.rowcount > 0:
-                await _audit(connection, person, AuditKind.PROBE_UNPAIRED, {"cause": "by-person"}, at)
+                await _audit(
+                    connection=connection,
+                    person=person,
+                    kind=AuditKind.PROBE_UNPAIRED,
+                    detail={"cause": "by-person"},
+                    at=at,
+                )
         return removed.rowcount > 0
 
     async def choose(self, person: Person, **values: Any) -> None:
@@ -297,7 +325,13 @@ class AudioStore:
                 update(tables.audio_person).where(_is(_person, person)).values(help_since=value)
             )
             kind = AuditKind.CALL_HELP_OFF if since is None else AuditKind.CALL_HELP_ON
-            await _audit(connection, person, kind, {"cause": cause} if since is None else {}, at)
+            await _audit(
+                connection=connection,
+                person=person,
+                kind=kind,
+                detail={"cause": cause} if since is None else {},
+                at=at,
+            )
 
     async def helped(self) -> Mapping[str, list[int]]:
         """PBX id to the ids of its users who want help with their calls and are signed in. Anyone who has signed out
@@ -356,7 +390,7 @@ class AudioStore:
             )
             if claimed.rowcount == 0:
                 return False
-            await connection.execute(new_notice(person, kind, detail, at))
+            await connection.execute(new_notice(person=person, kind=kind, detail=detail, at=at))
         return True
 
     async def forget(self, person: Person, at: datetime) -> None:
@@ -368,9 +402,17 @@ class AudioStore:
             for table in _ALL:
                 gone = await connection.execute(delete(table).where(_is(table.c, person)))
                 for _ in range(gone.rowcount if table is tables.audio_probe else 0):
-                    await _audit(connection, person, AuditKind.PROBE_UNPAIRED, deleted, at)
+                    await _audit(
+                        connection=connection,
+                        person=person,
+                        kind=AuditKind.PROBE_UNPAIRED,
+                        detail=deleted,
+                        at=at,
+                    )
             if had_help:
-                await _audit(connection, person, AuditKind.CALL_HELP_OFF, deleted, at)
+                await _audit(
+                    connection=connection, person=person, kind=AuditKind.CALL_HELP_OFF, detail=deleted, at=at
+                )
 
     async def forget_old(self, at: datetime) -> None:
         """Deletes what is kept no longer."""
@@ -444,7 +486,16 @@ async def _audit(
     if detail.get("cause") in ("lost", "refused"):
         actor = CONNECTOR
     subject, user_id = row.display_name, row.pbx_user_id
-    await add_audit(connection, row.pbx_id, kind, actor, subject, at, detail, pbx_user_id=user_id)
+    await add_audit(
+        connection=connection,
+        pbx_id=row.pbx_id,
+        kind=kind,
+        actor=actor,
+        subject=subject,
+        at=at,
+        detail=detail,
+        pbx_user_id=user_id,
+    )
 
 
 def _is(columns: Any, person: Person) -> ColumnElement[bool]:
@@ -461,14 +512,14 @@ def _hash(text: str) -> str:
 
 def _to_probe(row: Any) -> Probe:
     return Probe(
-        row.id,
-        (row.tenant_id, row.object_id),
-        row.machine,
-        row.platform,
-        row.version,
-        from_ms(row.paired_at),
-        from_ms(row.last_seen_at),
-        row.replica is not None,
+        id=row.id,
+        person=(row.tenant_id, row.object_id),
+        machine=row.machine,
+        platform=row.platform,
+        version=row.version,
+        paired_at=from_ms(row.paired_at),
+        last_seen_at=from_ms(row.last_seen_at),
+        is_connected=row.replica is not None,
     )
 
 
@@ -477,10 +528,10 @@ def _to_preferences(row: Any) -> AudioPreferences:
         return from_ms(value) if value is not None else None
 
     return AudioPreferences(
-        bool(row.named),
-        bool(row.records),
-        moment(row.help_since),
-        moment(row.quiet_until),
-        tuple(json.loads(row.never)),
-        moment(row.told_at),
+        named=bool(row.named),
+        records=bool(row.records),
+        help_since=moment(row.help_since),
+        quiet_until=moment(row.quiet_until),
+        never=tuple(json.loads(row.never)),
+        told_at=moment(row.told_at),
     )

@@ -201,7 +201,17 @@ def audit(
     text = json.dumps(detail)
     yield from execute(
         _INSERT,
-        *audit_values(to_ms(now), pbx_id, kind, actor, subject, text, pbx_user_id, pool_id, held_from),
+        *audit_values(
+            at=to_ms(now),
+            pbx_id=pbx_id,
+            kind=kind,
+            actor=actor,
+            subject=subject,
+            detail=text,
+            pbx_user_id=pbx_user_id,
+            pool_id=pool_id,
+            held_from=held_from,
+        ),
     )
 
 
@@ -227,14 +237,21 @@ def count_audit(
         return
     singly = yield from first(
         "SELECT count(*) AS n FROM audit WHERE pbx_id = $1 AND at > $2 AND kind = $3 AND coalesce_key IS NOT NULL",
-        *(pbx_id, at - _HOUR_MS, kind.value),
+        pbx_id,
+        at - _HOUR_MS,
+        kind.value,
     )
     if singly is not None and singly["n"] >= SINGLY_PER_HOUR:
         key = _key(pbx_id, kind, at // _HOUR_MS)
         if (yield from _counted_again(key, times)):
             return
         actor, text = SEVERAL, "{}"
-    yield from execute(_INSERT_COUNTED, *audit_values(at, pbx_id, kind, actor, subject, text), times, key)
+    yield from execute(
+        _INSERT_COUNTED,
+        *audit_values(at=at, pbx_id=pbx_id, kind=kind, actor=actor, subject=subject, detail=text),
+        times,
+        key,
+    )
 
 
 def _counted_again(key: str, times: int) -> Transaction[bool]:
@@ -260,7 +277,15 @@ async def add_audit(
     pbx_user_id: int | None = None,
 ) -> None:
     """One row, in a transaction of SQLAlchemy."""
-    values = audit_values(to_ms(at), pbx_id, kind, actor, subject, json.dumps(detail or {}), pbx_user_id)
+    values = audit_values(
+        at=to_ms(at),
+        pbx_id=pbx_id,
+        kind=kind,
+        actor=actor,
+        subject=subject,
+        detail=json.dumps(detail or {}),
+        pbx_user_id=pbx_user_id,
+    )
     await connection.execute(insert(_table).values(dict(zip(_NAMES, values, strict=True))))
 
 

@@ -69,18 +69,18 @@ def at_start(look: Look, newest: float | None) -> ClockState:
     """`newest`: the last moment that the database knows, None when it is empty."""
     if newest is None or -BEHIND_SECONDS <= look.wall - newest <= FAR_AHEAD_SECONDS:
         return ClockState(look, look)
-    return ClockState(look, None, ClockDoubt.UNLIKE_RECORDS, look)
+    return ClockState(last=look, good=None, doubt=ClockDoubt.UNLIKE_RECORDS, since=look)
 
 
 def after(state: ClockState, look: Look, confirm_seconds: float = CONFIRM_SECONDS) -> ClockState:
     """The state after one more look."""
     elapsed = look.steady - state.last.steady
     if not 0 <= elapsed <= GAP_SECONDS:
-        return ClockState(look, None, state.doubt or ClockDoubt.PAUSED, look)
+        return ClockState(last=look, good=None, doubt=state.doubt or ClockDoubt.PAUSED, since=look)
     off = 0.0 if state.good is None else look.wall - state.good.at(look.steady)
     if state.doubt is None:
         if abs(off) > TOLERANCE_SECONDS:
-            return ClockState(look, state.good, ClockDoubt.JUMPED, look)
+            return ClockState(last=look, good=state.good, doubt=ClockDoubt.JUMPED, since=look)
         drift = max(-elapsed * SLEW, min(off, elapsed * SLEW))
         return ClockState(look, Look(look.wall - off + drift, look.steady))
     if state.good is not None and abs(off) <= TOLERANCE_SECONDS:  # the old time is back

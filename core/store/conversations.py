@@ -93,7 +93,9 @@ class Conversations:
         if activity_id is None and await self.get(tenant_id, object_id) == conversation:
             return Claim.NEW
         person = (tenant_id, object_id)
-        return await self._writer.run_small(lambda: _open(person, conversation, activity_id, to_ms(at)))
+        return await self._writer.run_small(
+            lambda: _open(person=person, conversation=conversation, activity_id=activity_id, at=to_ms(at))
+        )
 
     async def mark_answered(self, *answered: tuple[str, str, str]) -> None:
         """Tenant id, object id and activity: the answers have been delivered, so the same activities are not answered
@@ -137,7 +139,10 @@ def _open(
     yield from execute(
         "INSERT INTO conversation (tenant_id, object_id, reference, locale, updated_at) VALUES ($1, $2, $3, $4, $5)"
         " ON CONFLICT DO NOTHING",
-        *(*person, conversation.reference, conversation.locale, at),
+        *person,
+        conversation.reference,
+        conversation.locale,
+        at,
     )
     (row,) = yield from execute(_CLAIMS, *person)
     answered, in_hand = json.loads(row["answered"]), json.loads(row["in_hand"])
@@ -151,7 +156,11 @@ def _open(
     yield from execute(
         "UPDATE conversation SET reference = $1, locale = $2, updated_at = $3, in_hand = $4, closed_reason = NULL"
         " WHERE tenant_id = $5 AND object_id = $6",
-        *(conversation.reference, conversation.locale, at, json.dumps(in_hand), *person),
+        conversation.reference,
+        conversation.locale,
+        at,
+        json.dumps(in_hand),
+        *person,
     )
     return Claim.NEW
 
@@ -167,7 +176,10 @@ def _mark_answered(answered: Collection[tuple[str, str, str]]) -> Transaction[No
             done = [*done, activity_id][-ANSWERED_KEPT:]
         yield from execute(
             "UPDATE conversation SET answered = $1, in_hand = $2 WHERE tenant_id = $3 AND object_id = $4",
-            *(json.dumps(done), json.dumps(in_hand), tenant_id, object_id),
+            json.dumps(done),
+            json.dumps(in_hand),
+            tenant_id,
+            object_id,
         )
 
 

@@ -166,18 +166,16 @@ class Notices:
 
 def _to_due(row: Row) -> Due:
     notice = Notice(
-        *(
-            row["id"],
-            row["tenant_id"],
-            row["object_id"],
-            row["kind"],
-            _detail(row["detail"]),
-            row["attempts"],
-        ),
-        row["next_attempt_at"],
-        from_ms(row["created_at"]),
-        bool(row["sending"]),
-        bool(row["doubtful"]),
+        id=row["id"],
+        tenant_id=row["tenant_id"],
+        object_id=row["object_id"],
+        kind=row["kind"],
+        detail=_detail(row["detail"]),
+        attempts=row["attempts"],
+        due_ms=row["next_attempt_at"],
+        created_at=from_ms(row["created_at"]),
+        sending=bool(row["sending"]),
+        doubtful=bool(row["doubtful"]),
     )
     conversation = None
     if row["reference"] is not None:
@@ -185,7 +183,7 @@ def _to_due(row: Row) -> Due:
         conversation = Conversation(row["reference"], row["locale"], closed)
     preference = {name: row[name] for name in PREFERENCE_COLUMNS} if row["muted"] is not None else None
     since = from_ms(row["started_at"]) if row["started_at"] is not None else None
-    return Due(notice, conversation, preference, since)
+    return Due(notice=notice, conversation=conversation, preference=preference, session_since=since)
 
 
 def _write(
@@ -196,7 +194,8 @@ def _write(
         columns = ", ".join(f"{name} = ${number}" for number, name in enumerate(change.values, 2))
         yield from execute(
             f"UPDATE notice SET {columns} WHERE id = $1",  # noqa: S608 - names of columns
-            *(change.notice_id, *change.values.values()),
+            change.notice_id,
+            *change.values.values(),
         )
     if not wanted:
         return set()
@@ -204,6 +203,9 @@ def _write(
         "UPDATE notice SET next_attempt_at = $1, sending = TRUE WHERE delivered_at IS NULL AND NOT given_up"  # noqa: S608
         f" AND (next_attempt_at <= $2 OR next_attempt_at > $3) AND id IN ({placeholders(wanted, 4)})"
         " RETURNING id",
-        *(until, at, far, *wanted),
+        until,
+        at,
+        far,
+        *wanted,
     )
     return {row["id"] for row in rows}

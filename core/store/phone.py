@@ -52,7 +52,9 @@ class PhoneStore:
                 .on_conflict_do_update(index_elements=["tenant_id", "object_id"], set_=values)
             )
             if before != session_id:
-                await self._audit(connection, session_id, AuditKind.PHONE_ON, {}, at)
+                await self._audit(
+                    connection=connection, session_id=session_id, kind=AuditKind.PHONE_ON, detail={}, at=at
+                )
         return before != session_id
 
     async def switch_off(self, person: Person, at: datetime, cause: str = "by-person") -> bool:
@@ -64,7 +66,13 @@ class PhoneStore:
                 )
             ).scalar_one_or_none()
             if session_id is not None:
-                await self._audit(connection, session_id, AuditKind.PHONE_OFF, {"cause": cause}, at)
+                await self._audit(
+                    connection=connection,
+                    session_id=session_id,
+                    kind=AuditKind.PHONE_OFF,
+                    detail={"cause": cause},
+                    at=at,
+                )
         return session_id is not None
 
     async def kept(self, at: datetime) -> Mapping[str, list[int]]:
@@ -123,7 +131,13 @@ class PhoneStore:
                 )
             )
             if gone.rowcount > 0:
-                await self._audit(connection, session_id, AuditKind.PHONE_OFF, {"cause": "licence-lost"}, at)
+                await self._audit(
+                    connection=connection,
+                    session_id=session_id,
+                    kind=AuditKind.PHONE_OFF,
+                    detail={"cause": "licence-lost"},
+                    at=at,
+                )
 
     @staticmethod
     async def _audit(
@@ -139,11 +153,22 @@ class PhoneStore:
         if row is None:
             return
         name = row.teams_name or row.display_name
-        actor = Actor.person(row.tenant_id, row.object_id, row.pbx_user_id, name)
+        actor = Actor.person(
+            tenant_id=row.tenant_id, object_id=row.object_id, pbx_user_id=row.pbx_user_id, name=name
+        )
         if cause := detail.get("cause"):
             actor = {"lost": CONNECTOR, "refused": CONNECTOR, "licence-lost": SYSTEM}.get(str(cause), actor)
         subject, user_id = row.display_name, row.pbx_user_id
-        await add_audit(connection, row.pbx_id, kind, actor, subject, at, detail, pbx_user_id=user_id)
+        await add_audit(
+            connection=connection,
+            pbx_id=row.pbx_id,
+            kind=kind,
+            actor=actor,
+            subject=subject,
+            at=at,
+            detail=detail,
+            pbx_user_id=user_id,
+        )
 
 
 def _is(person: Person) -> ColumnElement[bool]:

@@ -97,7 +97,9 @@ class SqliteReader:
     def __init__(self, path: Path, *, statement_seconds: float = STATEMENT_SECONDS) -> None:
         self._path = path
         self._statement_seconds = statement_seconds
-        self._here = _Connection(path, 0, HERE_INSTRUCTIONS, statement_seconds)
+        self._here = _Connection(
+            path=path, busy_seconds=0, instructions=HERE_INSTRUCTIONS, seconds=statement_seconds
+        )
         self._elsewhere: dict[str, int] = {}
         """Statements that were long: how many more of them are not tried here."""
         self._queue: queue.SimpleQueue[_Asked | None] = queue.SimpleQueue()
@@ -156,7 +158,9 @@ class SqliteReader:
             raise StorageUnavailableError("the reader is stuck") from slow
 
     def _work(self, asked_for: "queue.SimpleQueue[_Asked | None]") -> None:
-        connection = _Connection(self._path, BUSY_SECONDS, math.inf, self._statement_seconds)
+        connection = _Connection(
+            path=self._path, busy_seconds=BUSY_SECONDS, instructions=math.inf, seconds=self._statement_seconds
+        )
         while (asked := asked_for.get()) is not None:
             if asked.done.cancelled():
                 continue

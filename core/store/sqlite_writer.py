@@ -130,7 +130,7 @@ class SqliteWriter:
             raise WriterClosedError
         if self._loop is None:
             self._loop = asyncio.get_running_loop()
-        return _Waiting(make, group, payload, self._loop.create_future())
+        return _Waiting(make=make, group=group, payload=payload, done=self._loop.create_future())
 
     def _hand_over(self, members: Sequence[_Waiting]) -> None:
         if not members:
@@ -287,7 +287,7 @@ def _run_groups(
             grouped[waiting.group].append(waiting)
     for name, together in grouped.items():
         connection.execute("SAVEPOINT together")
-        if not _is_done(connection, groups, name, together):
+        if not _is_done(connection=connection, groups=groups, name=name, together=together):
             _check_open(connection)
             connection.execute("ROLLBACK TO together")
         _check_open(connection)
@@ -296,7 +296,7 @@ def _run_groups(
 
 def _run_alone(connection: sqlite3.Connection, groups: Mapping[str, Group], waiting: _Waiting) -> None:
     """The only one of its transaction needs no savepoint."""
-    if not _is_done(connection, groups, waiting.group or "", [waiting]):
+    if not _is_done(connection=connection, groups=groups, name=waiting.group or "", together=[waiting]):
         _check_open(connection)
         connection.execute("ROLLBACK")
         connection.execute("BEGIN IMMEDIATE")

@@ -55,7 +55,9 @@ class Expiring:
     async def _groups_of(self, pbx_id: str, user_ids: Sequence[int]) -> Mapping[int, Collection[int]] | None:
         """None when the PBX does not say."""
         pbx = await self._registry.existing(pbx_id)
-        answers = self._hub.about_users(pbx, Method.USERS_BY_IDS, user_ids, PbxUsers, ASKED_SECONDS)
+        answers = self._hub.about_users(
+            pbx=pbx, method=Method.USERS_BY_IDS, user_ids=user_ids, answer=PbxUsers, seconds=ASKED_SECONDS
+        )
         try:
             return {user.user_id: user.group_ids async for _, found in answers for user in found.users}
         except PbxRefusedError as refused:

@@ -54,7 +54,7 @@ class Following:
         link that tells.
         """
         if changed is not None:
-            await self._follow(pbx_id, epoch, changed.users, changed.gone)
+            await self._follow(pbx_id=pbx_id, epoch=epoch, users=changed.users, gone=changed.gone)
             return
         before = self._comparing.pop(pbx_id, None)
         if before is not None:
@@ -80,11 +80,13 @@ class Following:
         if pbx is None:
             return
         try:
-            async for asked, found in self._hub.about_users(pbx, Method.USERS_BY_IDS, user_ids, PbxUsers):
+            async for asked, found in self._hub.about_users(
+                pbx=pbx, method=Method.USERS_BY_IDS, user_ids=user_ids, answer=PbxUsers
+            ):
                 there = {user.user_id for user in found.users}
                 gone = [user_id for user_id in asked if user_id not in there]
                 # Whatever link has answered, it is no older than the row that was read before.
-                await self._follow(pbx_id, pbx.link_epoch, found.users, gone)
+                await self._follow(pbx_id=pbx_id, epoch=pbx.link_epoch, users=found.users, gone=gone)
         except PbxRefusedError as refused:
             # Nothing is concluded from a PBX that does not answer; the next link compares again.
             logger.info("users not compared", extra={"pbx_id": pbx_id, "code": refused.finding.code})
@@ -101,7 +103,9 @@ class Following:
             facts.append(UserFacts(user.user_id, person_of(user), licence))
         for one in facts:
             try:
-                changed = await self._ledger.follow_user(pbx_id, pbx.name, one, now(), epoch)
+                changed = await self._ledger.follow_user(
+                    pbx_id=pbx_id, pbx_name=pbx.name, facts=one, now=now(), epoch=epoch
+                )
             except UnstorableValueError:  # one odd user keeps the PBX's others from nothing
                 logger.warning("a user cannot be followed", extra={"pbx": pbx.name, "user": one.pbx_user_id})
                 continue

@@ -100,7 +100,7 @@ class Sweeper:
         at = self._clock.trusted_now()
         if at is None:
             return
-        swept = await self._ledger.sweep(pbx_id, at, known, self._age)
+        swept = await self._ledger.sweep(pbx_id=pbx_id, now=at, facts=known, age=self._age)
         if swept:
             logger.info(
                 "swept",

@@ -91,8 +91,8 @@ class PulseReader:
         outputs = {sink.index: _device(sink) for sink in sinks}
         inputs = {source.index: _device(source) for source in sources}
         streams = [
-            *self._streams(pulse.sink_input_list(), "output", outputs, "sink"),
-            *self._streams(pulse.source_output_list(), "input", inputs, "source"),
+            *self._streams(listed=pulse.sink_input_list(), kind="output", devices=outputs, member="sink"),
+            *self._streams(listed=pulse.source_output_list(), kind="input", devices=inputs, member="source"),
         ]
         defaults: dict[Kind, ProbeDevice] = {}
         for kind, devices, name in (

@@ -65,17 +65,34 @@ class MacReader:
         if objects is None:
             raise NoSoundSystemError("CoreAudio does not answer")
         devices = [
-            Device(one, self._text(one, NAME), self._text(one, UID), self._text(one, MODEL_UID))
+            Device(
+                object_id=one,
+                name=self._text(one, NAME),
+                uid=self._text(one, UID),
+                model_uid=self._text(one, MODEL_UID),
+            )
             for one in objects
         ]
         listed = self._objects(SYSTEM_OBJECT, PROCESSES)
         processes = None if listed is None else [self._process(one) for one in listed]
         defaults = {kind: self._number(SYSTEM_OBJECT, selector) for kind, selector in DEFAULTS.items()}
-        return to_snapshot(devices, processes, defaults, self._processes.names_of, self._processes.running())
+        return to_snapshot(
+            devices=devices,
+            processes=processes,
+            defaults=defaults,
+            names_of=self._processes.names_of,
+            running=self._processes.running(),
+        )
 
     def watch(self, on_change: Callable[[Snapshot], None]) -> None:
         """A restarted coreaudiod is asked again with the next look."""
-        keep_following(lambda: on_change(self.snapshot()), on_change, self._stopped, (OSError,), LOOK_SECONDS)
+        keep_following(
+            follow=lambda: on_change(self.snapshot()),
+            on_change=on_change,
+            stopped=self._stopped,
+            faults=(OSError,),
+            retry_seconds=LOOK_SECONDS,
+        )
 
     def stop(self) -> None:
         self._stopped.set()

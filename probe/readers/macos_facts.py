@@ -56,7 +56,7 @@ def to_snapshot(
     """`processes` None: a system that has no process objects."""
     known = {device.object_id: to_device(device) for device in devices}
     streams = [
-        Stream(names, kind, known[object_id], kind in process.running)
+        Stream(names=names, kind=kind, device=known[object_id], active=kind in process.running)
         for process in processes or ()
         if (names := tuple(name for name in (process.bundle_id, *names_of(process.pid)) if name))
         for kind, object_ids in process.devices.items()
@@ -64,10 +64,10 @@ def to_snapshot(
         if object_id in known
     ]
     return Snapshot(
-        tuple(streams),
-        {kind: known[object_id] for kind, object_id in defaults.items() if object_id in known},
-        running,
-        OLD_SYSTEM if processes is None else "",
+        streams=tuple(streams),
+        defaults={kind: known[object_id] for kind, object_id in defaults.items() if object_id in known},
+        running=running,
+        note=OLD_SYSTEM if processes is None else "",
     )
 
 

@@ -58,7 +58,12 @@ class WindowsReader:
 
     def watch(self, on_change: Callable[[Snapshot], None]) -> None:
         with _apartment():
-            keep_following(lambda: self._follow(on_change), on_change, self._stopped, FAULTS)
+            keep_following(
+                follow=lambda: self._follow(on_change),
+                on_change=on_change,
+                stopped=self._stopped,
+                faults=FAULTS,
+            )
 
     def stop(self) -> None:
         self._stopped.set()
@@ -85,7 +90,12 @@ class WindowsReader:
             endpoints, unreadable = self._endpoints()
         except FAULTS as fault:
             raise NoSoundSystemError(f"Windows' audio service does not answer: {fault}") from fault
-        return to_snapshot(endpoints, self._processes.names_of, self._processes.running(), unreadable)
+        return to_snapshot(
+            endpoints=endpoints,
+            names_of=self._processes.names_of,
+            running=self._processes.running(),
+            unreadable=unreadable,
+        )
 
     def _endpoints(self) -> tuple[list[Endpoint], int]:
         enumerator = AudioUtilities.GetDeviceEnumerator()

@@ -72,7 +72,13 @@ def to_snapshot(
             if names:
                 active = session.state is SessionState.ACTIVE
                 streams.append(
-                    Stream(names, endpoint.kind, device, active, exclusive=active and endpoint.is_exclusive)
+                    Stream(
+                        names=names,
+                        kind=endpoint.kind,
+                        device=device,
+                        active=active,
+                        exclusive=active and endpoint.is_exclusive,
+                    )
                 )
     return Snapshot(tuple(streams), defaults, running, unreadable=unreadable)
 

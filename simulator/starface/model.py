@@ -159,12 +159,12 @@ class Starface:
         """When logins were refused, for each address and door (REST and UCI have a list each)."""
         self._whitelisted: dict[str, float] = {}
         self.add_user(
-            "0001",
-            "foobar",
-            "Ada",
-            "Admin",
-            "admin@example.com",
-            {ADMINISTRATOR_PERMISSION, OAUTH_PERMISSION},
+            login="0001",
+            password="foobar",
+            first_name="Ada",
+            family_name="Admin",
+            email="admin@example.com",
+            permissions={ADMINISTRATOR_PERMISSION, OAUTH_PERMISSION},
         )
         for person in PEOPLE:
             first, family = person.name.split(" ", 1)
@@ -173,7 +173,14 @@ class Starface:
                 held.add(ADMINISTRATOR_PERMISSION)
             if person.login == "1002":
                 held.add(LICENCE_PERMISSION)
-            self.add_user(person.login, person.password, first, family, person.email, held)
+            self.add_user(
+                login=person.login,
+                password=person.password,
+                first_name=first,
+                family_name=family,
+                email=person.email,
+                permissions=held,
+            )
         self.add_group("Vertrieb", {"1001"})
         company.fill(self.telephony)
         for person in PEOPLE:
@@ -190,7 +197,15 @@ class Starface:
     def add_user(
         self, login: str, password: str, first_name: str, family_name: str, email: str, permissions: set[str]
     ) -> User:
-        user = User(next(self._ids), login, password, first_name, family_name, email, permissions)
+        user = User(
+            id=next(self._ids),
+            login=login,
+            password=password,
+            first_name=first_name,
+            family_name=family_name,
+            email=email,
+            permissions=permissions,
+        )
         user.hold(permissions)
         self.users[user.id] = user
         self.telephony.add_user(user.id, login, user.name)

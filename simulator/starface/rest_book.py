@@ -156,15 +156,15 @@ def _tag(asking: Asking) -> dict[str, Any]:
 
 _RIGHT: Final = Right.ADDRESS
 OPERATIONS: Final = (
-    Operation("GET", "/contacts", get_contacts, _RIGHT, source=SEARCH),
-    Operation("POST", "/contacts", post_contact, _RIGHT),
-    Operation("GET", "/contacts/scheme", get_scheme, _RIGHT),
-    Operation("GET", "/contacts/tags", get_tags, _RIGHT),
-    Operation("POST", "/contacts/tags", post_tag, _RIGHT),
-    Operation("GET", "/contacts/tags/{tagId:str}", get_tag, _RIGHT),
-    Operation("PUT", "/contacts/tags/{tagId:str}", put_tag, _RIGHT),
-    Operation("DELETE", "/contacts/tags/{tagId:str}", delete_tag, _RIGHT),
-    Operation("GET", "/contacts/{contactId:str}", get_contact, _RIGHT),
-    Operation("PUT", "/contacts/{contactId:str}", put_contact, _RIGHT),
-    Operation("DELETE", "/contacts/{contactId:str}", delete_contact, _RIGHT),
+    Operation(method="GET", path="/contacts", handler=get_contacts, right=_RIGHT, source=SEARCH),
+    Operation(method="POST", path="/contacts", handler=post_contact, right=_RIGHT),
+    Operation(method="GET", path="/contacts/scheme", handler=get_scheme, right=_RIGHT),
+    Operation(method="GET", path="/contacts/tags", handler=get_tags, right=_RIGHT),
+    Operation(method="POST", path="/contacts/tags", handler=post_tag, right=_RIGHT),
+    Operation(method="GET", path="/contacts/tags/{tagId:str}", handler=get_tag, right=_RIGHT),
+    Operation(method="PUT", path="/contacts/tags/{tagId:str}", handler=put_tag, right=_RIGHT),
+    Operation(method="DELETE", path="/contacts/tags/{tagId:str}", handler=delete_tag, right=_RIGHT),
+    Operation(method="GET", path="/contacts/{contactId:str}", handler=get_contact, right=_RIGHT),
+    Operation(method="PUT", path="/contacts/{contactId:str}", handler=put_contact, right=_RIGHT),
+    Operation(method="DELETE", path="/contacts/{contactId:str}", handler=delete_contact, right=_RIGHT),
 )

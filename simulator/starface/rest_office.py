@@ -27,9 +27,12 @@ async def post_user(asking: Asking) -> web.Response:
     if asking.pbx.by_login(body["login"]) is not None:
         raise RefusedError(500, "the login is taken")
     user = asking.pbx.add_user(
-        body["login"],
-        body.get("password", ""),
-        *(body["firstName"], body["familyName"], body["email"], set()),
+        login=body["login"],
+        password=body.get("password", ""),
+        first_name=body["firstName"],
+        family_name=body["familyName"],
+        email=body["email"],
+        permissions=set(),
     )
     _write_user(user, body)
     return done(201)

@@ -249,7 +249,9 @@ async def get_fmc_phones(asking: Asking) -> web.Response:
 async def post_fmc_phone(asking: Asking) -> web.Response:
     """A number may be iFMC once in a system (the vendor's manual)."""
     owner = asking.on_behalf_of("userId")
-    phone = FmcPhone(str(uuid.uuid4()), owner.id, "", False, False, 0, [])
+    phone = FmcPhone(
+        id=str(uuid.uuid4()), user_id=owner.id, number="", active=False, confirm=False, delay=0, schedule=[]
+    )
     await _write_fmc(asking, phone)
     asking.pbx.telephony.fmc_phones[phone.id] = phone
     return done(201)
@@ -380,15 +382,22 @@ _NUMBERS: Final = f"{_USER}/phonenumberconfig/phonenumbers"
 OPERATIONS: Final = (
     Operation("GET", "/accounts", get_accounts),
     Operation("GET", f"{_USER}/phoneconfig", get_phone_config),
-    Operation("PUT", f"{_USER}/phoneconfig", put_phone_config, Right.SETTING),
+    Operation(method="PUT", path=f"{_USER}/phoneconfig", handler=put_phone_config, right=Right.SETTING),
     Operation("GET", f"{_USER}/phoneconfig/phones", get_phones),
     Operation("POST", f"{_USER}/phoneconfig/phones", post_phone, administrators=True),
     Operation("GET", f"{_USER}/phoneconfig/phones/{{phoneId}}", get_phone),
     Operation("DELETE", f"{_USER}/phoneconfig/phones/{{phoneId}}", delete_phone, administrators=True),
     Operation("GET", f"{_USER}/phoneconfig/phones/{{phoneId}}/numbers", get_phone_numbers),
-    Operation("PUT", f"{_USER}/phoneconfig/phones/{{phoneId}}/numbers", put_phone_numbers, Right.SETTING),
+    Operation(
+        method="PUT",
+        path=f"{_USER}/phoneconfig/phones/{{phoneId}}/numbers",
+        handler=put_phone_numbers,
+        right=Right.SETTING,
+    ),
     Operation("GET", f"{_USER}/phonenumberconfig", get_number_config),
-    Operation("PUT", f"{_USER}/phonenumberconfig", put_number_config, Right.SETTING),
+    Operation(
+        method="PUT", path=f"{_USER}/phonenumberconfig", handler=put_number_config, right=Right.SETTING
+    ),
     Operation("GET", f"{_NUMBERS}/", get_assignments),
     Operation("POST", f"{_NUMBERS}/", put_assignments, administrators=True),
     Operation("PUT", _NUMBERS, put_assignments, administrators=True),
@@ -397,12 +406,24 @@ OPERATIONS: Final = (
     Operation("DELETE", f"{_NUMBERS}/{{phoneNumberId}}", delete_assignment, administrators=True),
     Operation("GET", "/phonenumbers", get_numbers, administrators=True),
     Operation("GET", "/phonenumbers/{phoneNumberId}", get_number, administrators=True),
-    Operation("GET", "/redirects", get_redirects, Right.REDIRECT, source=_CLX),
-    Operation("GET", "/redirects/{redirectId:str}", get_redirect, Right.REDIRECT, source=_CLX),
-    Operation("PUT", "/redirects/{redirectId:str}", put_redirect, Right.REDIRECT, source=_CLX),
-    Operation("GET", "/fmcPhones", get_fmc_phones, Right.IFMC),
-    Operation("POST", "/fmcPhones", post_fmc_phone, Right.IFMC),
-    Operation("GET", "/fmcPhones/{fmcId:str}", get_fmc_phone, Right.IFMC),
-    Operation("PUT", "/fmcPhones/{fmcId:str}", put_fmc_phone, Right.IFMC),
-    Operation("DELETE", "/fmcPhones/{fmcId:str}", delete_fmc_phone, Right.IFMC),
+    Operation(method="GET", path="/redirects", handler=get_redirects, right=Right.REDIRECT, source=_CLX),
+    Operation(
+        method="GET",
+        path="/redirects/{redirectId:str}",
+        handler=get_redirect,
+        right=Right.REDIRECT,
+        source=_CLX,
+    ),
+    Operation(
+        method="PUT",
+        path="/redirects/{redirectId:str}",
+        handler=put_redirect,
+        right=Right.REDIRECT,
+        source=_CLX,
+    ),
+    Operation(method="GET", path="/fmcPhones", handler=get_fmc_phones, right=Right.IFMC),
+    Operation(method="POST", path="/fmcPhones", handler=post_fmc_phone, right=Right.IFMC),
+    Operation(method="GET", path="/fmcPhones/{fmcId:str}", handler=get_fmc_phone, right=Right.IFMC),
+    Operation(method="PUT", path="/fmcPhones/{fmcId:str}", handler=put_fmc_phone, right=Right.IFMC),
+    Operation(method="DELETE", path="/fmcPhones/{fmcId:str}", handler=delete_fmc_phone, right=Right.IFMC),
 )

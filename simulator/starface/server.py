@@ -115,12 +115,12 @@ class Control:
     async def add_user(self, request: web.Request) -> web.Response:
         body = await read_object(request)
         user = self._pbx.add_user(
-            body["login"],
-            body["password"],
-            body.get("firstName", ""),
-            body.get("familyName", ""),
-            body.get("email", ""),
-            set(body.get("permissions", ())),
+            login=body["login"],
+            password=body["password"],
+            first_name=body.get("firstName", ""),
+            family_name=body.get("familyName", ""),
+            email=body.get("email", ""),
+            permissions=set(body.get("permissions", ())),
         )
         return web.json_response({"id": user.id}, status=201)
 

@@ -115,10 +115,13 @@ class Switchboard:
         own = self._shown_number(user)
         to = self._name_of(number)
         call = Call(
-            call_id or str(uuid.uuid4()),
-            user.login,
-            CallState.REQUESTED,
-            *(own, user.name, number, to),
+            id=call_id or str(uuid.uuid4()),
+            login=user.login,
+            state=CallState.REQUESTED,
+            caller_number=own,
+            caller_name=user.name,
+            called_number=number,
+            called_name=to,
             is_outgoing=True,
             wanted=number,
         )
@@ -137,7 +140,7 @@ class Switchboard:
         target = self._pbx.telephony.number(number)
         if target is None:
             return  # outside: `alert` and `connect` say what happens there
-        legs = self._arrive(target, call.caller_number, call.caller_name, call)
+        legs = self._arrive(target=target, number=call.caller_number, name=call.caller_name, caller=call)
         if legs:
             self._put(call, CallState.RINGBACK)
         elif not call.peer and not call.forwarded_to:
@@ -147,7 +150,11 @@ class Switchboard:
         """Somebody outside dials a number of this PBX. The calls that ring, or that are linked to a box."""
         target = self._pbx.telephony.number(called)
         name = caller_name or self._name_of(caller_number)
-        return self._arrive(target, caller_number, name, None) if target is not None else []
+        return (
+            self._arrive(target=target, number=caller_number, name=name, caller=None)
+            if target is not None
+            else []
+        )
 
     def alert(self, call: Call) -> None:
         self._put(call, CallState.RINGBACK if call.is_outgoing else CallState.RINGING)
@@ -197,7 +204,9 @@ class Switchboard:
             if peer is not None:
                 self._end(peer)
             return []
-        return self._follow(redirect, call.caller_number, call.caller_name, peer, 1)
+        return self._follow(
+            redirect=redirect, number=call.caller_number, name=call.caller_name, caller=peer, hops=1
+        )
 
     def rename(self, call: Call) -> str:
         """The call has another id from now on."""
@@ -217,7 +226,7 @@ class Switchboard:
         call.forwarded_to = number
         self._end(call)
         if target is not None:
-            self._arrive(target, call.caller_number, call.caller_name, peer)
+            self._arrive(target=target, number=call.caller_number, name=call.caller_name, caller=peer)
         return True
 
     def leave_message(self, user: User, caller_number: str, caller_name: str) -> Call | None:
@@ -226,32 +235,39 @@ class Switchboard:
         if not boxes:
             return None
         name = caller_name or self._name_of(caller_number)
-        return self._link(boxes[0], user, caller_number, name, user.login, None)
+        return self._link(
+            box=boxes[0], owner=user, number=caller_number, name=name, called=user.login, caller=None
+        )
 
     def _arrive(
         self, target: Number, number: str, name: str, caller: Call | None, hops: int = 0
     ) -> list[Call]:
         always = self._pbx.telephony.redirect(target, Trigger.ALWAYS)
         if always is not None:
-            return self._follow(always, number, name, caller, hops + 1)
+            return self._follow(redirect=always, number=number, name=name, caller=caller, hops=hops + 1)
         members, group_id = self._ringing_users(target)
         free = [user for user in members if not self._is_busy(user)]
         if not free:
             busy = self._pbx.telephony.redirect(target, Trigger.BUSY)
             if busy is not None:
-                return self._follow(busy, number, name, caller, hops + 1)
+                return self._follow(redirect=busy, number=number, name=name, caller=caller, hops=hops + 1)
             for user in members:
-                self._list_missed(user, number, name, target.number, group_id)
+                self._list_missed(
+                    user=user, number=number, name=name, called=target.number, group_id=group_id
+                )
             return []
         arrival = str(uuid.uuid4())
         legs = []
         for user in free:
             call = Call(
-                str(uuid.uuid4()),
-                user.login,
-                CallState.INCOMING,
-                *(number, name, target.number, user.name),
-                group_id,
+                id=str(uuid.uuid4()),
+                login=user.login,
+                state=CallState.INCOMING,
+                caller_number=number,
+                caller_name=name,
+                called_number=target.number,
+                called_name=user.name,
+                group_id=group_id,
                 peer=caller.id if caller is not None else "",
                 arrival=arrival,
             )
@@ -267,27 +283,43 @@ class Switchboard:
         self, redirect: Redirect, number: str, name: str, caller: Call | None, hops: int
     ) -> list[Call]:
         if redirect.destination is Destination.MAILBOX:
-            return self._to_mailbox(redirect, number, name, caller)
+            return self._to_mailbox(redirect=redirect, number=number, name=name, caller=caller)
         target = self._pbx.telephony.number(redirect.phone_number)
         if target is None or hops > MAX_REDIRECTS:
             if caller is not None:
                 caller.forwarded_to = redirect.phone_number
             return []  # it leaves the PBX
-        return self._arrive(target, number, name, caller, hops)
+        return self._arrive(target=target, number=number, name=name, caller=caller, hops=hops)
 
     def _to_mailbox(self, redirect: Redirect, number: str, name: str, caller: Call | None) -> list[Call]:
         box = self._pbx.telephony.mailboxes.get(int(redirect.mailbox_id or 0))
         owner = next((self._pbx.users.get(user_id) for user_id in (box.users if box else ())), None)
-        return [] if box is None else [self._link(box, owner, number, name, redirect.number.number, caller)]
+        return (
+            []
+            if box is None
+            else [
+                self._link(
+                    box=box,
+                    owner=owner,
+                    number=number,
+                    name=name,
+                    called=redirect.number.number,
+                    caller=caller,
+                )
+            ]
+        )
 
     def _link(
         self, box: Mailbox, owner: User | None, number: str, name: str, called: str, caller: Call | None
     ) -> Call:
         call = Call(
-            str(uuid.uuid4()),
-            owner.login if owner is not None else "",
-            CallState.VOICEMAIL_LINKED,
-            *(number, name, called, owner.name if owner is not None else box.name),
+            id=str(uuid.uuid4()),
+            login=owner.login if owner is not None else "",
+            state=CallState.VOICEMAIL_LINKED,
+            caller_number=number,
+            caller_name=name,
+            called_number=called,
+            called_name=owner.name if owner is not None else box.name,
             peer=caller.id if caller is not None else "",
             mailbox=box.id,
         )
@@ -339,30 +371,46 @@ class Switchboard:
             words = call.caller_name or call.caller_number
             telephony = self._pbx.telephony
             telephony.add_message(
-                *(call.mailbox, call.caller_number, call.called_number, words, call.started, seconds)
+                box_id=call.mailbox,
+                caller=call.caller_number,
+                called=call.called_number,
+                words=words,
+                at=call.started,
+                seconds=seconds,
             )
             self._tell_message(telephony.mailboxes[call.mailbox])
         if user is None:
             return
         other = call.called_name if call.is_outgoing else call.caller_name
-        self._list(user, call, other, seconds)
+        self._list(user=user, call=call, other=other, seconds=seconds)
 
     def _list(self, user: User, call: Call, other: str, seconds: int) -> None:
         self._pbx.telephony.call_lists.setdefault(user.id, []).append(
             Listed(
-                call.id,
-                call.is_outgoing,
-                call.answered_at is not None,
-                *(call.caller_number, call.called_number, other, call.started, seconds),
-                call.group_id,
+                id=call.id,
+                is_outgoing=call.is_outgoing,
+                is_answered=call.answered_at is not None,
+                caller_number=call.caller_number,
+                called_number=call.called_number,
+                description=other,
+                at=call.started,
+                duration=seconds,
+                group_id=call.group_id,
             )
         )
 
     def _list_missed(self, user: User, number: str, name: str, called: str, group_id: str) -> None:
         call = Call(
-            str(uuid.uuid4()), user.login, CallState.HANGUP, number, name, called, user.name, group_id
+            id=str(uuid.uuid4()),
+            login=user.login,
+            state=CallState.HANGUP,
+            caller_number=number,
+            caller_name=name,
+            called_number=called,
+            called_name=user.name,
+            group_id=group_id,
         )
-        self._list(user, call, name, 0)
+        self._list(user=user, call=call, other=name, seconds=0)
 
     def _shown_number(self, user: User) -> str:
         telephony = self._pbx.telephony

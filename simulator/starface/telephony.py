@@ -226,7 +226,13 @@ class Telephony:
         if user_id < DIRECT_DIALS - 100:
             external = self.add_number(f"{BLOCK}{100 + user_id}", NumberKind.EXTERNAL, user_id=user_id)
         desk, soft = (self.add_phone(user_id, f"SIP/{kind}-{login}") for kind in ("snom", "app"))
-        self.lines[user_id] = Line(user_id, desk.id, external.id, internal.id, external.id)
+        self.lines[user_id] = Line(
+            user_id=user_id,
+            primary_phone_id=desk.id,
+            display_number_id=external.id,
+            primary_internal_id=internal.id,
+            primary_external_id=external.id,
+        )
         box = self.add_mailbox(name, f"*9{login}")
         box.users.add(user_id)
         for number in dict.fromkeys((internal.id, external.id)):
@@ -268,12 +274,22 @@ class Telephony:
         return phone
 
     def add_mailbox(self, name: str, number: str) -> Mailbox:
-        box = Mailbox(self.next_id(), name, number, "0000")
+        box = Mailbox(id=self.next_id(), name=name, number=number, pin="0000")
         self.mailboxes[box.id] = box
         return box
 
     def add_message(self, box_id: int, caller: str, called: str, words: str, at: float, seconds: int) -> None:
-        self.messages.append(Message(str(uuid.uuid4()), box_id, caller, called, words, at, seconds))
+        self.messages.append(
+            Message(
+                id=str(uuid.uuid4()),
+                mailbox_id=box_id,
+                caller_number=caller,
+                called_number=called,
+                description=words,
+                at=at,
+                duration=seconds,
+            )
+        )
 
     def phones_of(self, user_id: int) -> list[Phone]:
         return [one for one in self.phones.values() if one.user_id == user_id]
@@ -302,7 +318,9 @@ class Telephony:
     def _add_redirects(self, number: Number, mailbox_id: str) -> None:
         """A fixed set: each number with each trigger (REST has neither POST nor DELETE)."""
         for trigger in Trigger:
-            redirect = Redirect(f"{number.id}-{trigger.lower()}", number, trigger, mailbox_id)
+            redirect = Redirect(
+                id=f"{number.id}-{trigger.lower()}", number=number, trigger=trigger, mailbox_id=mailbox_id
+            )
             self.redirects[redirect.id] = redirect
 
 

@@ -69,7 +69,13 @@ class Uci:
         self.asked_for_calls: Counter[str] = Counter()
         """How often each login asked for its calls."""
         self._sending: set[asyncio.Task[None]] = set()
-        self.switchboard = Switchboard(pbx, self.tell, self.tell_new, self.tell_renamed, self.tell_message)
+        self.switchboard = Switchboard(
+            pbx=pbx,
+            tell=self.tell,
+            tell_new=self.tell_new,
+            tell_renamed=self.tell_renamed,
+            tell_message=self.tell_message,
+        )
         self._phone = UciPhone(pbx, self.switchboard, self.struct)
 
     def add_routes(self, app: web.Application) -> None:
@@ -175,7 +181,7 @@ class Uci:
         if not method:
             return _fault(2, f"unknown method {name}")
         self._pbx.login_accepted(address, "uci")
-        return self._answer(request, user, dialect, method, params)
+        return self._answer(request=request, user=user, dialect=dialect, method=method, params=params)
 
     def _answer(
         self, request: web.Request, user: User, dialect: str, method: str, params: tuple[Any, ...]
@@ -205,7 +211,7 @@ class Uci:
         if session is None or self._pbx.awkward.get("uci-keep-alive"):
             return _value(False) if method == "connection.keepAlive" else _fault(3, "not logged in")
         session.alive_at = time.monotonic()
-        return self._answer_session(session, dialect, method, params)
+        return self._answer_session(session=session, dialect=dialect, method=method, params=params)
 
     def _answer_session(
         self, session: UciSession, dialect: str, method: str, params: tuple[Any, ...]
@@ -235,7 +241,9 @@ class Uci:
             case "call.getCallIds":
                 self.asked_for_calls[session.user.login] += 1
         try:
-            return _value(self._phone.answer(session.user, dialect, method, params))
+            return _value(
+                self._phone.answer(user=session.user, dialect=dialect, method=method, params=params)
+            )
         except UciRequestError as refused:
             return _fault(refused.code, str(refused))
 

@@ -68,7 +68,9 @@ class UciPhone:
         return True
 
     def place_call(self, user: User, _dialect: str, number: str, phone: str = "", call_id: str = "") -> str:
-        return self._switchboard.place(user, str(number), str(phone), str(call_id))
+        return self._switchboard.place(
+            user=user, number=str(number), phone_name=str(phone), call_id=str(call_id)
+        )
 
     def forward(self, user: User, _dialect: str, call_id: str, number: str) -> bool:
         call = self._own(user, call_id)

@@ -423,8 +423,12 @@ async def long_audit(world: World) -> AsyncIterator[None]:
         begins = round(time.time() * 1000) - EXPORTED
         rows = (
             audit_values(
-                *(begins + number, pbx_id, AuditKind.GRANTED, ACTOR, names[number % len(names)]),
-                json.dumps({"reason": names[number % len(names)]}),
+                at=begins + number,
+                pbx_id=pbx_id,
+                kind=AuditKind.GRANTED,
+                actor=ACTOR,
+                subject=names[number % len(names)],
+                detail=json.dumps({"reason": names[number % len(names)]}),
             )
             for number in range(EXPORTED)
         )

@@ -121,7 +121,17 @@ def session(name: str) -> Session:
     who = SessionPerson(7, name, name, name, is_administrator=True)
     user = TeamsUser("t", "o", name, name)
     return Session(
-        *("s", user, "p", who, LicenceKind.FL, "pool", 1, "password", NOON, NOON, NOON)  # type: ignore[arg-type]
+        id="s",
+        teams_user=user,
+        pbx_id="p",
+        person=who,
+        kind=LicenceKind.FL,
+        pool_id="pool",
+        seat_number=1,
+        proof="password",
+        started_at=NOON,
+        licence_since=NOON,
+        last_seen_at=NOON,  # type: ignore[arg-type]
     )
 
 

@@ -131,11 +131,11 @@ async def test_of_two_statuses_in_one_moment_the_later_stays(place: Place, monke
     at_first = peer.hello("x" * 32).status
     write, slow, begun, written = place.registry.report, asyncio.Event(), asyncio.Event(), []
 
-    async def report(pbx_id: str, epoch: int, status: Status, at: Any) -> None:
+    async def report(pbx_id: str, epoch: int, status: Status, now: Any) -> None:
         begun.set()
         if status.detail == "first":
             await slow.wait()
-        await write(pbx_id, epoch, status, at)
+        await write(pbx_id, epoch, status, now)
         written.append(status.detail)
 
     monkeypatch.setattr(place.registry, "report", report)
@@ -365,8 +365,8 @@ async def test_a_burst_of_statuses_is_written_as_few(place: Place, monkeypatch: 
     base = peer.hello("x" * 32).status
     write, written = place.registry.report, []
 
-    async def report(pbx_id: str, epoch: int, status: Status, at: Any) -> None:
-        await write(pbx_id, epoch, status, at)
+    async def report(pbx_id: str, epoch: int, status: Status, now: Any) -> None:
+        await write(pbx_id, epoch, status, now)
         written.append(status.detail)
 
     monkeypatch.setattr(place.registry, "report", report)

@@ -57,7 +57,9 @@ def put(note: str, value: Any = 0) -> Transaction[str]:
     at, actor = (0, value) if column == "actor" else (value, "someone")
     yield from execute(
         "INSERT INTO audit (at, pbx_id, kind, actor, subject, detail) VALUES ($1, 'p', 'k', $2, $3, '{}')",
-        *(at, actor, note),
+        at,
+        actor,
+        note,
     )
     return note
 

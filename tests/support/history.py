@@ -31,7 +31,15 @@ def write(world: World) -> None:
                 database.execute(
                     INSERT_AUDIT_SQLITE,
                     audit_values(
-                        *(_ms(until), pbx_id, AuditKind.ENDED, ACTOR, name, "{}", user_id, "p", _ms(since))
+                        at=_ms(until),
+                        pbx_id=pbx_id,
+                        kind=AuditKind.ENDED,
+                        actor=ACTOR,
+                        subject=name,
+                        detail="{}",
+                        pbx_user_id=user_id,
+                        pool_id="p",
+                        held_from=_ms(since),
                     ),
                 )
         for hours in (3, 4, 27, 51):

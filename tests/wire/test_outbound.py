@@ -184,7 +184,14 @@ async def test_the_bots_secret_is_not_led_elsewhere(status: int, azure: Redirect
         }
     }
     settings = BotSettings(
-        *(PERSON, BotAppType.SINGLE_TENANT, tenant, "the-secret", azure.url, "scope", "", PERSON)
+        app_id=PERSON,
+        app_type=BotAppType.SINGLE_TENANT,
+        tenant_id=tenant,
+        app_password="the-secret",
+        authority=azure.url,
+        oauth_scope="scope",
+        tab_url="",
+        teams_app_id=PERSON,
     )
     with pytest.raises(AzureError):
         await asyncio.to_thread(token_source(settings).get_token, "scope/.default")

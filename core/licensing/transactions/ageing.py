@@ -41,7 +41,8 @@ def due_by_age(age: SessionAge, now: datetime) -> Transaction[set[str]]:
     """PBXs with a session that is to be told, or to end."""
     rows = yield from execute(
         f"SELECT DISTINCT pbx_id FROM session WHERE (ends_at IS NULL AND {_PROVEN} <= $1) OR ends_at <= $2",
-        *(age.told_from(now), to_ms(now)),
+        age.told_from(now),
+        to_ms(now),
     )
     return {row["pbx_id"] for row in rows}
 
@@ -64,12 +65,13 @@ def leave_aged(
     touched = yield from _tell(pbx_id, age, now)
     rows = yield from execute(
         f"SELECT {SESSION_COLUMNS}, ends_at FROM session WHERE pbx_id = $1 AND ends_at <= $2 ORDER BY id FOR UPDATE",
-        *(pbx_id, to_ms(now)),
+        pbx_id,
+        to_ms(now),
     )
     for row in rows:
         session = to_session(row)
         if session.person.pbx_user_id in without_call or from_ms(row["ends_at"]) + GRACE <= now:
-            yield from end_session(session, Ending(EndCause.TOO_OLD, SYSTEM, "", now))
+            yield from end_session(session, Ending(cause=EndCause.TOO_OLD, actor=SYSTEM, reason="", now=now))
             touched.append(session)
     return touched
 
@@ -78,7 +80,8 @@ def _tell(pbx_id: str, age: SessionAge, now: datetime) -> Transaction[list[Sessi
     rows = yield from execute(
         f"SELECT {SESSION_COLUMNS}, {_PROVEN} AS proven FROM session"
         f" WHERE pbx_id = $1 AND ends_at IS NULL AND {_PROVEN} <= $2 ORDER BY id",
-        *(pbx_id, age.told_from(now)),
+        pbx_id,
+        age.told_from(now),
     )
     pbx_name = (yield from pbx_name_of(pbx_id)) if rows else ""
     told = []
@@ -87,13 +90,17 @@ def _tell(pbx_id: str, age: SessionAge, now: datetime) -> Transaction[list[Sessi
         ends_at = max(from_ms(row["proven"]) + age.most, now + age.told_before)
         is_news = yield from first(
             f"UPDATE session SET ends_at = $1 WHERE id = $2 AND ends_at IS NULL AND {_PROVEN} <= $3 RETURNING id",
-            *(to_ms(ends_at), session.id, age.told_from(now)),
+            to_ms(ends_at),
+            session.id,
+            age.told_from(now),
         )
         if is_news is None:
             continue  # another replica has told it, or it was renewed a moment ago
         detail = {"pbx_name": pbx_name, "pbx_user": session.person.display_name, "until": to_ms(ends_at)}
         user = session.teams_user
-        yield from notify_user(user.tenant_id, user.object_id, "session-ends", detail, now)
+        yield from notify_user(
+            tenant_id=user.tenant_id, object_id=user.object_id, kind="session-ends", detail=detail, now=now
+        )
         told.append(session)
     return told
 

@@ -37,7 +37,9 @@ def hand_over(
     actor is an administrator; None for the operator.
     """
     yield from lock_pools(pbx_id)
-    epoch = yield from claims.hand_over(pbx_id, identity, actor, now, installation)
+    epoch = yield from claims.hand_over(
+        pbx_id=pbx_id, identity=identity, actor=actor, now=now, installation=installation
+    )
     if epoch is None:
         return None
     # A connector that follows somebody's calls keeps a login for it, and the new one has none.
@@ -47,12 +49,12 @@ def hand_over(
         pbx_id,
     )
     tenants = yield from end_all_trust(pbx_id, actor, now)
-    ending = Ending(EndCause.HANDED_OVER, actor, "", now)
+    ending = Ending(cause=EndCause.HANDED_OVER, actor=actor, reason="", now=now)
     yield from end_waiting(pbx_id, ending)
     ended = yield from end_all(pbx_id, ending)
     # Rules name users and groups by the ids of the old PBX, which are other people at another.
     yield from execute("UPDATE seat SET reserved_for = NULL WHERE pbx_id = $1", pbx_id)
     yield from execute("UPDATE pool SET policy = '{}', expiry_told = NULL WHERE pbx_id = $1", pbx_id)
-    yield from withdraw_pools_except(pbx_id, (), actor, now)
+    yield from withdraw_pools_except(pbx_id=pbx_id, serials=(), actor=actor, now=now)
     yield from settle(pbx_id, now)
     return HandedOver(epoch, ended, tenants)

@@ -37,7 +37,12 @@ def put_pool(pbx_id: str, key: LicenceKey, now: datetime) -> Transaction[bool]:
         yield from execute(
             "INSERT INTO pool (id, serial, pbx_id, licensee, valid_from, valid_until, withdrawn, plain, policy)"
             " VALUES ($1, $2, $3, $4, $5, $6, false, true, '{}')",
-            *(pool_id, key.serial, pbx_id, key.licensee, start, end),
+            pool_id,
+            key.serial,
+            pbx_id,
+            key.licensee,
+            start,
+            end,
         )
     else:
         pool_id, is_new = row["id"], bool(row["withdrawn"])
@@ -47,7 +52,10 @@ def put_pool(pbx_id: str, key: LicenceKey, now: datetime) -> Transaction[bool]:
             is_new = True
         yield from execute(
             "UPDATE pool SET licensee = $1, valid_from = $2, valid_until = $3, withdrawn = false WHERE id = $4",
-            *(key.licensee, start, end, pool_id),
+            key.licensee,
+            start,
+            end,
+            pool_id,
         )
     if have != key.seats:
         yield from _fit_seats(pbx_id, pool_id, key.seats)
@@ -59,7 +67,9 @@ def put_pool(pbx_id: str, key: LicenceKey, now: datetime) -> Transaction[bool]:
             "until": key.valid_until.isoformat(),
         }
         kind = AuditKind.POOL_ADDED if row is None else AuditKind.POOL_CHANGED
-        yield from audit(pbx_id, kind, CONNECTOR, key.serial, detail, now)
+        yield from audit(
+            pbx_id=pbx_id, kind=kind, actor=CONNECTOR, subject=key.serial, detail=detail, now=now
+        )
         yield from settle(pbx_id, now)
     return True
 
@@ -84,7 +94,7 @@ def register_keys(
         is_mine = yield from put_pool(pbx_id, key, now)
         elsewhere += [] if is_mine else [key.serial]
     mine = [key.serial for key in keys if key.serial not in elsewhere]
-    yield from withdraw_pools_except(pbx_id, mine, CONNECTOR, now)
+    yield from withdraw_pools_except(pbx_id=pbx_id, serials=mine, actor=CONNECTOR, now=now)
     reasons = json.dumps([*refused, *([LicenceReason.KEY_BOUND_ELSEWHERE] * len(elsewhere))])
     changed = yield from first(
         "UPDATE pbx SET refused_keys = $1 WHERE id = $2 AND refused_keys <> $1 RETURNING name",
@@ -94,7 +104,12 @@ def register_keys(
     if changed is not None and reasons != "[]":
         detail = {"reasons": json.loads(reasons)}
         yield from count_audit(
-            *(pbx_id, AuditKind.KEYS_REFUSED, CONNECTOR, changed["name"], detail, now),
+            pbx_id=pbx_id,
+            kind=AuditKind.KEYS_REFUSED,
+            actor=CONNECTOR,
+            subject=changed["name"],
+            detail=detail,
+            now=now,
             what=reasons,
             within=AN_HOUR,
         )
@@ -112,7 +127,14 @@ def withdraw_pools_except(
     yield from lock_pools(pbx_id)
     for row in gone:
         yield from execute("UPDATE pool SET withdrawn = true WHERE id = $1", row["id"])
-        yield from audit(pbx_id, AuditKind.POOL_WITHDRAWN, actor, row["serial"], {}, now)
+        yield from audit(
+            pbx_id=pbx_id,
+            kind=AuditKind.POOL_WITHDRAWN,
+            actor=actor,
+            subject=row["serial"],
+            detail={},
+            now=now,
+        )
     yield from settle(pbx_id, now)
 
 
@@ -135,7 +157,14 @@ def put_policy(
     yield from execute("UPDATE pool SET policy = $1 WHERE id = $2", text, pool_id)
     yield from mark_reservations(pool_id)
     detail = {"before": json.loads(row["policy"]), "after": json.loads(text)}
-    yield from audit(pbx_id, AuditKind.POLICY_CHANGED, actor, row["serial"], detail, now)
+    yield from audit(
+        pbx_id=pbx_id,
+        kind=AuditKind.POLICY_CHANGED,
+        actor=actor,
+        subject=row["serial"],
+        detail=detail,
+        now=now,
+    )
     yield from settle(pbx_id, now)
 
 
@@ -157,10 +186,17 @@ def release_key(
         return len(rows)
     ended = tuple(to_session(row) for row in rows)
     for session in ended:
-        yield from end_session(session, Ending(EndCause.REVOKED, actor, "", now))
+        yield from end_session(session, Ending(cause=EndCause.REVOKED, actor=actor, reason="", now=now))
     yield from execute("DELETE FROM seat WHERE pool_id = $1", pool_id)
     yield from execute("DELETE FROM pool WHERE id = $1", pool_id)
-    yield from audit(pbx_id, AuditKind.KEY_RELEASED, actor, serial, {"ended": len(ended)}, now)
+    yield from audit(
+        pbx_id=pbx_id,
+        kind=AuditKind.KEY_RELEASED,
+        actor=actor,
+        subject=serial,
+        detail={"ended": len(ended)},
+        now=now,
+    )
     yield from settle(pbx_id, now)
     return ended
 
@@ -178,11 +214,15 @@ def _fit_seats(pbx_id: str, pool_id: str, seats: int) -> Transaction[None]:
             "INSERT INTO seat (pool_id, number, pbx_id, retired) WITH RECURSIVE n (number) AS"
             " (SELECT CAST($1 AS INTEGER) UNION ALL SELECT number + 1 FROM n WHERE number < CAST($2 AS INTEGER))"
             " SELECT $3, number, $4, false FROM n",
-            *(have + 1, seats, pool_id, pbx_id),
+            have + 1,
+            seats,
+            pool_id,
+            pbx_id,
         )
     yield from execute(
         "UPDATE seat SET retired = number NOT IN"
         " (SELECT number FROM seat WHERE pool_id = $1 ORDER BY holder IS NULL, kept_for IS NULL, number LIMIT $2)"
         " WHERE pool_id = $1",
-        *(pool_id, seats),
+        pool_id,
+        seats,
     )

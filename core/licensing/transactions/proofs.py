@@ -35,7 +35,8 @@ def check_proof(request: SessionRequest) -> Transaction[None]:
     user = request.teams_user
     trust = yield from first(
         "SELECT entry FROM trusted_tenant WHERE pbx_id = $1 AND tenant_id = $2 FOR SHARE",
-        *(request.pbx_id, user.tenant_id),
+        request.pbx_id,
+        user.tenant_id,
     )
     if trust is None or (request.is_keyless and trust["entry"] == Entry.WITH_KEY):
         raise RefusedError(Finding(Code.TENANT_NOT_TRUSTED, {"pbx_name": request.pbx_name}))
@@ -55,19 +56,28 @@ def pin(request: SessionRequest) -> Transaction[None]:
     yield from execute(
         "DELETE FROM pinned_identity WHERE pbx_id = $1"
         " AND (pbx_user_id = $2 OR (tenant_id = $3 AND object_id = $4))",
-        *(request.pbx_id, user_id, *user.key),
+        request.pbx_id,
+        user_id,
+        *user.key,
     )
     yield from execute(
         "INSERT INTO pinned_identity (pbx_id, pbx_user_id, tenant_id, object_id, proof, at)"
         " VALUES ($1, $2, $3, $4, $5, $6)",
-        *(request.pbx_id, user_id, *user.key, request.proof.value, to_ms(request.now)),
+        request.pbx_id,
+        user_id,
+        *user.key,
+        request.proof.value,
+        to_ms(request.now),
     )
     changes = any(one[:3] != _pinned_by(request) for one in pins)
     if changes or request.proof is Proof.EMAIL:
         yield from audit(
-            *(request.pbx_id, AuditKind.IDENTITY_PINNED, request.actor, request.person.display_name),
-            {"proof": request.proof, "changed": changes},
-            request.now,
+            pbx_id=request.pbx_id,
+            kind=AuditKind.IDENTITY_PINNED,
+            actor=request.actor,
+            subject=request.person.display_name,
+            detail={"proof": request.proof, "changed": changes},
+            now=request.now,
             pbx_user_id=user_id,
         )
 
@@ -81,6 +91,8 @@ def _pins(request: SessionRequest) -> Transaction[list[tuple[int, str, str, str]
     rows = yield from execute(
         "SELECT pbx_user_id, tenant_id, object_id, proof FROM pinned_identity WHERE pbx_id = $1"
         " AND (pbx_user_id = $2 OR (tenant_id = $3 AND object_id = $4)) ORDER BY pbx_user_id FOR UPDATE",
-        *(request.pbx_id, request.person.pbx_user_id, *request.teams_user.key),
+        request.pbx_id,
+        request.person.pbx_user_id,
+        *request.teams_user.key,
     )
     return [(row["pbx_user_id"], row["tenant_id"], row["object_id"], row["proof"]) for row in rows]

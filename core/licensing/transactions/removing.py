@@ -51,11 +51,13 @@ def remove_pbx(pbx_id: str, now: datetime) -> Transaction[Removed | StillUsed | 
         return StillUsed(from_ms(last))
     yield from end_all_trust(pbx_id, OPERATOR, now)
     held = yield from execute("SELECT id FROM session WHERE pbx_id = $1", pbx_id)
-    ending = Ending(EndCause.REVOKED, OPERATOR, "", now)
+    ending = Ending(cause=EndCause.REVOKED, actor=OPERATOR, reason="", now=now)
     ended = yield from end_sessions(pbx_id, [one["id"] for one in held], ending)
     for table in _BELONG_TO_A_PBX:
         yield from execute(f"DELETE FROM {table} WHERE pbx_id = $1", pbx_id)
     yield from execute("DELETE FROM pbx WHERE id = $1", pbx_id)
     detail = {"sessions": len(ended), "claimed": from_ms(row["claimed_at"]).date().isoformat()}
-    yield from audit(pbx_id, AuditKind.PBX_REMOVED, OPERATOR, row["name"], detail, now)
+    yield from audit(
+        pbx_id=pbx_id, kind=AuditKind.PBX_REMOVED, actor=OPERATOR, subject=row["name"], detail=detail, now=now
+    )
     return Removed(len(ended))

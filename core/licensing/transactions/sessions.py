@@ -52,13 +52,17 @@ def open_session(request: SessionRequest) -> Transaction[Opened]:
     if other is not None:
         if not request.take_over:
             raise RefusedError(_held_elsewhere(other))
-        yield from end_session(other, Ending(EndCause.TAKEN_OVER, request.actor, "", request.now))
+        yield from end_session(
+            other, Ending(cause=EndCause.TAKEN_OVER, actor=request.actor, reason="", now=request.now)
+        )
         ended.append(other)
     is_same = (
         own is not None and own.pbx_id == request.pbx_id and own.person.pbx_user_id == person.pbx_user_id
     )
     if own is not None and not is_same:
-        yield from end_session(own, Ending(EndCause.SWITCHED, request.actor, "", request.now))
+        yield from end_session(
+            own, Ending(cause=EndCause.SWITCHED, actor=request.actor, reason="", now=request.now)
+        )
         ended.append(own)
         own = None
     session = Session(
@@ -78,10 +82,16 @@ def open_session(request: SessionRequest) -> Transaction[Opened]:
     )
     if own is not None:
         session = yield from change_licence(
-            session, request.licence, request.actor, request.now, request.pbx_name
+            session=session,
+            licence=request.licence,
+            actor=request.actor,
+            now=request.now,
+            pbx_name=request.pbx_name,
         )
     elif isinstance(request.licence, TakeSeat):
-        session = yield from take_seat(session, request.licence, request.pbx_name, request.now)
+        session = yield from take_seat(
+            session=session, request=request.licence, pbx_name=request.pbx_name, now=request.now
+        )
     yield from put_session(session)
     if (
         own is not None and request.proof is session.proof
@@ -91,12 +101,12 @@ def open_session(request: SessionRequest) -> Transaction[Opened]:
         yield from pin(request)
     if own is None:
         yield from audit(
-            request.pbx_id,
-            AuditKind.GRANTED,
-            request.actor,
-            person.display_name,
-            {"kind": session.kind},
-            request.now,
+            pbx_id=request.pbx_id,
+            kind=AuditKind.GRANTED,
+            actor=request.actor,
+            subject=person.display_name,
+            detail={"kind": session.kind},
+            now=request.now,
             pbx_user_id=person.pbx_user_id,
             pool_id=session.pool_id,
         )
@@ -139,7 +149,7 @@ def end_all(
 
 def sign_out(request: BatchedSignOut) -> Transaction[bool]:
     """Whether the session was still there."""
-    ending = Ending(EndCause.SIGNED_OUT, request.session.actor, "", request.now)
+    ending = Ending(cause=EndCause.SIGNED_OUT, actor=request.session.actor, reason="", now=request.now)
     ended = yield from end_sessions(request.session.pbx_id, (request.session.id,), ending)
     return bool(ended)
 
@@ -170,7 +180,7 @@ def follow_user(
             yield from settle(pbx_id, now)
         return None
     if facts.person is None:
-        yield from end_session(session, Ending(EndCause.USER_GONE, SYSTEM, "", now))
+        yield from end_session(session, Ending(cause=EndCause.USER_GONE, actor=SYSTEM, reason="", now=now))
         yield from settle(pbx_id, now)
         return session
     followed = replace(session, person=facts.person)
@@ -179,14 +189,16 @@ def follow_user(
     if gets_ual != has_ual and (gets_ual or has_licence):  # without one, a seat is taken when its user asks
         licence = facts.licence or TakeSeat(())  # no licence at all: as if no pool had a seat
         try:
-            followed = yield from change_licence(followed, licence, SYSTEM, now, pbx_name)
+            followed = yield from change_licence(
+                session=followed, licence=licence, actor=SYSTEM, now=now, pbx_name=pbx_name
+            )
             has_licence = True
         except RefusedError:
             has_licence = False
             if followed.may_administer:
                 followed = yield from keep_for_administration(followed, now)
     if not (has_licence or followed.may_administer):
-        yield from end_session(session, Ending(EndCause.LICENCE_LOST, SYSTEM, "", now))
+        yield from end_session(session, Ending(cause=EndCause.LICENCE_LOST, actor=SYSTEM, reason="", now=now))
         yield from settle(pbx_id, now)
         return session
     if followed == session:

@@ -26,7 +26,8 @@ def mark_reservations(pool_id: str) -> Transaction[None]:
     yield from execute(
         "UPDATE seat SET reserved_for = NULL WHERE pool_id = $1 AND reserved_for IS NOT NULL"
         f" AND (retired OR reserved_for NOT IN ({placeholders(ids, 2) if ids else repr('')}))",
-        *(pool_id, *ids),
+        pool_id,
+        *ids,
     )
     for reservation in policy.reservations:
         have = yield from count(
@@ -36,14 +37,18 @@ def mark_reservations(pool_id: str) -> Transaction[None]:
             yield from execute(
                 "UPDATE seat SET reserved_for = NULL WHERE pool_id = $1 AND number IN (SELECT number FROM seat"
                 " WHERE pool_id = $1 AND reserved_for = $2 ORDER BY holder IS NULL, number LIMIT $3)",
-                *(pool_id, reservation.id, have - reservation.seats),
+                pool_id,
+                reservation.id,
+                have - reservation.seats,
             )
         elif have < reservation.seats:
             yield from execute(
                 "UPDATE seat SET reserved_for = $2 WHERE pool_id = $1 AND number IN (SELECT number FROM seat"
                 " WHERE pool_id = $1 AND reserved_for IS NULL AND NOT retired"
                 " ORDER BY holder IS NOT NULL, kept_for IS NOT NULL, number LIMIT $3)",
-                *(pool_id, reservation.id, reservation.seats - have),
+                pool_id,
+                reservation.id,
+                reservation.seats - have,
             )
 
 
@@ -82,7 +87,8 @@ def _cover_surplus(pbx_id: str) -> Transaction[None]:
         if freed is not None:
             yield from execute(
                 "UPDATE seat SET retired = false WHERE pool_id = $1 AND number = $2",
-                *(row["pool_id"], row["number"]),
+                row["pool_id"],
+                row["number"],
             )
             reserve_again.add(row["pool_id"])
     for pool_id in sorted(reserve_again):
@@ -121,30 +127,43 @@ def _offer(pbx_id: str, now: datetime) -> Transaction[bool]:
         if (yield from first(any_free, pbx_id)) is None:
             break
         # As the pools and their rules are now: a key that came after the refusal counts too.
-        for choice in seat_choices(pools, place["pbx_user_id"], json.loads(place["group_ids"]), now):
+        for choice in seat_choices(
+            pools=pools, user_id=place["pbx_user_id"], group_ids=json.loads(place["group_ids"]), now=now
+        ):
             kept = yield from first(
                 "UPDATE seat SET kept_for = $1, kept_until = $2 WHERE (pool_id, number) = (SELECT pool_id, number"
                 f" FROM seat WHERE pool_id = $3 AND {GRANTABLE} AND kept_for IS NULL"
                 f" AND (reserved_for IS NULL OR reserved_for IN ({placeholders(choice.reservations, 4)}))"
                 " ORDER BY reserved_for IS NULL, number LIMIT 1) RETURNING number",
-                *(place["pbx_user_id"], to_ms(until), choice.pool_id, *choice.reservations),
+                place["pbx_user_id"],
+                to_ms(until),
+                choice.pool_id,
+                *choice.reservations,
             )
             if kept is None:
                 continue
             yield from execute(
                 "UPDATE waiting SET offered_at = $1 WHERE pbx_id = $2 AND pbx_user_id = $3",
-                *(to_ms(now), pbx_id, place["pbx_user_id"]),
+                to_ms(now),
+                pbx_id,
+                place["pbx_user_id"],
             )
             pbx_name = yield from pbx_name_of(pbx_id)
             detail = {"pbx_name": pbx_name, "pbx_user": place["display_name"], "until": to_ms(until)}
-            yield from notify_user(place["tenant_id"], place["object_id"], "seat-offered", detail, now)
+            yield from notify_user(
+                tenant_id=place["tenant_id"],
+                object_id=place["object_id"],
+                kind="seat-offered",
+                detail=detail,
+                now=now,
+            )
             yield from audit(
-                pbx_id,
-                AuditKind.OFFERED,
-                SYSTEM,
-                place["display_name"],
-                {},
-                now,
+                pbx_id=pbx_id,
+                kind=AuditKind.OFFERED,
+                actor=SYSTEM,
+                subject=place["display_name"],
+                detail={},
+                now=now,
                 pbx_user_id=place["pbx_user_id"],
                 pool_id=choice.pool_id,
             )

@@ -74,7 +74,9 @@ def take_seat(session: Session, request: TakeSeat, pbx_name: str, now: datetime)
             " AND (kept_for IS NULL OR kept_for = $1)"
             f" AND (reserved_for IS NULL OR reserved_for IN ({placeholders(choice.reservations, 3)}))"
             " ORDER BY kept_for IS NULL, reserved_for IS NULL, number LIMIT 1) RETURNING number",
-            *(user_id, choice.pool_id, *choice.reservations),
+            user_id,
+            choice.pool_id,
+            *choice.reservations,
         )
         if taken is not None:
             return replace(
@@ -112,8 +114,8 @@ def change_licence(
     else:
         if session.kind is LicenceKind.FL:
             return session
-        session = yield from take_seat(session, licence, pbx_name, now)
-    yield from _note_move(before, session, actor, now, held_from)
+        session = yield from take_seat(session=session, request=licence, pbx_name=pbx_name, now=now)
+    yield from _note_move(before=before, after=session, actor=actor, now=now, held_from=held_from)
     return session
 
 
@@ -123,7 +125,7 @@ def keep_for_administration(session: Session, now: datetime) -> Transaction[Sess
         session, kind=LicenceKind.ADMINISTRATION, pool_id=None, seat_number=None, licence_since=now
     )
     held_from = yield from free_seat(session)
-    yield from _note_move(session, kept, SYSTEM, now, held_from)
+    yield from _note_move(before=session, after=kept, actor=SYSTEM, now=now, held_from=held_from)
     return kept
 
 
@@ -131,12 +133,12 @@ def _note_move(
     before: Session, after: Session, actor: Actor, now: datetime, held_from: int | None
 ) -> Transaction[None]:
     yield from audit(
-        after.pbx_id,
-        AuditKind.MOVED,
-        actor,
-        after.person.display_name,
-        {"from": before.kind, "to": after.kind},
-        now,
+        pbx_id=after.pbx_id,
+        kind=AuditKind.MOVED,
+        actor=actor,
+        subject=after.person.display_name,
+        detail={"from": before.kind, "to": after.kind},
+        now=now,
         pbx_user_id=after.person.pbx_user_id,
         pool_id=before.pool_id or after.pool_id,
         held_from=held_from,
@@ -181,12 +183,12 @@ def end_session(session: Session, ending: Ending) -> Transaction[None]:
     held_from = yield from free_seat(session)
     detail = {"cause": ending.cause, "reason": ending.reason, "kind": session.kind}
     yield from audit(
-        session.pbx_id,
-        AuditKind.ENDED,
-        ending.actor,
-        session.person.display_name,
-        detail,
-        ending.now,
+        pbx_id=session.pbx_id,
+        kind=AuditKind.ENDED,
+        actor=ending.actor,
+        subject=session.person.display_name,
+        detail=detail,
+        now=ending.now,
         pbx_user_id=session.person.pbx_user_id,
         pool_id=session.pool_id,
         held_from=held_from,
@@ -201,7 +203,8 @@ def free_seat(session: Session) -> Transaction[int | None]:
         return None
     yield from execute(
         "UPDATE seat SET holder = NULL WHERE pool_id = $1 AND number = $2",
-        *(session.pool_id, session.seat_number),
+        session.pool_id,
+        session.seat_number,
     )
     return to_ms(session.licence_since)
 
@@ -215,8 +218,15 @@ def _tell_of_the_end(session: Session, ending: Ending) -> Transaction[None]:
         " DO UPDATE SET pbx_name = excluded.pbx_name, cause = excluded.cause, reason = excluded.reason,"
         " at = excluded.at, ended_by = excluded.ended_by, ended_by_kind = excluded.ended_by_kind,"
         " ended_by_tenant_id = excluded.ended_by_tenant_id",
-        *(user.tenant_id, user.object_id, pbx_name, ending.cause.value, ending.reason, to_ms(ending.now)),
-        *(ending.actor.name, ending.actor.kind.value, ending.actor.tenant_id),
+        user.tenant_id,
+        user.object_id,
+        pbx_name,
+        ending.cause.value,
+        ending.reason,
+        to_ms(ending.now),
+        ending.actor.name,
+        ending.actor.kind.value,
+        ending.actor.tenant_id,
     )
     detail = {
         "pbx_name": pbx_name,
@@ -226,7 +236,13 @@ def _tell_of_the_end(session: Session, ending: Ending) -> Transaction[None]:
         "other_organisation": ending.actor.tenant_id not in (None, user.tenant_id),
         "reason": ending.reason,
     }
-    yield from notify_user(user.tenant_id, user.object_id, ending.cause.value, detail, ending.now)
+    yield from notify_user(
+        tenant_id=user.tenant_id,
+        object_id=user.object_id,
+        kind=ending.cause.value,
+        detail=detail,
+        now=ending.now,
+    )
 
 
 def notify_user(
@@ -235,7 +251,12 @@ def notify_user(
     yield from execute(
         "INSERT INTO notice (id, tenant_id, object_id, kind, detail, created_at, attempts, next_attempt_at, given_up)"
         " VALUES ($1, $2, $3, $4, $5, $6, 0, $6, false)",
-        *(new_id(), tenant_id, object_id, kind, json.dumps(detail), to_ms(now)),
+        new_id(),
+        tenant_id,
+        object_id,
+        kind,
+        json.dumps(detail),
+        to_ms(now),
     )
 
 

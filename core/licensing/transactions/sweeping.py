@@ -94,7 +94,9 @@ def due(now: datetime, age: SessionAge | None = None) -> Transaction[list[str]]:
         if hours is not None and pool["pbx_id"] not in found:
             idle = yield from first(
                 "SELECT id FROM session WHERE pbx_id = $1 AND pool_id = $2 AND last_seen_at <= $3 LIMIT 1",
-                *(pool["pbx_id"], pool["id"], to_ms(now - timedelta(hours=hours))),
+                pool["pbx_id"],
+                pool["id"],
+                to_ms(now - timedelta(hours=hours)),
             )
             if idle is not None:
                 found.add(pool["pbx_id"])
@@ -125,28 +127,32 @@ def sweep(
     touched: list[Session] = []
     missed = yield from _pass_on(pbx_id, now)
     if age is not None:
-        touched += yield from leave_aged(pbx_id, age, facts.without_call, now)
+        touched += yield from leave_aged(pbx_id=pbx_id, age=age, without_call=facts.without_call, now=now)
     pools = yield from pools_of(pbx_id)
     over = yield from execute(
         f"SELECT DISTINCT pool.id, serial, valid_until FROM {_EXPIRED} AND pool.pbx_id = $2 ORDER BY pool.id",
-        *(to_ms(now), pbx_id),
+        to_ms(now),
+        pbx_id,
     )
     for row in over:  # also those whose key is no longer in the connector's configuration
-        touched += yield from _leave_expired(pbx_id, row, pools, facts, now)
+        touched += yield from _leave_expired(pbx_id=pbx_id, pool=row, pools=pools, facts=facts, now=now)
     for pool in pools:
         yield from _tell_expiry(pbx_id, pool, now)
         if pool.policy.idle_hours is not None:
             before = to_ms(now - timedelta(hours=pool.policy.idle_hours))
             rows = yield from execute(
                 f"SELECT {SESSION_COLUMNS} FROM session WHERE pbx_id = $1 AND pool_id = $2 AND last_seen_at <= $3",
-                *(pbx_id, pool.id, before),
+                pbx_id,
+                pool.id,
+                before,
             )
             for session in (to_session(row) for row in rows):
-                yield from end_session(session, Ending(EndCause.IDLE, SYSTEM, "", now))
+                yield from end_session(session, Ending(cause=EndCause.IDLE, actor=SYSTEM, reason="", now=now))
                 touched.append(session)
     yield from execute(
         "DELETE FROM waiting WHERE pbx_id = $1 AND joined_at IS NULL AND refused_at < $2",
-        *(pbx_id, to_ms(now - REFUSAL_COUNTS)),
+        pbx_id,
+        to_ms(now - REFUSAL_COUNTS),
     )
     offered = yield from settle(pbx_id, now)
     return SweepResult(tuple(touched), line_moved=missed or offered)
@@ -159,7 +165,8 @@ def _pass_on(pbx_id: str, now: datetime) -> Transaction[bool]:
     """
     rows = yield from execute(
         "SELECT kept_for FROM seat WHERE pbx_id = $1 AND kept_for IS NOT NULL AND kept_until <= $2",
-        *(pbx_id, to_ms(now)),
+        pbx_id,
+        to_ms(now),
     )
     for row in rows:
         place = yield from first(
@@ -168,15 +175,27 @@ def _pass_on(pbx_id: str, now: datetime) -> Transaction[bool]:
         if place is not None:
             pbx_name = yield from pbx_name_of(pbx_id)
             detail = {"pbx_name": pbx_name, "pbx_user": place["display_name"]}
-            yield from notify_user(place["tenant_id"], place["object_id"], "offer-passed", detail, now)
+            yield from notify_user(
+                tenant_id=place["tenant_id"],
+                object_id=place["object_id"],
+                kind="offer-passed",
+                detail=detail,
+                now=now,
+            )
             yield from audit(
-                *(pbx_id, AuditKind.OFFER_PASSED, SYSTEM, place["display_name"], {}, now),
+                pbx_id=pbx_id,
+                kind=AuditKind.OFFER_PASSED,
+                actor=SYSTEM,
+                subject=place["display_name"],
+                detail={},
+                now=now,
                 pbx_user_id=place["pbx_user_id"],
             )
     yield from execute(
         "UPDATE seat SET kept_for = NULL, kept_until = NULL WHERE pbx_id = $1 AND kept_for IS NOT NULL"
         " AND kept_until <= $2",
-        *(pbx_id, to_ms(now)),
+        pbx_id,
+        to_ms(now),
     )
     return bool(rows)
 
@@ -195,7 +214,8 @@ def _tell_expiry(pbx_id: str, pool: Pool, now: datetime) -> Transaction[None]:
         return
     is_news = yield from first(
         "UPDATE pool SET expiry_told = $1 WHERE id = $2 AND (expiry_told IS NULL OR expiry_told > $1) RETURNING id",
-        *(days, pool.id),
+        days,
+        pool.id,
     )
     if is_news is None:
         return
@@ -207,9 +227,16 @@ def _tell_expiry(pbx_id: str, pool: Pool, now: datetime) -> Transaction[None]:
         "until": to_ms(pool.valid_until),
     }
     for row in administrators:
-        yield from notify_user(row["tenant_id"], row["object_id"], "key-expires", detail, now)
+        yield from notify_user(
+            tenant_id=row["tenant_id"], object_id=row["object_id"], kind="key-expires", detail=detail, now=now
+        )
     yield from audit(
-        pbx_id, AuditKind.EXPIRY_TOLD, SYSTEM, pool.serial, {"days": days, "told": len(administrators)}, now
+        pbx_id=pbx_id,
+        kind=AuditKind.EXPIRY_TOLD,
+        actor=SYSTEM,
+        subject=pool.serial,
+        detail={"days": days, "told": len(administrators)},
+        now=now,
     )
 
 
@@ -235,26 +262,37 @@ def _leave_expired(
         ends = is_over or user_id in facts.without_call
         if not may_move and not ends:
             continue
-        request = TakeSeat(seat_choices(pools, user_id, facts.groups.get(user_id, ()), now))
+        request = TakeSeat(
+            seat_choices(pools=pools, user_id=user_id, group_ids=facts.groups.get(user_id, ()), now=now)
+        )
         try:
             held_from = yield from free_seat(session)
-            moved = yield from take_seat(session, request, pbx_name, now)
+            moved = yield from take_seat(session=session, request=request, pbx_name=pbx_name, now=now)
         except RefusedError:
             yield from execute(
                 "UPDATE seat SET holder = $1 WHERE pool_id = $2 AND number = $3",
-                *(user_id, session.pool_id, session.seat_number),
+                user_id,
+                session.pool_id,
+                session.seat_number,
             )
             if ends and session.may_administer:
                 kept = yield from keep_for_administration(session, now)
                 yield from put_session(kept)
                 touched.append(kept)
             elif ends:
-                yield from end_session(session, Ending(EndCause.EXPIRED, SYSTEM, serial, now))
+                yield from end_session(
+                    session, Ending(cause=EndCause.EXPIRED, actor=SYSTEM, reason=serial, now=now)
+                )
                 touched.append(session)
             continue
         yield from put_session(moved)
         yield from audit(
-            *(pbx_id, AuditKind.MOVED, SYSTEM, session.person.display_name, {"from": "FL", "to": "FL"}, now),
+            pbx_id=pbx_id,
+            kind=AuditKind.MOVED,
+            actor=SYSTEM,
+            subject=session.person.display_name,
+            detail={"from": "FL", "to": "FL"},
+            now=now,
             pbx_user_id=user_id,
             pool_id=pool_id,
             held_from=held_from,

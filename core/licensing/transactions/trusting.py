@@ -58,7 +58,8 @@ def change_trust(change: TrustChange) -> Transaction[TrustChanged]:
         yield from check_installation(pbx_id, change.installation, (yield from pbx_name_of(pbx_id)))
     row = yield from first(
         "SELECT entry, is_primary FROM trusted_tenant WHERE pbx_id = $1 AND tenant_id = $2 FOR UPDATE",
-        *(pbx_id, tenant_id),
+        pbx_id,
+        tenant_id,
     )
     before = Trust(Entry(row["entry"]), bool(row["is_primary"])) if row is not None else None
     if not change.trusted:
@@ -79,13 +80,32 @@ def change_trust(change: TrustChange) -> Transaction[TrustChanged]:
         "INSERT INTO trusted_tenant (pbx_id, tenant_id, trusted_by, at, entry, is_primary)"
         " VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (pbx_id, tenant_id) DO UPDATE SET"
         " entry = excluded.entry, is_primary = excluded.is_primary",
-        *(pbx_id, tenant_id, change.actor.name, to_ms(change.now), wanted.entry.value, wanted.is_primary),
+        pbx_id,
+        tenant_id,
+        change.actor.name,
+        to_ms(change.now),
+        wanted.entry.value,
+        wanted.is_primary,
     )
     if before is None:
-        yield from audit(pbx_id, AuditKind.TENANT_TRUSTED, change.actor, tenant_id, {}, change.now)
+        yield from audit(
+            pbx_id=pbx_id,
+            kind=AuditKind.TENANT_TRUSTED,
+            actor=change.actor,
+            subject=tenant_id,
+            detail={},
+            now=change.now,
+        )
     if wanted != known:
         detail = {"entry": wanted.entry, "primary": wanted.is_primary}
-        yield from audit(pbx_id, AuditKind.ENTRY_CHANGED, change.actor, tenant_id, detail, change.now)
+        yield from audit(
+            pbx_id=pbx_id,
+            kind=AuditKind.ENTRY_CHANGED,
+            actor=change.actor,
+            subject=tenant_id,
+            detail=detail,
+            now=change.now,
+        )
     return TrustChanged(overruled=overruled)
 
 
@@ -98,13 +118,17 @@ def approve_entry(
     rows = yield from execute(
         "INSERT INTO tenant_approval (pbx_id, tenant_id, at) VALUES ($1, $2, $3)"
         " ON CONFLICT (pbx_id, tenant_id) DO NOTHING RETURNING pbx_id",
-        *(pbx_id, tenant_id, to_ms(now)),
+        pbx_id,
+        tenant_id,
+        to_ms(now),
     )
     if rows:
-        yield from audit(pbx_id, AuditKind.ENTRY_APPROVED, actor, tenant_id, {}, now)
+        yield from audit(
+            pbx_id=pbx_id, kind=AuditKind.ENTRY_APPROVED, actor=actor, subject=tenant_id, detail={}, now=now
+        )
     other = (yield from _other_primary(pbx_id, tenant_id)) if over_others else None
     if other is not None:
-        yield from _end_primary(other, tenant_id, actor, now)
+        yield from _end_primary(pbx_id=other, tenant_id=tenant_id, actor=actor, now=now)
     return other
 
 
@@ -113,7 +137,9 @@ def end_approval(pbx_id: str, tenant_id: str, actor: Actor, now: datetime) -> Tr
         "DELETE FROM tenant_approval WHERE pbx_id = $1 AND tenant_id = $2 RETURNING pbx_id", pbx_id, tenant_id
     )
     if rows:
-        yield from audit(pbx_id, AuditKind.APPROVAL_ENDED, actor, tenant_id, {}, now)
+        yield from audit(
+            pbx_id=pbx_id, kind=AuditKind.APPROVAL_ENDED, actor=actor, subject=tenant_id, detail={}, now=now
+        )
     return bool(rows)
 
 
@@ -131,10 +157,24 @@ def end_all_trust(pbx_id: str, actor: Actor, now: datetime) -> Transaction[tuple
             "ended": (yield from count(f"SELECT count(*) AS n FROM session WHERE {_PROVEN}", *of_tenant)),
             "waited": (yield from count(f"SELECT count(*) AS n FROM waiting WHERE {_PROVEN}", *of_tenant)),
         }
-        yield from audit(pbx_id, AuditKind.TENANT_DISTRUSTED, actor, tenant_id, detail, now)
+        yield from audit(
+            pbx_id=pbx_id,
+            kind=AuditKind.TENANT_DISTRUSTED,
+            actor=actor,
+            subject=tenant_id,
+            detail=detail,
+            now=now,
+        )
     approved = yield from execute("SELECT tenant_id FROM tenant_approval WHERE pbx_id = $1", pbx_id)
     for row in approved:
-        yield from audit(pbx_id, AuditKind.APPROVAL_ENDED, actor, row["tenant_id"], {}, now)
+        yield from audit(
+            pbx_id=pbx_id,
+            kind=AuditKind.APPROVAL_ENDED,
+            actor=actor,
+            subject=row["tenant_id"],
+            detail={},
+            now=now,
+        )
     for table in ("trusted_tenant", "tenant_approval", "pinned_identity"):
         yield from execute(f"DELETE FROM {table} WHERE pbx_id = $1", pbx_id)
     return tenants
@@ -145,11 +185,18 @@ def _withdraw(change: TrustChange) -> Transaction[TrustChanged]:
     of_tenant = (pbx_id, tenant_id)
     yield from execute("DELETE FROM trusted_tenant WHERE pbx_id = $1 AND tenant_id = $2", *of_tenant)
     yield from execute(f"DELETE FROM pinned_identity WHERE pbx_id = $1 AND {_OF_TENANT}", *of_tenant)
-    ending = Ending(EndCause.TRUST_WITHDRAWN, change.actor, "", change.now)
+    ending = Ending(cause=EndCause.TRUST_WITHDRAWN, actor=change.actor, reason="", now=change.now)
     waited = yield from end_waiting(pbx_id, ending, _OF_TENANT, tenant_id)
     ended = yield from end_all(pbx_id, ending, _OF_TENANT, tenant_id)
     detail = {"ended": len(ended), "waited": waited}
-    yield from audit(pbx_id, AuditKind.TENANT_DISTRUSTED, change.actor, tenant_id, detail, change.now)
+    yield from audit(
+        pbx_id=pbx_id,
+        kind=AuditKind.TENANT_DISTRUSTED,
+        actor=change.actor,
+        subject=tenant_id,
+        detail=detail,
+        now=change.now,
+    )
     yield from settle(pbx_id, change.now)
     return TrustChanged(ended)
 
@@ -160,7 +207,8 @@ def _check_authority(change: TrustChange) -> Transaction[None]:
         return
     approval = yield from first(
         "SELECT at FROM tenant_approval WHERE pbx_id = $1 AND tenant_id = $2",
-        *(change.pbx_id, change.tenant_id),
+        change.pbx_id,
+        change.tenant_id,
     )
     if approval is None:
         raise RefusedError(Finding(Code.TENANT_AUTHORITY_NEEDED))
@@ -175,15 +223,16 @@ def _overrule(change: TrustChange) -> Transaction[str | None]:
         pbx_name = yield from pbx_name_of(other)
         raise RefusedError(Finding(Code.PRIMARY_ELSEWHERE, {"pbx_name": pbx_name}))
     # What the operator once approved there gives way to the tenant's own word.
-    yield from end_approval(other, change.tenant_id, change.actor, change.now)
-    yield from _end_primary(other, change.tenant_id, change.actor, change.now)
+    yield from end_approval(pbx_id=other, tenant_id=change.tenant_id, actor=change.actor, now=change.now)
+    yield from _end_primary(pbx_id=other, tenant_id=change.tenant_id, actor=change.actor, now=change.now)
     return other
 
 
 def _other_primary(pbx_id: str, tenant_id: str) -> Transaction[str | None]:
     row = yield from first(
         "SELECT pbx_id FROM trusted_tenant WHERE tenant_id = $1 AND is_primary AND pbx_id <> $2 FOR UPDATE",
-        *(tenant_id, pbx_id),
+        tenant_id,
+        pbx_id,
     )
     return row["pbx_id"] if row is not None else None
 
@@ -192,4 +241,6 @@ def _end_primary(pbx_id: str, tenant_id: str, actor: Actor, now: datetime) -> Tr
     yield from execute(
         "UPDATE trusted_tenant SET is_primary = false WHERE pbx_id = $1 AND tenant_id = $2", pbx_id, tenant_id
     )
-    yield from audit(pbx_id, AuditKind.PRIMARY_OVERRULED, actor, tenant_id, {}, now)
+    yield from audit(
+        pbx_id=pbx_id, kind=AuditKind.PRIMARY_OVERRULED, actor=actor, subject=tenant_id, detail={}, now=now
+    )

@@ -39,12 +39,12 @@ def record_denial(request: SessionRequest, finding: Finding) -> Transaction[None
     )
     if told_already is None:
         yield from audit(
-            request.pbx_id,
-            AuditKind.DENIED,
-            request.actor,
-            person.display_name,
-            detail,
-            request.now,
+            pbx_id=request.pbx_id,
+            kind=AuditKind.DENIED,
+            actor=request.actor,
+            subject=person.display_name,
+            detail=detail,
+            now=request.now,
             pbx_user_id=person.pbx_user_id,
         )
     if finding.evidence.get("reason") != LicenceReason.POOL_EXHAUSTED or isinstance(request.licence, UseUal):
@@ -123,12 +123,19 @@ def end_waiting(pbx_id: str, ending: Ending, condition: str = "true", *values: o
     for place in joined:
         detail = {"pbx_name": pbx_name, "pbx_user": place["display_name"]}
         yield from notify_user(
-            *(place["tenant_id"], place["object_id"], f"waiting-{ending.cause}", detail, ending.now)
+            tenant_id=place["tenant_id"],
+            object_id=place["object_id"],
+            kind=f"waiting-{ending.cause}",
+            detail=detail,
+            now=ending.now,
         )
         yield from audit(
-            *(pbx_id, AuditKind.WAITING_ENDED, ending.actor, place["display_name"]),
-            {"cause": ending.cause},
-            ending.now,
+            pbx_id=pbx_id,
+            kind=AuditKind.WAITING_ENDED,
+            actor=ending.actor,
+            subject=place["display_name"],
+            detail={"cause": ending.cause},
+            now=ending.now,
             pbx_user_id=place["pbx_user_id"],
         )
     return len(joined)
