@@ -1,5 +1,6 @@
-"""Every change of sessions, seats and pools, each one transaction, written once for both databases.
+"""All changes to sessions, seats and pools. Each is one transaction, written once for both databases.
 
-Who comes here has the pools of the PBX to themselves (`lock_pools`): quick takes and frees, which run beside each
-other, hold the same rows shared. Every transaction leaves the PBX settled (`settling`).
+A transaction locks the pools of its PBX exclusively (`lock_pools`). Batched sign-ins and sign-outs hold a shared lock on
+the same rows, so they run in parallel with each other but never with a transaction. Every transaction ends with the PBX
+settled (`settling`).
 """

@@ -1,8 +1,8 @@
-"""Sessions that are as old as the operator lets them become: told of beforehand, then ended.
+"""The maximum age of a session: its user is warned in advance, then the session ends.
 
-No session ends that was not told of it a while before, also where the operator has just set an age, or where a session
-was begun by a clock that was wrong. `session.ends_at` is written with the warning; a session ends by it and by nothing
-else.
+No session ends without an earlier warning, even when the operator has just set a maximum age or the clock was wrong when
+the session started. `session.ends_at` is written together with the warning, and only `ends_at` makes a session end
+because of its age.
 """
 
 from collections.abc import Collection
@@ -18,13 +18,13 @@ from core.store.timestamps import from_ms, to_ms
 from core.store.transaction import Transaction, execute, first
 
 TOLD_BEFORE: Final = timedelta(days=3)
-"""So long before its end a session is told of it; of a short life, a quarter of it."""
+"""How long before a session ends its user is warned. For short session lives: a quarter of the life."""
 _PROVEN: Final = "coalesce(proven_at, started_at)"
 
 
 @dataclass(frozen=True, slots=True)
 class SessionAge:
-    """How old a session may become before its PBX user must be proven again."""
+    """The maximum age of a session. After it, the PBX user must prove their identity again."""
 
     most: timedelta
 
@@ -33,12 +33,12 @@ class SessionAge:
         return min(TOLD_BEFORE, self.most / 4)
 
     def told_from(self, now: datetime) -> int:
-        """Sessions that were proven then or before are told (milliseconds)."""
+        """Return the latest time of proof (milliseconds since the epoch) for which a warning is due at `now`."""
         return to_ms(now - (self.most - self.told_before))
 
 
 def due_by_age(age: SessionAge, now: datetime) -> Transaction[set[str]]:
-    """PBXs with a session that is to be told, or to end."""
+    """Return the ids of PBXs with a session that is due to be warned or ended."""
     rows = yield from execute(
         f"SELECT DISTINCT pbx_id FROM session WHERE (ends_at IS NULL AND {_PROVEN} <= $1) OR ends_at <= $2",
         age.told_from(now),
@@ -48,7 +48,7 @@ def due_by_age(age: SessionAge, now: datetime) -> Transaction[set[str]]:
 
 
 def aged(pbx_id: str, now: datetime) -> Transaction[list[int]]:
-    """PBX users whose session is to end now."""
+    """Return the ids of PBX users whose session has reached its maximum age."""
     rows = yield from execute(
         "SELECT pbx_user_id FROM session WHERE pbx_id = $1 AND ends_at <= $2", pbx_id, to_ms(now)
     )
@@ -58,9 +58,12 @@ def aged(pbx_id: str, now: datetime) -> Transaction[list[int]]:
 def leave_aged(
     pbx_id: str, age: SessionAge, without_call: Collection[int], now: datetime
 ) -> Transaction[list[Session]]:
-    """Tells those whose end is near, and ends those whose end has come: after their call, at the latest an hour later.
+    """Warn users whose session ends soon, and end the sessions that are due; return both.
 
-    Each row is locked or changed under its condition: where a PBX has no pools, nothing else keeps two replicas apart.
+    A session that is due ends as soon as its user has no call (`without_call`), and after an hour of grace at the latest.
+
+    Each row is locked, or updated only while its condition still holds. For a PBX without pools there is no other lock
+    that keeps two replicas apart.
     """
     touched = yield from _tell(pbx_id, age, now)
     rows = yield from execute(
@@ -77,6 +80,7 @@ def leave_aged(
 
 
 def _tell(pbx_id: str, age: SessionAge, now: datetime) -> Transaction[list[Session]]:
+    """Warn users whose session ends soon and set `ends_at`; return the sessions that were warned."""
     rows = yield from execute(
         f"SELECT {SESSION_COLUMNS}, {_PROVEN} AS proven FROM session"
         f" WHERE pbx_id = $1 AND ends_at IS NULL AND {_PROVEN} <= $2 ORDER BY id",
@@ -95,7 +99,7 @@ def _tell(pbx_id: str, age: SessionAge, now: datetime) -> Transaction[list[Sessi
             age.told_from(now),
         )
         if is_news is None:
-            continue  # another replica has told it, or it was renewed a moment ago
+            continue  # another replica has warned the user, or the session was renewed a moment ago
         detail = {"pbx_name": pbx_name, "pbx_user": session.person.display_name, "until": to_ms(ends_at)}
         user = session.teams_user
         yield from notify_user(
@@ -106,14 +110,17 @@ def _tell(pbx_id: str, age: SessionAge, now: datetime) -> Transaction[list[Sessi
 
 
 def renew(session_id: str, now: datetime) -> Transaction[None]:
-    """The PBX user was proven again."""
+    """Restart the age of a session whose PBX user has just proven their identity again."""
     yield from execute(
         "UPDATE session SET proven_at = $1, ends_at = NULL WHERE id = $2", to_ms(now), session_id
     )
 
 
 def forget_ends(age: SessionAge | None, now: datetime) -> Transaction[None]:
-    """What was told under an age that the operator has changed since; those who still become too old are told again."""
+    """Withdraw the warnings that no longer apply because the operator has changed the maximum age (None: no limit).
+
+    A session that later becomes due under the new age is warned again.
+    """
     if age is None:
         yield from execute("UPDATE session SET ends_at = NULL WHERE ends_at IS NOT NULL")
         return

@@ -1,9 +1,11 @@
-"""Handing a PBX's name over to another installation: what the earlier one vouched for ends in the same transaction.
+"""Hand a PBX name over to another installation and, in the same transaction, end what the earlier one vouched for.
 
-Sessions end and their users are told; places on the waiting list, trusted tenants, approvals, pins, rules for pools and
-the consent to help with calls go. Licence keys stay bound to the PBX's name, because anyone who bought them has a new
-machine far more often than a thief has the old one; but none grants a seat until the new installation shows it. The old
-link is closed by the epoch, its keys and its sealing key go with `core.hub.claims.hand_over`.
+- Sessions end, and their users are notified.
+- Places on the waiting list, trusted tenants, approvals, pinned identities, pool rules and the consent to help with calls
+  are deleted.
+- Licence keys stay bound to the PBX name: a licensee with a new machine is far more common than a thief with the old one.
+  No key grants a seat until the new installation presents it.
+- The new epoch closes the old link. `core.hub.claims.hand_over` deletes its PBX keys and its sealing key.
 """
 
 from dataclasses import dataclass
@@ -24,17 +26,19 @@ from core.store.transaction import Transaction, execute
 @dataclass(frozen=True, slots=True)
 class HandedOver:
     epoch: int
-    """The link's new one; every older link is closed."""
+    """The new epoch; every link with an older one is closed."""
     ended: tuple[Session, ...]
     tenants: tuple[str, ...]
-    """That the PBX trusted."""
+    """Ids of the tenants that the PBX trusted."""
 
 
 def hand_over(
     pbx_id: str, identity: str, actor: Actor, now: datetime, installation: int | None = None
 ) -> Transaction[HandedOver | None]:
-    """None when this identity has not tried the name, or it is handed over already. `installation`: under which the
-    actor is an administrator; None for the operator.
+    """Hand the name over to the connector with this identity.
+
+    Return None when that identity has never claimed the name, or when the name has already been handed over.
+    `installation` is the installation under which the actor is an administrator; None for the operator.
     """
     yield from lock_pools(pbx_id)
     epoch = yield from claims.hand_over(
@@ -42,7 +46,7 @@ def hand_over(
     )
     if epoch is None:
         return None
-    # A connector that follows somebody's calls keeps a login for it, and the new one has none.
+    # To follow a user's calls, a connector needs that user's stored login. The new connector has none.
     yield from execute(
         "UPDATE audio_person SET help_since = NULL WHERE EXISTS (SELECT 1 FROM session WHERE pbx_id = $1"
         " AND session.tenant_id = audio_person.tenant_id AND session.object_id = audio_person.object_id)",
@@ -52,7 +56,7 @@ def hand_over(
     ending = Ending(cause=EndCause.HANDED_OVER, actor=actor, reason="", now=now)
     yield from end_waiting(pbx_id, ending)
     ended = yield from end_all(pbx_id, ending)
-    # Rules name users and groups by the ids of the old PBX, which are other people at another.
+    # Rules name users and groups by ids of the old PBX. At another PBX the same ids are different people.
     yield from execute("UPDATE seat SET reserved_for = NULL WHERE pbx_id = $1", pbx_id)
     yield from execute("UPDATE pool SET policy = '{}', expiry_told = NULL WHERE pbx_id = $1", pbx_id)
     yield from withdraw_pools_except(pbx_id=pbx_id, serials=(), actor=actor, now=now)

@@ -1,4 +1,4 @@
-"""Pools: licence keys come, change and go; the administrator's rules."""
+"""Create, change, withdraw and release pools, and set their rules."""
 
 import json
 from collections.abc import Sequence
@@ -24,7 +24,7 @@ from core.store.transaction import Transaction, count, execute, first
 
 
 def put_pool(pbx_id: str, key: LicenceKey, now: datetime) -> Transaction[bool]:
-    """Makes or adjusts the pool of one licence key; False when the key is bound to another PBX."""
+    """Create or update the pool of one licence key; return False when the key is bound to another PBX."""
     yield from lock_pools(pbx_id)
     row = yield from first(
         "SELECT id, pbx_id, valid_from, valid_until, withdrawn FROM pool WHERE serial = $1", key.serial
@@ -81,9 +81,11 @@ def register_keys(
     now: datetime,
     epoch: int | None = None,
 ) -> Transaction[Sequence[str]]:
-    """All licence keys that the connector has. Gives the serials of those that are bound to another PBX.
+    """Make the PBX's pools match the licence keys of its connector; withdraw the pools of all other keys.
 
-    `epoch`: of the link that brings them. Nothing is taken from one that has been replaced meanwhile.
+    `keys` are all valid keys of the connector; `refused` are the reasons why its other keys were refused. Return the
+    serials of keys that are bound to another PBX. `epoch` is the epoch of the link that sent the keys; when a newer link
+    has replaced it, nothing changes.
     """
     elsewhere: list[str] = []
     if epoch is not None:
@@ -119,7 +121,7 @@ def register_keys(
 def withdraw_pools_except(
     pbx_id: str, serials: Sequence[str], actor: Actor, now: datetime
 ) -> Transaction[None]:
-    """Pools whose key is no longer in the connector's configuration grant nothing any more."""
+    """Withdraw the pools whose key is no longer in the connector's configuration: they grant no more seats."""
     rows = yield from execute("SELECT id, serial FROM pool WHERE pbx_id = $1 AND NOT withdrawn", pbx_id)
     gone = [row for row in rows if row["serial"] not in serials]
     if not gone:
@@ -141,7 +143,11 @@ def withdraw_pools_except(
 def put_policy(
     pbx_id: str, pool_id: str, policy: Policy, actor: Actor, now: datetime, installation: int | None = None
 ) -> Transaction[None]:
-    """`installation`: under which the actor is an administrator."""
+    """Replace the rules of a pool.
+
+    `installation` is the installation under which the actor is an administrator. Raises RefusedError when the pool is
+    gone, when its rules reserve more seats than it has, or when the PBX has been handed over.
+    """
     yield from lock_pools(pbx_id)
     if installation is not None:
         yield from check_installation(pbx_id, installation, (yield from pbx_name_of(pbx_id)))
@@ -171,8 +177,10 @@ def put_policy(
 def release_key(
     serial: str, actor: Actor, now: datetime, *, end_sessions: bool
 ) -> Transaction[tuple[Session, ...] | int]:
-    """Unbinds a licence key from its PBX, so that another may register it. While seats are held, it gives their
-    number and changes nothing, unless the sessions are to end.
+    """Unbind a licence key from its PBX, so that another PBX may register it; return the sessions that ended.
+
+    While seats of the key are held and `end_sessions` is false, change nothing and return how many are held. Raises
+    RefusedError when no PBX has the key.
     """
     row = yield from first("SELECT id, pbx_id FROM pool WHERE serial = $1", serial)
     if row is None:
@@ -202,12 +210,15 @@ def release_key(
 
 
 def _seats_of(pool_id: str) -> Transaction[int]:
-    """What the key grants: held or free, but not retired."""
+    """Return how many seats the key grants, held or free. Retired seats do not count."""
     return count("SELECT count(*) AS n FROM seat WHERE pool_id = $1 AND NOT retired", pool_id)
 
 
 def _fit_seats(pbx_id: str, pool_id: str, seats: int) -> Transaction[None]:
-    """Exactly `seats` rows can be granted, held ones first; the rest is retired, not deleted: who holds one keeps it."""
+    """Make exactly `seats` rows grantable, held ones first, and retire the others.
+
+    A retired row is not deleted, because its holder keeps it until their session ends.
+    """
     have = yield from count("SELECT count(*) AS n FROM seat WHERE pool_id = $1", pool_id)
     if have < seats:
         yield from execute(

@@ -1,8 +1,8 @@
-"""What a sign-in's proof stands on, looked at again in the transaction that makes use of it.
+"""Check the basis of a sign-in's proof again, inside the transaction that uses it.
 
-Between the proof and its use a name can be handed over, trust withdrawn, or somebody else pinned. Rows are locked in one
-order, here as everywhere: pools, then the PBX, then trust, then pins. The PBX's row is locked as a foreign key would lock
-it, so that sign-ins do not wait for each other, and a hand-over waits for them and they for it.
+Between the proof and its use, the PBX name can be handed over, trust can be withdrawn, and another identity can be pinned.
+Rows are always locked in the same order: pools, PBX, trust, pins. The PBX row is locked as a foreign key would lock it
+(`FOR KEY SHARE`): sign-ins do not wait for each other, but a hand-over and a sign-in wait for each other.
 """
 
 from core.diagnosis.codes import Code
@@ -16,19 +16,20 @@ from core.store.transaction import Transaction, execute, first
 
 
 def check_installation(pbx_id: str, installation: int, pbx_name: str) -> Transaction[None]:
-    """Refuses what an installation vouched for that is not the PBX's any more."""
+    """Raise RefusedError when `installation` is no longer the PBX's installation."""
     row = yield from first("SELECT installation FROM pbx WHERE id = $1 FOR KEY SHARE", pbx_id)
     if row is None or row["installation"] != installation:
         raise RefusedError(Finding(Code.HANDED_OVER, {"pbx_name": pbx_name}))
 
 
 def is_newest_link(pbx_id: str, epoch: int) -> Transaction[bool]:
-    """What a link says counts until another takes its place. The pools are locked before."""
+    """Return whether no newer link has replaced the link with this epoch. Lock the pools first."""
     row = yield from first("SELECT link_epoch FROM pbx WHERE id = $1 FOR KEY SHARE", pbx_id)
     return row is not None and row["link_epoch"] == epoch
 
 
 def check_proof(request: SessionRequest) -> Transaction[None]:
+    """Raise RefusedError when the proof no longer holds: other installation, no trust, or another pinned identity."""
     yield from check_installation(request.pbx_id, request.installation, request.pbx_name)
     if request.proof is not Proof.EMAIL:
         return
@@ -46,7 +47,10 @@ def check_proof(request: SessionRequest) -> Transaction[None]:
 
 
 def pin(request: SessionRequest) -> Transaction[None]:
-    """Ties the PBX user to the Teams identity, after `check_proof`: the first proof does, and every password."""
+    """Pin the PBX user to the Teams identity, after `check_proof`.
+
+    A password always sets the pin. An e-mail address sets it only where neither of the two has a pin yet.
+    """
     pins = yield from _pins(request)
     if request.proof is Proof.EMAIL and pins:
         return
@@ -87,7 +91,7 @@ def _pinned_by(request: SessionRequest) -> tuple[int, str, str]:
 
 
 def _pins(request: SessionRequest) -> Transaction[list[tuple[int, str, str, str]]]:
-    """PBX user, tenant, object id and proof of each pin of this PBX user, or of this Teams identity."""
+    """Lock and return the pins of this PBX user or this Teams identity: PBX user, tenant, object id, proof."""
     rows = yield from execute(
         "SELECT pbx_user_id, tenant_id, object_id, proof FROM pinned_identity WHERE pbx_id = $1"
         " AND (pbx_user_id = $2 OR (tenant_id = $3 AND object_id = $4)) ORDER BY pbx_user_id FOR UPDATE",

@@ -1,4 +1,4 @@
-"""Removing a PBX that nobody uses any more, so that its name is free again."""
+"""Remove a PBX that is no longer used, so that its name becomes free."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -14,30 +14,30 @@ from core.store.timestamps import from_ms, to_ms
 from core.store.transaction import Transaction, execute, first
 
 UNUSED_FOR: Final = timedelta(days=90)
-"""A PBX can be removed when its connector has not been linked for so long."""
+"""How long a connector must have been without a link before its PBX can be removed."""
 
 _BELONG_TO_A_PBX: Final = tuple(
     table.name
     for table in reversed(tables.metadata.sorted_tables)
     if any(key.column.table is tables.pbx for key in table.foreign_keys)
 )
-"""In an order in which their rows can be deleted. The audit is not among them: it stays."""
+"""Tables that refer to a PBX, in an order in which their rows can be deleted. Without the audit, which is kept."""
 
 
 @dataclass(frozen=True, slots=True)
 class Removed:
     sessions: int
-    """How many were ended."""
+    """Number of sessions that were ended."""
 
 
 @dataclass(frozen=True, slots=True)
 class StillUsed:
     last_linked: datetime | None
-    """None: it is linked at this moment."""
+    """When the last link closed. None: the connector is linked now."""
 
 
 def remove_pbx(pbx_id: str, now: datetime) -> Transaction[Removed | StillUsed | None]:
-    """None when it is gone already."""
+    """Remove a PBX with everything that belongs to it; return None when there is no such PBX."""
     yield from lock_pools(pbx_id)
     row = yield from first(
         "SELECT name, claimed_at, link_opened_at, link_closed_at FROM pbx WHERE id = $1 FOR UPDATE", pbx_id

@@ -1,4 +1,4 @@
-"""Sessions begin, end, and follow what the PBX says of their users."""
+"""Open and end sessions, and keep them in line with the users of the PBX."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -39,6 +39,12 @@ from core.store.transaction import Transaction, execute
 
 
 def open_session(request: SessionRequest) -> Transaction[Opened]:
+    """Sign a Teams user in as a PBX user, or update the session that they already have as this PBX user.
+
+    A session of this Teams user as another PBX user ends. So does a session of another Teams user as this PBX user, if
+    `take_over` is set. Raises RefusedError when the proof no longer holds, when another Teams user holds the session and
+    `take_over` is not set, or when no seat is free.
+    """
     user, person = request.teams_user, request.person
     before = yield from session_by("tenant_id = $1 AND object_id = $2", user.tenant_id, user.object_id)
     pbx_ids = {request.pbx_id, before.pbx_id} if before else {request.pbx_id}
@@ -73,7 +79,7 @@ def open_session(request: SessionRequest) -> Transaction[Opened]:
         kind=own.kind if own else _kind_without_seat(request.licence),
         pool_id=own.pool_id if own else None,
         seat_number=own.seat_number if own else None,
-        # Anyone who has given their password stays proven by it.
+        # A session that was proven by password stays proven by password.
         proof=Proof.PASSWORD if own is not None and own.proof is Proof.PASSWORD else request.proof,
         started_at=own.started_at if own else request.now,
         licence_since=own.licence_since if own else request.now,
@@ -93,9 +99,8 @@ def open_session(request: SessionRequest) -> Transaction[Opened]:
             session=session, request=request.licence, pbx_name=request.pbx_name, now=request.now
         )
     yield from put_session(session)
-    if (
-        own is not None and request.proof is session.proof
-    ):  # an address renews no session that a password has proven
+    # A sign-in by e-mail does not renew a session that was proven by password.
+    if own is not None and request.proof is session.proof:
         yield from renew(session.id, request.now)
     if request.proof is Proof.EMAIL or request.renews_pin:
         yield from pin(request)
@@ -120,6 +125,7 @@ def open_session(request: SessionRequest) -> Transaction[Opened]:
 
 
 def end_sessions(pbx_id: str, session_ids: Sequence[str], ending: Ending) -> Transaction[tuple[Session, ...]]:
+    """End these sessions of a PBX; return those that ended. Sessions that no longer exist are skipped."""
     yield from lock_pools(pbx_id)
     ended: list[Session] = []
     for session_id in session_ids:
@@ -135,7 +141,10 @@ def end_sessions(pbx_id: str, session_ids: Sequence[str], ending: Ending) -> Tra
 def end_all(
     pbx_id: str, ending: Ending, condition: str = "true", *values: object
 ) -> Transaction[tuple[Session, ...]]:
-    """Ends the sessions of a PBX for which `condition` holds; its values begin with $2. The PBX is to be settled then."""
+    """End the sessions of a PBX that meet an SQL condition; return them. The caller settles the PBX.
+
+    `values` fill the condition's placeholders, beginning with $2.
+    """
     rows = yield from execute(
         f"SELECT {SESSION_COLUMNS} FROM session WHERE pbx_id = $1 AND {condition} ORDER BY id",
         pbx_id,
@@ -148,13 +157,14 @@ def end_all(
 
 
 def sign_out(request: BatchedSignOut) -> Transaction[bool]:
-    """Whether the session was still there."""
+    """End the session; return whether it still existed."""
     ending = Ending(cause=EndCause.SIGNED_OUT, actor=request.session.actor, reason="", now=request.now)
     ended = yield from end_sessions(request.session.pbx_id, (request.session.id,), ending)
     return bool(ended)
 
 
 def followed(pbx_id: str) -> Transaction[list[int]]:
+    """Return the ids of PBX users who have a session or wait for a seat."""
     rows = yield from execute(
         "SELECT pbx_user_id FROM session WHERE pbx_id = $1"
         " UNION SELECT pbx_user_id FROM waiting WHERE pbx_id = $1 AND joined_at IS NOT NULL",
@@ -166,9 +176,13 @@ def followed(pbx_id: str) -> Transaction[list[int]]:
 def follow_user(
     pbx_id: str, pbx_name: str, facts: UserFacts, now: datetime, epoch: int | None = None
 ) -> Transaction[Session | None]:
-    """Brings a session in line with what the PBX says of its user; gives the session when something changed.
+    """Bring a session in line with what the PBX reports about its user; return the session when it changed or ended.
 
-    `epoch`: of the link that said so. When another has taken its place, it counts no longer: the newer one is asked.
+    A user who no longer exists loses the session or the place on the waiting list. A user whose licence changed moves to
+    the new licence; if there is none, the session ends, except that an administrator keeps it without a licence.
+
+    `epoch` is the epoch of the link that reported the facts. When a newer link has replaced it, nothing changes: the
+    users are compared again over the newer link.
     """
     yield from lock_pools(pbx_id)
     if epoch is not None and not (yield from is_newest_link(pbx_id, epoch)):
@@ -186,8 +200,9 @@ def follow_user(
     followed = replace(session, person=facts.person)
     has_licence = session.kind is not LicenceKind.ADMINISTRATION
     gets_ual, has_ual = isinstance(facts.licence, UseUal), session.kind is LicenceKind.UAL
-    if gets_ual != has_ual and (gets_ual or has_licence):  # without one, a seat is taken when its user asks
-        licence = facts.licence or TakeSeat(())  # no licence at all: as if no pool had a seat
+    # A session without a licence takes a seat only when its user signs in again.
+    if gets_ual != has_ual and (gets_ual or has_licence):
+        licence = facts.licence or TakeSeat(())  # a refusal is treated like pools without a free seat
         try:
             followed = yield from change_licence(
                 session=followed, licence=licence, actor=SYSTEM, now=now, pbx_name=pbx_name
@@ -209,17 +224,19 @@ def follow_user(
 
 
 def touch(session_id: str, now: datetime) -> Transaction[None]:
+    """Note that the session's user was active at `now`."""
     yield from execute(
         "UPDATE session SET last_seen_at = $1 WHERE id = $2 AND last_seen_at < $1", to_ms(now), session_id
     )
 
 
 def put_administrator(session_id: str, *, is_administrator: bool) -> Transaction[None]:
+    """Store whether the session's PBX user has the PBX's administrator permission."""
     yield from execute("UPDATE session SET is_administrator = $1 WHERE id = $2", is_administrator, session_id)
 
 
 def _kind_without_seat(licence: Grant) -> LicenceKind:
-    """What a new session has before it takes a seat, if it takes one."""
+    """Return the licence kind of a new session; `take_seat` replaces it when a seat is needed."""
     return LicenceKind.ADMINISTRATION if isinstance(licence, Administer) else LicenceKind.UAL
 
 

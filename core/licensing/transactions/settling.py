@@ -1,6 +1,7 @@
-"""What every transaction ends with: surplus covered, offers made, reservations marked, `plain` told.
+"""Restore the invariants of a PBX's seats at the end of every transaction.
 
-A seat that anybody may take is free only when the pool has room, and nobody who waits is skipped.
+Cover a surplus of holders, take back stray offers, offer free seats to people who wait, mark reservations, and update
+`pool.plain`. Afterwards a seat is free for everybody only if its pool has room and nobody on the waiting list may have it.
 """
 
 import json
@@ -15,11 +16,11 @@ from core.store.timestamps import to_ms
 from core.store.transaction import Transaction, count, execute, first, placeholders
 
 OFFER_KEPT: Final = timedelta(minutes=5)
-"""How long a seat is kept for the next person on the waiting list."""
+"""How long an offered seat is held for a person on the waiting list."""
 
 
 def mark_reservations(pool_id: str) -> Transaction[None]:
-    """Marks as many rows for each reservation as the policy says; free ones first."""
+    """Mark as many rows for each reservation as the pool's policy says, free rows first."""
     row = yield from first("SELECT policy FROM pool WHERE id = $1", pool_id)
     policy = Policy.model_validate_json(row["policy"]) if row is not None else Policy()
     ids = [reservation.id for reservation in policy.reservations]
@@ -53,7 +54,7 @@ def mark_reservations(pool_id: str) -> Transaction[None]:
 
 
 def settle(pbx_id: str, now: datetime) -> Transaction[bool]:
-    """Puts right what a change has left; whether somebody who waits was offered a seat."""
+    """Restore the invariants after a change; return whether a seat was offered to somebody on the waiting list."""
     yield from _cover_surplus(pbx_id)
     yield from _take_back_stray_offers(pbx_id)
     offered = yield from _offer(pbx_id, now)
@@ -69,7 +70,10 @@ def settle(pbx_id: str, now: datetime) -> Transaction[bool]:
 
 
 def _cover_surplus(pbx_id: str) -> Transaction[None]:
-    """While a shrunken pool has more holders than seats, a row that comes free retires in a holder's stead."""
+    """Retire freed rows of a pool that has more holders than seats.
+
+    Each row that becomes free is retired, and in exchange a held row that was retired counts again.
+    """
     surplus = yield from execute(
         "SELECT seat.pool_id AS pool_id, number FROM seat JOIN pool ON pool.id = seat.pool_id"
         " WHERE pool.pbx_id = $1 AND retired AND holder IS NOT NULL ORDER BY number",
@@ -96,7 +100,7 @@ def _cover_surplus(pbx_id: str) -> Transaction[None]:
 
 
 def _take_back_stray_offers(pbx_id: str) -> Transaction[None]:
-    """A seat that is kept for somebody who waits no longer, or that was retired, is kept no longer."""
+    """Take back offers of seats that were retired or taken, and offers to people who no longer wait."""
     yield from execute(
         "UPDATE seat SET kept_for = NULL, kept_until = NULL WHERE pbx_id = $1 AND kept_for IS NOT NULL AND"
         " (retired OR holder IS NOT NULL OR NOT EXISTS (SELECT 1 FROM waiting WHERE waiting.pbx_id = seat.pbx_id"
@@ -111,7 +115,7 @@ def _take_back_stray_offers(pbx_id: str) -> Transaction[None]:
 
 
 def _offer(pbx_id: str, now: datetime) -> Transaction[bool]:
-    """Keeps every free seat for the next person who may have it, and tells them. Returns whether there was anybody."""
+    """Offer every free seat to the next person who may have it, and notify them; return whether anybody got an offer."""
     offered = False
     any_free = f"SELECT number FROM seat WHERE pbx_id = $1 AND {GRANTABLE} AND kept_for IS NULL LIMIT 1"
     line = yield from execute(
@@ -126,7 +130,7 @@ def _offer(pbx_id: str, now: datetime) -> Transaction[bool]:
     for place in line:
         if (yield from first(any_free, pbx_id)) is None:
             break
-        # As the pools and their rules are now: a key that came after the refusal counts too.
+        # By the present pools and rules: a key that was added after the refusal counts too.
         for choice in seat_choices(
             pools=pools, user_id=place["pbx_user_id"], group_ids=json.loads(place["group_ids"]), now=now
         ):

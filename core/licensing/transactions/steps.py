@@ -1,4 +1,4 @@
-"""The steps that transactions are made of: locking, taking, freeing, ending, telling."""
+"""Steps shared by several transactions: lock pools, take and free seats, store and end sessions, notify users."""
 
 import json
 from collections.abc import Mapping
@@ -24,10 +24,10 @@ from core.store.transaction import Row, Transaction, execute, first, placeholder
 GRANTABLE: Final = "holder IS NULL AND NOT retired"
 
 IS_ADMINISTRATOR: Final = f"is_administrator AND proof = '{Proof.PASSWORD}'"
-"""`Session.may_administer`, of rows."""
+"""SQL condition on the table `session`; the same as `Session.may_administer`."""
 
 SEATS: Final = "count(*) FILTER (WHERE NOT retired) AS seats, count(holder) AS used"
-"""Of the seats that a query counts: how many are granted by their keys, and how many are held."""
+"""SQL columns that count seats: `seats` are granted by their keys, `used` are held."""
 POOLS: Final = (
     "SELECT id, serial, valid_from, valid_until, policy, coalesce(seats, 0) AS seats, coalesce(used, 0) AS used,"
     " coalesce(reserved, 0) AS reserved, coalesce(kept, 0) AS kept"
@@ -37,13 +37,13 @@ POOLS: Final = (
     " WHERE pool_id IN (SELECT id FROM pool WHERE pbx_id = {pbx_id} AND NOT withdrawn) GROUP BY pool_id) AS counted"
     " ON counted.pool_id = pool.id WHERE pbx_id = {pbx_id} AND NOT withdrawn ORDER BY valid_until, id"
 )
-"""The rows of `to_pool`; `{pbx_id}` stands for the reader's placeholder."""
+"""Query that reads rows for `to_pool`. Replace `{pbx_id}` with the reader's placeholder."""
 
 _SESSION_UPDATES: Final = ", ".join(f"{name} = excluded.{name}" for name in SESSION_COLUMNS.split(", ")[1:])
 
 
 class RefusedError(Exception):
-    """Leaves the transaction, which undoes what it had begun."""
+    """A transaction refuses its request. The writer rolls the transaction back."""
 
     def __init__(self, finding: Finding) -> None:
         super().__init__(finding.code)
@@ -51,19 +51,23 @@ class RefusedError(Exception):
 
 
 def lock_pools(*pbx_ids: str) -> Transaction[None]:
+    """Lock all pools of these PBXs exclusively until the transaction ends."""
     yield from execute(
         f"SELECT id FROM pool WHERE pbx_id IN ({placeholders(pbx_ids, 1)}) ORDER BY id FOR UPDATE", *pbx_ids
     )
 
 
 def take_seat(session: Session, request: TakeSeat, pbx_name: str, now: datetime) -> Transaction[Session]:
-    """Takes the best seat there is for this user: one kept for them, one reserved, one that is anybody's."""
+    """Take the best free seat for this user: first one offered to them, then a reserved one, then any other.
+
+    Return the session with the seat; it is not stored yet. Raises RefusedError when no seat is free for this user.
+    """
     user_id = session.person.pbx_user_id
     kept = yield from first(
         "SELECT pool_id FROM seat WHERE pbx_id = $1 AND kept_for = $2", session.pbx_id, user_id
     )
     pools = yield from pools_of(session.pbx_id)
-    good = {pool.id for pool in pools if pool.is_valid(now)}  # a choice was made a moment ago
+    good = {pool.id for pool in pools if pool.is_valid(now)}  # the choices were computed a moment ago
     choices = [choice for choice in request.choices if choice.pool_id in good]
     if kept is not None:
         choices.sort(key=lambda choice: choice.pool_id != kept["pool_id"])
@@ -101,11 +105,14 @@ def take_seat(session: Session, request: TakeSeat, pbx_name: str, now: datetime)
 def change_licence(
     session: Session, licence: Grant, actor: Actor, now: datetime, pbx_name: str
 ) -> Transaction[Session]:
-    """Moves a session that is there to the licence it has a right to now, and writes that down."""
+    """Move an existing session to the licence that its user is entitled to now, and audit the move.
+
+    Return the changed session; it is not stored yet. Raises RefusedError when a seat is needed and none is free.
+    """
     before = session
     held_from: int | None = None
     if isinstance(licence, Administer):
-        return session  # what it has it keeps, until the PBX says otherwise
+        return session  # the session keeps its licence until the PBX reports a change
     if isinstance(licence, UseUal):
         if session.kind is LicenceKind.UAL:
             return session
@@ -120,7 +127,7 @@ def change_licence(
 
 
 def keep_for_administration(session: Session, now: datetime) -> Transaction[Session]:
-    """Takes the licence from an administrator's session and leaves the session: see `Administer`. It is to be put then."""
+    """Free the licence of an administrator's session but keep the session (see `Administer`). The caller stores it."""
     kept = replace(
         session, kind=LicenceKind.ADMINISTRATION, pool_id=None, seat_number=None, licence_since=now
     )
@@ -146,6 +153,7 @@ def _note_move(
 
 
 def put_session(session: Session) -> Transaction[None]:
+    """Insert the session, or update it if its id exists."""
     yield from execute(
         f"INSERT INTO session ({SESSION_COLUMNS})"
         " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)"
@@ -155,7 +163,7 @@ def put_session(session: Session) -> Transaction[None]:
 
 
 def session_values(session: Session) -> tuple[Any, ...]:
-    """In the order of `SESSION_COLUMNS`."""
+    """Return the column values in the order of `SESSION_COLUMNS`."""
     return (
         session.id,
         session.teams_user.tenant_id,
@@ -179,6 +187,7 @@ def session_values(session: Session) -> tuple[Any, ...]:
 
 
 def end_session(session: Session, ending: Ending) -> Transaction[None]:
+    """Delete the session, free its seat, audit the end, and notify the user unless they chose it themselves."""
     yield from execute("DELETE FROM session WHERE id = $1", session.id)
     held_from = yield from free_seat(session)
     detail = {"cause": ending.cause, "reason": ending.reason, "kind": session.kind}
@@ -198,7 +207,7 @@ def end_session(session: Session, ending: Ending) -> Transaction[None]:
 
 
 def free_seat(session: Session) -> Transaction[int | None]:
-    """Frees the session's seat, if it has one; gives since when it was held."""
+    """Free the session's seat, if it has one; return since when it was held (milliseconds since the epoch)."""
     if session.pool_id is None:
         return None
     yield from execute(
@@ -210,7 +219,10 @@ def free_seat(session: Session) -> Transaction[int | None]:
 
 
 def _tell_of_the_end(session: Session, ending: Ending) -> Transaction[None]:
-    """In the same transaction as the end itself: what was taken away is also told, whatever crashes then."""
+    """Store the end for the user's tab, and a notice for the bot.
+
+    This is part of the transaction that ends the session, so a crash cannot lose the message.
+    """
     user, pbx_name = session.teams_user, (yield from pbx_name_of(session.pbx_id))
     yield from execute(
         "INSERT INTO session_end (tenant_id, object_id, pbx_name, cause, reason, at, ended_by, ended_by_kind,"
@@ -248,6 +260,7 @@ def _tell_of_the_end(session: Session, ending: Ending) -> Transaction[None]:
 def notify_user(
     tenant_id: str, object_id: str, kind: str, detail: Mapping[str, object], now: datetime
 ) -> Transaction[None]:
+    """Store a notice that the bot will send to this Teams user."""
     yield from execute(
         "INSERT INTO notice (id, tenant_id, object_id, kind, detail, created_at, attempts, next_attempt_at, given_up)"
         " VALUES ($1, $2, $3, $4, $5, $6, 0, $6, false)",
@@ -261,17 +274,19 @@ def notify_user(
 
 
 def pbx_name_of(pbx_id: str) -> Transaction[str]:
+    """Return the name of the PBX, or an empty string when there is no such PBX."""
     row = yield from first("SELECT name FROM pbx WHERE id = $1", pbx_id)
     return str(row["name"]) if row is not None else ""
 
 
 def pools_of(pbx_id: str) -> Transaction[list[Pool]]:
-    """Those whose key is in the connector's configuration now."""
+    """Return the PBX's pools that are not withdrawn, the earliest expiry first."""
     rows = yield from execute(POOLS.format(pbx_id="$1"), pbx_id)
     return [to_pool(row) for row in rows]
 
 
 def to_pool(row: Row) -> Pool:
+    """Make a pool from a row of the query `POOLS`."""
     return Pool(
         id=row["id"],
         serial=row["serial"],
@@ -286,5 +301,6 @@ def to_pool(row: Row) -> Pool:
 
 
 def session_by(condition: str, *values: Any) -> Transaction[Session | None]:
+    """Return the first session that meets an SQL condition. `values` fill its placeholders, beginning with $1."""
     row = yield from first(f"SELECT {SESSION_COLUMNS} FROM session WHERE {condition}", *values)
     return to_session(row) if row is not None else None

@@ -1,4 +1,4 @@
-"""What time brings: offers pass on, the idle are released, keys expire."""
+"""Time-driven clean-up: expire offers, release idle seats, end sessions of expired keys and sessions that are too old."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -39,15 +39,16 @@ from core.store.timestamps import from_ms, to_ms
 from core.store.transaction import Row, Transaction, execute, first
 
 TELL_EXPIRY_DAYS: Final = (30, 7, 1)
+"""How many days before a key expires the administrators are warned: once for each number."""
 
 
 @dataclass(frozen=True, slots=True)
 class SweepResult:
-    """What a sweep changed: whose tabs have something new to show."""
+    """What a sweep changed, so that the affected tabs can be updated."""
 
     sessions: tuple[Session, ...]
     line_moved: bool
-    """Somebody who waits was offered a seat, or has missed one."""
+    """Somebody on the waiting list was offered a seat, or an offer expired."""
 
     def __bool__(self) -> bool:
         return bool(self.sessions) or self.line_moved
@@ -59,7 +60,7 @@ _EXPIRED: Final = (
 
 
 def due(now: datetime, age: SessionAge | None = None) -> Transaction[list[str]]:
-    """PBXs where a sweep has something to do. `age`: how old a session may become."""
+    """Return the ids of PBXs where a sweep has something to do. `age` None: sessions have no maximum age."""
     at = to_ms(now)
     found: set[str] = (yield from due_by_age(age, now)) if age is not None else set()
     offer_missed = "SELECT DISTINCT pbx_id FROM seat WHERE kept_for IS NOT NULL AND kept_until <= $1"
@@ -88,8 +89,8 @@ def due(now: datetime, age: SessionAge | None = None) -> Transaction[list[str]]:
     for pool in pools:
         try:
             hours = Policy.model_validate_json(pool["policy"]).idle_hours
-        except ValueError:  # one pool that cannot be read keeps no other PBX from being swept
-            found.add(pool["pbx_id"])  # its own sweep fails, and says so
+        except ValueError:  # a pool with an unreadable policy must not stop the sweep of other PBXs
+            found.add(pool["pbx_id"])  # the sweep of its own PBX fails and reports the error
             continue
         if hours is not None and pool["pbx_id"] not in found:
             idle = yield from first(
@@ -104,7 +105,7 @@ def due(now: datetime, age: SessionAge | None = None) -> Transaction[list[str]]:
 
 
 def expired(pbx_id: str, now: datetime, age: SessionAge | None = None) -> Transaction[ExpiredHolders]:
-    """Whose session is to end with their call: of an expired key, or of an age that is reached."""
+    """Return the PBX users whose session ends as soon as they have no call: the key expired, or the session is too old."""
     rows = yield from execute(
         f"SELECT session.pbx_user_id FROM {_EXPIRED} AND pool.pbx_id = $2", to_ms(now), pbx_id
     )
@@ -119,9 +120,10 @@ def expired(pbx_id: str, now: datetime, age: SessionAge | None = None) -> Transa
 def sweep(
     pbx_id: str, now: datetime, facts: CallFacts = NO_CALL_FACTS, age: SessionAge | None = None
 ) -> Transaction[SweepResult]:
-    """Does what time has brought at one PBX: offers pass on, the idle are released, keys expire, sessions grow too old.
+    """Clean up one PBX: expire offers, release idle seats, and handle expired keys and sessions that are too old.
 
-    An expired key, or an age that is reached, ends the sessions of those who have no call now, the others' an hour later.
+    A session with an expired key, or of the maximum age, ends now if its user has no call, otherwise at the latest when
+    the grace period of an hour is over.
     """
     yield from lock_pools(pbx_id)
     touched: list[Session] = []
@@ -134,7 +136,7 @@ def sweep(
         to_ms(now),
         pbx_id,
     )
-    for row in over:  # also those whose key is no longer in the connector's configuration
+    for row in over:  # including withdrawn pools, whose key is no longer in the connector's configuration
         touched += yield from _leave_expired(pbx_id=pbx_id, pool=row, pools=pools, facts=facts, now=now)
     for pool in pools:
         yield from _tell_expiry(pbx_id, pool, now)
@@ -159,9 +161,9 @@ def sweep(
 
 
 def _pass_on(pbx_id: str, now: datetime) -> Transaction[bool]:
-    """Anyone who did not come for the seat that was kept for them has lost their place; they are told.
+    """Expire offers that were not accepted in time; return whether there were any.
 
-    Whether there was anybody.
+    The person loses their place on the waiting list and is notified.
     """
     rows = yield from execute(
         "SELECT kept_for FROM seat WHERE pbx_id = $1 AND kept_for IS NOT NULL AND kept_until <= $2",
@@ -201,7 +203,10 @@ def _pass_on(pbx_id: str, now: datetime) -> Transaction[bool]:
 
 
 def _tell_expiry(pbx_id: str, pool: Pool, now: datetime) -> Transaction[None]:
-    """Tells the administrators that are signed in, once for each of the days ahead; as long as there is none, it waits."""
+    """Warn the signed-in administrators that a key expires soon, once for each number in `TELL_EXPIRY_DAYS`.
+
+    While no administrator is signed in, the warning stays due.
+    """
     days = next(
         (days for days in sorted(TELL_EXPIRY_DAYS) if pool.valid_until <= now + timedelta(days=days)), None
     )
@@ -243,7 +248,11 @@ def _tell_expiry(pbx_id: str, pool: Pool, now: datetime) -> Transaction[None]:
 def _leave_expired(
     pbx_id: str, pool: Row, pools: Sequence[Pool], facts: CallFacts, now: datetime
 ) -> Transaction[list[Session]]:
-    """Moves sessions of an expired pool to another that has room; the others end with their call, or with the hour."""
+    """Move sessions of an expired pool to another pool that has room, or end them; return the sessions that changed.
+
+    A session that cannot move ends as soon as its user has no call, and after the grace period at the latest. An
+    administrator's session then stays without a licence. `pool` is a row with `id`, `serial` and `valid_until`.
+    """
     pool_id, serial = pool["id"], pool["serial"]
     is_over = from_ms(pool["valid_until"]) + GRACE <= now
     rows = yield from execute(
@@ -254,7 +263,7 @@ def _leave_expired(
         "UPDATE pool SET expiry_told = 0 WHERE id = $1 AND (expiry_told IS NULL OR expiry_told > 0) RETURNING id",
         pool_id,
     )
-    touched = [] if is_news is None else list(sessions)  # their tabs tell that the hour has begun
+    touched = [] if is_news is None else list(sessions)  # their tabs show that the grace period has begun
     may_move = any(_has_room(other, now) for other in pools)
     pbx_name = yield from pbx_name_of(pbx_id)
     for session in sessions:
@@ -302,5 +311,5 @@ def _leave_expired(
 
 
 def _has_room(pool: Pool, now: datetime) -> bool:
-    """For somebody, perhaps: which of its seats are free for whom is seen when one is taken."""
+    """Return whether the pool may have a free seat. Reservations and offers are checked when the seat is taken."""
     return pool.is_valid(now) and pool.used < pool.seats

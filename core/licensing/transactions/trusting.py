@@ -1,4 +1,4 @@
-"""Trust in Microsoft tenants begins, changes and ends; with it ends what it proved."""
+"""Grant, change and withdraw a PBX's trust in Microsoft tenants. Sessions that rest on withdrawn trust end."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -20,38 +20,42 @@ from core.store.transaction import Transaction, count, execute, first
 _RANK: Final = {Entry.WITH_KEY: 0, Entry.ONE_CLICK: 1, Entry.AUTOMATIC: 2}
 
 _OF_TENANT: Final = f"tenant_id = $2 AND proof = '{Proof.EMAIL}'"
-"""What was proven by an e-mail address of that tenant."""
+"""SQL condition: proven by an e-mail address of the tenant $2."""
 _PROVEN: Final = f"pbx_id = $1 AND {_OF_TENANT}"
 
 
 @dataclass(frozen=True, slots=True)
 class TrustChange:
-    """What somebody wants to decide about a tenant at a PBX."""
+    """A request to change how far a PBX trusts a tenant."""
 
     pbx_id: str
     tenant_id: str
     trusted: bool
     entry: Entry | None
-    """None: as it is."""
+    """None: unchanged."""
     primary: bool | None
-    """None: as it is."""
+    """Whether this is the tenant's main PBX. None: unchanged."""
     actor: Actor
     speaks_for_tenant: bool
     now: datetime
     installation: int | None = None
-    """Under which the actor is an administrator; None for the operator."""
+    """The installation under which the actor is an administrator; None for the operator."""
 
 
 @dataclass(frozen=True, slots=True)
 class TrustChanged:
     ended: tuple[Session, ...] = ()
-    """Sessions that trust had proven."""
+    """Sessions that rested on the trust and have ended."""
     overruled: str | None = None
-    """The PBX that is the tenant's main one no longer."""
+    """Id of the PBX that was the tenant's main PBX until now."""
 
 
 def change_trust(change: TrustChange) -> Transaction[TrustChanged]:
-    """Idempotent; only a change is audited."""
+    """Grant, change or withdraw trust in a tenant. Idempotent: a request that changes nothing is not audited.
+
+    Raises RefusedError when the PBX was handed over, when the actor may not decide this for the tenant, or when the tenant
+    has another main PBX that the actor cannot overrule.
+    """
     pbx_id, tenant_id = change.pbx_id, change.tenant_id
     yield from lock_pools(pbx_id)
     if change.installation is not None:
@@ -112,8 +116,9 @@ def change_trust(change: TrustChange) -> Transaction[TrustChanged]:
 def approve_entry(
     pbx_id: str, tenant_id: str, actor: Actor, now: datetime, *, over_others: bool
 ) -> Transaction[str | None]:
-    """The operator speaks for the tenant: this PBX's administrators may let its people in without a key.
-    `over_others`: whichever PBX is the tenant's main one gives way; gives its id.
+    """Approve, as the operator on behalf of the tenant, that this PBX's administrators may let its members in without a key.
+
+    With `over_others`, the tenant's present main PBX loses that role; return its id.
     """
     rows = yield from execute(
         "INSERT INTO tenant_approval (pbx_id, tenant_id, at) VALUES ($1, $2, $3)"
@@ -133,6 +138,7 @@ def approve_entry(
 
 
 def end_approval(pbx_id: str, tenant_id: str, actor: Actor, now: datetime) -> Transaction[bool]:
+    """Withdraw the operator's approval; return whether there was one."""
     rows = yield from execute(
         "DELETE FROM tenant_approval WHERE pbx_id = $1 AND tenant_id = $2 RETURNING pbx_id", pbx_id, tenant_id
     )
@@ -144,8 +150,9 @@ def end_approval(pbx_id: str, tenant_id: str, actor: Actor, now: datetime) -> Tr
 
 
 def end_all_trust(pbx_id: str, actor: Actor, now: datetime) -> Transaction[tuple[str, ...]]:
-    """The PBX trusts nobody any more; for a PBX whose sessions and waiting places are about to end. Gives the tenants that it
-    trusted: it is no longer offered to their people.
+    """End the PBX's trust in all tenants; return their ids, because the PBX is no longer offered to their members.
+
+    The caller ends the sessions and the places on the waiting list.
     """
     trusted = yield from execute(
         "SELECT tenant_id FROM trusted_tenant WHERE pbx_id = $1 ORDER BY tenant_id FOR UPDATE", pbx_id
@@ -202,7 +209,10 @@ def _withdraw(change: TrustChange) -> Transaction[TrustChanged]:
 
 
 def _check_authority(change: TrustChange) -> Transaction[None]:
-    """Letting a tenant's people in without a key is for anyone who speaks for that tenant, or the operator in its place."""
+    """Raise RefusedError when the actor may not let the tenant's members sign in without a key.
+
+    That takes a person who speaks for the tenant, or the operator's approval in the tenant's place.
+    """
     if change.speaks_for_tenant:
         return
     approval = yield from first(
@@ -215,14 +225,17 @@ def _check_authority(change: TrustChange) -> Transaction[None]:
 
 
 def _overrule(change: TrustChange) -> Transaction[str | None]:
-    """A tenant has one main PBX: another one gives way to anyone who speaks for the tenant, and to nobody else."""
+    """End another PBX's role as the tenant's main PBX, because a tenant has only one; return that PBX's id.
+
+    Raises RefusedError when there is one and the actor does not speak for the tenant.
+    """
     other = yield from _other_primary(change.pbx_id, change.tenant_id)
     if other is None:
         return None
     if not change.speaks_for_tenant:
         pbx_name = yield from pbx_name_of(other)
         raise RefusedError(Finding(Code.PRIMARY_ELSEWHERE, {"pbx_name": pbx_name}))
-    # What the operator once approved there gives way to the tenant's own word.
+    # The tenant's own decision takes precedence over an earlier approval by the operator.
     yield from end_approval(pbx_id=other, tenant_id=change.tenant_id, actor=change.actor, now=change.now)
     yield from _end_primary(pbx_id=other, tenant_id=change.tenant_id, actor=change.actor, now=change.now)
     return other

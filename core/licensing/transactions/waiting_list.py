@@ -1,4 +1,4 @@
-"""The waiting list: who was refused may ask to be told."""
+"""The waiting list: a user who was refused because all seats are taken may wait for a free seat."""
 
 import json
 from datetime import datetime, timedelta
@@ -17,13 +17,17 @@ from core.store.timestamps import to_ms
 from core.store.transaction import Transaction, execute, first
 
 SAME_DENIAL: Final = timedelta(minutes=1)
-"""Somebody who tries again so soon and is refused for the same reason has been refused once."""
+"""Refusals of the same user for the same reason within this time count as one, and are audited once."""
 REFUSAL_COUNTS: Final = timedelta(hours=1)
-"""So long after a refusal the user may ask to be told."""
+"""How long after a refusal the user may join the waiting list."""
 
 
 def record_denial(request: SessionRequest, finding: Finding) -> Transaction[None]:
-    """A refusal because no licence is available: audited, and where all seats are taken the user may ask to be told."""
+    """Audit a sign-in that was refused because no licence is available.
+
+    If the reason is that all seats are taken, the user may join the waiting list afterwards. Raises RefusedError when the
+    proof no longer holds.
+    """
     user, person = request.teams_user, request.person
     yield from check_proof(request)
     detail = {"code": finding.code, "reason": finding.evidence.get("reason")}
@@ -49,7 +53,7 @@ def record_denial(request: SessionRequest, finding: Finding) -> Transaction[None
         )
     if finding.evidence.get("reason") != LicenceReason.POOL_EXHAUSTED or isinstance(request.licence, UseUal):
         return
-    # A place elsewhere is given up for this one; a seat that was kept there passes on with the next sweep.
+    # This place replaces the user's place at another PBX. The next sweep offers a seat held there to the next person.
     yield from execute(
         "DELETE FROM waiting WHERE tenant_id = $1 AND object_id = $2 AND NOT (pbx_id = $3 AND pbx_user_id = $4)",
         user.tenant_id,
@@ -74,7 +78,10 @@ def record_denial(request: SessionRequest, finding: Finding) -> Transaction[None
 
 
 def join_waiting_list(user: TeamsUser, now: datetime) -> Transaction[str]:
-    """Puts the user at the end of the list that their last refusal was about; gives the PBX's id. Idempotent."""
+    """Put the user at the end of the waiting list of the PBX that refused them last; return the PBX's id.
+
+    Idempotent. Raises RefusedError when there was no such refusal within `REFUSAL_COUNTS`.
+    """
     row = yield from first(
         "SELECT pbx_id, joined_at, refused_at FROM waiting WHERE tenant_id = $1 AND object_id = $2",
         user.tenant_id,
@@ -96,7 +103,7 @@ def join_waiting_list(user: TeamsUser, now: datetime) -> Transaction[str]:
 
 
 def leave_waiting_list(user: TeamsUser, now: datetime) -> Transaction[str | None]:
-    """Gives the PBX's id, None when the user did not wait."""
+    """Remove the user from the waiting list; return the PBX's id, or None when the user was not on a list."""
     row = yield from first(
         "SELECT pbx_id, pbx_user_id FROM waiting WHERE tenant_id = $1 AND object_id = $2",
         user.tenant_id,
@@ -112,8 +119,9 @@ def leave_waiting_list(user: TeamsUser, now: datetime) -> Transaction[str | None
 
 
 def end_waiting(pbx_id: str, ending: Ending, condition: str = "true", *values: object) -> Transaction[int]:
-    """Ends the places for which `condition` holds (its values begin with $2), and tells those who did wait; gives their
-    number. The PBX is to be settled then.
+    """Delete the places that meet an SQL condition, and notify the people who waited; return how many there were.
+
+    `values` fill the condition's placeholders, beginning with $2. The caller settles the PBX.
     """
     places = yield from execute(
         f"DELETE FROM waiting WHERE pbx_id = $1 AND {condition} RETURNING *", pbx_id, *values
@@ -142,7 +150,7 @@ def end_waiting(pbx_id: str, ending: Ending, condition: str = "true", *values: o
 
 
 def stop_waiting(pbx_id: str, pbx_user_id: int, user: TeamsUser | None) -> Transaction[None]:
-    """Leaves the list. A seat that is kept there for them is taken back when the PBX is settled."""
+    """Remove a user from the waiting list. Settling the PBX takes back a seat that is held for them."""
     yield from execute("DELETE FROM waiting WHERE pbx_id = $1 AND pbx_user_id = $2", pbx_id, pbx_user_id)
     if user is not None:
         yield from execute(
