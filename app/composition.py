@@ -52,8 +52,8 @@ from core.licensing.key_register import KeyRegister
 from core.licensing.ledger import open_ledger
 from core.licensing.licence_key import vendor_keys
 from core.licensing.overview import Overview
+from core.licensing.seat_history import SeatHistory
 from core.licensing.transactions.ageing import SessionAge
-from core.licensing.usage import UsageReader
 from core.phone.colleagues import Colleagues
 from core.phone.telephone import Telephone
 from core.signin.preferences import PreferenceStore
@@ -143,6 +143,8 @@ def create(settings: Settings) -> web.Application:
     guard = AdministratorGuard(
         registry=registry, hub=hub, ledger=ledger, overview=overview, bus=bus, refusals=refusals
     )
+    clock = ClockWatch(database)
+    history = SeatHistory(database, ledger.writer, clock.trusted_now)
     administration = Administration(
         guard=guard,
         registry=registry,
@@ -151,7 +153,7 @@ def create(settings: Settings) -> web.Application:
         overview=overview,
         sign_in=sign_in,
         bus=bus,
-        usage=UsageReader(database),
+        history=history,
         audit_reader=AuditReader(database),
         counted=Kept(database),
     )
@@ -168,7 +170,6 @@ def create(settings: Settings) -> web.Application:
     telephone = Telephone(hub=hub, registry=registry, database=database, bus=bus)
     expiring = Expiring(ledger=ledger, registry=registry, hub=hub, calls_over=call_help.over, age=session_age)
     operator_acts = OperatorActs(database, bus, hub.close_stale)
-    clock = ClockWatch(database)
     sweeper = Sweeper(
         ledger=ledger,
         sign_in=sign_in,
@@ -337,6 +338,7 @@ def create(settings: Settings) -> web.Application:
                 ("notifier", notifier.run),
                 ("clock", clock.run),
                 ("sweeper", sweeper.run),
+                ("days of use", history.run),
                 ("operator's acts", operator_acts.run),
                 ("help with calls", call_help.run),
                 ("telephones", telephone.run),

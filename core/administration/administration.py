@@ -16,14 +16,15 @@ from core.hub.bus import Bus, holders_topic, offers_topic
 from core.hub.registry import Registry
 from core.identity.teams_user import TeamsUser
 from core.identity.tenant_trust import Entry, TenantTrust, Trust, TrustedTenant
-from core.licensing.advice import Advice, advise, period_start
+from core.licensing.advice import Advice, Constant, advise, find_constant, looked_at_from
 from core.licensing.ledger import Ledger
 from core.licensing.overview import HoldersPage, HoldersQuery, Overview
 from core.licensing.policy import Policy
 from core.licensing.rules import Pool
+from core.licensing.seat_history import SeatHistory
 from core.licensing.session import EndCause, Ending, Session
 from core.licensing.transactions.trusting import TrustChange
-from core.licensing.usage import Bucket, Span, UsageReader, usage
+from core.licensing.usage import Bucket, Span, usage
 from core.signin.refusals import Act
 from core.signin.signin import Connection, SignIn
 from core.store.audit import AuditKind
@@ -93,14 +94,14 @@ class Administration:
         overview: Overview,
         sign_in: SignIn,
         bus: Bus,
-        usage: UsageReader,
+        history: SeatHistory,
         audit_reader: AuditReader,
         counted: Kept[_Counted],
     ) -> None:
         self._counted = counted
         self._guard = guard
         self._audit = audit_reader
-        self._usage = usage
+        self._history = history
         self._registry = registry
         self._trust = trust
         self._ledger = ledger
@@ -232,11 +233,9 @@ class Administration:
         if isinstance(session, Finding):
             return session
         at = now()
-        count, length = span.buckets
-        holdings = await self._usage.holdings(session.pbx_id, at - count * length)
-        denials = await self._usage.denials(session.pbx_id, at - count * length)
-        buckets = await asyncio.to_thread(usage, holdings, denials, span, at)
-        return UsageView(buckets, seats=await self._seats(session.pbx_id))
+        days = await self._history.days(session.pbx_id, span.start(at), at)
+        denials = await self._history.denials(session.pbx_id, span.start(at), at)
+        return UsageView(usage(days, denials, span, at), seats=await self._seats(session.pbx_id))
 
     async def advice(self, user: TeamsUser) -> Advice | Finding:
         session = await self._guard.may_read(user, Act.VIEW_LICENCES)
@@ -245,10 +244,18 @@ class Administration:
         at = now()
         pbx = await self._registry.by_id(session.pbx_id)
         history_from = pbx.claimed_at if pbx is not None else at
-        holdings = await self._usage.holdings(session.pbx_id, period_start(at))
+        since = looked_at_from(history_from, at)
+        days = await self._history.days(session.pbx_id, since, at, with_steps=True)
+        long_days = await asyncio.to_thread(find_constant, days, history_from, at)
+        names = await self._history.names(session.pbx_id, long_days, since, at)
+        constant = {
+            user_id: Constant(names[user_id].name, names[user_id].login, count)
+            for user_id, count in long_days.items()
+        }
         return await asyncio.to_thread(
             advise,
-            holdings,
+            days,
+            constant,
             uals=await self._overview.ual_count(session.pbx_id),
             seats=await self._seats(session.pbx_id),
             history_from=history_from,

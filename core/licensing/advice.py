@@ -8,19 +8,19 @@ the hours in which anybody held one. Every denial in that time is a reason not t
 """
 
 import math
-from collections import defaultdict
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Final
 
-from core.licensing.usage import Holding
+from core.licensing.seat_day import DAY_MS, HOUR_MS, SeatDay
+from core.store.timestamps import to_ms
 
 PERIOD: Final = timedelta(days=28)
 MIN_WORKING_DAYS: Final = 10
 CONSTANT_SHARE: Final = 0.8
 CONSTANT_HOURS: Final = 4.0
-_HOUR: Final = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,19 +70,48 @@ def period_start(now: datetime) -> datetime:
     return (now - PERIOD).replace(hour=0, minute=0, second=0, microsecond=0)
 
 
+def looked_at_from(history_from: datetime, now: datetime) -> datetime:
+    """From when on a history counts that began at `history_from`."""
+    return max(history_from, period_start(now))
+
+
+def find_constant(days: Sequence[SeatDay], history_from: datetime, now: datetime) -> Mapping[int, int]:
+    """On how many working days each constant user held a seat for long, by the user's id; empty while there are too few
+    working days. `days`: from `looked_at_from` until now, with their steps.
+    """
+    working = _working_days(looked_at_from(history_from, now), now)
+    if len(working) < MIN_WORKING_DAYS:
+        return {}
+    wanted = {_number(day) for day in working}
+    enough = CONSTANT_HOURS * HOUR_MS
+    long_days: Counter[int] = Counter()
+    for day in days:
+        if day.number in wanted:
+            held = day.steps().held_by_user()
+            long_days.update(user_id for user_id, lasted in held.items() if lasted >= enough)
+    return {user_id: count for user_id, count in long_days.items() if count >= CONSTANT_SHARE * len(working)}
+
+
 def advise(
-    holdings: Sequence[Holding], *, uals: int, seats: int, history_from: datetime, now: datetime
+    days: Sequence[SeatDay],
+    constant: Mapping[int, Constant],
+    *,
+    uals: int,
+    seats: int,
+    history_from: datetime,
+    now: datetime,
 ) -> Advice:
-    since = max(history_from, period_start(now))
-    days = _working_days(since, now)
-    enough = len(days) >= MIN_WORKING_DAYS
-    constant = _constant(holdings=holdings, days=days, since=since, now=now) if enough else {}
-    others = [holding for holding in holdings if holding.pbx_user_id not in constant]
-    all_peak, all_percentile = _need(holdings, since, now)
-    peak, percentile = _need(others, since, now)
+    """`days` as for `find_constant`; `constant`: whom that has found."""
+    since = looked_at_from(history_from, now)
+    working_days = len(_working_days(since, now))
+    enough = working_days >= MIN_WORKING_DAYS
+    all_peak, all_percentile = _need(_hourly(days, since))
+    peak, percentile = (
+        _need(_hourly(days, since, without=constant.keys())) if constant else (all_peak, all_percentile)
+    )
     present = Mix(uals, seats)
     return Advice(
-        working_days=len(days),
+        working_days=working_days,
         enough_history=enough,
         constant=tuple(sorted(constant.values(), key=lambda one: (-one.days, one.name, one.login))),
         peak=all_peak,
@@ -103,49 +132,24 @@ def _working_days(since: datetime, now: datetime) -> list[date]:
     return found
 
 
-def _constant(
-    holdings: Sequence[Holding], days: Sequence[date], since: datetime, now: datetime
-) -> dict[int, Constant]:
-    hours: defaultdict[tuple[int, date], float] = defaultdict(float)
-    names: dict[int, str] = {}
-    logins: dict[int, str] = {}
-    for holding in holdings:
-        names[holding.pbx_user_id] = holding.name
-        if holding.login:
-            logins[holding.pbx_user_id] = holding.login
-        at, ends = max(holding.since, since), min(holding.until or now, now)
-        while at < ends:
-            midnight = (at + timedelta(days=1)).replace(hour=0, minute=0, second=0, microsecond=0)
-            until = min(midnight, ends)
-            hours[holding.pbx_user_id, at.date()] += (until - at).total_seconds() / _HOUR
-            at = until
-    long_days: defaultdict[int, int] = defaultdict(int)
-    wanted = set(days)
-    for (user_id, day), held in hours.items():
-        if day in wanted and held >= CONSTANT_HOURS:
-            long_days[user_id] += 1
-    return {
-        user_id: Constant(names[user_id], logins.get(user_id, ""), count)
-        for user_id, count in long_days.items()
-        if count >= CONSTANT_SHARE * len(days)
-    }
+def _number(day: date) -> int:
+    return to_ms(datetime(day.year, day.month, day.day, tzinfo=UTC)) // DAY_MS
 
 
-def _need(holdings: Sequence[Holding], since: datetime, now: datetime) -> tuple[int, int]:
+def _hourly(days: Sequence[SeatDay], since: datetime, *, without: Collection[int] = ()) -> Iterable[int]:
+    """The peaks of all hours since then."""
+    for day in days:
+        first = to_ms(since) - day.number * DAY_MS
+        if first >= DAY_MS:
+            continue
+        is_kept = first <= 0 and not without
+        hours = day.hours if is_kept else day.steps().hours(without=without, first=max(first, 0))
+        yield from (hour.peak for hour in hours)
+
+
+def _need(hourly: Iterable[int]) -> tuple[int, int]:
     """(peak, 95th percentile of the hourly peaks of the hours in which anybody held a seat)."""
-    steps: list[tuple[float, int]] = []
-    for holding in holdings:
-        begins, ends = max(holding.since, since).timestamp(), min(holding.until or now, now).timestamp()
-        if ends > begins:
-            steps += ((begins, 1), (ends, -1))
-    hourly: defaultdict[int, int] = defaultdict(int)
-    held, at = 0, since.timestamp()
-    for moment, step in sorted(steps):
-        if held and moment > at:
-            for hour in range(int(at // _HOUR), math.ceil(moment / _HOUR)):
-                hourly[hour] = max(hourly[hour], held)
-        held, at = held + step, moment
-    if not hourly:
+    peaks = sorted(peak for peak in hourly if peak)
+    if not peaks:
         return 0, 0
-    peaks = sorted(hourly.values())
     return peaks[-1], peaks[math.ceil(0.95 * len(peaks)) - 1]

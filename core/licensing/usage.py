@@ -1,19 +1,12 @@
-"""How seats were used: peaks, averages and denials over time, computed from the audit's own rows.
+"""How seats were used: peaks, averages and denials over time."""
 
-Every seat that was given back left an audit row that says since when it was held; seats held now are in the
-sessions. So nothing is counted beside the ledger that could disagree with it.
-"""
-
-import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from core.store.audit import AuditKind
-from core.store.database import Database
+from core.licensing.seat_day import DAY_MS, HOUR_MS, SeatDay
 from core.store.timestamps import from_ms, to_ms
-from core.store.transaction import Row
 
 
 class Span(StrEnum):
@@ -23,24 +16,18 @@ class Span(StrEnum):
 
     @property
     def buckets(self) -> tuple[int, timedelta]:
-        """How many, and how long each."""
+        """How many, and how long each: whole hours, which begin with a day (UTC)."""
         return {
             Span.DAY: (24, timedelta(hours=1)),
             Span.WEEK: (28, timedelta(hours=6)),
             Span.MONTH: (30, timedelta(days=1)),
         }[self]
 
-
-@dataclass(frozen=True, slots=True)
-class Holding:
-    """One seat held by one PBX user for some time. `until` None: still."""
-
-    pbx_user_id: int
-    name: str
-    since: datetime
-    until: datetime | None
-    login: str = ""
-    """Of the PBX user, while they hold it."""
+    def start(self, now: datetime) -> datetime:
+        """When the first bucket begins; the last one is that in which `now` is."""
+        count, length = self.buckets
+        milliseconds = length // timedelta(milliseconds=1)
+        return from_ms((to_ms(now) // milliseconds - count + 1) * milliseconds)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,77 +39,27 @@ class Bucket:
     denials: int
 
 
-class UsageReader:
-    def __init__(self, database: Database) -> None:
-        self._database = database
-
-    async def holdings(self, pbx_id: str, since: datetime) -> list[Holding]:
-        """Everything that was held after `since`."""
-        ended = (
-            "SELECT pbx_user_id, subject, held_from, at FROM audit"
-            " WHERE pbx_id = $1 AND at >= $2 AND held_from IS NOT NULL"
-        )
-        running = (
-            "SELECT pbx_user_id, display_name, licence_since, pbx_login FROM session"
-            " WHERE pbx_id = $1 AND pool_id IS NOT NULL"
-        )
-        past = await self._database.fetch_long(ended, pbx_id, to_ms(since))
-        present = await self._database.fetch_long(running, pbx_id)
-        return await asyncio.to_thread(_holdings, past, present)
-
-    async def denials(self, pbx_id: str, since: datetime) -> list[datetime]:
-        query = f"SELECT at FROM audit WHERE pbx_id = $1 AND at >= $2 AND kind = '{AuditKind.DENIED}'"
-        return [from_ms(row["at"]) for row in await self._database.fetch_long(query, pbx_id, to_ms(since))]
-
-
-def _holdings(ended: Sequence[Row], running: Sequence[Row]) -> list[Holding]:
-    return [
-        *(
-            Holding(pbx_user_id=row[0], name=row[1], since=from_ms(row[2]), until=from_ms(row[3]))
-            for row in ended
-        ),
-        *(
-            Holding(pbx_user_id=row[0], name=row[1], since=from_ms(row[2]), until=None, login=row[3])
-            for row in running
-        ),
-    ]
-
-
-def usage(
-    holdings: Iterable[Holding], denials: Iterable[datetime], span: Span, now: datetime
-) -> list[Bucket]:
-    """The buckets that end with the one in which `now` is."""
+def usage(days: Sequence[SeatDay], denials: Mapping[int, int], span: Span, now: datetime) -> Sequence[Bucket]:
+    """The buckets that end with the one in which `now` is. `days`: from `span.start` until now; `denials`: how many in an
+    hour, since the epoch.
+    """
     count, length = span.buckets
-    seconds = length.total_seconds()
-    last = int(now.timestamp() // seconds)
-    first = last - count + 1
-    steps: list[tuple[float, int]] = []
-    for holding in holdings:
-        begins = max(holding.since.timestamp(), first * seconds)
-        ends = min((holding.until or now).timestamp(), now.timestamp())
-        if ends > begins:
-            steps += ((begins, 1), (ends, -1))
-    peaks, areas, refused = [0] * count, [0.0] * count, [0] * count
-    for denied in denials:
-        index = int(denied.timestamp() // seconds) - first
-        if 0 <= index < count:
-            refused[index] += 1
-    held, at = 0, first * seconds
-    for moment, step in [*sorted(steps), (now.timestamp(), 0)]:
-        while moment > at:
-            index = int(at // seconds) - first
-            until = min(moment, (first + index + 1) * seconds)
-            peaks[index] = max(peaks[index], held)
-            areas[index] += held * (until - at)
-            at = until
-        held += step
-    return [
-        Bucket(
-            start=from_ms(round((first + index) * seconds * 1000)),
-            peak=peaks[index],
-            average=areas[index]
-            / (seconds if first + index < last else max(now.timestamp() - last * seconds, 1)),
-            denials=refused[index],
+    size = length // timedelta(hours=1)
+    hours = {
+        day.number * DAY_MS // HOUR_MS + number: hour for day in days for number, hour in enumerate(day.hours)
+    }
+    found = []
+    for index in range(count):
+        begins = to_ms(span.start(now)) + index * size * HOUR_MS
+        numbers = range(begins // HOUR_MS, begins // HOUR_MS + size)
+        within = [hours[number] for number in numbers if number in hours]
+        lasted = size * HOUR_MS if index < count - 1 else max(to_ms(now) - begins, 1000)
+        found.append(
+            Bucket(
+                start=from_ms(begins),
+                peak=max((hour.peak for hour in within), default=0),
+                average=sum(hour.held for hour in within) / lasted,
+                denials=sum(denials.get(number, 0) for number in numbers),
+            )
         )
-        for index in range(count)
-    ]
+    return found

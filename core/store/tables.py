@@ -11,6 +11,7 @@ from sqlalchemy import (
     ForeignKeyConstraint,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     String,
     Table,
@@ -393,6 +394,18 @@ _partial_index(
     unique=True,
     where="coalesce_key IS NOT NULL",
 )
+
+# How seats were held on a day that is over (core.licensing.seat_day): computed of audit and sessions, which it may be computed
+# of again as long as they are kept. Numbers of users, no names.
+usage_day = Table(
+    "usage_day",
+    metadata,
+    Column("pbx_id", ForeignKey("pbx.id"), primary_key=True),
+    Column("day", Integer, primary_key=True, autoincrement=False),  # since the epoch, UTC
+    Column("hours", Text, nullable=False),  # peak and sum of each hour, as JSON
+    Column("steps", LargeBinary, nullable=False),  # core.licensing.seat_day.Steps
+)
+Index("ix_usage_day_day", usage_day.c.day)
 
 # The audio advisor: what is stored of devices, all of it deletable by the person it is about.
 audio_probe = Table(

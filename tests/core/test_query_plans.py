@@ -15,7 +15,7 @@ from sqlalchemy import insert
 from core.audit.reading import AuditReader
 from core.identity.tenant_trust import TenantTrust
 from core.licensing.overview import HoldersQuery, SortBy
-from core.licensing.usage import UsageReader
+from core.licensing.seat_history import SeatHistory
 from core.phone.colleagues import Colleagues
 from core.signin.preferences import PreferenceStore
 from core.store import tables
@@ -25,7 +25,15 @@ from tests.support.book import NOW, PBX, Book
 
 GROWING = (
     *("session", "session_end", "seat", "waiting", "audit", "notice", "preference", "audio_person"),
-    *("pinned_identity", "trusted_tenant", "used_pbx", "refused_claim", "link_event", "conversation"),
+    *(
+        "pinned_identity",
+        "trusted_tenant",
+        "used_pbx",
+        "refused_claim",
+        "link_event",
+        "conversation",
+        "usage_day",
+    ),
 )
 """They grow with people, PBXs or time."""
 SMALL_INDEXES = ("ix_seat_kept", "ix_seat_kept_for")
@@ -133,9 +141,10 @@ async def ask_everything(book: Book) -> None:
     await trust.is_pinned(PBX, user)
     await PreferenceStore(book.database).of(user.key)
     await Colleagues(book.database).email_of(user.key, "User 9")
-    usage = UsageReader(book.database)
-    await usage.holdings(PBX, NOW)
-    await usage.denials(PBX, NOW)
+    history = SeatHistory(book.database, book.ledger.writer, lambda: NOW)
+    await history.days(PBX, NOW - timedelta(days=30), NOW + timedelta(days=1), with_steps=True)
+    await history.names(PBX, [3, ROWS + 1], NOW, NOW)
+    await history.denials(PBX, NOW, NOW)
     audit = AuditReader(book.database)
     span = await audit.span(PBX, NOW, NOW + timedelta(days=1), 50_001)
     assert [len(page) async for page in audit.pages(span, 2500)] == [1000, 1000, 500]
