@@ -2,11 +2,15 @@
 
 from typing import Final
 
+from core.audit.wording import describe_licence
 from core.diagnosis.codes import PBX_FAULTS, Code
 from core.identity.tenant_trust import Entry
+from core.language import Language
 from core.licensing.overview import HoldersQuery, SortBy
 from core.licensing.policy import Policy
+from core.licensing.rules import LicenceKind
 from core.licensing.usage import Span
+from core.store.folding import searched
 from tab import exports, present
 from tab.audio import AUDIO_OPERATIONS
 from tab.budgets import Cost
@@ -94,9 +98,18 @@ async def get_licences(call: Call) -> Licences:
             descending=query.descending,
             offset=query.offset,
             limit=query.limit,
+            kinds=_named_kinds(query.search, language_of(call.request)),
         ),
     )
     return present.licences(expect(view), call.user, language_of(call.request))
+
+
+def _named_kinds(search: str, language: Language) -> tuple[str, ...]:
+    """What people see in the table is found there: "Benutzerlizenz", not "UAL" alone."""
+    wanted = searched(search)
+    if wanted == "":
+        return ()
+    return tuple(kind for kind in LicenceKind if wanted in searched(describe_licence(kind, language)))
 
 
 async def export_holders(call: Call) -> ExportFile:

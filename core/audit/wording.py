@@ -59,6 +59,11 @@ def describe_actor_of_notice(
     return describe_actor(Actor(kind, name, "another" if other_organisation else None), language, ())
 
 
+def describe_licence(kind: str, language: Language) -> str:
+    """The kind of licence: "Benutzerlizenz" for "UAL"."""
+    return _value("kind", kind, language)
+
+
 def tell_actor_kind(actor: Actor | None, language: Language, home: Collection[str]) -> str:
     if actor is None:
         return _WORDS.text(language, "actor-kind.unknown")

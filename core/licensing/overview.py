@@ -12,6 +12,7 @@ from core.licensing.rules import Pool
 from core.licensing.session import SESSION_COLUMNS, Session, to_session
 from core.licensing.transactions.steps import POOLS, to_pool
 from core.store.database import Database
+from core.store.folding import searched, sql_folded, sql_searched
 
 
 class SortBy(StrEnum):
@@ -25,17 +26,22 @@ class SortBy(StrEnum):
     TEAMS_NAME = "teams-name"
 
 
-_COLUMNS: Final[Mapping[SortBy, str]] = {
-    SortBy.NAME: "lower(display_name)",
-    SortBy.LOGIN: "pbx_login",
-    SortBy.KIND: "licence_kind",
-    SortBy.SINCE: "started_at",
-    SortBy.LAST_SEEN: "last_seen_at",
-    SortBy.TEAMS_NAME: "lower(teams_name)",
+_COLUMNS: Final[Mapping[SortBy, tuple[str, ...]]] = {
+    SortBy.NAME: (sql_folded("display_name"), "display_name"),
+    SortBy.LOGIN: ("pbx_login",),
+    SortBy.KIND: ("licence_kind", sql_folded("display_name")),
+    SortBy.SINCE: ("started_at",),
+    SortBy.LAST_SEEN: ("last_seen_at",),
+    SortBy.TEAMS_NAME: (sql_folded("teams_name"), "teams_name"),
 }
 _SEARCHED: Final = " OR ".join(
-    f"lower({column}) LIKE $2 ESCAPE '/'"
-    for column in ("display_name", "pbx_login", "email", "teams_name", "licence_kind")
+    [
+        *(
+            f"{sql_searched(column)} LIKE $2 ESCAPE '/'"
+            for column in ("display_name", "pbx_login", "email", "teams_name", "licence_kind")
+        ),
+        "$3 LIKE '%,' || licence_kind || ',%'",
+    ]
 )
 _RULES: Final = (
     "SELECT id, serial, valid_from, valid_until, policy, 0 AS seats, 0 AS used, 0 AS reserved, 0 AS kept"
@@ -46,11 +52,13 @@ _RULES: Final = (
 @dataclass(frozen=True, slots=True)
 class HoldersQuery:
     search: str = ""
-    """Found in name, login, e-mail, Microsoft account or kind of licence, whatever the case."""
+    """Found in name, login, e-mail, Microsoft account or kind of licence, whatever the case and the marks of letters."""
     sort: SortBy = SortBy.NAME
     descending: bool = False
     offset: int = 0
     limit: int = 50
+    kinds: tuple[str, ...] = ()
+    """Kinds of licence that the search means by their names in the reader's language."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +82,11 @@ class Place:
     """A seat is kept for this user until then."""
 
 
+def _order(sort: SortBy, *, descending: bool = False) -> str:
+    direction = "DESC" if descending else "ASC"
+    return f"ORDER BY {', '.join(f'{column} {direction}' for column in _COLUMNS[sort])}, id"
+
+
 class Overview:
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -84,7 +97,7 @@ class Overview:
         return to_session(row) if row is not None else None
 
     async def holders(self, pbx_id: str, query: HoldersQuery) -> HoldersPage:
-        order = f"ORDER BY {_COLUMNS[query.sort]} {'DESC' if query.descending else 'ASC'}, id"
+        order = _order(query.sort, descending=query.descending)
         if query.search:
             return await self._found(pbx_id, query, order)
         page = f"SELECT {SESSION_COLUMNS} FROM session WHERE pbx_id = $1 {order} LIMIT $2 OFFSET $3"
@@ -97,10 +110,10 @@ class Overview:
 
     async def _found(self, pbx_id: str, query: HoldersQuery, order: str) -> HoldersPage:
         """Looks at all holders of the PBX, once for the page and its count."""
-        escaped = "".join(f"/{one}" if one in "/%_" else one for one in query.search.lower())
+        escaped = "".join(f"/{one}" if one in "/%_" else one for one in searched(query.search))
         where = f"FROM session WHERE pbx_id = $1 AND ({_SEARCHED})"
-        values = (pbx_id, f"%{escaped}%")
-        page = f"SELECT {SESSION_COLUMNS}, count(*) OVER () AS found {where} {order} LIMIT $3 OFFSET $4"
+        values = (pbx_id, f"%{escaped}%", f",{','.join(query.kinds)},")
+        page = f"SELECT {SESSION_COLUMNS}, count(*) OVER () AS found {where} {order} LIMIT $4 OFFSET $5"
         rows = await self._database.fetch_long(page, *values, query.limit, query.offset)
         if not rows and query.offset:  # beyond the last page
             rows = await self._database.fetch_long(f"SELECT count(*) AS found {where}", *values)
@@ -114,7 +127,7 @@ class Overview:
 
     async def all_holders(self, pbx_id: str) -> Sequence[Session]:
         """For the export."""
-        query = f"SELECT {SESSION_COLUMNS} FROM session WHERE pbx_id = $1 ORDER BY lower(display_name), id"
+        query = f"SELECT {SESSION_COLUMNS} FROM session WHERE pbx_id = $1 {_order(SortBy.NAME)}"
         rows = await self._database.fetch_long(query, pbx_id)
         return await asyncio.to_thread(lambda: [to_session(row) for row in rows])
 

@@ -8,6 +8,7 @@ import sqlite3
 from pathlib import Path
 from typing import Final
 
+from core.store.folding import translate
 from core.store.limits import SQLITE_PRAGMAS
 
 logger = logging.getLogger(__name__)
@@ -87,6 +88,7 @@ def open_for_reading(path: Path, timeout: float) -> sqlite3.Connection:
     try:
         connection.row_factory = sqlite3.Row
         connection.execute("PRAGMA query_only=ON")
+        connection.create_function("translate", 3, translate, deterministic=True)
     except BaseException:
         connection.close()
         raise

@@ -1,0 +1,82 @@
+"""How names are compared: without case and marks, so that "Krüger" stands beside "Kruger" and is found by both spellings.
+
+The same on both databases: their own `lower` and collations differ, and SQLite's know no letters beyond ASCII.
+"""
+
+import unicodedata
+from typing import Final
+
+_MARKS: Final = "".join(map(chr, range(0x300, 0x370)))
+"""Combining ones: dropped."""
+_STROKED: Final = {"ø": "o", "ł": "l", "đ": "d", "ħ": "h", "ŧ": "t", "ı": "i"}
+"""Letters that have no decomposition."""
+_PAIRS: Final = (("ß", "ss"), ("ẞ", "ss"), ("æ", "ae"), ("Æ", "ae"), ("œ", "oe"), ("Œ", "oe"))
+_UMLAUTS: Final = (("ae", "a"), ("oe", "o"), ("ue", "u"))
+"""How umlauts are written without them; for searching alone."""
+
+
+def _letters() -> dict[str, str]:
+    letters = dict(_STROKED)
+    for code in (*range(0xC0, 0x250), *range(0x1E00, 0x1F00)):
+        base = unicodedata.normalize("NFD", chr(code))[0]
+        if base.isascii() and base.isalpha():
+            letters[chr(code)] = base.lower()
+    return letters | {letter.upper(): base for letter, base in _STROKED.items() if len(letter.upper()) == 1}
+
+
+_LETTERS: Final = {letter: base for letter, base in _letters().items() if not letter.isascii()}
+_FROM: Final = "".join(_LETTERS)
+_TO: Final = "".join(_LETTERS.values())
+
+
+def translate(text: str | None, given: str, wanted: str) -> str | None:
+    """PostgreSQL's function of that name, for SQLite: each letter of `given` becomes that at the same place in `wanted`, or
+    is dropped where there is none.
+    """
+    if text is None or text.isascii():
+        return text
+    return text.translate(_table(given, wanted))
+
+
+_tables: Final[dict[tuple[str, str], dict[int, str | None]]] = {}
+
+
+def _table(given: str, wanted: str) -> dict[int, str | None]:
+    known = _tables.get((given, wanted))
+    if known is None:
+        letters: dict[int, str | None] = dict.fromkeys(map(ord, given))
+        letters.update(zip(map(ord, given), wanted, strict=False))
+        known = _tables[given, wanted] = letters
+    return known
+
+
+def _replaced(expression: str, pairs: tuple[tuple[str, str], ...]) -> str:
+    for letters, base in pairs:
+        expression = f"replace({expression}, '{letters}', '{base}')"
+    return expression
+
+
+def sql_folded(expression: str) -> str:
+    """For sorting, as in a German dictionary (DIN 5007-1): ä as a, ß as ss."""
+    return _replaced(f"translate(lower({expression}), '{_FROM}{_MARKS}', '{_TO}')", _PAIRS)
+
+
+def sql_searched(expression: str) -> str:
+    """For searching, beside `searched`."""
+    return _replaced(sql_folded(expression), _UMLAUTS)
+
+
+def folded(text: str) -> str:
+    table = _table(_FROM + _MARKS, _TO)
+    result = text.lower().translate(table)
+    for letters, base in _PAIRS:
+        result = result.replace(letters, base)
+    return result
+
+
+def searched(text: str) -> str:
+    """As `folded`, and "mueller" as "muller"."""
+    result = folded(text)
+    for letters, base in _UMLAUTS:
+        result = result.replace(letters, base)
+    return result
