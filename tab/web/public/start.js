@@ -10,7 +10,8 @@ const WORDS = {
 /** How often this page has tried by itself; where storage is blocked it does not try, so that it cannot do so for ever. */
 function tries(set) {
   try {
-    if (set !== undefined) sessionStorage.setItem(STORED, String(set));
+    if (set === 0) sessionStorage.removeItem(STORED);
+    else if (set !== undefined) sessionStorage.setItem(STORED, String(set));
     return Number(sessionStorage.getItem(STORED));
   } catch {
     return PAUSES_MS.length;
