@@ -118,7 +118,11 @@ async def test_the_table_is_searched_sorted_and_paged_by_the_service(holders: Wo
     found = (await clara.call("GET", "licences?search=BERG")).body
     assert [one["displayName"] for one in found["holders"]] == ["Anna Berger"] and found["found"] == 1
     assert (await clara.call("GET", "licences?search=%25")).body["found"] == 0
-    for language, word, count in (("de", "Floating-Liz", 2), ("de", "benutzerlizenz", 0), ("en", "floating", 2)):
+    for language, word, count in (
+        ("de", "Floating-Liz", 2),
+        ("de", "benutzerlizenz", 0),
+        ("en", "floating", 2),
+    ):
         answer = await holders.client(CLARA, language).call("GET", f"licences?search={word}")
         assert answer.body["found"] == count, word
     assert (await clara.call("GET", "licences?limit=100000")).body["code"] == "invalid-request"

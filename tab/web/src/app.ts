@@ -97,6 +97,9 @@ export class App extends LitElement {
 
   /** What had the focus went with the page that showed it, whatever way the new state came: by an answer or by itself. */
   override updated(changed: Map<string, unknown>) {
+    if (changed.get("elsewhere") !== undefined && this.state?.signedIn) {
+      void this.focusHeading(this.elsewhere ? "pbx-sign-in" : "#page > *");
+    }
     const before = changed.get("state") as MyState | null | undefined;
     if (!before || !this.state || before.signedIn === this.state.signedIn) return;
     if (this.state.signedIn) this.endDialog();

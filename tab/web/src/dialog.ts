@@ -3,7 +3,7 @@
 import { LitElement, css, html, nothing, type TemplateResult } from "lit";
 import { customElement, property, query } from "lit/decorators.js";
 import { button } from "./button.js";
-import { focusFirst, withFollowing } from "./focus.js";
+import { focusFirst, keepFocus, withFollowing } from "./focus.js";
 import { t } from "./words.js";
 
 @customElement("pbx-dialog")
@@ -20,6 +20,11 @@ export class Dialog extends LitElement {
   @query("dialog") private dialog!: HTMLDialogElement;
   /** Who gets the focus when it closes: the first of these that is still there. */
   private next: readonly HTMLElement[] = [];
+
+  constructor() {
+    super();
+    keepFocus(this);
+  }
 
   protected override createRenderRoot() {
     return this;

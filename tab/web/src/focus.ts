@@ -42,18 +42,25 @@ class FocusController implements ReactiveController {
   constructor(private readonly host: Host) {}
 
   hostUpdate(): void {
-    const root = this.host.renderRoot as ShadowRoot | undefined;
-    const focused = root?.activeElement as HTMLElement | null | undefined;
+    const root = this.host.renderRoot as ParentNode | undefined;
+    const focused = root ? focusedIn(root) : null;
     this.before = root && focused ? withFollowing(root, focused) : [];
   }
 
   hostUpdated(): void {
     const [focused] = this.before;
     if (focused === undefined || canHaveFocus(focused)) return;
-    const root = this.host.renderRoot as ShadowRoot;
-    if (root.activeElement === null || root.activeElement === focused)
-      focusFirst([...this.before, ...root.querySelectorAll<HTMLElement>(HEADINGS)]);
+    const root = this.host.renderRoot;
+    const now = focusedIn(root);
+    if (now === null || now === focused) focusFirst([...this.before, ...root.querySelectorAll<HTMLElement>(HEADINGS)]);
   }
+}
+
+/** What has the focus there; a dialog stands in the tree of its page. */
+function focusedIn(root: ParentNode): HTMLElement | null {
+  const tree = (root as ParentNode & Node).getRootNode() as ShadowRoot;
+  const focused = tree.activeElement;
+  return focused !== null && root.contains(focused) ? (focused as HTMLElement) : null;
 }
 
 function canHaveFocus(element: HTMLElement): boolean {

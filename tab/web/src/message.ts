@@ -1,8 +1,10 @@
-// A message to the person: what happened, why, what to do. Errors are announced at once, the rest politely.
+// A message to the person: what happened, why, what to do. Errors are announced at once, the rest politely, by the app's
+// own live region.
 import { LitElement, css, html, nothing } from "lit";
 import { customElement, property } from "lit/decorators.js";
 import type { Trouble } from "./api.js";
 import { shared } from "./styles.js";
+import { announce } from "./toasts.js";
 import { t } from "./words.js";
 
 export type Intent = "error" | "warning" | "info" | "success";
@@ -46,9 +48,18 @@ export class Message extends LitElement {
   /** Instead of a trouble. */
   @property() text = "";
 
+  private announced = "";
+
+  override updated() {
+    const { title, detail, cure } = this.trouble ?? { title: "", detail: this.text, cure: "" };
+    const words = typeof detail === "string" ? [title, detail, cure].filter(Boolean).join(" ") : title;
+    if (this.intent !== "error" && words !== this.announced) announce(words);
+    this.announced = words;
+  }
+
   override render() {
     if (this.trouble === null && this.text === "") return nothing;
-    const role = this.intent === "error" ? "alert" : "status";
+    const role = this.intent === "error" ? "alert" : nothing;
     const { title, detail, cure, requestId } = this.trouble ?? {
       title: "",
       detail: this.text,

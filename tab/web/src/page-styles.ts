@@ -43,6 +43,13 @@ export const tickStyles = css`
     flex: none;
     accent-color: var(--colorCompoundBrandBackground);
   }
+  /* A finger meets the words as well. */
+  :where(label:has(> input[type="checkbox"], > input[type="radio"])) {
+    display: inline-flex;
+    gap: 8px;
+    align-items: center;
+    min-height: 28px;
+  }
 `;
 
 /** Rows of a name with something small below it, and buttons. */

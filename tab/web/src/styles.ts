@@ -66,6 +66,10 @@ export const shared = css`
   h1:focus {
     outline: none;
   }
+  summary {
+    cursor: pointer;
+    padding: 4px 0;
+  }
   a {
     color: var(--colorBrandForegroundLink);
   }

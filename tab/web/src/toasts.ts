@@ -1,15 +1,24 @@
 // Confirmations: what a person asked for has happened. They stand at the lower edge of the window, wherever the page is
-// scrolled to, and go by themselves. Their live region is there from the beginning, so that screen readers read them.
+// scrolled to, and go by themselves. With them the app's one polite live region: it is there from the beginning, because
+// many screen readers stay silent about one that comes together with its text.
 import { LitElement, css, html } from "lit";
 import { customElement, state } from "lit/decorators.js";
 import { shared } from "./styles.js";
 
 const SHOWN_MS = 10_000;
 const EVENT = "pbx-toast";
+/** Long enough for a screen reader to take it; what is read on the page afterwards is not read twice. */
+const ANNOUNCED_MS = 3_000;
+const ANNOUNCE = "pbx-announce";
 
 /** Confirms something to the person: as text, or as parts of text and elements. */
 export function confirmDone(content: string | unknown[]): void {
   window.dispatchEvent(new CustomEvent(EVENT, { detail: content }));
+}
+
+/** Has a screen reader say what is on the page already, for those who see it. */
+export function announce(words: string): void {
+  if (words !== "") window.dispatchEvent(new CustomEvent(ANNOUNCE, { detail: words }));
 }
 
 @customElement("pbx-toasts")
@@ -41,7 +50,14 @@ export class Toasts extends LitElement {
   ];
 
   @state() private content: string | unknown[] = "";
+  /** What comes in one moment is said together. */
+  @state() private announced: readonly string[] = [];
   private timer = 0;
+  private readonly say = (event: Event) => {
+    const words = (event as CustomEvent<string>).detail;
+    this.announced = [...this.announced, words];
+    window.setTimeout(() => (this.announced = this.announced.slice(1)), ANNOUNCED_MS);
+  };
   private readonly take = (event: Event) => {
     this.content = (event as CustomEvent<string | unknown[]>).detail;
     this.start();
@@ -50,10 +66,12 @@ export class Toasts extends LitElement {
   override connectedCallback() {
     super.connectedCallback();
     window.addEventListener(EVENT, this.take);
+    window.addEventListener(ANNOUNCE, this.say);
   }
 
   override disconnectedCallback() {
     window.removeEventListener(EVENT, this.take);
+    window.removeEventListener(ANNOUNCE, this.say);
     super.disconnectedCallback();
   }
 
@@ -62,6 +80,7 @@ export class Toasts extends LitElement {
     const shown = this.content !== "";
     return html`<div role="status" @pointerenter=${() => window.clearTimeout(this.timer)} @pointerleave=${this.start}>
       ${shown ? html`<p id="toast">${this.content}</p>` : ""}
+      <div class="visually-hidden">${this.announced.map((words) => html`<div>${words}</div>`)}</div>
     </div>`;
   }
 

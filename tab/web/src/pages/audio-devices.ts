@@ -3,6 +3,7 @@ import { LitElement, css, html, nothing } from "lit";
 import { customElement, property, state } from "lit/decorators.js";
 import type { BrowserDevice } from "../api.js";
 import { button } from "../button.js";
+import { keepFocus } from "../focus.js";
 import { listen, playTone, type Access } from "../devices.js";
 import { listStyles, sectionStyles } from "../page-styles.js";
 import { shared } from "../styles.js";
@@ -28,6 +29,11 @@ export class AudioDevices extends LitElement {
   @state() private level = 0;
   @state() private failed: string | null = null;
   private stop: AbortController | null = null;
+
+  constructor() {
+    super();
+    keepFocus(this);
+  }
 
   override disconnectedCallback() {
     this.stop?.abort();

@@ -28,7 +28,7 @@ export class AudioStored extends LitElement {
         margin-bottom: 8px;
       }
       .share {
-        display: block;
+        display: flex;
         margin: 12px 0;
       }
     `,

@@ -136,7 +136,7 @@ export class AudioPage extends LitElement {
     return html`
       <h1>${t("audio.title")}</h1>
       <pbx-message .trouble=${this.task.trouble}></pbx-message>
-      <div aria-live="polite" id="finding">${renderFinding(audio)}</div>
+      <div id="finding">${renderFinding(audio)}</div>
       ${this.renderWhoUsesWhat(audio)} ${this.renderChoices(audio)}
       <pbx-audio-devices .devices=${this.devices} .access=${this.access} @ask=${this.ask}></pbx-audio-devices>
       <pbx-audio-probes .probes=${audio.probes} @audio-changed=${this.changed}></pbx-audio-probes>

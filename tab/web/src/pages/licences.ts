@@ -23,7 +23,7 @@ import { person } from "../person.js";
 import "../page-words.js";
 import { placeholder } from "../placeholder.js";
 import { shared } from "../styles.js";
-import { confirmDone } from "../toasts.js";
+import { announce, confirmDone } from "../toasts.js";
 import "./advice.js";
 import "./audit.js";
 import "./trust.js";
@@ -76,6 +76,10 @@ export class LicencesPage extends LitElement {
         overflow: auto;
         overflow-wrap: anywhere;
       }
+      .tick {
+        min-width: 28px;
+        justify-content: center;
+      }
       meter {
         width: min(240px, 100%);
       }
@@ -119,6 +123,7 @@ export class LicencesPage extends LitElement {
   @query("pbx-policy") private policy!: PolicyDialog;
   @query("#reason") private reasonInput!: HTMLInputElement;
   private searchPause = 0;
+  private searched = "";
   private readonly rows = new Paced(this, () => void this.load(), ROWS_PAUSE_MS);
   private readonly usage = new Paced(this, () => (this.usageRevision += 1), USAGE_PAUSE_MS);
 
@@ -187,7 +192,6 @@ export class LicencesPage extends LitElement {
 
   private renderHolders(view: Licences) {
     const chosen = [...this.selected.values()];
-    const first = this.query.offset + 1;
     const last = this.query.offset + view.holders.length;
     return html`<section class="card" aria-labelledby="holders">
       <h2 id="holders">${t("licences.holders")}</h2>
@@ -199,9 +203,7 @@ export class LicencesPage extends LitElement {
           type: "search",
           onInput: this.onSearch,
         })}
-        <span role="status">
-          ${view.found === 0 ? nothing : t("licences.count", { first, last, found: view.found })}
-        </span>
+        <span> ${view.found === 0 ? nothing : this.countOf(view)} </span>
         ${button({
           label: t("licences.revoke-selected", { selected: chosen.length }),
           disabled: chosen.length === 0,
@@ -214,7 +216,7 @@ export class LicencesPage extends LitElement {
       </div>
       ${
         view.found === 0
-          ? html`<p>${this.query.search === "" ? t("licences.none") : t("licences.none-found")}</p>`
+          ? html`<p>${this.countOf(view)}</p>`
           : html`<div class="scroll" tabindex="0" role="group" aria-labelledby="holders">
               <table aria-labelledby="holders">
                 <thead>
@@ -250,6 +252,12 @@ export class LicencesPage extends LitElement {
     </section>`;
   }
 
+  private countOf({ found, holders }: Licences): string {
+    if (found === 0) return this.query.search === "" ? t("licences.none") : t("licences.none-found");
+    const { offset } = this.query;
+    return t("licences.count", { first: offset + 1, last: offset + holders.length, found });
+  }
+
   private renderTurn(by: number, word: "licences.previous" | "licences.next", disabled: boolean) {
     const turn = () => this.show({ offset: Math.max(0, this.query.offset + by) });
     return button({ label: t(word), disabled, onClick: turn });
@@ -269,12 +277,13 @@ export class LicencesPage extends LitElement {
   private renderHolder(holder: Holder) {
     return html`<tr>
       <td>
-        <input
-          type="checkbox"
-          aria-label=${t("licences.select-one", { name: named(holder) })}
-          .checked=${this.selected.has(holder.sessionId)}
-          @change=${() => this.toggle(holder)}
-        />
+        <label class="tick"
+          ><input
+            type="checkbox"
+            aria-label=${t("licences.select-one", { name: named(holder) })}
+            .checked=${this.selected.has(holder.sessionId)}
+            @change=${() => this.toggle(holder)}
+        /></label>
       </td>
       <th scope="row">${person(holder.displayName)}${holder.isMe ? ` (${t("licences.me")})` : ""}</th>
       <td>${holder.login}</td>
@@ -329,6 +338,9 @@ export class LicencesPage extends LitElement {
     await this.task.load(api.licences(asked), (view) => {
       if (asked !== this.query) return;
       if (view.holders.length === 0 && asked.offset > 0) return this.show({ offset: Math.max(0, asked.offset - PAGE) });
+      // What one has asked for is said; not what others do meanwhile.
+      if (this.searched !== asked.search) announce(this.countOf(view));
+      this.searched = asked.search;
       this.view = view;
       this.exporting.trouble = null;
     });

@@ -88,7 +88,7 @@ export class MyStatePage extends LitElement {
             <dd>${person.isAdministrator ? t("state.administrator") : t("state.user")}</dd>
           </dl>
         </section>
-        <section class="card" aria-labelledby="licence" aria-live="polite">
+        <section class="card" aria-labelledby="licence">
           <h2 id="licence">${t("state.licence")}</h2>
           <dl>
             <dt>${t("state.kind")}</dt>
@@ -154,7 +154,7 @@ export class MyStatePage extends LitElement {
 
 function renderConnection(connection: ConnectionState) {
   const words = connection.connected ? t("state.connected") : t("state.not-connected");
-  return html`<section class="card" aria-labelledby="connection" aria-live="polite">
+  return html`<section class="card" aria-labelledby="connection">
     <h2 id="connection">${t("state.connection")}</h2>
     <dl>
       <dt>${t("state.pbx")}</dt>

@@ -67,6 +67,7 @@ export class SignInPage extends Entering {
       }
       .tick {
         display: flex;
+        min-height: 28px;
         gap: 8px;
         align-items: center;
       }

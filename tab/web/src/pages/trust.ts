@@ -51,11 +51,14 @@ export class Trust extends LitElement {
       .option.chosen {
         border-color: var(--colorCompoundBrandStroke);
       }
+      .option label {
+        padding: 2px 0;
+      }
       .option .hint {
         grid-column: 2;
       }
       .option input {
-        margin: 1px 0 0;
+        margin: 3px 0 0;
         vertical-align: 0;
       }
       form > .hint {

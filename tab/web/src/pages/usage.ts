@@ -3,7 +3,7 @@ import { LitElement, css, html, nothing, svg } from "lit";
 import { customElement, property, state } from "lit/decorators.js";
 import { api, type Usage } from "../api.js";
 import { BusyController } from "../busy.js";
-import { sectionStyles, tableStyles } from "../page-styles.js";
+import { sectionStyles, tableStyles, tickStyles } from "../page-styles.js";
 import { placeholder } from "../placeholder.js";
 import { shared } from "../styles.js";
 import { dateTime, number, t } from "../words.js";
@@ -19,6 +19,7 @@ export class UsageChart extends LitElement {
     shared,
     sectionStyles,
     tableStyles,
+    tickStyles,
     css`
       svg {
         width: 100%;
@@ -137,7 +138,7 @@ export class UsageChart extends LitElement {
     const step = WIDTH / usage.buckets.length;
     const y = (value: number) => HEIGHT - (value / top) * (HEIGHT - 8);
     const line = usage.buckets.map((bucket, index) => `${(index + 0.5) * step},${y(bucket.average)}`).join(" ");
-    return html`<p role="status">${words}</p>
+    return html`<p>${words}</p>
       <svg viewBox="0 0 ${WIDTH} ${HEIGHT + 12}" preserveAspectRatio="none" role="img" aria-label=${words}>
         ${usage.buckets.map(
           (bucket, index) =>

@@ -30,7 +30,7 @@ export class Waiting extends LitElement {
       position,
       until: offeredUntil ? time(offeredUntil) : "",
     };
-    return html`<section class="card" aria-labelledby="waiting" aria-live="polite">
+    return html`<section class="card" aria-labelledby="waiting">
       <h2 id="waiting">${t(`waiting.${kind}.title`)}</h2>
       <p>${t(`waiting.${kind}.text`, values)}</p>
       <pbx-message .trouble=${this.task.trouble}></pbx-message>
