@@ -4,7 +4,9 @@
                       handler that validates the same token with the same library, at every request, and reads one row with
                       the bare driver
     state_postgresql  the same on PostgreSQL
-    licences_growth   the administrator's first page of holders at a PBX with 10,000 of them, over one with ten
+    licences_growth   the administrator's first page of holders at a PBX with 10,000 of them, over one with ten, on SQLite; also
+                      while ten transactions a second change sessions of that PBX (`licences_growth_busy`), so that it is
+                      counted again each time, and both on PostgreSQL (`licences_growth_postgresql`, …)
     sign_in           challenge and sign-in through hub and a connector that answers at once, with seat, session and audit row
                       committed, over a bare program with the same hops, token checks and one commit
     stream_memory     memory of the service with 5,000 open streams, for each, over a bare server-sent stream
@@ -13,13 +15,17 @@ Service, bare program, connectors and callers are processes of their own. Rounds
 that a slow moment of the machine meets both.
 """
 
+import asyncio
 import contextlib
+import itertools
 import json
 import resource
 import statistics
 import tempfile
 import uuid
+from collections import defaultdict
 from collections.abc import AsyncIterator, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, Final
 
@@ -30,6 +36,7 @@ from bench.process import started
 from bench.report import Bar, Report
 from bench.strangers import token_claims
 from bench.tab_client import ADMINISTRATOR, key_digest
+from core.background import cancel_and_wait
 from core.store import tables
 from core.store.database import Database, upgrade_async
 from core.store.timestamps import new_id, now, to_ms
@@ -47,12 +54,17 @@ ROUND_SECONDS: Final = 1.5
 SIGN_INS: Final = 120
 """In one round."""
 AT_ONCE: Final = 8
+CHANGES_A_SECOND: Final = 10
+"""While the licence page is busy: twice what people who come in the rush cause (`bench.rush`)."""
 STREAMS: Final = 5_000
 STREAMS_EACH: Final = 5
 BARS: Final = {
     "state_sqlite": Bar(0.4),
     "state_postgresql": Bar(0.4),
     "licences_growth": Bar(0.5),
+    "licences_growth_busy": Bar(0.5),
+    "licences_growth_postgresql": Bar(0.5),
+    "licences_growth_busy_postgresql": Bar(0.5),
     "sign_in": Bar(0.35),
     "stream_memory": Bar(1.5, at_most=True),
 }
@@ -67,13 +79,14 @@ async def run() -> Report:
             await _streams(report, scene)
         async with _scene(Path(directory) / "sqlite") as scene:
             await _state(report, scene, "sqlite")
-            await _licences(report, scene)
+            await _licences(report, scene, "")
             await _sign_ins(report, scene)
         postgres = Postgres()
         postgres.start()
         try:
             async with _scene(Path(directory) / "postgresql", postgres.new_database("tab")) as scene:
                 await _state(report, scene, "postgresql")
+                await _licences(report, scene, "_postgresql")
         finally:
             postgres.stop()
     return report
@@ -139,30 +152,54 @@ async def _state(report: Report, scene: Scene, database: str) -> None:
         }
 
 
-async def _licences(report: Report, scene: Scene) -> None:
+async def _licences(report: Report, scene: Scene, database: str) -> None:
     tokens = {pbx: await scene.tokens(pbx, [ADMINISTRATOR]) for pbx in (SMALL, LARGE)}
-    rates: dict[int, list[dict[str, float]]] = {pbx: [] for pbx in tokens}
+    rounds: dict[tuple[bool, int], list[dict[str, float]]] = defaultdict(list)
     for _round in range(ROUNDS):
-        for pbx, rounds in rates.items():
-            before = scene.cpu(scene.service)
-            found = await _get(
-                port=scene.service,
-                path="/api/v1/licences",
-                tokens=tokens[pbx],
-                clients=AT_ONCE,
-                seconds=ROUND_SECONDS,
-            )
-            found["cpu"] = (scene.cpu(scene.service) - before) / (found["rate"] * ROUND_SECONDS) * 1e6
-            rounds.append(found)
-    rate = {pbx: _median(found, "rate") for pbx, found in rates.items()}
-    report.ratios["licences_growth"] = rate[LARGE] / rate[SMALL]
-    for pbx, rounds in rates.items():
-        report.figures |= {
-            f"licences: first pages a second, {HOLDERS[pbx]} holders": round(rate[pbx]),
-            f"licences: CPU of a first page, {HOLDERS[pbx]} holders, microseconds": round(
-                _median(rounds, "cpu")
-            ),
-        }
+        for is_busy in (False, True):
+            for pbx, token in tokens.items():
+                async with _changes(scene.world.demo.database_address, pbx) if is_busy else nullcontext():
+                    before = scene.cpu(scene.service)
+                    found = await _get(scene.service, "/api/v1/licences", token, AT_ONCE, ROUND_SECONDS)
+                    found["cpu"] = (scene.cpu(scene.service) - before) / (found["rate"] * ROUND_SECONDS) * 1e6
+                rounds[is_busy, pbx].append(found)
+    for is_busy in (False, True):
+        rate = {pbx: _median(rounds[is_busy, pbx], "rate") for pbx in tokens}
+        busy = "_busy" if is_busy else ""
+        report.ratios[f"licences_growth{busy}{database}"] = rate[LARGE] / rate[SMALL]
+        for pbx in tokens:
+            which = f"licences{busy}{database}: {HOLDERS[pbx]} holders"
+            report.figures |= {
+                f"{which}: first pages a second": round(rate[pbx]),
+                f"{which}: p99, ms": round(_median(rounds[is_busy, pbx], "p99"), 1),
+                f"{which}: CPU of one, microseconds": round(_median(rounds[is_busy, pbx], "cpu")),
+            }
+
+
+@contextlib.asynccontextmanager
+async def _changes(url: str, pbx: int) -> AsyncIterator[None]:
+    """Sessions of a PBX change, a transaction each."""
+    database = Database(url)
+    session = tables.session.c
+    of_pbx = select(tables.pbx.c.id).where(tables.pbx.c.name == NAMES[pbx]).scalar_subquery()
+
+    async def change() -> None:
+        for number in itertools.count():
+            user_id = 1 + number % HOLDERS[pbx]
+            async with database.writing() as connection:
+                await connection.execute(
+                    update(tables.session)
+                    .where(session.pbx_id == of_pbx, session.pbx_user_id == user_id)
+                    .values(last_seen_at=session.last_seen_at + 1)
+                )
+            await asyncio.sleep(1 / CHANGES_A_SECOND)
+
+    changing = asyncio.create_task(change())
+    try:
+        yield
+    finally:
+        await cancel_and_wait(changing)
+        await database.close()
 
 
 async def _sign_ins(report: Report, scene: Scene) -> None:

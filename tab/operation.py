@@ -97,7 +97,7 @@ class Operation:
     method: str
     path: str
     summary: str
-    run: Callable[[Call], Awaitable[BaseModel | ExportFile]]
+    run: Callable[[Call], Awaitable[BaseModel | present.Rendered | ExportFile]]
     answer: type[BaseModel | ExportFile]
     body: type[BaseModel] | None = None
     problems: tuple[Code, ...] = ()

@@ -88,7 +88,7 @@ async def leave_waiting_list(call: Call) -> MyState:
     return call.my_state(state)
 
 
-async def get_licences(call: Call) -> Licences:
+async def get_licences(call: Call) -> present.Rendered:
     query = call.query or HoldersParams()
     view = await call.services.administration.view(
         call.user,
@@ -143,7 +143,7 @@ async def get_people(call: Call) -> PeopleFound:
     return present.people(expect(await call.services.administration.people(call.user, call.query.search)))
 
 
-async def set_policy(call: Call) -> Licences:
+async def set_policy(call: Call) -> present.Rendered:
     policy = Policy.model_validate(call.body.policy.model_dump(by_alias=False))
     refusal = await call.services.administration.set_policy(call.user, call.body.pool_id, policy)
     if refusal is not None:
@@ -158,7 +158,7 @@ async def revoke(call: Call) -> Revoked:
     return Revoked(session_ids=[session.id for session in ended])
 
 
-async def set_trust(call: Call) -> Licences:
+async def set_trust(call: Call) -> present.Rendered:
     body = call.body
     refusal = await call.services.administration.set_trust(
         call.user,

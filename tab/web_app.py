@@ -17,6 +17,7 @@ from tab.export import ExportFile
 from tab.openapi import document
 from tab.operation import API, BODY_SECONDS, TOKEN_IS_GOOD, Call, Operation, TabServices, is_packed
 from tab.operations import OPERATIONS
+from tab.present import Rendered
 from tab.problems import ProblemError, problems
 
 DIST: Final = Path(__file__).parent / "web" / "dist"
@@ -114,7 +115,8 @@ def _handler(operation: Operation, services: TabServices) -> Handler:
             answer = await operation.run(call)
             if isinstance(answer, ExportFile):
                 return await _send(request, _download(answer))
-        return web.Response(text=answer.model_dump_json(by_alias=True), content_type="application/json")
+        text = answer.text if isinstance(answer, Rendered) else answer.model_dump_json(by_alias=True)
+        return web.Response(text=text, content_type="application/json")
 
     return handle
 

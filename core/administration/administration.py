@@ -133,12 +133,13 @@ class Administration:
         )
 
     async def _count(self, pbx_id: str, query: HoldersQuery) -> _Counted:
-        return _Counted(
-            page=await self._overview.holders(pbx_id, query),
-            pools=await self._overview.pools(pbx_id),
-            tenants=await self._trust.trusted_tenants(pbx_id),
-            waiting=await self._overview.waiting_count(pbx_id),
+        page, pools, tenants, waiting = await asyncio.gather(
+            self._overview.holders(pbx_id, query),
+            self._overview.pools(pbx_id),
+            self._trust.trusted_tenants(pbx_id),
+            self._overview.waiting_count(pbx_id),
         )
+        return _Counted(page=page, pools=pools, tenants=tenants, waiting=waiting)
 
     async def holder(self, user: TeamsUser, session_id: str) -> Session | Finding:
         """One session of this PBX; `session-gone` when it has ended."""

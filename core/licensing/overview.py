@@ -61,8 +61,10 @@ class HoldersQuery:
     """Kinds of licence that the search means by their names in the reader's language."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class HoldersPage:
+    """Told apart by identity: what is made of one is kept as long as the page itself is (`tab.present`)."""
+
     sessions: Sequence[Session]
     found: int
     """How many the search finds on all pages."""
