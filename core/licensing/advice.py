@@ -1,9 +1,11 @@
-"""Which licences the history advises: a rule that is written down here and tested by table.
+"""Advise how many licences of each kind a PBX needs, based on its history. The rule is tested by a table.
 
-Looked at are the last 28 days, or less when the history is shorter; below 10 working days (Monday to Friday, UTC)
-nothing is advised. A user is *constant* who held a seat for at least 4 hours on at least 80 % of the working days:
-for them a user-assigned licence is right, since their seat was hardly ever free for anybody else. What the others
-need is the peak of their seats held at one moment, and its 95th percentile: the number that was enough in 95 % of
+The rule looks at the last 28 days, or at the whole history if it is shorter. With fewer than 10 working days (Monday to
+Friday, UTC) there is no advice.
+
+A *constant* user held a seat for at least 4 hours on at least 80 % of the working days. They should get a user-assigned
+licence, because their seat was hardly ever free for anybody else. The other users need as many seats as they held together
+at the busiest moment (the peak). A leaner choice is the 95th percentile: the number of seats that was enough in 95 % of
 the hours in which anybody held one. Every denial in that time is a reason not to go below the peak.
 """
 
@@ -25,7 +27,7 @@ CONSTANT_HOURS: Final = 4.0
 
 @dataclass(frozen=True, slots=True)
 class Prices:
-    """What one licence of each kind costs for the same time, in any currency."""
+    """The price of one licence of each kind, for the same time and in the same currency."""
 
     ual: float
     fl: float
@@ -33,15 +35,19 @@ class Prices:
 
 @dataclass(frozen=True, slots=True)
 class Constant:
+    """A user who held a seat for most of the time."""
+
     name: str
     login: str
-    """Empty while they hold no seat."""
+    """Empty while the user holds no seat."""
     days: int
-    """Working days on which they held a seat for long."""
+    """Number of working days on which the user held a seat for at least `CONSTANT_HOURS`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Mix:
+    """A number of user-assigned licences and of seats."""
+
     ual: int
     fl: int
 
@@ -55,29 +61,31 @@ class Advice:
     enough_history: bool
     constant: tuple[Constant, ...]
     peak: int
-    """Seats of everybody, at the busiest moment."""
+    """Seats that all users together held at the busiest moment."""
     percentile: int
     """Seats that were enough in 95 % of the hours in which anybody held one."""
     now: Mix
+    """What the PBX has at present."""
     advised: Mix
-    """Constant users get licences of their own; the others' peak is kept as seats."""
+    """User-assigned licences for constant users, and as many seats as the peak of all others."""
     lean: Mix
-    """As `advised`, with seats for the 95th percentile only: cheaper, at the price of a refusal now and then."""
+    """Like `advised`, but with seats for the 95th percentile only: cheaper, with an occasional refusal."""
 
 
 def period_start(now: datetime) -> datetime:
-    """From when on `advise` looks at holdings: the midnight (UTC) that begins the period's first whole day."""
+    """Return the earliest moment that `advise` looks at: midnight (UTC) at the start of the period's first day."""
     return (now - PERIOD).replace(hour=0, minute=0, second=0, microsecond=0)
 
 
 def looked_at_from(history_from: datetime, now: datetime) -> datetime:
-    """From when on a history counts that began at `history_from`."""
+    """Return the start of what `advise` looks at, for a history that begins at `history_from`."""
     return max(history_from, period_start(now))
 
 
 def find_constant(days: Sequence[SeatDay], history_from: datetime, now: datetime) -> Mapping[int, int]:
-    """On how many working days each constant user held a seat for long, by the user's id; empty while there are too few
-    working days. `days`: from `looked_at_from` until now, with their steps.
+    """Return the constant users: PBX user id to the number of working days with at least `CONSTANT_HOURS`.
+
+    The result is empty while there are too few working days. `days` are those from `looked_at_from` until now, with steps.
     """
     working = _working_days(looked_at_from(history_from, now), now)
     if len(working) < MIN_WORKING_DAYS:
@@ -101,7 +109,11 @@ def advise(
     history_from: datetime,
     now: datetime,
 ) -> Advice:
-    """`days` as for `find_constant`; `constant`: whom that has found."""
+    """Return the advice for one PBX.
+
+    `days` are as for `find_constant`, and `constant` are the users that it found. `uals` and `seats` are the present
+    numbers of licences. `history_from` is the start of the recorded history.
+    """
     since = looked_at_from(history_from, now)
     working_days = len(_working_days(since, now))
     enough = working_days >= MIN_WORKING_DAYS
@@ -123,7 +135,7 @@ def advise(
 
 
 def _working_days(since: datetime, now: datetime) -> list[date]:
-    """Whole days only: not a first one that had begun before, nor today."""
+    """Return the whole working days from `since` until yesterday; a day that began before `since` does not count."""
     first, found = (since + timedelta(days=1) - timedelta(microseconds=1)).date(), []
     while first < now.date():
         if first.weekday() < 5:
@@ -133,11 +145,12 @@ def _working_days(since: datetime, now: datetime) -> list[date]:
 
 
 def _number(day: date) -> int:
+    """Return the number of a day: days since the epoch."""
     return to_ms(datetime(day.year, day.month, day.day, tzinfo=UTC)) // DAY_MS
 
 
 def _hourly(days: Sequence[SeatDay], since: datetime, *, without: Collection[int] = ()) -> Iterable[int]:
-    """The peaks of all hours since then."""
+    """Return the peak of each hour since then. `without`: users who do not count."""
     for day in days:
         first = to_ms(since) - day.number * DAY_MS
         if first >= DAY_MS:
@@ -148,7 +161,7 @@ def _hourly(days: Sequence[SeatDay], since: datetime, *, without: Collection[int
 
 
 def _need(hourly: Iterable[int]) -> tuple[int, int]:
-    """(peak, 95th percentile of the hourly peaks of the hours in which anybody held a seat)."""
+    """Return the peak, and the 95th percentile of the hourly peaks. Hours in which nobody held a seat do not count."""
     peaks = sorted(peak for peak in hourly if peak)
     if not peaks:
         return 0, 0

@@ -1,4 +1,4 @@
-"""Who at a PBX is to be told what: its administrators and its waiting list, each read once for all open tabs."""
+"""Read who at a PBX receives which live updates: its administrators and its waiting list, once for all open tabs."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -9,7 +9,7 @@ from core.store.database import Database
 from core.store.timestamps import from_ms
 
 Key = tuple[str, str]
-"""Of a Teams user: tenant id and object id."""
+"""Key of a Teams user: tenant id and object id."""
 
 _ADMINISTRATORS: Final = f"""
 SELECT tenant_id, object_id FROM session WHERE pbx_id = $1 AND {IS_ADMINISTRATOR}
@@ -28,12 +28,12 @@ class Audience:
         self._database = database
 
     async def administrators(self, pbx_id: str) -> frozenset[Key]:
-        """Who is signed in there and may administer (`Session.may_administer`)."""
+        """Return the signed-in users who may administer the PBX (`Session.may_administer`)."""
         rows = await self._database.fetch(_ADMINISTRATORS, pbx_id)
         return frozenset((row["tenant_id"], row["object_id"]) for row in rows)
 
     async def line(self, pbx_id: str) -> Mapping[Key, Place]:
-        """Everybody on the PBX's waiting list, or refused and free to join it, as each sees their own place."""
+        """Return the place of everybody who is on the PBX's waiting list, or was refused and may join it."""
         places: dict[Key, Place] = {}
         before = 0
         for row in await self._database.fetch(_LINE, pbx_id):

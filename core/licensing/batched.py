@@ -1,9 +1,9 @@
 """The batched path: ordinary sign-ins and sign-outs that wait at the same time share a few statements.
 
-It serves pools that are `plain` (core.store.tables), users without a session, and proofs that need nothing but the
-PBX's present installation. Everything else gets `NEEDS_TRANSACTION` and runs as a transaction of its own
-(core.licensing.transactions). Each database has its own implementation, because this path must not pay for a common
-layer (docs/decisions/0004-two-database-paths.md); the same tests run on both.
+It serves `plain` pools (core.store.tables), users without a session, and proofs that depend only on the PBX's present
+installation. Everything else gets `NEEDS_TRANSACTION` and runs as a transaction of its own (core.licensing.transactions).
+Each database has its own implementation, because a common layer would make this path slower
+(docs/decisions/0004-two-database-paths.md). The same tests run on both.
 """
 
 import json
@@ -35,7 +35,7 @@ class BatchedSignIn:
     pool_id: str | None
 
     def row(self, number: int | None) -> tuple[Any, ...]:
-        """In the order of `SESSION_COLUMNS`."""
+        """Return the session's column values in the order of `SESSION_COLUMNS`. `number`: of the seat."""
         request = self.request
         user, person, at = request.teams_user, request.person, to_ms(request.now)
         return (
@@ -45,6 +45,7 @@ class BatchedSignIn:
         )
 
     def session(self, number: int | None) -> Session:
+        """Return the session that was opened. `number`: of the seat."""
         request = self.request
         return Session(
             id=self.session_id,

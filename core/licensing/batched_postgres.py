@@ -1,9 +1,9 @@
-"""The batched path on PostgreSQL: one statement takes the seats, writes the sessions and the audit rows.
+"""The batched path on PostgreSQL: one statement takes the seats and writes the sessions and the audit rows.
 
-`plain` pools are locked FOR SHARE. A transaction that locks a pool FOR UPDATE is therefore neither overtaken nor
-overlooked: PostgreSQL evaluates the condition again when that lock is released. Free rows are taken with SKIP LOCKED. A
-sign-in that finds none runs its own transaction, which waits for the others before it refuses. A single sign-in uses a
-shorter statement and costs little more than a bare commit.
+`plain` pools are locked FOR SHARE. So a batch waits for a transaction that holds a pool FOR UPDATE, and PostgreSQL
+evaluates `plain` again when that lock is released. Free rows are taken with SKIP LOCKED. A sign-in that finds none runs as
+a transaction of its own, which waits for the others before it refuses. A single sign-in uses a shorter statement that
+costs little more than a bare commit.
 """
 
 from collections.abc import Mapping, Sequence
@@ -29,17 +29,19 @@ NOT EXISTS (SELECT 1 FROM waiting WHERE waiting.tenant_id = {tenant} AND waiting
 AND NOT EXISTS (
   SELECT 1 FROM session_end WHERE session_end.tenant_id = {tenant} AND session_end.object_id = {object}
 )"""
-"""Nothing is left that this sign-in would have to end; otherwise it needs the transaction."""
+"""SQL condition: this sign-in has no earlier ending and no place on a waiting list to delete. Otherwise it needs a
+transaction."""
 _ORDINARY: Final = (
     "NOT EXISTS (SELECT 1 FROM waiting WHERE waiting.pbx_id = sign_in.pbx_id AND joined_at IS NOT NULL) AND "
     + _NOTHING_LEFT.format(tenant="sign_in.tenant_id", object="sign_in.object_id")
 )
-"""And nobody waits at this PBX, which a plain pool says already, but a licence of one's own has no pool."""
+"""SQL condition: `_NOTHING_LEFT`, and nobody waits at this PBX. A plain pool implies the latter, but a user-assigned
+licence has no pool."""
 _GRANTED: Final = f"'{AuditKind.GRANTED}'"
 _ENDED: Final = f"'{AuditKind.ENDED}'"
 _PERSON: Final = f"'{ActorKind.PERSON}'"
 
-# After each sign-in has found its seat (`matched`).
+# Follows `matched`, which pairs each sign-in with its seat.
 _DO_OPEN: Final = f"""
 taken AS (
   UPDATE seat SET holder = matched.pbx_user_id FROM matched
@@ -138,6 +140,7 @@ SELECT $9, $4, {_ENDED}, $6, $7, $8, $5, $2, $10, {_PERSON}, $11, $12, $5 FROM g
 
 
 async def open_together(connection: Any, sign_ins: Sequence[BatchedSignIn]) -> Sequence[Any]:
+    """Open sessions; return for each its seat number (None without a seat) or `NEEDS_TRANSACTION`."""
     rows: list[tuple[Any, ...]] = []
     for sign_in in sign_ins:
         values = sign_in.row(None)
@@ -151,6 +154,7 @@ async def open_together(connection: Any, sign_ins: Sequence[BatchedSignIn]) -> S
 
 
 async def end_together(connection: Any, ends: Sequence[BatchedSignOut]) -> Sequence[Any]:
+    """End sessions; return for each True or `NEEDS_TRANSACTION`."""
     rows: list[tuple[Any, ...]] = []
     for end in ends:
         session = end.session
@@ -169,7 +173,7 @@ async def end_together(connection: Any, ends: Sequence[BatchedSignOut]) -> Seque
     results: list[Any] = []
     for end in ends:
         results.append(True if end.session.id in left else NEEDS_TRANSACTION)
-        left.discard(end.session.id)  # one that is there twice ended once
+        left.discard(end.session.id)  # a session that appears twice in the batch ends once
     return results
 
 

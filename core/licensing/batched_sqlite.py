@@ -1,6 +1,6 @@
 """The batched path on SQLite: one query for the free seats of a pool, then one prepared statement for all rows.
 
-A single sign-in uses fewer statements and costs little more than a bare commit.
+A single sign-in uses fewer statements that cost little more than a bare commit.
 """
 
 import sqlite3
@@ -24,7 +24,7 @@ _SEATS: Final = (
 _ANY_LEFT: Final = "EXISTS (SELECT 1 FROM session_end), EXISTS (SELECT 1 FROM waiting)"
 _FREE: Final = f"SELECT number {_SEATS} LIMIT ?2"
 _IS_INSTALLED: Final = "SELECT 1 FROM pbx WHERE id = ? AND installation = ?"
-"""The installation that vouched for the user is still the PBX's."""
+"""Finds a row if the installation that vouched for the user is still the PBX's installation."""
 _FREE_ONE: Final = (
     f"SELECT number, {_ANY_LEFT} {_SEATS}"
     " AND EXISTS (SELECT 1 FROM pbx WHERE id = ?2 AND installation = ?3) LIMIT 1"
@@ -42,10 +42,11 @@ _LEFT: Final = f"SELECT {_ANY_LEFT}"
 _FORGET: Final = tuple(
     f"DELETE FROM {table} WHERE tenant_id = ? AND object_id = ?" for table in ("session_end", "waiting")
 )
-"""What a sign-in ends: how the last session ended, and a place on a waiting list elsewhere."""
+"""Deletes what a sign-in makes obsolete: how the last session ended, and a place on a waiting list."""
 
 
 def open_together(connection: sqlite3.Connection, sign_ins: Sequence[BatchedSignIn]) -> Sequence[Any]:
+    """Open sessions; return for each its seat number (None without a seat) or `NEEDS_TRANSACTION`."""
     if len(sign_ins) == 1 and sign_ins[0].pool_id is not None:
         return [_open_one(connection, sign_ins[0])]
     wanted: defaultdict[str, int] = defaultdict(int)
@@ -112,7 +113,7 @@ def _open_one(connection: sqlite3.Connection, sign_in: BatchedSignIn) -> Any:
 
 
 def _granted(sign_in: BatchedSignIn, row: tuple[Any, ...]) -> tuple[Any, ...]:
-    """The audit row of a session's row."""
+    """Return the audit row for the row of an opened session."""
     (_, _, _, _, pbx_id, user_id, _, name, _, _, _, pool_id, _, _, at, _, _, _) = row
     actor, detail = sign_in.request.actor, GRANTED_DETAIL[sign_in.kind]
     return audit_values(
@@ -128,6 +129,7 @@ def _granted(sign_in: BatchedSignIn, row: tuple[Any, ...]) -> tuple[Any, ...]:
 
 
 def end_together(connection: sqlite3.Connection, ends: Sequence[BatchedSignOut]) -> Sequence[Any]:
+    """End sessions; return for each True or `NEEDS_TRANSACTION`. Raises BatchFailedError if one has changed meanwhile."""
     if len(ends) == 1 and ends[0].session.pool_id is not None:
         return [_end_one(connection, ends[0])]
     pool_ids = {end.session.pool_id for end in ends}
@@ -148,7 +150,7 @@ def end_together(connection: sqlite3.Connection, ends: Sequence[BatchedSignOut])
             seats.append((session.pool_id, session.seat_number))
         audits.append(_ended(end))
     if sessions and connection.executemany(_CLOSE, sessions).rowcount != len(sessions):
-        raise BatchFailedError  # one of them has ended or moved meanwhile
+        raise BatchFailedError  # one of them has ended or moved in the meantime
     connection.executemany(_RELEASE, seats)
     connection.executemany(INSERT_AUDIT_SQLITE, audits)
     return results

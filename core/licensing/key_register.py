@@ -1,4 +1,4 @@
-"""Takes the licence keys that a connector brings, makes pools of them, writes down why one was refused."""
+"""Register the licence keys that a connector sends: make pools of them and record why a key was refused."""
 
 import logging
 from collections.abc import Sequence
@@ -18,6 +18,10 @@ class KeyRegister:
         self._vendors = vendors
 
     async def register(self, pbx_id: str, texts: Sequence[str], epoch: int) -> list[LicenceKeyState]:
+        """Register all licence keys of a connector; return the state of each, the unreadable ones first.
+
+        `epoch` is the epoch of the link that sent them: if a newer link has replaced it, the pools do not change.
+        """
         readable: list[LicenceKey] = []
         states: list[LicenceKeyState] = []
         for text in texts:

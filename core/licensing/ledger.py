@@ -1,8 +1,8 @@
-"""The ledger: sessions and the seats they hold. Every operation is one transaction, acknowledged after it.
+"""The ledger: sessions and the seats they hold. Every method is one transaction and returns after the commit.
 
-Ordinary sign-ins and sign-outs are batched: many at once, in few statements (core.licensing.batched). Everything else
-(a seat that is reserved or offered to somebody on the waiting list, an existing session, an empty pool) is a transaction
-of its own (core.licensing.transactions).
+Ordinary sign-ins and sign-outs are batched: many of them share a few statements (core.licensing.batched). Everything else
+runs as a transaction of its own (core.licensing.transactions): a reserved or offered seat, an existing session, an empty
+pool. The functions there describe arguments and results in full.
 """
 
 from collections.abc import Sequence
@@ -55,7 +55,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class SeatsHeld:
-    """So many sessions hold seats of this key."""
+    """The licence key cannot be released, because sessions hold seats of it."""
 
     count: int
 
@@ -66,11 +66,11 @@ class Ledger:
 
     @property
     def writer(self) -> Writer:
-        """The process's one writer, which others share."""
+        """The only writer of this process; other stores share it."""
         return self._writer
 
     async def open_session(self, request: SessionRequest) -> Opened | Finding:
-        """Opens or refreshes a session with its licence. Idempotent per PBX user: a retry never takes two seats."""
+        """Open or refresh a session with its licence. Idempotent for each PBX user: a retry never takes a second seat."""
         batched = _batched(request)
         make: TransactionFactory[Any] = partial(sessions.open_session, request)
         try:
@@ -83,49 +83,52 @@ class Ledger:
         if batched is None or isinstance(opened, Opened):
             result: Opened = opened
             return result
-        return Opened(batched.session(opened), ())  # the batched path gives the seat number
+        return Opened(batched.session(opened), ())  # the batched path returns the seat number
 
     async def end_sessions(
         self, pbx_id: str, session_ids: Sequence[str], ending: Ending
     ) -> tuple[Session, ...]:
-        """Ends the sessions that still exist, frees their seats, and returns them."""
+        """End the sessions that still exist, free their seats, and return them."""
         return await self._writer.run(lambda: sessions.end_sessions(pbx_id, session_ids, ending))
 
     async def sign_out(self, session: Session, now: datetime) -> Session | None:
-        """Ends a session because its user signs out; None when it had ended already."""
+        """End a session because its user signs out; return None if it had ended already."""
         batched = BatchedSignOut(session, now)
         is_ended = await self._writer.run_together(END, batched, partial(sessions.sign_out, batched))
         return session if is_ended else None
 
     async def followed(self, pbx_id: str) -> Sequence[int]:
-        """The PBX users who are signed in or on the waiting list."""
+        """Return the ids of PBX users who are signed in or on the waiting list."""
         return await self._writer.run_small(lambda: sessions.followed(pbx_id))
 
     async def follow_user(
         self, pbx_id: str, pbx_name: str, facts: UserFacts, now: datetime, epoch: int | None = None
     ) -> Session | None:
-        """Updates a session to what the PBX says now; returns it when something changed. `epoch`: of the link that
-        reported it.
+        """Bring a session in line with what the PBX reports; return it when it changed or ended.
+
+        `epoch` is the epoch of the link that reported the facts; a link that has been replaced changes nothing.
         """
         return await self._writer.run(
             lambda: sessions.follow_user(pbx_id=pbx_id, pbx_name=pbx_name, facts=facts, now=now, epoch=epoch)
         )
 
     async def record_denial(self, request: SessionRequest, finding: Finding) -> Finding | None:
-        """Records a sign-in that was denied because no licence is available; the user may then join the waiting list.
-        Returns a better reason, and records nothing, when the PBX's installation or the trust has changed meanwhile.
+        """Record a sign-in that was denied because no licence is available; the user may then join the waiting list.
+
+        If the PBX's installation or the trust has changed in the meantime, record nothing and return that as the reason.
         """
         return await self._refusable(lambda: waiting_list.record_denial(request, finding))
 
     async def join_waiting_list(self, user: TeamsUser, now: datetime) -> str | Finding:
-        """Returns the PBX's id."""
+        """Put the user on the waiting list of the PBX that refused them last; return the PBX's id. Idempotent."""
         return await self._refusable(lambda: waiting_list.join_waiting_list(user, now))
 
     async def leave_waiting_list(self, user: TeamsUser, now: datetime) -> str | None:
+        """Remove the user from the waiting list; return the PBX's id, or None when the user was not on a list."""
         return await self._writer.run(lambda: waiting_list.leave_waiting_list(user, now))
 
     async def put_pool(self, pbx_id: str, key: LicenceKey, now: datetime) -> bool:
-        """Makes or adjusts the pool of one licence key; False when the key is bound to another PBX."""
+        """Create or update the pool of one licence key; return False when the key is bound to another PBX."""
         return await self._writer.run(lambda: pools.put_pool(pbx_id, key, now))
 
     async def register_keys(
@@ -136,8 +139,9 @@ class Ledger:
         now: datetime,
         epoch: int | None = None,
     ) -> Sequence[str]:
-        """All licence keys that a connector has; pools of other keys grant nothing from now on. `refused`: why further
-        keys were refused already. Returns the serials of keys that are bound to another PBX.
+        """Make the PBX's pools match all licence keys of its connector; withdraw the pools of other keys.
+
+        `refused` are the reasons why further keys were refused. Return the serials of keys that are bound to another PBX.
         """
         make: TransactionFactory[Sequence[str]] = partial(
             pools.register_keys, pbx_id, keys, refused, now, epoch
@@ -153,6 +157,7 @@ class Ledger:
         now: datetime,
         installation: int | None = None,
     ) -> Finding | None:
+        """Replace the rules of a pool. `installation`: the one under which the actor is an administrator."""
         return await self._refusable(
             lambda: pools.put_policy(
                 pbx_id=pbx_id, pool_id=pool_id, policy=policy, actor=actor, now=now, installation=installation
@@ -160,13 +165,16 @@ class Ledger:
         )
 
     async def change_trust(self, change: TrustChange) -> TrustChanged | Finding:
-        """Trusts a Microsoft tenant, changes how its people come in, or ends all that."""
+        """Trust a Microsoft tenant, change how its members sign in, or withdraw the trust. Idempotent."""
         return await self._refusable(lambda: trusting.change_trust(change))
 
     async def approve_entry(
         self, pbx_id: str, tenant_id: str, actor: Actor, now: datetime, *, over_others: bool
     ) -> str | None:
-        """Gives the id of the PBX that is no longer the tenant's main one."""
+        """Let the PBX admit the tenant's members without a key, by the operator's approval.
+
+        Return the id of the PBX that has lost its role as the tenant's main PBX (only with `over_others`), or None.
+        """
         return await self._writer.run(
             lambda: trusting.approve_entry(
                 pbx_id=pbx_id, tenant_id=tenant_id, actor=actor, now=now, over_others=over_others
@@ -174,7 +182,7 @@ class Ledger:
         )
 
     async def end_approval(self, pbx_id: str, tenant_id: str, actor: Actor, now: datetime) -> bool:
-        """Whether there was one."""
+        """Withdraw the operator's approval; return whether there was one."""
         return await self._writer.run(
             lambda: trusting.end_approval(pbx_id=pbx_id, tenant_id=tenant_id, actor=actor, now=now)
         )
@@ -182,8 +190,9 @@ class Ledger:
     async def hand_over(
         self, pbx_id: str, identity: str, actor: Actor, now: datetime, installation: int | None = None
     ) -> HandedOver | None:
-        """Binds the name to an identity that has tried it, and ends what the earlier one vouched for. None when there is
-        no such claim (any more).
+        """Bind the name to an identity that has claimed it, and end what the earlier one vouched for.
+
+        Return None when there is no such claim, or no longer.
         """
         return await self._writer.run(
             lambda: handing_over.hand_over(
@@ -194,28 +203,31 @@ class Ledger:
     async def release_key(
         self, serial: str, actor: Actor, now: datetime, *, end_sessions: bool
     ) -> tuple[Session, ...] | SeatsHeld | Finding:
-        """Unbinds a licence key from its PBX. Ends the sessions that hold its seats only with `end_sessions`."""
+        """Unbind a licence key from its PBX; return the sessions that ended.
+
+        With `end_sessions`, sessions that hold its seats end. Without it, they prevent the release (`SeatsHeld`).
+        """
         outcome = await self._refusable(
             lambda: pools.release_key(serial, actor, now, end_sessions=end_sessions)
         )
         return SeatsHeld(outcome) if isinstance(outcome, int) else outcome
 
     async def touch(self, session_id: str, now: datetime) -> None:
-        """Notes that the user was seen."""
+        """Note that the session's user was active at `now`."""
         await self._writer.run_small(lambda: sessions.touch(session_id, now))
 
     async def put_administrator(self, session_id: str, *, is_administrator: bool) -> None:
-        """Notes what the PBX said last about the user's administrator permission."""
+        """Store whether the session's PBX user has the PBX's administrator permission."""
         await self._writer.run(
             lambda: sessions.put_administrator(session_id, is_administrator=is_administrator)
         )
 
     async def due(self, now: datetime, age: SessionAge | None = None) -> Sequence[str]:
-        """The PBXs where `sweep` has something to do. `age`: how old a session may become."""
+        """Return the ids of PBXs where `sweep` has something to do. `age` None: sessions have no maximum age."""
         return await self._writer.run(lambda: sweeping.due(now, age))
 
     async def expired(self, pbx_id: str, now: datetime, age: SessionAge | None = None) -> ExpiredHolders:
-        """Who still holds a seat of an expired key, and whose session is too old."""
+        """Return who still holds a seat of an expired key, or has a session that is too old."""
         return await self._writer.run(lambda: sweeping.expired(pbx_id, now, age))
 
     async def sweep(
@@ -225,11 +237,11 @@ class Ledger:
         facts: CallFacts = NO_CALL_FACTS,
         age: SessionAge | None = None,
     ) -> SweepResult:
-        """`facts`: what the PBX says of those that `expired` has named."""
+        """Clean up one PBX; return what changed. `facts`: what the PBX reports about the users that `expired` returned."""
         return await self._writer.run(lambda: sweeping.sweep(pbx_id=pbx_id, now=now, facts=facts, age=age))
 
     async def forget_ends(self, now: datetime, age: SessionAge | None) -> None:
-        """Forgets the ends of sessions that were told under another age."""
+        """Withdraw the warnings that no longer apply after a change of the maximum age (None: no limit)."""
         await self._writer.run(lambda: ageing.forget_ends(age, now))
 
     async def close(self) -> None:
@@ -243,12 +255,15 @@ class Ledger:
 
 
 def open_ledger(address: Address) -> Ledger:
-    """The ledger of this database; on PostgreSQL it needs a running event loop."""
+    """Open the ledger of this database. PostgreSQL needs a running event loop."""
     return Ledger(open_writer(address, batched_sqlite.GROUPS, batched_postgres.GROUPS))
 
 
 def _batched(request: SessionRequest) -> BatchedSignIn | None:
-    """The request as an ordinary sign-in (a user-assigned licence, or any free seat of the first pool), or None."""
+    """Return the request for the batched path, or None when it needs a transaction.
+
+    The batched path serves a user-assigned licence, no licence (administration), or any free seat of the first pool.
+    """
     if request.take_over or request.proof is Proof.EMAIL or request.renews_pin:
         return None
     if not isinstance(request.licence, TakeSeat):

@@ -1,7 +1,7 @@
-"""Licence keys: a JWS (RFC 7515, EdDSA) that makes a pool of N seats, verified offline.
+"""Licence keys: a JWS (RFC 7515, EdDSA) that creates a pool of N seats and is verified offline.
 
-The claims are `serial`, `licensee`, `seats`, `from` and `until` (dates; the key is good through the whole last
-day, UTC). The header's `kid` names the vendor key, so that vendor keys can be rotated.
+The claims are `serial`, `licensee`, `seats`, `from` and `until` (dates; the key is valid until the end of the last day,
+UTC). The header's `kid` names the vendor key, so that vendor keys can be rotated.
 """
 
 import json
@@ -36,7 +36,7 @@ class InvalidLicenceKeyError(Exception):
 
 
 Day = Annotated[date, Field(ge=date(1970, 1, 1), le=date(9998, 12, 30))]
-"""Its first and last moments are moments that can be sent (`wire.model.Moment`)."""
+"""A date whose first and last moments are within the range of `wire.model.Moment`."""
 
 
 class LicenceKey(BaseModel):
@@ -60,7 +60,7 @@ class LicenceKey(BaseModel):
 
     @property
     def ends(self) -> datetime:
-        """The first moment at which the key is no longer good."""
+        """The first moment at which the key is no longer valid."""
         return datetime.combine(self.valid_until + timedelta(days=1), time.min, UTC)
 
 
@@ -69,11 +69,12 @@ VendorKeys = Mapping[str, Ed25519PublicKey]
 
 
 def vendor_keys(encoded: Mapping[str, str]) -> VendorKeys:
-    """Reads the vendor keys of the settings: key id to base64url of the 32 raw bytes."""
+    """Read the vendor keys from the settings: a map from key id to the base64url form of the 32 raw bytes."""
     return {kid: Ed25519PublicKey.from_public_bytes(from_b64url(raw)) for kid, raw in encoded.items()}
 
 
 def issue(key: LicenceKey, signing_key: Ed25519PrivateKey, kid: str) -> str:
+    """Sign a licence key; return it in JWS compact form."""
     return jwt.api_jws.encode(
         key.model_dump_json(by_alias=True).encode(),
         signing_key,
@@ -83,7 +84,10 @@ def issue(key: LicenceKey, signing_key: Ed25519PrivateKey, kid: str) -> str:
 
 
 def read(text: str, vendors: VendorKeys) -> LicenceKey:
-    """Verifies signature and content; validity in time is judged when a seat is wanted."""
+    """Verify signature and content. The dates are not checked here but when a seat is requested.
+
+    Raises InvalidLicenceKeyError.
+    """
     try:
         header: dict[str, Any] = jwt.get_unverified_header(text.strip())
     except (jwt.InvalidTokenError, UnicodeError) as fault:
@@ -112,13 +116,13 @@ class Fault:
 @dataclass(frozen=True, slots=True)
 class Inspected:
     content: dict[str, Any] | None
-    """Header and content as they stand there, verified or not; None when it is no JWS."""
+    """`header` and `content` of the JWS, verified or not; None when the text is not a JWS."""
     faults: tuple[Fault, ...]
-    """Every reason why the key would be refused now."""
+    """All reasons why the key would be refused now."""
 
 
 def inspect(text: str, vendors: VendorKeys, now: datetime) -> Inspected:
-    """Reads a key for a person: all that is wrong with it, not only the first."""
+    """Read a key for display, and find everything that is wrong with it, not only the first fault."""
     try:
         decoded = jwt.api_jws.decode_complete(text.strip(), options={"verify_signature": False})
         content: dict[str, Any] = {"header": decoded["header"], "content": json.loads(decoded["payload"])}

@@ -1,4 +1,4 @@
-"""Reading the ledger: sessions, pools, holders, the waiting list. Never decides and never writes."""
+"""Read sessions, pools and the waiting list. Nothing here decides or writes."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -52,22 +52,22 @@ _RULES: Final = (
 @dataclass(frozen=True, slots=True)
 class HoldersQuery:
     search: str = ""
-    """Found in name, login, e-mail, Microsoft account or kind of licence, whatever the case and the marks of letters."""
+    """Searched in name, login, e-mail, Microsoft account and kind of licence, ignoring case and diacritics."""
     sort: SortBy = SortBy.NAME
     descending: bool = False
     offset: int = 0
     limit: int = 50
     kinds: tuple[str, ...] = ()
-    """Kinds of licence that the search means by their names in the reader's language."""
+    """Licence kinds whose names in the reader's language contain the search text."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class HoldersPage:
-    """Told apart by identity: what is made of one is kept as long as the page itself is (`tab.present`)."""
+    """One page of holders. Compared by identity, because `tab.present` caches what it makes of a page per object."""
 
     sessions: Sequence[Session]
     found: int
-    """How many the search finds on all pages."""
+    """Number of results on all pages."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,11 +77,11 @@ class Place:
     pbx_id: str
     pbx_name: str
     position: int
-    """1: next."""
+    """1 is next."""
     joined_at: datetime | None
-    """None: was refused and may ask to be told, does not wait yet."""
+    """None: the user was refused and may join the list, but does not wait yet."""
     offered_until: datetime | None
-    """A seat is kept for this user until then."""
+    """When the offer to this user expires; None: there is no offer."""
 
 
 def _order(sort: SortBy, *, descending: bool = False) -> str:
@@ -94,6 +94,7 @@ class Overview:
         self._database = database
 
     async def session_of(self, user: TeamsUser) -> Session | None:
+        """Return the Teams user's session, whatever the PBX."""
         query = f"SELECT {SESSION_COLUMNS} FROM session WHERE tenant_id = $1 AND object_id = $2"
         row = await self._database.fetch_first(query, user.tenant_id, user.object_id)
         return to_session(row) if row is not None else None
@@ -103,7 +104,7 @@ class Overview:
         if query.search:
             return await self._found(pbx_id, query, order)
         page = f"SELECT {SESSION_COLUMNS} FROM session WHERE pbx_id = $1 {order} LIMIT $2 OFFSET $3"
-        # It sorts all holders of the PBX: an index would cost every sign-in more than a page is worth.
+        # This sorts all holders of the PBX. An index would slow down every sign-in, which a page is not worth.
         rows = await self._database.fetch_long(page, pbx_id, query.limit, query.offset)
         count = await self._database.fetch_first(
             "SELECT count(*) AS n FROM session WHERE pbx_id = $1", pbx_id
@@ -111,7 +112,7 @@ class Overview:
         return HoldersPage([to_session(row) for row in rows], count["n"] if count is not None else 0)
 
     async def _found(self, pbx_id: str, query: HoldersQuery, order: str) -> HoldersPage:
-        """Looks at all holders of the PBX, once for the page and its count."""
+        """Search all holders of the PBX; one query reads the page and the count."""
         escaped = "".join(f"/{one}" if one in "/%_" else one for one in searched(query.search))
         where = f"FROM session WHERE pbx_id = $1 AND ({_SEARCHED})"
         values = (pbx_id, f"%{escaped}%", f",{','.join(query.kinds)},")
@@ -123,31 +124,33 @@ class Overview:
         return HoldersPage([to_session(row) for row in rows], rows[0]["found"] if rows else 0)
 
     async def holder(self, pbx_id: str, session_id: str) -> Session | None:
+        """Return one session of the PBX, or None when it does not exist or belongs to another PBX."""
         query = f"SELECT {SESSION_COLUMNS} FROM session WHERE id = $1 AND pbx_id = $2"
         row = await self._database.fetch_first(query, session_id, pbx_id)
         return to_session(row) if row is not None else None
 
     async def all_holders(self, pbx_id: str) -> Sequence[Session]:
-        """For the export."""
+        """Return all sessions of the PBX, for the export."""
         query = f"SELECT {SESSION_COLUMNS} FROM session WHERE pbx_id = $1 {_order(SortBy.NAME)}"
         rows = await self._database.fetch_long(query, pbx_id)
         return await asyncio.to_thread(lambda: [to_session(row) for row in rows])
 
     async def pools(self, pbx_id: str) -> Sequence[Pool]:
-        """The pools that grant: those whose key is in the connector's configuration now."""
+        """Return the pools whose key is in the connector's configuration; withdrawn pools grant nothing."""
         return [to_pool(row) for row in await self._database.fetch(POOLS.format(pbx_id="$1"), pbx_id)]
 
     async def rules(self, pbx_id: str) -> Sequence[Pool]:
-        """As `pools`, without counting seats: all numbers are 0."""
+        """Like `pools`, but without counting seats: all numbers are 0."""
         return [to_pool(row) for row in await self._database.fetch(_RULES, pbx_id)]
 
     async def waiting_count(self, pbx_id: str) -> int:
+        """Return how many people are on the PBX's waiting list."""
         query = "SELECT count(*) AS n FROM waiting WHERE pbx_id = $1 AND joined_at IS NOT NULL"
         row = await self._database.fetch_first(query, pbx_id)
         return int(row["n"]) if row is not None else 0
 
     async def ual_count(self, pbx_id: str) -> int:
-        """Users that are signed in with a licence of their own."""
+        """Return how many users are signed in with a user-assigned licence."""
         query = "SELECT count(*) AS n FROM session WHERE pbx_id = $1 AND licence_kind = 'UAL'"
         row = await self._database.fetch_first(query, pbx_id)
         return int(row["n"]) if row is not None else 0

@@ -1,4 +1,4 @@
-"""What an administrator decides about one pool: who may have a seat of it, which are reserved, when one is released."""
+"""The rules that an administrator sets for a pool: who may take a seat, which are reserved, when an idle one is freed."""
 
 from collections.abc import Collection
 from typing import Final
@@ -10,7 +10,7 @@ MAX_RESERVATIONS: Final = 50
 
 
 class People(BaseModel):
-    """PBX users, by themselves or as members of PBX groups; ids are the PBX's own."""
+    """PBX users, named one by one or as members of PBX groups, by the ids of the PBX."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -22,7 +22,7 @@ class People(BaseModel):
 
 
 class Reservation(BaseModel):
-    """So many seats of the pool are for these people alone; they may take others too."""
+    """A number of seats that only these people may take. They may take other seats too."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -33,13 +33,15 @@ class Reservation(BaseModel):
 
 
 class Policy(BaseModel):
+    """The rules of one pool."""
+
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     idle_hours: int | None = Field(default=None, ge=1, le=24 * 365)
-    """A seat is released after so many hours without activity; None: never."""
+    """Hours without activity after which a seat is released; None: never."""
     reservations: tuple[Reservation, ...] = Field(default=(), max_length=MAX_RESERVATIONS)
     admitted: People | None = None
-    """Who may have a seat of this pool at all; None: everybody."""
+    """Who may take a seat of this pool; None: everybody."""
 
     @model_validator(mode="after")
     def _distinct(self) -> "Policy":
@@ -53,6 +55,7 @@ class Policy(BaseModel):
 
     @property
     def names_groups(self) -> bool:
+        """Whether the PBX groups of a user matter to this policy."""
         people = [reservation.people for reservation in self.reservations]
         return any(one.group_ids for one in (*people, self.admitted or People()))
 
@@ -60,6 +63,7 @@ class Policy(BaseModel):
         return self.admitted is None or self.admitted.have(user_id, group_ids)
 
     def reservations_of(self, user_id: int, group_ids: Collection[int]) -> tuple[str, ...]:
+        """Return the ids of the reservations that include this user."""
         return tuple(
             reservation.id for reservation in self.reservations if reservation.people.have(user_id, group_ids)
         )

@@ -1,4 +1,4 @@
-"""Which licence a PBX user gets (docs/licences.md): a pure function from facts to a verdict."""
+"""Decide which licence a PBX user gets (docs/licences.md): a pure function from facts to a verdict."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -13,14 +13,14 @@ from core.diagnosis.version import is_older
 from core.licensing.policy import Policy
 
 GRACE: Final = timedelta(hours=1)
-"""So long at most sessions go on after their key's last day, so that no call is cut."""
+"""Grace period: the longest time a session may outlive its licence key, so that no call is cut off."""
 
 
 class LicenceKind(StrEnum):
     UAL = "UAL"
     FL = "FL"
     ADMINISTRATION = "ADM"
-    """None: an administrator for whom there was no licence, who administers and does nothing else."""
+    """No licence. An administrator who got none may still administer, but do nothing else."""
 
 
 NO_POLICY: Final = Policy()
@@ -28,22 +28,24 @@ NO_POLICY: Final = Policy()
 
 @dataclass(frozen=True, slots=True)
 class Pool:
+    """The seats of one licence key, as they are now."""
+
     id: str
     serial: str
     seats: int
     used: int
     valid_from: datetime
     valid_until: datetime
-    """The first moment at which the pool is no longer good."""
+    """The first moment at which the pool is no longer valid."""
     policy: Policy = NO_POLICY
     reserved: int = 0
-    """Free seats that only some may take."""
+    """Number of free seats that are reserved for certain people."""
     kept: int = 0
-    """Free seats that were offered to somebody on the waiting list."""
+    """Number of free seats that are offered to people on the waiting list."""
 
     @property
     def free(self) -> int:
-        """Seats that anybody may take now. A pool that has shrunk below its use has none."""
+        """Number of seats that anybody may take now; 0 when more seats are used than the key grants."""
         return max(0, self.seats - self.used - self.reserved - self.kept)
 
     def is_valid(self, now: datetime) -> bool:
@@ -52,12 +54,12 @@ class Pool:
 
 @dataclass(frozen=True, slots=True)
 class UseUal:
-    """The user's own licence; no seat is taken."""
+    """The user holds a user-assigned licence and takes no seat."""
 
 
 @dataclass(frozen=True, slots=True)
 class SeatChoice:
-    """A pool that the user may have a seat of, and its reservations that hold for them."""
+    """A pool that the user may take a seat of, with the ids of the reservations that include the user."""
 
     pool_id: str
     reservations: tuple[str, ...] = ()
@@ -65,14 +67,14 @@ class SeatChoice:
 
 @dataclass(frozen=True, slots=True)
 class TakeSeat:
-    """One seat of the first of these pools that has one for this user."""
+    """Take one seat: of the first of these pools that has a free one for this user."""
 
     choices: tuple[SeatChoice, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Administer:
-    """No licence. Nobody who can free a seat is locked out by a full pool (docs/licences.md)."""
+    """Sign in without a licence: a full pool must not lock out a person who can free a seat (docs/licences.md)."""
 
 
 Grant = UseUal | TakeSeat | Administer
@@ -90,10 +92,10 @@ def decide(
     refused_keys: Sequence[LicenceReason],
     now: datetime,
 ) -> Verdict:
-    """The verdict for one PBX user. Whether a seat is free is not decided here but where it is taken.
+    """Return the verdict for one PBX user. Whether a seat is free is decided when it is taken, not here.
 
-    `pbx_version` None means that the PBX does not tell (docs/facts/starface.md: `/server/version` may be refused): then the
-    permission itself, which exists only from 6.7.3 on, is proof enough.
+    `pbx_version` is None when the PBX does not report it (docs/facts/starface.md: `/server/version` may be refused). Then
+    the permission itself is proof enough, because it exists only from 6.7.3 on.
     """
     evidence: dict[str, object] = {"pbx_name": pbx_name}
     if pbx_version is not None and is_older(pbx_version, OLDEST_PBX):
@@ -119,7 +121,7 @@ def decide(
 def seat_choices(
     pools: Sequence[Pool], user_id: int, group_ids: Collection[int], now: datetime
 ) -> tuple[SeatChoice, ...]:
-    """Pools that are good now and open to this user; those where seats are reserved for them come first."""
+    """Return the valid pools that this user may take a seat of; pools with a reservation for them come first."""
     choices = [
         SeatChoice(pool.id, pool.policy.reservations_of(user_id, group_ids))
         for pool in pools
@@ -129,7 +131,10 @@ def seat_choices(
 
 
 def exhausted(pbx_name: str, *, used: int, total: int, reserved: int) -> Finding:
-    """`reserved`: seats that are free but reserved for others, or kept for the next person on the waiting list."""
+    """Return the finding that all seats are taken.
+
+    `reserved` is the number of free seats that are reserved for others or offered to people on the waiting list.
+    """
     return Finding(
         Code.NO_LICENCE,
         {

@@ -1,7 +1,7 @@
-"""How the seats of a PBX were held on one day (UTC): a pure computation, and the compact form in which a day is kept.
+"""How the seats of a PBX were held on one day (UTC): a pure computation, and the compact form in which a day is stored.
 
-A day that is over does not change any more. What a month of 10,000 people needs of it is kept (`core.store.tables.usage_day`):
-the peaks and sums of its hours, and every moment at which a seat was taken or given back.
+A day that is over does not change any more. The table `usage_day` stores what reports need of it: the peaks and sums of
+its hours, and every moment at which a seat was taken or given back. This suffices for a month of 10,000 people.
 """
 
 import json
@@ -21,7 +21,7 @@ DAY_MS: Final = 24 * HOUR_MS
 
 
 class Held(NamedTuple):
-    """One seat, held by one PBX user. Milliseconds since the epoch."""
+    """One seat that one PBX user held. `since` and `until` are milliseconds since the epoch."""
 
     pbx_user_id: int
     since: int
@@ -30,27 +30,30 @@ class Held(NamedTuple):
 
 class Hour(NamedTuple):
     peak: int
-    """The most seats held at one moment."""
+    """The largest number of seats held at one moment."""
     held: int
-    """Milliseconds, of all seats together."""
+    """How long seats were held, added up over all seats, in milliseconds."""
 
 
 @dataclass(frozen=True, slots=True)
 class Steps:
-    """Every moment of a day at which a seat was taken or given back, in their order. At the same moment, what is given back
-    comes first: one after the other is not both at once. Who held a seat when the day began took it at its first moment.
+    """All moments of a day at which a seat was taken or given back, in order; the three arrays run in parallel.
+
+    At the same moment, seats that are given back come first, so that two users in succession do not count as two seats.
+    A seat that was held when the day began counts as taken at the day's first moment.
     """
 
     moments: "array[int]"
     """Milliseconds since the day began."""
     users: "array[int]"
+    """Ids of PBX users."""
     changes: "array[int]"
-    """1 or -1."""
+    """1: taken; -1: given back."""
 
     @classmethod
     def of(cls, day: int, held: Iterable[Held]) -> "Steps":
         begins, ends = day * DAY_MS, (day + 1) * DAY_MS
-        order: list[int] = []  # a moment, and its last bit: taken; small numbers, which are sorted quickly
+        order: list[int] = []  # twice the moment, plus 1 for "taken"; small integers sort quickly
         users: list[int] = []
         for user, since, until in held:
             first, last = max(since, begins) - begins, min(until, ends) - begins
@@ -65,7 +68,10 @@ class Steps:
         )
 
     def hours(self, *, without: Collection[int] = (), first: int = 0) -> Sequence[Hour]:
-        """The 24 hours of the day. `without`: users who do not count; `first`: nothing before that moment of the day does."""
+        """Return the 24 hours of the day.
+
+        `without` are users who do not count. `first` is the first moment that counts, in milliseconds since the day began.
+        """
         moments: Sequence[int] = self.moments
         changes: Sequence[int] = self.changes
         if without:
@@ -78,7 +84,7 @@ class Steps:
             if at >= ends:
                 found.append(Hour(0, 0))
                 continue
-            # `held[low]`: what is held at the hour's first moment, with all that was taken and given back in it.
+            # `held[low]` is the number of seats held at the hour's first moment, after all steps at that moment.
             low, high = bisect_right(moments, at), bisect_left(moments, ends)
             area = held[low] * (ends - at) + sum(
                 map(mul, changes[low:high], map(sub, repeat(ends), moments[low:high]))
@@ -87,7 +93,7 @@ class Steps:
         return found
 
     def held_by_user(self) -> Mapping[int, int]:
-        """How many milliseconds of the day each user held a seat."""
+        """Return how many milliseconds of the day each PBX user held a seat."""
         found: defaultdict[int, int] = defaultdict(int)
         for user, lasted in zip(
             self.users, map(mul, self.changes, map(sub, repeat(DAY_MS), self.moments)), strict=True
@@ -96,6 +102,7 @@ class Steps:
         return found
 
     def packed(self) -> bytes:
+        """Return the compressed form that `unpacked` reads."""
         parts = (self.moments, self.users, self.changes)
         return zlib.compress(b"".join(_little(part).tobytes() for part in parts), 1)
 
@@ -118,7 +125,7 @@ class SeatDay:
     """Days since the epoch."""
     hours: Sequence[Hour]
     packed: bytes | None
-    """The steps; None where they were not asked for."""
+    """The packed steps; None if they were not read."""
 
     @classmethod
     def of(cls, number: int, held: Iterable[Held]) -> "SeatDay":
@@ -126,7 +133,7 @@ class SeatDay:
         return cls(number, steps.hours(), steps.packed())
 
     def steps(self) -> Steps:
-        """Raises `ValueError` where they were not asked for."""
+        """Return the day's steps. Raises ValueError if they were not read."""
         if self.packed is None:
             raise ValueError("without its steps")
         return Steps.unpacked(self.packed)
@@ -141,7 +148,7 @@ def hours_of_text(text: str) -> Sequence[Hour]:
 
 
 def _little(part: "array[int]") -> "array[int]":
-    """The same bytes on every machine."""
+    """Return the array in little-endian byte order, so that the stored bytes are the same on every machine."""
     if sys.byteorder == "little":
         return part
     swapped = array(part.typecode, part)

@@ -1,8 +1,9 @@
-"""How the seats of a PBX were held, day by day: read from the audit's own rows, and kept once a day is over.
+"""How the seats of a PBX were held, day by day: computed from the audit, and stored once a day is over.
 
-Every seat that was given back left an audit row that says since when it was held; seats held now are in the sessions. So
-nothing is counted beside the ledger that could disagree with it. A day that is over does not change any more: it is computed
-once and kept (`usage_day`), so that a view over a month reads a few hundred rows instead of some hundred thousand.
+Every seat that was given back has an audit row that says since when it was held, and seats that are held now belong to
+sessions. There are no separate counters that could disagree with the ledger. A day that is over does not change any more:
+it is computed once and stored (`usage_day`), so that a view over a month reads a few hundred rows instead of some hundred
+thousand.
 """
 
 import asyncio
@@ -28,19 +29,23 @@ from core.store.timestamps import to_ms
 from core.store.transaction import Row, Transaction, Writer, execute
 
 OVER_AFTER: Final = timedelta(hours=2)
-"""A day is kept when it has been over for so long: no replica has a clock that is so late, and no commit takes so long."""
+"""How long a day must be over before it is stored. No replica's clock is that late, and no commit takes that long."""
 DAYS_KEPT: Final = 31
-"""The longest view has 30 days, and the rule of the advice looks at 28."""
+"""How many days are stored. The longest view has 30 days, and the advice looks at 28."""
 LOOK_SECONDS: Final = 900.0
+"""How often days that are over are stored for large PBXs."""
 DOUBT_SECONDS: Final = 10.0
+"""How soon to try again while the clock is in doubt."""
 MANY_SEATS: Final = 200
-"""Days of a PBX with so many seats are computed before somebody asks; those of a smaller one are computed in no time."""
+"""A PBX with this many seats has its days computed in advance. For a smaller PBX they are computed on demand, which is
+fast."""
 
 _ENDED: Final = (
     "SELECT pbx_user_id, held_from, at FROM audit"
     " WHERE pbx_id = $1 AND at >= $2 AND at < $3 AND held_from IS NOT NULL"
 )
-# With both ends of the time: PostgreSQL plans once for all values, and takes an open one for a third of the table.
+# Both ends of the time range are given, because PostgreSQL plans once for all values and estimates an open-ended range at a
+# third of the table.
 _ENDED_LATER: Final = (
     "SELECT pbx_user_id, held_from, at FROM audit"
     " WHERE pbx_id = $1 AND at >= $2 AND at <= $3 AND held_from IS NOT NULL AND held_from < $4"
@@ -58,18 +63,18 @@ _KEEP: Final = "INSERT INTO usage_day (pbx_id, day, hours, steps) VALUES ($1, $2
 
 @dataclass(frozen=True, slots=True)
 class Holder:
-    """As a user is called in a history."""
+    """The name of a user in a history."""
 
     name: str
     login: str
-    """Empty while they hold no seat."""
+    """Empty while the user holds no seat."""
 
 
 class SeatHistory:
     def __init__(
         self, database: Database, writer: Writer, trusted_now: Callable[[], datetime | None]
     ) -> None:
-        """`trusted_now`: None while the clock is in doubt (`core.store.clock_watch`); no day is kept then."""
+        """`trusted_now` returns None while the clock is in doubt (`core.store.clock_watch`). Then no day is stored."""
         self._database = database
         self._writer = writer
         self._trusted_now = trusted_now
@@ -78,15 +83,16 @@ class SeatHistory:
     async def days(
         self, pbx_id: str, since: datetime, now: datetime, *, with_steps: bool = False
     ) -> Sequence[SeatDay]:
-        """Every day from the one that `since` is in until the one that `now` is in, which goes as far as `now`. Reaches back
-        `DAYS_KEPT` days at most.
+        """Return every day from the one that contains `since` to the one that contains `now`, which ends at `now`.
+
+        At most `DAYS_KEPT` days back. `with_steps`: the days have their steps, not only the hours.
         """
         newest, last = _newest_over(now), to_ms(now) // DAY_MS
         first = max(to_ms(since) // DAY_MS, last - DAYS_KEPT)
         found = await self._kept(pbx_id, first, newest, with_steps=with_steps)
         if len(found) < newest - first + 1:
             computed = await self.keep(pbx_id, now)
-            # Another replica may have kept some of them meanwhile.
+            # Another replica may have stored some of them in the meantime.
             found = {**computed, **await self._kept(pbx_id, first, newest, with_steps=with_steps)}
         running = await self._database.fetch_long(_RUNNING, pbx_id)
         begins = max(newest + 1, first) * DAY_MS
@@ -106,7 +112,7 @@ class SeatHistory:
     async def names(
         self, pbx_id: str, user_ids: Iterable[int], since: datetime, now: datetime
     ) -> Mapping[int, Holder]:
-        """How users who have held a seat since then are called: as they are now, or were when they held one last."""
+        """Return the names of users who have held a seat since then: the present one, or that of their last seat."""
         wanted = set(user_ids)
         found: dict[int, Holder] = {}
         if not wanted:
@@ -116,7 +122,7 @@ class SeatHistory:
                 found[row["pbx_user_id"]] = Holder(row["display_name"], row["pbx_login"])
         day = to_ms(now) // DAY_MS
         while len(found) < len(wanted) and day >= to_ms(since) // DAY_MS:
-            # Day by day, because most of them held one yesterday.
+            # Read day by day, because most of them held a seat yesterday.
             rows = await self._database.fetch_long(_NAMES_THEN, pbx_id, day * DAY_MS, (day + 1) * DAY_MS)
             of_day = {row["pbx_user_id"]: row["subject"] for row in rows}
             for user_id in wanted.intersection(of_day).difference(found):
@@ -125,7 +131,7 @@ class SeatHistory:
         return found | {user_id: Holder(str(user_id), "") for user_id in wanted.difference(found)}
 
     async def denials(self, pbx_id: str, since: datetime, now: datetime) -> Mapping[int, int]:
-        """How many there were in each hour since then; hours since the epoch."""
+        """Return the number of denials in each hour since then. Keys are hours since the epoch."""
         query = (
             f"SELECT at / {HOUR_MS} AS hour, count(*) AS n FROM audit"
             f" WHERE pbx_id = $1 AND at >= $2 AND at <= $3 AND kind = '{AuditKind.DENIED}' GROUP BY 1"
@@ -134,7 +140,7 @@ class SeatHistory:
         return {row["hour"]: row["n"] for row in rows}
 
     async def keep(self, pbx_id: str, now: datetime) -> Mapping[int, SeatDay]:
-        """Keeps every day that is over and not kept yet, and gives those. Who asks meanwhile waits for the same."""
+        """Store every day that is over and not stored yet; return these days. Concurrent callers share one run."""
         keeping = self._keeping.get(pbx_id)
         if keeping is None:
             keeping = self._keeping[pbx_id] = asyncio.create_task(self._keep(pbx_id, now))
@@ -142,7 +148,7 @@ class SeatHistory:
         return await asyncio.shield(keeping)
 
     async def run(self) -> None:
-        """Until cancelled."""
+        """Store days of large PBXs in advance and delete old days, until cancelled."""
         while True:
             at = self._trusted_now()
             if at is not None:
@@ -151,7 +157,7 @@ class SeatHistory:
             await asyncio.sleep(LOOK_SECONDS if at is not None else DOUBT_SECONDS)
 
     async def keep_large(self, now: datetime) -> None:
-        """Of every PBX that has many seats, before somebody asks."""
+        """Store the days of every PBX with many seats before anybody asks for them."""
         query = (
             "SELECT DISTINCT pbx_id FROM pool WHERE NOT withdrawn AND EXISTS"
             " (SELECT 1 FROM seat WHERE seat.pool_id = pool.id AND seat.number = $1)"
@@ -160,11 +166,12 @@ class SeatHistory:
             await self.keep(row["pbx_id"], now)
 
     async def forget_old(self, now: datetime) -> None:
+        """Delete stored days that no view needs any more."""
         oldest = to_ms(now) // DAY_MS - DAYS_KEPT
         await delete_in_steps(self._database, tables.usage_day, tables.usage_day.c.day < oldest)
 
     async def _keep(self, pbx_id: str, now: datetime) -> Mapping[int, SeatDay]:
-        """Day by day from the newest: what began on an earlier day is handed on to that."""
+        """Compute the missing days from the newest to the oldest. A seat taken earlier is passed on to the day before."""
         newest = _newest_over(now)
         first = to_ms(now) // DAY_MS - DAYS_KEPT
         kept = await self._kept(pbx_id, first, newest)
@@ -188,6 +195,7 @@ class SeatHistory:
 
 
 def _newest_over(now: datetime) -> int:
+    """Return the number of the newest day that can be stored."""
     return to_ms(now - OVER_AFTER) // DAY_MS - 1
 
 
@@ -210,7 +218,7 @@ def _present(
 
 
 def _one_day(number: int, ended: Sequence[Row], open_ones: Sequence[Held]) -> tuple[SeatDay, list[Held]]:
-    """With those who held a seat before it began."""
+    """Return the day, and the seats that were already held when it began."""
     held = [*_held_of(ended, (), 0), *open_ones]
     return SeatDay.of(number, held), [one for one in held if one.since < number * DAY_MS]
 

@@ -1,4 +1,4 @@
-"""Sessions: a Teams user tied to a PBX user, with the licence it holds; and how one begins and ends."""
+"""Sessions: a Teams user tied to a PBX user, with a licence; and what starts and ends one."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
@@ -14,38 +14,40 @@ from core.store.transaction import Row
 
 
 class Proof(StrEnum):
-    """How the PBX user was proven."""
+    """How the person proved to be the PBX user."""
 
     PASSWORD = "password"  # noqa: S105 - a kind of proof, not a secret
     EMAIL = "email"
 
 
 class EndCause(StrEnum):
+    """Why a session ended."""
+
     SIGNED_OUT = "signed-out"
     SWITCHED = "switched"
     """The Teams user signed in as another PBX user."""
     REVOKED = "revoked"
     TAKEN_OVER = "taken-over"
     LICENCE_LOST = "licence-lost"
-    """The PBX user lost the permission, and no seat was free."""
+    """The PBX user lost the user-assigned licence, and no seat was free."""
     USER_GONE = "user-gone"
     IDLE = "idle"
     EXPIRED = "licence-expired"
     TOO_OLD = "session-too-old"
-    """As old as the operator lets a session become; the person was told beforehand."""
+    """The session reached the maximum age that the operator has set; the user was warned before."""
     HANDED_OVER = "handed-over"
-    """The PBX's name went to another installation: what the earlier one vouched for ends with it."""
+    """The PBX name was handed over to another installation, which ends everything the earlier one vouched for."""
     TRUST_WITHDRAWN = "trust-withdrawn"
-    """It was proven by e-mail, and the PBX no longer trusts that tenant."""
+    """The session was proven by e-mail, and the PBX no longer trusts that tenant."""
 
 
 TOLD: Final = frozenset(EndCause) - {EndCause.SIGNED_OUT, EndCause.SWITCHED}
-"""Causes that the user did not choose: they are told, in the tab and by the bot."""
+"""Causes that the user did not choose. The user is notified, in the tab and by the bot."""
 
 
 @dataclass(frozen=True, slots=True)
 class SessionPerson:
-    """The PBX user of a session, as the PBX told last."""
+    """The PBX user of a session, as the PBX last reported it."""
 
     pbx_user_id: int
     login: str
@@ -66,25 +68,25 @@ class Session:
     proof: Proof
     started_at: datetime
     licence_since: datetime
-    """Since when it holds this licence; the session itself may be older."""
+    """Since when the session holds this licence; the session itself may be older."""
     last_seen_at: datetime
     installation: int = 1
     """The number of the PBX's installation that vouched for the user."""
 
     @property
     def may_administer(self) -> bool:
-        """As far as the PBX said last; an e-mail address alone never makes an administrator."""
+        """Whether the user may administer, as last reported by the PBX. A sign-in by e-mail never makes an administrator."""
         return self.person.is_administrator and self.proof is Proof.PASSWORD
 
     @property
     def actor(self) -> Actor:
-        """The session's user, for the audit of what they do."""
+        """The session's user as the actor of an audit row."""
         return self.teams_user.acting_as(self.person.pbx_user_id, self.person.display_name)
 
 
 @dataclass(frozen=True, slots=True)
 class SessionRequest:
-    """What a sign-in wants, after everything that can be checked beforehand was checked."""
+    """A sign-in that has passed all checks that can be made before the transaction."""
 
     teams_user: TeamsUser
     pbx_id: str
@@ -95,29 +97,32 @@ class SessionRequest:
     take_over: bool
     now: datetime
     group_ids: tuple[int, ...] = ()
-    """The PBX groups of the user: kept with a place on the waiting list."""
+    """Ids of the user's PBX groups; stored with a place on the waiting list."""
     installation: int = 1
-    """The number of the PBX's installation that was asked: when it is another by now, its answer does not count."""
+    """Number of the PBX installation that vouched for the user. The transaction refuses if it has changed since."""
     is_keyless: bool = False
-    """By e-mail, and without the PBX key."""
+    """Proven by e-mail, without the PBX key."""
     renews_pin: bool = False
-    """By password, and the PBX user was not pinned to this Teams identity a moment ago, or by e-mail alone."""
+    """Proven by password, while the PBX user is pinned to another Teams identity, to none, or only by e-mail."""
 
     @property
     def actor(self) -> Actor:
+        """The person who signs in, as the actor of an audit row."""
         return self.teams_user.acting_as(self.person.pbx_user_id, self.person.display_name)
 
 
 @dataclass(frozen=True, slots=True)
 class Opened:
+    """The result of a sign-in."""
+
     session: Session
     ended: tuple[Session, ...]
-    """Sessions that ended for this one: taken over, or this Teams user's earlier one."""
+    """Sessions that this one replaced: a session that was taken over, and the Teams user's earlier session."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """Why sessions end: goes to the audit, to the ended user's tab, and to the bot."""
+    """Why sessions end. It appears in the audit, in the user's tab, and in the bot's message."""
 
     cause: EndCause
     actor: Actor
@@ -127,7 +132,7 @@ class Ending:
 
 @dataclass(frozen=True, slots=True)
 class UserFacts:
-    """What the PBX says now of a user, and the licence that follows from it. `person` None: there is no such user."""
+    """What the PBX reports about a user, and the licence that follows from it. `person` None: the user is gone."""
 
     pbx_user_id: int
     person: SessionPerson | None
@@ -136,21 +141,21 @@ class UserFacts:
 
 @dataclass(frozen=True, slots=True)
 class ExpiredHolders:
-    """Who still holds a seat of an expired key."""
+    """PBX users whose session ends with their call: the key expired, or the session is too old."""
 
     user_ids: tuple[int, ...]
     groups_matter: bool
-    """Another key has room, and who may have a seat of it depends on PBX groups."""
+    """Whether their PBX groups must be read: another pool has room, and its rules name groups."""
 
 
 @dataclass(frozen=True, slots=True)
 class CallFacts:
-    """What the PBX says now of those: nothing, as long as it has not been asked or does not answer."""
+    """What the PBX reports about `ExpiredHolders`. Empty while the PBX was not asked or does not answer."""
 
     without_call: Collection[int] = ()
-    """They have no call now."""
+    """Ids of PBX users who certainly have no call now."""
     groups: Mapping[int, Collection[int]] = field(default_factory=dict)
-    """User to the ids of their groups."""
+    """Maps a PBX user id to the ids of the user's groups."""
 
 
 NO_CALL_FACTS: Final = CallFacts()
@@ -164,7 +169,7 @@ SESSION_COLUMNS: Final = (
 
 
 def to_session(row: Row) -> Session:
-    """From a row of the table `session`."""
+    """Make a session from a row of the table `session` (`SESSION_COLUMNS`)."""
     return Session(
         id=row["id"],
         teams_user=TeamsUser(row["tenant_id"], row["object_id"], row["teams_name"]),

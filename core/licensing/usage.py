@@ -1,4 +1,4 @@
-"""How seats were used: peaks, averages and denials over time."""
+"""Seat usage over time: peaks, averages and denials."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ class Span(StrEnum):
 
     @property
     def buckets(self) -> tuple[int, timedelta]:
-        """How many, and how long each: whole hours, which begin with a day (UTC)."""
+        """Number of buckets, and the length of each: whole hours, aligned to days (UTC)."""
         return {
             Span.DAY: (24, timedelta(hours=1)),
             Span.WEEK: (28, timedelta(hours=6)),
@@ -24,7 +24,7 @@ class Span(StrEnum):
         }[self]
 
     def start(self, now: datetime) -> datetime:
-        """When the first bucket begins; the last one is that in which `now` is."""
+        """Return the start of the first bucket; the last bucket contains `now`."""
         count, length = self.buckets
         milliseconds = length // timedelta(milliseconds=1)
         return from_ms((to_ms(now) // milliseconds - count + 1) * milliseconds)
@@ -34,14 +34,16 @@ class Span(StrEnum):
 class Bucket:
     start: datetime
     peak: int
-    """The most seats held at one moment."""
+    """The largest number of seats held at one moment."""
     average: float
+    """The average number of seats held."""
     denials: int
 
 
 def usage(days: Sequence[SeatDay], denials: Mapping[int, int], span: Span, now: datetime) -> Sequence[Bucket]:
-    """The buckets that end with the one in which `now` is. `days`: from `span.start` until now; `denials`: how many in an
-    hour, since the epoch.
+    """Return the span's buckets, oldest first; the last one contains `now` and is not complete yet.
+
+    `days` are those from `span.start` until now. `denials` maps an hour (hours since the epoch) to its number of denials.
     """
     count, length = span.buckets
     size = length // timedelta(hours=1)
