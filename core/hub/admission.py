@@ -1,5 +1,7 @@
-"""Budgets at the connectors' door (docs/trust.md). Failures count by address, so that a company behind one
-address, whose connectors are in order, is never throttled.
+"""Rate limits for connectors that open links (docs/trust.md).
+
+Only failed attempts count against an address. So a company whose connectors share one address and work correctly is never
+throttled.
 """
 
 from collections import Counter
@@ -10,28 +12,30 @@ from typing import Final
 from core.budget import Budget, Budgets, address_group, counted
 
 FAILURES: Final = (1.0, 60)
-"""Openings of one address that fail, a second and at once. A connector that is refused comes back about once a minute;
-sixty of them may share an address."""
+"""Failed attempts of one address, per second and as a burst. A refused connector tries again about once a minute, and sixty
+connectors may share an address."""
 OPENING_AT_ONCE: Final = 1000
-"""Connections of one address that have not authenticated yet; each is cut after two seconds anyway."""
+"""Unauthenticated connections of one address at the same time. Each of them is cut after two seconds anyway."""
 LINKS_PER_ADDRESS: Final = 20_000
-"""A hoster has all its customers' PBXs behind one address."""
+"""Links of one address at the same time. A hosting provider has the PBXs of all its customers behind one address."""
 CHECKS: Final = (1.0, 60)
-"""`link.check` of one address, which a doctor sends once."""
+"""`link.check` requests of one address, per second and as a burst. A doctor sends one."""
 CHECKS_OF_ALL: Final = (20.0, 1000)
+"""`link.check` requests of all addresses together, per second and as a burst."""
 NEW_NAMES: Final = (20 / 3600, 20)
-"""Names that one address may claim without a code, where the operator allows that at all."""
+"""Names that one address may claim without a code, if the operator allows that, per second and as a burst."""
 NEW_NAMES_OF_ALL: Final = (200 / 3600, 200)
+"""Names that all addresses together may claim without a code, per second and as a burst."""
 CODES: Final = (10 / 60, 10)
-"""Wrong enrolment codes for one name from one address."""
+"""Wrong enrolment codes for one name from one address, per second and as a burst."""
 OPENINGS_OF_ONE: Final = (0.5, 30)
-"""Links that one identity opens, one after the other."""
+"""Links that one identity may open, per second and as a burst."""
 MAX_IDENTITIES: Final = 2000
-"""Counted at the same time; more would cost memory for every idle link."""
+"""How many identities are counted at the same time. More would cost memory for every idle link."""
 
 
 class Admission:
-    """The counts of this replica."""
+    """The rate limits of this replica."""
 
     def __init__(self) -> None:
         self._failures = Budgets(*FAILURES)
@@ -46,7 +50,7 @@ class Admission:
 
     @contextmanager
     def opening(self, address: str) -> Iterator[bool]:
-        """Whether a connection from there may try to open a link; it counts as opening while inside."""
+        """Yield whether a connection from this address may try to open a link. It counts as an attempt inside the block."""
         group = address_group(address)
         is_admitted = (
             self._opening[group] < OPENING_AT_ONCE
@@ -66,17 +70,23 @@ class Admission:
             del self._links[group]
 
     def failed(self, address: str) -> None:
+        """Count a failed attempt against the address."""
         self._failures[address_group(address)].spend()
 
     def may_open(self, identity: str) -> bool:
-        """Asked when the signature was good, so that nobody uses up another's budget."""
+        """Return whether the identity may open another link. Call it after the signature was verified, so that nobody can
+        use up the budget of another identity.
+        """
         return self._identities[identity].take()
 
     def may_check(self, address: str) -> bool:
         return self._checks[address_group(address)].take() and self._checks_of_all.take()
 
     def take_new_name(self, address: str) -> bool:
-        """Taken before it is known whether the name is new; see `give_back_new_name`."""
+        """Spend from the budget for new names; return False when it is exhausted.
+
+        Call it before it is known whether the name is new; `give_back_new_name` undoes it.
+        """
         mine = self._names[address_group(address)]
         if not mine.take():
             return False
@@ -90,7 +100,7 @@ class Admission:
         self._names_of_all.give_back()
 
     def take_code(self, pbx_name: str, address: str) -> bool:
-        """Taken before the code is compared; see `give_back_code`."""
+        """Spend from the budget for wrong codes, before the code is compared; `give_back_code` undoes it."""
         return self._codes[pbx_name, address_group(address)].take()
 
     def give_back_code(self, pbx_name: str, address: str) -> None:

@@ -1,7 +1,7 @@
-"""News: what changed and whom it concerns, as topics. What is published here is heard in every replica.
+"""Publish and subscribe: topics say what changed and whom it concerns. Every replica receives what is published here.
 
-A topic is `KIND` or `KIND:REST`, and carries no content: each listener reads for itself. A publisher names the narrowest
-topics that are true, because the cost of a change is the number of those who look (docs/architecture.md).
+A topic is `KIND` or `KIND:REST`. It carries no content: each subscriber reads the database itself. A publisher uses the
+narrowest topics that apply, because the cost of a change is the number of subscribers that read (docs/architecture.md).
 """
 
 import asyncio
@@ -19,7 +19,7 @@ Listener = Callable[[str], None]
 Missed = Callable[[], None]
 
 _OF_A_PBX: Final = ("connection", "seats", "holders", "claims")
-"""Kinds whose rest is a PBX."""
+"""Kinds whose rest is a PBX id."""
 
 
 class Bus:
@@ -30,11 +30,12 @@ class Bus:
         self._on_missed: list[Missed] = []
 
     def publish(self, *topics: str) -> None:
+        """Call the subscribers of these topics here, and send the topics to the other replicas."""
         self.hear(topics)
         self._plane.publish([*topics, *_older(topics)])
 
     def hear(self, topics: Sequence[str]) -> None:
-        """What was published, here or at another replica."""
+        """Call the subscribers of topics that were published here or by another replica."""
         said_for_others = set(_older(topics))
         for topic in topics:
             if topic in said_for_others:
@@ -45,11 +46,11 @@ class Bus:
             for listener in self._listeners.get(kind, ()):
                 try:
                     listener(rest)
-                except Exception:  # one topic that is not understood takes nothing from the others
+                except Exception:  # a topic that is not understood must not affect the others
                     logger.exception("a topic was not understood", extra={"kind": kind})
 
     def missed(self) -> None:
-        """Nobody knows what was published meanwhile: everybody looks."""
+        """Wake all watchers and call `when_missed` callbacks: topics of other replicas may have been lost."""
         for watchers in self._watchers.values():
             for watcher in watchers:
                 watcher.set()
@@ -57,16 +58,16 @@ class Bus:
             on_missed()
 
     def when_missed(self, on_missed: Missed) -> None:
-        """`on_missed` is called when news of other replicas may have been lost."""
+        """Subscribe a callback that is called when topics of other replicas may have been lost."""
         self._on_missed.append(on_missed)
 
     def listen(self, kind: str, listener: Listener) -> None:
-        """`listener` is told the rest of every topic of this kind, this replica's own among them."""
+        """Subscribe a callback to a kind. It is called with the rest of each topic, including those published here."""
         self._listeners[kind].append(listener)
 
     @contextmanager
     def watch(self, *topics: str) -> Iterator[asyncio.Event]:
-        """The event is set by each of these topics; what happened while the watcher was busy is one wake-up."""
+        """Yield an event that each of these topics sets. Several topics while the watcher is busy are one wake-up."""
         woken = asyncio.Event()
         for topic in topics:
             self._watchers[topic].add(woken)
@@ -80,55 +81,56 @@ class Bus:
 
 
 def _older(topics: Sequence[str]) -> list[str]:
-    """The same for replicas of the version before, which know one topic for everything of a PBX. A replica of this version
-    that hears it beside the narrower ones lets it be.
+    """Return the topics for replicas of the previous version, which knows a single topic for all changes of a PBX.
+
+    A replica of this version ignores them when they come together with the narrower topics.
     """
     parts = (topic.partition(":") for topic in topics)
     return list(dict.fromkeys(f"pbx:{rest}" for kind, _, rest in parts if kind in _OF_A_PBX))
 
 
 def user_topic(tenant_id: str, object_id: str) -> str:
-    """One person: their session, waiting place or offered seat, what they may do."""
+    """Topic of one person: their session, place on a waiting list, offered seat, and permissions."""
     return f"user:{tenant_id}:{object_id}"
 
 
 def phone_topic(tenant_id: str, object_id: str) -> str:
-    """A person's telephone: something has changed on its line, or it was switched on or off."""
+    """Topic of a person's telephone: something changed on the line, or it was switched on or off."""
     return f"phone:{tenant_id}:{object_id}"
 
 
 def offers_topic(tenant_id: str) -> str:
-    """The PBXs that the people of a tenant may enter without a key."""
+    """Topic of a tenant: which PBXs its members may sign in to without a key."""
     return f"offers:{tenant_id}"
 
 
 def connection_topic(pbx_id: str) -> str:
-    """The PBX's link, its status, its name."""
+    """Topic of a PBX's connection: its link, status and name."""
     return f"connection:{pbx_id}"
 
 
 def seats_topic(pbx_id: str) -> str:
-    """The numbers that everybody at a PBX sees, and its waiting list."""
+    """Topic of a PBX's seats: the numbers that everybody signed in there sees, and the waiting list."""
     return f"seats:{pbx_id}"
 
 
 def holders_topic(pbx_id: str) -> str:
-    """What administrators see of their PBX on the licence page: who holds what, pools, trust, denials."""
+    """Topic of a PBX's licence page, for administrators: who holds what, pools, trust, denials."""
     return f"holders:{pbx_id}"
 
 
 def claims_topic(pbx_id: str) -> str:
-    """Another installation has tried the PBX's name; administrators see it on the connection page."""
+    """Topic of refused claims: another installation tried the PBX name, which the connection page shows."""
     return f"claims:{pbx_id}"
 
 
 def licence_topics(pbx_id: str) -> tuple[str, str]:
-    """A session began, ended or changed its licence, or a pool changed."""
+    """Topics to publish when a session began, ended or changed its licence, or when a pool changed."""
     return seats_topic(pbx_id), holders_topic(pbx_id)
 
 
 def pbx_topics(pbx_id: str) -> tuple[str, str, str]:
-    """Anything about a PBX may have changed."""
+    """Topics to publish when anything about a PBX may have changed."""
     return connection_topic(pbx_id), *licence_topics(pbx_id)
 
 

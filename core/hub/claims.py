@@ -1,7 +1,7 @@
-"""The transactions of links: opening one, its status, its end, handing a name over, evicting a replica.
+"""Transactions for links: open and close one, store its status, hand a name over, evict a replica.
 
-Transactions of `core.store.transaction`: openings that wait at the same time are committed together, so that after a restart
-ten thousand connectors do not wait for ten thousand commits.
+They are transactions of `core.store.transaction`, so that handshakes that wait at the same time share a commit. After a
+restart, ten thousand connectors do not wait for ten thousand commits.
 """
 
 import hmac
@@ -20,40 +20,44 @@ from wire.link import Hello, Status, fingerprint
 from wire.pbx_name import is_host_name
 
 IDENTITIES_PER_ADDRESS: Final = 2
-"""Refused identities kept as evidence for one name and address: the first and the last, so that one host that knocks with
-ever new identities pushes nobody out."""
+"""How many refused identities are kept as evidence for one name and address: the first and the latest. A host that tries
+with ever new identities cannot push out the evidence about others."""
 ADDRESSES_PER_NAME: Final = 50
-"""Addresses kept as evidence for one name. Those with several identities go first, then the one that was silent longest: an
-installation that is refused tries again every minute."""
+"""How many addresses are kept as evidence for one name. Addresses with several identities are dropped first, then the one
+that has been silent longest: a refused installation tries again every minute."""
 EVENTS_PER_HOUR: Final = 120
-"""Rows of history for one PBX and hour; what comes after is only counted."""
+"""How many events of one PBX are stored in an hour; further events are only counted."""
 HOUR_MS: Final = 3_600_000
 
 
 NO_KEY: Final = "0" * 64
-"""An HMAC that no key has: of a PBX whose key is not known."""
+"""An HMAC that matches no key, for a PBX whose key is unknown."""
 
 
 class LinkEventKind(StrEnum):
+    """What happened to a PBX's link."""
+
     OPENED = "opened"
     CLOSED = "closed"
     STATUS = "status"
     HANDED_OVER = "handed-over"
     OMITTED = "omitted"
-    """How many more there were within the hour."""
+    """Stands for further events within the hour; the detail holds their number."""
 
 
 @dataclass(frozen=True, slots=True)
 class Claim:
+    """A connector's request to open a link for a PBX name."""
+
     hello: Hello
     key_hmac: str
     previous_key_hmac: str | None
     address: str
     replica_id: str
     may_be_new: bool
-    """A name that nobody has may be claimed without a code."""
+    """Whether a free name may be claimed without a code."""
     enrolment_hash: str | None
-    """Of the code that came with it; None when there was none, or none may be tried now."""
+    """HMAC of the enrolment code in the hello. None: there was no code, or no code may be tried now."""
     now: datetime
 
 
@@ -62,9 +66,9 @@ class Claimed:
     pbx_id: str
     epoch: int
     previous_replica: str | None
-    """Held the link before, and may not know yet that it holds it no longer."""
+    """The replica that held the link until now and may not know yet that it was replaced; None: no link was open."""
     is_new: bool = False
-    """The name was free."""
+    """Whether the name was free before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,10 +80,11 @@ class BoundElsewhere:
 
 @dataclass(frozen=True, slots=True)
 class NotEnrolled:
-    """Nobody has the name, and this identity may not have it either: there was no good code, or it is no host name."""
+    """The name is free, but this identity may not claim it: there is no valid code, or the name is not a host name."""
 
 
 def claim(claim: Claim) -> Transaction[Claimed | BoundElsewhere | NotEnrolled]:
+    """Claim a PBX name for an identity and open its link; the epoch rises with each link."""
     hello, at = claim.hello, to_ms(claim.now)
     row = yield from first(
         "SELECT id, identity, key_hmac, link_epoch, link_closed_at, link_replica FROM pbx WHERE name = $1 FOR UPDATE",
@@ -156,6 +161,7 @@ def claim(claim: Claim) -> Transaction[Claimed | BoundElsewhere | NotEnrolled]:
 
 
 def mark_used(pbx_id: str, tenant_id: str, now: datetime) -> Transaction[None]:
+    """Note that members of the tenant have signed in at the PBX. Idempotent."""
     yield from execute(
         "INSERT INTO used_pbx (pbx_id, tenant_id, first_at) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
         pbx_id,
@@ -165,6 +171,7 @@ def mark_used(pbx_id: str, tenant_id: str, now: datetime) -> Transaction[None]:
 
 
 def report(pbx_id: str, epoch: int, status: Status, now: datetime) -> Transaction[None]:
+    """Store the status that a link reports; ignore it when a newer link has replaced that link."""
     row = yield from first("SELECT link_epoch, status FROM pbx WHERE id = $1 FOR UPDATE", pbx_id)
     if row is None or row["link_epoch"] != epoch:
         return
@@ -179,6 +186,7 @@ def report(pbx_id: str, epoch: int, status: Status, now: datetime) -> Transactio
 
 
 def closed(pbx_id: str, epoch: int, reason: str, now: datetime) -> Transaction[None]:
+    """Store the end of a link; ignore it when a newer link has replaced that link."""
     rows = yield from execute(
         "UPDATE pbx SET link_closed_at = $1 WHERE id = $2 AND link_epoch = $3 AND link_closed_at IS NULL RETURNING id",
         to_ms(now),
@@ -192,9 +200,11 @@ def closed(pbx_id: str, epoch: int, reason: str, now: datetime) -> Transaction[N
 def hand_over(
     pbx_id: str, identity: str, actor: Actor, now: datetime, installation: int | None
 ) -> Transaction[int | None]:
-    """The part of a hand-over that is about the name and its link (`core.licensing.transactions.handing_over` has the whole). Gives the
-    new epoch; None when this identity has not tried the name, or (`installation`) the name was handed over meanwhile.
-    The old identity's link is closed by raising the epoch; the new one comes within its back-off.
+    """Give a PBX name to another identity; return the new epoch.
+
+    This is the part of a hand-over that concerns the name and its link; `core.licensing.transactions.handing_over` does the
+    rest. Return None when that identity has never claimed the name, or when `installation` is no longer the PBX's
+    installation. Raising the epoch closes the old identity's link; the new connector links with its next attempt.
     """
     row = yield from first(
         "SELECT name, identity, link_epoch, installation FROM pbx WHERE id = $1 FOR UPDATE", pbx_id
@@ -207,7 +217,7 @@ def hand_over(
     if not rows:
         return None
     at = to_ms(now)
-    # What the old identity left counts no longer: nobody seals a login to its key, and neither of its PBX keys is good.
+    # Nothing of the old identity stays valid: nobody seals a login to its key, and both of its PBX keys stop working.
     yield from execute(
         "UPDATE pbx SET identity = $1, installation = installation + 1, claimed_at = $2, link_epoch = link_epoch + 1,"
         " link_closed_at = $2, key_hmac = $3, sealing_key = NULL, sealing_signature = NULL, previous_key_hmac = NULL,"
@@ -218,7 +228,7 @@ def hand_over(
         NO_KEY,
         pbx_id,
     )
-    # Behind the name is another installation now: people are warned again before they give it a password.
+    # Another installation is behind the name now: people are warned again before they give it a password.
     yield from execute("DELETE FROM used_pbx WHERE pbx_id = $1", pbx_id)
     detail = {"before": row["identity"], "after": identity, "address": rows[0]["address"]}
     yield from _event(pbx_id=pbx_id, kind=LinkEventKind.HANDED_OVER, detail={"by": actor.name}, at=at)
@@ -234,7 +244,10 @@ def hand_over(
 
 
 def evict(replica_id: str, beat: int, now: datetime) -> Transaction[Sequence[str] | None]:
-    """A replica whose beat still stands there: its links are closed. Gives their PBXs; None when it lives after all."""
+    """Evict a replica and close its links, if its heartbeat counter is still `beat`.
+
+    Return the ids of the PBXs whose links were closed, or None when the counter has moved: the replica is alive.
+    """
     gone = yield from execute(
         "DELETE FROM replica WHERE id = $1 AND beat = $2 RETURNING id", replica_id, beat
     )
@@ -244,14 +257,17 @@ def evict(replica_id: str, beat: int, now: datetime) -> Transaction[Sequence[str
 
 
 def evict_others(replica_id: str, now: datetime) -> Transaction[Sequence[str]]:
-    """At the start of the only process: every other replica left without saying so."""
+    """Evict all other replicas. For the start of the only process: the others ended without leaving properly.
+
+    Return the ids of the PBXs whose links were closed.
+    """
     gone = yield from execute("DELETE FROM replica WHERE id <> $1 RETURNING id", replica_id)
     held = yield from execute(
         "SELECT DISTINCT link_replica FROM pbx WHERE link_closed_at IS NULL AND link_replica <> $1",
         replica_id,
     )
     replicas = {row["id"] for row in gone} | {row["link_replica"] for row in held}
-    # A link of before there were replicas.
+    # Links that were opened by a version without replicas.
     yield from execute(
         "UPDATE pbx SET link_closed_at = $1 WHERE link_closed_at IS NULL AND link_replica IS NULL"
         " AND link_opened_at IS NOT NULL",
@@ -261,7 +277,10 @@ def evict_others(replica_id: str, now: datetime) -> Transaction[Sequence[str]]:
 
 
 def _close_links_of(replica_ids: Sequence[str], now: datetime) -> Transaction[Sequence[str]]:
-    """The epoch is raised, so that a replica that was only slow writes nothing more about them."""
+    """Close the links of these replicas; return their PBX ids.
+
+    The epoch rises, so that a replica that was only slow can no longer write anything about these links.
+    """
     at = to_ms(now)
     yield from execute(
         f"UPDATE audio_probe SET replica = NULL WHERE replica IN ({placeholders(replica_ids, 1)})",  # noqa: S608
@@ -283,11 +302,11 @@ def _close_links_of(replica_ids: Sequence[str], now: datetime) -> Transaction[Se
 def note_refused_claim(
     pbx_id: str, identity: str, address: str, version: str, now: datetime
 ) -> Transaction[None]:
-    """Keeps as evidence that another identity has tried the name: it can be handed the name, see `hand_over`."""
+    """Keep as evidence that another identity claimed the name. It makes a hand-over to that identity possible."""
     group, at = address_group(address), to_ms(now)
     owner = yield from first("SELECT identity, name FROM pbx WHERE id = $1 FOR UPDATE", pbx_id)
     if owner is None or owner["identity"] == identity:
-        return  # removed or handed over meanwhile
+        return  # removed or handed over in the meantime
     yield from count_audit(
         pbx_id=pbx_id,
         kind=AuditKind.CLAIM_REFUSED,
@@ -337,7 +356,7 @@ def note_refused_claim(
 
 
 def _is_enrolled(claim: Claim) -> Transaction[bool]:
-    """The code is good once."""
+    """Return whether the claim has a valid enrolment code, and use the code up."""
     name = claim.hello.pbx_name
     if claim.enrolment_hash is not None:
         row = yield from first(
@@ -355,16 +374,17 @@ def _is_enrolled(claim: Claim) -> Transaction[bool]:
 
 
 def is_good_code(stored_hash: str, expires_at: int, given_hash: str, now: datetime) -> bool:
-    """Compares in constant time."""
+    """Return whether the code is right and has not expired. The comparison takes constant time."""
     return hmac.compare_digest(stored_hash, given_hash) and to_ms(now) <= expires_at
 
 
 def _condition(status: Status) -> tuple[object, ...]:
+    """Return the part of a status whose change is an event."""
     return status.module_active, status.rest, status.uci
 
 
 def _event(pbx_id: str, kind: LinkEventKind, detail: Mapping[str, Any], at: int) -> Transaction[None]:
-    """Writes a row of history, or counts it where the hour has enough of them: a PBX cannot fill the table."""
+    """Store an event, or only count it when the hour already has enough, so that a PBX cannot fill the table."""
     written = yield from execute(
         "INSERT INTO link_event (pbx_id, at, kind, detail) SELECT $1, $2, $3, $4 WHERE (SELECT count(*)"  # noqa: S608
         f" FROM link_event WHERE pbx_id = $5 AND at > $6) < {EVENTS_PER_HOUR} RETURNING id",

@@ -1,4 +1,4 @@
-"""The hub: opens links, holds them, and carries calls to a PBX, whichever replica holds its link."""
+"""The hub opens links, holds them, and sends calls to a PBX, whichever replica holds its link."""
 
 import asyncio
 import logging
@@ -43,16 +43,16 @@ from wire.plane import NOT_HERE, PlaneCall
 logger = logging.getLogger(__name__)
 
 CALL_SECONDS: Final = 10.0
-"""How long a person waits for the PBX before they are told that it did not answer."""
+"""How long a person waits for an answer of the PBX before the call fails."""
 REPLACED_GRACE: Final = 2.0
-"""A link that is replaced may still bring answers for so long; then its socket is closed."""
+"""How long a replaced link may still deliver answers before its socket is closed, in seconds."""
 TICKS: Final = 5
-"""How often within a heartbeat the links are looked at."""
+"""How often all links are checked within one heartbeat interval."""
 CHANGES: Final = (1.0, 20)
-"""What a PBX reports of its status, users and calls, a second and at once. Past it a status waits for the next moment and
-is replaced by newer ones, and the answer to all else comes later."""
+"""Reports of one PBX about its status, users and calls, per second and as a burst. Beyond that, a status is delayed and
+replaced by newer ones, and other reports are answered later."""
 LOOK_SECONDS: Final = 30.0
-"""How often a replica compares its links with the table, in case the word that one was replaced was lost."""
+"""How often a replica compares its links with the table, in case it missed that one was replaced."""
 
 M = TypeVar("M", bound=WireModel)
 AnyMethod = Method | PhoneMethod
@@ -70,7 +70,7 @@ class PbxRefusedError(Exception):
 
 
 class _NotHereError(Exception):
-    """The link is somewhere else: the call was handed to nobody."""
+    """The link is not where it was expected. The call was not sent."""
 
 
 _REASONS: Final = frozenset(
@@ -82,21 +82,27 @@ _REASONS: Final = frozenset(
         Code.OUTCOME_UNKNOWN,
     )
 )
-"""Why a call failed, as connectors say it and as links end. A connector speaks for its PBX: whatever else it says
-(of tokens, licences, administrators, faults of the service) is no answer.
+"""Codes that a connector may use to refuse a call, and codes for links that end. A connector may only speak for its PBX:
+other codes (about tokens, licences, administrators, faults of the service) are treated as a protocol error.
 """
 _PHONE_REASONS: Final = _REASONS | frozenset(PHONE_FAULTS)
-"""The same of a person's telephone; to any other question they are no answer."""
+"""Codes that a connector may use to refuse a call of `PhoneMethod`."""
 _LINK_FAULTS: Final = (LinkBusyError, LinkClosedError, RpcRefusalError, ConnectionError, TimeoutError)
 
 
 class Hub:
-    """Holds the links of this process, and reaches those of the others.
+    """Holds the links of this process, and reaches the links of the other replicas.
 
-    `register_licence_keys` is told a PBX's licence keys before its welcome; `on_users` is told what changed of a
-    PBX's users, and `None` when a link has opened and nobody knows what changed meanwhile; `on_call` is told of a
-    call that ended at once. All with the link's epoch, so that they can refuse what an older link says. `on_lines` is told
-    users on whose lines something has changed. Whenever a PBX's link or status changes, its connection's topic is published.
+    Callbacks, each called with the PBX id:
+
+    - `register_licence_keys`: with the licence keys of a connector and the link's epoch, before the welcome.
+    - `on_users`: with the epoch and the users that changed; with None when a link has opened, because changes may have been
+      missed.
+    - `on_call`: with the epoch and a call that ended as soon as it was answered.
+    - `on_lines`: with the ids of users whose telephone line changed.
+
+    With the epoch a callback can ignore what an older link reports. Whenever a PBX's link or status changes, the hub
+    publishes the topic of its connection.
     """
 
     def __init__(
@@ -124,12 +130,12 @@ class Hub:
         self._under_way = Background()
         self._setbacks = Setbacks()
         self._missed: dict[str, int] = {}
-        """Links that the table says are here, and are not: PBX to epoch."""
+        """Links that this replica holds according to the table but not in fact: PBX id to epoch."""
         self._draining = False
         self.openings: Counter[str] = Counter()
-        """What became of openings of links: `opened`, or the code of the refusal."""
+        """Counts handshakes by their outcome: `opened`, or the code of the refusal."""
         self.calls: Counter[str] = Counter()
-        """What became of calls: `answered`, or a code."""
+        """Counts calls by their outcome: `answered`, or a code."""
         self.admission = admission or Admission()
         self._opening = Opening(
             registry=registry,
@@ -142,7 +148,7 @@ class Hub:
             hello_seconds=hello_seconds,
         )
         self._changes = Budgets(*CHANGES)
-        """By PBX, so that a link that is opened again does not start with a full budget."""
+        """Kept for each PBX, so that reconnecting does not refill the budget."""
         self._line_changes = Budgets(*LINE_CHANGES)
         bus.listen("link", self._hear_of_newer)
         bus.listen("handed-over", self._hear_of_hand_over)
@@ -153,7 +159,7 @@ class Hub:
         return list(self._links)
 
     def link(self, pbx_id: str) -> Link | None:
-        """The link that this replica holds."""
+        """Return the PBX's link if this replica holds it."""
         return self._links.get(pbx_id)
 
     @property
@@ -161,8 +167,10 @@ class Hub:
         return len(self._links)
 
     async def run(self) -> None:
-        """Until cancelled: pings links that are silent, cuts those that stay so, and closes those that the table says
-        are another's. One task for all links: an idle link is only its socket.
+        """Watch all links until cancelled.
+
+        Ping silent links, cut those that stay silent, and close those that belong to another replica by the table. There is
+        one task for all links, so that an idle link costs no more than its socket.
         """
         clock = asyncio.get_running_loop().time
         looked = clock()
@@ -179,7 +187,7 @@ class Hub:
                     self._setbacks.worked("links")
 
     async def serve(self, transport: Transport, address: str) -> None:
-        """The whole life of one connection, from the challenge to its end."""
+        """Serve one connection, from the challenge to its end."""
         if self._draining:
             await transport.close(CloseCode.GOING_AWAY, "shutting down")
             return
@@ -190,7 +198,7 @@ class Hub:
             await transport.close(CloseCode.TRY_LATER, "too many openings from this address")
         if opened is None:
             return
-        # An idle link is kept small: nothing of its opening is held while it lasts.
+        # Keep an idle link small: drop everything that only the handshake needed.
         link, hello_id, welcome = opened.link, opened.hello_id, opened.welcome
         link.on(
             {
@@ -212,7 +220,7 @@ class Hub:
         try:
             await link.welcome(hello_id, welcome)
             del welcome
-            # Its licence keys, which make the pools, came with the hello.
+            # The hello carried licence keys, so the pools may have changed too.
             self._bus.publish(*pbx_topics(link.pbx_id))
             await self._on_users(link.pbx_id, link.epoch, None)
             await link.serve()
@@ -223,15 +231,17 @@ class Hub:
             logger.info("link closed", extra={"pbx": link.pbx_name, "epoch": link.epoch, "reason": link.end})
             if link.was_abused:
                 self.admission.failed(address)
-            with suppress(*STORAGE_ERRORS):  # written down by `close_stale` when the database is back
+            with suppress(*STORAGE_ERRORS):  # `close_stale` stores it when the database is back
                 await self._registry.closed(pbx_id=link.pbx_id, epoch=link.epoch, reason=link.end, now=now())
             self._bus.publish(connection_topic(link.pbx_id))
 
     async def call(
         self, pbx: Pbx, method: AnyMethod, params: WireModel, answer: type[M], seconds: float = CALL_SECONDS
     ) -> M:
-        """Asks a PBX once, by a link that is no older than the row that the caller has read. Raises
-        `PbxRefusedError` with the finding when there is no good answer.
+        """Call a method of a PBX's connector; return its answer.
+
+        The call is sent at most once, over a link that is at least as new as `pbx`. Raises PbxRefusedError with the finding
+        when there is no valid answer within `seconds`.
         """
         try:
             found = await self._call(pbx=pbx, method=method, params=params, answer=answer, seconds=seconds)
@@ -249,8 +259,9 @@ class Hub:
         answer: type[M],
         seconds: float = CALL_SECONDS,
     ) -> AsyncIterator[tuple[Sequence[int], M]]:
-        """Asks about any number of users, `MAX_USERS_AT_ONCE` in a question; gives who was asked about, and the answer.
-        Raises `PbxRefusedError` at the first question without a good answer.
+        """Call a method for any number of users, `MAX_USERS_AT_ONCE` in a call; yield the user ids and the answer of each.
+
+        Raises PbxRefusedError at the first call without a valid answer.
         """
         for begin in range(0, len(user_ids), MAX_USERS_AT_ONCE):
             asked = user_ids[begin : begin + MAX_USERS_AT_ONCE]
@@ -282,7 +293,7 @@ class Hub:
             raise PbxRefusedError(Finding(Code.PROTOCOL_ERROR, {"pbx_name": pbx.name})) from misfit
 
     async def answer(self, call: PlaneCall) -> Reply:
-        """A call of another replica for a link that is held here."""
+        """Answer a call of another replica for a link that this one holds."""
         link = self._links.get(call.pbx_id)
         if link is None or not link.is_good(call.epoch):
             return Reply(code=NOT_HERE)
@@ -294,9 +305,11 @@ class Hub:
         return Reply(result)
 
     async def close_stale(self) -> None:
-        """Brings links and table together: closes links that another replica holds by the table, and writes down the end of
-        those that are not there any more, because the database was away when they ended. An opening that is under way
-        is in the table before it is a link, so one is missed only when two looks have missed it.
+        """Bring links and table in line.
+
+        Close links that belong to another replica by the table. Store the end of links that no longer exist but are open in
+        the table, because the database was away when they ended. A handshake enters the table before its link exists here,
+        so a link counts as missing only when two comparisons in a row miss it.
         """
         before = dict(self._links)
         held = await self._registry.holds(self._plane.replica_id)
@@ -311,13 +324,14 @@ class Hub:
                 self._retire(link)
 
     def fence(self) -> None:
-        """By the table none of these links is ours any more: close them, and let their connectors come again."""
+        """Close all links after this replica was evicted; their connectors reconnect."""
         for link in list(self._links.values()):
             self._under_way.start(link.retire(CloseCode.GOING_AWAY, "this replica was taken for dead", 0))
 
     async def drain(self, seconds: float) -> None:
-        """Takes no new link and hands over those that are open, spread over so many seconds; what is in flight is
-        answered. Their connectors open them again at other replicas.
+        """Refuse new links and close the open ones, spread over `seconds`. Calls in flight are still answered.
+
+        The connectors reconnect to other replicas.
         """
         self._draining = True
         links = list(self._links.values())
@@ -328,7 +342,7 @@ class Hub:
         await self._under_way.finish()
 
     def _beat(self, clock: float) -> None:
-        for link in list(self._links.values()):  # nothing here may raise: it is the heartbeat of all links
+        for link in list(self._links.values()):  # nothing here may raise: all links depend on this heartbeat
             silent = link.silent_for(clock)
             if silent >= self._heartbeat * HEARTBEATS_MISSED:
                 self._under_way.start(link.cut())
@@ -339,8 +353,9 @@ class Hub:
     async def _ask_others(
         self, pbx: Pbx, method: AnyMethod, params: WireModel, seconds: float
     ) -> dict[str, Any]:
-        """Through the replica that holds the link, by the caller's row; when the link has moved meanwhile nobody was
-        asked, so its present holder may be, once.
+        """Send the call through the replica that holds the link according to `pbx`.
+
+        If the link has moved since that row was read, the call was not sent, so it is tried once more with the present row.
         """
         try:
             return await self._ask_other(pbx=pbx, method=method, params=params, seconds=seconds)
@@ -370,7 +385,7 @@ class Hub:
         )
         try:
             answered = await self._plane.call(pbx.link_replica, question)
-        except NobodyThereError as nobody:  # the replica has died, and nobody has noticed yet
+        except NobodyThereError as nobody:  # the replica has died, but was not evicted yet
             raise _NotHereError from nobody
         except PlaneDownError as down:
             raise PbxRefusedError(Finding(Code.PLANE_DOWN, {"pbx_name": pbx.name})) from down
@@ -383,7 +398,7 @@ class Hub:
         return answered.result or {}
 
     def _take(self, link: Link) -> bool:
-        """Holds the link, unless a newer one of the same PBX has been quicker."""
+        """Add the link, replacing an older one; return False when a newer link of the same PBX is already here."""
         old = self._links.get(link.pbx_id)
         if old is not None and old.epoch > link.epoch:
             return False
@@ -400,7 +415,7 @@ class Hub:
             self._retire(link)
 
     def _hear_of_hand_over(self, rest: str) -> None:
-        """The name has another owner: nothing that the old one is about to answer is waited for."""
+        """Close the link of the old owner at once, without waiting for its answers."""
         pbx_id, _, epoch = rest.partition(":")
         link = self._links.get(pbx_id)
         if link is not None and link.epoch < int(epoch):
@@ -414,11 +429,13 @@ class Hub:
     def _status_handler(self, link: Link, at_first: Status) -> Callable[[dict[str, Any]], Awaitable[Empty]]:
         newest: Status | None = None
         is_writing = False
-        # As text: a model weighs ten times that, and most links never report again.
+        # Kept as text: a model needs ten times the memory, and most links never report again.
         last = at_first.model_dump_json()
 
         async def take(params: dict[str, Any]) -> Empty:
-            """Methods run at the same time: one of them writes, always what is newest, and no faster than the budget."""
+            """Store a reported status. Reports may run concurrently: one of them writes, always the newest status, and no
+            faster than the budget allows.
+            """
             nonlocal is_writing, last, newest
             newest = Status.model_validate(params)
             if is_writing:
@@ -444,20 +461,21 @@ class Hub:
         return take
 
     async def _pace(self, link: Link) -> None:
-        """Waits while the PBX is over its budget of changes."""
+        """Wait while the PBX exceeds its budget of changes."""
         if seconds := self._changes[link.pbx_id].reserve():
             await asyncio.sleep(seconds)
 
     async def _tell_lines(self, link: Link, user_ids: Collection[int]) -> None:
         if self._links.get(link.pbx_id) is link:
-            with suppress(*STORAGE_ERRORS):  # readers get the error themselves
+            with suppress(*STORAGE_ERRORS):  # the readers of the line get the error
                 await self._on_lines(link.pbx_id, user_ids)
 
     def _event_handler(
         self, link: Link, kind: type[M], take: Callable[[str, int, M], Awaitable[None]]
     ) -> Callable[[dict[str, Any]], Awaitable[Empty]]:
-        """What an older link still says after a newer one has replaced it counts no longer. Past its budget the answer
-        comes later, which a connector waits for.
+        """Return a handler that passes an event on to `take`, unless a newer link has replaced this one.
+
+        When the PBX exceeds its budget, the connector waits longer for the answer.
         """
 
         async def handle(params: dict[str, Any]) -> Empty:
@@ -480,7 +498,7 @@ def _refusing_unstorable() -> Iterator[None]:
 
 
 def _word_for(fault: Exception) -> tuple[str, dict[str, Any]]:
-    """What a caller is told when a link gave no result: code and evidence."""
+    """Return the code and the evidence for a call that got no result from a link."""
     if isinstance(fault, RpcRefusalError):
         return fault.code, fault.evidence
     return (Code.PBX_BUSY if isinstance(fault, LinkBusyError) else Code.OUTCOME_UNKNOWN), {}

@@ -1,7 +1,8 @@
-"""Telling each connector for which users it may keep a login to the PBX, and learning whose it has lost.
+"""Keep connectors informed for which users they may keep a login to the PBX, and learn which logins they have lost.
 
-Who agreed is in the database. Each connector is told whenever that changes or its link is new, and forgets everybody else: so
-a sign-out that a connector did not hear of, or a crash between the two, is made good within seconds.
+The consents are in the database. A connector gets the whole list whenever it changes and whenever its link is new, and
+deletes all other logins. So a missed sign-out, or a crash between storing a consent and informing the connector, is
+repaired within seconds.
 """
 
 import asyncio
@@ -22,61 +23,67 @@ from wire.model import Empty
 from wire.phone import KeepLines, KeptLines
 
 LOOK_SECONDS: Final = 5.0
+"""How long to wait at most until the consents are read again."""
 TOLD_AT_ONCE: Final = 64
-"""Connectors that are being told; each may take its time to answer."""
+"""How many connectors are informed at the same time. Each may take its time to answer."""
 PAUSE_SECONDS: Final = 0.5
-"""A morning's rush of sign-ins is not one look each."""
+"""Pause between two reads, so that not every sign-in of a morning rush causes one."""
 
 Wanted = Mapping[str, Sequence[int]]
-"""PBX id to the ids of its users."""
+"""Maps a PBX id to the ids of its users with consent."""
 
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """What connectors keep."""
+    """One purpose for which connectors keep logins."""
 
     what: str
-    """For logs: "whose calls to follow"."""
+    """Name of the purpose for logs, for instance "whose calls to follow"."""
     method: AnyMethod
     params: type[KeepParams | KeepLines]
     answer: type[Followed | KeptLines]
     limit: int
-    """Users of one PBX."""
+    """The largest number of users of one PBX."""
     wanted: Callable[[], Awaitable[Wanted]]
+    """Reads the consents from the database."""
     lost: Callable[[str, int], Awaitable[bool]]
-    """Told PBX and user whom the connector has not kept. False: it may not have been asked yet, so it is told again."""
+    """Called with the PBX id and a user whose login the connector does not have. Returns False when the consent may be newer
+    than the list that the connector got; then the connector is informed again."""
     is_offered: Callable[[Pbx], bool] = lambda _pbx: True
+    """Whether the PBX's connector supports this purpose."""
 
 
 class Keeper:
+    """Keeps all connectors that are linked to this replica informed about one purpose."""
+
     def __init__(self, hub: Hub, registry: Registry, bus: Bus, kept: Kept) -> None:
         self._hub = hub
         self._registry = registry
         self._bus = bus
         self._kept = kept
         self._told: dict[str, tuple[int, tuple[int, ...]]] = {}
-        """What each connector was told last, on the link of which epoch."""
+        """For each PBX: the epoch of the link, and the user ids that its connector got last."""
         self._setbacks = Setbacks(first_pause=LOOK_SECONDS)
         self._telling = asyncio.Semaphore(TOLD_AT_ONCE)
         self._changing: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
-        """Nobody is forgotten in the moment in which they say yes."""
+        """For each PBX: held while a consent is stored and sent, so that a concurrent update does not drop it."""
 
     def changing(self, pbx_id: str) -> AbstractAsyncContextManager[None]:
-        """Around a consent that is noted and then told to the connector."""
+        """Return the lock to hold while a consent is stored and then sent to the connector."""
         return self._changing[pbx_id]
 
     def tell_anew(self, pbx_id: str) -> None:
-        """What the connector was told before may no longer hold."""
+        """Make sure that the connector is informed again, although the list has not changed."""
         self._told.pop(pbx_id, None)
 
     async def run(self) -> None:
-        """Keeps the connectors up to date, until cancelled."""
+        """Keep the connectors up to date until cancelled."""
         with self._bus.watch(NOTICES_TOPIC) as woken:  # published whenever a session begins or ends
             while True:
                 woken.clear()
                 try:
                     await self.tell_connectors()
-                except Exception as fault:  # noqa: BLE001 - whatever it is, the next look may do better
+                except Exception as fault:  # noqa: BLE001 - the next attempt may succeed
                     self._setbacks.failed("connectors", fault, f"connectors not told {self._kept.what}")
                 else:
                     self._setbacks.worked("connectors")
@@ -88,7 +95,7 @@ class Keeper:
                     continue
 
     async def tell_connectors(self) -> None:
-        """Those for whom something has changed, side by side: a PBX that is slow or odd keeps no other waiting."""
+        """Inform all connectors whose list has changed, in parallel, so that a slow PBX does not delay the others."""
         wanted = await self._kept.wanted()
         linked = self._hub.linked
         self._told = {pbx_id: told for pbx_id, told in self._told.items() if pbx_id in linked}
@@ -114,13 +121,13 @@ class Keeper:
         except PbxRefusedError as refused:
             what = f"a connector was not told {self._kept.what}"
             self._setbacks.refused(pbx_id, refused.finding.code, what)
-        except Exception as fault:  # noqa: BLE001 - whatever it is, the other connectors are told
+        except Exception as fault:  # noqa: BLE001 - the other connectors must be informed all the same
             self._setbacks.failed(pbx_id, fault, f"a connector cannot be told {self._kept.what}")
         else:
             self._setbacks.worked(pbx_id)
 
     async def _tell(self, pbx_id: str) -> None:
-        wanted = await self._kept.wanted()  # read again: somebody may just have said yes
+        wanted = await self._kept.wanted()  # read again: somebody may just have consented
         link = self._hub.link(pbx_id)
         pbx = await self._registry.by_id(pbx_id)
         if link is None or pbx is None or self._is_told(pbx_id, wanted):
@@ -154,8 +161,10 @@ class PreparedConsent:
 async def prepare_consent(
     hub: Hub, pbx: Pbx, login: str, impossible: Code, while_down: Code | None = None
 ) -> PreparedConsent | Finding:
-    """`impossible`: what is said where UCI logins cannot be made from login and password; `while_down`: what instead while
-    the connector only waits for UCI, so that nobody knows whether they can.
+    """Ask the connector for what a browser needs to seal a UCI login; return a finding when that is not possible.
+
+    `impossible` is the code when the PBX does not accept UCI logins made from login and password. `while_down`, if given,
+    is the code while the connector's UCI connection is down, so that this is unknown.
     """
     try:
         challenge = await hub.call(

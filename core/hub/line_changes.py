@@ -1,4 +1,4 @@
-"""What a connector says of telephones on which something has changed: bounded, and none of it lost."""
+"""Take a connector's reports of changed telephone lines: rate-limited, without losing one."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection
@@ -9,13 +9,14 @@ from wire.model import Empty
 from wire.phone import MAX_LINES, LinesChanged
 
 LINE_CHANGES: Final = (50.0, 100)
-"""How often a PBX may say whose telephones have changed, a second and at once. Past it the next word comes later, and
-speaks for all that were said meanwhile."""
+"""Reports of changed lines that a PBX may send, per second and as a burst. Beyond that, reports are delayed and merged."""
 
 
 class LineChanges:
-    """Of one link. Ids that come while others wait for their turn are told together with them, so that a connector that
-    says too much has its word later, and holds nothing up.
+    """The reports of one link.
+
+    Ids that arrive while earlier ones wait are passed on together with them. So a connector that sends too much is delayed
+    but blocks nothing. `tell` is called with the ids of users whose line changed.
     """
 
     def __init__(
@@ -27,9 +28,9 @@ class LineChanges:
         self._is_telling = False
 
     async def take(self, params: dict[str, Any]) -> Empty:
-        """Handles `phone.changed`."""
+        """Handle `phone.changed`."""
         named = LinesChanged.model_validate(params).user_ids
-        if len(self._changed) + len(named) <= MAX_LINES:  # no PBX has more of ours
+        if len(self._changed) + len(named) <= MAX_LINES:  # no PBX has more lines of signed-in users
             self._changed.update(named)
         if self._is_telling:
             return Empty()

@@ -1,4 +1,4 @@
-"""One live link: something that sends and receives text, opened by a signed challenge."""
+"""One live link to a connector: a transport of text frames, after a signed handshake."""
 
 import asyncio
 import contextlib
@@ -12,17 +12,18 @@ from wire.link import Method, Welcome
 from wire.model import Empty
 
 PING_SECONDS: Final = 10.0
+"""Time-out of a heartbeat."""
 MAX_BAD_FRAMES: Final = 20
-"""A peer that sends so many frames that are no calls is cut: it speaks something else."""
+"""How many frames may be malformed before the peer is cut: it does not speak the protocol."""
 FRAMES: Final = (100.0, 300)
-"""Frames that the service has not asked for, a second and at once. A connector says fifty times a second at most whose lines
-have changed, and all else in some seconds. Those past it get `pbx-busy`."""
+"""Unsolicited frames that a connector may send, per second and as a burst. It reports changed lines at most fifty times a
+second, and everything else far less often. Further frames are answered with `pbx-busy`."""
 MAX_REFUSED_FRAMES: Final = 100
-"""So far over its budget a peer is cut."""
+"""How many frames may exceed the budget before the peer is cut."""
 
 
 class CloseCode(IntEnum):
-    """WebSocket close codes (RFC 6455, section 7.4; 4000 and up are ours)."""
+    """WebSocket close codes (RFC 6455, section 7.4; those from 4000 on are our own)."""
 
     DONE = 1000
     GOING_AWAY = 1001
@@ -33,18 +34,18 @@ class CloseCode(IntEnum):
     REPLACED = 4409
     SILENT = 4410
     FLOODED = 4429
-    """The peer sent far more than it may."""
+    """The peer far exceeded its budget of frames."""
 
 
 class Transport(Protocol):
-    """What carries frames of text. `send` waits while the peer reads slowly and raises when it is gone."""
+    """Carries text frames. `send` waits while the peer reads slowly, and raises ConnectionError when it is gone."""
 
     async def send(self, text: str) -> None: ...
 
     async def close(self, code: CloseCode, reason: str) -> None: ...
 
     async def turn_away(self, code: CloseCode, reason: str) -> None:
-        """As `close`, for a peer that goes on sending: it is not waited for."""
+        """Like `close`, but without waiting for the peer, which may go on sending."""
         ...
 
     def __aiter__(self) -> AsyncIterator[str]: ...
@@ -60,16 +61,16 @@ _END_OF: Final = {
 
 
 class Link:
-    """A link after its welcome."""
+    """A link whose handshake has succeeded."""
 
     def __init__(self, transport: Transport, pbx_id: str, epoch: int, pbx_name: str) -> None:
         self.pbx_id = pbx_id
         self.epoch = epoch
         self.pbx_name = pbx_name
         self.is_retired = False
-        """Answers what it was asked, and is asked nothing more."""
+        """Whether the link only finishes calls in flight and gets no new ones."""
         self.end = "connection-lost"
-        """Why it ended, once it has."""
+        """Why the link ended; meaningful once it has."""
         self.pinged_at = 0.0
         self._transport = transport
         self._last_heard = asyncio.get_running_loop().time()
@@ -78,21 +79,22 @@ class Link:
 
     @property
     def was_abused(self) -> bool:
-        """Whether it ended because the peer broke the protocol or flooded it."""
+        """Whether the link ended because the peer violated the protocol or sent too much."""
         return self.end in (_END_OF[CloseCode.POLICY], _END_OF[CloseCode.FLOODED])
 
     def is_good(self, epoch: int) -> bool:
-        """May be asked by anyone who has read this epoch in the table: it is no older link, and still in use."""
+        """Return whether a caller that has read this epoch in the table may use the link: not older, and not retired."""
         return self.epoch >= epoch and not self.is_retired
 
     def on(self, methods: Mapping[str, Handler]) -> None:
+        """Add handlers for methods that the connector calls."""
         self._methods.update(methods)
 
     async def welcome(self, hello_id: int | str | None, welcome: Welcome) -> None:
         await self._transport.send(dump(id=hello_id, result=welcome))
 
     async def serve(self) -> None:
-        """Runs until the peer goes, falls silent or is replaced."""
+        """Serve the link until the peer disconnects or the link is closed."""
         try:
             async for text in self._transport:
                 self._last_heard = asyncio.get_running_loop().time()
@@ -109,8 +111,9 @@ class Link:
             self.endpoint.close()
 
     async def retire(self, code: CloseCode, reason: str, grace: float) -> None:
-        """Closes the link as soon as nothing is in flight, at the latest after `grace` seconds: an answer that is on
-        its way is not lost.
+        """Close the link as soon as no call is in flight, at the latest after `grace` seconds.
+
+        So answers that are on their way are not lost.
         """
         self.is_retired = True
         with contextlib.suppress(TimeoutError):
@@ -125,18 +128,18 @@ class Link:
         await self._transport.close(code, reason)
 
     def silent_for(self, clock: float) -> float:
-        """Seconds since the last frame; `clock` is the loop's."""
+        """Return the seconds since the last frame. `clock` is the time of the event loop."""
         return clock - self._last_heard
 
     async def ping(self) -> None:
-        """Whether it is answered shows in the silence that ends or goes on."""
+        """Send a heartbeat. Its outcome does not matter: an answer ends the silence, and no answer prolongs it."""
         with contextlib.suppress(
             ConnectionError, LinkClosedError, LinkBusyError, TimeoutError, RpcRefusalError
         ):
             await self.endpoint.call(Method.PING, Empty(), deadline=PING_SECONDS)
 
     async def cut(self) -> None:
-        """Silent for too long: its socket may be half-open, so nobody waits for a farewell."""
+        """Close a link that was silent for too long. Its socket may be half-open, so there is no grace period."""
         self.endpoint.close()
         await self._close(CloseCode.SILENT, "no heartbeat")
 

@@ -1,7 +1,7 @@
-"""Opening a link: a signed challenge, who owns the name, and what a stranger is told about it: nothing.
+"""Open a link: a signed challenge, the check who owns the name, and an answer that reveals nothing to strangers.
 
-Anyone who does not own a name gets one and the same refusal for every name, at the same moment: for one that is free, one
-that needs an enrolment code, and one that is somebody else's (docs/trust.md).
+A connector that does not own the name gets the same refusal after the same time for every name: a free one, one that needs
+an enrolment code, and one that belongs to somebody else (docs/trust.md).
 """
 
 import asyncio
@@ -35,26 +35,28 @@ logger = logging.getLogger(__name__)
 RegisterLicenceKeys = Callable[[str, list[str], int], Awaitable[list[LicenceKeyState]]]
 
 STRANGERS_ANSWERED_AFTER: Final = 0.25
-"""Seconds after the hello: longer than everything that is looked up until then."""
+"""Seconds from the hello to a refusal. All look-ups take less time, so the delay does not depend on the name."""
 EVIDENCE: Final = (1 / 60, 1)
-"""How often a refused identity is written down for one name; administrators' tabs are woken by it."""
+"""How often a refused identity is recorded for one name, per second and as a burst. Each record wakes administrators' tabs."""
 EVIDENCE_OF_ADDRESS: Final = (1 / 6, 20)
-"""How often anything from one address is written down for one name."""
+"""How often refused claims from one address are recorded for one name, per second and as a burst."""
 EVIDENCE_AT_ONCE: Final = 20
-"""More are not written down: they come again."""
+"""How many records are written at the same time. Further ones are dropped, because refused connectors try again."""
 
 
 @dataclass(frozen=True, slots=True)
 class Opened:
+    """A successful handshake; the welcome is still to be sent."""
+
     link: Link
     hello_id: int | str | None
     welcome: Welcome
     status: Status
-    """As the connector said it in its hello."""
+    """The connector's status from its hello."""
 
 
 class Opening:
-    """How connections become links. `outcomes` counts what became of them: a code, or why there was none."""
+    """Performs handshakes. `outcomes` counts failed ones by their code, or as `no-hello`."""
 
     def __init__(
         self,
@@ -81,7 +83,10 @@ class Opening:
         self._writing = Background()
 
     async def open(self, transport: Transport, address: str) -> Opened | None:
-        """None when the connection has been refused and closed. Whatever way it fails counts."""
+        """Perform the handshake; return None when it failed and the connection was closed.
+
+        A failure counts against the address, unless the database is away.
+        """
         try:
             return await self._open(transport, address)
         except STORAGE_ERRORS:
@@ -133,7 +138,7 @@ class Opening:
     async def _check(
         self, transport: Transport, frame: Frame, hello: Hello, address: str, answered_at: float
     ) -> None:
-        """Says what a hello would meet, and opens nothing."""
+        """Answer `link.check`: say how a hello would be answered, without opening a link."""
         if not self._admission.may_check(address):
             await self._throttle(transport, "too many checks from this address")
             return
@@ -177,7 +182,7 @@ class Opening:
             self._note(claim, hello, address)
             return None
         self._give_back_code(hello, address, taken=may_try_code)
-        self._evidence.forget((claim.pbx_id, hello.identity))  # should it lose the name again
+        self._evidence.forget((claim.pbx_id, hello.identity))  # it may lose the name again later
         if claim.previous_replica not in (None, self._replica_id):
             self._bus.publish(f"link:{claim.pbx_id}:{claim.epoch}")
         states = await self._register_licence_keys(claim.pbx_id, hello.licence_keys, claim.epoch)
@@ -193,7 +198,7 @@ class Opening:
             self._admission.give_back_code(hello.pbx_name, address)
 
     def _note(self, claim: BoundElsewhere | NotEnrolled, hello: Hello, address: str) -> None:
-        """Writes evidence down for the administrators of the name, after the answer and not more than once a minute."""
+        """Record a refused claim for the administrators of the name, after the answer and at most once a minute."""
         if not isinstance(claim, BoundElsewhere) or len(self._writing) >= EVIDENCE_AT_ONCE:
             return
         from_there = self._evidence_of_address[claim.pbx_id, address_group(address)]

@@ -1,6 +1,6 @@
-"""The plane between replicas: NATS, or nothing when there is one process (docs/scale.md).
+"""The plane connects replicas: NATS, or nothing when there is only one process (docs/scale.md).
 
-NATS is the way, not the truth: whatever is said here, the receiver looks into the database for itself.
+NATS only carries messages; the database has the truth. A receiver of a message reads the database itself.
 """
 
 import asyncio
@@ -28,19 +28,21 @@ logger = logging.getLogger(__name__)
 
 RECONNECT_SECONDS: Final = 1
 PING_SECONDS: Final = 5
-"""A NATS server that does not answer two of these is left for another."""
+"""Interval of pings to the NATS server. If two are unanswered, the client connects to another server."""
 ANSWER_GRACE: Final = 1.0
-"""A replica answers "no answer in time" itself; past this it is gone."""
+"""How long to wait beyond a call's deadline. A living replica reports a time-out of the link itself within that time."""
 LEAVE_SECONDS: Final = 2.0
-"""How long a replica that stops goes on answering calls that have arrived. Its links are closed by then."""
+"""How long a stopping replica goes on answering calls that have arrived. Its links are closed by then."""
 MAX_ASKED: Final = 2048
-"""Calls of other replicas that are being answered here; more are refused at once."""
+"""How many calls of other replicas are answered here at the same time. Further calls are refused immediately."""
 MAX_MESSAGE_BYTES: Final = 512 * 1024
-"""Half of what NATS takes by default; one line is shorter than a frame of a link (256 KiB)."""
+"""Half of the default limit of NATS. One line is shorter than a frame of a link (256 KiB)."""
 MAX_MESSAGES: Final = 1000
+"""For how many of the last messages to a replica their calls are remembered."""
 MAX_PEERS: Final = 100
+"""How many other replicas are remembered."""
 NOBODY_LISTENS: Final = "503"
-"""The status with which NATS answers a message that has no receiver."""
+"""The status with which NATS answers a message without a receiver."""
 _CALL: Final = b"c"
 _ANSWER: Final = b"a"
 
@@ -49,16 +51,16 @@ Missed = Callable[[], None]
 
 
 class NobodyThereError(Exception):
-    """No replica of that name listens: the call was handed to nobody."""
+    """No replica with that id listens. The call was not delivered."""
 
 
 class PlaneDownError(Exception):
-    """The plane cannot be used at the moment: the call was handed to nobody."""
+    """The plane cannot be used at the moment. The call was not sent."""
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A call of this replica for a link of another; `wire.plane.PlaneCall` on the way."""
+    """A call of this replica for a link of another one; sent as `wire.plane.PlaneCall`. `deadline` is in seconds."""
 
     pbx_id: str
     epoch: int
@@ -67,6 +69,7 @@ class Question:
     deadline: float
 
     def line(self, call_id: int) -> bytes:
+        """Return the line of a message for this call."""
         members = {
             "id": call_id,
             "pbxId": self.pbx_id,
@@ -80,8 +83,10 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """To a call of another replica; `wire.plane.PlaneAnswer` on the way. What a connector said was checked as its frame
-    came in, and the asking replica checks it by its model: once more here would be for nothing.
+    """The answer to a call of another replica; sent as `wire.plane.PlaneAnswer`.
+
+    It is not validated here: the connector's frame was checked when it arrived, and the calling replica validates the
+    result.
     """
 
     result: Mapping[str, Any] | None = None
@@ -101,23 +106,30 @@ Answer = Callable[[PlaneCall], Awaitable[Reply]]
 
 
 class Plane(Protocol):
+    """Carries calls and topics between replicas."""
+
     replica_id: str
-    """This process, until it ends."""
+    """Identifies this process; new at each start."""
 
     @property
     def is_alone(self) -> bool:
-        """There is one process, and there are no others to tell."""
+        """Whether there is only one process, by the settings."""
 
     @property
     def is_up(self) -> bool: ...
 
     def start(self, answer: Answer, hear: Hear, missed: Missed) -> None:
-        """`answer` serves calls of others, `hear` is told their news; after an interruption, in which news were lost,
-        `missed` is called.
+        """Connect in the background.
+
+        `answer` is called with calls of other replicas, `hear` with their topics, and `missed` after an interruption, in
+        which topics may have been lost.
         """
 
     async def call(self, replica_id: str, question: Question) -> PlaneAnswer:
-        """Raises `NobodyThereError`, `PlaneDownError`, or `TimeoutError` when nobody knows what became of it."""
+        """Send a call to another replica and return its answer.
+
+        Raises NobodyThereError, PlaneDownError, or TimeoutError when the outcome is unknown.
+        """
 
     def publish(self, topics: Sequence[str]) -> None: ...
 
@@ -125,7 +137,7 @@ class Plane(Protocol):
 
 
 class NoPlane:
-    """One process."""
+    """The plane of a single process: there is nobody to call."""
 
     is_alone = True
     is_up = True
@@ -134,22 +146,24 @@ class NoPlane:
         self.replica_id = new_id()
 
     def start(self, answer: Answer, hear: Hear, missed: Missed) -> None:
-        """Nobody calls."""
+        """Do nothing: there are no other replicas."""
 
     async def call(self, replica_id: str, question: Question) -> PlaneAnswer:
         del question
         raise NobodyThereError(replica_id)
 
     def publish(self, topics: Sequence[str]) -> None:
-        """Nobody hears."""
+        """Do nothing: there are no other replicas."""
 
     async def close(self) -> None:
-        """Nothing is open."""
+        """Do nothing: there is no connection."""
 
 
 class _Client(Client):
-    """nats-py encrypts when the server asks for it, whatever the address says: somebody in between who answers in the
-    server's name would be sent the login in clear.
+    """A NATS client that insists on TLS for a `tls://` address.
+
+    nats-py encrypts only if the server asks for it, whatever the address says. A man in the middle could get the login in
+    clear text.
     """
 
     def _connect_command(self) -> bytes:
@@ -161,10 +175,10 @@ class _Client(Client):
 
 
 class NatsPlane:
-    """`url` may name several servers, separated by commas, and carry user and password.
+    """The plane over NATS. `url` may name several servers, separated by commas, and contain user and password.
 
-    A message goes from `SUBJECT.to.RECEIVER.SENDER`; its reply subject, `SUBJECT.to.SENDER.RECEIVER.NUMBER`, is where NATS
-    says that nobody listens.
+    A message goes to the subject `SUBJECT.to.RECEIVER.SENDER`. On its reply subject, `SUBJECT.to.SENDER.RECEIVER.NUMBER`,
+    NATS reports that nobody listens.
     """
 
     is_alone = False
@@ -180,9 +194,9 @@ class NatsPlane:
         self._peers: dict[str, ReplicaPeer] = {}
         self._tasks = Background()
         self._asked: set[asyncio.Task[None]] = set()
-        """Calls of others that are being answered; none of these tasks raises."""
+        """Tasks that answer calls of other replicas; none of them raises."""
         self._unsaid: list[str] = []
-        """Topics of this turn of the loop: they go out as one message."""
+        """Topics of this turn of the event loop; they are sent as one message."""
 
     @property
     def is_up(self) -> bool:
@@ -192,7 +206,7 @@ class NatsPlane:
         self._connecting = asyncio.create_task(self._connect(answer, hear, missed))
 
     def call(self, replica_id: str, question: Question) -> Coroutine[Any, Any, PlaneAnswer]:
-        if not self._client.is_connected:  # the client would keep it and send it when its time is over
+        if not self._client.is_connected:  # the client would buffer it and send it after its deadline
             raise PlaneDownError
         return self._peer(replica_id).call(question)
 
@@ -211,13 +225,13 @@ class NatsPlane:
         for task in self._asked:
             task.cancel()
         client = self._client
-        # One that has not begun to connect, or has given up, has nothing to close and says so by an AssertionError.
+        # A client that has not begun to connect, or has given up, raises an AssertionError when it is closed.
         if client.is_connected or client.is_connecting or client.is_reconnecting:
             with suppress(NatsError, OSError, TimeoutError):
                 await self._client.close()
 
     async def _leave(self) -> None:
-        """From now on NATS says that nobody listens here. What has arrived until then is answered."""
+        """Unsubscribe, so that NATS reports that nobody listens here, and answer the calls that have arrived."""
         if self._calls is None or not self._client.is_connected:
             return
         with suppress(NatsError, OSError, TimeoutError):
@@ -225,7 +239,7 @@ class NatsPlane:
                 await self._calls.drain()  # type: ignore[no-untyped-call]
                 while self._asked:
                     await asyncio.wait(self._asked)
-                await asyncio.sleep(0)  # what was answered in this turn of the loop is sent
+                await asyncio.sleep(0)  # let the answers of this turn of the event loop be sent
                 await self._tasks.finish()
                 await self._client.flush()
 
@@ -265,7 +279,7 @@ class NatsPlane:
                     reconnect_time_wait=RECONNECT_SECONDS,
                     ping_interval=PING_SECONDS,
                     max_outstanding_pings=2,
-                    pending_size=0,  # what cannot be sent now is not sent later
+                    pending_size=0,  # do not buffer what cannot be sent now
                     error_cb=on_fault,
                     disconnected_cb=on_disconnected,
                     reconnected_cb=on_reconnected,
@@ -288,7 +302,7 @@ class NatsPlane:
                     self._answer(peer, PlaneCall.model_validate_json(line[1:]), answer)
                 else:
                     peer.answered(PlaneAnswer.model_validate_json(line[1:]))
-            except ValidationError:  # another version of the service: its caller is told "unknown"
+            except ValidationError:  # from another version of the service; its caller gets "outcome unknown"
                 logger.warning("a message of another replica cannot be read", extra={"replica": replica_id})
 
     def _answer(self, peer: "ReplicaPeer", call: PlaneCall, answer: Answer) -> None:
@@ -302,7 +316,7 @@ class NatsPlane:
     def _peer(self, replica_id: str) -> "ReplicaPeer":
         peer = self._peers.get(replica_id)
         if peer is None:
-            if len(self._peers) >= MAX_PEERS:  # replicas come and go; the oldest went long ago
+            if len(self._peers) >= MAX_PEERS:  # replicas come and go; the oldest one left long ago
                 self._peers.pop(next(iter(self._peers))).close()
 
             def post(number: int, data: bytes) -> None:
@@ -316,7 +330,7 @@ class NatsPlane:
     def _say(self) -> None:
         topics, self._unsaid = self._unsaid, []
         if not self._client.is_connected:
-            return  # a replica that was not told looks when the plane is back (`missed`)
+            return  # the other replicas read the database when the plane is back (`missed`)
         for start in range(0, len(topics), MAX_TOPICS):
             news = TopicsChanged(origin=self.replica_id, topics=topics[start : start + MAX_TOPICS])
             self._tasks.start(self._send(self._news, news.model_dump_json(by_alias=True).encode()))
@@ -327,19 +341,19 @@ class NatsPlane:
 
 
 class ReplicaPeer:
-    """Another replica, as this one talks to it."""
+    """Sends calls and answers to one other replica, several in one message."""
 
     def __init__(self, replica_id: str, post: Callable[[int, bytes], None]) -> None:
         self._replica_id = replica_id
         self._post = post
         self._waiting: dict[int, asyncio.Future[PlaneAnswer]] = {}
         self._doubtful: set[int] = set()
-        """Calls that are given up soon, because nobody listens any more."""
+        """Ids of calls that are given up soon, because nobody listens any more."""
         self._last_id = 0
         self._outbox: list[bytes] = []
         self._unsent: list[int] = []
         self._messages: OrderedDict[int, list[int]] = OrderedDict()
-        """The calls of each of the last messages: should nobody listen, these were handed to nobody."""
+        """The call ids in each of the last messages. If NATS reports that nobody listens, these were not delivered."""
         self._last_message = 0
 
     async def call(self, question: Question) -> PlaneAnswer:
@@ -363,14 +377,16 @@ class ReplicaPeer:
             waiting.set_result(answer)
 
     def send(self, line: bytes) -> None:
-        """With everything else that goes there in this turn of the loop."""
+        """Send a line, in one message with all others of this turn of the event loop."""
         if not self._outbox:
             asyncio.get_running_loop().call_soon(self._flush)
         self._outbox.append(line)
 
     def nobody_listens(self, number: int) -> None:
-        """The calls of this message reached nobody. Earlier ones are answered now, if the replica stops in good order; what
-        became of them is unknown if it has died.
+        """Fail the calls of a message that NATS could not deliver.
+
+        Earlier calls are answered soon if the replica is shutting down properly. If it has died, their outcome is unknown:
+        they time out after `LEAVE_SECONDS`.
         """
         unheard = set(self._messages.get(number, ()))
         loop = asyncio.get_running_loop()

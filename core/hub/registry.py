@@ -1,6 +1,6 @@
-"""The PBXs the service knows: who owns a name, which key is right, who holds the link.
+"""The PBXs that the service knows: who owns a name, which PBX key is valid, which replica holds the link.
 
-Whatever the owner of a link writes carries the link's epoch and is refused when it is stale.
+Whatever a link writes carries its epoch and is ignored when a newer link exists.
 """
 
 import functools
@@ -44,11 +44,13 @@ _COLUMNS: Final = f"{PBX_COLUMNS}, {REFUSED_CLAIM_AT} AS refused_claim_at"
 
 @dataclass(frozen=True, slots=True)
 class Pbx:
+    """A row of the table `pbx`."""
+
     id: str
     name: str
     identity: str
     installation: int
-    """Counts the installations that have owned the name."""
+    """Number of the installation that owns the name; each hand-over raises it."""
     key_hmac: str
     claimed_at: datetime
     status_json: str | None
@@ -56,19 +58,20 @@ class Pbx:
     link_opened_at: datetime | None
     link_closed_at: datetime | None
     link_replica: str | None
-    """The replica that holds the link, or held it last."""
+    """The replica that holds the link or was the last to hold it."""
     connector_version: str | None
     sealing_key: str
-    """Of the connector that opened the link last, vouched for by the signature."""
+    """Public key to which browsers seal logins. The connector that opened the last link signed it."""
     sealing_signature: str
     capabilities: Sequence[str]
-    """What that connector can do (`wire.link.Capability`); empty for one of the first version."""
+    """Capabilities of that connector (`wire.link.Capability`); empty for a connector of the first version."""
     capabilities_signature: str | None
     previous_key_hmac: str | None
     previous_key_until: datetime | None
     refused_keys: Sequence[LicenceReason]
-    """Why licence keys of the connector make no pool."""
+    """Why some licence keys of the connector were refused."""
     refused_claim_at: datetime | None
+    """When another identity last tried the name."""
 
     @property
     def is_linked(self) -> bool:
@@ -76,7 +79,7 @@ class Pbx:
 
     @property
     def status(self) -> Status | None:
-        """As the connector reported last."""
+        """The status that the connector last reported."""
         return _status(self.status_json) if self.status_json else None
 
     @property
@@ -94,24 +97,24 @@ class Pbx:
 
     @property
     def seals_answers(self) -> bool:
-        """The answer to the PBX's challenge crosses the service sealed."""
+        """Whether browsers seal the answer to the PBX's challenge, so that the service cannot read it."""
         return Capability.SEALED_ANSWERS in self.capabilities
 
     @property
     def has_telephone(self) -> bool:
-        """The connector answers the methods of `wire.phone`."""
+        """Whether the connector supports the methods of `wire.phone`."""
         return Capability.TELEPHONE in self.capabilities
 
 
 class KeyMatch(StrEnum):
     CURRENT = "current"
     PREVIOUS = "previous"
-    """The key before the last rotation, which is still good."""
+    """The key before the last rotation, which is still valid."""
 
 
 @dataclass(frozen=True, slots=True)
 class RefusedClaim:
-    """Another identity has tried a name. Only administrators of that PBX and the operator learn of it."""
+    """Another identity tried to claim a name. Only administrators of that PBX and the operator can see it."""
 
     identity: str
     address: str
@@ -121,7 +124,7 @@ class RefusedClaim:
 
 @dataclass(frozen=True, slots=True)
 class Enrolment:
-    """A code that nobody has used yet."""
+    """An enrolment code that has not been used yet."""
 
     pbx_name: str
     expires_at: datetime
@@ -156,7 +159,7 @@ class Registry:
         return to_pbx(row) if row is not None else None
 
     async def existing(self, pbx_id: str) -> Pbx:
-        """Of an id that the database holds by a foreign key; only a broken one gets to the `LookupError`."""
+        """Return the PBX with an id from a foreign key. Raises LookupError only if the database is inconsistent."""
         pbx = await self.by_id(pbx_id)
         if pbx is None:
             raise LookupError(pbx_id)
@@ -167,7 +170,7 @@ class Registry:
         return to_pbx(row) if row is not None else None
 
     def match_key(self, pbx: Pbx | None, key_digest: str, now: datetime) -> KeyMatch | None:
-        """Whether this is the PBX's key; takes as long when there is no such PBX, or its key is not known."""
+        """Return which of the PBX's keys this is, or None. It takes equally long when there is no PBX or no known key."""
         given = self._hmac(key_digest)
         current = hmac.compare_digest(pbx.key_hmac if pbx is not None else NO_KEY, given)
         before = pbx.previous_key_hmac if pbx is not None else None
@@ -185,7 +188,7 @@ class Registry:
 
     @property
     def enrolment_required(self) -> bool:
-        """A name that nobody has can be claimed with a code only."""
+        """Whether a free name can be claimed only with an enrolment code."""
         return self._enrolment_required
 
     async def claim(
@@ -198,9 +201,10 @@ class Registry:
         may_be_new: bool = True,
         may_try_code: bool = True,
     ) -> Claimed | BoundElsewhere | NotEnrolled:
-        """Takes a link's opening: the first identity that claims a name owns it. Raises the link's epoch.
+        """Claim the name in a hello and open its link. The first identity that claims a name owns it.
 
-        `may_be_new` and `may_try_code`: whether the budgets of the door allow a new name without a code, and a code.
+        Raises the link's epoch. `may_be_new` and `may_try_code` say whether the rate limits (`Admission`) allow a new name
+        without a code, and trying a code.
         """
         previous = hello.previous_key_digest
         claim = claims.Claim(
@@ -216,8 +220,10 @@ class Registry:
         return await self._writer.run_small(lambda: claims.claim(claim))
 
     async def check(self, hello: Hello, now: datetime, *, may_try_code: bool = True) -> Checked:
-        """What a hello would meet. Only the name's own identity, and anyone who has a good code for a free name, learn
-        anything about it; all others get the same answer for every name.
+        """Return how a hello would be answered.
+
+        Only the name's own identity, or one with a valid code for a free name, learns anything about the name. All others
+        get the same answer for every name.
         """
         pbx = await self.by_name(hello.pbx_name)
         given = self._code_hash(hello) if may_try_code else None
@@ -232,7 +238,7 @@ class Registry:
         return Checked(name=state, key_known=False, linked=False)
 
     async def note_refused_claim(self, pbx_id: str, hello: Hello, address: str, now: datetime) -> None:
-        """Keeps as evidence that this identity has tried the name of another."""
+        """Keep as evidence that this identity tried to claim a name that belongs to another."""
         await self._writer.run_small(
             lambda: claims.note_refused_claim(
                 pbx_id=pbx_id,
@@ -244,28 +250,28 @@ class Registry:
         )
 
     async def is_used_by(self, pbx_id: str, tenant_id: str) -> bool:
-        """Whether people of that Microsoft tenant have signed in at this PBX before."""
+        """Return whether members of that Microsoft tenant have signed in at this PBX before."""
         used = "SELECT pbx_id FROM used_pbx WHERE pbx_id = $1 AND tenant_id = $2"
         return await self._database.fetch_first(used, pbx_id, tenant_id) is not None
 
     async def mark_used(self, pbx_id: str, tenant_id: str, now: datetime) -> None:
-        """Somebody of that tenant has signed in there. Idempotent."""
+        """Note that a member of that tenant has signed in at this PBX. Idempotent."""
         await self._writer.run_small(lambda: claims.mark_used(pbx_id, tenant_id, now))
 
     async def report(self, pbx_id: str, epoch: int, status: Status, now: datetime) -> None:
-        """Keeps the status; one that carries a stale epoch is refused silently."""
+        """Store a link's status; silently ignore one with a stale epoch."""
         await self._writer.run_small(
             lambda: claims.report(pbx_id=pbx_id, epoch=epoch, status=status, now=now)
         )
 
     async def closed(self, pbx_id: str, epoch: int, reason: str, now: datetime) -> None:
-        """A late close of an old link never removes the new one."""
+        """Store that a link has ended; ignore an older link that closes late."""
         await self._writer.run_small(
             lambda: claims.closed(pbx_id=pbx_id, epoch=epoch, reason=reason, now=now)
         )
 
     async def holds(self, replica_id: str) -> dict[str, int]:
-        """The links that this replica holds by the table: PBX id to epoch."""
+        """Return the links that a replica holds according to the table: PBX id to epoch."""
         query = select(_pbx.id, _pbx.link_epoch).where(
             _pbx.link_replica == replica_id, _pbx.link_closed_at.is_(None)
         )
@@ -287,7 +293,7 @@ class Registry:
             ]
 
     async def history(self, pbx_id: str, since: datetime) -> LinkHistory:
-        """What happened to the link since then, and who else has tried the name."""
+        """Return what happened to the link since then, and who else tried the name."""
         event = tables.link_event.c
         events = (
             select(tables.link_event)
@@ -315,8 +321,10 @@ class Registry:
         )
 
     async def enrol(self, name: str, now: datetime) -> tuple[str, datetime]:
-        """A code with which one connector may claim a new name, once; a second code replaces the first. It is told here
-        and never again: what is kept is its HMAC.
+        """Create an enrolment code for a new name; return it with its expiry.
+
+        One connector may use it once. A second code for the same name replaces the first. The code cannot be read again,
+        because only its HMAC is stored.
         """
         code = secrets.token_hex(16)
         ends = now + ENROLMENT_GOOD_FOR
@@ -341,7 +349,7 @@ class Registry:
         return code, ends
 
     async def enrolments(self, now: datetime) -> Sequence[Enrolment]:
-        """Codes that can still be used, by name."""
+        """Return the codes that can still be used, sorted by name."""
         enrolment = tables.enrolment.c
         query = (
             select(tables.enrolment).where(enrolment.expires_at >= to_ms(now)).order_by(enrolment.pbx_name)
@@ -351,7 +359,7 @@ class Registry:
         return [Enrolment(row.pbx_name, from_ms(row.expires_at)) for row in rows]
 
     async def revoke_enrolment(self, name: str, now: datetime) -> bool:
-        """Makes a code worthless; False when there was none."""
+        """Delete a name's enrolment code; return False when there was none."""
         query = delete(tables.enrolment).where(tables.enrolment.c.pbx_name == name)
         async with self._database.writing() as connection:
             if not (await connection.execute(query)).rowcount:
@@ -367,9 +375,7 @@ class Registry:
             return True
 
     async def forget_old(self, before: datetime) -> None:
-        """Deletes what ended before that: the history of links, codes that nobody used, and evidence of installations
-        that do not try any more.
-        """
+        """Delete old rows: link history, codes that expired unused, and refused claims that were not repeated since."""
         old = to_ms(before)
         await delete_oldest_in_steps(self._database, tables.link_event, tables.link_event.c.at < old)
         await delete_in_steps(self._database, tables.enrolment, tables.enrolment.c.expires_at < old)
@@ -406,7 +412,7 @@ def _reasons(text: str) -> Sequence[LicenceReason]:
 
 
 def to_pbx(row: Row) -> Pbx:
-    """From `PBX_COLUMNS` and `REFUSED_CLAIM_AT` of the table `pbx`."""
+    """Make a PBX from a row with `PBX_COLUMNS`, and `REFUSED_CLAIM_AT` as `refused_claim_at`."""
     return Pbx(
         id=row["id"],
         name=row["name"],

@@ -1,8 +1,8 @@
-"""The replicas of one service: each raises a heartbeat counter in the database, and evicts one whose counter stalls.
+"""The replicas of one service: each raises a heartbeat counter in the database and evicts replicas whose counter stalls.
 
-No clock of one machine is compared with another's: a replica is dead when the others have seen its counter unchanged
-for `DEAD_SECONDS` of their own time. A replica that was only slow, and finds itself evicted, has lost its links by the
-table, closes their sockets and begins again; their connectors come back by themselves.
+Clocks of different machines are never compared: a replica is considered dead when another one has seen its counter unchanged
+for `DEAD_SECONDS`, by its own clock. A replica that was only slow finds itself evicted. It has lost its links in the table,
+closes their sockets and enters again; the connectors reconnect on their own.
 """
 
 import asyncio
@@ -17,14 +17,16 @@ from core.store.transaction import Transaction, Writer, execute
 logger = logging.getLogger(__name__)
 
 HEARTBEAT_SECONDS: Final = 3.0
+"""How often a replica raises its counter."""
 DEAD_SECONDS: Final = 12.0
+"""How long a counter may stall before its replica is evicted."""
 
 OnEvicted = Callable[[], None]
 LinksClosed = Callable[[Sequence[str]], None]
 
 
 class Replicas:
-    """`is_alone`: this is the only process, by the settings."""
+    """Writes the heartbeat of this replica and watches the others. `is_alone`: by the settings, there are no others."""
 
     def __init__(
         self,
@@ -41,31 +43,36 @@ class Replicas:
         self._heartbeat_seconds = heartbeat_seconds
         self._dead_seconds = dead_seconds
         self._seen: dict[str, tuple[int, float]] = {}
-        """Replica to its counter, and when this value was seen first."""
+        """Maps a replica id to its counter and to the time when that value was first seen (clock of the event loop)."""
 
     async def enter(self) -> Sequence[str]:
-        """Called before the first link is taken. The only process closes what another left open; gives those PBXs."""
+        """Register this replica. Call it before the first link is opened.
+
+        If it is the only process, close the links that an earlier process left open. Return the PBX ids of those links.
+        """
         await self._writer.run(lambda: _enter(self._replica_id))
         if self._is_alone:
             return await self._writer.run(lambda: claims.evict_others(self._replica_id, now()))
         return ()
 
     async def run(self, on_evicted: OnEvicted, links_closed: LinksClosed) -> None:
-        """Until cancelled. `on_evicted` is called when this replica was evicted; `links_closed` with the PBXs of one that
-        it has evicted.
+        """Write heartbeats and evict dead replicas, until cancelled.
+
+        `on_evicted` is called when this replica was evicted. `links_closed` is called with the PBX ids of a replica that
+        this one has evicted.
         """
         while True:
             await asyncio.sleep(self._heartbeat_seconds)
             try:
                 await self._write_heartbeat(on_evicted, links_closed)
-            except Exception as fault:  # noqa: BLE001 - the database is away: nothing can be concluded
+            except Exception as fault:  # noqa: BLE001 - the database is away: no replica can be judged
                 logger.warning(
                     "no heartbeat written", extra={"reason": f"{type(fault).__name__}: {fault}"[:300]}
                 )
                 self._seen.clear()
 
     async def leave(self) -> Sequence[str]:
-        """At the end; links that are still open by the table are closed. Gives their PBXs."""
+        """Unregister this replica and close the links that it still holds in the table; return their PBX ids."""
         return await self._writer.run(lambda: _leave(self._replica_id)) or ()
 
     async def _write_heartbeat(self, on_evicted: OnEvicted, links_closed: LinksClosed) -> None:
@@ -78,7 +85,7 @@ class Replicas:
             else:
                 logger.error("this replica was too slow and was taken for dead: its connectors link again")
             on_evicted()
-            # Nobody is evicted for it: two processes that each believe to be alone would do so in turns for ever.
+            # Do not evict the others: two processes that both believe to be alone would evict each other forever.
             await self._writer.run(lambda: _enter(self._replica_id))
             return
         clock = asyncio.get_running_loop().time()
@@ -108,7 +115,7 @@ def _enter(replica_id: str) -> Transaction[None]:
 
 
 def _write_heartbeat(replica_id: str) -> Transaction[dict[str, int] | None]:
-    """The numbers of the others; None when this one was evicted."""
+    """Raise this replica's counter; return the counters of the others, or None when this replica was evicted."""
     mine = yield from execute("UPDATE replica SET beat = beat + 1 WHERE id = $1 RETURNING beat", replica_id)
     if not mine:
         return None
