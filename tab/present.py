@@ -117,7 +117,8 @@ def connection_state(connection: Connection, language: Language) -> ConnectionSt
     return ConnectionState(
         pbx_name=pbx.name,
         connected=connected,
-        since=pbx.link_closed_at or pbx.link_opened_at,
+        # Since when it fails while the connector is linked nobody has noted.
+        since=pbx.link_closed_at or (pbx.link_opened_at if connected else None),
         pbx_version=pbx.status.pbx_version if pbx.status else None,
         has_telephone=pbx.has_telephone,
         findings=[
@@ -150,6 +151,7 @@ def licences(view: LicenceView, user: TeamsUser, language: Language) -> Rendered
         holders=[],
         found=view.page.found,
         waiting=view.waiting,
+        user_licences=view.user_licences,
         pools=[pool_state(pool) for pool in view.pools],
         connection=connection_state(view.connection, language),
         tenant_trusted=view.trust is not None,

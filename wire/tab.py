@@ -269,6 +269,8 @@ class Licences(WireModel):
     found: int
     """How many the search finds on all pages."""
     waiting: int
+    user_licences: int = 0
+    """How many are signed in with a licence of their own."""
     pools: list[PoolState]
     connection: ConnectionState
     tenant_trusted: bool

@@ -65,6 +65,8 @@ class LicenceView:
     """The main PBX of that organisation."""
     waiting: int
     """How many wait for a seat."""
+    user_licences: int
+    """How many are signed in with a licence of their own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +77,7 @@ class _Counted:
     pools: Sequence[Pool]
     tenants: Sequence[TrustedTenant]
     waiting: int
+    user_licences: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,16 +133,18 @@ class Administration:
             tenants=counted.tenants,
             primary_name=primary[1] if primary is not None else None,
             waiting=counted.waiting,
+            user_licences=counted.user_licences,
         )
 
     async def _count(self, pbx_id: str, query: HoldersQuery) -> _Counted:
-        page, pools, tenants, waiting = await asyncio.gather(
+        page, pools, tenants, waiting, user_licences = await asyncio.gather(
             self._overview.holders(pbx_id, query),
             self._overview.pools(pbx_id),
             self._trust.trusted_tenants(pbx_id),
             self._overview.waiting_count(pbx_id),
+            self._overview.ual_count(pbx_id),
         )
-        return _Counted(page=page, pools=pools, tenants=tenants, waiting=waiting)
+        return _Counted(page=page, pools=pools, tenants=tenants, waiting=waiting, user_licences=user_licences)
 
     async def holder(self, user: TeamsUser, session_id: str) -> Session | Finding:
         """One session of this PBX; `session-gone` when it has ended."""

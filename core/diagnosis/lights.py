@@ -66,7 +66,13 @@ def lights(
         unknown = [PartState(part, Light.OFF) for part in (Part.REST, Part.UCI, Part.PERMISSION)]
         return [link, PartState(Part.MODULE, Light.RED, found), *unknown, keys]
     rest = PartState(Part.REST, Light.RED, found) if code in _OF_REST else _rest(facts)
-    return [link, PartState(Part.MODULE, Light.GREEN), rest, _uci(facts), _permission(facts), keys]
+    uci, permission = _uci(facts), _permission(facts)
+    if code in PBX_FAULTS:
+        # What was so before the PBX could not be asked is not known to be so now.
+        uci, permission = (
+            PartState(one.part, Light.OFF) if one.light is Light.GREEN else one for one in (uci, permission)
+        )
+    return [link, PartState(Part.MODULE, Light.GREEN), rest, uci, permission, keys]
 
 
 def _rest(facts: PbxFacts) -> PartState:

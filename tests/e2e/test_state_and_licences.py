@@ -1,6 +1,7 @@
 """Overview and the licence view, live, in a real browser."""
 
 import json
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -10,6 +11,7 @@ from playwright.async_api import expect
 
 from tests.e2e.conftest import OpenTab
 from tests.support import history
+from tests.support.browser import overflow
 from tests.support.world import ANNA, BEN, CLARA, World
 
 
@@ -309,3 +311,44 @@ async def test_use_advice_and_exports(world: World, open_tab: OpenTab) -> None:
         assert (await (await download.value).path()).read_bytes().startswith(b"PK")
     finally:
         history.forget(world)
+
+
+async def test_what_needs_attention_about_licences_is_seen_at_one_glance(
+    world: World, open_tab: OpenTab
+) -> None:
+    for person in (ANNA, CLARA):
+        await world.client(person).sign_in(world.pbx_name, world.key)
+    clara = await open_tab(CLARA, page="licences")
+    used, until = clara.view.locator("#tile-used"), clara.view.locator("#tile-until")
+    await expect(used).to_contain_text("2 of 2")
+    await expect(used).to_contain_text("All in use")
+    await expect(until).not_to_contain_text("Expire")
+    await world.client(ANNA).sign_out()
+    await expect(used).to_contain_text("1 of 2")
+    await expect(used).not_to_contain_text("All in use")
+    with world.expired_key():
+        again = await open_tab(CLARA, page="licences", locale="de-DE")
+        await expect(again.view.locator("#tile-until")).to_contain_text("Abgelaufen")
+        await expect(again.view.locator("section[aria-labelledby=pools]")).to_contain_text("Abgelaufen")
+        assert await again.violations() == []
+
+
+async def test_a_long_name_leaves_the_table_as_it_is(world: World, open_tab: OpenTab) -> None:
+    for person in (ANNA, CLARA):
+        await world.client(person).sign_in(world.pbx_name, world.key)
+    with closing(world.database()) as database, database:
+        database.execute(
+            "UPDATE session SET display_name = ?, teams_name = ? WHERE pbx_login = ?",
+            ("Donaudampfschiff" * 5, "Donaudampfschiff" * 5, ANNA.login),
+        )
+    for width in (1100, 320):
+        clara = await open_tab(CLARA, page="licences", width=width)
+        row = clara.view.get_by_role("row").filter(has_text="Donaudampfschiff")
+        other = clara.view.get_by_role("row").filter(has_text="Clara Vogt")
+        heights = [(await one.bounding_box() or {})["height"] for one in (row, other)]
+        assert heights[0] <= heights[1]
+        assert await overflow(clara) <= 0
+        await expect(row.get_by_role("button")).to_be_visible()
+        assert await clara.violations() == []
+    await clara.view.get_by_label("Select everybody on this page").press("Space")
+    await expect(clara.view.get_by_role("button", name="Revoke selected (2)")).to_be_visible()

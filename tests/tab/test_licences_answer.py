@@ -68,6 +68,7 @@ def view(page: HoldersPage) -> LicenceView:
         tenants=[],
         primary_name=None,
         waiting=0,
+        user_licences=0,
     )
 
 

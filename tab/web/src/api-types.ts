@@ -1267,6 +1267,11 @@ export interface components {
             found: number;
             /** Waiting */
             waiting: number;
+            /**
+             * Userlicences
+             * @default 0
+             */
+            userLicences: number;
             /** Pools */
             pools: components["schemas"]["PoolState"][];
             connection: components["schemas"]["ConnectionState"];

@@ -73,6 +73,20 @@ export function time(moment: string): string {
   return new Intl.DateTimeFormat(locale, { timeStyle: "short" }).format(new Date(moment));
 }
 
+const AGES: readonly [Intl.RelativeTimeFormatUnit, number][] = [
+  ["day", 86_400],
+  ["hour", 3_600],
+  ["minute", 60],
+];
+
+/** "2 days ago"; how long exactly says `dateTime`. A moment of a clock that is ahead is now. */
+export function timeAgo(moment: string): string {
+  const seconds = Math.max(0, (Date.now() - Date.parse(moment)) / 1000);
+  const [unit, length] = AGES.find(([, length]) => seconds >= length) ?? ["second", Infinity];
+  const words = new Intl.RelativeTimeFormat(language, { numeric: "auto" });
+  return words.format(-Math.floor(seconds / length) || 0, unit);
+}
+
 export function date(moment: string | Date): string {
   return new Intl.DateTimeFormat(locale, { dateStyle: "medium", timeZone: "UTC" }).format(new Date(moment));
 }

@@ -31,7 +31,9 @@ import "./trusted-tenants.js";
 import "./policy.js";
 import type { PolicyDialog } from "./policy.js";
 import "./usage.js";
-import { date, dateTime, rich, t } from "../words.js";
+import { fullness, lastDay, validity, type Health } from "./licence-tiles.js";
+import "@fluentui/web-components/avatar.js";
+import { date, dateTime, rich, t, timeAgo } from "../words.js";
 
 const PAGE = 50;
 const SEARCH_PAUSE_MS = 250;
@@ -76,12 +78,118 @@ export class LicencesPage extends LitElement {
         overflow: auto;
         overflow-wrap: anywhere;
       }
+      .badge,
+      .kind {
+        display: inline-block;
+        padding: 0 8px;
+        border: 1px solid var(--edge, var(--colorNeutralStroke1));
+        border-radius: 10px;
+        font-size: 12px;
+        line-height: 18px;
+      }
+      .kind {
+        white-space: nowrap;
+      }
+      .badge {
+        border-width: 2px;
+        font-weight: 600;
+      }
+      .warning {
+        --edge: var(--colorStatusWarningBorderActive, #bc4b09);
+      }
+      .bad {
+        --edge: var(--colorStatusDangerBorderActive, #c50f1f);
+      }
+      time {
+        white-space: nowrap;
+      }
+      .person {
+        display: flex;
+        gap: 8px;
+        align-items: center;
+      }
+      .person fluent-avatar {
+        flex: none;
+      }
+      /* However long a name is, a row is one line high, and the buttons stay where they are. */
+      .one-line {
+        display: inline-block;
+        max-width: 150px;
+        overflow: hidden;
+        text-overflow: ellipsis;
+        white-space: nowrap;
+        vertical-align: bottom;
+      }
+      .who {
+        position: sticky;
+        inset-inline-start: 0;
+        background: var(--colorNeutralBackground1);
+      }
+      @media (max-width: 600px) {
+        table {
+          min-width: 0;
+        }
+        table,
+        tbody,
+        thead,
+        tr {
+          display: block;
+        }
+        thead tr {
+          display: flex;
+          flex-wrap: wrap;
+          gap: 0 16px;
+          padding-bottom: 8px;
+        }
+        thead th {
+          border: 0;
+          padding: 0;
+        }
+        tbody tr {
+          display: grid;
+          grid-template-columns: 32px 1fr;
+          border-top: 1px solid var(--colorNeutralStroke2);
+          padding: 8px 0;
+        }
+        tbody th,
+        tbody td {
+          border: 0;
+          grid-column: 2;
+          padding: 2px 0;
+        }
+        tbody td:first-child {
+          grid-column: 1;
+        }
+        .who {
+          position: static;
+        }
+        .one-line {
+          max-width: min(200px, 40vw);
+        }
+        td[data-column] {
+          display: grid;
+          grid-template-columns: minmax(88px, 40%) 1fr;
+          gap: 8px;
+          align-items: start;
+        }
+        td[data-column]::before {
+          content: attr(data-column);
+          color: var(--colorNeutralForeground2);
+        }
+        .kind {
+          justify-self: start;
+          white-space: normal;
+        }
+      }
       .tick {
         min-width: 28px;
         justify-content: center;
       }
       meter {
         width: min(240px, 100%);
+      }
+      .pool {
+        line-height: 22px;
       }
       .exports {
         display: flex;
@@ -102,6 +210,7 @@ export class LicencesPage extends LitElement {
         border: 0;
         padding: 4px 0;
         cursor: pointer;
+        text-align: start;
       }
     `,
   ];
@@ -146,7 +255,8 @@ export class LicencesPage extends LitElement {
       ${
         this.view === null
           ? placeholder(this.task.trouble, () => this.load(), 640)
-          : html`${this.renderPools(this.view)} ${this.renderHolders(this.view)}
+          : html`<pbx-licence-tiles .view=${this.view}></pbx-licence-tiles>
+              ${this.renderPools(this.view)} ${this.renderHolders(this.view)}
               <pbx-trust .view=${this.view} @trust-changed=${this.load}></pbx-trust>
               <pbx-trusted-tenants .view=${this.view} @trust-changed=${this.load}></pbx-trusted-tenants>
               <pbx-usage .revision=${this.usageRevision}></pbx-usage>
@@ -163,13 +273,21 @@ export class LicencesPage extends LitElement {
       <h2 id="pools">${t("licences.pools")}</h2>
       ${view.pools.length === 0 ? html`<p>${t("licences.no-pools")}</p>` : nothing}
       ${view.pools.map((pool) => {
-        const use = t("licences.pool-use", { used: pool.seatsUsed, total: pool.seatsTotal });
-        // The pool ends before this moment: its last day is the one before.
-        const lastDay = new Date(Date.parse(pool.validUntil) - 1);
-        return html`<p>
-          <meter aria-label=${`${pool.serial}: ${use}`} min="0" max=${pool.seatsTotal} .value=${pool.seatsUsed}></meter>
-          <br />${pool.serial}: <span class="use">${use}</span>,
-          ${t("licences.valid", { from: date(pool.validFrom), until: date(lastDay) })}<br />
+        const { seatsUsed, seatsTotal } = pool;
+        const use = t("licences.pool-use", { used: seatsUsed, total: seatsTotal });
+        const valid = validity(pool);
+        return html`<p class="pool">
+          <meter
+            aria-label=${`${pool.serial}: ${use}`}
+            min="0"
+            max=${seatsTotal}
+            low=${0.9 * seatsTotal}
+            high=${seatsTotal - 0.5}
+            optimum="0"
+            .value=${seatsUsed}
+          ></meter>
+          <br />${pool.serial}: <span class="use">${use}</span> ${badge(fullness(seatsUsed, seatsTotal))}<br />
+          ${t("licences.valid", { from: date(pool.validFrom), until: lastDay(pool) })} ${badge(valid)}<br />
           <span class="hint">
             ${t("licences.pool-rest", {
               free: pool.seatsFree,
@@ -218,20 +336,30 @@ export class LicencesPage extends LitElement {
         view.found === 0
           ? html`<p>${this.countOf(view)}</p>`
           : html`<div class="scroll" tabindex="0" role="group" aria-labelledby="holders">
-              <table aria-labelledby="holders">
-                <thead>
-                  <tr>
-                    <th scope="col"><span class="visually-hidden">${t("licences.column.select")}</span></th>
+              <table role="table" aria-labelledby="holders">
+                <thead role="rowgroup">
+                  <tr role="row">
+                    <th scope="col" role="columnheader">
+                      <label class="tick"
+                        ><input
+                          type="checkbox"
+                          aria-label=${t("licences.select-all")}
+                          .checked=${view.holders.every((holder) => this.selected.has(holder.sessionId))}
+                          @change=${this.toggleAll}
+                      /></label>
+                    </th>
                     ${this.renderColumn("name", t("licences.column.name"))}
                     ${this.renderColumn("login", t("licences.column.login"))}
                     ${this.renderColumn("teams-name", t("licences.column.teams"))}
                     ${this.renderColumn("kind", t("licences.column.kind"))}
                     ${this.renderColumn("since", t("licences.column.since"))}
                     ${this.renderColumn("last-seen", t("licences.column.seen"))}
-                    <th scope="col"><span class="visually-hidden">${t("licences.column.action")}</span></th>
+                    <th scope="col" role="columnheader">
+                      <span class="visually-hidden">${t("licences.column.action")}</span>
+                    </th>
                   </tr>
                 </thead>
-                <tbody>
+                <tbody role="rowgroup">
                   ${repeat(
                     view.holders,
                     (holder) => holder.sessionId,
@@ -267,7 +395,7 @@ export class LicencesPage extends LitElement {
     const mine = this.query.sort === sort;
     const order = mine ? (this.query.descending ? "descending" : "ascending") : "none";
     const turn = () => this.show({ sort, descending: mine && !this.query.descending, offset: 0 });
-    return html`<th scope="col" aria-sort=${order}>
+    return html`<th scope="col" role="columnheader" aria-sort=${order}>
       <button type="button" @click=${turn}>
         ${name}<span aria-hidden="true">${mine ? (this.query.descending ? " ▼" : " ▲") : ""}</span>
       </button>
@@ -275,8 +403,8 @@ export class LicencesPage extends LitElement {
   }
 
   private renderHolder(holder: Holder) {
-    return html`<tr>
-      <td>
+    return html`<tr role="row">
+      <td role="cell">
         <label class="tick"
           ><input
             type="checkbox"
@@ -285,13 +413,23 @@ export class LicencesPage extends LitElement {
             @change=${() => this.toggle(holder)}
         /></label>
       </td>
-      <th scope="row">${person(holder.displayName)}${holder.isMe ? ` (${t("licences.me")})` : ""}</th>
-      <td>${holder.login}</td>
-      <td>${person(holder.teamsName)}</td>
-      <td>${t(`state.kind.${holder.kind}`)}</td>
-      <td>${dateTime(holder.since)}</td>
-      <td>${dateTime(holder.lastSeen)}</td>
-      <td>
+      <th scope="row" role="rowheader" class="who">
+        <span class="person" title=${holder.displayName}
+          ><fluent-avatar size="28" color="colorful" name=${holder.displayName} aria-hidden="true"></fluent-avatar
+          ><span class="one-line"
+            >${person(holder.displayName)}${holder.isMe ? ` (${t("licences.me")})` : ""}</span
+          ></span
+        >
+      </th>
+      ${cell(t("licences.column.login"), html`<span class="one-line" title=${holder.login}>${holder.login}</span>`)}
+      ${cell(
+        t("licences.column.teams"),
+        html`<span class="one-line" title=${holder.teamsName}>${person(holder.teamsName)}</span>`,
+      )}
+      ${cell(t("licences.column.kind"), html`<span class="kind">${t(`state.kind.${holder.kind}`)}</span>`)}
+      ${cell(t("licences.column.since"), moment(holder.since))}
+      ${cell(t("licences.column.seen"), moment(holder.lastSeen))}
+      <td role="cell">
         ${button({
           label: t("licences.revoke"),
           small: true,
@@ -358,6 +496,16 @@ export class LicencesPage extends LitElement {
     this.selected = selected;
   }
 
+  /** Those on this page of the table. */
+  private toggleAll(event: Event) {
+    const selected = new Map(this.selected);
+    for (const holder of this.view?.holders ?? []) {
+      if ((event.target as HTMLInputElement).checked) selected.set(holder.sessionId, holder);
+      else selected.delete(holder.sessionId);
+    }
+    this.selected = selected;
+  }
+
   private async export(format: FileFormat) {
     this.task.trouble = null;
     await this.exporting.run(async () => save(await api.exportHolders(format)));
@@ -399,6 +547,19 @@ export class LicencesPage extends LitElement {
     if (outcome === "done") this.dialog.close();
     await this.load();
   }
+}
+
+function badge({ health, note }: { health: Health; note: string }) {
+  return note === "" ? nothing : html`<span class="badge ${health}">${note}</span>`;
+}
+
+/** On a phone each row is a card, and each cell says what it is. */
+function cell(column: string, content: unknown) {
+  return html`<td role="cell" data-column=${column}>${content}</td>`;
+}
+
+function moment(at: string) {
+  return html`<time datetime=${at} title=${dateTime(at)}>${timeAgo(at)}</time>`;
 }
 
 /** Two people may have one name; nobody shares a login. */
