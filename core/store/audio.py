@@ -1,4 +1,4 @@
-"""What is stored of a person's audio devices: reports, probes, pairing codes, calls that ended at once, choices."""
+"""The stored data of the audio advisor: probes, pairing codes, device reports, suspicious calls and preferences."""
 
 import hashlib
 import hmac
@@ -24,12 +24,13 @@ from core.store.timestamps import from_ms, new_id, to_ms
 
 CODE_LIFETIME: Final = timedelta(minutes=10)
 PRESENT: Final = "present"
-"""The source of the list of devices that a browser sees; not an observation."""
+"""Source of the list of devices that a browser sees. It says which devices exist, not which are used."""
 PRESENT_KEPT: Final = timedelta(days=30)
+"""How long that list is kept."""
 PROBE_KEPT: Final = timedelta(days=180)
-"""A probe that has not been heard of for so long is unpaired."""
+"""How long a probe may stay away before it is unpaired."""
 _ALPHABET: Final = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"
-"""Without 0, 1, I and O, which people mistake."""
+"""Letters of pairing codes. Without 0, 1, I and O, which people confuse."""
 
 Person = tuple[str, str]
 """Tenant and object id of a Teams user."""
@@ -54,6 +55,8 @@ _ALL: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Probe:
+    """A paired audio probe on a person's machine."""
+
     id: str
     person: Person
     machine: str
@@ -69,11 +72,17 @@ class AudioPreferences:
     """What a person has decided about the advisor."""
 
     named: bool = False
+    """Administrators may see the person's name next to a conflict."""
     records: bool = False
+    """Device names in Teams call records may be read."""
     help_since: datetime | None = None
+    """When the person agreed to help with calls; None: not agreed."""
     quiet_until: datetime | None = None
+    """No messages before this moment."""
     never: tuple[str, ...] = ()
+    """Devices that the bot never writes about."""
     told_at: datetime | None = None
+    """When the bot last wrote about a conflict."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,32 +90,37 @@ class AudioData:
     """Everything that is stored about one person."""
 
     uses: tuple[DeviceUse, ...]
-    """Of all sources; of the probes only the one that reported last: devices of two machines do not collide."""
+    """From all sources. Of the probes only the latest reporter counts, since devices of two machines cannot conflict."""
     calls: tuple[SuspiciousCall, ...]
+    """Newest first."""
     present: tuple[AudioDevice, ...]
+    """Devices that a browser saw."""
     probes: tuple[Probe, ...]
     choices: AudioPreferences
     verdict: str | None
-    """What was concluded when something changed last."""
+    """The last conclusion."""
 
 
 @dataclass(frozen=True, slots=True)
 class ConflictCount:
+    """Conflicts with one device model, for administrators."""
+
     model: str
     people: int
     names: tuple[str, ...]
-    """With the login, because two people may have one name. Of those who let administrators see it."""
+    """Names of the people who let administrators see them, each with the login, because two people may share a name."""
 
 
 class AudioStore:
     def __init__(self, database: Database, pepper: bytes) -> None:
-        """`pepper`: a code of 40 bits is no secret under a hash that anybody can compute, so it is stored under this key,
-        which is not in the database.
+        """`pepper` is the key for HMACs of pairing codes. It is not in the database, because a code of 40 bits could be
+        guessed from a plain hash.
         """
         self._database = database
         self._pepper = pepper
 
     async def of(self, person: Person) -> AudioData:
+        """Read everything that is stored about a person."""
         async with self._database.reading() as connection:
             reports = (
                 await connection.execute(
@@ -129,7 +143,7 @@ class AudioStore:
         seen: set[str] = set()
         for report in reports:
             if report.source in seen:
-                continue  # an older one of another probe
+                continue  # an older report of another probe
             seen.add(report.source)
             if report.source == PRESENT:
                 present = tuple(_DEVICES.validate_json(report.content))
@@ -147,19 +161,20 @@ class AudioStore:
     async def report(
         self, person: Person, source: Source, uses: Sequence[DeviceUse], at: datetime, origin: str = ""
     ) -> None:
-        """Replaces what this source said before."""
+        """Store a report, replacing the earlier one of this source. `origin`: the probe's id, empty for other sources."""
         await self._put(
             person=person, source=source, origin=origin, at=at, content=_USES.dump_json(list(uses)).decode()
         )
 
     async def reported_by(self, person: Person, origin: str) -> Sequence[DeviceUse]:
-        """What one probe said last."""
+        """Return the last report of one probe."""
         query = select(_report.content).where(_is(_report, person), _report.origin == origin)
         async with self._database.reading() as connection:
             content = (await connection.execute(query)).scalar_one_or_none()
         return _USES.validate_json(content) if content is not None else ()
 
     async def set_present(self, person: Person, devices: Sequence[AudioDevice], at: datetime) -> None:
+        """Replace the list of devices that a browser sees."""
         await self._put(
             person=person,
             source=PRESENT,
@@ -180,13 +195,14 @@ class AudioStore:
             )
 
     async def add_call(self, person: Person, at: datetime) -> None:
+        """Store that a call of this person ended as soon as it was answered."""
         async with self._database.writing() as connection:
             await connection.execute(
                 insert(tables.audio_call).values(id=new_id(), **_keys(person), at=to_ms(at))
             )
 
     async def new_code(self, person: Person, at: datetime) -> tuple[str, datetime]:
-        """A pairing code in two groups of four; the one before stops working."""
+        """Create a pairing code (two groups of four letters); return it with its expiry. An earlier code stops working."""
         letters = "".join(secrets.choice(_ALPHABET) for _ in range(8))
         expires = at + CODE_LIFETIME
         values = {"code_hash": self._code_hash(letters), "expires_at": to_ms(expires)}
@@ -201,8 +217,10 @@ class AudioStore:
     async def redeem(
         self, code: str, machine: str, platform: str, version: str, at: datetime
     ) -> tuple[Probe, str] | None:
-        """The new probe and its token; None when the code is unknown, used or too old. Code and probe are one
-        transaction: after a crash the code is either still good or the probe is there, whose token nobody has.
+        """Pair a probe; return it with its token, or None when the code is unknown, used or expired.
+
+        One transaction uses up the code and stores the probe. After a crash either the code is still valid, or the probe is
+        stored but nobody has its token.
         """
         token = secrets.token_urlsafe(32)
         async with self._database.writing() as connection:
@@ -247,7 +265,7 @@ class AudioStore:
         return probe, token
 
     async def probe_of(self, token: str, version: str, at: datetime) -> Probe | None:
-        """The probe whose token this is, noted as seen."""
+        """Return the probe with this token, and note that it was seen; None when no probe has it."""
         async with self._database.writing() as connection:
             row = (
                 await connection.execute(
@@ -265,13 +283,14 @@ class AudioStore:
             return found.one_or_none() is not None
 
     async def connected(self, probe_id: str, replica_id: str) -> None:
+        """Store which replica the probe is connected to."""
         async with self._database.writing() as connection:
             await connection.execute(
                 update(tables.audio_probe).where(_probe.id == probe_id).values(replica=replica_id)
             )
 
     async def disconnected(self, probe_id: str, replica_id: str) -> None:
-        """A late end of an old connection changes nothing once the probe is connected to another replica."""
+        """Store that the probe is no longer connected to this replica. It may be connected to another one by now."""
         async with self._database.writing() as connection:
             await connection.execute(
                 update(tables.audio_probe)
@@ -280,6 +299,7 @@ class AudioStore:
             )
 
     async def remove_probe(self, person: Person, probe_id: str, at: datetime) -> bool:
+        """Unpair one probe of this person; return False when there is no such probe."""
         async with self._database.writing() as connection:
             removed = await connection.execute(
                 delete(tables.audio_probe).where(_is(_probe, person), _probe.id == probe_id)
@@ -298,7 +318,7 @@ class AudioStore:
         return removed.rowcount > 0
 
     async def choose(self, person: Person, **values: Any) -> None:
-        """Sets columns of `audio_person`; without any, sees to it that the row is there."""
+        """Set columns of the person's row in `audio_person`; create the row if it does not exist."""
         keys = ["tenant_id", "object_id"]
         async with self._database.writing() as connection:
             row = upsert(connection, tables.audio_person).values(
@@ -313,7 +333,7 @@ class AudioStore:
     async def set_help(
         self, person: Person, since: datetime | None, at: datetime, cause: str = "by-person"
     ) -> None:
-        """The consent to help with calls, or (None) no longer. `cause`: why no longer, for the audit."""
+        """Store the consent to help with calls, or its end (`since` None). `cause`: why it ended, for the audit."""
         await self.choose(person)
         async with self._database.writing() as connection:
             row = select(_person.help_since).where(_is(_person, person)).with_for_update()
@@ -334,8 +354,9 @@ class AudioStore:
             )
 
     async def helped(self) -> Mapping[str, list[int]]:
-        """PBX id to the ids of its users who want help with their calls and are signed in. Anyone who has signed out
-        meanwhile wants it no longer.
+        """Return the signed-in users who agreed to help with calls: PBX id to PBX user ids.
+
+        The consent of anyone who has signed out in the meantime is deleted.
         """
         wanting = (
             select(_session.pbx_id, _session.pbx_user_id)
@@ -359,7 +380,7 @@ class AudioStore:
         return by_pbx
 
     async def helped_person(self, pbx_id: str, pbx_user_id: int) -> Person | None:
-        """Who is signed in as this PBX user and wants help with their calls."""
+        """Return the person who is signed in as this PBX user and agreed to help with calls."""
         query = (
             select(_session.tenant_id, _session.object_id)
             .select_from(tables.session.join(tables.audio_person, _SIGNED_IN))
@@ -376,7 +397,10 @@ class AudioStore:
     async def tell(
         self, person: Person, kind: str, detail: Mapping[str, Any], at: datetime, every: timedelta
     ) -> bool:
-        """Writes a notice, unless one was written less than `every` ago; both in one transaction."""
+        """Store a notice, unless one was stored less than `every` ago or the person wants none now.
+
+        Return whether it was stored. The check and the notice are one transaction.
+        """
         await self.choose(person)
         async with self._database.writing() as connection:
             claimed = await connection.execute(
@@ -394,7 +418,7 @@ class AudioStore:
         return True
 
     async def forget(self, person: Person, at: datetime) -> None:
-        """Deletes everything about this person, probes and their tokens included."""
+        """Delete everything about this person, including probes and their tokens."""
         deleted = {"cause": "all-deleted"}
         async with self._database.writing() as connection:
             help_since = select(_person.help_since).where(_is(_person, person))
@@ -415,7 +439,7 @@ class AudioStore:
                 )
 
     async def forget_old(self, at: datetime) -> None:
-        """Deletes what is kept no longer."""
+        """Delete what is older than its retention time."""
         limits = [(source.value, KEPT_FOR[source]) for source in Source if source is not Source.SYMPTOM]
         old = or_(
             *(
@@ -438,8 +462,9 @@ class AudioStore:
             )
 
     async def conflicts(self, pbx_id: str, at: datetime) -> tuple[Sequence[ConflictCount], int]:
-        """Conflicts of the people who are signed in at this PBX, by device model, most first; and how many people
-        there is a conclusion about at all.
+        """Return the conflicts of people who are signed in at this PBX, by device model, the most frequent first.
+
+        The second value is the number of people about whom there is any conclusion.
         """
         joined = tables.audio_person.join(tables.session, _SIGNED_IN)
         recent = _person.concluded_at > to_ms(at - KEPT_FOR[Source.PROBE])
@@ -467,7 +492,7 @@ class AudioStore:
         return sorted(counts, key=lambda count: (-count.people, count.model)), known
 
     def _code_hash(self, code: str) -> str:
-        """Of a code as people type it: any case, with or without the dash."""
+        """Return the HMAC of a code as people type it: in any case, with or without the dash."""
         letters = "".join(character for character in code.upper() if character.isalnum())
         return hmac.new(self._pepper, f"pairing code {letters}".encode(), hashlib.sha256).hexdigest()
 
@@ -475,8 +500,9 @@ class AudioStore:
 async def _audit(
     connection: AsyncConnection, person: Person, kind: AuditKind, detail: Mapping[str, object], at: datetime
 ) -> None:
-    """For the administrators of the PBX that the person is signed in at; of nobody else's business is it. Nothing about
-    the devices, which the person can have deleted.
+    """Add an audit row at the PBX where the person is signed in; without a session, add none.
+
+    It says nothing about the devices, because the person may delete that data.
     """
     query = select(tables.session).where(_is(_session, person))
     row = (await connection.execute(query)).one_or_none()

@@ -1,7 +1,7 @@
-"""The audit: what happened at a PBX, who did it, and the one place that writes its rows.
+"""The audit: what happened at a PBX and who did it. Only this module writes audit rows.
 
-An actor is told by ids, never by a name: a name is what somebody chose. The service itself, the operator and the
-connectors act under an `ActorKind` of their own, which no name can take on.
+Ids identify an actor, never the name, which people choose themselves. The service itself, the operator and the connectors
+have an `ActorKind` of their own, which no name can imitate.
 """
 
 import hashlib
@@ -24,9 +24,11 @@ from wire.bounds import MAX_NAME, clean_line
 
 
 class AuditKind(StrEnum):
-    """Every kind of row. Each is what happened, as a past participle, preceded by what it happened to where that is not
-    a session: `granted`, `pool-added`. At most 30 characters; a kind is never renamed, because rows are kept for years.
-    `core/audit/words` holds the words for each.
+    """The kinds of audit rows.
+
+    A kind is a past participle that says what happened, preceded by the object unless that is a session: `granted`,
+    `pool-added`. It has at most 30 characters and is never renamed, because rows are kept for years. `core/audit/words`
+    has its words for people.
     """
 
     # Sessions and their licences. The subject is the PBX user.
@@ -35,14 +37,15 @@ class AuditKind(StrEnum):
     ENDED = "ended"
     """The detail holds an `EndCause`."""
     MOVED = "moved"
-    """From one licence to another."""
+    """A session moved from one licence to another."""
     OFFERED = "offered"
-    """A seat to somebody who waits."""
+    """A seat was offered to somebody on the waiting list."""
     OFFER_PASSED = "offer-passed"
+    """The offer expired."""
     WAITING_ENDED = "waiting-ended"
-    """A place on the waiting list, together with what had proven its holder."""
+    """A place on the waiting list ended, because what it rested on (trust, installation) ended."""
     IDENTITY_PINNED = "identity-pinned"
-    """From now on this PBX user is that Teams identity, and nobody else by e-mail."""
+    """The PBX user was tied to a Teams identity; by e-mail, nobody else can sign in as this PBX user."""
     SIGN_IN_FAILED = "sign-in-failed"
     SIGN_IN_THROTTLED = "sign-in-throttled"
 
@@ -60,9 +63,9 @@ class AuditKind(StrEnum):
     TENANT_DISTRUSTED = "tenant-distrusted"
     ENTRY_CHANGED = "entry-changed"
     PRIMARY_OVERRULED = "primary-overruled"
-    """Another PBX became the main one of the tenant, by the word of somebody who speaks for it."""
+    """Another PBX became the tenant's main PBX, by a decision of somebody who speaks for the tenant."""
     ENTRY_APPROVED = "entry-approved"
-    """The operator has let this PBX offer itself to the tenant's people."""
+    """The operator approved that this PBX lets the tenant's members sign in without a key."""
     APPROVAL_ENDED = "approval-ended"
 
     # The PBX's name, key and connector. The subject is the PBX's name.
@@ -80,9 +83,8 @@ class AuditKind(StrEnum):
     EXAMINED = "examined"
 
     ACT_REFUSED = "act-refused"
-    """Somebody wanted what is for administrators, or for anyone who speaks for a Microsoft tenant. The subject is the PBX's
-    name.
-    """
+    """Somebody tried what only administrators may do, or only people who speak for a Microsoft tenant. The subject is the
+    PBX's name."""
 
     # The audio advisor. The subject is the PBX user.
     CALL_HELP_ON = "call-help-on"
@@ -96,34 +98,36 @@ class AuditKind(StrEnum):
 
 
 class ActorKind(StrEnum):
+    """What kind of actor did something."""
+
     PERSON = "person"
-    """A Teams user: tenant and object id say who."""
+    """A Teams user, identified by tenant and object id."""
     SYSTEM = "system"
-    """The service itself: policies, expiry, what the PBX said of its users."""
+    """The service itself: policies, expiry, changes that the PBX reported."""
     OPERATOR = "operator"
-    """At the command line of the service."""
+    """The operator, at the command line of the service."""
     CONNECTOR = "connector"
-    """The PBX's own."""
+    """The PBX's own connector."""
     STRANGER = "stranger"
-    """A connector that is not the PBX's own; its name is the fingerprint of its identity."""
+    """A connector of another identity; its name is the fingerprint of that identity."""
     SEVERAL = "several"
-    """Of one row that stands for more people or connectors than are told singly."""
+    """Several actors: the row counts what would otherwise be too many rows."""
 
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Who did something. `name` is text to show; ids are set for a person alone."""
+    """Who did something. `name` is only for display; the ids are set only for a person."""
 
     kind: ActorKind
     name: str
     tenant_id: str | None = None
     object_id: str | None = None
     pbx_user_id: int | None = None
-    """None while it is not proven which PBX user the person is."""
+    """None while the person has not proven which PBX user they are."""
 
     @classmethod
     def person(cls, tenant_id: str, object_id: str, pbx_user_id: int | None, name: str) -> "Actor":
-        """Usually made by `TeamsUser.acting_as` or `Session.actor`."""
+        """Make the actor for a Teams user. Normally called by `TeamsUser.acting_as` and `Session.actor`."""
         return cls(
             ActorKind.PERSON, clean_line(name, MAX_NAME) or object_id, tenant_id, object_id, pbx_user_id
         )
@@ -140,12 +144,12 @@ CONNECTOR: Final = Actor(ActorKind.CONNECTOR, "connector")
 SEVERAL: Final = Actor(ActorKind.SEVERAL, "several")
 
 NO_PBX: Final = ""
-"""The `pbx_id` of rows about a name that no PBX has yet."""
+"""The `pbx_id` of rows about a PBX name that is still free."""
 
 A_MINUTE: Final = timedelta(minutes=1)
 AN_HOUR: Final = timedelta(hours=1)
 SINGLY_PER_HOUR: Final = 60
-"""Rows of one kind that strangers can cause at one PBX; what goes beyond is counted in one row for each hour."""
+"""How many rows of one kind strangers can cause at one PBX in an hour. Everything beyond is counted in one row per hour."""
 _HOUR_MS: Final = 3_600_000
 
 AUDIT_COLUMNS: Final = (
@@ -153,7 +157,7 @@ AUDIT_COLUMNS: Final = (
     " actor_kind, actor_tenant_id, actor_object_id, actor_pbx_user_id"
 )
 INSERT_AUDIT: Final = f"INSERT INTO audit ({AUDIT_COLUMNS})"
-"""For the batched paths, which write audit rows in statements of their own; the values are `audit_values`."""
+"""Start of an INSERT for the batched paths, which write audit rows in their own statements. See `audit_values`."""
 
 _NAMES: Final = AUDIT_COLUMNS.split(", ")
 INSERT_AUDIT_SQLITE: Final = f"{INSERT_AUDIT} VALUES ({', '.join('?' * len(_NAMES))})"
@@ -176,7 +180,10 @@ def audit_values(
     pool_id: str | None = None,
     held_from: int | None = None,
 ) -> tuple[Any, ...]:
-    """In the order of `AUDIT_COLUMNS`; moments in milliseconds, the detail as JSON."""
+    """Return the values of a row in the order of `AUDIT_COLUMNS`.
+
+    `at` and `held_from` are in milliseconds since the epoch; `detail` is JSON.
+    """
     return (
         *(at, pbx_id, kind.value, actor.name, subject[:MAX_NAME], detail, pbx_user_id, pool_id, held_from),
         *(actor.kind.value, actor.tenant_id, actor.object_id, actor.pbx_user_id),
@@ -195,8 +202,10 @@ def audit(
     pool_id: str | None = None,
     held_from: int | None = None,
 ) -> Transaction[None]:
-    """Inserts one row, within a transaction. `pbx_user_id`: whom it is about; `held_from`: it ends the holding of a seat of
-    `pool_id`, which began then (milliseconds).
+    """Insert one row, as part of a transaction.
+
+    `pbx_user_id` is the user whom the row is about. `held_from` (milliseconds since the epoch) means that the row ends the
+    holding of a seat of `pool_id`, which began at that moment.
     """
     text = json.dumps(detail)
     yield from execute(
@@ -227,8 +236,10 @@ def count_audit(
     within: timedelta = A_MINUTE,
     times: int = 1,
 ) -> Transaction[None]:
-    """As `audit`, for what strangers or machines cause as often as they like: the same `what` of the same person or kind
-    of actor is counted in one row for each minute (`within`), and no more than `SINGLY_PER_HOUR` rows are written.
+    """Like `audit`, for events that strangers or machines can cause as often as they like.
+
+    Events with the same `what` by the same person, or the same kind of actor, are counted in one row per minute (or per
+    `within`). At most `SINGLY_PER_HOUR` rows are written in an hour; further events are counted in one row.
     """
     at, text = to_ms(now), json.dumps(detail)
     span = at // (within // timedelta(milliseconds=1))
@@ -276,7 +287,7 @@ async def add_audit(
     *,
     pbx_user_id: int | None = None,
 ) -> None:
-    """One row, in a transaction of SQLAlchemy."""
+    """Insert one row, as part of a SQLAlchemy transaction."""
     values = audit_values(
         at=to_ms(at),
         pbx_id=pbx_id,
@@ -290,5 +301,5 @@ async def add_audit(
 
 
 async def forget_audit(database: Database, before: datetime) -> int:
-    """Deletes the rows that are older than they are kept; gives how many."""
+    """Delete the rows from before that moment; return how many."""
     return await delete_oldest_in_steps(database, _table, _table.c.at < to_ms(before))

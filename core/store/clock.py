@@ -1,9 +1,9 @@
-"""When the wall clock may be trusted: the rule, without any clock of its own.
+"""The rule when the wall clock can be trusted. A pure computation without access to a clock.
 
-What cannot be undone (deleting old rows, ending idle sessions, expiring keys and offers) follows the wall clock. A
-clock that jumps ahead for a moment must not delete a year of history. So the wall clock is compared with the steady
-one, which knows no date but never jumps. When they disagree, nothing is deleted or ended until the new time has
-lasted for `CONFIRM_SECONDS`, or the old one has come back.
+Irreversible actions (deleting old rows, ending idle sessions, expiring keys and offers) follow the wall clock. A clock that
+jumps ahead for a moment must not delete a year of history. So the wall clock is compared with the steady clock, which has
+no date but never jumps. When they disagree, nothing is deleted or ended until the new time has lasted for
+`CONFIRM_SECONDS`, or the old time is back.
 """
 
 from dataclasses import dataclass, replace
@@ -11,69 +11,72 @@ from enum import StrEnum
 from typing import Final
 
 TOLERANCE_SECONDS: Final = 30.0
-"""So far the two clocks may drift apart. NTP steps a clock by less, offers and idle times are longer."""
+"""How far the two clocks may differ. NTP steps a clock by less; offers and idle times are longer."""
 SLEW: Final = 0.1
-"""NTP may make a clock run faster or slower, by a tenth at most (chrony's limit is a twelfth): that is no jump."""
+"""By how much a clock may run faster or slower without being considered to jump. NTP slews by a tenth at most (the limit of
+chrony is a twelfth)."""
 GAP_SECONDS: Final = 300.0
-"""When nobody has looked for so long (the process stood still, or the steady clock jumped as well), the two clocks
-prove nothing to each other.
-"""
+"""After this time without a reading (the process was paused, or the steady clock jumped too), the two clocks can no longer
+confirm each other."""
 CONFIRM_SECONDS: Final = 3600.0
-"""So long a new time must last before anything is deleted by it. Waiting does little harm, deleting cannot be undone."""
+"""How long a new time must last before anything is deleted by it. Waiting does little harm; deleting cannot be undone."""
 FAR_AHEAD_SECONDS: Final = 24 * 3600.0
-"""A start so much later than the last moment that the database knows is either a long rest or a wrong clock."""
+"""How far the clock may be ahead of the last moment in the database when the service starts. Beyond that, either the service
+was off for long or the clock is wrong."""
 BEHIND_SECONDS: Final = 300.0
-"""A start so much earlier than what the database knows: clocks of replicas differ by less."""
+"""How far the clock may be behind the last moment in the database when the service starts. Replicas' clocks differ by less."""
 DATABASE_SECONDS: Final = 300.0
-"""A PostgreSQL server whose own clock differs by more: one of the two is wrong, and nobody knows which."""
+"""How far the clock may differ from that of the PostgreSQL server. Beyond that, one of the two is wrong."""
 
 
 class ClockDoubt(StrEnum):
     """Why the wall clock is not trusted."""
 
     JUMPED = "jumped"
-    """It moved otherwise than the steady clock."""
+    """It moved differently from the steady clock."""
     PAUSED = "paused"
-    """Nobody looked at it for minutes."""
+    """It was not read for minutes."""
     UNLIKE_RECORDS = "unlike-records"
-    """At the start it was far from the last moment in the database."""
+    """When the service started, it was far from the last moment in the database."""
     UNLIKE_DATABASE = "unlike-database"
-    """The database server's own clock says something else."""
+    """The database server's own clock shows a different time."""
     UNKNOWN = "unknown"
-    """Nothing has been compared yet."""
+    """It has not been compared with anything yet."""
 
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """Both clocks at one moment, in seconds: `wall` since 1970, `steady` since any moment."""
+    """A reading of both clocks at one moment, in seconds. `wall` counts from 1970, `steady` from an arbitrary moment."""
 
     wall: float
     steady: float
 
     def at(self, steady: float) -> float:
-        """What the wall clock should show then."""
+        """Return what the wall clock should show when the steady clock shows `steady`."""
         return self.wall + steady - self.steady
 
 
 @dataclass(frozen=True, slots=True)
 class ClockState:
+    """What is known of the clocks after a reading."""
+
     last: Look
     good: Look | None
-    """What the wall clock was compared with when it was trusted; None when that proves nothing any more."""
+    """The reading to which the wall clock is compared while it is trusted; None when it can no longer confirm anything."""
     doubt: ClockDoubt | None = None
     since: Look | None = None
-    """Doubted: where the new time began, which has run evenly from there."""
+    """While in doubt: the reading at which the new time began; since then both clocks have agreed."""
 
 
 def at_start(look: Look, newest: float | None) -> ClockState:
-    """`newest`: the last moment that the database knows, None when it is empty."""
+    """Return the state at the start of the service. `newest`: the last moment in the database; None if it is empty."""
     if newest is None or -BEHIND_SECONDS <= look.wall - newest <= FAR_AHEAD_SECONDS:
         return ClockState(look, look)
     return ClockState(last=look, good=None, doubt=ClockDoubt.UNLIKE_RECORDS, since=look)
 
 
 def after(state: ClockState, look: Look, confirm_seconds: float = CONFIRM_SECONDS) -> ClockState:
-    """The state after one more look."""
+    """Return the state after another reading."""
     elapsed = look.steady - state.last.steady
     if not 0 <= elapsed <= GAP_SECONDS:
         return ClockState(last=look, good=None, doubt=state.doubt or ClockDoubt.PAUSED, since=look)

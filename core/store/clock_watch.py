@@ -1,4 +1,4 @@
-"""Watches the wall clock for those who delete and end by it, and keeps the last moment that was trusted."""
+"""Watch the wall clock for everything that deletes or ends something by it, and store the last trusted moment."""
 
 import asyncio
 import logging
@@ -25,14 +25,15 @@ from core.store.timestamps import from_ms, to_ms
 logger = logging.getLogger(__name__)
 
 LOOK_SECONDS: Final = 1.0
+"""How often the clocks are read."""
 SLOW_SECONDS: Final = 30.0
-"""A database that takes longer to tell its time tells too little."""
+"""If the database takes longer to report its time, the answer is too inaccurate to compare."""
 _ONLY: Final = 1
-"""The id of the one row."""
+"""The id of the only row."""
 
 
 class ClockWatch:
-    """Trusts nothing before its first `prove`. `wall` and `steady` give seconds."""
+    """Judges the wall clock. It is not trusted before the first `prove`. `wall` and `steady` return seconds."""
 
     def __init__(
         self,
@@ -52,23 +53,23 @@ class ClockWatch:
 
     @property
     def doubt(self) -> ClockDoubt | None:
-        """Why the clock is not trusted at this moment; None when it is."""
+        """Why the clock is not trusted at this moment; None when it is trusted."""
         self._look()
         return self._said
 
     def trusted_now(self) -> datetime | None:
-        """The time for whatever deletes or ends something; None while nothing may be."""
+        """Return the time for actions that delete or end something; None while nothing may be deleted or ended."""
         look = self._look()
         return datetime.fromtimestamp(look.wall, UTC) if self._said is None else None
 
     async def run(self) -> None:
-        """Looks regularly, until cancelled: a jump is noticed though nobody asks for the time."""
+        """Read the clocks regularly until cancelled, so that a jump is noticed even if nobody asks for the time."""
         while True:
             self._look()
             await asyncio.sleep(LOOK_SECONDS)
 
     async def prove(self) -> None:
-        """Writes the trusted time down, and compares it with the database's. Raises when it cannot be written."""
+        """Store the trusted time and compare it with the database's clock. Raises an error when it cannot be stored."""
         if self._state is None:
             newest = await self._newest()
             self._state = at_start(self._read(), newest.timestamp() if newest is not None else None)
@@ -82,7 +83,7 @@ class ClockWatch:
                 now = self._read()
                 if now.steady - before.steady <= SLOW_SECONDS:
                     self._is_unlike_database = abs(float(told) - now.wall) > DATABASE_SECONDS
-            # Doubted: the same value is written again, which proves as much about the database.
+            # While in doubt, the same value is written again: that tests the database as well.
             kept = {"at": to_ms(at)} if at is not None else {"at": tables.clock_mark.c.at}
             first = to_ms(at) if at is not None else 0
             await connection.execute(
@@ -92,7 +93,7 @@ class ClockWatch:
             )
 
     async def _newest(self) -> datetime | None:
-        """The last moment that was trusted; in a database from before that was kept, the newest row of the audit."""
+        """Return the last trusted moment; in an older database, which has none, the time of the newest audit row."""
         async with self._database.reading() as connection:
             marked = (await connection.execute(select(tables.clock_mark.c.at))).scalar_one_or_none()
             newest = marked or (await connection.execute(select(func.max(tables.audit.c.at)))).scalar_one()

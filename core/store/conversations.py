@@ -1,4 +1,4 @@
-"""Where the bot can write to a Teams user: stored conversation references, and which activities have been answered."""
+"""Conversation references, with which the bot can write to a Teams user, and which activities have been answered."""
 
 import json
 from collections.abc import Collection, Mapping
@@ -12,9 +12,10 @@ from core.store.timestamps import to_ms
 from core.store.transaction import Transaction, Writer, execute, first
 
 ANSWERED_KEPT: Final = 20
-"""Far more than anybody says within the minute in which the channel may deliver again."""
+"""How many answered activities are remembered for one person: far more than anybody sends within the minute in which the
+channel may deliver an activity again."""
 LEASE: Final = timedelta(seconds=25)
-"""How long an activity may be in hand. A turn is cut before that, so a longer one belongs to a process that died."""
+"""Lease of a claimed activity. A turn is cut off before that, so an older claim belongs to a process that died."""
 _LEASE_MS: Final = LEASE // timedelta(milliseconds=1)
 _KNOWN: Final = (
     "SELECT reference, locale, closed_reason, answered, in_hand FROM conversation"
@@ -37,10 +38,10 @@ class ClosedReason(StrEnum):
 
 
 class Claim(StrEnum):
-    """What is known of an activity that has been delivered."""
+    """The state of an activity that the channel has delivered."""
 
     NEW = "new"
-    """It is the caller's to answer."""
+    """The caller has to answer it."""
     IN_HAND = "in-hand"
     """Another request, perhaps in another replica, is answering it."""
     ANSWERED = "answered"
@@ -48,6 +49,8 @@ class Claim(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Conversation:
+    """A person's chat with the bot."""
+
     reference: str
     """The conversation reference as JSON, in the form of the Bot Framework."""
     locale: str
@@ -56,23 +59,23 @@ class Conversation:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """The row of a person."""
+    """A person's conversation, with the activities that were claimed or answered."""
 
     conversation: Conversation
     answered: Collection[str]
-    """Ids of the last activities."""
+    """Ids of the activities that were answered last."""
     in_hand: Mapping[str, int]
-    """Ids of claimed activities, and when they were."""
+    """Maps the id of a claimed activity to the time of the claim (milliseconds since the epoch)."""
 
     def claim_of(self, activity_id: str, at: datetime) -> Claim:
-        """What is known of an activity at this moment, without taking it in hand."""
+        """Return the state of an activity at this moment, without claiming it."""
         if activity_id in self.answered:
             return Claim.ANSWERED
         return Claim.IN_HAND if activity_id in _living(self.in_hand, to_ms(at)) else Claim.NEW
 
 
 class Conversations:
-    """One row for each person; `tenant_id` and `object_id` name them everywhere."""
+    """Stores one conversation for each person, who is identified by `tenant_id` and `object_id`."""
 
     def __init__(self, database: Database, writer: Writer) -> None:
         self._database = database
@@ -86,9 +89,9 @@ class Conversations:
         activity_id: str | None,
         at: datetime,
     ) -> Claim:
-        """Remembers where to write to, which opens a closed conversation again, and takes the activity in hand.
+        """Store the conversation, reopening it if it was closed, and claim the activity.
 
-        The claim lasts until `mark_answered` or `release`, `LEASE` at the longest. Without an id nothing is claimed.
+        The claim lasts until `mark_answered` or `release`, but no longer than `LEASE`. Without an id nothing is claimed.
         """
         if activity_id is None and await self.get(tenant_id, object_id) == conversation:
             return Claim.NEW
@@ -98,19 +101,20 @@ class Conversations:
         )
 
     async def mark_answered(self, *answered: tuple[str, str, str]) -> None:
-        """Tenant id, object id and activity: the answers have been delivered, so the same activities are not answered
-        again. All in one transaction.
+        """Store that activities were answered, so that they are not answered again, in one transaction.
+
+        Each item is a tenant id, an object id and an activity id.
         """
-        # In one order, so that two replicas do not wait for each other.
+        # Sorted, so that two replicas cannot deadlock.
         await self._writer.run_small(lambda: _mark_answered(sorted(answered)))
 
     async def release(self, tenant_id: str, object_id: str, activity_id: str) -> None:
-        """There was no answer: the same activity is answered when the channel delivers it again."""
+        """Give up the claim without an answer: the activity is answered when the channel delivers it again."""
         person = (tenant_id, object_id)
         await self._writer.run_small(lambda: _release(person, activity_id))
 
     async def close(self, tenant_id: str, object_id: str, reason: ClosedReason) -> None:
-        """The bot can no longer write there. Nothing happens for somebody who never had a chat."""
+        """Store that the bot can no longer write to this person. Does nothing for a person who never had a chat."""
         statement = "UPDATE conversation SET closed_reason = $1 WHERE tenant_id = $2 AND object_id = $3"
         await self._writer.run_small(lambda: execute(statement, reason.value, tenant_id, object_id))
 
@@ -119,6 +123,7 @@ class Conversations:
         return known.conversation if known is not None else None
 
     async def known(self, tenant_id: str, object_id: str) -> Known | None:
+        """Read the person's row; None when the person never had a chat."""
         row = await self._database.fetch_first(_KNOWN, tenant_id, object_id)
         if row is None:
             return None
@@ -128,14 +133,14 @@ class Conversations:
 
 
 def _living(in_hand: Mapping[str, int], at: int) -> dict[str, int]:
-    """Without the claims of processes that died, and those of a clock that went wrong."""
+    """Return the claims whose lease has not expired. Claims from the future, made by a wrong clock, do not count."""
     return {claimed: since for claimed, since in in_hand.items() if since <= at < since + _LEASE_MS}
 
 
 def _open(
     person: tuple[str, str], conversation: Conversation, activity_id: str | None, at: int
 ) -> Transaction[Claim]:
-    # Made first, so that two replicas cannot both find no row and both claim.
+    # Insert the row first, so that two replicas cannot both find no row and both claim.
     yield from execute(
         "INSERT INTO conversation (tenant_id, object_id, reference, locale, updated_at) VALUES ($1, $2, $3, $4, $5)"
         " ON CONFLICT DO NOTHING",

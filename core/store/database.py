@@ -1,4 +1,4 @@
-"""Opening the database, and bringing its schema up to date (Alembic). SQLite and PostgreSQL, one schema."""
+"""Open the database (SQLite or PostgreSQL, with one schema) and upgrade its schema (Alembic)."""
 
 import asyncio
 import logging
@@ -44,7 +44,7 @@ from core.store.transaction import (
 logger = logging.getLogger(__name__)
 
 OLDEST_SQLITE: Final = (3, 35, 0)
-"""The first that knows RETURNING."""
+"""The first version with RETURNING."""
 
 _MIGRATIONS: Final = Path(__file__).parent / "migrations"
 _UPGRADE_LOCK: Final = 0x70627874  # any number, the same for every replica
@@ -59,7 +59,7 @@ STORAGE_ERRORS: Final = (
     asyncpg.InternalClientError,
     OSError,
 )
-"""What reading and writing raise while the database is away."""
+"""Errors of reading and writing while the database is away."""
 
 
 _AWAY: Final = (
@@ -87,20 +87,22 @@ _TLS_NAMES: Final = ("sslmode", "ssl", "sslrootcert")
 
 @dataclass(frozen=True, slots=True)
 class PostgresAddress:
-    """SQLAlchemy knows the mode of TLS as `ssl` and asyncpg's own addresses know it as `sslmode`; each fails at the
-    other's word. So it is taken out of the address, and both get it as an argument.
+    """The address of a PostgreSQL database.
+
+    SQLAlchemy calls the TLS mode `ssl`, asyncpg calls it `sslmode`, and each rejects the other's name. So the TLS
+    parameters are taken out of the URL, and both drivers get them as arguments.
     """
 
     url: URL
-    """Without the parameters of TLS."""
+    """Without the TLS parameters."""
     tls_mode: str | None = None
-    """As libpq's sslmode: https://www.postgresql.org/docs/current/libpq-ssl.html. None: TLS where the server offers it."""
+    """As libpq's sslmode: https://www.postgresql.org/docs/current/libpq-ssl.html. None: TLS if the server offers it."""
     root_certificates: str | None = None
-    """A PEM file with the authorities that count; None: the system's."""
+    """A PEM file with the trusted authorities; None: those of the system."""
 
     @property
     def tls(self) -> ssl.SSLContext | str | None:
-        """What asyncpg takes as `ssl`. Raises `UnusableDatabaseError` for a file that cannot be read."""
+        """The `ssl` argument for asyncpg. Raises UnusableDatabaseError when the file of certificates cannot be read."""
         if self.tls_mode not in _VERIFYING:
             return self.tls_mode
         try:
@@ -114,6 +116,7 @@ class PostgresAddress:
 
     @classmethod
     def of(cls, url: URL) -> "PostgresAddress":
+        """Take the TLS parameters out of a URL. Raises UnusableDatabaseError when they are wrong."""
         given = {name: url.query[name] for name in _TLS_NAMES if name in url.query}
         values = {name: value for name, value in given.items() if isinstance(value, str)}
         modes = {values[name] for name in ("sslmode", "ssl") if name in values}
@@ -130,7 +133,7 @@ class PostgresAddress:
 
     @property
     def dsn(self) -> str:
-        """For asyncpg itself."""
+        """The address for asyncpg, with the password."""
         return self.url.set(drivername="postgresql").render_as_string(hide_password=False)
 
 
@@ -138,14 +141,14 @@ Address = SqliteAddress | PostgresAddress
 
 
 def address_of(url: str) -> Address:
-    """Reads DATABASE_URL; raises `UnusableDatabaseError`."""
+    """Parse DATABASE_URL. Raises UnusableDatabaseError, whose message says what to do."""
     try:
         parsed = make_url(url)
         backend = parsed.get_backend_name()
     except (
         ArgumentError,
         ValueError,
-    ) as fault:  # a port that is no number, for one; the text may hold a password
+    ) as fault:  # for instance a port that is not a number; the text may contain a password
         raise UnusableDatabaseError("DATABASE_URL is not a database address") from fault
     if backend == "sqlite" and parsed.database and parsed.database != ":memory:":
         if sqlite3.sqlite_version_info < OLDEST_SQLITE:
@@ -162,8 +165,10 @@ def address_of(url: str) -> Address:
 
 
 class Database:
-    """Reads: by the drivers themselves what every request asks (`fetch`), through SQLAlchemy Core reports and
-    administration (`reading`). Administrative writes; seats have a way of their own (`Writer`).
+    """Access to the database, except for the transactions of the ledger (`Writer`).
+
+    Queries of every request use the drivers directly (`fetch`). Reports and administration use SQLAlchemy Core (`reading`),
+    and so do administrative writes (`writing`).
     """
 
     def __init__(self, url: str) -> None:
@@ -176,33 +181,39 @@ class Database:
             self._reader = SqliteReader(self.address.path)
 
     async def fetch(self, text: str, *values: Any) -> Sequence[Row]:
-        """The rows of one statement, written as those of transactions are (`core.store.transaction`). It sees whatever was
-        committed before. Raises `StorageUnavailableError` and `UnstorableValueError`.
+        """Return the rows of one statement, which sees everything that was committed before.
+
+        The statement is written like those of transactions (`core.store.transaction`). Raises StorageUnavailableError and
+        UnstorableValueError.
         """
         return await self._reader.fetch(text, values)
 
     async def fetch_long(self, text: str, *values: Any) -> Sequence[Row]:
-        """As `fetch`, for a statement that looks at many rows."""
+        """Like `fetch`, for a statement that reads many rows."""
         return await self._reader.fetch_long(text, values)
 
     async def fetch_first(self, text: str, *values: Any) -> Row | None:
+        """Return the first row of one statement, or None. Raises the errors of `fetch`."""
         rows = await self._reader.fetch(text, values)
         return rows[0] if rows else None
 
     async def data_version(self) -> Hashable | None:
-        """Equal ones: nothing was committed in between, by anybody. None: not known now."""
+        """Return a mark of the data: while it stays equal, nobody has committed anything. None: unknown at the moment."""
         return await self._reader.data_version()
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncConnection]:
+        """Yield a connection for reading through SQLAlchemy."""
         with _lost_connections():
             async with self._engine.connect() as connection:
                 yield connection
 
     @asynccontextmanager
     async def writing(self) -> AsyncIterator[AsyncConnection]:
-        """One transaction. SQLite: it holds the write lock from its start. PostgreSQL: a caller that writes what they
-        have read locks the rows (`with_for_update`, which SQLite does not need).
+        """Yield a connection with a transaction, which is committed at the end of the block.
+
+        On SQLite it holds the write lock from the start. On PostgreSQL, a caller that writes what it has read must lock the
+        rows (`with_for_update`, which SQLite ignores).
         """
         with _lost_connections():
             async with self._engine.connect() as connection:
@@ -222,7 +233,10 @@ class Database:
 
 @contextmanager
 def _lost_connections() -> Iterator[None]:
-    """SQLAlchemy has no class of its own for a server that is starting or was killed in the middle of something."""
+    """Turn errors of lost connections into StorageUnavailableError.
+
+    SQLAlchemy has no error class for a server that is starting or was killed.
+    """
     try:
         yield
     except (TimeoutError, PoolTimeoutError) as slow:
@@ -235,12 +249,12 @@ def _lost_connections() -> Iterator[None]:
 
 
 def upsert(connection: AsyncConnection, table: Table) -> Any:
-    """`INSERT … ON CONFLICT` of the connection's database."""
+    """Return an `INSERT … ON CONFLICT` in the dialect of the connection's database."""
     return {"sqlite": sqlite.insert, "postgresql": postgresql.insert}[connection.dialect.name](table)
 
 
 def upgrade(url: str, to: str = "head") -> None:
-    """Creates the schema or brings it up to date; doing so twice, or on two replicas at once, changes nothing."""
+    """Create the schema or upgrade it. Idempotent, and safe on two replicas at the same time."""
     asyncio.run(upgrade_async(url, to))
 
 
@@ -255,7 +269,7 @@ async def upgrade_async(url: str, to: str = "head") -> None:
     try:
         async with engine.connect() as connection:
             if isinstance(address, SqliteAddress):
-                # A table that is built again is dropped first; whether every row still fits is looked at after.
+                # A migration may drop and rebuild a table, so foreign keys are checked at the end instead.
                 await connection.execute(text("PRAGMA foreign_keys=OFF"))
                 await connection.execute(text("BEGIN IMMEDIATE"))
             else:
@@ -274,8 +288,9 @@ async def upgrade_async(url: str, to: str = "head") -> None:
 
 
 def _make_private(path: Path) -> None:
-    """Readable for the service's own user alone, before the first row is in it. SQLite gives its -wal and -shm files the
-    database's mode when it makes them.
+    """Create the database file readable only by the service's user, before it has any rows.
+
+    SQLite creates its -wal and -shm files with the mode of the database file.
     """
     for folder in reversed([folder for folder in path.parents if not folder.exists()]):
         folder.mkdir(mode=0o700, exist_ok=True)
@@ -294,7 +309,7 @@ def _migrate(connection: Connection, to: str) -> None:
 
 
 def _engine(address: Address, *, is_bounded: bool = True) -> AsyncEngine:
-    """`is_bounded`: no statement may take long; migrations may."""
+    """Create the engine. `is_bounded`: statements time out; migrations may take as long as they need."""
     if isinstance(address, PostgresAddress):
         arguments = {
             "timeout": CONNECT_SECONDS,
@@ -311,7 +326,7 @@ def _engine(address: Address, *, is_bounded: bool = True) -> AsyncEngine:
 
     @event.listens_for(engine.sync_engine, "connect")
     def on_connect(dbapi_connection: Any, _record: Any) -> None:
-        dbapi_connection.isolation_level = None  # transactions begin where the code says so
+        dbapi_connection.isolation_level = None  # transactions begin where the code begins them
         cursor = dbapi_connection.cursor()
         for pragma in SQLITE_PRAGMAS:
             _execute_patiently(cursor, pragma)
@@ -321,7 +336,7 @@ def _engine(address: Address, *, is_bounded: bool = True) -> AsyncEngine:
 
 
 def _name_unstorable(context: ExceptionContext) -> None:
-    """The statement's own error, so that nothing else in the caller's code is taken for it."""
+    """Raise UnstorableValueError for an unstorable value right at the statement, before other errors can be mistaken for it."""
     fault: BaseException | None = context.original_exception
     while fault is not None:
         if isinstance(fault, UNSTORABLE):
@@ -330,7 +345,10 @@ def _name_unstorable(context: ExceptionContext) -> None:
 
 
 def _execute_patiently(cursor: Any, pragma: str) -> None:
-    """The change to WAL does not wait for others that open a new file at the same time: SQLite says "locked" at once."""
+    """Execute a pragma and retry while the database is locked.
+
+    The change to WAL does not wait for others that open a new file at the same time: SQLite reports "locked" immediately.
+    """
     ends = time.monotonic() + BUSY_SECONDS
     while True:
         try:
@@ -344,5 +362,6 @@ def _execute_patiently(cursor: Any, pragma: str) -> None:
 
 
 def migration_connection(config: Config) -> Connection:
+    """Return the connection that `upgrade` gives to Alembic's environment."""
     connection: Connection = config.attributes["connection"]
     return connection

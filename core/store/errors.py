@@ -1,4 +1,4 @@
-"""What the operator must set right before anything is stored."""
+"""Errors that the operator must fix before the service can start."""
 
 
 class UnusableDatabaseError(Exception):

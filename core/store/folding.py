@@ -1,18 +1,18 @@
-"""How names are compared: without case and marks, so that "Krüger" stands beside "Kruger" and is found by both spellings.
+"""Compare names without case and diacritics: "Krüger" sorts next to "Kruger", and both spellings find it.
 
-The same on both databases: their own `lower` and collations differ, and SQLite's know no letters beyond ASCII.
+This works the same on both databases. Their own `lower` and collations differ, and SQLite's handle only ASCII.
 """
 
 import unicodedata
 from typing import Final
 
 _MARKS: Final = "".join(map(chr, range(0x300, 0x370)))
-"""Combining ones: dropped."""
+"""Combining marks, which are dropped."""
 _STROKED: Final = {"ø": "o", "ł": "l", "đ": "d", "ħ": "h", "ŧ": "t", "ı": "i"}
-"""Letters that have no decomposition."""
+"""Letters without a Unicode decomposition."""
 _PAIRS: Final = (("ß", "ss"), ("ẞ", "ss"), ("æ", "ae"), ("Æ", "ae"), ("œ", "oe"), ("Œ", "oe"))
 _UMLAUTS: Final = (("ae", "a"), ("oe", "o"), ("ue", "u"))
-"""How umlauts are written without them; for searching alone."""
+"""How people write umlauts without umlauts; only for searching."""
 
 
 def _letters() -> dict[str, str]:
@@ -30,8 +30,9 @@ _TO: Final = "".join(_LETTERS.values())
 
 
 def translate(text: str | None, given: str, wanted: str) -> str | None:
-    """PostgreSQL's function of that name, for SQLite: each letter of `given` becomes that at the same place in `wanted`, or
-    is dropped where there is none.
+    """PostgreSQL's function `translate`, for SQLite.
+
+    Each letter of `given` becomes the letter at the same position in `wanted`, or is dropped when there is none.
     """
     if text is None or text.isascii():
         return text
@@ -57,16 +58,17 @@ def _replaced(expression: str, pairs: tuple[tuple[str, str], ...]) -> str:
 
 
 def sql_folded(expression: str) -> str:
-    """For sorting, as in a German dictionary (DIN 5007-1): ä as a, ß as ss."""
+    """Return an SQL expression for sorting as in a German dictionary (DIN 5007-1): ä as a, ß as ss."""
     return _replaced(f"translate(lower({expression}), '{_FROM}{_MARKS}', '{_TO}')", _PAIRS)
 
 
 def sql_searched(expression: str) -> str:
-    """For searching, beside `searched`."""
+    """Return an SQL expression for searching; compare it with `searched`."""
     return _replaced(sql_folded(expression), _UMLAUTS)
 
 
 def folded(text: str) -> str:
+    """Return the text as `sql_folded` does in SQL."""
     table = _table(_FROM + _MARKS, _TO)
     result = text.lower().translate(table)
     for letters, base in _PAIRS:
@@ -75,7 +77,7 @@ def folded(text: str) -> str:
 
 
 def searched(text: str) -> str:
-    """As `folded`, and "mueller" as "muller"."""
+    """Return the text as `sql_searched` does in SQL: folded, and "mueller" as "muller"."""
     result = folded(text)
     for letters, base in _UMLAUTS:
         result = result.replace(letters, base)

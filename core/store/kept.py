@@ -1,7 +1,7 @@
-"""What was read is kept as long as nothing has been committed, and read again after that.
+"""Cache results of reads until something is committed.
 
-For what is dear to read and read often: pages over thousands of rows. Nothing is ever older than the database, because its
-own mark of its data is compared at every use (`Database.data_version`).
+It is for results that are expensive and read often, such as pages over thousands of rows. A result is never stale, because
+each use compares the database's own mark of its data (`Database.data_version`).
 """
 
 import asyncio
@@ -12,22 +12,25 @@ from typing import Any, Final, Generic, TypeVar
 from core.store.database import Database
 
 MOST: Final = 64
-"""Values; the one that nobody has asked for the longest goes first."""
+"""How many results are cached. The least recently used one is dropped first."""
 
 T = TypeVar("T")
 
 
 class Kept(Generic[T]):
+    """A cache of results by key."""
+
     def __init__(self, database: Database, most: int = MOST) -> None:
         self._database = database
         self._most = most
         self._values: OrderedDict[Hashable, tuple[Any, asyncio.Task[T]]] = OrderedDict()
 
     async def get(self, key: Hashable, read: Callable[[], Coroutine[Any, Any, T]]) -> T:
-        """What `read` gives, or gave at the same state of the data, also to somebody who asked at the same time. Nobody
-        changes what they get.
+        """Return the cached result for the key, or the result of `read`.
+
+        Concurrent callers share one read. Callers must not change the result.
         """
-        # Before the reading: what is committed meanwhile may be in it or not, and makes it be read once more.
+        # Taken before the read: a commit during the read may be in the result or not, and makes the next call read again.
         version = await self._database.data_version()
         kept = self._values.get(key)
         if kept is None or version is None or kept[0] != version or _has_failed(kept[1]):

@@ -1,6 +1,7 @@
-"""The outbox of notices to people: written with what they tell, delivered afterwards, at least tried again.
+"""The outbox of notices: messages that the bot sends first.
 
-Many are delivered at the same time, so what is read and written of them is read and written together.
+A notice is stored in the transaction that it reports on, and delivered afterwards with retries. Because many notices are
+delivered at the same time, they are read and updated in batches.
 """
 
 import json
@@ -19,17 +20,19 @@ from core.store.transaction import Row, Transaction, Writer, execute, placeholde
 
 MAX_ATTEMPTS: Final = 8
 FIRST_RETRY: Final = timedelta(seconds=5)
-"""Doubled each time: the last try comes about twenty minutes after the first."""
+"""Delay before the first retry. It doubles each time; the last attempt is made about twenty minutes after the first."""
 LONGEST_WAIT: Final = timedelta(hours=1)
-"""However long the channel asks to be left alone."""
+"""The longest delay that the channel can impose."""
 
 
 LONGEST_DELAY: Final = timedelta(days=2)
-"""No notice is put off for longer: quiet hours end within a day."""
+"""The longest delay of a notice. Quiet hours end within a day, so a longer one comes from a wrong clock."""
 
 
 @dataclass(frozen=True, slots=True)
 class Notice:
+    """A stored message to a person."""
+
     id: str
     tenant_id: str
     object_id: str
@@ -39,14 +42,15 @@ class Notice:
     due_ms: int
     created_at: datetime
     sending: bool
-    """Somebody had begun to send it, and did not live to say what came of it."""
+    """A send was started and its outcome was never stored, because the process died. It may have been delivered."""
     doubtful: bool = False
-    """The channel has failed once while it took the notice, so it may have been delivered: one more try at most."""
+    """The channel failed once during a send, so the notice may have been delivered. There is one more attempt at most."""
 
 
 def new_notice(person: tuple[str, str], kind: str, detail: Mapping[str, Any], at: datetime) -> Insert:
-    """The statement that writes one, for the transaction that it tells about. The ledger has its own
-    (`core.licensing.transactions.steps.notify_user`).
+    """Return the statement that stores a notice, for the transaction that the notice reports on.
+
+    The transactions of the ledger use `core.licensing.transactions.steps.notify_user` instead.
     """
     tenant_id, object_id = person
     return insert(tables.notice).values(
@@ -63,7 +67,10 @@ def new_notice(person: tuple[str, str], kind: str, detail: Mapping[str, Any], at
 
 
 def _detail(text: str) -> dict[str, Any]:
-    """Empty where it cannot be read: that notice cannot be drawn and is given up; the others are delivered."""
+    """Parse a notice's detail; return an empty one when it cannot be parsed.
+
+    No card can be made of such a notice, so it is given up; other notices are delivered.
+    """
     try:
         detail = json.loads(text)
     except ValueError:
@@ -73,32 +80,33 @@ def _detail(text: str) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """A notice whose time has come, with what decides about it."""
+    """A notice that is due, with everything needed to decide about it."""
 
     notice: Notice
     conversation: Conversation | None
     preference: Mapping[str, Any] | None
-    """The person's row of `preference`."""
+    """The person's row of the table `preference`."""
     session_since: datetime | None
-    """Since when the person has had their session; None: they have none."""
+    """When the person's session began; None: no session."""
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What becomes of a notice: values of its columns."""
+    """New values for columns of a notice."""
 
     notice_id: str
     values: Mapping[str, int | bool]
 
 
 def delivered(notice: Notice, at: datetime) -> Change:
+    """Mark the notice as delivered."""
     return Change(notice.id, {"delivered_at": to_ms(at)})
 
 
 def failed(notice: Notice, at: datetime, *, wait: timedelta | None = None, doubtful: bool = False) -> Change:
-    """Try again later: after `wait`, where the channel has said so, and never sooner than the back-off.
+    """Schedule a retry after `wait` (if the channel asked for it), but not before the back-off; or give up.
 
-    `doubtful`: the notice may have arrived; that is risked once.
+    `doubtful`: the notice may have been delivered. That is risked once; the second time it is given up.
     """
     attempts = notice.attempts + 1
     pause = max(FIRST_RETRY * 2**notice.attempts, min(wait or timedelta(), LONGEST_WAIT))
@@ -115,12 +123,12 @@ def failed(notice: Notice, at: datetime, *, wait: timedelta | None = None, doubt
 
 
 def postponed(notice: Notice, until: datetime) -> Change:
-    """It was not tried."""
+    """Move the notice to a later time. It was not sent, so this does not count as an attempt."""
     return Change(notice.id, {"next_attempt_at": to_ms(until), "sending": False})
 
 
 def given_up(notice: Notice) -> Change:
-    """It is not to be delivered: there is nowhere to write to, nobody wants it, or it may have arrived."""
+    """Give up the notice: it cannot be sent, is not wanted, or may already have been delivered."""
     return Change(notice.id, {"given_up": True})
 
 
@@ -129,7 +137,7 @@ PREFERENCE_COLUMNS: Final = (
     "no_automatic_sign_in",
     *("calls_in_chat", "missed_calls", "numbers_in_chat"),
 )
-"""Columns of `preference` that make a `core.signin.preferences.Preferences`."""
+"""Columns of the table `preference` from which a `core.signin.preferences.Preferences` is made."""
 _DUE: Final = f"""
     SELECT n.id, n.tenant_id, n.object_id, n.kind, n.detail, n.attempts, n.next_attempt_at, n.created_at, n.sending,
     n.doubtful, c.reference, c.locale, c.closed_reason, s.started_at, {", ".join(f"p.{name}" for name in PREFERENCE_COLUMNS)}
@@ -148,16 +156,17 @@ class Notices:
         self._writer = writer
 
     async def due(self, at: datetime, limit: int = 100) -> Sequence[Due]:
-        """The oldest first. One that a wrong clock has put off for very long is due as well."""
+        """Return notices that are due, the oldest first. One that a wrong clock has delayed for very long is due as well."""
         rows = await self._database.fetch(_DUE, to_ms(at), to_ms(at + LONGEST_DELAY), limit)
         return [_to_due(row) for row in rows]
 
     async def write(
         self, changes: Sequence[Change], wanted: Sequence[Notice], at: datetime, until: datetime
     ) -> set[str]:
-        """Writes changes, and takes those of the wanted notices that are still due for oneself, until then: of several
-        replicas, one delivers a notice. From now on a notice that was taken may have arrived, whatever happens. Gives the
-        ids of those taken.
+        """Store changes, and lease those of the wanted notices that are still due, until `until`; return their ids.
+
+        The lease makes sure that only one of several replicas delivers a notice. From now on, a leased notice may have been
+        delivered, whatever happens.
         """
         ids = [notice.id for notice in wanted]
         times = (to_ms(at), to_ms(at + LONGEST_DELAY), to_ms(until))
@@ -189,7 +198,7 @@ def _to_due(row: Row) -> Due:
 def _write(
     changes: Sequence[Change], wanted: Sequence[str], at: int, far: int, until: int
 ) -> Transaction[set[str]]:
-    # In one order, so that two replicas do not wait for each other.
+    # Sorted, so that two replicas cannot deadlock.
     for change in sorted(changes, key=lambda change: change.notice_id):
         columns = ", ".join(f"{name} = ${number}" for number, name in enumerate(change.values, 2))
         yield from execute(

@@ -1,7 +1,7 @@
-"""Who has switched their telephone on: nothing else about it is stored.
+"""Which people have switched their telephone on. Nothing else about the telephone is stored.
 
-A consent is bound to the session in which it was given, so it ends with that session, whatever ends it, and a sign-in
-thereafter does not bring it back.
+A consent is bound to the session in which it was given. It ends with that session, whatever the cause, and a later sign-in
+does not restore it.
 """
 
 from collections.abc import Collection, Mapping
@@ -20,7 +20,7 @@ from core.store.transaction import placeholders
 Person = tuple[str, str]
 """Tenant and object id of a Teams user."""
 ADMINISTRATION: Final = "ADM"
-"""`core.licensing.rules.LicenceKind.ADMINISTRATION`: without a licence there is no telephone."""
+"""`core.licensing.rules.LicenceKind.ADMINISTRATION`. Such a session has no licence, so it has no telephone."""
 
 _consent = tables.phone_consent.c
 _session = tables.session.c
@@ -32,7 +32,7 @@ _PERSONS: Final = (
     " WHERE session.pbx_id = $1"
 )
 _ASKED: Final = (1, 10, 200)
-"""Users that are asked about in one statement."""
+"""Numbers of users in one statement. There are few, so that the database caches the statements."""
 
 
 class PhoneStore:
@@ -40,7 +40,7 @@ class PhoneStore:
         self._database = database
 
     async def switch_on(self, person: Person, session_id: str, at: datetime) -> bool:
-        """Whether the telephone was off before."""
+        """Store the consent; return whether the telephone was off before."""
         values = {"session_id": session_id, "since": to_ms(at)}
         async with self._database.writing() as connection:
             before = (
@@ -58,7 +58,7 @@ class PhoneStore:
         return before != session_id
 
     async def switch_off(self, person: Person, at: datetime, cause: str = "by-person") -> bool:
-        """Whether it was on. `cause`: for the audit."""
+        """Delete the consent; return whether the telephone was on. `cause`: for the audit."""
         async with self._database.writing() as connection:
             session_id = (
                 await connection.execute(
@@ -76,7 +76,10 @@ class PhoneStore:
         return session_id is not None
 
     async def kept(self, at: datetime) -> Mapping[str, list[int]]:
-        """PBX id to the ids of its users whose telephones are on. Consents whose session or licence has ended are deleted."""
+        """Return the users whose telephones are on: PBX id to PBX user ids.
+
+        Consents whose session or licence has ended are deleted.
+        """
         everybody = select(
             _consent.tenant_id, _consent.object_id, _consent.session_id, _session.pbx_id, _session.pbx_user_id
         ).select_from(tables.phone_consent.outerjoin(tables.session, _HOLDS))
@@ -91,11 +94,11 @@ class PhoneStore:
         return by_pbx
 
     async def persons(self, pbx_id: str, user_ids: Collection[int]) -> list[Person]:
-        """Those of these PBX users whose telephones are on."""
+        """Return the Teams users behind those of these PBX users whose telephones are on."""
         ids, found = list(user_ids), list[Person]()
         for begin in range(0, len(ids), _ASKED[-1]):
             some = ids[begin : begin + _ASKED[-1]]
-            # Few different statements, which the database then knows: the last id is asked for several times.
+            # Repeat the last id to fill the statement, so that there are few different statements.
             size = next(size for size in _ASKED if size >= len(some))
             some += some[-1:] * (size - len(some))
             query = f"{_PERSONS} AND session.pbx_user_id IN ({placeholders(some, 2)})"
@@ -104,7 +107,10 @@ class PhoneStore:
         return found
 
     async def lost(self, pbx_id: str, user_id: int, before: datetime, at: datetime) -> Person | None:
-        """Switches off the telephone of this PBX user, if it was switched on before that moment."""
+        """Switch off the telephone of this PBX user if it was switched on before `before`; return whose it was.
+
+        For a connector that no longer has the user's login.
+        """
         query = (
             select(_consent.tenant_id, _consent.object_id)
             .select_from(tables.phone_consent.join(tables.session, _HOLDS))
@@ -119,7 +125,7 @@ class PhoneStore:
         return person
 
     async def _end(self, person: Person, session_id: str, at: datetime) -> None:
-        """The session has ended, which the audit tells, or it has no licence any more."""
+        """Delete a consent whose session has ended (which is audited already) or has lost its licence (audited here)."""
         async with self._database.writing() as connection:
             gone = await connection.execute(
                 delete(tables.phone_consent).where(

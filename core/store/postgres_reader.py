@@ -1,7 +1,7 @@
-"""Reads of PostgreSQL over a few connections that stay, with the statements that each has prepared.
+"""Read from PostgreSQL over a few permanent connections, each with its prepared statements.
 
-A connection carries one statement at a time and is given to the next as it is: it holds no transaction and no setting of
-a caller's, so nothing has to be put back. One that is lost is replaced, and a read that met a lost one is asked once more.
+A connection runs one statement at a time. It holds neither a transaction nor settings of a caller, so it needs no reset
+before the next statement. A lost connection is replaced, and a read that failed because of it is repeated once.
 """
 
 import asyncio
@@ -26,7 +26,7 @@ logger = logging.getLogger(__name__)
 CONNECTIONS: Final = 5
 _SETTINGS: Final = (
     "SET default_transaction_read_only = on;"
-    # Statements are by key: one plan for all values. Planning again would take longer than the statement itself.
+    # Statements look rows up by key, so one plan fits all values. Planning again would take longer than running them.
     " SET plan_cache_mode = force_generic_plan; SET jit = off"
 )
 _DATA_VERSION: Final = (
@@ -35,7 +35,7 @@ _DATA_VERSION: Final = (
 
 
 class PostgresReader:
-    """For one event loop at a time."""
+    """Reads from PostgreSQL. An instance belongs to one event loop at a time."""
 
     def __init__(self, dsn: str, tls: ssl.SSLContext | str | None = None) -> None:
         self._dsn = dsn
@@ -44,7 +44,7 @@ class PostgresReader:
         self._free = asyncio.Semaphore(CONNECTIONS)
 
     async def fetch(self, text: str, values: Sequence[Any]) -> Sequence[Any]:
-        """Raises `StorageUnavailableError` and `UnstorableValueError`."""
+        """Return the rows of a statement. Raises StorageUnavailableError and UnstorableValueError."""
         if self._free.locked():
             try:
                 async with asyncio.timeout(STATEMENT_SECONDS):
@@ -58,19 +58,21 @@ class PostgresReader:
                 try:
                     return await self._fetch(self._idle.pop(), text, values)
                 except StorageUnavailableError:
-                    # It may have been lost while nobody used it, and the others with it.
+                    # The connection may have been lost while it was idle, and the others with it.
                     self._drop_idle()
             return await self._fetch(await self._connect(), text, values)
         finally:
             self._free.release()
 
     async def fetch_long(self, text: str, values: Sequence[Any]) -> Sequence[Any]:
-        """As `fetch`: the server's work is not done here anyway."""
+        """Like `fetch`: the work is done by the server, so long statements need no special care."""
         return await self.fetch(text, values)
 
     async def data_version(self) -> str | None:
-        """Two statements with the same snapshot see the same rows. The server's start tells apart one that was put back
-        to an earlier state.
+        """Return the server's start time and snapshot.
+
+        Two statements with the same snapshot see the same rows. The start time differs after a server was restored to an
+        earlier state.
         """
         rows = await self.fetch(_DATA_VERSION, ())
         return str(rows[0]["version"])
@@ -94,7 +96,7 @@ class PostgresReader:
         except (*POSTGRES_GONE, *POSTGRES_REFUSED) as gone:
             connection.terminate()
             raise StorageUnavailableError(f"{type(gone).__name__}: {gone}") from gone
-        except BaseException:  # the caller was cancelled in the middle, or the statement is wrong
+        except BaseException:  # the caller was cancelled during the statement, or the statement is wrong
             connection.terminate()
             raise
         self._put_back(connection)

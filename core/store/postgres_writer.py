@@ -1,6 +1,7 @@
-"""Writes to PostgreSQL through asyncpg. What belongs to a group goes out together, in one statement for all that
-wait; every other transaction has a connection of its own from a small pool. When the statement of a group fails, for
-whatever reason, each member runs its own transaction: only the one that is at fault fails.
+"""Write to PostgreSQL through asyncpg.
+
+Payloads of a group that wait at the same time share one statement. Every other transaction gets its own connection from a
+small pool. When the statement of a group fails, each member runs its own transaction, so that only the faulty one fails.
 """
 
 import asyncio
@@ -36,13 +37,13 @@ logger = logging.getLogger(__name__)
 
 POOL_SIZE: Final = 5
 LOCK_MS: Final = 500
-"""How long the statement of a group waits for a lock: a lock on one PBX does not hold up the others."""
+"""How long the statement of a group waits for a lock, so that a lock on one PBX does not delay the others."""
 REPLAYS: Final = 5
-"""How often a transaction runs again after a conflict with another (deadlock, serialization, unique row)."""
+"""How often a transaction is tried when it conflicts with another one (deadlock, serialization, unique row)."""
 
 T = TypeVar("T")
 Group = Callable[["asyncpg.Connection[Any]", Sequence[Any]], Awaitable[Sequence[Any]]]
-"""Does many payloads in one statement; gives a result for each, `NEEDS_TRANSACTION` for one that needs its own transaction."""
+"""Handles many payloads in one statement. Returns a result for each; `NEEDS_TRANSACTION` if it needs its own transaction."""
 
 _CONFLICTS: Final = (
     asyncpg.DeadlockDetectedError,
@@ -58,6 +59,8 @@ class _Waiting:
 
 
 class PostgresWriter:
+    """The `Writer` for PostgreSQL."""
+
     def __init__(
         self,
         dsn: str,
@@ -137,7 +140,7 @@ class PostgresWriter:
                 raise
             raise error_for_caller(
                 fault
-            ) from fault  # the transaction's own, which would end a task or the event loop
+            ) from fault  # raised by the transaction itself; it would end a task or the event loop
 
     async def _connected_pool(self) -> "asyncpg.Pool[Any]":
         async with self._pool_lock:
@@ -153,7 +156,7 @@ class PostgresWriter:
             return self._pool
 
     async def _drain_queue(self) -> None:
-        """Sends what waits, as long as something waits: a task of its own, which no caller's end cuts short."""
+        """Send batches until the queue is empty. It runs as a task of its own, so that no cancelled caller interrupts it."""
         try:
             async with self._sending:
                 while any(self._waiting.values()):
@@ -162,16 +165,16 @@ class PostgresWriter:
                         if members:
                             del self._waiting[group][: len(members)]
                             await self._together(group, members)
-                    # Those who were answered come again together, if they come again at once.
+                    # Callers that have just been answered and call again at once form the next batch together.
                     await asyncio.sleep(0)
         finally:
             self._work = None
-            # Empty, unless this task was ended from outside: then each runs its own transaction.
+            # The queue is empty unless this task was cancelled; then each caller runs its own transaction.
             for group in list(self._waiting):
                 _answer(self._waiting.pop(group), NEEDS_TRANSACTION)
 
     async def _together(self, group: str, members: list[_Waiting]) -> None:
-        """One statement, committed by itself. One member that spoils it sends all of them the long way."""
+        """Run a batch as one statement, which is its own transaction. If it fails, each member runs its own transaction."""
         outcome: Any = NEEDS_TRANSACTION
         try:
             outcome = await self._send(group, members)
@@ -216,14 +219,14 @@ class PostgresWriter:
         return results
 
     def _replace_connection(self) -> None:
-        """Whatever state it is in, and whatever transaction is open on it: the next statement has one of its own."""
+        """Drop the connection, whose state is unknown; the next batch opens a new one."""
         if self._together_connection is not None:
             self._together_connection.terminate()
             self._together_connection = None
 
 
 def _answer(members: Sequence[_Waiting], outcome: Any) -> None:
-    """`outcome`: a result for each, an error for all, or `NEEDS_TRANSACTION` for all."""
+    """Hand the outcome to the callers: a result for each, or an error or `NEEDS_TRANSACTION` for all."""
     for index, waiting in enumerate(members):
         if waiting.done.done():
             continue
@@ -238,7 +241,7 @@ def _context(group: str, members: Sequence[_Waiting], fault: BaseException) -> d
 
 
 async def drive(connection: Any, transaction: Transaction[T]) -> T:
-    """Runs a transaction on a connection that has one open."""
+    """Run a transaction on a connection on which a transaction has begun."""
     try:
         statement = next(transaction)
         while True:

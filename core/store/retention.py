@@ -1,4 +1,4 @@
-"""Deleting old rows in small steps, so that nobody waits long behind one."""
+"""Delete old rows in small steps, so that other writers do not wait long."""
 
 from typing import Final
 
@@ -7,11 +7,11 @@ from sqlalchemy import ColumnElement, Table, delete, select, tuple_
 from core.store.database import Database
 
 ROWS_AT_ONCE: Final = 500
-"""Rows in one transaction: some milliseconds."""
+"""Rows deleted in one transaction, which takes some milliseconds."""
 
 
 async def delete_in_steps(database: Database, table: Table, condition: ColumnElement[bool]) -> int:
-    """Deletes the rows that meet the condition, each step in a transaction of its own; gives how many there were."""
+    """Delete the rows that meet the condition, each step in its own transaction; return how many were deleted."""
     key = tuple_(*table.primary_key.columns)
     some = select(*table.primary_key.columns).where(condition).limit(ROWS_AT_ONCE)
     deleted = 0
@@ -24,8 +24,9 @@ async def delete_in_steps(database: Database, table: Table, condition: ColumnEle
 
 
 async def delete_oldest_in_steps(database: Database, table: Table, condition: ColumnElement[bool]) -> int:
-    """As `delete_in_steps`, for a long table whose ids ascend with time: looks only at its lowest ids, because a search
-    for the last old row would read all of it.
+    """Like `delete_in_steps`, for a long table whose ids ascend with time.
+
+    It checks only the lowest ids, because searching for the last old row would read the whole table.
     """
     lowest = select(table.c.id).order_by(table.c.id).limit(ROWS_AT_ONCE)
     deleted = 0

@@ -1,4 +1,4 @@
-"""A connection to SQLite that is replaced when it is beyond use."""
+"""Connections to SQLite, and one that replaces itself when it no longer works."""
 
 import contextlib
 import functools
@@ -17,16 +17,16 @@ CACHED_STATEMENTS: Final = 512
 
 
 class ReplaceableConnection:
-    """Opened with the first transaction. After a fault, `undo` leaves no transaction open, whatever that takes."""
+    """A connection that opens with the first transaction. After an error, `undo` makes sure that no transaction is open."""
 
     def __init__(self, path: Path, timeout: float) -> None:
-        """`timeout`: how many seconds `begin` waits for another that is writing."""
+        """`timeout`: how many seconds `begin` waits for another writer."""
         self._path = path
         self._timeout = timeout
         self._connection: sqlite3.Connection | None = None
 
     def begin(self) -> sqlite3.Connection:
-        """Begins a transaction that may write. Raises `sqlite3.Error` when that is not possible now."""
+        """Begin a transaction that may write; return the connection. Raises sqlite3.Error when that is not possible now."""
         connection = self._connection
         if connection is None:
             connection = self._connection = self._open()
@@ -39,7 +39,7 @@ class ReplaceableConnection:
         return connection
 
     def undo(self) -> None:
-        """Rolls back. A connection that cannot even do that is closed, which undoes its transaction as well."""
+        """Roll back. A connection that cannot roll back is closed, which undoes its transaction as well."""
         connection = self._connection
         if connection is None:
             return
@@ -47,7 +47,7 @@ class ReplaceableConnection:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
             connection.execute("SELECT 1").fetchone()
-        except Exception as fault:  # noqa: BLE001 - whatever it is, the connection is not used again
+        except Exception as fault:  # noqa: BLE001 - whatever the error, the connection is not used again
             logger.warning("an SQLite connection is replaced", extra={"reason": str(fault)[:300]})
             self.close()
 
@@ -63,7 +63,7 @@ class ReplaceableConnection:
             isolation_level=None,
             timeout=self._timeout,
             cached_statements=CACHED_STATEMENTS,
-            check_same_thread=False,  # made and closed by the loop's thread, whichever that is
+            check_same_thread=False,  # opened and closed by whichever thread runs the event loop
         )
         try:
             connection.row_factory = sqlite3.Row
@@ -76,9 +76,9 @@ class ReplaceableConnection:
 
 
 def open_for_reading(path: Path, timeout: float) -> sqlite3.Connection:
-    """Of a database that is there: none is made. Nothing can be written on it."""
+    """Open an existing database for reading only."""
     connection = sqlite3.connect(
-        f"{path.absolute().as_uri()}?mode=rw",  # WAL wants to write its index also for a reader
+        f"{path.absolute().as_uri()}?mode=rw",  # WAL writes its index for readers too
         uri=True,
         isolation_level=None,
         timeout=timeout,
@@ -97,11 +97,11 @@ def open_for_reading(path: Path, timeout: float) -> sqlite3.Connection:
 
 @functools.lru_cache(maxsize=512)
 def to_sqlite(text: str) -> str:
-    """A statement of a transaction (`core.store.transaction`) as SQLite takes it."""
+    """Translate a statement of a transaction (`core.store.transaction`) for SQLite."""
     return re.sub(r" FOR (UPDATE|SHARE|KEY SHARE)$", "", re.sub(r"\$(\d+)", r"?\1", text))
 
 
 def _is_busy(fault: BaseException) -> bool:
-    """Another is writing: the connection itself is in order."""
+    """Return whether the error only means that another connection is writing; this connection is intact."""
     code = getattr(fault, "sqlite_errorcode", sqlite3.SQLITE_OK) & 0xFF  # the primary result code
     return code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)

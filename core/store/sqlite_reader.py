@@ -1,9 +1,9 @@
-"""Reads of SQLite that do not wait for a thread.
+"""Read from SQLite, short statements directly on the event loop.
 
-A read of a few rows takes less time than handing it to a thread and back, so it is done on the event loop, on a connection
-of its own. A statement that turns out to be long is cut off there and goes to a thread, and so do the next ones of the same
-text. What is long is counted in instructions of SQLite's virtual machine, because a clock also counts what others do on a
-busy machine. Each read is a transaction of its own, which begins with it: it sees everything that was committed before.
+Reading a few rows takes less time than handing the statement to a thread and back, so it is done on the event loop, over a
+separate connection. A statement that turns out to be long is interrupted and handed to a thread, and so are the next
+statements with the same text. Length is measured in instructions of SQLite's virtual machine, because a clock also counts
+what other processes do on a busy machine. Each read is its own transaction and sees everything that was committed before.
 """
 
 import asyncio
@@ -26,20 +26,25 @@ from core.store.transaction import StorageUnavailableError, UnstorableValueError
 logger = logging.getLogger(__name__)
 
 HERE_INSTRUCTIONS: Final = 300_000
-"""Of SQLite's virtual machine: some milliseconds. No statement holds up the event loop for longer."""
+"""How many instructions of SQLite's virtual machine a statement may take on the event loop: some milliseconds."""
 SLOW_SECONDS: Final = 0.05
-"""A short statement that takes so long has waited for the disk."""
+"""A short statement that takes this long has waited for the disk, and counts as long."""
 NEXT_ELSEWHERE: Final = 20
-"""So many of the same text go to a thread at once, before it is tried here again."""
+"""How many statements with the same text go to a thread before the event loop is tried again."""
 THREADS: Final = 2
 STUCK_SECONDS: Final = 2 * STATEMENT_SECONDS
+"""How long to wait for a thread. A statement and its wait for a lock take less, so beyond that the disk does not answer."""
 MAX_TEXTS: Final = 512
+"""How many long statements are remembered."""
 _STEP: Final = 10_000
-"""Instructions between two looks at how many there were."""
+"""After how many instructions the limits are checked."""
 
 
 class _Connection:
-    """Opened with the first read, and again after a fault. `read` gives up after so many instructions or seconds."""
+    """A connection that opens with the first read and again after an error.
+
+    `read` is interrupted after `instructions` or `seconds`.
+    """
 
     def __init__(self, path: Path, busy_seconds: float, instructions: float, seconds: float) -> None:
         self._path = path
@@ -66,7 +71,10 @@ class _Connection:
             raise
 
     def data_version(self) -> tuple[int, int] | None:
-        """SQLite's own mark, which changes when another connection has committed; it counts for this connection alone."""
+        """Return SQLite's `data_version`, which changes when another connection commits.
+
+        It is comparable only within one connection, so the number of times a connection was opened is part of the mark.
+        """
         try:
             (row,) = self.read("PRAGMA data_version", ())
         except sqlite3.Error:
@@ -92,7 +100,7 @@ class _Asked:
 
 
 class SqliteReader:
-    """For one event loop at a time."""
+    """Reads from SQLite. An instance belongs to one event loop at a time."""
 
     def __init__(self, path: Path, *, statement_seconds: float = STATEMENT_SECONDS) -> None:
         self._path = path
@@ -101,16 +109,16 @@ class SqliteReader:
             path=path, busy_seconds=0, instructions=HERE_INSTRUCTIONS, seconds=statement_seconds
         )
         self._elsewhere: dict[str, int] = {}
-        """Statements that were long: how many more of them are not tried here."""
+        """Maps the text of a long statement to the number of times it still goes to a thread."""
         self._queue: queue.SimpleQueue[_Asked | None] = queue.SimpleQueue()
         self._threads: list[threading.Thread] = []
 
     async def fetch_long(self, text: str, values: Sequence[Any]) -> Sequence[sqlite3.Row]:
-        """Of a statement that is known to be long: it does not begin here."""
+        """Like `fetch`, for a statement that is known to be long: it goes to a thread directly."""
         return await self._in_thread(text, values)
 
     async def fetch(self, text: str, values: Sequence[Any]) -> Sequence[sqlite3.Row]:
-        """Raises `StorageUnavailableError` and `UnstorableValueError`."""
+        """Return the rows of a statement. Raises StorageUnavailableError and UnstorableValueError."""
         elsewhere = self._elsewhere.get(text, 0)
         if elsewhere:
             self._elsewhere[text] = elsewhere - 1
@@ -123,7 +131,7 @@ class SqliteReader:
         except (
             sqlite3.Error,
             OSError,
-        ):  # long, locked, or broken: a thread has a connection of its own, and can wait
+        ):  # long, locked or broken: a thread has its own connection and can wait
             self._is_long(text)
             return await self._in_thread(text, values)
         if time.monotonic() - begun > SLOW_SECONDS:
@@ -151,7 +159,6 @@ class SqliteReader:
         asked = _Asked(text, values, asyncio.get_running_loop().create_future())
         self._queue.put(asked)
         try:
-            # Longer than a statement may take and wait for a lock: what takes so long is a disk that does not answer.
             async with asyncio.timeout(STUCK_SECONDS):
                 return await asked.done
         except TimeoutError as slow:
@@ -171,11 +178,11 @@ class SqliteReader:
             except UNSTORABLE as unstorable:
                 error = UnstorableValueError(describe(unstorable))
                 error.__cause__ = unstorable
-            except Exception as fault:  # noqa: BLE001 - told to the caller
+            except Exception as fault:  # noqa: BLE001 - passed to the caller
                 logger.warning("a read failed", extra={"reason": describe(fault)})
                 error = StorageUnavailableError(f"{type(fault).__name__}: {fault}")
                 error.__cause__ = fault
-            with contextlib.suppress(RuntimeError):  # the loop has ended, and the caller with it
+            with contextlib.suppress(RuntimeError):  # the event loop has ended, and so has the caller
                 asked.done.get_loop().call_soon_threadsafe(_answer, asked, rows, error)
         connection.close()
 

@@ -1,13 +1,12 @@
-"""Writes to SQLite, one transaction after the other, and commits what waits together.
+"""Write to SQLite, one transaction after another, with a shared commit for those that wait at the same time.
 
-Transactions that wait at the same time share one commit: those of one group in one go, all others one by one,
-each in a savepoint of its own, so that one that fails undoes only itself. When the shared transaction itself
-fails, whatever the reason, it is rolled back and its members run again, each in a transaction of its own: only the
-one that is at fault fails. A result is handed out only after the commit that made it last.
+In a shared commit, the members of a group run as one batch. All others run one by one, each in its own savepoint, so that a
+failing one undoes only itself. When the shared transaction itself fails, it is rolled back and its members run again, each
+in its own transaction, so that only the faulty one fails. A result is returned only after the commit.
 
-Where the work is done is a matter of cost. On a quick disk a commit takes less time than handing it to a thread
-and back, so a group's work is done on the event loop, as long as commits are quick and nobody else is writing;
-other transactions, and everything on a slow disk, run in a thread.
+Where the work runs is a matter of cost. On a fast disk a commit takes less time than handing it to a thread and back. So
+groups run on the event loop while commits are fast and nobody else is writing. Other transactions, and everything on a slow
+disk, run in a thread.
 """
 
 import asyncio
@@ -40,27 +39,28 @@ from core.store.transaction import (
 logger = logging.getLogger(__name__)
 
 QUICK_COMMIT_SECONDS: Final = 0.001
-"""While commits take longer on average, none is done on the event loop."""
+"""The longest average duration of a commit with which commits run on the event loop."""
 STUCK_SECONDS: Final = 4 * BUSY_SECONDS
-"""When the thread has finished nothing for so long, its callers get an "outcome unknown". It waits
-for another process's lock for `BUSY_SECONDS` at most, so this is a disk that does not answer.
-"""
+"""When the thread has finished nothing for this time, its callers get an "outcome unknown". The thread waits at most
+`BUSY_SECONDS` for a lock of another process, so the disk does not answer."""
 _NEWEST_COUNTS: Final = 0.1
+"""Weight of the newest commit in the moving average of commit times."""
 
 T = TypeVar("T")
 Group = Callable[[sqlite3.Connection, Sequence[Any]], Sequence[Any]]
-"""Does many payloads in one go; gives a result for each, `NEEDS_TRANSACTION` for one that needs its own transaction."""
+"""Handles many payloads in one batch. Returns a result for each; `NEEDS_TRANSACTION` if it needs its own transaction."""
 
 
 _SMALL: Final = "small"
+"""The group of transactions that come through `run_small`."""
 
 
 class BatchFailedError(Exception):
-    """A group cannot be done together: undone, and each member's own transaction runs."""
+    """A batch failed as a whole. It is undone, and each member runs its own transaction."""
 
 
 class _TransactionLostError(Exception):
-    """The transaction that several share is no longer open, so the work of all of them is gone."""
+    """The shared transaction is no longer open, so the work of all its members is lost."""
 
 
 @dataclass(slots=True, eq=False)
@@ -72,11 +72,11 @@ class _Waiting:
     result: Any = NEEDS_TRANSACTION
     error: Exception | None = None
     given_up: bool = False
-    """Its caller waits no longer: it is not begun any more."""
+    """The caller no longer waits, so the transaction must not be started any more."""
 
 
 class SqliteWriter:
-    """For one event loop: the one that runs when its first transaction comes."""
+    """The `Writer` for SQLite. It belongs to the event loop in which its first transaction runs."""
 
     def __init__(
         self, path: Path, groups: Mapping[str, Group] | None = None, *, stuck_seconds: float = STUCK_SECONDS
@@ -85,10 +85,10 @@ class SqliteWriter:
         self._stuck_seconds = stuck_seconds
         self._loop: asyncio.AbstractEventLoop | None = None
         self._together: list[_Waiting] = []
-        self._handed_over: set[_Waiting] = set()  # transactions that the thread has and has not answered
+        self._handed_over: set[_Waiting] = set()  # transactions that the thread has not answered yet
         self._answers = 0
         self._watching: asyncio.TimerHandle | None = None
-        self._commit_seconds = 0.0  # a moving average, so that one checkpoint does not decide
+        self._commit_seconds = 0.0  # a moving average, so that a single checkpoint does not matter much
         self._here = ReplaceableConnection(path, timeout=0)
         self._in_thread = ReplaceableConnection(path, timeout=BUSY_SECONDS)
         self._queue: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
@@ -105,7 +105,7 @@ class SqliteWriter:
     async def run_together(self, group: str, payload: Any, make: TransactionFactory[T]) -> T:
         waiting = self._waiting(make, group, payload)
         if not self._together:
-            # After everything that is ready now: callers of the same turn of the loop are served together.
+            # Run after everything that is ready now: callers of the same turn of the event loop share a commit.
             waiting.done.get_loop().call_soon(self._flush)
         self._together.append(waiting)
         result: T = await waiting.done
@@ -142,7 +142,7 @@ class SqliteWriter:
             self._watching = self._loop.call_later(self._stuck_seconds, self._watch, self._answers)
 
     def _watch(self, answers_before: int) -> None:
-        """Nobody waits for ever for a thread that is stuck in the disk."""
+        """Fail all waiting callers when the thread is stuck, so that nobody waits forever for the disk."""
         self._watching = None
         if self._answers == answers_before and self._handed_over:
             logger.error("the writer is stuck", extra={"transactions": len(self._handed_over)})
@@ -162,15 +162,15 @@ class SqliteWriter:
             self._hand_over(members)
 
     def _run_here(self, members: list[_Waiting]) -> bool:
-        """Runs them on the event loop, if that costs it little; False when they are for the thread, as if never begun.
+        """Run transactions on the event loop, if that is cheap; return False when they are left to the thread, unchanged.
 
-        One that needs its own transaction goes to the thread.
+        A member that needs its own transaction goes to the thread.
         """
         if self._handed_over or self._commit_seconds > QUICK_COMMIT_SECONDS:
             return False
         try:
             connection = self._here.begin()
-        except (sqlite3.Error, OSError):  # somebody else is writing: waiting is for the thread
+        except (sqlite3.Error, OSError):  # somebody else is writing: let the thread wait
             return False
         try:
             if len(members) > 1:
@@ -183,7 +183,7 @@ class SqliteWriter:
             _log_fault("a transaction on the event loop failed; the thread runs it again", fault, members)
             for waiting in members:
                 _start_over(waiting)
-            if isinstance(fault, KeyboardInterrupt):  # a person's Ctrl-C, which came here by chance
+            if isinstance(fault, KeyboardInterrupt):  # Ctrl-C happened to arrive here
                 raise
             return False
         left = [waiting for waiting in members if waiting.result is NEEDS_TRANSACTION]
@@ -194,7 +194,7 @@ class SqliteWriter:
         return True
 
     def _work(self) -> None:
-        """The thread. It ends only when it is told to, and answers everybody whom it has taken from the queue."""
+        """Run in the thread. It ends only on request, and answers every transaction that it took from the queue."""
         ends = False
         while not ends:
             one = self._queue.get()
@@ -203,13 +203,13 @@ class SqliteWriter:
             members, ends = self._gather(one)
             try:
                 self._run_members([waiting for waiting in members if not waiting.given_up])
-            except BaseException as fault:  # noqa: BLE001 - the last net: nobody else's data ends this thread
+            except BaseException as fault:  # noqa: BLE001 - the last safety net: no transaction may end this thread
                 _log_fault("the writer failed", fault, members)
                 self._in_thread.close()
                 for waiting in members:
                     waiting.result, waiting.error = NEEDS_TRANSACTION, error_for_caller(fault)
             if self._loop is not None:
-                with contextlib.suppress(RuntimeError):  # the loop has ended, and the callers with it
+                with contextlib.suppress(RuntimeError):  # the event loop has ended, and so have the callers
                     self._loop.call_soon_threadsafe(self._answered, members)
         self._in_thread.close()
 
@@ -226,7 +226,7 @@ class SqliteWriter:
         return members, False
 
     def _run_members(self, members: list[_Waiting]) -> None:
-        """In one transaction; if that fails, each in one of its own."""
+        """Run all members in one transaction; if that fails, run each in its own."""
         if not members:
             return
         try:
@@ -240,7 +240,7 @@ class SqliteWriter:
                 if waiting.result is NEEDS_TRANSACTION:
                     _run_one(connection, waiting)
             self._commit(connection)
-        except BaseException as fault:  # noqa: BLE001 - whatever it is, it concerns one of them at most
+        except BaseException as fault:  # noqa: BLE001 - whatever the error, at most one member is at fault
             self._in_thread.undo()
             _log_fault("a transaction failed", fault, members)
             if len(members) > 1:
@@ -254,13 +254,13 @@ class SqliteWriter:
         for index, waiting in enumerate(members):
             try:
                 connection = self._in_thread.begin()
-            except (sqlite3.Error, OSError) as locked:  # not this one's fault: the others would wait as long
+            except (sqlite3.Error, OSError) as locked:  # not this member's fault: the others would fail too
                 _fail(members[index:], locked)
                 return
             try:
                 _run_one(connection, waiting)
                 self._commit(connection)
-            except BaseException as fault:  # noqa: BLE001 - told to the caller
+            except BaseException as fault:  # noqa: BLE001 - passed to the caller
                 self._in_thread.undo()
                 _fail([waiting], fault)
 
@@ -295,7 +295,7 @@ def _run_groups(
 
 
 def _run_alone(connection: sqlite3.Connection, groups: Mapping[str, Group], waiting: _Waiting) -> None:
-    """The only one of its transaction needs no savepoint."""
+    """Run the batch of a single member, which needs no savepoint."""
     if not _is_done(connection=connection, groups=groups, name=waiting.group or "", together=[waiting]):
         _check_open(connection)
         connection.execute("ROLLBACK")
@@ -305,11 +305,11 @@ def _run_alone(connection: sqlite3.Connection, groups: Mapping[str, Group], wait
 def _is_done(
     connection: sqlite3.Connection, groups: Mapping[str, Group], name: str, together: Sequence[_Waiting]
 ) -> bool:
-    """Runs a batch. When the batch fails, each member runs alone, so that only the one at fault fails."""
+    """Run a batch; return False when it failed. Then each member runs alone, so that only the faulty one fails."""
     try:
         results = groups[name](connection, [waiting.payload for waiting in together])
         if len(results) != len(together):
-            raise TypeError(f"{len(results)} results for {len(together)} transactions")  # noqa: TRY301 - as any fault
+            raise TypeError(f"{len(results)} results for {len(together)} transactions")  # noqa: TRY301 - handled below
     except (BatchFailedError, sqlite3.IntegrityError):
         return False
     except Exception as fault:  # noqa: BLE001 - one member's values, or a fault of the group's own
@@ -323,7 +323,10 @@ def _is_done(
 def _run_small_ones(
     connection: sqlite3.Connection, makes: Sequence[TransactionFactory[Any]]
 ) -> Sequence[Any]:
-    """One after the other; when one fails, all are undone and run one by one, so that each reports its own error."""
+    """Run small transactions in one batch.
+
+    When one fails, all are undone and run one by one, so that each reports its own error.
+    """
     try:
         return [drive(connection, make()) for make in makes]
     except Exception as fault:
@@ -331,13 +334,16 @@ def _run_small_ones(
 
 
 def _check_open(connection: sqlite3.Connection) -> None:
-    """SQLite itself rolls back after some errors (a full disk, for one), and then every statement would be committed."""
+    """Raise an error when no transaction is open.
+
+    SQLite itself rolls back after some errors, for instance a full disk. Every further statement would then commit at once.
+    """
     if not connection.in_transaction:
         raise _TransactionLostError
 
 
 def _start_over(waiting: _Waiting) -> None:
-    """Runs again from the start, in its own transaction, because the batch may be what failed."""
+    """Reset a member so that it runs again in its own transaction, because the batch may be what failed."""
     waiting.result, waiting.error, waiting.group = NEEDS_TRANSACTION, None, None
 
 
@@ -362,7 +368,7 @@ def _error_for_caller(fault: BaseException) -> Exception:
 
 
 def _run_one(connection: sqlite3.Connection, waiting: _Waiting) -> None:
-    """Runs its own transaction in a savepoint. Raises only when the transaction as a whole is in doubt."""
+    """Run one transaction in a savepoint. Raises an error only when the shared transaction as a whole is in doubt."""
     connection.execute("SAVEPOINT one")
     try:
         waiting.result = drive(connection, waiting.make())
@@ -375,7 +381,7 @@ def _run_one(connection: sqlite3.Connection, waiting: _Waiting) -> None:
 
 
 def drive(connection: sqlite3.Connection, transaction: Transaction[T]) -> T:
-    """Runs a transaction on a connection that has one open."""
+    """Run a transaction on a connection on which a transaction has begun."""
     try:
         statement = next(transaction)
         while True:
@@ -392,7 +398,7 @@ def _log_fault(what: str, fault: BaseException, members: Sequence[_Waiting]) -> 
 
 def _hand_out(members: Sequence[_Waiting]) -> None:
     for waiting in members:
-        if waiting.done.done():  # its caller was cancelled, or told that the outcome is unknown
+        if waiting.done.done():  # the caller was cancelled, or got "outcome unknown"
             continue
         if waiting.error is not None:
             waiting.done.set_exception(waiting.error)

@@ -1,9 +1,9 @@
-"""Transactions that are written once for both databases, as generators without I/O ("sans-IO").
+"""Transactions written once for both databases, as generators without I/O ("sans-IO").
 
-A transaction yields a `Statement` and receives that statement's rows. Its return value is the result; an exception
-rolls it back. The writers (`core.store.sqlite_writer`, `core.store.postgres_writer`) send the statements to the
-database. The SQL is what both databases understand, with PostgreSQL's `$1` for values. `FOR UPDATE`, `FOR SHARE` and
-`FOR KEY SHARE` at the end are dropped for SQLite, which has one writer anyway.
+A transaction yields a `Statement` and receives that statement's rows. Its return value is the result; an exception rolls it
+back. The writers (`core.store.sqlite_writer`, `core.store.postgres_writer`) send the statements to the database. The SQL
+must work in both databases, with PostgreSQL's `$1` for values. `FOR UPDATE`, `FOR SHARE` and `FOR KEY SHARE` at the end are
+removed for SQLite, which has only one writer anyway.
 """
 
 import traceback
@@ -16,13 +16,13 @@ T = TypeVar("T")
 
 
 class Row(Protocol):
-    """A row, by column name: what both drivers and SQLAlchemy's mappings give."""
+    """A row whose values are read by column name, as both drivers and SQLAlchemy's mappings return it."""
 
     def __getitem__(self, name: Any, /) -> Any: ...
 
 
 class Prefixed:
-    """The columns of a row whose names begin with a prefix, without it: one table's part of a row of several."""
+    """One table's part of a joined row: the columns whose names begin with a prefix, read without the prefix."""
 
     __slots__ = ("_prefix", "_row")
 
@@ -35,56 +35,58 @@ class Prefixed:
 
 
 def prefixed(columns: str, table: str, prefix: str) -> str:
-    """A list of columns of a table as a SELECT names them for `Prefixed`."""
+    """Return the columns of a table for a SELECT, named with the prefix as `Prefixed` expects."""
     return ", ".join(f"{table}.{name} AS {prefix}{name}" for name in columns.split(", "))
 
 
 @dataclass(frozen=True, slots=True)
 class Statement:
+    """One SQL statement with its values."""
+
     text: str
     values: tuple[Any, ...]
 
 
 Transaction = Generator[Statement, Sequence[Any], T]
 TransactionFactory = Callable[[], Transaction[T]]
-"""Makes a fresh generator, because a transaction may have to run again."""
+"""Creates a new generator, because a transaction may have to run again."""
 
 
 def execute(text: str, *values: Any) -> Transaction[Sequence[Any]]:
-    """Runs one statement and returns its rows."""
+    """Run one statement; return its rows."""
     return (yield Statement(text, values))
 
 
 def first(text: str, *values: Any) -> Transaction[Any | None]:
-    """The first row of one statement, or None."""
+    """Run one statement; return its first row, or None."""
     rows = yield Statement(text, values)
     return rows[0] if rows else None
 
 
 def count(text: str, *values: Any) -> Transaction[int]:
-    """The number that one statement counts: its first column, named `n`."""
+    """Run one statement; return the number in its column `n`."""
     row = yield from first(text, *values)
     return int(row["n"]) if row is not None else 0
 
 
 def placeholders(values: Sequence[Any], start: int) -> str:
-    """`$4, $5, $6`: placeholders for an IN list; `NULL` for an empty one, so that nothing matches."""
+    """Return the placeholders for an IN list, for instance `$4, $5, $6`; `NULL` for an empty list, which matches nothing."""
     return ", ".join(f"${start + offset}" for offset in range(len(values))) or "NULL"
 
 
 class StorageUnavailableError(Exception):
-    """The database did not answer; whether the transaction took place is unknown."""
+    """The database did not answer. It is unknown whether the transaction was committed."""
 
 
 class UnstorableValueError(ValueError):
-    """A value fits no column: a number beyond 64 bits, text that is too long, is not Unicode or has a NUL in it.
+    """A value does not fit its column: a number beyond 64 bits, or text that is too long, not Unicode, or contains NUL.
 
-    Nothing is wrong with the database: the transaction that carried the value is undone, and only that one.
+    The database is in order: only the transaction with that value is undone.
     """
 
 
 class TransactionAbortedError(Exception):
-    """A transaction ended in a way that no transaction may end, and was undone."""
+    """A transaction raised what no transaction may raise (for instance SystemExit), and was undone."""
 
 
 class WriterClosedError(Exception):
@@ -92,32 +94,36 @@ class WriterClosedError(Exception):
 
 
 MAX_TOGETHER: Final = 64
-"""Transactions in one commit. More would let the first wait long for the last."""
+"""The largest number of transactions in one commit. With more, the first would wait long for the last."""
 
 
 class Writer(Protocol):
-    """Runs transactions, each acknowledged after its commit."""
+    """Runs transactions and returns each result after its commit.
+
+    All methods raise StorageUnavailableError, UnstorableValueError and WriterClosedError.
+    """
 
     async def run(self, make: TransactionFactory[T]) -> T:
-        """Runs a transaction; returns its result after the commit and raises what it raised."""
+        """Run a transaction; return its result after the commit, or raise what it raised."""
 
     async def run_together(self, group: str, payload: Any, make: TransactionFactory[T]) -> T:
-        """As `run`, but may share one statement with others of its group that wait at the same time.
+        """Like `run`, but share a few statements with other payloads of the group that wait at the same time.
 
-        Runs the transaction when the group cannot handle this payload.
+        If the group cannot handle the payload, run the transaction of `make` instead.
         """
 
     async def run_small(self, make: TransactionFactory[T]) -> T:
-        """As `run`, for a transaction of a few quick statements. SQLite runs those on the event loop, because handing
-        them to a thread and back would cost more.
+        """Like `run`, for a transaction of a few fast statements.
+
+        SQLite runs it on the event loop, because handing it to a thread and back would cost more.
         """
 
     async def close(self) -> None:
-        """Finishes what waits."""
+        """Finish the transactions that wait, and accept no more."""
 
 
 def describe(fault: BaseException) -> str:
-    """For a log: the kind of fault and its place, never its message, which may carry somebody's values."""
+    """Return the type and place of an error for a log; never its message, which may contain a user's data."""
     frames = traceback.extract_tb(fault.__traceback__)
     where = f" at {Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
     code = getattr(fault, "sqlite_errorname", None) or getattr(fault, "sqlstate", None)
@@ -125,7 +131,10 @@ def describe(fault: BaseException) -> str:
 
 
 def error_for_caller(fault: BaseException) -> Exception:
-    """What a transaction's own caller is told. What would end the event loop or a task does not reach them as it is."""
+    """Return the error that a transaction's caller gets.
+
+    An error that would end a task or the event loop is replaced by TransactionAbortedError.
+    """
     if isinstance(fault, Exception) and not isinstance(fault, StopIteration):
         return fault
     error = TransactionAbortedError(describe(fault))
@@ -134,7 +143,7 @@ def error_for_caller(fault: BaseException) -> Exception:
 
 
 class _NeedsTransaction:
-    """A group's answer for a payload that needs its own transaction."""
+    """The type of `NEEDS_TRANSACTION`: a group's result for a payload that needs its own transaction."""
 
 
 NEEDS_TRANSACTION = _NeedsTransaction()

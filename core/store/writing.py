@@ -1,4 +1,4 @@
-"""Opens the writer that fits a database."""
+"""Open the writer for a database."""
 
 from collections.abc import Mapping
 
@@ -12,7 +12,7 @@ def open_writer(
     on_sqlite: Mapping[str, sqlite_writer.Group] | None = None,
     on_postgresql: Mapping[str, postgres_writer.Group] | None = None,
 ) -> Writer:
-    """With the groups that may be done together. On PostgreSQL it needs a running event loop."""
+    """Open a writer with the groups of its database. PostgreSQL needs a running event loop."""
     if isinstance(address, PostgresAddress):
         return postgres_writer.PostgresWriter(address.dsn, on_postgresql, address.tls)
     return sqlite_writer.SqliteWriter(address.path, on_sqlite)
