@@ -1,4 +1,4 @@
-"""Work that goes on beside the requests: it is started and not waited for, and no fault ends it silently."""
+"""Background tasks: started without being awaited, restarted after a failure, and never failing without a log line."""
 
 import asyncio
 import logging
@@ -9,21 +9,23 @@ from typing import Any, Final
 logger = logging.getLogger(__name__)
 
 FIRST_PAUSE_SECONDS: Final = 1.0
+"""Pause before the first retry after a failure; it doubles with each further failure in a row."""
 LONGEST_PAUSE_SECONDS: Final = 60.0
-"""After a fault, work begins again: at first soon, then less and less often, but never more rarely than this."""
+"""Upper bound of that pause."""
 CANCEL_AGAIN_SECONDS: Final = 0.1
+"""How long a cancelled task has to end before it is cancelled again."""
 MAX_RESTING: Final = 10_000
-"""Keys whose faults are remembered; beyond that the oldest are forgotten, and tried sooner."""
+"""Number of keys whose failures are remembered. Beyond it the oldest are forgotten, so those are retried sooner."""
 
 
 class Background:
-    """Keeps tasks alive; the event loop itself has only weak references to them."""
+    """Holds strong references to running tasks, because the event loop has only weak ones."""
 
     def __init__(self) -> None:
         self._tasks: set[asyncio.Task[None]] = set()
 
     def __len__(self) -> int:
-        """How many are under way."""
+        """Return the number of running tasks."""
         return len(self._tasks)
 
     def start(self, work: Coroutine[Any, Any, None]) -> None:
@@ -36,7 +38,7 @@ class Background:
             task.cancel()
 
     async def finish(self) -> None:
-        """Waits for those that are under way now."""
+        """Wait for the tasks that are running now."""
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def _ended(self, task: "asyncio.Task[None]") -> None:
@@ -46,10 +48,11 @@ class Background:
 
 
 async def cancel_and_wait(*tasks: "asyncio.Task[Any]") -> None:
-    """Cancels tasks, and returns when they have ended. Faults with which they end are logged.
+    """Cancel tasks and wait until all have ended. Exceptions that they raise are logged.
 
-    A task that goes on is cancelled again, because a library may lose a cancellation: nats-py does while it connects, and
-    `asyncio.wait_for` did before Python 3.12 when it came together with the result (python/cpython#86296).
+    A task that keeps running is cancelled again, because a library may swallow a cancellation: nats-py does so while it
+    connects, and `asyncio.wait_for` did before Python 3.12 when the cancellation coincided with the result
+    (python/cpython#86296).
     """
     pending = {task for task in tasks if not task.done()}
     while pending:
@@ -68,7 +71,7 @@ async def supervise(
     first_pause: float = FIRST_PAUSE_SECONDS,
     longest_pause: float = LONGEST_PAUSE_SECONDS,
 ) -> None:
-    """Runs work that should never end, until cancelled: whatever ends it is logged, and it begins again after a pause."""
+    """Run `work`, which should never end, until cancelled. When it ends, log why and restart it after a pause."""
     clock = asyncio.get_running_loop().time
     setbacks = Setbacks(first_pause=first_pause, longest_pause=longest_pause)
     while True:
@@ -95,8 +98,10 @@ class _Setback:
 
 
 class Setbacks:
-    """The members of a loop that fail (a PBX, a row): each is logged when it begins to fail, and then left alone for
-    longer and longer, so that it neither ends the loop nor takes the time of the others.
+    """Per-item exponential back-off for loops over many items (PBXs, rows).
+
+    An item that fails is logged and skipped for a pause that doubles with each failure, so that it neither ends the loop
+    nor takes time from the other items.
     """
 
     def __init__(
@@ -111,7 +116,10 @@ class Setbacks:
         return setback is not None and asyncio.get_running_loop().time() < setback.rests_until
 
     def failed(self, key: str, fault: BaseException, what: str, **context: Any) -> float:
-        """Gives how many seconds the member rests."""
+        """Record and log a failure of our own; return the pause before the next try, in seconds.
+
+        The first failure in a row is logged with its traceback.
+        """
         is_first = key not in self._setbacks
         pause = self._rest(key)
         extra = {"of": key, "again_in_seconds": pause, **context}
@@ -122,8 +130,9 @@ class Setbacks:
         return pause
 
     def refused(self, key: str, reason: str, what: str) -> None:
-        """The other side says no, or something that cannot be read: no fault of ours, so there is no traceback. Strangers
-        can cause it as often as they like.
+        """Record that the other side refused or sent something unreadable.
+
+        That is not our failure, and strangers can cause it at will, so it is logged at info level without a traceback.
         """
         pause = self._rest(key)
         logger.info(what, extra={"of": key, "again_in_seconds": pause, "reason": reason})

@@ -1,4 +1,4 @@
-"""Budgets in memory: how often something may happen, as token buckets by the monotonic clock."""
+"""In-memory rate limits: token buckets that are refilled by the monotonic clock."""
 
 import ipaddress
 import time
@@ -8,11 +8,11 @@ from contextlib import contextmanager
 from typing import Final
 
 MAX_KEYS: Final = 20_000
-"""Buckets kept for one budget. The one that was used longest ago goes first: it is full again, or nearly."""
+"""Number of buckets in one `Budgets`. The least recently used one is dropped first: it is (nearly) full again."""
 
 
 class Budget:
-    """One bucket: `burst` at once, and `per_second` in the long run."""
+    """One token bucket: up to `burst` events at once, and `per_second` events on average."""
 
     __slots__ = ("_at", "_burst", "_left", "_per_second")
 
@@ -28,14 +28,14 @@ class Budget:
         return self._left >= 1
 
     def take(self) -> bool:
-        """Whether there was one left; it is gone now."""
+        """Take a token; return False if there was none left."""
         if not self.has:
             return False
         self._left -= 1
         return True
 
     def spend(self) -> None:
-        """Takes one, whether or not there is one left."""
+        """Take a token if there is one left; do nothing otherwise."""
         self._refill()
         self._left = max(0.0, self._left - 1)
 
@@ -48,7 +48,7 @@ class Budget:
         return self._left >= self._burst
 
     def reserve(self) -> float:
-        """Takes one in any case; gives the seconds after which it may be used."""
+        """Take a token in advance if need be; return the seconds to wait before it may be used."""
         self._refill()
         self._left -= 1
         return max(0.0, -self._left / self._per_second)
@@ -88,13 +88,16 @@ class Budgets:
         self._of.pop(key, None)
 
     def has(self, key: Hashable) -> bool:
-        """Without making a bucket for a key that has none."""
+        """Return whether this key has a token left. Unlike `self[key].has`, this creates no bucket."""
         budget = self._of.get(key)
         return budget is None or budget.has
 
 
 def address_group(address: str) -> str:
-    """What counts as one address: an IPv4 address, and an IPv6 network of /64, which any one host has to itself."""
+    """Return the key by which a client address is rate limited: an IPv4 address, or the /64 network of an IPv6 address.
+
+    A single IPv6 host usually has a whole /64 to itself. Text that is no IP address is returned, cut to 64 characters.
+    """
     try:
         parsed = ipaddress.ip_address(address.partition("%")[0])
     except ValueError:
@@ -108,7 +111,7 @@ def address_group(address: str) -> str:
 
 @contextmanager
 def counted(counts: Counter[str], key: str) -> Iterator[None]:
-    """One more of this key while inside."""
+    """Count `key` up on entry and down on exit; a key whose count is 0 is removed."""
     counts[key] += 1
     try:
         yield

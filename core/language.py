@@ -1,7 +1,7 @@
-"""Words for people: which language, and the language files that hold the words.
+"""Texts for people: choosing a language, and reading the language files.
 
-A package that speaks keeps `words/de.json` and `words/en.json` beside its code; nested objects are addressed
-with dots. `tests/test_words.py` fails when one language lacks a key or a placeholder of the other.
+A package with texts has `words/de.json` and `words/en.json` in its folder. Nested objects are addressed with dots.
+`tests/test_words.py` fails when one language lacks a key or a placeholder that the other has.
 """
 
 import json
@@ -19,7 +19,7 @@ class Language(StrEnum):
 
     @classmethod
     def of(cls, tag: str | None) -> "Language":
-        """The language for a locale ("de-AT") or an Accept-Language header; English when it is neither."""
+        """Return the language for a locale ("de-AT") or an Accept-Language header; English if neither fits."""
         for part in (tag or "").split(","):
             language = cls.named(part.split(";")[0].strip().split("-")[0].lower())
             if language is not None:
@@ -32,13 +32,16 @@ class Language(StrEnum):
 
 
 class Words:
-    """The words of one package."""
+    """The texts of one package, in all languages."""
 
     def __init__(self, package: str) -> None:
         self._package = package
 
     def text(self, language: Language, key: str, **values: Any) -> str:
-        """The text under `key` with `{placeholders}` filled. An unknown key is a programming error: KeyError."""
+        """Return the text of `key` with its `{placeholders}` filled; a placeholder without a value becomes "…".
+
+        Raises KeyError for an unknown key, which is a programming error.
+        """
         return load(self._package, language)[key].format_map(_Filled(values))
 
     def has(self, language: Language, key: str) -> bool:
@@ -64,5 +67,5 @@ def _flat(node: Mapping[str, Any], prefix: str) -> list[tuple[str, str]]:
 
 
 def format_time(language: Language, moment: datetime) -> str:
-    """For texts made on the server, which does not know the reader's zone: says UTC."""
+    """Format a UTC time, and say that it is UTC: the server does not know the reader's time zone."""
     return moment.strftime("%d.%m.%Y, %H:%M UTC" if language is Language.DE else "%d %b %Y, %H:%M UTC")

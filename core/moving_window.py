@@ -1,7 +1,7 @@
-"""How often something may happen within the last minute, for each of many keys, in bounded memory.
+"""A sliding-window rate limit for many keys, in bounded memory.
 
-The `limits` package keeps a list for every key for ever on: 100,000 hostile names cost 72 MB. Here the key that was
-used longest ago goes when there are too many; a count that still matters is used again and again, so it stays.
+The `limits` package never drops a key: 100,000 hostile names cost 72 MB. Here the least recently used key is dropped
+when there are too many. A key whose count still matters is used again and again, so it stays.
 """
 
 import time
@@ -13,27 +13,27 @@ MAX_KEYS: Final = 20_000
 
 
 class MovingWindow:
-    """At most `limit` events of one key within any `seconds`."""
+    """Allows at most `limit` events of one key within any period of `seconds`."""
 
     def __init__(self, limit: int, seconds: float, max_keys: int = MAX_KEYS) -> None:
         self._limit = limit
         self._seconds = seconds
         self._max_keys = max_keys
         self._moments: OrderedDict[str, array[float]] = OrderedDict()
-        """By the monotonic clock, oldest first, at most `limit` for each key."""
+        """Times of the events on the monotonic clock, oldest first, at most `limit` for each key."""
 
     def __len__(self) -> int:
         return len(self._moments)
 
     def wait(self, key: str) -> float:
-        """Seconds until one more may happen; 0 when it may now."""
+        """Return the seconds until the next event is allowed; 0 if it is allowed now."""
         moments = self._moments.get(key)
         if moments is None or len(moments) < self._limit:
             return 0.0
         return max(0.0, moments[0] + self._seconds - time.monotonic())
 
     def count(self, key: str) -> None:
-        """One has happened, whether or not it might."""
+        """Count an event, whether or not it was allowed."""
         now = time.monotonic()
         moments = self._moments.get(key)
         if moments is None:
@@ -46,7 +46,7 @@ class MovingWindow:
         moments.append(now)
 
     def give_back(self, key: str) -> None:
-        """The last one that was counted was none."""
+        """Undo the last count of this key."""
         moments = self._moments.get(key)
         if moments:
             del moments[-1]
@@ -54,7 +54,7 @@ class MovingWindow:
                 del self._moments[key]
 
     def take(self, key: str) -> float:
-        """Counts one, if it may happen. As `wait`."""
+        """Count an event if it is allowed. Return the seconds to wait, as `wait` does."""
         seconds = self.wait(key)
         if not seconds:
             self.count(key)

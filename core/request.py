@@ -1,4 +1,4 @@
-"""The id of the request that is being served: in every log line and in every error that a person sees."""
+"""The id of the current request. It appears in every log line and in every error that a person sees."""
 
 from contextvars import ContextVar
 from typing import Final
@@ -7,7 +7,7 @@ from uuid_utils import uuid7
 
 
 class RequestId:
-    """A UUIDv7, made when somebody reads it first: most requests are neither logged nor refused."""
+    """A UUIDv7, created when it is first read, because most requests are neither logged nor refused."""
 
     __slots__ = ("_text",)
 

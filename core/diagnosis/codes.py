@@ -1,6 +1,6 @@
-"""The one table of stable codes: why there is no open connection, and why something is refused.
+"""All stable codes: why there is no open connection to a PBX, and why something was refused.
 
-Each code has title, detail and cure in `words/de.json` and `words/en.json`.
+Each code has a title, a detail and a cure in `words/de.json` and `words/en.json`.
 """
 
 from enum import StrEnum
@@ -32,7 +32,7 @@ class Code(StrEnum):
     SERVICE_UNREACHABLE = "service-unreachable"
     PLANE_DOWN = "plane-down"
 
-    # Found by the doctor at the customer's site, beside those above.
+    # Only the doctor at the customer's site finds these; it uses those above too.
     CONFIGURATION_INVALID = "configuration-invalid"
     STATE_UNUSABLE = "state-unusable"
     SECRETS_EXPOSED = "secrets-exposed"
@@ -119,7 +119,7 @@ PBX_FAULTS: Final = (
     Code.LOGIN_PAUSED,
     Code.PBX_CLOUD,
 )
-"""Why a connector that is linked cannot use its PBX."""
+"""Codes that say why a linked connector cannot use its PBX."""
 
 PHONE_FAULTS: Final = (
     Code.PHONE_OFF,
@@ -130,11 +130,11 @@ PHONE_FAULTS: Final = (
     Code.NUMBER_NEEDS_CONFIRMATION,
     Code.CALL_GONE,
 )
-"""Why a connector does not do what a person asks of their telephone."""
+"""Codes with which a connector refuses a telephone request."""
 
 
 class LicenceReason(StrEnum):
-    """Why there is no licence (`no-licence`)."""
+    """Variants of `no-licence`: why there is no licence."""
 
     POOL_EXHAUSTED = "pool-exhausted"
     NO_POOL = "no-pool"

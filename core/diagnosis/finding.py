@@ -1,4 +1,4 @@
-"""A finding: one code with its evidence, and the words for it."""
+"""A finding: a code with its evidence, and the explanation of it for people."""
 
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -13,16 +13,19 @@ _WORDS = Words("core.diagnosis")
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What is wrong: a code, and evidence whose names are the placeholders of its words."""
+    """What is wrong. The evidence fills the placeholders of the code's texts."""
 
     code: Code
     evidence: dict[str, Any] = field(default_factory=dict)
     variant: str | None = None
-    """Chooses among the words of one code, for instance the reason of `no-licence`."""
+    """Selects a more specific text of the code if there is one, for instance the reason of `no-licence`."""
 
 
 def throttled(seconds: float, variant: str | None = None) -> Finding:
-    """The refusal of what comes too often; `seconds` are told in words, and as Retry-After over HTTP."""
+    """Return the refusal of a request that exceeds a rate limit.
+
+    `seconds` is how long to wait; it is rounded up, to at least 2. People read it, and HTTP sends it as Retry-After.
+    """
     return Finding(Code.THROTTLED, {"seconds": max(2, ceil(seconds))}, variant)
 
 
@@ -34,6 +37,7 @@ class Explanation:
 
 
 def explain(finding: Finding, language: Language) -> Explanation:
+    """Return the texts for a finding. A variant without a text of its own gets the code's general text."""
     values = {
         name: format_time(language, value) if isinstance(value, datetime) else value
         for name, value in finding.evidence.items()

@@ -1,4 +1,4 @@
-"""One traffic light for each part of the way from Teams to the PBX: pure, tested by table."""
+"""One traffic light for each part of the connection between the service and a PBX. Pure; tested by a table."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,6 +14,7 @@ from wire.link import RestState
 from wire.readings import ReadingPart
 
 EXPIRES_SOON: Final = timedelta(days=30)
+"""How long before its end a licence key turns yellow."""
 
 
 class Part(StrEnum):
@@ -30,7 +31,7 @@ class Light(StrEnum):
     YELLOW = "yellow"
     RED = "red"
     OFF = "off"
-    """Nobody knows, because a part before it fails; or there is no such part."""
+    """Unknown, because a part that it depends on fails; or the part does not exist."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,13 +53,16 @@ def lights(
     valid_until: Sequence[datetime],
     now: datetime,
 ) -> list[PartState]:
-    """`valid_until`: of the pools that the PBX has now."""
+    """Return the state of every part, in the order of `Part`.
+
+    `refused_keys`: why licence keys of this PBX are refused; `valid_until`: the ends of its present pools.
+    """
     found = blocker(facts)
     keys = _licence_keys(pbx_name=facts.pbx_name, refused=refused_keys, valid_until=valid_until, now=now)
     if not facts.linked:
         unknown = [PartState(part, Light.OFF) for part in (Part.MODULE, Part.REST, Part.UCI, Part.PERMISSION)]
         return [PartState(Part.LINK, Light.RED, found), *unknown, keys]
-    # The page has a list of its own for other installations, and nothing else that names an old connector.
+    # An outdated connector is shown nowhere else; other installations have their own list on the page.
     warned = _outdated(facts) or second_installation(facts, now)
     link = PartState(Part.LINK, Light.YELLOW if warned else Light.GREEN, warned)
     code = found.code if found is not None else None
@@ -76,7 +80,7 @@ def lights(
 
 
 def _rest(facts: PbxFacts) -> PartState:
-    """Green only for what was really read; connectors of before there were readings tell of the login alone."""
+    """Green only if users and groups were read. A connector that is too old to report readings reports the login alone."""
     if facts.status is None or facts.status.rest is RestState.UNKNOWN:
         return PartState(Part.REST, Light.OFF)
     unread_part = next((found for part in _READ_BY_REST if (found := unread(facts, part)) is not None), None)
@@ -89,7 +93,7 @@ def _rest(facts: PbxFacts) -> PartState:
 
 
 def _outdated(facts: PbxFacts) -> Finding | None:
-    """A connector that works, and is older than the service."""
+    """Return a warning if the connector works but is of the first version, which does not seal answers."""
     if facts.seals_answers:
         return None
     evidence = {"pbx_name": facts.pbx_name, "version": facts.connector_version or "?"}

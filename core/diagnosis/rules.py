@@ -1,4 +1,4 @@
-"""From what is known of a PBX to why it cannot be used: pure, tested by table."""
+"""Rules that derive, from what is known about a PBX, why it cannot be used. Pure; tested by a table."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -11,9 +11,11 @@ from wire.link import RestState, Status, UciState
 from wire.readings import ReadingPart, ReadingState
 
 OLDEST_PBX: Final = "6.7.0"
+"""The oldest STARFACE version that is supported."""
 UAL_SINCE: Final = "6.7.3"
+"""The first STARFACE version with the permission for user-assigned licences."""
 CLAIM_IS_NEWS: Final = timedelta(days=1)
-"""A second installation that has not tried for so long is history, not a warning."""
+"""How long after its last attempt a second installation is warned about."""
 
 
 _REST_FAULTS: Final = {
@@ -24,23 +26,23 @@ _REST_FAULTS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class PbxFacts:
-    """What the hub knows of one PBX whose key was right."""
+    """What the hub knows about one PBX. Only for people who have given its key."""
 
     pbx_name: str
     linked: bool
     status: Status | None
-    """As the connector reported last."""
+    """The connector's last report."""
     ever_linked: bool = True
     down_since: datetime | None = None
     refused_claim_at: datetime | None = None
-    """When another identity last tried this name."""
+    """When another installation last tried to connect with this PBX name."""
     seals_answers: bool = True
-    """The connector takes the answers to the PBX's challenge sealed; one of the first version does not."""
+    """Whether the connector accepts sealed answers to the PBX's challenge. Connectors of the first version do not."""
     connector_version: str | None = None
 
 
 def blocker(facts: PbxFacts) -> Finding | None:
-    """The finding that keeps anyone from signing in, or None: the first cause, nearest to the cable."""
+    """Return what keeps everybody from signing in, or None. Of several causes, return the one at the lowest layer."""
     name = {"pbx_name": facts.pbx_name}
     if not facts.linked:
         if not facts.ever_linked:
@@ -59,14 +61,14 @@ def blocker(facts: PbxFacts) -> Finding | None:
 
 
 def _cause(status: Status) -> Code:
-    """The finer code that a connector tells since it has readings."""
+    """Return the specific code of the login reading; for older connectors without readings, the general one."""
     reading = status.reading(ReadingPart.LOGIN)
     code = Code.named(reading.code) if reading is not None and reading.code is not None else None
     return code if code in PBX_FAULTS else _REST_FAULTS[status.rest]
 
 
 def unread(facts: PbxFacts, part: ReadingPart) -> Finding | None:
-    """What the connector cannot read of its PBX; what was known of it before still counts."""
+    """Return why the connector cannot read this part of its PBX, or None. Earlier readings remain in use."""
     reading = facts.status.reading(part) if facts.status is not None else None
     if reading is None or reading.state is ReadingState.OK:
         return None
@@ -85,12 +87,15 @@ def uci_off(facts: PbxFacts) -> Finding | None:
 
 
 def warning(facts: PbxFacts) -> Finding | None:
-    """What does not keep anyone from signing in, but costs something."""
+    """Return a problem that does not keep people from signing in, but costs a feature; or None."""
     return uci_off(facts) if facts.linked else None
 
 
 def second_installation(facts: PbxFacts, now: datetime) -> Finding | None:
-    """For administrators alone: anybody who knows the name can cause it."""
+    """Return a warning that another installation tried this name, or None.
+
+    Show it to administrators only: anyone who knows the PBX name can cause it.
+    """
     if facts.refused_claim_at is None or now - facts.refused_claim_at >= CLAIM_IS_NEWS:
         return None
     return Finding(Code.NAME_BOUND_ELSEWHERE, {"pbx_name": facts.pbx_name, "at": facts.refused_claim_at})

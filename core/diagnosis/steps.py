@@ -1,4 +1,4 @@
-"""The doctor's steps in words; what a step found has those of its code."""
+"""Titles of the doctor's steps. The finding of a step is explained by its code."""
 
 from typing import Final
 
@@ -8,6 +8,6 @@ _WORDS: Final = Words("core.diagnosis")
 
 
 def step_title(step: str, language: Language) -> str:
-    """A step that a newer connector knows and this service does not is shown by its name."""
+    """Return the step's title, or its raw name if a newer connector has a step that this service does not know."""
     key = f"doctor.{step}"
     return _WORDS.text(language, key) if _WORDS.has(language, key) else step

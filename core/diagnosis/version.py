@@ -1,4 +1,4 @@
-"""PBX versions ("6.7.3.20", "STARFACE 6 Comfort 10.0.1.6"): compared number by number."""
+"""Comparing PBX versions ("6.7.3.20", "STARFACE 6 Comfort 10.0.1.6") number by number."""
 
 import re
 from typing import Final
@@ -9,20 +9,20 @@ _ALONE: Final = re.compile(r"(?<![\d.])\d{1,6}(?![\d.])")
 
 
 def number_in(text: str) -> str | None:
-    """The version number in a text; None where there is none. Numbers with a dot come before those without one."""
+    """Return the version number in a text, or None. A number with dots is preferred to one without."""
     text = text[:MAX_VERSION_TEXT]
     found = _DOTTED.search(text) or _ALONE.search(text)
     return found.group() if found else None
 
 
 def parts(version: str) -> tuple[int, ...]:
-    """Empty for a text without a version number."""
+    """Return the numbers of a version; an empty tuple if the text contains no version number."""
     number = number_in(version)
     return tuple(int(part) for part in number.split(".")) if number is not None else ()
 
 
 def is_older(version: str, than: str) -> bool:
-    """Whether `version` comes before `than`; missing numbers count as 0. A text without a number is not known to be old."""
+    """Return whether `version` is lower than `than`. Missing numbers count as 0; a text without a number is not older."""
     wanted, have = parts(than), parts(version)
     if not have:
         return False

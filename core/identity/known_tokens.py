@@ -1,7 +1,7 @@
-"""Tokens whose signature was found good: a second request with the same token costs no second check of it.
+"""A cache of validated tokens, so that a second request with the same token does not verify its signature again.
 
-A token is known by its SHA-256, so none lies here that somebody could use. It is known as long as it is good and the key
-that signed it is the one that its issuer publishes; only tokens that passed every check are known.
+A token is identified by its SHA-256, so the cache holds no usable token. Only tokens that passed every check are cached.
+An entry is valid until the token expires, or until the issuer no longer publishes the key that signed it.
 """
 
 import hashlib
@@ -14,11 +14,11 @@ from typing import Any, Final, Generic, TypeVar
 from core.identity.signing_keys import SigningKey, SigningKeys
 
 LEEWAY_SECONDS: Final = 60
-"""How far our clock and the issuer's may be apart."""
+"""Permitted difference between our clock and the issuer's."""
 MAX_TOKENS: Final = 20_000
-"""About one kilobyte each. The one that was used longest ago goes first."""
+"""Number of cached tokens, of about one kilobyte each. The least recently used one is dropped first."""
 MAX_OF_ONE: Final = 8
-"""Of one person: Teams on several devices has a token each, and a new one about every hour."""
+"""Number of cached tokens of one person. Teams has one token on each device, and renews it about every hour."""
 
 T = TypeVar("T")
 
@@ -30,12 +30,12 @@ class _Known(Generic[T]):
     key_id: str
     good_from: int
     good_until: int
-    """Seconds since the epoch, with the leeway."""
+    """`good_from` and `good_until` are seconds since the epoch and include the leeway."""
     result: T
 
 
 class KnownTokens(Generic[T]):
-    """`T`: what the checks made of a token."""
+    """The cache; `T` is the result of the checks of one token."""
 
     def __init__(self, max_tokens: int = MAX_TOKENS, max_of_one: int = MAX_OF_ONE) -> None:
         self._max_tokens = max_tokens
@@ -47,12 +47,12 @@ class KnownTokens(Generic[T]):
         return len(self._known)
 
     async def find(self, token: str, keys: SigningKeys) -> T | None:
-        """None: to be checked. Raises `KeysUnavailableError` as a check does."""
+        """Return the cached result, or None if the token has to be checked. Raises `KeysUnavailableError`."""
         digest = _digest(token)
         known = self._known.get(digest)
         if known is None:
             return None
-        # Keys that were fetched again are other objects, also where they say the same: then it is checked again.
+        # A new fetch of the keys makes new objects even if their content is the same. The token is then checked again.
         is_published = await keys.get(known.key_id) is known.key
         if not is_published or not known.good_from <= time.time() < known.good_until:
             self._forget(digest)
@@ -64,7 +64,7 @@ class KnownTokens(Generic[T]):
     def keep(
         self, token: str, key_id: str, key: SigningKey, claims: Mapping[str, Any], owner: Hashable, result: T
     ) -> None:
-        """A token that has passed every check. `owner`: whose tokens push out only each other."""
+        """Cache a token that passed every check. Tokens beyond `max_of_one` displace only those of the same `owner`."""
         digest = _digest(token)
         self._forget(digest)
         begins = max((int(claims[name]) for name in ("nbf", "iat") if name in claims), default=0)

@@ -1,4 +1,4 @@
-"""Signing keys of an issuer (JWKS, RFC 7517), fetched off the event loop's way and kept warm."""
+"""Signing keys of an issuer (JWKS, RFC 7517), fetched asynchronously and cached."""
 
 import asyncio
 import logging
@@ -15,31 +15,33 @@ from wire import outbound
 logger = logging.getLogger(__name__)
 
 REFRESH_SECONDS: Final = 3600.0
-"""Entra and the Bot Framework publish new keys about a day before they sign with them."""
+"""Maximum age of the keys. Entra and the Bot Framework publish new keys about a day before they sign with them."""
 UNKNOWN_KID_SECONDS: Final = 30.0
-"""An unknown key id makes us look again, but a flood of invented ones does not make us a flood of our own."""
+"""Shortest interval between fetches caused by unknown key ids, so that invented ids do not flood the issuer."""
 FETCH_SECONDS: Final = 10.0
 MIN_RSA_BITS: Final = 2048
-"""Microsoft's own keys have so many (112 bits of security); a weaker one signs nothing (NIST SP 800-131A)."""
+"""Shortest key that is accepted. Microsoft's keys have this length; weaker ones are disallowed (NIST SP 800-131A)."""
 FAILURE_SECONDS: Final = 3.0
-"""After a failed fetch nobody else waits for another one so soon."""
+"""While there are no keys: how long after a failed fetch requests are refused without another try."""
 
 
 class KeysUnavailableError(Exception):
-    """The issuer's keys cannot be fetched at this moment: nobody's token can be judged."""
+    """The issuer's keys cannot be fetched now, so no token can be validated."""
 
 
 @dataclass(frozen=True, slots=True)
 class SigningKey:
     key: Any
     endorsements: tuple[str, ...] = ()
-    """Channels that this key may sign for (Bot Framework), empty elsewhere."""
+    """Channels that this key may sign for (Bot Framework only)."""
     issuer: str = ""
-    """Who may sign with it (Entra), `{tenantid}` in it for any tenant; empty: not said."""
+    """Issuer that may sign with this key (Entra); `{tenantid}` in it stands for any tenant. Empty if not stated."""
 
     def is_for(self, tenant_id: str) -> bool:
-        """Keys at /common are those of all tenants together; some belong to one alone. Source: Microsoft, "Access
-        tokens in the Microsoft identity platform", validating the signing key's issuer.
+        """Return whether this key may sign tokens of this tenant.
+
+        The document at /common lists the keys of all tenants, and some keys belong to one tenant alone. Source: Microsoft,
+        "Access tokens in the Microsoft identity platform", validating the signing key's issuer.
         """
         if not self.issuer:
             return True
@@ -58,16 +60,20 @@ class SigningKeys:
     _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def get(self, kid: str) -> SigningKey | None:
-        """The key with this id, or None when the issuer has no such key. Raises `KeysUnavailableError`."""
+        """Return the key with this id, or None if the issuer has no such key. Raises `KeysUnavailableError`."""
         age = time.monotonic() - self._fetched_at
         if age > REFRESH_SECONDS or (kid not in self._keys and age > UNKNOWN_KID_SECONDS):
             await self.refresh(asked_at=time.monotonic())
         return self._keys.get(kid)
 
     async def refresh(self, asked_at: float | None = None) -> None:
+        """Fetch the keys. With `asked_at` (monotonic), skip the fetch if there was one since then.
+
+        A failed fetch leaves the present keys in use; without any, `KeysUnavailableError` is raised.
+        """
         async with self._lock:
             if asked_at is not None and self._fetched_at > asked_at:
-                return  # somebody else has just done it
+                return  # another request has just fetched them
             if not self._keys and time.monotonic() - self._failed_at < FAILURE_SECONDS:
                 raise KeysUnavailableError
             try:
@@ -80,7 +86,7 @@ class SigningKeys:
             self._fetched_at = time.monotonic()
 
     def may_lead_to(self, url: str) -> bool:
-        """Whether keys may come from there: by TLS, or as the metadata itself comes from this machine."""
+        """Return whether keys may be fetched from `url`: over https, or with the scheme of the metadata's own URL."""
         return url.startswith(("https://", f"{urlsplit(str(self.metadata_url)).scheme}://"))
 
     async def _fetch(self) -> dict[str, SigningKey]:
@@ -97,7 +103,7 @@ class SigningKeys:
 
 
 def _parse(document: Any) -> dict[str, SigningKey]:
-    """The keys that can be used; one that cannot costs only itself. Raises `ValueError` when there is none."""
+    """Return the usable keys by id; unusable ones are skipped. Raises `ValueError` if there is no usable key."""
     keys = {}
     for entry in document["keys"]:
         try:

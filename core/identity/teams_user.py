@@ -1,4 +1,4 @@
-"""Who is asking, as Microsoft says."""
+"""A person as Microsoft identifies them."""
 
 from dataclasses import dataclass
 
@@ -7,10 +7,10 @@ from core.store.audit import Actor
 
 @dataclass(frozen=True, slots=True)
 class TeamsUser:
-    """A Teams identity. Tenant and object id are the identity; name and e-mail are text to show, never proof.
+    """A Teams identity. Tenant and object id are the identity; name and e-mail are display text, never proof.
 
-    The last three come from the token of this request (`core.identity.token_user`). They are not stored, and what is
-    known of a person from the bot or the database leaves them at their defaults, which allow nothing.
+    The last three fields come from the token of the current request (`core.identity.token_user`). They are not stored. A
+    user known from the bot or the database has their defaults, which permit nothing.
     """
 
     tenant_id: str
@@ -18,18 +18,18 @@ class TeamsUser:
     name: str = ""
     email: str = ""
     verified_email: str = ""
-    """The address that may be matched with a PBX user's, in its canonical form (`wire.email`); empty: none."""
+    """The address that may be matched with a PBX user's, in canonical form (`wire.email`). Empty if there is none."""
     is_guest: bool = False
-    """Belongs to another organisation than the tenant in which they are signed in."""
+    """Whether the user's home is another organisation than the tenant in which they are signed in."""
     speaks_for_tenant: bool = False
-    """Holds a directory role that decides about Teams for the whole tenant."""
+    """Whether the user has a directory role that administers Teams for the whole tenant."""
 
     @property
     def key(self) -> tuple[str, str]:
         return (self.tenant_id, self.object_id)
 
     def acting_as(self, pbx_user_id: int | None, name: str = "") -> Actor:
-        """For the audit. `name` is shown when Microsoft told none."""
+        """Return this user as the actor of an audit row. `name` is used if Microsoft supplies no name."""
         return Actor.person(
             tenant_id=self.tenant_id,
             object_id=self.object_id,

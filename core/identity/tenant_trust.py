@@ -1,7 +1,7 @@
-"""Which Microsoft tenants a PBX trusts: only their e-mail addresses prove anything there.
+"""The Microsoft tenants that a PBX trusts. It accepts the e-mail addresses of these tenants alone as proof of identity.
 
-How the people of such a tenant come in, and whether this PBX is the main one of their organisation, which the tab offers
-first, is decided with it. Decisions are made in `core.licensing.transactions.trusting`, because sessions end with them.
+A trust also says what the tenant's members need to sign in, and whether this PBX is their organisation's main PBX, which
+the tab offers first. `core.licensing.transactions.trusting` changes trusts, because sessions end with them.
 """
 
 from collections.abc import Sequence
@@ -16,19 +16,19 @@ from core.store.timestamps import from_ms
 
 
 class Entry(StrEnum):
-    """What people of a trusted tenant need for signing in."""
+    """What members of a trusted tenant need to sign in."""
 
     WITH_KEY = "with-key"
-    """The PBX key, and then their e-mail address."""
+    """The PBX key and their e-mail address."""
     ONE_CLICK = "one-click"
-    """No key: the tab offers the PBX by its name."""
+    """Their e-mail address. The tab offers the PBX by name."""
     AUTOMATIC = "automatic"
-    """Nothing, where this is the main PBX: the first opening of the tab signs them in."""
+    """Nothing: if this is the main PBX, opening the tab for the first time signs them in."""
 
 
 @dataclass(frozen=True, slots=True)
 class Trust:
-    """What a PBX has decided about a tenant."""
+    """What a PBX grants the members of a tenant."""
 
     entry: Entry
     is_primary: bool
@@ -39,22 +39,22 @@ PLAIN: Final = Trust(Entry.WITH_KEY, is_primary=False)
 
 @dataclass(frozen=True, slots=True)
 class TrustedTenant:
-    """A tenant that a PBX trusts, as its administrators see it."""
+    """A trusted tenant as the administrators of the PBX see it."""
 
     tenant_id: str
     trusted_by: str
-    """The name of the person who did; they belong to that tenant."""
+    """Name of the administrator who trusted it; they are a member of that tenant."""
     at: datetime
     trust: Trust
     is_approved: bool
-    """The operator has let this PBX offer itself to the tenant's people."""
+    """Whether the operator has approved that this PBX is offered to the tenant's members."""
     signed_in: int
-    """Sessions that this trust has proven."""
+    """Number of sessions that rest on this trust."""
 
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """A PBX that people of a tenant may enter without its key."""
+    """A PBX that members of a tenant may sign in to without the PBX key."""
 
     pbx_id: str
     pbx_name: str
@@ -75,12 +75,12 @@ class TenantTrust:
         return Trust(Entry(row["entry"]), bool(row["is_primary"])) if row is not None else None
 
     async def tenants_of(self, pbx_id: str) -> Sequence[str]:
-        """All that this PBX trusts."""
+        """Return the ids of all tenants that this PBX trusts."""
         query = "SELECT tenant_id FROM trusted_tenant WHERE pbx_id = $1"
         return [row["tenant_id"] for row in await self._database.fetch(query, pbx_id)]
 
     async def primary_of(self, tenant_id: str) -> tuple[str, str] | None:
-        """Id and name of the tenant's main PBX."""
+        """Return id and name of the tenant's main PBX, or None."""
         query = (
             "SELECT pbx.id AS id, name FROM trusted_tenant JOIN pbx ON pbx.id = pbx_id"
             " WHERE tenant_id = $1 AND is_primary"
@@ -89,7 +89,7 @@ class TenantTrust:
         return (row["id"], row["name"]) if row is not None else None
 
     async def trusted_tenants(self, pbx_id: str) -> Sequence[TrustedTenant]:
-        """Every tenant that this PBX trusts, and those that the operator has approved for it; the oldest first."""
+        """Return every tenant that this PBX trusts, oldest first, and whether the operator has approved it."""
         trusted = (
             "SELECT tenant_id, trusted_by, at, entry, is_primary, (SELECT count(*) FROM session"
             " WHERE session.pbx_id = $1 AND session.tenant_id = trusted_tenant.tenant_id AND proof = 'email') AS signed_in"
@@ -110,19 +110,19 @@ class TenantTrust:
         ]
 
     async def approved_for(self, pbx_id: str) -> Sequence[str]:
-        """The tenants in whose place the operator has approved this PBX."""
+        """Return the ids of the tenants for which the operator, in the tenant's stead, has approved this PBX."""
         query = "SELECT tenant_id FROM tenant_approval WHERE pbx_id = $1 ORDER BY tenant_id"
         return [row["tenant_id"] for row in await self._database.fetch(query, pbx_id)]
 
     async def is_pinned(self, pbx_id: str, user: TeamsUser) -> bool:
-        """Whether this Teams user is one of the PBX's users: has signed in there, and nobody has taken their place since."""
+        """Return whether this Teams user has signed in at this PBX, and nobody else as the same PBX user since."""
         query = (
             "SELECT pbx_user_id FROM pinned_identity WHERE pbx_id = $1 AND tenant_id = $2 AND object_id = $3"
         )
         return await self._database.fetch_first(query, pbx_id, user.tenant_id, user.object_id) is not None
 
     async def has_proven(self, pbx_id: str, user: TeamsUser, pbx_user_id: int) -> bool:
-        """Whether this Teams user has been signed in at this PBX before, as this PBX user and by password."""
+        """Return whether this Teams user is pinned to this PBX user, and proved that by the PBX password."""
         query = (
             "SELECT pbx_user_id FROM pinned_identity WHERE pbx_id = $1 AND tenant_id = $2 AND object_id = $3"
             " AND pbx_user_id = $4 AND proof = 'password'"

@@ -1,9 +1,9 @@
-"""What the claims of a validated token say of a person: guest or member, which address, which authority.
+"""What the claims of a validated token say about a person: guest or member, e-mail address, directory roles.
 
 Sources: Microsoft's "Optional claims reference" (`acct`, `xms_edov`, `verified_primary_email`, `email`), "Access token
 claims reference" (`idp`, `wids`, `preferred_username`), "Migrate away from using email claims for user identification or
-authorization" (what a verified domain owner is), and of Microsoft Graph the `user` resource: the domain of a member's
-`userPrincipalName` must be one that the tenant has verified. docs/trust.md says what follows from it.
+authorization" (verified domain owners), and the `user` resource of Microsoft Graph (the domain of a member's
+`userPrincipalName` must be one that the tenant has verified). docs/trust.md says what follows from it.
 """
 
 from collections.abc import Collection, Iterable, Mapping
@@ -16,8 +16,8 @@ from wire.email import canonical_email
 GLOBAL_ADMINISTRATOR: Final = "62e90394-69f5-4237-9190-012177145e10"
 TEAMS_ADMINISTRATOR: Final = "69091246-20e8-4a56-aa4d-066075b2a7a8"
 SPEAKS_FOR_TENANT: Final = frozenset({GLOBAL_ADMINISTRATOR, TEAMS_ADMINISTRATOR})
-"""Template ids of the directory roles that decide which apps the people of a tenant meet in Teams. Roles for calls
-alone, or for app registrations alone, are not among them: neither decides what Teams shows everybody.
+"""Template ids of the directory roles that decide which apps Teams shows to everybody in a tenant. Roles for calls or
+for app registrations alone are not among them, because they cannot decide that.
 """
 
 _MEMBER: Final = (0, "0")
@@ -27,7 +27,10 @@ _USER_NAMES: Final = ("preferred_username", "upn")
 
 
 def user_of(claims: Mapping[str, Any], tenant_id: str, object_id: str, issuers: Collection[str]) -> TeamsUser:
-    """`issuers`: what `iss` may be in tokens of this tenant; a member's `idp` is one of them, or not there."""
+    """Return the user of a validated token.
+
+    `issuers` are the permitted values of `iss` for this tenant. A member's `idp` is one of them or absent.
+    """
     guest = _is_guest(claims, issuers)
     return TeamsUser(
         tenant_id,
@@ -41,7 +44,7 @@ def user_of(claims: Mapping[str, Any], tenant_id: str, object_id: str, issuers: 
 
 
 def _is_guest(claims: Mapping[str, Any], issuers: Collection[str]) -> bool:
-    """One sign is enough; a claim that is not there is no sign."""
+    """Return whether any claim marks the user as a guest. An absent claim marks nothing."""
     if "acct" in claims and claims["acct"] not in _MEMBER:
         return True
     if "idp" in claims and claims["idp"] not in issuers:
@@ -51,9 +54,11 @@ def _is_guest(claims: Mapping[str, Any], issuers: Collection[str]) -> bool:
 
 
 def _verified_email(claims: Mapping[str, Any]) -> str:
-    """The `email` claim counts only where Microsoft says that its domain is verified (`xms_edov`): anyone who administers
-    users can write any address into it. Where Microsoft says nothing about it, the user name counts instead, which
-    cannot have a foreign domain; where it says no, nothing does.
+    """Return the member's verified address in canonical form, or an empty string.
+
+    The `email` claim counts only if `xms_edov` says that its domain is verified, because anyone who administers users can
+    write any address into it. If `xms_edov` says no, there is no verified address. If it is absent, the user name counts
+    instead, since it cannot have a foreign domain.
     """
     primary = claims.get("verified_primary_email")
     for address in _texts(primary if isinstance(primary, list) else [primary]):
@@ -68,7 +73,7 @@ def _verified_email(claims: Mapping[str, Any]) -> str:
 
 
 def _first_text(claims: Mapping[str, Any], *names: str) -> str:
-    """The first that says something; an empty claim is as good as none."""
+    """Return the first of these claims that is a text and not blank, or an empty string."""
     texts = (text.strip() for text in _texts(claims.get(name) for name in names))
     return next(filter(None, texts), "")
 

@@ -1,9 +1,9 @@
-"""Validating tokens: Teams SSO tokens of the tab, channel tokens of the bot. No switch turns any of it off.
+"""Token validation: Teams SSO tokens of the tab, and channel tokens of the bot. It cannot be switched off.
 
 Rules: https://learn.microsoft.com/entra/identity-platform/access-tokens#validate-tokens and
 https://learn.microsoft.com/azure/bot-service/rest-api/bot-framework-rest-connector-authentication.
-The SDK's own check answers many bad tokens with 500, takes one without expiry and fetches keys on the event
-loop, so both kinds of token are validated here.
+Both kinds of token are validated here, because the SDK's own check answers many bad tokens with 500, accepts tokens
+without an expiry and blocks the event loop while it fetches keys.
 """
 
 import re
@@ -21,12 +21,12 @@ from core.identity.token_user import user_of
 
 MAX_TOKEN_CHARS: Final = 16_384
 MAX_CHANNEL_TOKENS: Final = 1000
-"""Known at the same time: the channel signs all that it sends for about an hour with the same few."""
+"""Number of cached channel tokens. The channel uses the same few tokens for about an hour."""
 _GUID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 class TokenFault(StrEnum):
-    """Why a token was refused: for the log, never for the sender."""
+    """Why a token was refused. It is written to the log and never sent to the caller."""
 
     MISSING = "missing"
     NOT_BEARER = "not-bearer"
@@ -41,9 +41,9 @@ class TokenFault(StrEnum):
     WRONG_AUDIENCE = "wrong-audience"
     WRONG_ISSUER = "wrong-issuer"
     WRONG_KEY_ISSUER = "wrong-key-issuer"
-    """Signed with a key that is another tenant's."""
+    """Signed with a key that belongs to another tenant."""
     WRONG_CLIENT = "wrong-client"
-    """Made for another program than Teams, Outlook or Microsoft 365."""
+    """Issued to a program that is not in `allowed_clients` (by default Teams, Outlook and Microsoft 365)."""
     FOREIGN_TENANT = "foreign-tenant"
     MISSING_SCOPE = "missing-scope"
     NOT_A_USER = "not-a-user"
@@ -59,6 +59,8 @@ class TokenRejectedError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class TabToken:
+    """A valid Teams SSO token."""
+
     user: TeamsUser
     expires_at: int
     """Seconds since the epoch."""
@@ -67,23 +69,24 @@ class TabToken:
 
 @dataclass(frozen=True)
 class TabTokenValidator:
-    """Teams SSO tokens (on behalf of a user, scope `access_as_user`)."""
+    """Validates Teams SSO tokens (delegated, scope `access_as_user`)."""
 
     keys: SigningKeys
     audiences: Collection[str]
     """The app id and its application ID URIs."""
     authority: str
-    """`https://login.microsoftonline.com`, without a final slash."""
+    """For instance `https://login.microsoftonline.com`, without a trailing slash."""
     allowed_tenants: Collection[str] = ()
-    """Empty: any tenant may ask; what it may do is decided by PBX key and login."""
+    """Empty for any tenant; PBX key and login then decide what its members may do."""
     allowed_clients: Collection[str] = ()
-    """Application ids of the programs whose tokens are taken (`azp`, in tokens of version 1 `appid`); empty: any."""
+    """Application ids of the programs whose tokens are accepted (`azp`; `appid` in version 1 tokens). Empty for any."""
     known: KnownTokens[tuple[TeamsUser, int]] = field(
         default_factory=KnownTokens, init=False, repr=False, compare=False
     )
-    """Whose a token is, and when it expires: what is said of one that was judged by these rules does not change."""
+    """User and expiry of validated tokens. They depend on the token and these rules alone, so they can be cached."""
 
     async def validate(self, authorization: str | None) -> TabToken:
+        """Validate an Authorization header. Raises `TokenRejectedError` and `KeysUnavailableError`."""
         token = bearer(authorization)
         found = await self.known.find(token, self.keys)
         if found is not None:
@@ -118,7 +121,7 @@ class TabTokenValidator:
         return isinstance(audience, str) and audience in self.audiences
 
     def _client_fits(self, claims: Mapping[str, Any]) -> bool:
-        """Entra names the client in every token of a user; what is named must fit."""
+        """Return whether every client id in the token is allowed. Entra puts one into every user's token."""
         named = [claims[name] for name in ("azp", "appid") if name in claims]
         return not self.allowed_clients or all(
             isinstance(client, str) and client.lower() in self.allowed_clients for client in named
@@ -127,7 +130,7 @@ class TabTokenValidator:
 
 @dataclass(frozen=True)
 class ChannelTokenValidator:
-    """Tokens with which the Bot Framework channel service signs what it sends to the bot."""
+    """Validates the tokens with which the Bot Framework channel service authenticates its requests to the bot."""
 
     keys: SigningKeys
     app_id: str
@@ -142,7 +145,10 @@ class ChannelTokenValidator:
     async def validate(
         self, authorization: str | None, *, channel_id: str, service_url: str
     ) -> dict[str, Any]:
-        """The claims; the activity's channel and service URL must be those the token was made for."""
+        """Return the token's claims. Channel and service URL of the activity must be those that the token is for.
+
+        Raises `TokenRejectedError` and `KeysUnavailableError`.
+        """
         token = bearer(authorization)
         claims, key = await self.known.find(token, self.keys) or await self._checked(token)
         if channel_id not in key.endorsements:
@@ -153,7 +159,7 @@ class ChannelTokenValidator:
         return dict(claims)
 
     async def _checked(self, token: str) -> tuple[dict[str, Any], SigningKey]:
-        """What holds for every activity that comes with this token."""
+        """Run the checks that do not depend on the activity; return the claims and the signing key."""
         claims, key_id, key = await _verified_claims(token, self.keys, ("exp", "iss", "aud"))
         if claims["iss"] != self.issuer:
             raise TokenRejectedError(TokenFault.WRONG_ISSUER)
@@ -164,8 +170,10 @@ class ChannelTokenValidator:
 
 
 def _address(url: str) -> str:
-    """As the channel means it: it writes the same address with and without a final slash, and in other cases
-    (https://github.com/microsoft/teams.net/issues/549). Only scheme and host are without case.
+    """Normalise a service URL for comparison.
+
+    The channel writes the same URL with and without a trailing slash, and in different cases
+    (https://github.com/microsoft/teams.net/issues/549). Only scheme and host are case-insensitive.
     """
     scheme, separator, rest = url.partition("://")
     host, slash, path = rest.partition("/")
@@ -173,6 +181,7 @@ def _address(url: str) -> str:
 
 
 def bearer(authorization: str | None) -> str:
+    """Return the token of a Bearer Authorization header. Raises `TokenRejectedError`."""
     if not authorization:
         raise TokenRejectedError(TokenFault.MISSING)
     scheme, _, token = authorization.partition(" ")
@@ -186,7 +195,7 @@ def bearer(authorization: str | None) -> str:
 async def _verified_claims(
     token: str, keys: SigningKeys, required: Collection[str]
 ) -> tuple[dict[str, Any], str, SigningKey]:
-    """The claims, and the key that has signed them with its id."""
+    """Verify signature and times; return the claims, the key's id and the key. Raises `TokenRejectedError`."""
     try:
         header = jwt.get_unverified_header(token)
     except jwt.InvalidTokenError as fault:
@@ -205,7 +214,7 @@ async def _verified_claims(
             key.key,
             algorithms=["RS256"],
             leeway=LEEWAY_SECONDS,
-            # Audience and issuer depend on other claims; they are held against them by the caller.
+            # Which audience and issuer are right depends on other claims; the caller checks both.
             options={"require": list(required), "verify_aud": False, "verify_iss": False},
         )
     except jwt.PyJWTError as fault:
