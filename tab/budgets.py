@@ -1,7 +1,7 @@
-"""What one person may ask for, however honest: a budget for each kind of cost (docs/trust.md).
+"""Rate limits for one signed-in user: a budget for each kind of cost (docs/trust.md).
 
-An operation that reaches the PBX asks it three things at most, so these budgets bound what one person costs a PBX as well.
-Each replica counts for itself.
+An operation that reaches the PBX makes at most three calls to it, so these budgets also limit the load that one
+user causes at a PBX. Each replica counts separately.
 """
 
 from collections.abc import Iterator
@@ -15,44 +15,51 @@ from core.identity.teams_user import TeamsUser
 from tab.problems import ProblemError
 
 EXPORTS_AT_ONCE: Final = 2
-"""Of all people of one process: each reads up to 50,000 rows."""
+"""Exports of all users of this process; each reads up to 50,000 rows."""
 EXPORT_SECONDS: Final = 5.0
-"""What somebody is told to wait while another export runs; most take less."""
+"""Value of `Retry-After` while another export runs; most exports take less."""
 
 
 class Cost(StrEnum):
-    """What an operation costs others."""
+    """The load that an operation causes for others."""
 
     LITTLE = "little"
-    """A few rows of the person's own."""
+    """It reads a few rows of the user's own data."""
     LINE = "line"
-    """It asks the connector about the person's own telephone: as one types, and whenever a call comes or goes."""
+    """It asks the connector about the user's own telephone, which happens on keystrokes and on every change of a
+    call."""
     CHANGE = "change"
-    """It writes, or asks the PBX."""
+    """It writes, or calls the PBX."""
     VIEW = "view"
-    """It reads much, or asks the PBX for something to show."""
+    """It reads much data, or calls the PBX for data to show."""
     EXAMINATION = "examination"
     """It keeps the connector and the PBX busy for seconds."""
     EXPORT = "export"
 
 
 class PersonBudgets:
+    """The budgets of all users of this process. `changes_per_minute` sets the budget for changes; the others are
+    derived from it.
+    """
+
     def __init__(self, changes_per_minute: int) -> None:
         shares = {Cost.LINE: 0.25, Cost.CHANGE: 1, Cost.VIEW: 2, Cost.EXAMINATION: 20, Cost.EXPORT: 20}
         per_minute = {cost: changes_per_minute / share for cost, share in shares.items()}
         self._seconds = {cost: 60 / number for cost, number in per_minute.items()}
-        """Until there is one more."""
+        """Seconds until one more operation is allowed."""
         self._budgets = {cost: Budgets(number / 60, max(2, number)) for cost, number in per_minute.items()}
         self._exporting: set[tuple[str, str]] = set()
 
     def spend(self, user: TeamsUser, cost: Cost) -> None:
-        """Raises `ProblemError` when there is nothing left."""
+        """Spend one operation. Raises `ProblemError` (throttled) if the budget is exhausted."""
         if cost is not Cost.LITTLE and not self._budgets[cost][user.key].take():
             raise ProblemError(throttled(self._seconds[cost], "busy"))
 
     @contextmanager
     def exporting(self, user: TeamsUser) -> Iterator[None]:
-        """Around the making and sending of an export. Raises `ProblemError` when too many are under way."""
+        """Limit exports while the context lasts, which covers creating and sending one. Raises `ProblemError`
+        (throttled) if the user or all users together have too many.
+        """
         if user.key in self._exporting or len(self._exporting) >= EXPORTS_AT_ONCE:
             raise ProblemError(throttled(EXPORT_SECONDS, "export"))
         self._exporting.add(user.key)

@@ -1,8 +1,10 @@
-"""The response that carries an open tab's live updates: server-sent events, over a request with the token in its header.
+"""The response that streams live updates to an open tab: server-sent events on a request that has its token in a
+header.
 
-The first event is the person's whole state. What follows is what has changed: `state` (the person's own, whole), `audio`,
-and of their PBX `connection`, `seats`, `waiting`, and for administrators `holders` and `claims`; `phone` is their telephone. `missed` says that something
-may have been lost, `replaced` that newer streams of the same person have taken the place of this one.
+The first event is the user's complete state. After that the stream sends changes: `state` (the user's own,
+complete), `audio`, and about their PBX `connection`, `seats`, `waiting`, and for administrators `holders` and
+`claims`; `phone` is their telephone. `missed` means that events may have been lost, `replaced` that newer streams
+of the same user have displaced this one.
 """
 
 import asyncio
@@ -23,20 +25,22 @@ from tab.streams import Due, Stream
 logger = logging.getLogger(__name__)
 
 PAUSE_SECONDS: Final = 0.2
-"""Between two readings of one person's state: what happens together is told together."""
+"""Minimum time between two reads of a user's state, so that simultaneous changes share one event."""
 
 STOPPING: Final = web.AppKey("stopping", asyncio.Event)
 """Set when the service shuts down."""
 
 TAKES_CHANGES: Final = "changes"
-"""Parameter with which a page says that it understands changes. One of the version before is sent whole states."""
+"""Query parameter of a page that understands changes. A page of the previous version is sent complete states."""
 
 TAKES_PHONE: Final = "phone"
-"""Parameter with which a page says that it shows the telephone."""
+"""Query parameter of a page that shows the telephone."""
 
 
 async def stream(request: web.Request, token: TabToken, services: TabServices) -> web.StreamResponse:
-    """Until the token expires, the tab goes away, or the person has opened too many newer ones."""
+    """Stream live updates until the token expires, the tab disconnects, or the user has opened too many newer
+    streams.
+    """
     live = services.live
     opened = Stream(
         user=token.user,
@@ -48,7 +52,7 @@ async def stream(request: web.Request, token: TabToken, services: TabServices) -
     )
     with live.streams.opened(opened):
         try:
-            # Read before the answer begins, so that a database that is away is told as a problem.
+            # Read before the response starts, so that an unavailable database can still be answered with a problem.
             first = await _own(opened, services)
             return await _send_all(request=request, stream=opened, services=services, first=first)
         finally:
@@ -76,7 +80,7 @@ async def _send_all(
     except ConnectionError:
         pass
     except STORAGE_ERRORS:
-        # Not ended in good order, so that the tab waits a while before it comes again.
+        # Abort instead of ending the stream properly, so that the tab waits before it reconnects.
         logger.warning("a stream is cut while the database is away")
         stream.cut()
     return response
@@ -106,7 +110,7 @@ async def _own(stream: Stream, services: TabServices) -> bytes:
     live = services.live
     async with live.reading:
         unheard = live.unheard
-        stream.due &= ~Due.OWN  # what is said from now on is looked at once more
+        stream.due &= ~Due.OWN  # changes that arrive during the read cause another read
         state = await services.sign_in.state(stream.user)
     if Due.OWN not in stream.due:
         live.settle(stream, state, unheard)
@@ -124,7 +128,7 @@ async def _audio(stream: Stream, services: TabServices) -> bytes:
 
 
 async def _send(response: web.StreamResponse, stream: Stream, text: bytes) -> None:
-    """A reader that is too slow is cut by `LiveUpdates.run`."""
+    """Write to the stream. `LiveUpdates.run` disconnects a reader that is too slow."""
     if not text:
         return
     stream.sent_at = stream.sending_since = asyncio.get_running_loop().time()

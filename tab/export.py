@@ -1,6 +1,8 @@
-"""Tables as files: CSV that cannot carry a formula, and Excel's own format, which leaves nothing to guess.
+"""Writes tables to files: CSV that cannot contain a formula, and Excel's own format, which leaves nothing to
+interpret.
 
-Rows come page by page and go to a temporary file, off the event loop: a long table never lies in memory as a whole.
+Rows arrive page by page and are written to a temporary file, off the event loop, so a long table is never
+completely in memory.
 """
 
 import asyncio
@@ -23,9 +25,9 @@ from core.language import Language
 from wire.bounds import clean_line
 
 MAX_CELL: Final = 8000
-"""Characters. Excel takes 32,767; no cell of ours is near that."""
+"""In characters. Excel allows 32,767; none of our cells comes close."""
 BYTE_ORDER_MARK: Final = "\ufeff"
-"""Without it Excel takes UTF-8 for the system's old code page."""
+"""Without it Excel reads UTF-8 as the system's legacy code page."""
 _DELIMITER: Final = {Language.DE: ";", Language.EN: ","}
 """Excel splits at the list separator of its own language."""
 _MOMENT: Final = {Language.DE: "%d.%m.%Y %H:%M", Language.EN: "%Y-%m-%d %H:%M"}
@@ -34,7 +36,7 @@ _FORMULA: Final = frozenset("=+-@\u2212")
 """OWASP, "CSV Injection", and the real minus sign; full-width and small forms are folded into these."""
 _SEPARATOR: Final = re.compile("[;,\t]")
 
-# What a spreadsheet takes for a number, a date, a time or a truth value, and writes again in its own way.
+# Text that a spreadsheet interprets as a number, a date, a time or a truth value, and rewrites in its own format.
 _NUMBER: Final = re.compile(r"[0-9., $€£¥'’()%]*(e[-+]?[0-9., $€£¥'’()%]*)?-?", re.IGNORECASE)
 _DATE: Final = re.compile(r"[0-9]{1,4}([-/.: ]{1,2}[0-9]{1,4}){1,6}")
 _TIME: Final = re.compile(r"[0-9]{1,2}(:[0-9]{1,2}){0,2}( [ap]m?|[ap]m)", re.IGNORECASE)
@@ -45,7 +47,7 @@ _MONTH: Final = re.compile(
 )
 _TRUTH: Final = re.compile("true|false|wahr|falsch", re.IGNORECASE)
 _PLAIN_NUMBER: Final = re.compile(r"0|[1-9][0-9]{0,14}")
-"""Stays as it is: a spreadsheet keeps 15 digits."""
+"""Needs no apostrophe: a spreadsheet keeps 15 digits."""
 _LONGEST_DATE: Final = 40
 
 
@@ -64,17 +66,17 @@ MEDIA_TYPES: Final = {
 }
 
 Rows = Sequence[Sequence[object]]
-"""Cells are text, numbers, moments or None."""
+"""Each cell is text, a number, a datetime or None."""
 
 
 @dataclass(frozen=True, slots=True)
 class ExportFile:
     file: BinaryIO
-    """At its beginning; it disappears when it is closed."""
+    """Positioned at its beginning; the file is deleted when it is closed."""
     name: str
     media_type: str
     complete: bool
-    """False: there are older rows that did not fit into one file."""
+    """False if there are older rows that did not fit into the file."""
 
 
 async def write_table(
@@ -84,6 +86,7 @@ async def write_table(
     language: Language,
     zone: ZoneInfo,
 ) -> BinaryIO:
+    """Write a table to a temporary file and return it, positioned at its beginning. Times are shown in `zone`."""
     table: _Table = (_Csv if format_ is Format.CSV else _Xlsx)(headings, language, zone)
     try:
         async for page in pages:
@@ -118,7 +121,7 @@ class _Table(ABC):
 
 
 class _Csv(_Table):
-    """Every cell is quoted. A cell is what it is also where the file is split at another list separator than its own."""
+    """Every cell is quoted. Cells stay harmless even if a program splits the file at a different list separator."""
 
     def __init__(self, headings: Sequence[str], language: Language, zone: ZoneInfo) -> None:
         super().__init__(language, zone)
@@ -147,11 +150,11 @@ class _Csv(_Table):
 
 
 class _Xlsx(_Table):
-    """Every cell is text, so that neither a formula nor a guess of Excel's can come of it."""
+    """Every cell is text, so Excel neither computes nor reinterprets it."""
 
     def __init__(self, headings: Sequence[str], language: Language, zone: ZoneInfo) -> None:
         super().__init__(language, zone)
-        # Each row goes to a file as the next one begins. Nothing is taken for a formula, a link or a number.
+        # Each row is written to a file when the next one begins. No text becomes a formula, a link or a number.
         self._directory = tempfile.TemporaryDirectory(prefix="pbx-teams-export-")
         self._book: Any = xlsxwriter.Workbook(
             self._file,
@@ -187,15 +190,16 @@ class _Xlsx(_Table):
         return self._file
 
     def discard(self) -> None:
-        self._book.close()  # the only way to have it close the files that it has opened
+        self._book.close()  # the only way to close the files that it has opened
         self._file.close()
         self._directory.cleanup()
 
 
 def guarded(text: str) -> str:
-    """The text of one cell, with an apostrophe before what a spreadsheet would compute or rewrite.
+    """Return the text of one cell, with an apostrophe before anything that a spreadsheet would compute or rewrite.
 
-    Also behind a list separator within the text, because the reader's program may split there.
+    An apostrophe is also added after a list separator within the text, because the reader's program may split
+    there.
     """
     parts: list[str] = []
     begin = 0
@@ -211,8 +215,8 @@ def guarded(text: str) -> str:
 
 
 def _begins_badly(text: str, start: int, *, behind_separator: bool) -> bool:
-    """Whether what is seen first from there on begins a formula. Behind a separator, a quotation mark or the end of the
-    text are bad as well: there the program that splits wrongly could begin a cell of what follows.
+    """Return whether the first visible character from `start` on begins a formula. After a separator, a quotation
+    mark and the end of the text count too: a program that splits there could join the next cell.
     """
     for position in range(start, len(text)):
         character = text[position]

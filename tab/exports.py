@@ -18,7 +18,7 @@ from wire.tab import AuditParams, ExportParams
 
 _WORDS: Final = Words("tab")
 AUDIT_DAYS: Final = timedelta(days=89)
-"""Before the last day, when nobody says since when."""
+"""Days before the last day that an export covers if no first day is given."""
 
 _HOLDERS: Final = ("name", "login", "email", "teams-name", "kind", "since", "last-seen")
 _AUDIT: Final = (
@@ -28,7 +28,7 @@ _AUDIT: Final = (
 
 
 def days(since: date | None, until: date | None, time_zone: str) -> tuple[datetime, datetime]:
-    """The first moment of whole days in that zone, and the first one after them."""
+    """Return the start of the first day and the end of the last day in the given zone, as a half-open interval."""
     zone = _zone(time_zone)
     last = until or datetime.now(zone).date()
     first = since or last - AUDIT_DAYS
@@ -36,6 +36,8 @@ def days(since: date | None, until: date | None, time_zone: str) -> tuple[dateti
 
 
 async def holders(found: Sequence[Session], params: ExportParams, language: Language) -> ExportFile:
+    """Write all holders of a licence to a file."""
+
     async def pages() -> AsyncIterator[Rows]:
         yield await asyncio.to_thread(lambda: [_holder_row(session, language) for session in found])
 
@@ -45,6 +47,8 @@ async def holders(found: Sequence[Session], params: ExportParams, language: Lang
 
 
 async def audit(found: AuditExport, params: AuditParams, language: Language) -> ExportFile:
+    """Write the audit to a file, newest rows first."""
+
     async def pages() -> AsyncIterator[Rows]:
         async for entries in found.pages:
             yield await asyncio.to_thread(_audit_rows, entries, found, language)

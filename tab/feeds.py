@@ -1,7 +1,7 @@
-"""What the open tabs of one PBX share: it is read once for all of them, and the same bytes go to each.
+"""Data that all open tabs of one PBX share: read once for all of them, and sent as the same bytes to each.
 
-A feed is there as long as somebody watches its PBX. News only mark what is to be read; reading is paced, so that a rush of
-sign-ins is a reading every few seconds and not one for each.
+A feed exists as long as somebody watches its PBX. Notifications only mark what has to be read. Reads are
+rate-limited, so a rush of sign-ins causes one read every few seconds instead of one for each sign-in.
 """
 
 import asyncio
@@ -24,25 +24,29 @@ from wire.tab_events import HoldersChange, SeatsChange
 logger = logging.getLogger(__name__)
 
 SEATS_SECONDS: Final = 2.0
-"""Between two readings of the numbers that many see."""
+"""Minimum time between two reads of the shared numbers."""
 LINE_SECONDS: Final = 0.5
-"""Between two readings of a waiting list: anyone who is offered a seat has five minutes to take it."""
+"""Minimum time between two reads of a waiting list. A user who is offered a seat has five minutes to take it."""
 CONNECTION_SECONDS: Final = 0.2
-"""What a connector reports is bounded already (`core.hub.hub.CHANGES`)."""
+"""Minimum time between two reads of a connection. The reports of connectors are already rate-limited
+(`core.hub.hub.CHANGES`)."""
 WOKEN_AT_ONCE: Final = 100
-"""Then others have their turn: somebody who is affected does not wait until thousands have been told."""
+"""Streams to wake before the event loop runs other tasks, so that an affected user does not wait for thousands of
+others."""
 READ_AT_ONCE: Final = 4
-"""Feeds that read at the same moment: after an interruption every feed of the replica wants to."""
+"""Feeds that may read at the same time: after an interruption every feed of the replica has to."""
 
 
 def event(name: str, content: BaseModel | None = None) -> bytes:
+    """Encode one server-sent event; without content its data is `{}`."""
     data = content.model_dump_json(by_alias=True) if content is not None else "{}"
     return f"event: {name}\ndata: {data}\n\n".encode()
 
 
 class Paced:
-    """Work that is done as soon as it is asked for, but no more often than every so many seconds. It is tried again when
-    the database does not answer.
+    """Work that runs as soon as it is requested, but at most once per interval.
+
+    Storage errors are retried.
     """
 
     def __init__(self, work: Callable[[], Awaitable[None]], seconds: float, tasks: Background) -> None:
@@ -53,12 +57,14 @@ class Paced:
         self._is_running = False
 
     def ask(self) -> None:
+        """Request a run. Requests that arrive during a run cause one more run after the interval."""
         self._is_wanted = True
         if not self._is_running:
             self._is_running = True
             self._tasks.start(self._run())
 
     def stop(self) -> None:
+        """Drop a pending request. A run in progress is completed."""
         self._is_wanted = False
 
     async def _run(self) -> None:
@@ -78,7 +84,7 @@ class Paced:
 
 
 class Reader:
-    """Where feeds read."""
+    """The sources that feeds read from, with a limit on simultaneous reads."""
 
     def __init__(self, sign_in: SignIn, overview: Overview, audience: Audience) -> None:
         self.sign_in = sign_in
@@ -88,7 +94,7 @@ class Reader:
 
 
 class Feed:
-    """Of one PBX."""
+    """The shared data of one PBX, and the streams that watch it."""
 
     def __init__(self, pbx_id: str, reader: Reader, tasks: Background) -> None:
         self._pbx_id = pbx_id
@@ -102,7 +108,8 @@ class Feed:
         self._holders_asked = False
         self._doubt_seats: set[Stream] = set()
         self._doubt_connection: set[Stream] = set()
-        """Their own state said something else: they are told even when nothing has changed since the last reading."""
+        """Streams whose own state differs from the feed: they are sent the result of the next read even if it has
+        not changed."""
         self._read_numbers = Paced(self._numbers, SEATS_SECONDS, tasks)
         self._read_connection = Paced(self._new_connection, CONNECTION_SECONDS, tasks)
         self._read_line = Paced(self._line, LINE_SECONDS, tasks)
@@ -122,15 +129,17 @@ class Feed:
                 paced.stop()
 
     def begin_with(self, state: State) -> None:
-        """A new feed has what its first stream was told, when nothing was heard meanwhile."""
+        """Initialise a new feed with the state that was sent to its first stream. Only valid if no notification
+        arrived since the state was read.
+        """
         if state.session is not None and state.connection is not None:
             self._seats = _seats_of(state)
             self._seats_bytes = event("seats", self._seats)
             self._connection = state.connection
 
     def agree(self, stream: Stream, state: State) -> None:
-        """`state` is what the stream was told last. When that is something else than the feed has, one of the two is older:
-        the feed reads once more, and the stream is told whatever it finds.
+        """Compare the feed with `state`, the last state that was sent to the stream. If they differ, one of the two
+        is older: the feed reads again and sends the stream the result.
         """
         if state.session is None:
             if stream.place is not None:
@@ -160,7 +169,7 @@ class Feed:
         await _wake(self._administrators(), Due.CLAIMS)
 
     def bytes_of(self, due: Due, stream: Stream) -> bytes:
-        """The events of a PBX that are due, in their order."""
+        """Return the due events of this PBX for a stream, in their fixed order."""
         found = b""
         if Due.CONNECTION in due:
             found += self._connection_in(stream.language)
@@ -190,7 +199,8 @@ class Feed:
             try:
                 pools = await self._reader.overview.pools(self._pbx_id)
                 if wants_holders:
-                    # Who may see it is read together with it, so that no lost word can let anybody see more.
+                    # Read the permission together with the data, so that a lost notification never shows anybody
+                    # more than they may see.
                     administrators = await self._reader.audience.administrators(self._pbx_id)
                     waiting = await self._reader.overview.waiting_count(self._pbx_id)
                     change = HoldersChange(
@@ -218,13 +228,13 @@ class Feed:
             try:
                 connection = await self._reader.sign_in.connection(self._pbx_id)
             except LookupError:
-                return  # the operator has removed the PBX; its people are told that their sessions have ended
+                return  # the operator has removed the PBX; its users learn separately that their sessions have ended
             except BaseException:
                 self._doubt_connection |= doubting
                 raise
         old, self._connection, self._connection_bytes = self._connection, connection, {}
         before = {language: _connection_event(old, language) for language in Language} if old else {}
-        # Administrators see more of it than the words that all see.
+        # Administrators see more of the connection than the text that everybody sees.
         told = [
             stream
             for stream in self._signed_in()

@@ -1,7 +1,7 @@
-"""Live updates: from the news of the bus to the open tabs that they concern (docs/architecture.md).
+"""Live updates: passes notifications of the bus to the open tabs that they concern (docs/architecture.md).
 
-A person's own news wake that person's streams, which read for themselves. News of a PBX go to its feed, which reads once
-for all of its streams.
+A notification about a person wakes that person's streams, which read for themselves. A notification about a PBX
+goes to its feed, which reads once for all of its streams.
 """
 
 import asyncio
@@ -25,20 +25,22 @@ logger = logging.getLogger(__name__)
 KEEP_ALIVE_SECONDS: Final = 15.0
 """Proxies close a stream that is silent for 30 to 60 seconds."""
 SEND_SECONDS: Final = 10.0
-"""A tab that does not take an event in this time is gone or asleep: it comes again."""
+"""Time-out for sending one event. A tab that does not read it is gone or asleep, and reconnects."""
 SEEN_SECONDS: Final = 300.0
 BEHIND_SECONDS: Final = 10.0
-"""A page of the version before reads everything again whenever something of its PBX changes, no more often than this."""
+"""Minimum time between two complete states for a page of the previous version, which reloads everything when
+something at its PBX changes."""
 LOOK_SECONDS: Final = 1.0
 ANEW_PER_SECOND: Final = 200
-"""After an interruption of the plane every tab is sent its state again; a read takes a few milliseconds."""
+"""Rate at which states are sent again after an interruption of the backplane; a read takes a few milliseconds."""
 READ_AT_ONCE: Final = 16
-"""States that are read for open tabs at the same moment. A thousand may have to be: then requests have their turn as well."""
+"""States that may be read for open tabs at the same time. The limit leaves capacity for requests when a thousand
+tabs need one."""
 SEEN_AT_ONCE: Final = 50
 
 
 class LiveUpdates:
-    """Those of this process."""
+    """The open streams of this process, and what keeps them up to date."""
 
     def __init__(self, bus: Bus, sign_in: SignIn, reader: Reader, telephone: Telephone) -> None:
         self.streams = Streams()
@@ -52,7 +54,8 @@ class LiveUpdates:
         self._is_catching_up = False
         self._is_stopping = False
         self.unheard = 0
-        """Counts the news of PBXs that nobody watches: somebody may be reading in order to watch one."""
+        """Number of notifications about PBXs without a feed. If it changes while a state is read, that state may be
+        outdated."""
         bus.listen("user", self._of_person)
         bus.listen("audio", self._of_devices)
         bus.listen("phone", self._of_phone)
@@ -65,7 +68,7 @@ class LiveUpdates:
         bus.when_missed(self._missed)
 
     async def run(self) -> None:
-        """Until cancelled: looks at all streams, so that none needs a timer or a task of its own."""
+        """Check all streams periodically until cancelled, so that no stream needs its own timer or task."""
         while True:
             await asyncio.sleep(LOOK_SECONDS)
             seen: set[str] = set()
@@ -81,7 +84,7 @@ class LiveUpdates:
                 self._tasks.start(self._seen(seen))
 
     def close(self) -> None:
-        """The service stops: streams end, and their tabs come again."""
+        """End all streams because the service stops; their tabs reconnect."""
         self._is_stopping = True
         for stream in self.streams:
             stream.wake(Due.END)
@@ -93,8 +96,8 @@ class LiveUpdates:
         return self._is_stopping
 
     def settle(self, stream: Stream, state: State, unheard: int) -> None:
-        """The stream has been told this state, and gets what its person may see from now on. `unheard`: the count before
-        the state was read.
+        """Record the state that is being sent to the stream, and give the stream what its user may see from now on.
+        `unheard` is the count before the state was read.
         """
         session, place = state.session, state.place
         stream.session_id = session.id if session is not None else None
@@ -135,7 +138,7 @@ class LiveUpdates:
         stream.pbx_id = None
 
     def of_pbx(self, stream: Stream, due: Due) -> bytes:
-        """What is due of the stream's PBX, as events."""
+        """Return the due events about the stream's PBX, encoded."""
         feed = self._feeds.get(stream.pbx_id) if stream.pbx_id is not None else None
         return feed.bytes_of(due, stream) if feed is not None and not stream.is_suspended else b""
 
@@ -181,13 +184,15 @@ class LiveUpdates:
             self._tasks.start(feed.claims_changed())
 
     def _of_pbx(self, pbx_id: str) -> None:
-        """Said by a replica of the version before, about anything of a PBX."""
+        """Handle a notification of a replica of the previous version, which has one topic for everything at a
+        PBX.
+        """
         self._of_connection(pbx_id)
         self._of_seats(pbx_id)
         self._of_holders(pbx_id)
 
     def _missed(self) -> None:
-        """Feeds read at once, a few at a time; the streams follow."""
+        """Handle lost notifications: all feeds read now, a few at a time; then each stream is sent its state."""
         for feed in self._feeds.values():
             feed.connection_changed()
             feed.seats_changed()
@@ -225,7 +230,7 @@ class LiveUpdates:
             stream.wake(Due.KEEP_ALIVE)
 
     async def _seen(self, session_ids: Iterable[str]) -> None:
-        """An open tab is activity: its session is not idle."""
+        """Record sessions with an open tab as active, so that they are not released as idle."""
         waiting = list(session_ids)
         try:
             while waiting:

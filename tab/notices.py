@@ -1,4 +1,4 @@
-"""The operations of the tab API about the bot's messages: which ones a person wants, and when it is night."""
+"""The operations of the tab API about the bot's messages: which ones a user wants, and their quiet hours."""
 
 from typing import Final
 

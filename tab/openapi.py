@@ -28,11 +28,12 @@ _WATCH = (
 _REF = "#/components/schemas/{model}"
 
 _IN_PATH = {"type": "string", "pattern": "^[!-~]{1,100}$"}
-"""As `wire.bounds.token`."""
+"""The same pattern as `wire.bounds.token`."""
 
 
 @cache
 def document() -> dict[str, Any]:
+    """Return the OpenAPI 3.1 document."""
     answers = {operation.answer for operation in OPERATIONS}
     models = {answer for answer in answers if issubclass(answer, BaseModel)}
     models |= {Problem, HoldersChange, SeatsChange}

@@ -1,4 +1,4 @@
-"""What an operation of the tab API is: routes and the OpenAPI document both come from these."""
+"""The definition of a tab API operation. Both the routes and the OpenAPI document are built from it."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -31,25 +31,25 @@ from wire.tab import MyState
 API: Final = "/api/v1"
 MAX_BODY_BYTES: Final = 256 * 1024
 BODY_SECONDS: Final = 10.0
-"""For the whole body of a request; the largest that people send has a few kilobytes."""
+"""Time-out for the complete body of a request; the largest real ones have a few kilobytes."""
 T = TypeVar("T")
 
 
 def is_packed(request: web.Request) -> bool:
-    """Whether the body has a content encoding (gzip and its like). Nobody who speaks to the service packs, and unpacking is
-    work that a stranger could multiply.
+    """Return whether the body has a content encoding such as gzip. No client of the service compresses, and an
+    attacker could use decompression to cause load.
     """
     encoding = request.headers.get("Content-Encoding", "").strip().lower()
     return encoding not in ("", "identity")
 
 
 TOKEN_IS_GOOD: Final[web.AppKey[Callable[[web.Request], None]]] = web.AppKey("token_is_good")
-"""Called as soon as a request's token is validated: its connection is a stranger's no more."""
+"""Called as soon as the token of a request is validated: its connection then counts as authenticated."""
 
 
 @dataclass(frozen=True, slots=True)
 class TabServices:
-    """What the tab API stands on."""
+    """The services that the tab API uses."""
 
     tokens: TabTokenValidator
     sign_in: SignIn
@@ -67,12 +67,14 @@ class TabServices:
     public_url: str
     """The service's own address, for programs that are to connect to it."""
     bot_can_write: Callable[[], bool]
-    """Microsoft gives the bot its token."""
+    """Returns whether Microsoft issues the bot's token."""
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One validated call."""
+    """One validated request to an operation. `body` and `query` are instances of the operation's models, or
+    None.
+    """
 
     request: web.Request
     token: TabToken
@@ -88,11 +90,14 @@ class Call:
         return present.my_state(state, language_of(self.request))
 
     def access(self) -> PbxAccess:
+        """Return the PBX name and key digest of the body, with the client's address."""
         return PbxAccess(self.body.pbx_name, self.body.key_digest, self.request.remote or "")
 
 
 @dataclass(frozen=True, slots=True)
 class Operation:
+    """One operation: its route, its models, and the codes of the problems that it may answer."""
+
     id: str
     method: str
     path: str
@@ -103,7 +108,7 @@ class Operation:
     problems: tuple[Code, ...] = ()
     query: type[BaseModel] | None = None
     cost: Cost | None = None
-    """None: little for what only reads, a change for the rest."""
+    """None means `LITTLE` for GET and `CHANGE` for everything else."""
 
     @property
     def its_cost(self) -> Cost:
@@ -111,6 +116,7 @@ class Operation:
 
 
 def expect(outcome: T | Finding) -> T:
+    """Return the outcome. Raises `ProblemError` if it is a finding."""
     if isinstance(outcome, Finding):
         raise ProblemError(outcome)
     return outcome

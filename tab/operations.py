@@ -1,4 +1,4 @@
-"""The operations of the tab API: who I am, signing in, licences and their administration."""
+"""The operations of the tab API: the user's own state, sign-in, licences and their administration."""
 
 from typing import Final
 
@@ -184,7 +184,7 @@ async def remove_trust(call: Call) -> TrustedTenants:
 
 
 _CALLED: Final = (Code.PBX_BUSY, Code.OUTCOME_UNKNOWN, Code.PROTOCOL_ERROR)
-"""What may come of asking a PBX, whatever is wrong there."""
+"""Codes of all problems that a call to a PBX may have."""
 _ADMISSION: Final = (
     Code.WRONG_KEY,
     Code.THROTTLED,

@@ -1,4 +1,4 @@
-"""What has changed on a person's telephone, for their open tabs: asked for once, and sent to each."""
+"""Pushes changes of a user's telephone to their open tabs: each change is read once and sent to all of them."""
 
 import asyncio
 import logging
@@ -16,20 +16,21 @@ from wire.tab_phone import Phone
 logger = logging.getLogger(__name__)
 
 PAUSE_SECONDS: Final = 0.05
-"""Between two questions about one line: the states of a call come in pairs."""
+"""Minimum time between two reads of one line, because call states arrive in pairs."""
 
 
 class PhoneNews:
-    """Asks beside the streams, so that a PBX that does not answer holds up nothing else that is due."""
+    """Reads lines in separate tasks, so that an unresponsive PBX does not delay other events of a stream."""
 
     def __init__(self, streams: Streams, telephone: Telephone, tasks: Background) -> None:
         self._streams = streams
         self._telephone = telephone
         self._tasks = tasks
         self._asked: dict[Key, bool] = {}
-        """People whose lines are being read, and whether they have changed once more meanwhile."""
+        """Users whose lines are being read; true if the line has changed again since the read started."""
 
     def changed(self, person: Key) -> None:
+        """Read the person's line for their open tabs, if any of them shows the telephone."""
         if not self._watchers(person):
             return
         if person in self._asked:

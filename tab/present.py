@@ -1,4 +1,4 @@
-"""From what the house knows to what the tab is told."""
+"""Builds the wire models of the tab API from the models of `core`."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -46,13 +46,13 @@ from wire.tab_audio import CallsPrepared
 
 @dataclass(frozen=True, slots=True)
 class Rendered:
-    """An answer that is JSON already."""
+    """An answer that is already encoded as JSON."""
 
     text: str
 
 
 def consent(prepared: PreparedConsent) -> CallsPrepared:
-    """What the browser needs to seal a person's UCI login to the connector."""
+    """Build what the browser needs to seal a user's UCI login to the connector."""
     return CallsPrepared(
         pbx_name=prepared.pbx_name,
         login=prepared.login,
@@ -117,7 +117,7 @@ def connection_state(connection: Connection, language: Language) -> ConnectionSt
     return ConnectionState(
         pbx_name=pbx.name,
         connected=connected,
-        # Since when it fails while the connector is linked nobody has noted.
+        # The service does not record when a problem began while the connector was linked.
         since=pbx.link_closed_at or (pbx.link_opened_at if connected else None),
         pbx_version=pbx.status.pbx_version if pbx.status else None,
         has_telephone=pbx.has_telephone,
@@ -146,7 +146,9 @@ def challenge(prepared: Prepared, user: TeamsUser) -> SignInChallenge:
 
 
 def licences(view: LicenceView, user: TeamsUser, language: Language) -> Rendered:
-    """`Licences`. Its rows are the same for everybody who looks while nothing changes, and most of the work."""
+    """Build `Licences` as JSON. The rows are most of the work and the same for all readers until something changes,
+    so they are cached.
+    """
     without_rows = Licences(
         holders=[],
         found=view.page.found,
@@ -170,7 +172,7 @@ def licences(view: LicenceView, user: TeamsUser, language: Language) -> Rendered
 
 @lru_cache(maxsize=64)
 def _rows(page: HoldersPage, me: tuple[str, str] | None) -> str:
-    """As JSON, without the brackets. `me`: who looks, where they are among them."""
+    """Return the rows as JSON, without brackets. `me` is the reader, if the reader is among the holders."""
     return ",".join(_holder(session, me).model_dump_json(by_alias=True) for session in page.sessions)
 
 

@@ -78,13 +78,13 @@ _STATUS: Final = {
     403,
 )
 _NAME_FAULTS: Final = ("value_error", "string_too_long")
-"""What pydantic calls a PBX name that is none; a person may have typed it, so they get words of their own."""
+"""Pydantic's error types for an invalid PBX name. A user may have typed it, so it has its own message."""
 _UNAVAILABLE: Final = 503
-"""For every cause that lies at the PBX or on the way to it."""
+"""Status for every problem at the PBX or on the connection to it."""
 
 
 class ProblemError(Exception):
-    """Ends a request with a finding."""
+    """Raised to end a request with a finding."""
 
     def __init__(self, finding: Finding) -> None:
         super().__init__(finding.code)
@@ -100,9 +100,10 @@ def status_of(code: Code) -> int:
 
 
 def problem(request: web.Request, finding: Finding) -> web.Response:
+    """Build the problem+json response for a finding, in the language of the request."""
     explanation = explain(finding, language_of(request))
     status = status_of(finding.code)
-    reason = finding.evidence.get("reason")  # a connector's evidence may hold anything under this name
+    reason = finding.evidence.get("reason")  # evidence of a connector may have any type here
     body = Problem(
         type=f"urn:pbx-teams:problem:{finding.code}",
         title=explanation.title,
@@ -129,14 +130,14 @@ def problem(request: web.Request, finding: Finding) -> web.Response:
 async def problems(
     request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
 ) -> web.StreamResponse:
-    """Turns everything that goes wrong below `/api/` into a problem."""
+    """Convert every error below `/api/` into a problem response."""
     try:
         return await handler(request)
     except ProblemError as error:
         return problem(request, error.finding)
     except TokenRejectedError as rejected:
         logger.info("token rejected", extra={"reason": rejected.fault, "path": request.path})
-        # Signing in to Teams again would not help somebody whose organisation is not let in.
+        # Signing in to Teams again would not help a user whose organisation is not admitted.
         is_foreign = rejected.fault is TokenFault.FOREIGN_TENANT
         return problem(request, Finding(Code.TENANT_NOT_ALLOWED if is_foreign else Code.TOKEN_REJECTED))
     except KeysUnavailableError:
@@ -152,7 +153,7 @@ async def problems(
     except STORAGE_ERRORS:
         logger.warning("storage unavailable", extra={"path": request.path}, exc_info=True)
         return problem(request, Finding(Code.STORAGE_UNAVAILABLE))
-    except web.RequestPayloadError:  # nobody knows where the next request would begin
+    except web.RequestPayloadError:  # the start of the next request on this connection is unknown
         response = problem(request, Finding(Code.INVALID_REQUEST, {"error": "body"}))
         response.force_close()
         return response
@@ -172,7 +173,7 @@ async def problems(
 
 
 def _where(faults: Sequence[ErrorDetails]) -> str:
-    """Names the members that do not fit, never their values."""
+    """Return the names of the invalid members, never their values."""
     if not faults:
         return f"more than {MAX_FAULTS} members are unknown or do not fit"
     return "; ".join(f"{'.'.join(map(str, fault['loc'])) or 'body'}: {fault['msg']}" for fault in faults[:5])

@@ -1,7 +1,8 @@
-"""Open streams of live updates: what each has yet to be sent, and how many a person may have.
+"""Open streams of live updates: what each has yet to send, and how many a user may have.
 
-A stream keeps no queue. What is to be sent is a set of flags, and the content is made when it is sent: whatever changes
-meanwhile is in it. So a slow reader takes no memory, and waking a stream costs the same whatever there is to tell.
+A stream keeps no queue. It has a set of flags for what is due, and the content is built at the moment of sending,
+so it includes every change until then. A slow reader therefore takes no memory, and waking a stream costs the same
+for any amount of changes.
 """
 
 import asyncio
@@ -15,10 +16,10 @@ from core.language import Language
 from core.licensing.overview import Place
 
 STREAMS_PER_PERSON: Final = 6
-"""Teams on a desktop, a telephone and in a browser, with a second window of each."""
+"""Enough for Teams on a desktop, a telephone and in a browser, with a second window of each."""
 
 Key = tuple[str, str]
-"""Of a Teams user: tenant id and object id."""
+"""Identifies a Teams user: tenant id and object id."""
 
 
 class Due(IntFlag):
@@ -26,27 +27,27 @@ class Due(IntFlag):
 
     NOTHING = 0
     OWN = 1
-    """The person's whole state, read again."""
+    """The user's complete state, read again."""
     AUDIO = 2
-    """The person's devices, read again."""
+    """The user's audio devices, read again."""
     SEATS = 4
     CONNECTION = 8
     HOLDERS = 16
     CLAIMS = 32
     WAITING = 64
     MISSED = 128
-    """News may have been lost: the page looks at what it shows."""
+    """Events may have been lost: the page reloads what it shows."""
     KEEP_ALIVE = 256
     END = 512
     PHONE = 1024
-    """The person's telephone, as it was read for all of their streams."""
+    """The user's telephone, read once for all of their streams."""
 
 
 OF_PBX: Final = Due.SEATS | Due.CONNECTION | Due.HOLDERS | Due.CLAIMS | Due.WAITING
 
 
 class Stream:
-    """One open tab."""
+    """The live updates of one open tab."""
 
     __slots__ = (
         "_waiter",
@@ -84,25 +85,27 @@ class Stream:
         self.user = user
         self.language = language
         self.expires_at = expires_at
-        """Of the token, in seconds since the epoch."""
+        """Expiry of the token, in seconds since the epoch."""
         self.takes_changes = takes_changes
-        """False: a page of the version before, which understands nothing but whole states."""
+        """False for a page of the previous version, which understands only complete states."""
         self.takes_phone = takes_phone
-        """The page shows the telephone. One of a version before does not know it, and nothing is asked for it."""
+        """Whether the page shows the telephone. Older pages do not, and no line is read for them."""
         self.phone = b""
-        """The event that is due, while `Due.PHONE` is."""
+        """The encoded event to send while `Due.PHONE` is set."""
         self.is_phone_behind = takes_phone
-        """It has yet to be told of the telephone: it is new, or was suspended when something changed there."""
+        """Whether the stream still needs the telephone's state: it is new, or was suspended when the state
+        changed."""
         self.session_id: str | None = None
         self.pbx_id: str | None = None
-        """Of the session, or of the waiting list that the person is on."""
+        """The PBX of the session, or of the waiting list that the user is on."""
         self.is_administrator = False
         self.place: Place | None = None
-        """On the waiting list, as the tab was told last."""
+        """The position on the waiting list that was last sent to the tab."""
         self.is_suspended = True
-        """What the person may see is not known at this moment: nothing of a PBX is sent."""
+        """Whether the user's rights have to be read again; nothing about a PBX is sent until then."""
         self.is_behind = False
-        """There was a change that it has yet to be told of: it was suspended, or is a page of the version before."""
+        """Whether a change was not sent because the stream was suspended or belongs to a page of the previous
+        version."""
         self.is_replaced = False
         self.due = Due.NOTHING
         self.sent_at = now
@@ -112,17 +115,19 @@ class Stream:
         self._waiter: asyncio.Future[None] | None = None
 
     def cut(self) -> None:
+        """Abort the connection."""
         if self.transport is not None:
             self.transport.abort()
 
     def wake(self, due: Due) -> None:
+        """Mark something as due, and resume the sender."""
         self.due |= due
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
 
     def suspend(self, due: Due) -> None:
-        """The person's rights may have changed: what is due of a PBX is forgotten, and nothing more is until it is known
-        again.
+        """Send nothing about a PBX until the user's rights, which may have changed, have been read again. Due
+        events about it are dropped.
         """
         self.is_suspended = True
         if Due.PHONE in self.due:
@@ -131,7 +136,7 @@ class Stream:
         self.wake(due)
 
     def tell_phone(self, text: bytes) -> None:
-        """The telephone as it is now; not while it is unknown whether the person may still see it."""
+        """Send the current state of the telephone; while the stream is suspended, only note that one is needed."""
         if self.is_suspended:
             self.is_phone_behind = True
         else:
@@ -139,7 +144,7 @@ class Stream:
             self.wake(Due.PHONE)
 
     async def taken(self) -> Due:
-        """What is due; waits until something is."""
+        """Return and clear what is due; wait until something is."""
         if not self.due:
             self._waiter = asyncio.get_running_loop().create_future()
             try:
@@ -151,13 +156,13 @@ class Stream:
 
 
 class Streams:
-    """Those of this process."""
+    """The open streams of this process, by user."""
 
     def __init__(self) -> None:
         self._of_person: dict[Key, list[Stream]] = {}
 
     def __iter__(self) -> Iterator[Stream]:
-        """All that were open when the iteration began."""
+        """Iterate over the streams that were open when the iteration began."""
         return iter([stream for streams in self._of_person.values() for stream in streams])
 
     def of(self, person: Key) -> Collection[Stream]:
@@ -165,7 +170,7 @@ class Streams:
 
     @contextmanager
     def opened(self, stream: Stream) -> Iterator[None]:
-        """Past the limit, this one takes the place of the person's oldest."""
+        """Register a stream while the context lasts. Above the limit, the user's oldest stream is ended."""
         person = stream.user.key
         streams = self._of_person.setdefault(person, [])
         streams.append(stream)

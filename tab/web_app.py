@@ -39,21 +39,22 @@ _PAGE_HEADERS: Final = {
             "connect-src 'self'",
             "base-uri 'none'",
             "form-action 'none'",
-            # Text becomes markup in two places alone: the templates of lit and of Fluent's elements, which are constants.
+            # Text becomes markup in only two places: the templates of lit and of Fluent's elements, which are
+            # constants.
             "require-trusted-types-for 'script'",
             "trusted-types lit-html fast-html",
             f"frame-ancestors {' '.join(HOSTS)}",
         )
     ),
-    # Names of audio devices are told only to anyone who may use the microphone.
+    # Browsers reveal the names of audio devices only to pages that may use the microphone.
     "Permissions-Policy": "microphone=(self), camera=(), geolocation=(), payment=(), usb=()",
 }
-"""Beside those that the service gives every response."""
+"""In addition to the headers that the service adds to every response."""
 _HERE: Final = ("same-origin", "none")
-"""Values of Sec-Fetch-Site for the tab's own requests, and for those that no page has caused."""
+"""Values of Sec-Fetch-Site for the tab's own requests, and for requests that no page has caused."""
 
 SEND_SECONDS: Final = 60.0
-"""For a whole export; the largest has some ten megabytes."""
+"""Time-out for sending a complete export; the largest has some ten megabytes."""
 
 _MEDIA_TYPES: Final = {
     ".css": "text/css; charset=utf-8",
@@ -62,13 +63,13 @@ _MEDIA_TYPES: Final = {
     ".json": "application/json; charset=utf-8",
     ".svg": "image/svg+xml; charset=utf-8",
 }
-"""Of all that the build writes, by suffix. Python's own table says nothing of charsets, and depends on the machine."""
+"""Media types of all built files, by suffix. Python's own table has no charsets, and depends on the machine."""
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 def api(services: TabServices) -> web.Application:
-    """Below `/api/v1`."""
+    """Build the application to mount at `/api/v1`."""
     app = web.Application(middlewares=[problems, own_site])
     for operation in OPERATIONS:
         path = operation.path.removeprefix(API)
@@ -83,19 +84,19 @@ def api(services: TabServices) -> web.Application:
         await _token(request, services)
         return web.json_response(document())
 
-    # HEAD would hold a stream that nobody reads.
+    # A HEAD request would keep a stream open that nobody reads.
     app.router.add_get("/events", events, allow_head=False)
     app.router.add_get("/openapi.json", openapi)
     return app
 
 
 def pages() -> web.Application:
-    """Below `/tab`: the built client."""
+    """Build the application to mount at `/tab`, which serves the built client."""
     app = web.Application()
     app.on_response_prepare.append(_add_page_headers)
     app.router.add_get("", _to_tab)
     app.router.add_get("/", _page)
-    # A link that asks to call somebody: `/tab/dial?n=…`. The page fills the number in, and asks.
+    # Links that offer a call: `/tab/dial?n=…`. The page fills in the number and asks for confirmation.
     app.router.add_get("/dial", _page)
     app.router.add_get("/{file:.+}", _file)
     return app
@@ -122,7 +123,7 @@ def _handler(operation: Operation, services: TabServices) -> Handler:
 
 
 async def _send(request: web.Request, response: web.Response) -> web.StreamResponse:
-    """Sends the whole of it here and now; a reader that is too slow is cut."""
+    """Send the complete response now; a reader that is too slow is disconnected."""
     await response.prepare(request)
     try:
         async with asyncio.timeout(SEND_SECONDS):
@@ -134,7 +135,7 @@ async def _send(request: web.Request, response: web.Response) -> web.StreamRespo
 
 
 async def _token(request: web.Request, services: TabServices) -> TabToken:
-    """Validated before anything else of the request is read."""
+    """Validate the token before anything else of the request is read."""
     token = await services.tokens.validate(request.headers.get("Authorization"))
     request.config_dict[TOKEN_IS_GOOD](request)
     return token
@@ -151,7 +152,7 @@ async def _body(request: web.Request) -> bytes:
 
 
 def _download(export: ExportFile) -> web.Response:
-    """Goes out in pieces, read off the event loop; aiohttp closes the file."""
+    """Build a response that aiohttp sends in chunks, reading off the event loop; aiohttp closes the file."""
     return web.Response(
         body=export.file,
         headers={
@@ -170,8 +171,8 @@ async def _page(_request: web.Request) -> web.StreamResponse:
     page = DIST / "index.html"
     if not page.is_file():
         return web.Response(text="The tab is not built yet: run 'make install'.", status=503)
-    # Never "not modified": the pages of two builds are equally long, and may be equally old where an image has one
-    # time for all of its files. A browser that kept the older one would ask for files that are gone.
+    # Never answer "not modified": the pages of two builds have the same size, and may have the same time if an
+    # image sets one time for all files. A browser with the old page would request files that no longer exist.
     headers = {"Cache-Control": "no-cache", "Content-Type": _MEDIA_TYPES[".html"]}
     return web.Response(body=page.read_bytes(), headers=headers)
 
@@ -182,7 +183,7 @@ async def _file(request: web.Request) -> web.StreamResponse:
         raise web.HTTPNotFound
     # Vite puts a hash of the content into the names below assets/.
     hashed = path.parent.name == "assets"
-    # A compressed sibling goes to anyone who takes it; aiohttp says so by Vary and Content-Encoding.
+    # aiohttp sends a compressed sibling to clients that accept it, with Vary and Content-Encoding.
     cache = "public, max-age=31536000, immutable" if hashed else "no-cache"
     return _sent(path, cache)
 
@@ -193,7 +194,7 @@ def _sent(path: Path, cache: str) -> web.FileResponse:
 
 
 def _built(name: str) -> Path | None:
-    """A file of the build. A name that no file system takes (NUL, too long) is one that is not there."""
+    """Return the path of a built file. A name that the file system rejects (NUL, too long) counts as missing."""
     try:
         path = (DIST / name).resolve()
         return path if path.is_relative_to(DIST) and path.is_file() else None
@@ -207,7 +208,9 @@ async def _add_page_headers(_request: web.Request, response: web.StreamResponse)
 
 @web.middleware
 async def own_site(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """A page of another site cannot act: it has no token and is allowed nothing by CORS, and is refused by name besides."""
+    """Refuse requests that another site has caused. They could do nothing anyway, without a token and CORS
+    permission.
+    """
     if request.headers.get("Sec-Fetch-Site", "none") not in _HERE:
         raise ProblemError(Finding(Code.CROSS_SITE))
     return await handler(request)
