@@ -1,4 +1,4 @@
-"""What an administrator of a PBX sees and does. `AdministratorGuard` checks the permission."""
+"""What an administrator of a PBX may see and do. `AdministratorGuard` checks the permission."""
 
 import asyncio
 import logging
@@ -35,17 +35,17 @@ from wire.link import MAX_USERS_AT_ONCE, Method, People, PeopleParams
 logger = logging.getLogger(__name__)
 
 MAX_AUDIT_ROWS: Final = 50_000
-"""In one export: about ten megabytes."""
+"""Number of rows in one export (about ten megabytes)."""
 
 
 @dataclass(frozen=True, slots=True)
 class AuditExport:
     pages: AsyncIterator[Sequence[AuditEntry]]
-    """Newest first, read as they are asked for."""
+    """Newest first; each page is read when it is consumed."""
     complete: bool
-    """False: there are older ones in that time."""
+    """False if older entries of the period are left out."""
     home_tenants: frozenset[str]
-    """Anyone who is of none of these is shown as a person of another organisation."""
+    """Members of other tenants are shown as people of another organisation."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,17 +54,19 @@ class LicenceView:
     pools: Sequence[Pool]
     connection: Connection
     trust: Trust | None
-    """What this PBX has decided about the administrator's own organisation."""
+    """This PBX's trust in the administrator's own organisation."""
     may_trust: bool
-    """The administrator is a member of that organisation, not its guest."""
+    """Whether the administrator is a member, not a guest, of that organisation."""
     may_offer: bool
-    """They speak for it, or the operator has approved this PBX in its place: its people may be let in without a key."""
+    """Whether the administrator may let that organisation's members sign in without a key: they have a directory role
+    for the tenant, or the operator has approved this PBX for it.
+    """
     tenants: Sequence[TrustedTenant]
-    """All that this PBX trusts."""
+    """All tenants that this PBX trusts."""
     primary_name: str | None
-    """The main PBX of that organisation."""
+    """Name of that organisation's main PBX."""
     waiting: int
-    """How many wait for a seat."""
+    """Number of people who wait for a seat."""
     user_licences: int
     """How many are signed in with a licence of their own."""
 
@@ -84,7 +86,7 @@ class _Counted:
 class UsageView:
     buckets: Sequence[Bucket]
     seats: int
-    """What the pools have now."""
+    """Total seats of the present pools."""
 
 
 class Administration:
@@ -113,7 +115,7 @@ class Administration:
         self._bus = bus
 
     async def view(self, user: TeamsUser, query: HoldersQuery) -> LicenceView | Finding:
-        """The licence view. While the PBX cannot be asked, what it said last counts: reading harms nobody."""
+        """Return the licence view. If the PBX cannot be asked for the permission, its last answer counts for reading."""
         session = await self._guard.may_read(user, Act.VIEW_LICENCES)
         if isinstance(session, Finding):
             return session
@@ -147,7 +149,7 @@ class Administration:
         return _Counted(page=page, pools=pools, tenants=tenants, waiting=waiting, user_licences=user_licences)
 
     async def holder(self, user: TeamsUser, session_id: str) -> Session | Finding:
-        """One session of this PBX; `session-gone` when it has ended."""
+        """Return one session of this PBX, or `session-gone` if it has ended."""
         reader = await self._guard.may_read(user, Act.VIEW_LICENCES)
         if isinstance(reader, Finding):
             return reader
@@ -157,9 +159,7 @@ class Administration:
     async def revoke(
         self, user: TeamsUser, session_ids: Sequence[str], reason: str
     ) -> Sequence[Session] | Finding:
-        """Ends sessions of this PBX and frees their seats. Those that have already ended are skipped; when none
-        is left, the administrator is told so.
-        """
+        """End sessions of this PBX and free their seats. Return the ended ones, or `session-gone` if all had ended."""
         administrator = await self._guard.may_act(user, Act.REVOKE)
         if isinstance(administrator, Finding):
             return administrator
@@ -174,15 +174,16 @@ class Administration:
     async def set_trust(
         self, user: TeamsUser, *, trusted: bool, entry: Entry | None, primary: bool | None
     ) -> Finding | None:
-        """Trusts the administrator's own Microsoft tenant, or no longer: sign-in by e-mail. What is None stays as it is.
+        """Trust the administrator's own Microsoft tenant (sign-in by e-mail), or withdraw the trust.
 
-        Whom this PBX believes is for its administrators to decide, as long as people bring its key as well. What
-        concerns a whole tenant is for those who speak for it, and a guest never speaks for the house they visit.
+        Arguments that are None change nothing. An administrator of the PBX may trust a tenant as long as its members need
+        the PBX key too. Sign-in without the key concerns the whole tenant, so it needs a directory role of that tenant (or
+        the operator's approval). A guest of the tenant may do neither.
         """
         return await self._change_trust(user, user.tenant_id, trusted=trusted, entry=entry, primary=primary)
 
     async def remove_trust(self, user: TeamsUser, tenant_id: str) -> Finding | None:
-        """Ends the trust in this tenant, no matter who began it. Idempotent."""
+        """Withdraw the trust in this tenant, whichever administrator granted it. Idempotent."""
         return await self._change_trust(user, tenant_id, trusted=False, entry=None, primary=None)
 
     async def trusted_tenants(self, user: TeamsUser) -> Sequence[TrustedTenant] | Finding:
@@ -271,8 +272,9 @@ class Administration:
     async def export_audit(
         self, user: TeamsUser, since: datetime, until: datetime, file_format: str
     ) -> AuditExport | Finding:
-        """What happened from `since` until before `until`, newest first, at most `MAX_AUDIT_ROWS`. That it was asked for
-        is written down before anything is given, and is not part of it.
+        """Export the audit from `since` (inclusive) to `until` (exclusive), newest first, at most `MAX_AUDIT_ROWS`.
+
+        The export itself is audited before it starts; that row is not part of it.
         """
         session = await self._guard.may_act(user, Act.EXPORT_AUDIT, remembered=True)
         if isinstance(session, Finding):
@@ -295,7 +297,7 @@ class Administration:
         )
 
     async def people(self, user: TeamsUser, search: str) -> People | Finding:
-        """PBX users and groups for a policy: those that the search finds, and those that policies name already."""
+        """Return PBX users and groups for the policy editor: search results, and those that policies already name."""
         session = await self._guard.may_read(user, Act.CHANGE_RULES)
         if isinstance(session, Finding):
             return session

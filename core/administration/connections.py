@@ -1,4 +1,4 @@
-"""The connection of a PBX as its administrators see it: every part of it, what happened, and what they can do."""
+"""The connection page of a PBX's administrators: state of each part, history, diagnostics, hand-over."""
 
 import logging
 import time
@@ -28,8 +28,9 @@ from wire.model import Empty
 logger = logging.getLogger(__name__)
 
 HISTORY: Final = timedelta(days=7)
+"""Period of the link history in a report."""
 DOCTOR_SECONDS: Final = 60.0
-"""A doctor waits for what does not answer; most are done in two."""
+"""Time-out of a diagnostics run. Most take two seconds; a run waits for parts that do not answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +38,7 @@ class ConnectionReport:
     pbx: Pbx
     parts: Sequence[PartState]
     round_trip: timedelta | None
-    """From here to the connector and back, just now; None without a link."""
+    """Round-trip time between this service and the connector, measured for this report; None without a link."""
     history: LinkHistory
 
 
@@ -76,7 +77,7 @@ class Connections:
         return ConnectionReport(pbx=pbx, parts=parts, round_trip=await self._round_trip(pbx), history=history)
 
     async def doctor(self, user: TeamsUser) -> DoctorReport | Finding:
-        """Has the connector examine itself and its PBX, while its link is up."""
+        """Run diagnostics in the connector, for itself and its PBX. Needs a link."""
         session = await self._guard.may_act(user, Act.EXAMINE)
         if isinstance(session, Finding):
             return session
@@ -95,9 +96,11 @@ class Connections:
         return report
 
     async def hand_over(self, user: TeamsUser, identity: str) -> Finding | None:
-        """Binds the name to an installation that has tried it, and ends every session of the PBX, this administrator's
-        own among them. While the PBX can be asked, it says who is an administrator; when its link is gone, which is why
-        a name is handed over, the last word that this very installation gave counts.
+        """Bind the PBX name to another installation that has tried to connect with it. `identity` is its fingerprint.
+
+        This ends every session of the PBX, including the administrator's own. If the PBX can be asked for the
+        administrator permission, it is; without a link, which is the usual reason for a hand-over, the last answer of the
+        present installation counts. Returns `claim-gone` if no such attempt is stored.
         """
         session = await self._guard.may_act(user, Act.HAND_OVER, remembered=True)
         if isinstance(session, Finding):
@@ -125,7 +128,7 @@ class Connections:
         return None
 
     async def _round_trip(self, pbx: Pbx) -> timedelta | None:
-        # Not the loop's own clock: it stands still within a turn, and counts milliseconds.
+        # The event loop's clock has a resolution of milliseconds and may not advance within one iteration.
         begun = time.perf_counter()
         try:
             await self._hub.call(pbx=pbx, method=Method.PING, params=Empty(), answer=Empty)

@@ -1,4 +1,4 @@
-"""The permission of an administrator: asked of the PBX, not remembered."""
+"""Checks the administrator permission with the PBX instead of relying on a stored answer."""
 
 import asyncio
 from collections.abc import Mapping
@@ -22,11 +22,11 @@ from wire.model import WireModel
 M = TypeVar("M", bound=WireModel)
 
 READ_RECHECK_SECONDS: Final = 30.0
-"""A view that updates itself asks the PBX again no more often than this. Every act asks again."""
+"""How long a confirmation counts for reading, since a view updates itself often. Every act asks the PBX again."""
 
 
 class AdministratorGuard:
-    """Lets administrators of a PBX pass, and audits those whom it refuses."""
+    """Checks that a user is an administrator of their PBX, and audits refusals."""
 
     def __init__(
         self,
@@ -44,10 +44,13 @@ class AdministratorGuard:
         self._bus = bus
         self._refusals = refusals
         self._checked: dict[str, float] = {}
-        """When the PBX last confirmed an administrator: session id to the loop's time."""
+        """Maps session ids to the event loop's time of the last confirmation by the PBX."""
 
     async def may_read(self, user: TeamsUser, act: Act) -> Session | Finding:
-        """The administrator who reads: asked again now and then, because a view reads often."""
+        """Return the administrator's session for reading, or the refusal.
+
+        The PBX is asked at most every `READ_RECHECK_SECONDS`. If it cannot be asked, its last answer counts.
+        """
         session = await self._candidate(user, act)
         if isinstance(session, Finding):
             return session
@@ -67,8 +70,10 @@ class AdministratorGuard:
         return session if is_administrator else self.refuse(session, act, Finding(Code.NOT_ADMINISTRATOR))
 
     async def may_act(self, user: TeamsUser, act: Act, *, remembered: bool = False) -> Session | Finding:
-        """The administrator who acts: asked of the PBX now. `remembered`: when there is no link to ask by, what it said
-        last counts. That was this very installation: no session outlives a hand-over.
+        """Return the administrator's session for an act, or the refusal. The PBX is asked now.
+
+        With `remembered`, its last answer counts while there is no link. That answer is from the present installation,
+        because a hand-over ends all sessions.
         """
         session = await self._candidate(user, act)
         if isinstance(session, Finding):
@@ -81,7 +86,7 @@ class AdministratorGuard:
         return self.refuse(session, act, checked)
 
     async def _candidate(self, user: TeamsUser, act: Act) -> Session | Finding:
-        """The session of somebody who may be an administrator, as far as their proof goes: an e-mail address does not."""
+        """Return the user's session if its proof suffices for an administrator. An e-mail address does not suffice."""
         session = await self._overview.session_of(user)
         if session is None:
             return Finding(Code.NOT_SIGNED_IN)
@@ -96,12 +101,12 @@ class AdministratorGuard:
         return refusal
 
     async def _check(self, session: Session) -> Session | Finding:
-        """Asks the PBX whether the session's user is an administrator now."""
+        """Ask the PBX whether the session's user is an administrator now, and store a changed answer."""
         params = IdParams(user_id=session.person.pbx_user_id)
         found = await self.ask(
             pbx_id=session.pbx_id, method=Method.USERS_BY_ID, params=params, answer=PbxUsers
         )
-        # While it was asked, the session may have ended: after a hand-over the answer no longer counts.
+        # The session may have ended in the meantime. After a hand-over the answer comes from another installation.
         if await self._overview.holder(session.pbx_id, session.id) is None:
             return Finding(Code.NOT_SIGNED_IN)
         if isinstance(found, Finding):
@@ -120,7 +125,7 @@ class AdministratorGuard:
             return refused.finding
 
     async def note(self, session: Session, kind: AuditKind, detail: Mapping[str, object]) -> None:
-        """Writes down what this administrator looked at."""
+        """Write an audit row about what this administrator exported or examined."""
         pbx = await self._registry.existing(session.pbx_id)
         await self._ledger.writer.run_small(
             lambda: audit(

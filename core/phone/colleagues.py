@@ -1,4 +1,4 @@
-"""Who of a person's own organisation is on the other side of a call, so that one can write to them in Teams instead."""
+"""Finds the colleague at the other end of a call, so that a person can write to them in Teams instead."""
 
 from typing import Final
 
@@ -12,12 +12,12 @@ _NAMED: Final = (
 
 
 class Colleagues:
-    """The people who are signed in at the same PBX. Nothing is looked up anywhere else."""
+    """Finds colleagues among the people of the same tenant who are signed in at the same PBX, and nowhere else."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def email_of(self, person: tuple[str, str], name: str) -> str:
-        """Of the one colleague whom the PBX names so; empty where there is none, or where there are several."""
+        """Return the e-mail address of the only colleague with this display name at the PBX; empty if none or several."""
         rows = await self._database.fetch(_NAMED, *person, name) if name else []
         return str(rows[0]["email"] or "") if len(rows) == 1 else ""

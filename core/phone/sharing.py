@@ -1,4 +1,4 @@
-"""Those who ask the same at the same moment share one answer."""
+"""Shares one answer among callers that ask the same question at the same time."""
 
 import asyncio
 from collections.abc import Callable, Coroutine, Hashable
@@ -10,7 +10,7 @@ A = TypeVar("A")
 
 
 class Shared(Generic[K, A]):
-    """Answers are shared while they are under way and not kept thereafter."""
+    """Shares running requests by key. Answers are not cached after they arrive."""
 
     def __init__(self) -> None:
         self._asking: dict[K, asyncio.Task[A]] = {}
@@ -22,10 +22,10 @@ class Shared(Generic[K, A]):
             task = self._asking[key] = asyncio.create_task(question())
             self._running.add(task)
             task.add_done_callback(partial(self._done, key))
-        return await asyncio.shield(task)  # one of those who wait may go away
+        return await asyncio.shield(task)  # a caller that is cancelled must not cancel it for the others
 
     def forget(self, key: K) -> None:
-        """Something has changed: an answer on its way may be older, so later callers ask again."""
+        """Make later callers ask again, because a running request may return an outdated answer."""
         self._asking.pop(key, None)
 
     def forget_all(self) -> None:

@@ -1,4 +1,4 @@
-"""What a person wants of the tab and the bot: which notices, when it is night, whether they are signed in by themselves."""
+"""A person's preferences: notices, quiet hours, automatic sign-in, messages about calls."""
 
 import json
 from collections.abc import Mapping
@@ -17,14 +17,14 @@ DAY_MINUTES: Final = 24 * 60
 
 
 class Topic(StrEnum):
-    """What notices are about; a person may mute each."""
+    """Subjects of notices. A person may mute each of them."""
 
     SESSION = "session"
-    """The session was ended by somebody or something else."""
+    """Somebody or something else ended the session."""
     AUDIO = "audio"
     """Teams and the softphone share an audio device."""
     ADMINISTRATION = "administration"
-    """For administrators: a licence key expires."""
+    """For administrators: a licence key will expire soon."""
 
 
 _KEY: Final = ("tenant_id", "object_id")
@@ -34,7 +34,7 @@ _PREFERENCES_OF: Final = (
 _TOPICS: Final[Mapping[str, Topic | None]] = {
     "key-expires": Topic.ADMINISTRATION,
     "audio-conflict": Topic.AUDIO,
-    # Asked for by joining the waiting list, and over in five minutes: told at once, day or night.
+    # The person asked for these by joining the waiting list, and an offer lasts five minutes: sent even in quiet hours.
     "seat-offered": None,
     "offer-passed": None,
     "waiting-handed-over": None,
@@ -43,12 +43,12 @@ _TOPICS: Final[Mapping[str, Topic | None]] = {
 
 
 def topic_of(kind: str) -> Topic | None:
-    """What a kind of notice is about; None for what the person has asked for."""
+    """Return the topic of a kind of notice, or None for notices that cannot be muted. Unknown kinds are `SESSION`."""
     return _TOPICS.get(kind, Topic.SESSION)
 
 
 def zone_of(name: str) -> ZoneInfo | None:
-    """None for what is no IANA time zone that this machine knows."""
+    """Return the time zone with this IANA name, or None if this machine knows no such zone."""
     try:
         return ZoneInfo(name) if name else None
     except (KeyError, ValueError, OSError):
@@ -60,21 +60,21 @@ class Preferences:
     muted: frozenset[Topic] = field(default_factory=frozenset)
     quiet: bool = True
     quiet_from: int = 22 * 60
-    """Minute of the day, in the person's time zone."""
+    """`quiet_from` and `quiet_until` are minutes of the day in the person's time zone."""
     quiet_until: int = 7 * 60
     time_zone: str = ""
-    """IANA name; empty while it is not known."""
+    """IANA name; empty if unknown."""
     no_automatic_sign_in: bool = False
-    """Signed out on purpose: from then on nobody signs them in but themselves."""
+    """The person signed out deliberately, so they are no longer signed in automatically."""
     calls_in_chat: bool = False
-    """The bot writes when somebody calls."""
+    """The bot sends a message when somebody calls."""
     missed_calls: bool = False
-    """The bot writes when a call was missed."""
+    """The bot sends a message about a missed call."""
     numbers_in_chat: bool = False
-    """What the bot writes first about calls shows who called. It lies with Microsoft."""
+    """Those messages show name and number of the caller. Microsoft stores them."""
 
     def quiet_ends(self, at: datetime) -> datetime | None:
-        """When the night is over in which this moment lies; None by day, and where the time zone is not known."""
+        """Return the end of the quiet hours that contain `at`; None outside of them or if the time zone is unknown."""
         zone = zone_of(self.time_zone)
         if not self.quiet or zone is None or self.quiet_from == self.quiet_until:
             return None
@@ -96,7 +96,7 @@ class PreferenceStore:
     async def put_notices(
         self, person: tuple[str, str], muted: frozenset[Topic], *, quiet: bool, hours: tuple[int, int]
     ) -> None:
-        """Which notices the person wants, and when it is night for them (minutes of the day: from, until)."""
+        """Store muted topics and quiet hours; `hours` is (from, until) in minutes of the day."""
         quiet_from, quiet_until = hours
         await self._put(
             person,
@@ -107,7 +107,7 @@ class PreferenceStore:
         )
 
     async def put_calls(self, person: tuple[str, str], *, calls: bool, missed: bool, numbers: bool) -> None:
-        """What the bot writes first about calls, and whether it shows who called."""
+        """Store which messages about calls the bot sends, and whether they show name and number."""
         await self._put(person, calls_in_chat=calls, missed_calls=missed, numbers_in_chat=numbers)
 
     async def put_time_zone(self, person: tuple[str, str], time_zone: str) -> None:
@@ -126,7 +126,7 @@ class PreferenceStore:
 
 
 def to_preferences(row: Row | None) -> Preferences:
-    """Of a row of `preference`; None: the person has never said anything."""
+    """Convert a row of table `preference`. Without a row, return the defaults."""
     if row is None:
         return Preferences()
     known = {topic.value for topic in Topic}

@@ -1,9 +1,7 @@
-"""What was refused, written down for the administrators of the PBX that was meant: sign-ins that failed or were throttled,
-and acts of people who may not do them.
+"""The audit of refusals: failed and throttled sign-ins, and acts for which a person lacks the permission.
 
-They are counted in memory and written a moment later, apart from the request: so the answer takes as long for a name that
-nobody has as for one that is there, and somebody who tries all day long costs little. What a crash takes with it is a
-second of counts.
+Refusals are counted in memory and written a second later, outside the request. So an unknown PBX name takes as long to
+refuse as a known one, and many attempts cost few writes. A crash loses at most the counts of the last second.
 """
 
 import asyncio
@@ -27,20 +25,20 @@ logger = logging.getLogger(__name__)
 
 WRITE_SECONDS: Final = 1.0
 MAX_WAITING: Final = 1000
-"""Different refusals within `WRITE_SECONDS`; the budgets of identities and addresses let far fewer come."""
+"""Number of different refusals within `WRITE_SECONDS`. The budgets of identities and addresses permit far fewer."""
 
 
 class Act(StrEnum):
-    """What an administrator does, as the audit names it where it was refused. `core/audit/words` has words for each."""
+    """Acts of an administrator, as named in audit rows about refused ones. `core/audit/words` has a text for each."""
 
     VIEW_LICENCES = "view-licences"
-    """The holders, their use, and what is recommended."""
+    """Holders, usage and recommendation."""
     EXPORT_LICENCES = "export-licences"
     REVOKE = "revoke"
     CHANGE_RULES = "change-rules"
-    """Of a pool, and the search for people to name in them."""
+    """The rules of a pool, and the search for people to name in them."""
     CHANGE_TRUST = "change-trust"
-    """In a Microsoft tenant, and the list of those that are trusted."""
+    """The trust in a Microsoft tenant, and the list of trusted tenants."""
     EXPORT_AUDIT = "export-audit"
     VIEW_CONNECTION = "view-connection"
     EXAMINE = "examine"
@@ -60,19 +58,19 @@ FORBIDDEN: Final = frozenset(
         *(Code.TENANT_AUTHORITY_NEEDED, Code.PRIMARY_ELSEWHERE, Code.GUEST),
     }
 )
-"""The person may not; every other refusal of an act says that something is missing or gone."""
+"""Refusals for lack of permission. Every other refusal of an act says that something is missing or gone."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Refusal:
     pbx_id: str | None
-    """None: it is looked up by its name."""
+    """None if the PBX is to be looked up by its name."""
     pbx_name: str
     kind: AuditKind
     actor: Actor
     detail: tuple[tuple[str, str], ...]
     what: str
-    """What is counted as the same again, of one person within `within`."""
+    """Refusals of one person with the same `what` within `within` are counted in one audit row."""
     within: timedelta
 
 
@@ -82,7 +80,7 @@ class Refusals:
         self._waiting: dict[_Refusal, tuple[datetime, int]] = {}
 
     def note_sign_in(self, user: TeamsUser, pbx_name: str, refusal: Finding) -> None:
-        """Whether there is a PBX of that name is looked up when it is written."""
+        """Record a failed or throttled sign-in. The PBX name is looked up later, when the audit row is written."""
         if refusal.code is Code.THROTTLED:
             kind, cause = AuditKind.SIGN_IN_THROTTLED, ""
         elif refusal.code in _FAILED:
@@ -103,7 +101,7 @@ class Refusals:
         )
 
     def note_act(self, session: Session, act: Act, refusal: Finding) -> None:
-        """At most one row for each `Act` of one person in an hour, however often they try."""
+        """Record an act refused for lack of permission: at most one audit row for each person, act and hour."""
         if refusal.code in FORBIDDEN:
             detail = (("act", act.value), ("cause", refusal.code.value))
             kind = AuditKind.ACT_REFUSED
@@ -127,7 +125,7 @@ class Refusals:
             logger.warning("too many refusals at once; one is not written down")
 
     async def run(self) -> None:
-        """Writes what has come, until cancelled."""
+        """Write recorded refusals every `WRITE_SECONDS`, until cancelled."""
         while True:
             await asyncio.sleep(WRITE_SECONDS)
             await self.write()

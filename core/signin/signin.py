@@ -1,4 +1,4 @@
-"""Signing in and out: ties identity, hub and licensing together."""
+"""Sign-in and sign-out. This module connects identity, hub and licensing."""
 
 import asyncio
 import logging
@@ -48,29 +48,31 @@ P = ParamSpec("P")
 A = TypeVar("A", "PbxAccess", str)
 
 SEEN_EVERY: Final = timedelta(minutes=1)
-"""`last seen` is written no more often than this."""
+"""Shortest interval between two writes of a session's `last_seen_at`."""
 
 
 REFUSED_AFTER_SECONDS: Final = 0.25
-"""Longer than looking up a name takes, known or not; short for somebody who has mistyped a key."""
+"""Fixed duration of a refusal for a wrong name or key. It is longer than any look-up of a name, so that the time does not
+reveal whether the name is known, and still short for somebody who has mistyped a key.
+"""
 
 _ASKED_ANEW: Final = PBX_FAULTS
-"""What the connector reported a moment ago may be over: the next step asks the PBX itself."""
+"""Blockers that do not stop a sign-in: the connector's last report may be outdated, and the next step asks the PBX."""
 
 
 @dataclass(frozen=True, slots=True)
 class PbxAccess:
-    """What every step of a sign-in proves again: the service keeps nothing between them, so it may restart."""
+    """PBX name and key. Each step of a sign-in sends both, so the service stores nothing between steps and may restart."""
 
     pbx_name: str
     key_digest: str
     address: str
-    """Where the request came from, for the throttle."""
+    """The client's IP address, for the throttle."""
 
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """What the browser needs to prove the PBX user."""
+    """What the browser needs to prove who the PBX user is."""
 
     pbx_name: str
     challenge: LoginChallenge
@@ -81,14 +83,14 @@ class Prepared:
     capabilities_signature: str | None
     email_offered: bool
     first_use: bool
-    """Nobody of the user's tenant has signed in there, and the PBX does not trust the tenant: it may be a stranger's."""
+    """Nobody of the user's tenant has signed in at this PBX, and it does not trust the tenant. It may be a stranger's."""
     key_good_until: datetime | None = None
-    """The key was renewed; this is the old one, which is good until then."""
+    """Set if the key was renewed and the person used the previous one, which is valid until then."""
 
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """How the PBX of a session is reached at this moment."""
+    """The present state of the connection to a session's PBX."""
 
     pbx: Pbx
     blocker: Finding | None
@@ -97,7 +99,7 @@ class Connection:
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """Everything that one Teams user is shown about themselves."""
+    """Everything that the tab and the bot show a Teams user about themselves."""
 
     user: TeamsUser
     session: Session | None
@@ -105,26 +107,27 @@ class State:
     seats_used: int = 0
     seats_total: int = 0
     ends_by: datetime | None = None
-    """The licence key has expired: the session ends with the present call, at the latest then."""
+    """Set if the licence key has expired: the session ends after the user's present call, and at the latest then."""
     session_ends: datetime | None = None
-    """It is nearly as old as the operator lets it become: it ends then, unless its user is proven again before."""
+    """Set if the session will soon reach the operator's maximum age: it ends then unless the user signs in again."""
     ending: tuple[str, Ending] | None = None
+    """PBX name and cause, if somebody or something else has ended the last session."""
     place: Place | None = None
-    """On a waiting list, or refused a moment ago and free to join it."""
+    """The user's place on a waiting list, or the list that they may join after a refusal."""
     offers: Sequence[Offer] = ()
-    """PBXs that this user may enter without a key; the main one of their organisation first."""
+    """PBXs that this user may sign in to without a key; their organisation's main PBX first."""
     automatic: Offer | None = None
-    """The one that signs this user in without a click."""
+    """The PBX that signs this user in without a click."""
     asks_consent: Offer | None = None
-    """The one that would, but they have never used it: their first click is the consent."""
+    """The PBX that would do so if they had used it before. Their first click is their consent."""
     audio: Verdict | None = None
-    """What the audio advisor concluded last."""
+    """The audio advisor's last verdict."""
 
 
 def _counted(
     step: Callable[Concatenate["SignIn", TeamsUser, A, P], Awaitable[T | Finding]],
 ) -> Callable[Concatenate["SignIn", TeamsUser, A, P], Coroutine[Any, Any, T | Finding]]:
-    """A step of signing in at a PBX (by name or access): attempts are counted; what fails or comes too often is audited."""
+    """Decorate a step of a sign-in: throttle its attempts, and audit those that fail or are throttled."""
 
     async def run(
         self: "SignIn", user: TeamsUser, at: A, /, *args: P.args, **options: P.kwargs
@@ -170,21 +173,22 @@ class SignIn:
         self._bus = bus
         self.throttle = Throttle(bus)
         self._used: set[tuple[str, str, str]] = set()
-        """PBX, identity and tenant of which is noted already that they have used it."""
+        """(PBX id, connector identity, tenant id) for which the use is stored already."""
 
     @_counted
     async def prepare(
         self, user: TeamsUser, access: PbxAccess, methods: Sequence[str] = ()
     ) -> Prepared | Finding:
-        """First step: is name and key right, is the PBX there, and how does it want its users proven? `methods`: the
-        login methods that the browser knows beside those of the first version.
+        """First step: check name and key, and fetch the login challenge of the PBX.
+
+        `methods` are the login methods that the browser knows in addition to those of the first version.
         """
         pbx = await self._admit(user, access)
         if isinstance(pbx, Finding):
             return pbx
         is_old = self._registry.match_key(pbx, access.key_digest, now()) is KeyMatch.PREVIOUS
         try:
-            # A connector of the first version refuses a member that it does not know.
+            # A connector of the first version refuses unknown members.
             params = LoginChallengeParams(methods=tuple(methods) if pbx.seals_answers else ())
             challenge = await self._hub.call(
                 pbx=pbx, method=Method.LOGIN_CHALLENGE, params=params, answer=LoginChallenge
@@ -209,9 +213,10 @@ class SignIn:
     async def sign_in(
         self, user: TeamsUser, access: PbxAccess, proof: LoginProof | None, *, take_over: bool
     ) -> State | Finding:
-        """Second step: proves the PBX user (`proof` None: by e-mail), then takes the licence, in that order, so
-        that a PBX which goes away in the middle leaves no seat taken. What the proof stands on is looked at again in the
-        transaction that takes it.
+        """Second step: prove the PBX user, then take the licence, so that a PBX that disconnects in between costs no seat.
+
+        Without `proof`, the e-mail address is the proof. The transaction that takes the licence checks again what the
+        proof rests on: trust, installation, the connector's epoch.
         """
         pbx = await self._admit(user, access)
         if isinstance(pbx, Finding):
@@ -233,15 +238,16 @@ class SignIn:
     async def sign_in_without_key(
         self, user: TeamsUser, pbx_name: str, *, take_over: bool, by_itself: bool
     ) -> State | Finding:
-        """At a PBX that offers itself to the user's organisation; from another PBX it is a switch, and the session there
-        ends only when the new one has its licence. `by_itself`: nobody clicked, so it must be what the administrator
-        and the user want.
+        """Sign in at a PBX that is offered to the user's organisation.
+
+        A session at another PBX ends only once the new session has its licence. `by_itself` says that nobody clicked: the
+        PBX must then sign people in automatically, and the user must have used it before.
         """
         if user.is_guest:
             return Finding(Code.GUEST)
         stored = await self._states.of(user)
         offer = next((offer for offer in stored.offers if offer.pbx_name == pbx_name), None)
-        if offer is None:  # no such PBX, or one that says nothing of itself: the same words
+        if offer is None:  # an unknown PBX, or one that is not offered: the same answer for both
             return Finding(Code.TENANT_NOT_TRUSTED, {"pbx_name": pbx_name})
         if by_itself and not (offer == _wanted(user, stored) and offer.pbx_id in stored.used):
             return Finding(Code.NOT_AUTOMATIC, {"pbx_name": offer.pbx_name})
@@ -258,7 +264,7 @@ class SignIn:
         return refusal if refusal is not None else await self.state(user)
 
     async def sign_out(self, user: TeamsUser) -> State:
-        """Idempotent: who is not signed in stays so. It was on purpose, so nothing signs this user in by itself again."""
+        """End the user's session, if there is one, and switch automatic sign-in off for this user. Idempotent."""
         stored = await self._states.of(user)
         if any(offer.is_automatic for offer in stored.offers):
             await self._preferences.put_no_automatic_sign_in(user.key)
@@ -268,7 +274,10 @@ class SignIn:
         return await self.state(user)
 
     async def join_waiting_list(self, user: TeamsUser) -> State | Finding:
-        """After a refusal because all seats were taken: the next person is told, and the seat is kept a while."""
+        """Join the waiting list after a refusal because all seats were taken.
+
+        A seat that becomes free is offered to the first on the list, who gets a notice and has some minutes to take it.
+        """
         joined = await self._ledger.join_waiting_list(user, now())
         if isinstance(joined, Finding):
             return joined
@@ -276,25 +285,25 @@ class SignIn:
         return await self.state(user)
 
     async def leave_waiting_list(self, user: TeamsUser) -> State:
-        """Idempotent."""
+        """Leave the waiting list. Idempotent."""
         left = await self._ledger.leave_waiting_list(user, now())
         if left is not None:
             self._announce_waiting(left, user)
         return await self.state(user)
 
     async def seen(self, user: TeamsUser) -> None:
-        """An open tab is activity."""
+        """Record activity in the user's session. An open tab counts as activity."""
         session = await self._overview.session_of(user)
         if session is not None and now() - session.last_seen_at >= SEEN_EVERY:
             await self._ledger.touch(session.id, now())
 
     async def still_there(self, session_ids: Sequence[str]) -> None:
-        """The tabs of these sessions are open. One that has ended stays so."""
+        """Record activity in sessions whose tabs are open. Sessions that have ended are not changed."""
         at = now()
         await asyncio.gather(*(self._ledger.touch(session_id, at) for session_id in session_ids))
 
     async def set_time_zone(self, user: TeamsUser, time_zone: str) -> None:
-        """The time zone that the user is in, for what is written to them at night. Invalid names are ignored."""
+        """Store the user's time zone (IANA name), for their quiet hours. Invalid names are ignored."""
         if zone_of(time_zone) is None or (await self._preferences.of(user.key)).time_zone == time_zone:
             return
         await self._preferences.put_time_zone(user.key, time_zone)
@@ -335,7 +344,7 @@ class SignIn:
         return _connection(await self._registry.existing(pbx_id))
 
     def announce(self, pbx_id: str, *touched: Session) -> None:
-        """Tells the people of these sessions, and those who look at the PBX's numbers or holders."""
+        """Publish a change to the users of these sessions and to everyone who watches this PBX's seats or holders."""
         people = (user_topic(*session.teams_user.key) for session in touched)
         self._bus.publish(*people, *licence_topics(pbx_id), NOTICES_TOPIC)
 
@@ -344,8 +353,10 @@ class SignIn:
         self.announce(pbx_id)
 
     async def _admit(self, user: TeamsUser, access: PbxAccess) -> Pbx | Finding:
-        """Name and key. Who has the wrong key learns nothing about the name, not even by the clock: the answer comes at
-        the same moment, whatever was looked up until then.
+        """Check PBX name and key.
+
+        A wrong key reveals nothing about the name, not even by timing: the refusal is sent after a fixed time, whether or
+        not the name is known.
         """
         answered_at = asyncio.get_running_loop().time() + REFUSED_AFTER_SECONDS
         pbx = await self._registry.by_name(access.pbx_name)
@@ -361,7 +372,7 @@ class SignIn:
         return self._admitted(pbx)
 
     async def _mark_used(self, pbx: Pbx, tenant_id: str) -> None:
-        """Written once for a tenant and an installation; the sign-in stands whether that succeeds or not."""
+        """Store, once for each installation and tenant, that the tenant has used this PBX. A failure is only logged."""
         key = (pbx.id, pbx.identity, tenant_id)
         if key in self._used:
             return
@@ -395,7 +406,10 @@ class SignIn:
                 raise
 
     async def _by_email(self, user: TeamsUser, pbx: Pbx) -> PbxUser:
-        """The one PBX user with this e-mail address, for a tenant that an administrator has trusted."""
+        """Return the only PBX user with the user's verified e-mail address. The PBX must trust the tenant.
+
+        Raises `PbxRefusedError`.
+        """
         if not await self._trust.is_trusted(pbx.id, user.tenant_id):
             raise PbxRefusedError(Finding(Code.TENANT_NOT_TRUSTED, {"pbx_name": pbx.name}))
         if user.is_guest:
@@ -407,7 +421,7 @@ class SignIn:
             raise PbxRefusedError(Finding(Code.EMAIL_NOT_MATCHED, evidence))
         params = EmailParams(email=user.verified_email)
         found = await self._hub.call(pbx=pbx, method=Method.USERS_BY_EMAIL, params=params, answer=PbxUsers)
-        # An older connector folds letters that are not the same.
+        # An older connector also matches letters that only look alike.
         matching = [one for one in found.users if same_email(one.email, user.verified_email)]
         if len(matching) != 1:
             self.throttle.searched_in_vain(pbx.id, user.verified_email)
@@ -472,8 +486,9 @@ def _connection(pbx: Pbx) -> Connection:
 
 
 def _wanted(user: TeamsUser, stored: Stored) -> Offer | None:
-    """The PBX that is to sign this user in by itself: not after a session that somebody ended or that they ended
-    themselves, and not while they wait for a seat.
+    """Return the PBX that should sign this user in automatically, or None.
+
+    There is none after a session that the user or somebody else has ended, and none while the user waits for a seat.
     """
     offer = next((offer for offer in stored.offers if offer.is_automatic), None)
     if offer is None or user.is_guest or not user.verified_email:

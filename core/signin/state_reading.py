@@ -1,5 +1,7 @@
-"""Everything that one Teams user is shown about themselves, in one statement: their session, its PBX and seats, or why there
-is none, their place on a waiting list, the PBXs that offer themselves to their organisation.
+"""Reads everything that a Teams user is shown about themselves, in one statement.
+
+That is the session with its PBX and seats or the reason why it ended, the place on a waiting list, and the PBXs that are
+offered to the user's organisation.
 """
 
 from collections.abc import Sequence
@@ -20,7 +22,7 @@ from core.store.transaction import Prefixed, Row, prefixed
 
 _END_COLUMNS: Final = "pbx_name, cause, reason, ended_by, ended_by_kind, ended_by_tenant_id, at"
 _WAITING_COLUMNS: Final = "pbx_id, joined_at"
-# What there is once is read once, whatever it is joined with then: a row for each offer, at least one.
+# `me` is materialised, so its part is evaluated once. The result has one row for each offer, and at least one row.
 _STATE: Final = f"""
 WITH me AS MATERIALIZED (
   SELECT {prefixed(SESSION_COLUMNS, "session", "session_")}, session.ends_at AS session_ends_at,
@@ -63,29 +65,29 @@ ORDER BY offer.is_primary DESC, offer.name
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """What is stored about one Teams user."""
+    """The stored state of one Teams user."""
 
     session: Session | None
     pbx: Pbx | None
-    """Of the session."""
+    """The PBX of the session."""
     seats_used: int
     seats_total: int
-    """Of the pools of that PBX whose keys are in its connector's configuration now."""
+    """`seats_used` and `seats_total` cover the pools whose licence keys are in the connector's configuration now."""
     pool_valid_until: datetime | None
-    """Of the session's seat."""
+    """Expiry of the pool from which the session has its seat."""
     ends_at: datetime | None
-    """When the session ends for its age; None as long as that is not near."""
+    """When the session will end because of its age; None until that is near."""
     verdict: str | None
-    """What the audio advisor concluded last (`core.audio.finding.Verdict`)."""
+    """The audio advisor's last verdict (`core.audio.finding.Verdict`)."""
     ending: tuple[str, Ending] | None
-    """How the last session was ended by someone else (PBX name, ending), until the next sign-in."""
+    """PBX name and ending, if somebody or something else ended the last session; until the next sign-in."""
     place: Place | None
-    """On a waiting list, also that of a refused user who may still join (`joined_at` None)."""
+    """Place on a waiting list; for a refused user who may still join it, `joined_at` is None."""
     no_automatic_sign_in: bool
     offers: Sequence[Offer]
-    """PBXs that people of the user's organisation may enter without a key; the main one first, then by name."""
+    """PBXs that members of the user's organisation may sign in to without a key: the main PBX first, then by name."""
     used: frozenset[str]
-    """Ids of those of the offers at which this user has been signed in before."""
+    """Ids of the offered PBXs at which this user has signed in before."""
 
 
 class StateReader:

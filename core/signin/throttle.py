@@ -1,9 +1,11 @@
-"""Throttling sign-ins: counted before the work and given back when nothing was wrong, so that a hundred attempts at once
-are judged no more often than ten one after the other (docs/trust.md).
+"""The throttle of sign-ins (docs/trust.md).
 
-What is counted is what an attempt can be held against: the identity that asks, its tenant, its address, the PBX login
-whose password is tried. Nobody who brings the right key, and nobody who has signed in at the PBX before, is kept out by
-what others did. Every replica counts the attempts of all; a replica that starts has counted none.
+An attempt is counted before the work and given back if nothing was wrong with it. So a hundred concurrent attempts are
+limited in the same way as attempts one after the other.
+
+Attempts are counted by identity, tenant, client address, and the PBX login whose password is tried. People who have the
+right key, or have signed in at the PBX before, are not locked out by the attempts of others. Each replica counts the
+attempts of all replicas, from its start on.
 """
 
 import asyncio
@@ -23,22 +25,22 @@ from core.moving_window import MovingWindow
 
 
 class Count(StrEnum):
-    """What is counted. Values go over the bus."""
+    """What is counted. The values are part of messages on the bus."""
 
     GUESSES = "guesses"
     """Wrong names, keys and passwords of one identity."""
     REFUSALS = "refusals"
-    """Sign-ins of one identity that are refused for another reason: no licence, no user with that address."""
+    """Sign-ins of one identity that are refused for other reasons: no licence, no PBX user with that e-mail address."""
     TENANT_KEYS = "tenant-keys"
     """Wrong names and keys of one tenant."""
     ADDRESS_KEYS = "address-keys"
     """Wrong names and keys from one address."""
     LOGIN = "login"
-    """Wrong passwords for one login of one PBX, where the service sees the login."""
+    """Wrong passwords for one login of one PBX, if the login is visible to the service."""
     TENANT_PASSWORDS = "tenant-passwords"
     """Wrong passwords of one tenant at one PBX."""
     LOOKUPS = "lookups"
-    """Addresses that no user of one PBX has: each costs the PBX a reading of all its users."""
+    """Look-ups of an e-mail address that no user of the PBX has. For each, the PBX reads all its users."""
 
 
 LIMITS: Final = {
@@ -50,25 +52,25 @@ LIMITS: Final = {
     Count.TENANT_PASSWORDS: (60, 60.0),
     Count.LOOKUPS: (3, 30.0),
 }
-"""How many within how many seconds."""
+"""Maximum number of events, and the period in seconds."""
 
 _GUESSES: Final = (Code.WRONG_KEY, Code.LOGIN_REJECTED, Code.OUTCOME_UNKNOWN)
-"""After a lost answer the PBX may have judged the password."""
+"""Outcomes that count as guesses. If the answer was lost, the PBX may have checked the password."""
 _COSTS_NOTHING: Final = (
     *(Code.NEVER_CONNECTED, Code.LINK_DOWN, Code.MODULE_INACTIVE, Code.NAME_BOUND_ELSEWHERE, Code.PLANE_DOWN),
     *(*PBX_FAULTS, Code.PBX_BUSY, Code.PROTOCOL_ERROR, Code.THROTTLED),
     Code.PBX_TOO_OLD,
     *(Code.TENANT_NOT_TRUSTED, Code.NOT_AUTOMATIC, Code.GUEST, Code.EMAIL_NOT_VERIFIED),
 )
-"""Causes that do not lie with the person, or that were known before the PBX was asked."""
+"""Refusals that are not the person's doing, or that did not need a request to the PBX."""
 
 
 @dataclass(slots=True)
 class Attempt:
-    """One step of a sign-in, with what came of it."""
+    """One step of a sign-in and its outcome."""
 
     wait: float
-    """Seconds until it may be made; 0: now."""
+    """Seconds until the attempt is allowed; 0 if it is allowed now."""
     outcome: object = None
 
     @property
@@ -82,7 +84,7 @@ class Attempt:
 
 
 class _UnderWay:
-    """The attempts of one identity that have not ended, here."""
+    """The running attempts of one identity at this replica."""
 
     def __init__(self) -> None:
         self.number = 0
@@ -103,8 +105,9 @@ class Throttle:
 
     @asynccontextmanager
     async def attempt(self, user: TeamsUser) -> AsyncIterator[Attempt]:
-        """Counts an attempt of this identity; its `outcome`, set within, decides whether it stays counted. What comes
-        while as many are under way as may fail waits for one of them to end: it may succeed.
+        """Count an attempt of this identity. The caller sets `outcome`, which decides whether it remains counted.
+
+        If running attempts have used up the limit, this waits for one of them to end, because it may be given back.
         """
         key = _key(*user.key)
         counts = (Count.GUESSES, key), (Count.REFUSALS, key)
@@ -129,9 +132,7 @@ class Throttle:
                 del self._under_way[key]
 
     def wrong_key(self, user: TeamsUser, address: str) -> float:
-        """Counts a wrong name or key against tenant and address. More than 0: as many were wrong already, and the answer
-        is to be that, so many seconds long.
-        """
+        """Count a wrong name or key for tenant and address. Return the seconds to wait if the limit is reached, else 0."""
         counts = (Count.TENANT_KEYS, _key(user.tenant_id)), (Count.ADDRESS_KEYS, _key(address_group(address)))
         seconds = max(self.wait(*count) for count in counts)
         if not seconds:
@@ -139,21 +140,23 @@ class Throttle:
         return seconds
 
     def password_wait(self, user: TeamsUser, pbx_id: str, login: str | None) -> float:
-        """Seconds until a password may be tried; `login` as far as the service sees it."""
+        """Return the seconds until a password may be tried. `login` is None if the service cannot see it."""
         return max(self.wait(*count) for count in _password_counts(user, pbx_id, login))
 
     @contextmanager
     def password(
         self, user: TeamsUser, pbx_id: str, login: str | None, *, is_exempt: bool
     ) -> Iterator[Attempt]:
-        """Counts a password that is tried. `is_exempt`: by somebody who has signed in there before, whom strangers who
-        guess must not keep out; their own guesses are counted by `attempt`.
+        """Count the try of a password.
+
+        `is_exempt` is for people who have signed in at this PBX before, so that the guesses of strangers do not lock them
+        out. Their own guesses are counted by `attempt`.
         """
         attempt = Attempt(0.0 if is_exempt else self.password_wait(user, pbx_id, login))
         if attempt.wait or is_exempt:
             yield attempt
             return
-        # The tenant's is counted when the password was wrong: a whole company may sign in at the same moment.
+        # The tenant is counted only after a wrong password, because a whole company may sign in at the same moment.
         tenant, *of_login = _password_counts(user, pbx_id, login)
         self._publish("+", of_login)
         try:
@@ -165,7 +168,7 @@ class Throttle:
                 self._publish("-", of_login)
 
     def is_searched_in_vain(self, pbx_id: str, email: str) -> bool:
-        """The PBX has said several times within seconds that no user of its has this address."""
+        """Return whether the PBX said repeatedly, within seconds, that it has no user with this e-mail address."""
         return self.wait(Count.LOOKUPS, _key(pbx_id, email)) > 0
 
     def searched_in_vain(self, pbx_id: str, email: str) -> None:
@@ -175,7 +178,7 @@ class Throttle:
         return self._windows[count].wait(key)
 
     def _publish(self, sign: str, counts: Sequence[tuple[Count, str]]) -> None:
-        # Heard here as well, at once.
+        # The bus calls this replica's own `_hear` synchronously.
         if counts:
             self._bus.publish(*(f"throttle:{sign}:{count}:{key}" for count, key in counts))
 
@@ -183,7 +186,7 @@ class Throttle:
         sign, _, rest = rest.partition(":")
         count, _, key = rest.partition(":")
         if count not in LIMITS:
-            return  # of a replica that is newer
+            return  # sent by a newer replica
         window = self._windows[Count(count)]
         if sign == "+":
             window.count(key)
@@ -199,5 +202,5 @@ def _password_counts(user: TeamsUser, pbx_id: str, login: str | None) -> list[tu
 
 
 def _key(*parts: str) -> str:
-    """Of one length whatever somebody has chosen, and without the login or address in what crosses the bus."""
+    """Return a hash of fixed length, so that no login and no address is sent over the bus."""
     return hashlib.blake2b("\0".join(parts).encode(errors="replace"), digest_size=12).hexdigest()

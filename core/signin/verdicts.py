@@ -1,4 +1,4 @@
-"""Which licence a PBX user gets at a PBX as it is now: the facts are gathered here, `rules.decide` decides."""
+"""Determines which licence a PBX user gets: gathers the facts for `core.licensing.rules.decide`."""
 
 from collections.abc import Sequence
 
@@ -15,7 +15,7 @@ class Verdicts:
         self._overview = overview
 
     async def of(self, pbx: Pbx, users: Sequence[PbxUser]) -> list[Verdict]:
-        """One for each of these users; the pools are read once."""
+        """Return the verdict for each of these users, in their order. The pools are read once for all."""
         pools = await self._overview.rules(pbx.id)
         return [
             decide(
@@ -33,7 +33,7 @@ class Verdicts:
 
 
 def person_of(pbx_user: PbxUser) -> SessionPerson:
-    # A name of characters that nobody can see is none.
+    # The display name is empty if the PBX sent only invisible characters.
     name = pbx_user.display_name or pbx_user.login or str(pbx_user.user_id)
     is_administrator = pbx_user.is_administrator is True
     return SessionPerson(

@@ -1,5 +1,7 @@
-"""Asks a PBX about the users whose licence key has expired, or whose session is too old: that ends sessions, but no calls, and who may have
-a seat of another key can depend on PBX groups.
+"""Asks a PBX about users whose licence key has expired or whose session is too old.
+
+Such a session ends, but not during a call, so the PBX is asked who has a call. It is asked for the users' groups too,
+because they can decide who gets a seat of another licence key.
 """
 
 import logging
@@ -17,11 +19,11 @@ from wire.link import Method, PbxUsers
 logger = logging.getLogger(__name__)
 
 ASKED_SECONDS: Final = 4.0
-"""A PBX that is slow must not keep the others from being swept."""
+"""Time-out of these questions, so that a slow PBX does not delay the sweep of the others."""
 
 CallsOver = Callable[[str, Sequence[int], float], Awaitable[Collection[int]]]
-"""Which of these users of a PBX have no call now, as far as it answers within so many seconds; anyone who is not known to
-have none is not among them.
+"""Called with PBX id, user ids and a time-out in seconds. Returns the users who are known to have no call now; users
+about whom the PBX does not answer in time are not among them.
 """
 
 
@@ -41,19 +43,22 @@ class Expiring:
         self._calls_over = calls_over
 
     async def facts(self, pbx_id: str) -> CallFacts:
-        """Nothing is asked as long as no key has expired there, and no session is too old."""
+        """Return what the sweep needs to know about calls and groups.
+
+        The PBX is asked only if a licence key has expired there or a session is too old.
+        """
         expired = await self._ledger.expired(pbx_id, now(), self._age)
         if not expired.user_ids:
             return NO_CALL_FACTS
         groups: Mapping[int, Collection[int]] | None = {}
         if expired.groups_matter:
             groups = await self._groups_of(pbx_id, expired.user_ids)
-        if groups is None:  # nobody ends who may have somewhere to go
+        if groups is None:  # the groups may entitle a user to another seat, so no session ends without them
             return NO_CALL_FACTS
         return CallFacts(await self._calls_over(pbx_id, expired.user_ids, ASKED_SECONDS), groups)
 
     async def _groups_of(self, pbx_id: str, user_ids: Sequence[int]) -> Mapping[int, Collection[int]] | None:
-        """None when the PBX does not say."""
+        """Return the group ids of each user, or None if the PBX does not answer."""
         pbx = await self._registry.existing(pbx_id)
         answers = self._hub.about_users(
             pbx=pbx, method=Method.USERS_BY_IDS, user_ids=user_ids, answer=PbxUsers, seconds=ASKED_SECONDS

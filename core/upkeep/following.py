@@ -1,7 +1,7 @@
-"""Follows what changes at the PBX: users come and go, gain and lose the permission; their sessions follow.
+"""Applies changes of the PBX's users to their sessions: users are deleted, or gain and lose the permission.
 
-The connector reports changes within a minute. When a link opens, nobody knows what changed while there was none:
-then everybody who is signed in or waits is asked for.
+The connector reports changes within a minute. Changes while there was no link are unknown, so when a link opens, the PBX
+is asked about everybody who is signed in or waits.
 """
 
 import asyncio
@@ -25,7 +25,7 @@ logger = logging.getLogger(__name__)
 
 
 COMPARED_AT_ONCE: Final = 16
-"""After a restart all links open within seconds; comparing must not keep people from signing in."""
+"""Number of PBXs compared at the same time. After a restart all links open within seconds, and sign-ins go first."""
 
 
 class Following:
@@ -42,7 +42,7 @@ class Following:
         self._at_once = asyncio.Semaphore(COMPARED_AT_ONCE)
 
     def start(self, hub: Hub, sign_in: SignIn) -> None:
-        """These two know of this part, so it is told of them when they are there."""
+        """Set the two services that are created after this one, because they depend on it."""
         self._hub = hub
         self._sign_in = sign_in
 
@@ -50,8 +50,10 @@ class Following:
         await cancel_and_wait(*self._comparing.values())
 
     async def users_changed(self, pbx_id: str, epoch: int, changed: UsersChanged | None) -> None:
-        """`None`: a link has opened. The comparison asks through that link, so it must not hold it up. `epoch`: of the
-        link that tells.
+        """Apply reported changes. With `None`, a link has opened: compare all users of this PBX with their sessions.
+
+        The comparison runs as a task, because it uses the link that waits for this call. `epoch` is that of the link that
+        reports.
         """
         if changed is not None:
             await self._follow(pbx_id=pbx_id, epoch=epoch, users=changed.users, gone=changed.gone)
@@ -71,7 +73,7 @@ class Following:
         async with self._at_once:
             try:
                 await self._compare_now(pbx_id)
-            except Exception:  # a task that nobody waits for; the next link compares again
+            except Exception:  # nobody awaits this task; the next link compares again
                 logger.exception("users not compared", extra={"pbx_id": pbx_id})
 
     async def _compare_now(self, pbx_id: str) -> None:
@@ -85,10 +87,10 @@ class Following:
             ):
                 there = {user.user_id for user in found.users}
                 gone = [user_id for user_id in asked if user_id not in there]
-                # Whatever link has answered, it is no older than the row that was read before.
+                # The link that answered is at least as new as the row that was read before.
                 await self._follow(pbx_id=pbx_id, epoch=pbx.link_epoch, users=found.users, gone=gone)
         except PbxRefusedError as refused:
-            # Nothing is concluded from a PBX that does not answer; the next link compares again.
+            # No answer says nothing about the users. The next link compares again.
             logger.info("users not compared", extra={"pbx_id": pbx_id, "code": refused.finding.code})
 
     async def _follow(self, pbx_id: str, epoch: int, users: Sequence[PbxUser], gone: Sequence[int]) -> None:
@@ -106,7 +108,7 @@ class Following:
                 changed = await self._ledger.follow_user(
                     pbx_id=pbx_id, pbx_name=pbx.name, facts=one, now=now(), epoch=epoch
                 )
-            except UnstorableValueError:  # one odd user keeps the PBX's others from nothing
+            except UnstorableValueError:  # one malformed user must not affect the others of the PBX
                 logger.warning("a user cannot be followed", extra={"pbx": pbx.name, "user": one.pbx_user_id})
                 continue
             if changed is not None:
@@ -115,5 +117,5 @@ class Following:
 
 
 def _is_known(user: PbxUser) -> bool:
-    """The connector has read this user's permissions. While it has not, sessions stay as they are: unknown is not no."""
+    """Return whether the connector has read this user's permissions. Until then sessions stay: unknown is not "no"."""
     return user.is_administrator is not None and user.has_licence_permission is not None

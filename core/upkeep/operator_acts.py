@@ -1,7 +1,7 @@
-"""What the operator did at the command line reaches the running service.
+"""Brings changes that the operator makes at the command line to the running service.
 
-A command writes into the database and ends: it has no bus, and the service may run elsewhere. So each replica looks for
-the operator's rows in the audit, which every such command writes in the transaction of the change itself.
+A command writes to the database and exits; it has no bus, and the service may run on another machine. Each command writes
+an audit row in the transaction of its change, so each replica polls the audit for rows of the operator.
 """
 
 import asyncio
@@ -16,7 +16,7 @@ from core.store.timestamps import now, to_ms
 
 LOOK_SECONDS: Final = 2.0
 LOOKED_BACK: Final = timedelta(minutes=10)
-"""How far the clock of the machine where the command ran may differ from this one's."""
+"""How far back each poll reads: the clock of the machine where the command ran may be late by this much."""
 MOST_AT_ONCE: Final = 10_000
 
 _ACTS: Final = (
@@ -33,12 +33,12 @@ _OF_TENANT: Final = frozenset(
         *(AuditKind.ENTRY_CHANGED, AuditKind.PRIMARY_OVERRULED),
     }
 )
-"""Their subject is a tenant, to whose people the PBX offers itself or no longer does."""
+"""Kinds whose subject is a tenant. They change which PBXs are offered to its members."""
 
 
 class _Act(NamedTuple):
     id: str
-    """Tells it from the others."""
+    """Identifies the act: an audit row's id, or topic and time of a session's end."""
     topics: tuple[str, ...]
     concerns_pbx: bool
 
@@ -51,17 +51,18 @@ class OperatorActs:
         self._bus = bus
         self._close_stale_links = close_stale_links
         self._seen: frozenset[_Act] | None = None
-        """Acts that this replica has heard of; None: it has not looked yet."""
+        """Acts that earlier polls found; None before the first poll."""
 
     async def run(self) -> None:
-        """Until cancelled. Raises what the database raises: `supervise` begins again, and nothing is missed by that."""
+        """Poll until cancelled. Database errors are raised; `supervise` restarts this method, and no act is missed."""
         while True:
             await self.look()
             await asyncio.sleep(LOOK_SECONDS)
 
     async def look(self) -> None:
-        """Wakes those whom new acts concern, at this replica: each looks for itself. What was there at the first look is
-        no news.
+        """Poll once: publish the topics of new acts at this replica alone, since each replica polls for itself.
+
+        Acts that the first poll finds are not new.
         """
         acts = await self._recent()
         news = acts - self._seen if self._seen is not None else frozenset()

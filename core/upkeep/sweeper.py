@@ -1,5 +1,7 @@
-"""Does what time brings: offers pass on, the idle are released, keys expire, sessions grow too old, old audit rows and what was known of
-devices go.
+"""Time-driven clean-up of all PBXs.
+
+It expires offers, releases idle seats, ends sessions of expired licence keys and sessions that are too old, and deletes
+old audit rows, audio data and link history.
 """
 
 import asyncio
@@ -27,11 +29,11 @@ logger = logging.getLogger(__name__)
 SWEEP_SECONDS: Final = 5.0
 FORGET_SECONDS: Final = 3600.0
 LINKS_KEPT: Final = timedelta(days=30)
-"""The history of links: when they opened, ended, and why."""
+"""Retention of the link history (when links opened and ended, and why)."""
 
 
 class Sweeper:
-    """Every replica may run one: a sweep has the pools of its PBX to itself, and a second finds nothing left."""
+    """Each replica may run one: a sweep locks the pools of its PBX, and a second sweep finds nothing to do."""
 
     def __init__(
         self,
@@ -57,7 +59,7 @@ class Sweeper:
         self._setbacks = Setbacks(first_pause=SWEEP_SECONDS)
 
     async def run(self) -> None:
-        """Until cancelled. Nothing is swept while the clock is not trusted: what it ends or deletes cannot be undone."""
+        """Sweep until cancelled. Nothing is swept while the clock is not trusted, because deletions cannot be undone."""
         clock = asyncio.get_running_loop().time
         forget_at = clock()
         is_prepared = False
@@ -109,12 +111,12 @@ class Sweeper:
             self._sign_in.announce(pbx_id, *swept.sessions)
 
     async def _try(self, key: str, work: Callable[[], Awaitable[None]]) -> bool:
-        """One that fails is tried less and less often; whether it was done."""
+        """Run `work` unless its key is backing off after failures. Return whether it ran without a failure."""
         if self._setbacks.rests(key):
             return False
         try:
             await work()
-        except Exception as fault:  # noqa: BLE001 - whatever it is, the others are swept all the same
+        except Exception as fault:  # noqa: BLE001 - a failure of any kind must not stop the sweep of the others
             self._setbacks.failed(key, fault, "not swept; tried again")
             return False
         self._setbacks.worked(key)
