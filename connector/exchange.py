@@ -45,14 +45,14 @@ async def exchange(
         raise RedirectedError(urlsplit(url).path, redirect) from redirect
 
 
-async def bytes_of(response: aiohttp.ClientResponse, path: str) -> bytes:
-    """The body of an answer, at most `MAX_BODY_BYTES`."""
+async def bytes_of(response: aiohttp.ClientResponse, path: str, most: int = MAX_BODY_BYTES) -> bytes:
+    """The body of an answer, at most so many bytes."""
     chunks: list[bytes] = []
     size = 0
     async for chunk in response.content.iter_chunked(64 * 1024):
         size += len(chunk)
-        if size > MAX_BODY_BYTES:
-            raise PbxAnswerError(path, response.status, f"more than {MAX_BODY_BYTES} bytes")
+        if size > most:
+            raise PbxAnswerError(path, response.status, f"more than {most} bytes")
         chunks.append(chunk)
     return b"".join(chunks)
 

@@ -7,20 +7,21 @@ of their own (`connector.calls`).
 
 import asyncio
 import hmac
+import json
 import logging
 import random
+import re
 import secrets
 import socket
 import xmlrpc.client
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
+from http.cookies import SimpleCookie
 from typing import Any, Final
 from urllib.parse import urlencode
 
-import aiohttp
 import defusedxml.xmlrpc
 from aiohttp import web
-from yarl import URL
 
 from connector import answers
 from connector.config import Uci
@@ -48,6 +49,10 @@ KEEP_ALIVE_SECONDS: Final = 25.0
 """Well within the minute after which the PBX forgets a login."""
 RETRY_CAP_SECONDS: Final = 30.0
 MAX_EVENT_BYTES: Final = 64 * 1024
+MAX_ANSWER_BYTES: Final = 1024 * 1024
+"""Of UCI: XML is slow to read, and a page of the call list has less than 100 KiB."""
+MAX_COOKIES: Final = 20
+MAX_COOKIE_CHARS: Final = 4096
 MAX_REFUSALS: Final = 3
 REFUSED_SECONDS: Final = 60.0
 """Between two tries of a login that UCI refuses: a fault may also mean that UCI is switched off for a while."""
@@ -58,6 +63,13 @@ MAX_PROVIDED: Final = 1000
 """Names of requests or events that a system may offer."""
 CALL_EVENTS: Final = ("ucp.v22.events.call", "ucp.v30.events.call")
 """In the order of preference; which of them a system has, it tells at login."""
+
+_NO_CHARACTER: Final = re.compile(
+    r"[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]|&#(?:0*(?:[0-8]|1[124-9]|2\d|3[01])|[xX]0*(?:[0-8bBcCeEfF]|1[\da-fA-F]));"
+)
+_BARE_AMPERSAND: Final = re.compile(r"&(?!(?:[A-Za-z]{1,10}|#\d{1,7}|#[xX][\da-fA-F]{1,6});)")
+_BOOLEAN: Final = re.compile(r"(?<=<boolean)>\s*(true|false)\s*</", re.IGNORECASE)
+_REFUSALS: Final = (401, 403)
 
 _USER: Final = "de.vertico.starface.user"
 _AUTH: Final = "de.vertico.starface.auth"
@@ -74,19 +86,36 @@ class UciFaultError(PbxUnreachableError):
 
 
 def read_xmlrpc(content: bytes) -> tuple[tuple[Any, ...], str | None]:
-    """Parameters and method. The parser reads the encoding from the XML declaration; older systems send ISO-8859-1
-    without one. Raises `xmlrpc.client.Fault`, or whatever the parser finds.
+    """Parameters and method. The parser reads the encoding from the XML declaration. What it does not take is tried once
+    more as older systems and hand-made servers mean it. Raises `xmlrpc.client.Fault`, or whatever the parser finds.
     """
     try:
         return xmlrpc.client.loads(content)
     except xmlrpc.client.Fault:
         raise
     except Exception:
-        text = content.decode("iso-8859-1").removeprefix("\ufeff")
-        if text.isascii():
+        text = _mended(content)
+        if text is None:
             raise
-        body = text.partition("?>")[2] if text.lstrip().startswith("<?xml") else text
-        return xmlrpc.client.loads(body)
+        return xmlrpc.client.loads(text)
+
+
+def _mended(content: bytes) -> str | None:
+    """ISO-8859-1 without a declaration, or one of an encoding that is not there; blanks before the declaration; characters
+    that XML does not have, for instance in the name of a caller; a bare `&`; `true` and `false`. None: nothing of it.
+    """
+    told = json.detect_encoding(content)
+    try:
+        text = content.decode(told)
+    except UnicodeError:
+        text = content.decode("iso-8859-1")
+    mended = text.lstrip("\ufeff \t\r\n")
+    if mended.startswith("<?xml"):
+        mended = mended.partition("?>")[2]
+    mended = _NO_CHARACTER.sub(" ", mended.lstrip())
+    mended = _BARE_AMPERSAND.sub("&amp;", mended)
+    mended = _BOOLEAN.sub(lambda found: f">{int(found[1].lower() == 'true')}</", mended)
+    return mended if mended != text or told != "utf-8" or not text.isascii() else None
 
 
 class Callbacks:
@@ -228,9 +257,9 @@ class UciSession:
         """What identified the user in the address of the last request."""
         self._secret = callbacks.open(self._take, lambda: self._identity)
         self._was_reset = asyncio.Event()
-        # A jar for each login: with a common one, a question about one user goes out with another's session. The PBX is
-        # often addressed by its IP address, from which the default jar takes no cookies.
-        self._cookies = aiohttp.CookieJar(unsafe=True)
+        # For each login: with a common jar, a question about one user goes out with another's session. They go back to the
+        # one address from which they came, whatever they say of host, path and time.
+        self._cookies: dict[str, str] = {}
 
     async def run(self) -> None:
         """Stays logged in until cancelled, then logs out."""
@@ -268,7 +297,7 @@ class UciSession:
     async def is_logged_in(self) -> bool:
         """Asks the PBX, for instance after a fault, which may mean anything; when it says no, the connector logs in again."""
         try:
-            stands = await self.call("ucp.v22.requests.connection.keepAlive")
+            stands = not says_no(await self.call("ucp.v22.requests.connection.keepAlive"))
         except (UciFaultError, RedirectedError):
             stands = False
         if stands:
@@ -291,7 +320,7 @@ class UciSession:
                     await self._was_reset.wait()
             if self._was_reset.is_set():
                 raise PbxUnreachableError("the PBX has ended the UCI login")
-            if not await self.call("ucp.v22.requests.connection.keepAlive"):
+            if says_no(await self.call("ucp.v22.requests.connection.keepAlive")):
                 raise PbxUnreachableError("the PBX has forgotten the UCI login")
 
     async def connect(self) -> None:
@@ -305,18 +334,36 @@ class UciSession:
             if not self._next_token():
                 raise
             await self._log_in()
-        provided = await self.call("ucp.v22.requests.service.getProvidedEvents")
-        self.provided_events = _names(provided)
-        offered = [name for name in CALL_EVENTS if name in self.provided_events]
-        if not offered:
-            raise PbxUnreachableError("the PBX offers no call events")
-        await self.call("ucp.v22.requests.service.subscribeEvents", offered[0])
+        await self._subscribe()
         if self._on_offer is not None:
-            with suppress(UciFaultError):  # what it offers shows when it is asked for something
+            # What it offers shows when it is asked for something.
+            with suppress(UciFaultError, PbxAnswerError):
                 self._on_offer(await self.provided_requests(), self.provided_events)
         self._is_connected = True
         self._on_fault(None)
         self._on_state(UciState.ON)
+
+    async def _subscribe(self) -> None:
+        """To the call events that the PBX offers; where it does not say which, to those that it takes."""
+        offered: Sequence[str] = CALL_EVENTS
+        try:
+            provided = await self.call("ucp.v22.requests.service.getProvidedEvents")
+        except UciFaultError:
+            provided = None
+        self.provided_events = _names(provided)
+        if isinstance(provided, list):
+            offered = [name for name in CALL_EVENTS if name in self.provided_events][:1]
+        refused: PbxError = PbxUnreachableError("the PBX offers no call events")
+        for name in offered:
+            try:
+                taken = await self.call("ucp.v22.requests.service.subscribeEvents", name)
+            except UciFaultError as fault:
+                refused = fault
+                continue
+            if not says_no(taken):
+                return
+            refused = PbxUnreachableError("the PBX refuses to send call events")
+        raise refused
 
     async def _log_in(self) -> None:
         self._cookies.clear()
@@ -325,7 +372,7 @@ class UciSession:
         except (UciFaultError, RedirectedError) as fault:
             # A redirect to a page for logging in is how STARFACE 10 says "not authorised" (ProjektZeit).
             raise LoginRejectedError(str(fault)) from fault
-        if not accepted:
+        if says_no(accepted):
             raise LoginRejectedError("the PBX refuses the UCI login")
 
     def _take(self, method: str, params: tuple[Any, ...]) -> None:
@@ -364,14 +411,18 @@ class UciSession:
         body = xmlrpc.client.dumps(params, methodname=method)
         async with self._rest.understood("UCI"):
             status, content = await self._post(body)
+            if status in _REFUSALS:
+                raise UciFaultError(f"UCI answers {method} with {status}")
             refuse_if_not_ready("UCI", status)
             try:
-                values, _ = read_xmlrpc(content)
+                values, is_call = read_xmlrpc(content)
             except xmlrpc.client.Fault as fault:
                 words = clean_line(str(fault.faultString), MAX_FAULT_CHARS)
                 raise UciFaultError(f"UCI refuses {method}: {words}") from fault
             except Exception as fault:
                 raise PbxAnswerError("UCI", status, "no XML-RPC") from fault
+            if is_call:
+                raise PbxAnswerError("UCI", status, "a call in place of an answer")
         return values[0] if values else None
 
     async def _post(self, body: str) -> tuple[int, bytes]:
@@ -380,12 +431,28 @@ class UciSession:
         query = self._identity | self._callbacks.query(self._secret)
         url = f"{self._rest.url}/xml-rpc?{urlencode(query)}"
         headers = {"Content-Type": "text/xml"}
-        cookies = self._cookies.filter_cookies(URL(self._rest.url)).values()
-        if cookies:
-            headers["Cookie"] = "; ".join(f"{cookie.key}={cookie.coded_value}" for cookie in cookies)
+        if self._cookies:
+            headers["Cookie"] = "; ".join(f"{name}={value}" for name, value in self._cookies.items())
         async with exchange(http, "POST", url, data=body, headers=headers) as response:
-            self._cookies.update_cookies(response.cookies, response.url)
-            return response.status, await bytes_of(response, "UCI")
+            self._keep(response.cookies)
+            return response.status, await bytes_of(response, "UCI", MAX_ANSWER_BYTES)
+
+    def _keep(self, told: SimpleCookie) -> None:
+        for cookie in told.values():
+            is_over = cookie["max-age"].strip('"').startswith(("0", "-")) or "1970" in cookie["expires"]
+            if is_over or not cookie.value:
+                self._cookies.pop(cookie.key, None)
+            elif len(cookie.coded_value) <= MAX_COOKIE_CHARS and len(self._cookies) < MAX_COOKIES:
+                self._cookies[cookie.key] = cookie.coded_value
+
+
+def says_no(value: Any) -> bool:
+    """Whether an answer that should be a boolean is a no: `false`, also as a number or as text. An answer without a value
+    is none: what comes of the request shows in the next one.
+    """
+    if isinstance(value, str):
+        return value.strip().lower() in ("false", "0", "no")
+    return isinstance(value, int) and value == 0
 
 
 def ids_of(params: tuple[Any, ...]) -> tuple[str, str]:

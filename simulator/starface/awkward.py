@@ -70,6 +70,7 @@ CATALOGUE: Final[Mapping[str, Behaviour]] = {
     "users-paged": Behaviour("GET /users answers an object that holds the list"),
     "users-without-own": Behaviour("GET /users leaves the asking user out"),
     "own-login-case": Behaviour("GET /users writes the logins in capitals"),
+    "holders": Behaviour("Adds these records to GET /permissions/{id}/users as they are; {records}"),
     "permissions": Behaviour("Adds these records to GET /permissions as they are; {records}"),
     "permission-names": Behaviour(
         "The names of permissions are in this language; {language: en}",
@@ -88,7 +89,10 @@ CATALOGUE: Final[Mapping[str, Behaviour]] = {
     "uci-encoding": Behaviour("UCI answers and events are in this encoding; {encoding}"),
     "uci-events": Behaviour("UCI offers these event services alone; {events}"),
     "uci-requests": Behaviour("getProvidedRequests names these alone, the others work still; {requests}"),
-    "uci-cookie": Behaviour("UCI wants the JSESSIONID cookie that its login set", _PROJEKTZEIT),
+    "uci-cookie": Behaviour(
+        "UCI wants the JSESSIONID cookie that its login set; {attributes: of the cookie, for instance Path=/xml-rpc}",
+        _PROJEKTZEIT,
+    ),
     "uci-keep-alive": Behaviour(
         "keepAlive answers false, as after a restart", "UCP.PHP, IAH PHPUnit testKeepAlive"
     ),
@@ -129,6 +133,8 @@ class Answer:
     cut: bool
     times: int
     """How often still; below zero: always."""
+    contains: bytes = b""
+    """What the request's body must hold: of UCI, the method."""
 
     @classmethod
     def of(cls, rule: Mapping[str, Any]) -> "Answer":
@@ -149,11 +155,13 @@ class Answer:
             bool(rule.get("hang")),
             bool(rule.get("cut")),
             int(rule.get("times", -1)),
+            str(rule.get("contains", "")).encode(),
         )
 
-    def takes(self, request: web.Request) -> bool:
+    def takes(self, request: web.Request, body: bytes) -> bool:
         return (
             self.times != 0
+            and self.contains in body
             and self.method in (None, request.method)
             and self.path.search(request.path) is not None
         )
@@ -222,8 +230,9 @@ def middleware(awkward: Awkward) -> Any:
     async def awkwardly(request: web.Request, handler: Handler) -> web.StreamResponse:
         if request.path.startswith("/control/"):
             return await handler(request)
+        body = await request.read() if any(answer.contains for answer in awkward.answers) else b""
         for answer in awkward.answers:
-            if answer.takes(request):
+            if answer.takes(request, body):
                 return await answer.give(request)
         if awkward.get("hang"):
             await never(request)

@@ -136,7 +136,8 @@ def add_routes(app: web.Application, pbx: Starface) -> None:
         name = pbx.permissions.get(int(request.match_info["permission"]))
         if name is None:
             return error(404, "NOT_FOUND", "no such permission")
-        return web.json_response([shown(user) for user in pbx.users.values() if user.holds(name)])
+        records: list[Any] = [shown(user) for user in pbx.users.values() if user.holds(name)]
+        return web.json_response(records + pbx.awkward.parameter("holders", "records", []))
 
     async def get_groups(_request: web.Request, _user: User) -> web.Response:
         return web.json_response(

@@ -200,7 +200,8 @@ class Uci:
                     user, callback, request.query.get(f"{_PREFIX}auth", "")
                 )
                 answer = _value(True)
-                answer.set_cookie("JSESSIONID", session.cookie, path="/")
+                attributes = self._pbx.awkward.parameter("uci-cookie", "attributes", "Path=/")
+                answer.headers["Set-Cookie"] = f"JSESSIONID={session.cookie}; {attributes}"
                 return answer
             case "connection.logout":
                 self.sessions.pop(key, None)
