@@ -22,9 +22,21 @@ MAX_BODY_BYTES: Final = 64 * 1024 * 1024
 MAX_RECORDS: Final = 100_000
 MAX_TOKEN_CHARS: Final = 8192
 EXCERPT_CHARS: Final = 80
+NO_ID: Final = -1
+"""Of a permission that a user holds and whose id is not told."""
 DEFAULT_EXPIRY_SECONDS: Final = 300.0
 """Of an access token whose life is not told (STARFACE 10: 300 s)."""
 
+_TEXT_CHARSETS: Final[Mapping[str, str]] = {
+    "iso-8859-1": "cp1252",  # as browsers read it (WHATWG, Encoding)
+    "latin1": "cp1252",
+    "us-ascii": "cp1252",
+    "windows-1252": "cp1252",
+    "cp1252": "cp1252",
+    **{f"iso-8859-{part}": f"iso-8859-{part}" for part in (2, 3, 4, 5, 6, 7, 8, 9, 10, 13, 14, 15, 16)},
+    **{f"windows-{page}": f"cp{page}" for page in (1250, 1251, 1253, 1254, 1255, 1256, 1257, 1258)},
+}
+"""Of texts whose bytes do not tell it. Python knows more, among them some that take a long time to decode."""
 _NONCE: Final[TypeAdapter[str]] = TypeAdapter(Nonce)
 
 T = TypeVar("T")
@@ -60,6 +72,10 @@ class Group:
     id: int
     name: str
     members: Sequence[int] = field(default=())
+    others: Sequence[int] = field(default=())
+    """Who does not belong to it, by the PBX's word."""
+    skipped: int = 0
+    """Users of it that could not be read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +101,7 @@ def parsed(path: str, status: int, body: bytes, charset: str | None, *, is_secre
 
 
 def users(path: str, answer: Any) -> Records[User]:
-    """`GET /users`, `GET /permissions/{id}/users`."""
+    """`GET /users`."""
     return _records(path, answer, _user)
 
 
@@ -95,17 +111,27 @@ def user(path: str, answer: Any) -> User:
 
 
 def permissions(path: str, answer: Any) -> Records[Permission]:
-    """`GET /permissions`, `GET /permissions/users/{id}`."""
+    """`GET /permissions`."""
     return _records(path, answer, _permission)
+
+
+def held_permissions(path: str, answer: Any) -> Records[Permission]:
+    """`GET /permissions/users/{id}`. They count by their names, so one without an id counts too."""
+    return _records(path, answer, _held_permission)
+
+
+def holders(path: str, answer: Any) -> Records[int]:
+    """`GET /permissions/{id}/users`: ids. Whatever else is odd about a holder takes the permission from nobody."""
+    return _records(path, answer, lambda record: _id(record.get("id")))
 
 
 def groups(path: str, answer: Any) -> Records[Group]:
     """`GET /groups`: without members."""
-    return _records(path, answer, _group)
+    return _records(path, answer, _named_group)
 
 
 def group(path: str, answer: Any) -> Group:
-    """`GET /groups/{id}`."""
+    """`GET /groups/{id}`. One without a list of its members is not understood: it does not say that there are none."""
     return _one(path, answer, _group)
 
 
@@ -191,24 +217,49 @@ def _user(record: Mapping[str, Any]) -> User:
 
 
 def _permission(record: Mapping[str, Any]) -> Permission:
+    return Permission(_id(record.get("id")), _permission_names(record))
+
+
+def _held_permission(record: Mapping[str, Any]) -> Permission:
+    names = _permission_names(record)
+    if not names:
+        raise _OddRecordError("a permission has no name")
+    try:
+        return Permission(_id(record.get("id")), names)
+    except _OddRecordError:
+        return Permission(NO_ID, names)
+
+
+def _permission_names(record: Mapping[str, Any]) -> frozenset[str]:
     names = {_text(record.get(member)) for member in ("permission", "description")}
-    return Permission(
-        _id(record.get("id")), frozenset(clean_line(name, MAX_NAME) for name in names if name.strip())
-    )
+    return frozenset(clean_line(name, MAX_NAME) for name in names if name.strip())
+
+
+def _named_group(record: Mapping[str, Any]) -> Group:
+    number = _id(record.get("id"))
+    name = clean_line(_text(record.get("name")) or _text(record.get("groupname")), MAX_NAME)
+    return Group(number, name or str(number))
 
 
 def _group(record: Mapping[str, Any]) -> Group:
-    number = _id(record.get("id"))
-    name = clean_line(_text(record.get("name")) or _text(record.get("groupname")), MAX_NAME)
-    members = record.get("assignableUsers")
-    ids: list[int] = []
-    for member in members if isinstance(members, list) else ():
-        if isinstance(member, Mapping) and member.get("assigned") is True:
-            try:
-                ids.append(_id(member.get("id")))
-            except _OddRecordError:
-                continue
-    return Group(number, name or str(number), tuple(ids))
+    named, users = _named_group(record), record.get("assignableUsers")
+    if not isinstance(users, list):
+        raise _OddRecordError(f"assignableUsers is {_kind(users)}")
+    found: dict[bool | None, list[int]] = {True: [], False: [], None: []}
+    skipped = 0
+    for user in users:
+        try:
+            found[_flag(_fields(user).get("assigned"))].append(_id(user.get("id")))
+        except _OddRecordError:
+            skipped += 1
+    return Group(named.id, named.name, tuple(found[True]), tuple(found[False]), skipped + len(found[None]))
+
+
+def _flag(value: Any) -> bool | None:
+    """A boolean, also where it is written as a number or as text; None: not understood."""
+    if isinstance(value, str):
+        return {"true": True, "1": True, "false": False, "0": False}.get(value.strip().lower())
+    return bool(value) if isinstance(value, int) and value in (0, 1) else None
 
 
 def _id(value: Any) -> int:
@@ -277,12 +328,15 @@ def _kind(value: Any) -> str:
 
 
 def _decoded(body: bytes, charset: str | None) -> str:
-    """JSON is UTF-8 (RFC 8259); older systems send ISO-8859-1 without saying so."""
-    for encoding in (charset, "utf-8-sig", "utf-16" if body[:2] in (b"\xff\xfe", b"\xfe\xff") else None):
+    """JSON is UTF-8 (RFC 8259), UTF-16 or UTF-32 (RFC 7159, by its zeros); older systems send ISO-8859-1 without saying so,
+    and servers name ISO-8859-1 by default although the text is UTF-8. What is UTF-8 by its bytes is hardly anything else.
+    """
+    told = _TEXT_CHARSETS.get((charset or "").strip().lower().replace("_", "-"))
+    for encoding in (json.detect_encoding(body), told, "cp1252"):
         if encoding is not None:
             try:
                 return body.decode(encoding)
-            except (LookupError, UnicodeError):
+            except UnicodeError:
                 continue
     return body.decode("iso-8859-1")
 

@@ -8,12 +8,22 @@ import asyncio
 import logging
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Final
 
 from connector.answers import Group, Permission, Records
 from connector.errors import PbxError
 from connector.readings import Readings
-from connector.rest import REQUESTS_AT_ONCE, Holders, StarfaceRest, pbx_group, pbx_user
+from connector.rest import (
+    ADMINISTRATOR,
+    LICENCE,
+    REQUESTS_AT_ONCE,
+    Holders,
+    NotThereError,
+    StarfaceRest,
+    pbx_group,
+    pbx_user,
+)
 from core.diagnosis.rules import UAL_SINCE
 from core.diagnosis.version import is_older
 from wire.link import MAX_USERS_AT_ONCE, PbxUser, People, UsersChanged
@@ -29,7 +39,9 @@ GROUP_REQUESTS: Final = 2
 """In each reading after the first: the list of groups every second time, and otherwise groups, in turn."""
 MAX_GROUPS: Final = 500
 MAX_GONE_ASKED: Final = 100
-"""Users that a list lacks and that are asked about in one turn; the others stay until the next."""
+"""Users that a list lacks and that are asked about in one turn, and holders of a permission, and groups; the others stay
+until the next.
+"""
 SERVICE_WAITS_SECONDS: Final = 9.0
 """A little less than the service waits for an answer."""
 FRESH_SECONDS: Final = 5.0
@@ -91,14 +103,30 @@ class Directory:
         if self._users is None or time.monotonic() - self._read_at > FRESH_SECONDS:
             await self._read()
         found = self._users or {}
-        there = [found[user_id] for user_id in user_ids if user_id in found]
+        unsure = {
+            user_id
+            for user_id in user_ids
+            if user_id in found and self._holders.skipped and None in _flags(found[user_id])
+        }
+        there = [found[user_id] for user_id in user_ids if user_id in found and user_id not in unsure]
         slots = asyncio.Semaphore(REQUESTS_AT_ONCE)
 
         async def asked(user_id: int) -> PbxUser | None:
             async with slots:
-                return await self._rest.user(user_id)
+                if user_id not in unsure:
+                    return await self._rest.user(user_id)
+                try:
+                    licensed, administers = await self._rest.holds(user_id)
+                except PbxError:
+                    return found[user_id]
+            flags = {"has_licence_permission": licensed, "is_administrator": administers}
+            return found[user_id].model_copy(update=flags)
 
-        tasks = [asyncio.create_task(asked(user_id)) for user_id in user_ids if user_id not in found]
+        tasks = [
+            asyncio.create_task(asked(user_id))
+            for user_id in user_ids
+            if user_id not in found or user_id in unsure
+        ]
         await asyncio.gather(*tasks, return_exceptions=True)
         return there + [user for task in tasks if (user := task.result()) is not None]
 
@@ -168,8 +196,8 @@ class Directory:
         users = {
             user.id: pbx_user(
                 user,
-                is_administrator=_holds(self._holders.administrators, user.id),
-                has_licence_permission=_holds(self._holders.licensed, user.id),
+                is_administrator=self._holds(ADMINISTRATOR, user.id),
+                has_licence_permission=self._holds(LICENCE, user.id),
                 group_ids=members.get(user.id, ()),
             )
             for user in listed.items
@@ -222,16 +250,16 @@ class Directory:
             self._readings.failed(ReadingPart.PERMISSIONS, fault)
             return
         before = self._holders
-        licensed = found.licensed if found.licensed is not None else before.licensed
+        licensed = await self._confirmed(before.licensed, found.licensed, LICENCE)
+        administrators = await self._confirmed(before.administrators, found.administrators, ADMINISTRATOR)
         if not found.licence_permission_found and self._has_no_such_permission():
             licensed = frozenset()
         self._holders = Holders(
             licensed=licensed,
-            administrators=(
-                found.administrators if found.administrators is not None else before.administrators
-            ),
+            administrators=administrators,
             licence_permission_found=found.licence_permission_found,
             candidates=found.candidates,
+            skipped=found.skipped,
         )
         if found.fault is not None:
             self._permissions = None
@@ -242,9 +270,31 @@ class Directory:
                 ReadingPart.PERMISSIONS, "permission-missing", "the administrator permission is not found"
             )
         else:
-            self._readings.read(ReadingPart.PERMISSIONS)
+            self._readings.read(ReadingPart.PERMISSIONS, skipped=found.skipped, detail=found.reason)
             if not found.licence_permission_found:
                 self._permissions = None  # it may be a matter of the PBX's language: look again each time
+
+    async def _confirmed(
+        self, before: frozenset[int] | None, found: frozenset[int] | None, which: int
+    ) -> frozenset[int] | None:
+        """A list that lacks a holder may only be cut, or odd: a permission is lost when the user's own record says so."""
+        if found is None or before is None:
+            return before if found is None else found
+        missing = sorted(before - found)
+        slots = asyncio.Semaphore(REQUESTS_AT_ONCE)
+
+        async def is_lost(user_id: int) -> bool:
+            async with slots:
+                try:
+                    return (await self._rest.holds(user_id))[which] is False
+                except NotThereError:
+                    return user_id not in (self._users or {})
+                except PbxError:
+                    return False
+
+        answers = await asyncio.gather(*(is_lost(user_id) for user_id in missing[:MAX_GONE_ASKED]))
+        lost = {user_id for user_id, one in zip(missing, answers, strict=False) if one}
+        return found | (before - lost)
 
     def _has_no_such_permission(self) -> bool:
         """The licence permission comes with 6.7.3: before, nobody holds it, and that is known."""
@@ -262,25 +312,35 @@ class Directory:
                 self._readings.failed(ReadingPart.GROUPS, fault)
                 return
             left -= 1
-        ids = [group.id for group in listed.items[:MAX_GROUPS]]
+        ids = list(dict.fromkeys(group.id for group in listed.items[:MAX_GROUPS]))
+        missing = [group_id for group_id in self._groups if group_id not in set(ids)]
         new = [group_id for group_id in ids if group_id not in self._groups]
         turn = [ids[(self._next_group + offset) % len(ids)] for offset in range(min(left, len(ids)))]
         self._next_group = (self._next_group + left) % max(1, len(ids))
-        wanted = list(dict.fromkeys((*new, *turn)))
+        # A list may be cut: a group that it lacks is gone when the PBX says so of that group.
+        wanted = list(dict.fromkeys((*new, *turn, *missing[:MAX_GONE_ASKED])))
         slots = asyncio.Semaphore(REQUESTS_AT_ONCE)
         faults: list[PbxError] = []
+        gone: set[int] = set()
 
         async def read(group_id: int) -> Group | None:
             async with slots:
                 try:
                     return await self._rest.group(group_id)
+                except NotThereError as fault:
+                    if group_id in missing:
+                        gone.add(group_id)
+                    else:
+                        faults.append(fault)
                 except PbxError as fault:
                     faults.append(fault)
-                    return None
+            return None
 
         read_groups = await asyncio.gather(*(read(group_id) for group_id in wanted))
-        known = {group_id: self._groups[group_id] for group_id in ids if group_id in self._groups}
-        known |= {group.id: group for group in read_groups if group is not None}
+        known = {group_id: group for group_id, group in self._groups.items() if group_id not in gone}
+        known |= {
+            group.id: _with_unsure(group, known.get(group.id)) for group in read_groups if group is not None
+        }
         self._groups = known
         if faults:
             self._listed_groups = None  # one of them may be gone
@@ -295,6 +355,26 @@ class Directory:
                 members[user_id] = (*members.get(user_id, ()), group.id)
         return members
 
+    def _holds(self, which: int, user_id: int) -> bool | None:
+        holders = self._holders.of(which)
+        if holders is None:
+            return None
+        if user_id in holders or not self._holders.skipped:
+            return user_id in holders
+        # It may be this user's record that could not be read. Who held the permission before has lost it by their own.
+        before = (self._users or {}).get(user_id)
+        return False if before is not None and _flags(before)[which] is not None else None
 
-def _holds(holders: frozenset[int] | None, user_id: int) -> bool | None:
-    return None if holders is None else user_id in holders
+
+def _flags(user: PbxUser) -> tuple[bool | None, bool | None]:
+    """In the order of `Holders.of`."""
+    return user.has_licence_permission, user.is_administrator
+
+
+def _with_unsure(group: Group, before: Group | None) -> Group:
+    """Where a user of the group could not be read: with those members of before of whom nothing is said now."""
+    if before is None or not group.skipped:
+        return group
+    told = {*group.members, *group.others}
+    unsure = [user_id for user_id in before.members if user_id not in told]
+    return replace(group, members=(*group.members, *unsure))

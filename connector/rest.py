@@ -13,7 +13,7 @@ from typing import Any, Final
 import aiohttp
 
 from connector import answers
-from connector.answers import Group, Permission, Records, User
+from connector.answers import Group, Permission, Records, User, parsed
 from connector.config import Pbx
 from connector.errors import (
     LoginRejectedError,
@@ -27,7 +27,7 @@ from connector.errors import (
     PbxSlowError,
     PbxUnreachableError,
 )
-from connector.exchange import content_of, exchange
+from connector.exchange import bytes_of, exchange
 from connector.guard import LoginGuard
 from connector.login import (
     HEADERS,
@@ -58,6 +58,9 @@ REQUESTS_AT_ONCE: Final = 8
 MAX_SAME_EMAIL: Final = 2
 """So many users of one address are enough to know that it is not one user's alone."""
 FORBIDDEN: Final = 403
+LICENCE: Final = 0
+ADMINISTRATOR: Final = 1
+"""Which of the two permissions, in `Holders.of` and `StarfaceRest.holds`."""
 
 
 class NotThereError(PbxAnswerError):
@@ -75,6 +78,12 @@ class Holders:
     """Names that look like the licence permission, while it is not found."""
     fault: PbxError | None = None
     """Why one of the two is not known although the permission is there."""
+    skipped: int = 0
+    """Holders that could not be read. So who is not among the others may hold the permission all the same."""
+    reason: str | None = None
+
+    def of(self, which: int) -> frozenset[int] | None:
+        return (self.licensed, self.administrators)[which]
 
 
 class StarfaceRest:
@@ -166,7 +175,8 @@ class StarfaceRest:
         wanted = canonical_email(email)
         if wanted is None:
             return []
-        found = [user for user in (await self.users()).items if canonical_email(user.email) == wanted]
+        listed = {user.id: user for user in (await self.users()).items}  # a list may hold somebody twice
+        found = [user for user in listed.values() if canonical_email(user.email) == wanted]
         return [await self._with_permissions(user) for user in found[:MAX_SAME_EMAIL]]
 
     async def users(self) -> Records[User]:
@@ -182,28 +192,40 @@ class StarfaceRest:
         fault: PbxError | None = None
         ids: list[frozenset[int] | None] = []
         found: list[bool] = []
+        skipped, reason = 0, None
         for names in (self._licence_names, self._administrator_names):
             named = [permission for permission in permissions if is_named(permission, names)]
             found.append(bool(named))
             try:
-                ids.append(await self._holders_of(named) if named else None)
+                lists = [await self._holders_of(permission) for permission in named]
             except PbxError as unread:
                 fault = unread
                 ids.append(None)
+                continue
+            ids.append(frozenset(one for listed in lists for one in listed.items) if named else None)
+            skipped += sum(listed.skipped for listed in lists)
+            reason = reason or next((listed.reason for listed in lists if listed.reason), None)
         return Holders(
             licensed=ids[0],
             administrators=ids[1],
             licence_permission_found=found[0],
             candidates=() if found[0] else candidates(permissions),
             fault=fault,
+            skipped=skipped,
+            reason=reason,
         )
+
+    async def holds(self, user_id: int) -> tuple[bool | None, bool | None]:
+        """Whether this user holds the licence permission, and the administrator's, by their own record. None: not known."""
+        held = await self.permissions_of(user_id)
+        return self._holds(held, self._licence_names), self._holds(held, self._administrator_names)
 
     async def permissions(self) -> Records[Permission]:
         return answers.permissions("/permissions", await self._own("/permissions"))
 
     async def permissions_of(self, user_id: int) -> Records[Permission]:
         path = f"/permissions/users/{user_id}"
-        return answers.permissions(path, await self._own(path))
+        return answers.held_permissions(path, await self._own(path))
 
     async def groups(self) -> Records[Group]:
         """Every group, without its members."""
@@ -212,7 +234,10 @@ class StarfaceRest:
     async def group(self, group_id: int) -> Group:
         """One group with its members."""
         path = f"/groups/{group_id}"
-        return answers.group(path, await self._own(path))
+        found = answers.group(path, await self._own(path))
+        if found.id != group_id:
+            raise PbxAnswerError(path, 200, "another group")
+        return found
 
     async def token_endpoint(self) -> None:
         """Whether the PBX offers OAuth; raises a `PbxError` when it does not."""
@@ -242,24 +267,29 @@ class StarfaceRest:
     async def _user(self, user_id: int) -> User | None:
         path = f"/users/{user_id}"
         try:
-            return answers.user(path, await self._own(path))
+            found = answers.user(path, await self._own(path))
         except NotThereError:
+            await self.check()  # else everything is 404, and that says nothing of this user
             return None
+        if found.id != user_id:
+            raise PbxAnswerError(path, 200, "another user")
+        return found
 
-    async def _holders_of(self, permissions: Sequence[Permission]) -> frozenset[int]:
-        ids: set[int] = set()
-        for permission in permissions:
-            path = f"/permissions/{permission.id}/users"
-            ids.update(user.id for user in answers.users(path, await self._own(path)).items)
-        return frozenset(ids)
+    async def _holders_of(self, permission: Permission) -> Records[int]:
+        path = f"/permissions/{permission.id}/users"
+        return answers.holders(path, await self._own(path))
 
     async def _with_permissions(self, user: User) -> PbxUser:
-        held = (await self.permissions_of(user.id)).items
+        has_licence_permission, is_administrator = await self.holds(user.id)
         return pbx_user(
-            user,
-            is_administrator=any(is_named(one, self._administrator_names) for one in held),
-            has_licence_permission=any(is_named(one, self._licence_names) for one in held),
+            user, is_administrator=is_administrator, has_licence_permission=has_licence_permission
         )
+
+    @staticmethod
+    def _holds(held: Records[Permission], names: frozenset[str]) -> bool | None:
+        if any(is_named(one, names) for one in held.items):
+            return True
+        return None if held.skipped else False
 
     async def _me(self, headers: Mapping[str, str]) -> User:
         return answers.user("/users/me", await self._read("/users/me", headers))
@@ -324,7 +354,10 @@ class StarfaceRest:
             if status == 401:
                 raise _TokenExpiredError
             _refuse_status(path, status)
-            content = await content_of(response, path)
+            body = await bytes_of(response, path)
+            if status == 404 and not body.strip():
+                raise NotThereError(path, status, "nothing there")
+            content = parsed(path, status, body, response.charset)
             if status == 404:
                 # A page of HTML says nothing about the record: the address may be wrong.
                 raise NotThereError(path, status, "nothing there")

@@ -162,6 +162,14 @@ class PbxCheck:
             raise WarningFoundError(
                 Code.PERMISSION_MISSING, variant, permission=pbx.licence_permission, candidates=similar
             )
+        if holders.skipped:
+            raise WarningFoundError(
+                Code.PBX_ANSWER_UNCLEAR,
+                "records",
+                pbx_name=pbx.name,
+                skipped=holders.skipped,
+                error=holders.reason,
+            )
         return True, {"permission": pbx.licence_permission}
 
     async def _users(self) -> tuple[bool, dict[str, Any]]:

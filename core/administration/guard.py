@@ -111,6 +111,10 @@ class AdministratorGuard:
             return Finding(Code.NOT_SIGNED_IN)
         if isinstance(found, Finding):
             return found
+        if any(pbx_user.is_administrator is None for pbx_user in found.users):
+            # Not known, which is not no: nothing is done, and nothing is taken away.
+            pbx = await self._registry.existing(session.pbx_id)
+            return Finding(Code.PBX_ANSWER_UNCLEAR, {"pbx_name": pbx.name})
         is_administrator = any(pbx_user.is_administrator for pbx_user in found.users)
         if is_administrator != session.person.is_administrator:
             await self._ledger.put_administrator(session.id, is_administrator=is_administrator)

@@ -211,3 +211,15 @@ async def operator(world: World, *arguments: str, group: str = "pbx") -> str:
     out, err = await process.communicate()
     assert process.returncode == 0, err.decode()
     return out.decode()
+
+
+async def test_a_right_that_cannot_be_read_is_not_a_right_that_is_gone(world: World) -> None:
+    clara = world.client(CLARA)
+    await clara.sign_in(world.pbx_name, world.key)
+    odd = {"path": "/permissions/users/", "body": [None, {"id": 1, "permission": "Fax"}]}
+    await world.pbx("PUT", "answers", [odd])
+    refused = await clara.call("POST", "connection/doctor")
+    assert refused.code == "pbx-answer-unclear"
+    await world.pbx("PUT", "answers", [])
+    assert (await clara.state())["person"]["isAdministrator"]
+    assert (await clara.call("POST", "connection/doctor")).status == 200

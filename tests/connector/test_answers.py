@@ -137,10 +137,21 @@ def test_versions_of_any_text(answer: Any, version: str | None) -> None:
         ('{"a": "ü"}'.encode("iso-8859-1"), "utf-8"),
         ('{"a": "ü"}'.encode("utf-8-sig"), "no-such-charset"),
         ('{"a": "ü"}'.encode("utf-16"), None),
+        ('{"a": "ü"}'.encode("utf-16-le"), "utf-16"),
+        ('{"a": "ü"}'.encode("utf-16-be"), None),
+        ('{"a": "ü"}'.encode("utf-32"), "utf-32"),
+        ('{"a": "ü"}'.encode(), "iso-8859-1"),  # Tomcat names it where nobody has said another
+        ('{"a": "ü"}'.encode("iso-8859-15"), "ISO_8859-15"),
+        ('{"a": "ü"}'.encode(), "punycode"),
+        ('{"a": "ü"}'.encode(), "hex"),
     ],
 )
 def test_texts_in_any_encoding(body: bytes, charset: str | None) -> None:
     assert answers.parsed("/x", 200, body, charset) == {"a": "ü"}
+
+
+def test_quotes_of_windows_are_quotes() -> None:
+    assert answers.parsed("/x", 200, '{"a": "„Büro“"}'.encode("cp1252"), "iso-8859-1") == {"a": "„Büro“"}
 
 
 def test_an_error_shows_where_and_how() -> None:

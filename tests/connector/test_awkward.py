@@ -5,7 +5,9 @@ connector copes. After each row everything is read again from a PBX that is well
 """
 
 import asyncio
+import base64
 import contextlib
+import gzip
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -64,8 +66,33 @@ def rule(path: str, **answer: Any) -> dict[str, Any]:
     return {"path": path, **answer}
 
 
+NOTHING = "<methodResponse><params/></methodResponse>"
 UNCLEAR, RESTARTING, RIGHTS = Code.PBX_ANSWER_UNCLEAR, Code.PBX_RESTARTING, Code.PBX_RIGHTS_MISSING
 LOGIN_FAILED, UNREACHABLE = Code.PBX_LOGIN_FAILED, Code.PBX_UNREACHABLE
+UCI_REFUSES: dict[str, Any] = {"fails": "uci", "code": Code.LOGIN_REJECTED, "doctor": "uci-login"}
+
+
+def uci(method: str, body: str, **answer: Any) -> dict[str, Any]:
+    """In place of UCI's answer to one method."""
+    return {"path": "^/xml-rpc$", "contains": f".{method}<", "body": body, **answer}
+
+
+def value(of: str) -> str:
+    return f"<methodResponse><params><param><value>{of}</value></param></params></methodResponse>"
+
+
+def long_list(method: str) -> dict[str, Any]:
+    """Longer than any book, and short as long as it is compressed."""
+    content = gzip.compress(value(f"<array><data>{'<value>a</value>' * 100_000}</data></array>").encode())
+    headers = {"Content-Encoding": "gzip"}
+    return uci(method, "", bodyBase64=base64.b64encode(content).decode(), headers=headers)
+
+
+FAULT = (
+    "<methodResponse><fault><value><struct><member><name>faultCode</name><value>x</value></member>"
+    "<member><name>faultString</name><value><nil/></value></member></struct></value></fault></methodResponse>"
+)
+OF_CALLS = "<array><data><value>ucp.v22.events.call</value></data></array>"
 
 ROWS = (
     # The whole system
@@ -322,7 +349,42 @@ ROWS = (
         code=Code.PERMISSION_MISSING,
         doctor="pbx-permission",
     ),
+    *(
+        Row(f"a holder that is {odd}", {"holders": {"records": [odd]}}, doctor="pbx-permission")
+        for odd in (None, {"login": "1002"}, {"id": "BEN", "login": "1002"}, 3)
+    ),
+    Row(
+        "a holder in place of whom something odd stands",
+        answers=[rule("/permissions/2/users", body=[None, {"id": 2, "login": "1001"}])],
+        doctor="pbx-permission",
+    ),
+    Row(
+        "a permission of a user without an id",
+        answers=[rule("/permissions/users/3$", body=[None, {"permission": LICENCE_PERMISSION}])],
+    ),
     # Groups
+    Row("a list of groups that is cut", answers=[rule("/groups$", body=[])]),
+    *(
+        Row(
+            f"a group whose members are {members}",
+            answers=[rule("/groups/1$", body={"id": 1, "name": "Vertrieb", "assignableUsers": members})],
+            fails="groups",
+            code=UNCLEAR,
+            doctor="pbx-users",
+        )
+        for members in (None, {}, "2")
+    ),
+    Row(
+        "a group with a member that is odd",
+        answers=[rule("/groups/1$", body={"id": 1, "assignableUsers": [{"id": 3, "assigned": "false"}, 2]})],
+    ),
+    Row(
+        "a group that answers as another",
+        answers=[rule("/groups/1$", body={"id": 7, "assignableUsers": []})],
+        fails="groups",
+        code=UNCLEAR,
+        doctor="pbx-users",
+    ),
     Row(
         "groups are forbidden",
         {"forbidden": {"paths": ["/groups"]}},
@@ -416,6 +478,78 @@ ROWS = (
         doctor="uci-login",
     ),
     Row("UCI wants its cookie", {"uci-cookie": True}),
+    *(
+        Row(f"UCI wants a cookie of {attributes}", {"uci-cookie": {"attributes": attributes}})
+        for attributes in (
+            "Path=/xml-rpc; HttpOnly",
+            "Path=/elsewhere",
+            "Domain=pbx.invalid; SameSite=None",
+            "Secure; Expires=Thu, 02 Jan 2020 00:00:00 GMT",
+            "Max-Age=soon; Path",
+        )
+    ),
+    Row("UCI answers 401 to the login", answers=[uci("login", "", status=401)], **UCI_REFUSES),
+    Row("UCI answers 403 to the login", answers=[uci("login", HTML, status=403)], **UCI_REFUSES),
+    *(
+        Row(f"UCI says no as {no}", answers=[uci("login", value(no))], **UCI_REFUSES)
+        for no in (
+            "<boolean>false</boolean>",
+            "<string>false</string>",
+            "<i4>0</i4>",
+            "<int>0</int>",
+            "false",
+        )
+    ),
+    *(
+        Row(f"UCI says yes to the subscription as {yes}", answers=[uci("subscribeEvents", value(yes))])
+        for yes in ("<boolean>true</boolean>", "<string>true</string>", "<i8>1</i8>", "<nil/>", "<ex:nil/>")
+    ),
+    Row("UCI says nothing at all to the subscription", answers=[uci("subscribeEvents", NOTHING)]),
+    Row(
+        "UCI refuses the subscription",
+        answers=[uci("subscribeEvents", value("<boolean>0</boolean>"))],
+        fails="uci",
+        code=UNREACHABLE,
+        doctor="uci-login",
+    ),
+    Row("UCI does not tell its events", answers=[uci("getProvidedEvents", FAULT)]),
+    Row("UCI tells its events as nil", answers=[uci("getProvidedEvents", value("<nil/>"))]),
+    Row("UCI tells its events as a text", answers=[uci("getProvidedEvents", value("ucp.v22.events.call"))]),
+    Row(
+        "UCI answers with a call",
+        answers=[uci("login", "<methodCall><methodName>x</methodName><params/></methodCall>")],
+        fails="uci",
+        code=UNCLEAR,
+        doctor="uci-login",
+    ),
+    Row(
+        "a fault that is a text",
+        answers=[uci("login", "<methodResponse><fault><value>no</value></fault></methodResponse>")],
+        fails="uci",
+        code=UNCLEAR,
+        doctor="uci-login",
+    ),
+    Row("a fault without words", answers=[uci("login", FAULT)], **UCI_REFUSES),
+    Row(
+        "a list of requests that is longer than any book",
+        answers=[long_list("getProvidedRequests")],
+    ),
+    Row(
+        "a list of events that is longer than any book",
+        answers=[long_list("getProvidedEvents")],
+        fails="uci",
+        code=UNCLEAR,
+        doctor="uci-login",
+    ),
+    *(
+        Row(f"UCI with {what}", answers=[uci("getProvidedEvents", before + value(OF_CALLS))])
+        for what, before in (
+            ("blanks before the declaration", '\n \n<?xml version="1.0"?>'),
+            ("a byte order mark and blanks", '\ufeff\n<?xml version="1.0" encoding="UTF-8"?>'),
+            ("an encoding that nobody knows", '<?xml version="1.0" encoding="x-starface"?>'),
+            ("characters that XML does not have", "<!-- \x01 \x1f & -->"),
+        )
+    ),
     Row(
         "ActiveDirectory with the base64 token",
         {"uci-ad-token": {"token": "base64"}},
@@ -554,6 +688,7 @@ async def test_an_awkward_pbx(place: Place, row: Row) -> None:
     # Unknown is not no: nobody loses a licence or the administrator's rights, and nobody is gone.
     users = place.directory._users or {}
     assert users[BEN].has_licence_permission
+    assert all(users[user_id].group_ids == one.group_ids for user_id, one in known.items())
     assert {user_id for user_id, user in users.items() if user.is_administrator} >= {
         user_id for user_id, user in known.items() if user.is_administrator
     }
@@ -610,6 +745,74 @@ async def test_a_user_whom_the_list_lacks_is_gone_only_by_the_pbxs_own_word(plac
     await place.control("DELETE", "users/1002")
     await place.directory._read()
     assert [portion.gone for portion in place.directory.unreported()] == [[BEN]]
+
+
+@pytest.mark.parametrize("place", [Row("well")], indirect=True)
+@pytest.mark.parametrize("body", ["", None, {"code": "NOT_FOUND"}])
+async def test_404_for_everything_says_of_nobody_that_they_are_gone(place: Place, body: Any) -> None:
+    await place.read()
+    await place.control("PUT", "answers", [rule("^/rest/users/", status=404, body=body)])
+    with pytest.raises(PbxError):
+        await place.rest.user(BEN)
+    await place.control("PUT", "answers", [rule(f"^/rest/users/{BEN}$", status=404, body=body)])
+    assert await place.rest.user(BEN) is None, "the connector's own user is there"
+
+
+@pytest.mark.parametrize("place", [Row("well")], indirect=True)
+async def test_an_answer_about_another_user_is_not_understood(place: Place) -> None:
+    await place.control("PUT", "answers", [rule(f"^/rest/users/{BEN}$", body={"id": 2, "login": "1001"})])
+    with pytest.raises(PbxError, match="another user"):
+        await place.rest.user(BEN)
+
+
+@pytest.mark.parametrize("place", [Row("well")], indirect=True)
+async def test_a_permission_that_is_taken_away_is_noticed_although_a_holder_is_odd(place: Place) -> None:
+    another = {"login": "u9", "password": "x", "permissions": [LICENCE_PERMISSION]}
+    await place.control("POST", "users", another)
+    await place.control("PUT", "awkward", {"name": "holders", "on": {"records": [None]}})
+    await place.read()
+    listed = place.directory._users or {}
+    assert listed[BEN].has_licence_permission and listed[2].has_licence_permission is None, "not known"
+    (anna,) = await place.directory.by_ids([2])
+    assert anna.has_licence_permission is False and anna.is_administrator is False, "asked of her own record"
+    await place.control("PATCH", "users/1002", {"permissions": []})
+    await place.read()
+    assert (place.directory._users or {})[BEN].has_licence_permission is False
+
+
+@pytest.mark.parametrize("place", [Row("well")], indirect=True)
+async def test_a_list_of_holders_that_is_cut_takes_nothing_from_anybody(place: Place) -> None:
+    await place.read()
+    administrators = [one.user_id for one in (place.directory._users or {}).values() if one.is_administrator]
+    await place.control("PUT", "answers", [rule("/permissions/[12]/users", body=[])])
+    await place.read()
+    users = place.directory._users or {}
+    assert users[BEN].has_licence_permission and all(users[one].is_administrator for one in administrators)
+
+
+@pytest.mark.parametrize("place", [Row("well")], indirect=True)
+async def test_what_cannot_be_read_of_a_persons_permissions_is_not_known(place: Place) -> None:
+    odd = [rule("/permissions/users/3$", body=[{"id": 9}, {"id": 1, "permission": "Fax"}])]
+    await place.control("PUT", "answers", odd)
+    ben = await place.rest.user(BEN)
+    assert ben is not None and ben.has_licence_permission is None and ben.is_administrator is None
+
+
+@pytest.mark.parametrize("place", [Row("well")], indirect=True)
+async def test_a_group_is_gone_by_the_pbxs_own_word(place: Place) -> None:
+    await place.read()
+    assert place.directory.groups_of(2) == (1,)
+    gone = [rule("/groups$", body=[]), rule("/groups/1$", status=404, body="")]
+    await place.control("PUT", "answers", gone)
+    await place.read()
+    assert place.directory.groups_of(2) == ()
+
+
+@pytest.mark.parametrize("place", [Row("well")], indirect=True)
+async def test_somebody_who_is_listed_twice_is_one_person(place: Place) -> None:
+    twice = [{"id": 1, "login": "0001"}, *[GOOD_USER | {"id": BEN, "login": "1002"}] * 2]
+    await place.control("PUT", "answers", [rule("^/rest/users$", body=twice)])
+    assert [user.user_id for user in await place.rest.users_by_email("s@example.com")] == [BEN]
 
 
 @pytest.mark.parametrize("place", [Row("well")], indirect=True)
