@@ -372,7 +372,7 @@ def _flags(user: PbxUser) -> tuple[bool | None, bool | None]:
 
 
 def _with_unsure(group: Group, before: Group | None) -> Group:
-    """Where a user of the group could not be read: with those members of before of whom nothing is said now."""
+    """Where a user of the group could not be read: with those members of before about whom it says nothing."""
     if before is None or not group.skipped:
         return group
     told = {*group.members, *group.others}
