@@ -1,4 +1,4 @@
-"""The audio advisor as a use case: who reports what, what is concluded, who is told."""
+"""The audio advisor: takes reports about devices, draws conclusions, and notifies people of conflicts."""
 
 import json
 import logging
@@ -26,15 +26,17 @@ from core.store.timestamps import now, to_ms
 logger = logging.getLogger(__name__)
 
 NOT_NOW: Final = timedelta(days=7)
+"""How long a person gets no notice after they answered "not now"."""
 TELL_EVERY: Final = timedelta(days=1)
-"""Nobody is written to about devices more often."""
+"""Shortest interval between two notices about devices to one person."""
 NOTICE: Final = "audio-conflict"
 MAX_NEVER: Final = 50
+"""Number of devices about which one person may have switched notices off."""
 
 
 @dataclass(frozen=True, slots=True)
 class AudioView:
-    """What one person is shown about their devices."""
+    """What one person sees about their own devices."""
 
     conclusion: Conclusion
     advice: Advice
@@ -43,11 +45,11 @@ class AudioView:
 
 @dataclass(frozen=True, slots=True)
 class ConflictView:
-    """What an administrator is shown: how many, by device, and names only of those who said yes."""
+    """What an administrator sees: counts by device model, and the names of those who agreed to be named."""
 
     conflicts: Sequence[ConflictCount]
     people: int
-    """About so many people of this PBX something has been concluded."""
+    """Number of people of this PBX for whom there is a conclusion."""
 
 
 class Advisor:
@@ -67,26 +69,27 @@ class Advisor:
         return await self._allowed(user) or await self.look(user.key)
 
     async def look(self, person: Person) -> AudioView:
+        """Draw a conclusion from everything that is stored about a person."""
         stored = await self._store.of(person)
         conclusion = conclude((*stored.uses, *stored.calls), now())
         return AudioView(conclusion, advise(conclusion, stored.present), stored)
 
     async def declare(self, user: TeamsUser, uses: Sequence[DeviceUse]) -> AudioView | Finding:
-        """What the person says each program uses; replaces what they said before."""
+        """Store which devices the person says the programs use. This replaces their earlier declaration."""
         if refusal := await self._allowed(user):
             return refusal
         await self._store.report(person=user.key, source=Source.DECLARED, uses=uses, at=now())
         return await self._changed(user.key)
 
     async def set_present(self, user: TeamsUser, devices: Sequence[AudioDevice]) -> AudioView | Finding:
-        """The devices that the browser lists on the person's machine."""
+        """Store the devices that the browser lists on the person's machine."""
         if refusal := await self._allowed(user):
             return refusal
         await self._store.set_present(user.key, devices, now())
         return await self._changed(user.key)
 
     async def reported(self, person: Person, probe_id: str, uses: Sequence[DeviceUse]) -> None:
-        """What a probe sees now; what it saw before and sees no longer is remembered."""
+        """Store what a probe sees now. Uses that it saw before and no longer sees are kept as past ones."""
         at = now()
         seen = {(use.program, use.kind) for use in uses if not use.assumed}
         before = [
@@ -100,7 +103,7 @@ class Advisor:
         await self._changed(person)
 
     async def unseen(self, person: Person, probe_id: str) -> None:
-        """The probe has gone: what it saw a moment ago was seen just now, and is seen no longer."""
+        """Turn the active uses of a probe that has disconnected into past ones."""
         uses, at = await self._store.reported_by(person, probe_id), now()
         if any(use.active for use in uses):
             past = [_past(use, at) for use in uses if not use.assumed]
@@ -112,45 +115,46 @@ class Advisor:
         return (session.teams_user.name or session.person.display_name) if session is not None else ""
 
     async def recorded(self, person: Person, uses: Sequence[DeviceUse]) -> None:
-        """What Teams' call records name."""
+        """Store the uses found in Teams' call records."""
         await self._store.report(person=person, source=Source.CALL_RECORDS, uses=uses, at=now())
         await self._changed(person)
 
     async def call_ended_at_once(self, person: Person, at: datetime) -> None:
-        """Told by the connector: a call that was answered on the softphone and ended by our side at once."""
+        """Record a call that ended on our side as soon as it was answered on the softphone. The connector reports it."""
         await self._store.add_call(person, at)
         view = await self._changed(person, tell=False)
         if view.conclusion.verdict in (Verdict.CONFLICT, Verdict.LIKELY):
             await self._tell(person, view)
 
     async def new_code(self, user: TeamsUser) -> tuple[str, datetime] | Finding:
-        """A code that pairs one probe with this person."""
+        """Create a code that pairs one probe with this person; return the code and its expiry."""
         return await self._allowed(user) or await self._store.new_code(user.key, now())
 
     async def set_named(self, user: TeamsUser, *, named: bool) -> AudioView | Finding:
-        """Whether administrators may see this person's name beside a conflict."""
+        """Store whether administrators may see this person's name in the list of conflicts."""
         if refusal := await self._allowed(user):
             return refusal
         await self._store.choose(user.key, named=named)
         return await self.look(user.key)
 
     async def not_now(self, person: Person) -> None:
+        """Send this person no notices about devices for `NOT_NOW`."""
         await self._store.choose(person, quiet_until=to_ms(now() + NOT_NOW))
 
     async def never(self, person: Person, device: str) -> None:
-        """Nothing more is written about this device."""
+        """Send this person no more notices about this device."""
         stored = await self._store.of(person)
         names = dict.fromkeys((*stored.choices.never, device[:200]))
         await self._store.choose(person, never=json.dumps(list(names)[-MAX_NEVER:]))
 
     async def forget(self, user: TeamsUser) -> AudioView:
-        """Deletes everything; asked for by anyone about themselves, signed in or not."""
+        """Delete all audio data of this person. They need not be signed in."""
         await self._store.forget(user.key, now())
         self._bus.publish(audio_topic(*user.key))
         return await self.look(user.key)
 
     async def conflicts(self, user: TeamsUser) -> ConflictView | Finding:
-        """For administrators."""
+        """Return the conflicts at this PBX. For administrators."""
         session = await self._guard.may_read(user, Act.VIEW_AUDIO)
         if isinstance(session, Finding):
             return session
@@ -158,7 +162,7 @@ class Advisor:
         return ConflictView(found, people)
 
     async def _allowed(self, user: TeamsUser) -> Finding | None:
-        """Devices are stored for people who are signed in; others would only fill the store."""
+        """Return a refusal for people who are not signed in, so that they cannot fill the store."""
         return None if await self._overview.session_of(user) is not None else Finding(Code.NOT_SIGNED_IN)
 
     async def _changed(self, person: Person, *, tell: bool = True) -> AudioView:
@@ -167,7 +171,7 @@ class Advisor:
         is_seen = any(
             use.source is Source.PROBE for pair in conclusion.pairs for use in (pair.teams, pair.softphone)
         )
-        # Told first, then noted as known: a crash between the two tells again rather than never.
+        # The notice is written before the verdict, so a crash in between leads to a second notice rather than none.
         if tell and is_seen and conclusion.verdict is Verdict.CONFLICT and before != Verdict.CONFLICT:
             await self._tell(person, view)
         model = shown_name(conclusion.pairs[0].softphone.device.label) if conclusion.pairs else ""
@@ -189,7 +193,7 @@ class Advisor:
 
 
 def _past(use: DeviceUse, at: datetime) -> DeviceUse:
-    """What was seen until now."""
+    """Return an active use as one that has just ended."""
     return replace(use, active=False, exclusive=False, at=at) if use.active else use
 
 

@@ -1,8 +1,8 @@
-"""Help with calls: the consent, and what is learnt of the calls of those who gave it: that one ended at once, and who has
-none while a licence key has expired.
+"""Help with calls: the consent, and the events of calls of people who gave it.
 
-The service carries what the connector needs for a user's UCI login and cannot read it. Whose calls may be followed is
-in the database; `core.hub.keeping` tells each connector.
+The connector reports calls that ended as soon as they were answered, and which users have no call, which matters once a
+licence key has expired. The service passes a user's credentials for the UCI login on to the connector and cannot read
+them. The database says whose calls may be followed, and `core.hub.keeping` informs each connector.
 """
 
 import logging
@@ -67,10 +67,11 @@ class CallHelp:
         )
 
     async def run(self) -> None:
-        """Keeps the connectors up to date, until cancelled."""
+        """Keep the connectors informed about whose calls to follow, until cancelled."""
         await self._keeper.run()
 
     async def prepare(self, user: TeamsUser) -> PreparedConsent | Finding:
+        """Return what the browser needs to seal the user's credentials for the connector."""
         session = await self._overview.session_of(user)
         if session is None:
             return Finding(Code.NOT_SIGNED_IN)
@@ -80,8 +81,10 @@ class CallHelp:
         )
 
     async def begin(self, user: TeamsUser, nonce: str, box: SealedBox) -> AudioView | Finding:
-        """The consent. It is noted before the connector is asked, so that a connector never follows somebody whom
-        nothing in the database lets it forget; a refusal takes it back.
+        """Store the consent, and have the connector follow this user's calls.
+
+        The consent is stored before the connector is called and removed if the connector refuses. Otherwise a crash could
+        leave the connector following a user without a row in the database that leads to its end.
         """
         session = await self._overview.session_of(user)
         if session is None:
@@ -89,7 +92,7 @@ class CallHelp:
         async with self._keeper.changing(session.pbx_id):
             before = (await self._store.of(user.key)).choices.help_since
             await self._store.set_help(user.key, before or now(), now())
-            # What the connector was told before no longer holds, even if the answer to this call is lost.
+            # The list that the connector has is outdated from here on, even if the answer to this call is lost.
             self._keeper.tell_anew(session.pbx_id)
             refusal = await self._follow(user=user, session=session, nonce=nonce, box=box)
             if refusal is not None:
@@ -98,19 +101,22 @@ class CallHelp:
                 return refusal
             current = await self._overview.session_of(user)
             if current is None or current.id != session.id:
-                # It has ended meanwhile, perhaps because the name was handed over: the consent was for that connector.
+                # The session ended meanwhile, perhaps by a hand-over; the consent was for the previous connector.
                 await self._store.choose(user.key, help_since=None)
                 return Finding(Code.NOT_SIGNED_IN)
         return await self._advisor.look(user.key)
 
     async def end(self, user: TeamsUser) -> AudioView:
-        """The connector forgets this user, now or as soon as it is linked. Idempotent."""
+        """Withdraw the consent. The connector stops following now or once it is linked. Idempotent."""
         await self._store.set_help(user.key, None, now())
         self._bus.publish(NOTICES_TOPIC)
         return await self._advisor.look(user.key)
 
     async def ended_at_once(self, pbx_id: str, epoch: int, call: CallEndedAtOnce) -> None:
-        """From a connector, by the link of that epoch. Of nobody who has not asked for it anything is stored."""
+        """Record a call that ended at once, as reported by the link with this epoch.
+
+        Reports of older links, and reports about users without a consent, are ignored.
+        """
         if (await self._registry.existing(pbx_id)).link_epoch != epoch:
             return
         person = await self._store.helped_person(pbx_id, call.user_id)
@@ -118,7 +124,10 @@ class CallHelp:
             await self._advisor.call_ended_at_once(person, min(call.at, now()))
 
     async def over(self, pbx_id: str, user_ids: Sequence[int], seconds: float) -> Collection[int]:
-        """Which of these users have no call now, as far as they let their calls be followed and the PBX says so."""
+        """Return the users who are known to have no call now.
+
+        Only users with a consent are known. `seconds` limits how long the PBX is asked.
+        """
         helped = set((await self._store.helped()).get(pbx_id, ()))
         asked = [user_id for user_id in user_ids if user_id in helped]
         pbx = await self._registry.by_id(pbx_id) if asked else None
@@ -135,7 +144,10 @@ class CallHelp:
         return found.intersection(asked)
 
     async def _lost(self, pbx_id: str, user_id: int) -> bool:
-        """The connector does not follow this user any more, for instance after a new installation: the tab asks again."""
+        """End the consent of a user whom the connector no longer follows, for instance after a reinstallation.
+
+        The tab then asks the person again.
+        """
         person = await self._store.helped_person(pbx_id, user_id)
         if person is not None:
             logger.info("help with calls was lost at the connector", extra={"pbx_id": pbx_id})

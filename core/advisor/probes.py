@@ -1,4 +1,4 @@
-"""The probes that are connected: one opens with a pairing code or its token, then reports."""
+"""Connected audio probes. A probe authenticates with a pairing code or its token, and then sends reports."""
 
 import asyncio
 import logging
@@ -37,20 +37,22 @@ from wire.probe import (
 logger = logging.getLogger(__name__)
 
 ATTEMPTS: Final = (20 / 60, 20)
-"""Pairing codes and tokens from one address, a second and at once: counted before they are looked up, given back when they
-were right. A code has 40 bits and ten minutes: guessing it at this rate is hopeless."""
+"""Pairing codes and tokens from one address (per second, burst). Pairing codes are counted before they are looked up and
+given back if they are right. A code has 40 bits and is valid for ten minutes, too short to guess it at this rate."""
 REPORTS: Final = (2.0, 120)
-"""Of one probe; more are refused, and the next one replaces them anyway."""
+"""Reports of one probe (per second, burst). More are refused; the next report replaces them anyway."""
 FRAMES: Final = (5.0, 200)
-"""Of one connection, reports and pings and all else."""
+"""Frames of any kind on one connection (per second, burst)."""
 MAX_REFUSED_FRAMES: Final = 50
-"""So far over its budget a connection is cut."""
+"""Number of refused frames after which a connection is cut."""
 OPENING_AT_ONCE: Final = 500
-"""Connections of one address that have neither paired nor said hello; each is cut after five seconds anyway."""
+"""Connections of one address that have not authenticated yet. Each is cut after `OPEN_SECONDS`."""
 CONNECTIONS_PER_ADDRESS: Final = 20_000
-"""A company's desktops may share an address."""
+"""Connections of one address. The desktops of a company may share one."""
 MISSED: Final = 3
+"""Number of missed pings after which a connection counts as dead."""
 MAX_BAD_FRAMES: Final = 5
+"""Number of malformed frames after which a connection is closed."""
 
 
 class Probes:
@@ -73,7 +75,7 @@ class Probes:
         return len(self._connected)
 
     async def serve(self, transport: Transport, address: str) -> None:
-        """The whole life of one connection."""
+        """Serve one connection until it ends."""
         group = address_group(address)
         if self._opening[group] >= OPENING_AT_ONCE or self._of_address[group] >= CONNECTIONS_PER_ADDRESS:
             await transport.close(CloseCode.TRY_LATER, "too many connections from this address")
@@ -83,12 +85,12 @@ class Probes:
             await Connected(probes=self, transport=transport, group=group, when_open=opening.close).serve()
 
     async def remove(self, user: TeamsUser, probe_id: str) -> None:
-        """Unpairs a probe: its token is worth nothing from now on. Idempotent."""
+        """Unpair a probe and invalidate its token. Idempotent."""
         if await self._store.remove_probe(user.key, probe_id, now()):
             self._bus.publish(f"probe-unpaired:{probe_id}", audio_topic(*user.key))
 
     async def remove_all(self, user: TeamsUser) -> None:
-        """Everything about this person was deleted: their probes are told."""
+        """Notify and disconnect all probes of a person whose data is being deleted."""
         probes = (await self._store.of(user.key)).probes
         self._bus.publish(*(f"probe-unpaired:{probe.id}" for probe in probes))
 
@@ -114,7 +116,10 @@ class Probes:
             await self._advisor.unseen(probe.person, probe.id)
 
     async def pair(self, params: PairParams, group: str) -> tuple[Probe, str]:
-        """`group`: what counts as the address."""
+        """Redeem a pairing code; return the probe and its new token. `group` is the key of the client's address.
+
+        Raises `RpcRefusalError`.
+        """
         self._attempt(group)
         redeemed = await self._store.redeem(
             code=params.code,
@@ -130,7 +135,8 @@ class Probes:
         return redeemed
 
     async def hello(self, params: HelloParams, group: str) -> Probe:
-        # A token of 256 bits is not guessed, so only wrong ones count: many probes of one company may come back at once.
+        """Authenticate a paired probe by its token. Raises `RpcRefusalError`."""
+        # A token of 256 bits cannot be guessed. Only wrong ones are counted, since many probes of a company may reconnect.
         if not self._attempts.has(group):
             raise RpcRefusalError("throttled", "too many attempts; wait a minute")
         probe = await self._store.probe_of(params.token, params.version, now())
@@ -142,10 +148,10 @@ class Probes:
     async def report(self, probe: Probe, report: ProbeReport) -> None:
         if not self._reports[probe.id].take():
             raise RpcRefusalError("throttled", "too many reports; wait a minute")
-        if not await self._store.is_paired(probe.id):  # the word was lost on its way from another replica
+        if not await self._store.is_paired(probe.id):  # the message from another replica was lost
             self._hear_unpaired(probe.id)
         elif probe.id in self._connected:
-            at = now()  # one moment: what a probe sees together belongs together
+            at = now()  # the same time for all uses of one report
             uses = [_use(use, probe, at) for use in report.uses]
             await self._advisor.reported(probe.person, probe.id, uses)
 

@@ -1,4 +1,4 @@
-"""Teams' call records as evidence, for people who want it and in tenants whose administrator has consented."""
+"""Teams' call records as evidence, for people who opted in and in tenants whose administrator has consented."""
 
 import asyncio
 import logging
@@ -18,8 +18,11 @@ from core.store.timestamps import now
 logger = logging.getLogger(__name__)
 
 LOOK_EVERY: Final = timedelta(minutes=15)
-"""A record comes some minutes after its call; Graph throttles who asks too often."""
+"""Shortest interval between two look-ups for one person. A record appears minutes after its call, and Graph throttles
+frequent requests.
+"""
 MAX_REMEMBERED: Final = 10_000
+"""Number of people whose last look-up is remembered."""
 
 
 class RecordsNotAllowedError(Exception):
@@ -27,16 +30,19 @@ class RecordsNotAllowedError(Exception):
 
 
 class RecordsUnavailableError(Exception):
-    """Graph does not answer at this moment, or wants to be asked later."""
+    """Graph does not answer now, or asks to retry later."""
 
 
 class CallRecordSource(Protocol):
     async def recent(self, tenant_id: str, object_id: str, since: datetime) -> Sequence[DeviceUse]:
-        """What the person's last calls say. Raises `RecordsNotAllowedError` or `RecordsUnavailableError`."""
+        """Return the device uses in the person's latest calls since `since`.
+
+        Raises `RecordsNotAllowedError` and `RecordsUnavailableError`.
+        """
 
 
 class CallRecords:
-    """`source` is None where the operator has not switched this on."""
+    """The opt-in and the look-ups. `source` is None if the operator has not switched call records on."""
 
     def __init__(self, source: CallRecordSource | None, store: AudioStore, advisor: Advisor) -> None:
         self._source = source
@@ -50,7 +56,7 @@ class CallRecords:
         return self._source is not None
 
     async def set_wanted(self, user: TeamsUser, *, wanted: bool) -> AudioView | Finding:
-        """Looked up before it is noted, so that who says yes learns at once when it cannot be."""
+        """Opt in or out. Opting in looks the records up first, so that the person learns at once if that is impossible."""
         view = await self._advisor.view(user)
         if isinstance(view, Finding):
             return view
@@ -67,7 +73,7 @@ class CallRecords:
         return await self._advisor.look(user.key)
 
     def look_if_due(self, person: Person, view: AudioView) -> None:
-        """While the person looks at their devices; what is found wakes their tab."""
+        """Look records up in the background if the last look-up is old enough. Results are pushed to the person's tabs."""
         at = now()
         if self._source is None or not view.stored.choices.records:
             return

@@ -1,4 +1,4 @@
-"""What to change: which program, and to which other device that is there."""
+"""Advice about a conflict: which program should use which other available device."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from core.audio.vocabulary import Noun
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One setting of one program."""
+    """A device to choose in one setting of one program."""
 
     program: Program
     kind: Kind
@@ -24,13 +24,13 @@ class Change:
 @dataclass(frozen=True, slots=True)
 class Advice:
     changes: tuple[Change, ...]
-    """The shorter way; empty when no other device is there, or none is known."""
+    """The recommended changes; empty if no other device is known to be available."""
     instead: tuple[Change, ...]
-    """The other way round: the other program changes."""
+    """The alternative: changes of the other program."""
 
 
 def advise(conclusion: Conclusion, present: Sequence[AudioDevice]) -> Advice:
-    """`present`: the devices of that machine, as a browser or the probe lists them."""
+    """Return how to resolve the conflict. `present` are the machine's devices as a browser or the probe lists them."""
     ways = [
         (_changes(conclusion, program, present), _cost(conclusion, program))
         for program in (Program.SOFTPHONE, Program.TEAMS)
@@ -43,8 +43,10 @@ def advise(conclusion: Conclusion, present: Sequence[AudioDevice]) -> Advice:
 
 
 def _cost(conclusion: Conclusion, program: Program) -> int:
-    """A program that only follows the system's default was given nothing on purpose: it changes first. Else the
-    one with fewer settings to change; the softphone when it is all the same.
+    """Return the cost of changing this program; lower is better.
+
+    A program that only follows the system's default comes first, because nobody chose its device. Otherwise the program
+    with fewer settings to change comes first.
     """
     mine = {use.kind: use for use in _shared_uses(conclusion, program)}
     return len(mine) - 4 * any(use.assumed for use in mine.values())
@@ -55,7 +57,10 @@ def _shared_uses(conclusion: Conclusion, program: Program) -> list[DeviceUse]:
 
 
 def _changes(conclusion: Conclusion, program: Program, present: Sequence[AudioDevice]) -> tuple[Change, ...]:
-    """All directions in which the program uses the shared device; nothing when one of them has no other device."""
+    """Return a change for each direction in which the program uses the shared device.
+
+    The result is empty if one of the directions has no other device.
+    """
     kinds = [kind for kind in Kind if any(use.kind is kind for use in _shared_uses(conclusion, program))]
     taken = [use.device for use in conclusion.uses if use.program is not program]
     free = {
@@ -75,7 +80,7 @@ def _changes(conclusion: Conclusion, program: Program, present: Sequence[AudioDe
 
 
 def _is_free(device: AudioDevice, taken: Sequence[AudioDevice]) -> bool:
-    """Surely not what the other program uses."""
+    """Return whether the device is certainly not one of those that the other program uses."""
     label = read(device.label)
     if label.sort in (Sort.NAMELESS, Sort.VIRTUAL) or label.is_monitor or label.noun is Noun.STEREO_MIX:
         return False
@@ -85,14 +90,14 @@ def _is_free(device: AudioDevice, taken: Sequence[AudioDevice]) -> bool:
 def _are_apart(device: AudioDevice, other: AudioDevice) -> bool:
     if compare(device, other).verdict is Sameness.DIFFERENT:
         return True
-    # Two sockets of the computer's own sound, one in and one out, take nothing from each other.
+    # An input and an output of the computer's own sound card do not conflict with each other.
     return device.kind is not other.kind and {read(device.label).sort, read(other.label).sort} == {
         Sort.ONBOARD
     }
 
 
 def _worth(device: AudioDevice, free: dict[Kind, list[AudioDevice]]) -> tuple[int, int]:
-    """Best a device that speaks and listens, such as another headset; last a monitor's speakers."""
+    """Rank a device; higher is better. Devices with input and output, such as headsets, come first; monitors last."""
     label = read(device.label)
     partners = free[Kind.OUTPUT if device.kind is Kind.INPUT else Kind.INPUT]
     both_ways = any(compare(device, partner).verdict is Sameness.SAME for partner in partners)

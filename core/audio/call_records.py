@@ -1,4 +1,4 @@
-"""Which devices Teams used, from its call records.
+"""Reads from Teams' call records which devices Teams used.
 
 Source of the shapes: Microsoft Graph v1.0, `callRecord`, `session`, `segment`, `media`, `deviceInfo`
 (learn.microsoft.com/graph/api/resources/callrecords-…). Only what is needed is read; unknown members are ignored,
@@ -21,7 +21,7 @@ from wire.model import Moment
 _OTHER_MACHINES: Final = frozenset(
     ("ios", "android", "ipphone", "roomsystem", "surfacehub", "accessorydevice")
 )
-"""`userAgent.platform`: not the computer that the softphone runs on."""
+"""Values of `userAgent.platform` that mean another machine than the computer on which the softphone runs."""
 
 
 _Text = Annotated[str, Line(500)]
@@ -96,7 +96,7 @@ class CallRecordList(_Graph):
 
 
 def uses_of(record: CallRecord, object_id: str) -> list[DeviceUse]:
-    """Microphone and speaker of one person in one call; nothing when they used a telephone or a room."""
+    """Return microphone and speaker of one person in one call; empty if they used a telephone or a room device."""
     return [
         DeviceUse(
             source=Source.CALL_RECORDS,
@@ -133,5 +133,5 @@ def _is_elsewhere(endpoint: Endpoint) -> bool:
 
 
 def newest(uses: list[DeviceUse]) -> list[DeviceUse]:
-    """Of each direction the last one."""
+    """Return the latest use of each direction."""
     return list({use.kind: use for use in sorted(uses, key=lambda use: use.at)}.values())

@@ -1,7 +1,7 @@
-"""Whether two names are the same physical device: pure, and never fails.
+"""Decides whether two names mean the same physical device. Pure; never raises.
 
-Input and output of one headset are one device. A wrong `same` makes somebody change what was right, so what cannot
-be told is `unsure`, with the reason.
+Input and output of one headset are the same device. A wrong `same` would make a person change a correct setting, so an
+unclear case is `unsure`, with its reason.
 """
 
 import re
@@ -24,7 +24,7 @@ class Sameness(StrEnum):
 
 
 class Reason(StrEnum):
-    """Why; each has a sentence in `words/`."""
+    """The reason of a comparison. Each has a text in `words/`."""
 
     SAME_ENDPOINT = "same-endpoint"
     SAME_CONTAINER = "same-container"
@@ -80,13 +80,13 @@ def _unsure(reason: Reason) -> Comparison:
 
 
 COMPUTER_CONTAINER: Final = "00000000-0000-0000-ffff-ffffffffffff"
-"""Windows puts everything that is built into the computer into this one container."""
+"""The one container to which Windows assigns everything that is built into the computer."""
 _LEAST_CUT: Final = 4
-"""So many letters of a cut name, beside the maker's, must be there to tell devices apart."""
+"""Fewest letters of a cut name, without the maker's name, that suffice to tell devices apart."""
 
 
 def compare(one: AudioDevice, other: AudioDevice) -> Comparison:
-    """Ids first, where both sides have them; then the labels."""
+    """Compare by ids if both devices have them, otherwise by labels."""
     return _by_ids(one, other) or compare_labels(read(one.label), read(other.label), _usb_ids(one, other))
 
 
@@ -113,7 +113,7 @@ def _by_ids(one: AudioDevice, other: AudioDevice) -> Comparison | None:
 
 
 def _are_numbered_apart(one: AudioDevice, other: AudioDevice) -> bool:
-    """Two endpoints that are there together, so that their numbers mean two pieces."""
+    """Return whether these are endpoints of one Windows list with different numbers, so they are two devices."""
     if one.platform is not Platform.WINDOWS or not one.endpoint_id or not other.endpoint_id:
         return False
     return read(one.label).instance != read(other.label).instance
@@ -125,7 +125,9 @@ def _container(container_id: str) -> str:
 
 
 def _is_computers(label: str) -> bool:
-    """One group for all sockets of a sound chip says nothing about which is used."""
+    """Return whether the label means the computer's own sound. All sockets of its chip are in one group, so the group
+    does not show which socket is used.
+    """
     return read(label).sort in (Sort.ONBOARD, Sort.NAMELESS)
 
 
@@ -141,7 +143,10 @@ def _have_ids(one: Label, other: Label, usb_ids: tuple[str, str]) -> bool:
 
 
 def _may_be_cut(one: Label, other: Label) -> bool:
-    """One label, as long as old interfaces allow, is how the other begins. A program may have closed the bracket."""
+    """Return whether one label has the maximum length of old interfaces and the other begins with it.
+
+    A program may have added the closing bracket.
+    """
     return any(
         short.is_full_length and long.text != short.text and long.text.startswith(short.text.rstrip(" )"))
         for short, long in ((one, other), (other, one))
@@ -171,7 +176,7 @@ def _addresses(one: Label, other: Label, _usb_ids: tuple[str, str]) -> Compariso
 
 
 def _monitor_sources(one: Label, other: Label, usb_ids: tuple[str, str]) -> Comparison | None:
-    """What listens to another device's output is as different from a third one as that device is."""
+    """Compare a monitor source by the device whose output it records: it differs from whatever that device differs from."""
     if one.is_monitor is other.is_monitor:
         return None
     found = compare_labels(replace(one, is_monitor=False), replace(other, is_monitor=False), usb_ids)
@@ -192,7 +197,10 @@ def _models(one: Label, other: Label, usb_ids: tuple[str, str]) -> Comparison | 
 
 
 def _may_be_carried(one: Label, other: Label) -> bool:
-    """One is a wireless adapter, the other what may be connected by it: not another maker's, and no camera."""
+    """Return whether one is a wireless adapter and the other may be connected through it.
+
+    It may not if it is of another maker or a camera.
+    """
     if one.is_adapter is other.is_adapter:
         return False
     carried = other if one.is_adapter else one
@@ -202,25 +210,27 @@ def _may_be_carried(one: Label, other: Label) -> bool:
 
 
 def _pieces(one: Label, other: Label) -> Comparison | None:
-    """Two pieces of one model: Windows numbers the second. But it also renumbers one piece when it is plugged
-    into another socket, and programs remember the old name. None: nothing speaks against one piece.
+    """Return `unsure` if the numbers of the labels differ, or None.
+
+    Windows numbers the second device of one model. It also renumbers a device that is plugged into another socket, while
+    programs remember the old name.
     """
     if one.instance == other.instance:
         return None
     if one.is_windows is not other.is_windows and None in (one.instance, other.instance):
-        return None  # one program shows the number that Windows gives, the other leaves it out
+        return None  # one program shows the number that Windows assigns, the other omits it
     return _unsure(Reason.PIECE_UNCLEAR)
 
 
 def _same_socket(one: Label, other: Label) -> bool:
-    """The same words, or the same noun in two languages."""
+    """Return whether both name the same socket: by the same words, or by the same noun in two languages."""
     if one.endpoint == other.endpoint:
         return True
     return one.noun is not None and one.noun is other.noun and _numbers(one) == _numbers(other)
 
 
 def _numbers(label: Label) -> list[str]:
-    """Of the socket: "Microphone 2"."""
+    """Return the numbers in the socket's name, for instance in "Microphone 2"."""
     return re.findall(r"\d+", label.endpoint) if label.is_windows else []
 
 
@@ -231,7 +241,7 @@ def _nameless(one: Label, other: Label, _usb_ids: tuple[str, str]) -> Comparison
 
 
 def _stands_in(label: Label) -> bool:
-    """For whatever the default is, or for several devices at once."""
+    """Return whether the label stands for the default device or for several devices."""
     return label.sort is Sort.VIRTUAL and words.STAND_INS.finds(words.bare(label.whole))
 
 
@@ -250,18 +260,21 @@ def _displays(one: Label, other: Label, _usb_ids: tuple[str, str]) -> Comparison
     if Sort.DISPLAY not in (one.sort, other.sort):
         return None
     if one.sort is not other.sort and not (one.cut or other.cut) and _joined(one.name) == _joined(other.name):
-        return _unsure(Reason.PARTIAL_NAME)  # a monitor by its own name, as other systems list it
+        return _unsure(Reason.PARTIAL_NAME)  # a monitor listed by its own name, as other systems do
     if one.name != other.name:
         return _different(Reason.OTHER_NAME if one.sort is other.sort else Reason.OTHER_SORT)
     if one.instance != other.instance:
         return _ports(one, other)
     if one.sort is other.sort and one.whole != other.whole and _cut_of(one, other) is None:
-        return _unsure(Reason.PIECE_UNCLEAR)  # on two graphics cards: two monitors of one kind, or one
+        return _unsure(Reason.PIECE_UNCLEAR)  # two graphics cards: one monitor, or two of the same model
     return _same(Reason.SAME_NAME)
 
 
 def _ports(one: Label, other: Label) -> Comparison:
-    """AMD's driver puts the number of the socket before each monitor's name; NVIDIA's numbers pieces of one name."""
+    """Compare monitors of one name by their numbers.
+
+    AMD's driver puts the number of the socket before each name; NVIDIA's driver numbers monitors of the same name.
+    """
     if "nvidia" in one.whole:
         return (
             _different(Reason.OTHER_PIECE)
@@ -274,7 +287,7 @@ def _ports(one: Label, other: Label) -> Comparison:
 
 
 def _cut_of(one: Label, other: Label) -> tuple[Label, Label, str] | None:
-    """The shorter one, the longer one and what is missing of it, when one is how the other begins."""
+    """If one name is the beginning of the other, return the shorter label, the longer one and the missing part."""
     for short, long in ((one, other), (other, one)):
         if not (short.cut or short.is_full_length):
             continue
@@ -285,7 +298,7 @@ def _cut_of(one: Label, other: Label) -> tuple[Label, Label, str] | None:
 
 
 def _rest(whole: str, read: int) -> str:
-    """From the beginning of the word in which the cut lies; all of it when the cut lies between words."""
+    """Return the rest of `whole` after `read` letters and digits, from the beginning of the word that is cut."""
     for at, character in enumerate(whole):
         if read == 0:
             if not character.isalnum() or at == 0 or not whole[at - 1].isalnum():
@@ -300,7 +313,7 @@ def _letters_of(text: str) -> str:
 
 
 def _cut(one: Label, other: Label, _usb_ids: tuple[str, str]) -> Comparison | None:
-    """A name cut in the middle is compared as far as it goes."""
+    """Compare a cut name with the beginning of the other."""
     if _is_cut_in_the_profile(one, other) or _is_cut_in_the_profile(other, one):
         return _pieces(one, other) or _same(Reason.CUT_NAME)
     found = _cut_of(one, other)
@@ -308,7 +321,7 @@ def _cut(one: Label, other: Label, _usb_ids: tuple[str, str]) -> Comparison | No
         return _cut_apart(one, other) if one.cut or other.cut else None
     short, long, rest = found
     if not short.cut and not (short.is_windows and long.is_windows and _same_socket(short, long)):
-        return None  # a complete name of that length, more likely
+        return None  # more likely a complete name of that length
     return _cut_alike(short, long, rest)
 
 
@@ -317,7 +330,10 @@ _LEAST_OF_A_PROFILE: Final = 3
 
 
 def _is_cut_in_the_profile(short: Label, full: Label) -> bool:
-    """Bluetooth: "WH-1000XM4 Hands" is all of "WH-1000XM4", and the beginning of the profile that Windows appends."""
+    """Return whether only the Bluetooth profile is cut.
+
+    "WH-1000XM4 Hands" contains all of "WH-1000XM4" and the beginning of the profile that Windows appends.
+    """
     if not short.cut or full.cut or full.sort is not Sort.ORDINARY:
         return False
     mine, its = _joined(short.whole), _joined(full.name)
@@ -340,7 +356,7 @@ def _cut_apart(one: Label, other: Label) -> Comparison:
     if short.sort is long.sort and short.sort in (Sort.GENERIC, Sort.ONBOARD):
         return _unsure(Reason.CUT_TOO_SHORT if short.sort is Sort.GENERIC else Reason.SEVERAL_SOCKETS)
     if _makers(one, other) is None:
-        # "Plantronics Bl" and "Poly Blackwire 3220": only the maker's name is another.
+        # "Plantronics Bl" and "Poly Blackwire 3220": only the maker's name differs.
         mine, its = "".join(_telling(short)), "".join(_telling(long))
         if not mine or its.startswith(mine) or (long.cut and mine.startswith(its)):
             return _unsure(Reason.CUT_TOO_SHORT)
@@ -358,7 +374,7 @@ def _cut_alike(short: Label, long: Label, rest: str) -> Comparison:
         )
     missing = [token for token in re.findall(r"[^\W_]+", rest) if token not in words.FILLING]
     if missing or (rest.strip() and "+" in rest):
-        return _unsure(Reason.CUT_TOO_SHORT)  # what tells the model may be in the part that was cut off
+        return _unsure(Reason.CUT_TOO_SHORT)  # the part that was cut off may name the model
     telling = [token for token in short.tokens if token not in words.BRANDS and token not in words.GENERIC]
     named = any(token in words.BRANDS for token in short.tokens)
     too_short = sum(map(len, telling)) < (_LEAST_CUT - 1 if named else _LEAST_CUT)
@@ -375,7 +391,7 @@ def _onboard(one: Label, other: Label, _usb_ids: tuple[str, str]) -> Comparison 
     if Sort.ONBOARD not in sorts:
         return None
     if sorts != {Sort.ONBOARD}:
-        # "USB Audio Device" may be anything but the chip that is called by its own name.
+        # "USB Audio Device" may be anything except a chip that has a name of its own.
         named = other if one.sort is Sort.ONBOARD else one
         is_other = Sort.GENERIC not in sorts or "usb" in named.whole or (one.is_windows and other.is_windows)
         return _different(Reason.OTHER_SORT) if is_other else _unsure(Reason.GENERIC_NAME)
@@ -385,7 +401,7 @@ def _onboard(one: Label, other: Label, _usb_ids: tuple[str, str]) -> Comparison 
         return _different(Reason.OTHER_NAME)
     plugged = [label.noun in words.OUTSIDE for label in (one, other)]
     if plugged[0] is not plugged[1] and words.COMPUTER.search((other if plugged[0] else one).name):
-        return _different(Reason.OTHER_NAME)  # what is plugged in, and the computer's own
+        return _different(Reason.OTHER_NAME)  # one is plugged in, the other is built in
     return _unsure(Reason.SEVERAL_SOCKETS)
 
 
@@ -395,8 +411,10 @@ def _two_chips(one: Label, other: Label) -> bool:
 
 
 def _chips(label: Label) -> frozenset[str]:
-    """Whose chip it is, where the name says so: Intel's sound processor is beside another maker's chip, with the
-    microphones of its own. A chip may be driven by way of that processor, and then it is named.
+    """Return the makers of the sound chip, if the name contains them.
+
+    Intel's sound processor, with microphones of its own, exists in addition to another maker's chip. A chip that is driven
+    through that processor is named with it, so then only the chip's maker counts.
     """
     parts = set(words.bare(label.whole).split())
     if any(maker in label.whole for maker in INTEL):
@@ -418,13 +436,13 @@ def _generic(one: Label, other: Label, _usb_ids: tuple[str, str]) -> Comparison 
     if _makers(one, other) is not None:
         return _different(Reason.OTHER_NAME)
     if one.is_windows and other.is_windows and not _is_translation(one, other):
-        # Two interfaces' names, as one system lists them.
+        # Two different names of interfaces in the list of one system.
         return _different(Reason.OTHER_NAME)
     return _unsure(Reason.GENERIC_NAME)
 
 
 def _is_translation(one: Label, other: Label) -> bool:
-    """Both say "USB audio device" or the like, perhaps in two languages, and nothing else."""
+    """Return whether both are generic names such as "USB audio device" with the same meaning, perhaps translated."""
     return one.sort is other.sort is Sort.GENERIC and _concept(one) == _concept(other)
 
 
@@ -463,21 +481,19 @@ def _names(one: Label, other: Label, _usb_ids: tuple[str, str]) -> Comparison:
     if only_mine | only_its <= words.POSITIONS and set(mine) & set(its):
         return _unsure(Reason.SEVERAL_SOCKETS)
     if not any(token.isascii() for token in only_mine | only_its):
-        return _unsure(
-            Reason.PARTIAL_NAME
-        )  # they differ in words of a language that nobody listed, by script
+        return _unsure(Reason.PARTIAL_NAME)  # they differ only in words of an unknown language
     if (numbers := _model_numbers(mine)) and numbers == _model_numbers(its):
         return _unsure(Reason.PARTIAL_NAME)  # "Voyager 4320" and "V4320"
     return _different(Reason.OTHER_NAME)
 
 
 def _model_numbers(tokens: tuple[str, ...]) -> set[tuple[str, ...]]:
-    """Of words like "4320" and "1000XM4", which the model is known by: their digits."""
+    """Return the digits of words such as "4320" and "1000XM4", which identify the model."""
     return {tuple(re.findall(r"\d+", token)) for token in tokens if re.search(r"\d{3}", token)}
 
 
 def _telling(label: Label) -> tuple[str, ...]:
-    """The words that tell the model."""
+    """Return the words of the name that identify the model."""
     return tuple(token for token in label.tokens if token not in words.BRANDS and token not in words.NOISE)
 
 
@@ -494,8 +510,9 @@ def _variants(one: Label, other: Label) -> Comparison | None:
 
 
 def _sockets(one: Label, other: Label) -> Comparison | None:
-    """A chip, a dock or an interface has sockets: what is in one of them is not what is in another. None: it is one
-    thing, or the two names are not those of two sockets.
+    """Return `unsure` if the names may mean two sockets of one chip, dock or interface, or None.
+
+    Different sockets hold different devices.
     """
     if _same_socket(one, other):
         return None
@@ -507,12 +524,12 @@ def _sockets(one: Label, other: Label) -> Comparison | None:
     if (nouns & words.WORN and nouns & words.STANDING) or _hear_apart(one.noun, other.noun):
         return _unsure(Reason.SEVERAL_SOCKETS)
     if one.is_windows and other.is_windows and None in nouns:
-        return _unsure(Reason.SEVERAL_SOCKETS)  # "Analogue 1 + 2": which of them it is cannot be told
+        return _unsure(Reason.SEVERAL_SOCKETS)  # "Analogue 1 + 2" does not say which of the two it is
     return None
 
 
 def _hear_apart(one: Noun | None, other: Noun | None) -> bool:
-    """Two microphones; a headset's is called both with and without its headset."""
+    """Return whether these are two microphones. A headset's microphone may be named with or without "headset"."""
     return (
         one in words.HEARING
         and other in words.HEARING

@@ -1,4 +1,4 @@
-"""An audio device as somebody names it: a label, and whatever else its source knows."""
+"""An audio device: a label, and the ids that its source knows."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -14,12 +14,12 @@ class Platform(StrEnum):
     MACOS = "macos"
     LINUX = "linux"
     BROWSER = "browser"
-    """A web page's list: labels with USB ids, ids that mean something to this page alone."""
+    """The list of a web page: labels with USB ids, and ids that are only valid within this page."""
 
 
 @dataclass(frozen=True, slots=True)
 class AudioDevice:
-    """One endpoint. Everything but the label may be empty: not every source knows it."""
+    """One endpoint. Every field except the label may be empty, because not every source knows it."""
 
     label: str
     kind: Kind | None = None
@@ -31,6 +31,6 @@ class AudioDevice:
     container_id: str = ""
     """Windows: one GUID for everything of one physical device (learn.microsoft.com, "Container IDs")."""
     usb_id: str = ""
-    """"vvvv:pppp" in hexadecimal: the model, not the piece."""
+    """"vvvv:pppp" in hexadecimal. It identifies the model, not the individual device."""
     serial: str = ""
-    """As the USB device states it; many state none."""
+    """Serial number that the USB device reports; many report none."""

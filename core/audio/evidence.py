@@ -1,7 +1,7 @@
-"""Observations: who said when which program uses which device, and how much that is worth.
+"""Observations: which source reported, at what time, that a program uses a device; and how reliable that is.
 
-Best first (docs/audio.md): what the probe sees, what Teams' call records name, what the user declares, and the
-symptom itself, a call that ends at once.
+From most to least reliable (docs/audio.md): the probe, Teams' call records, the user's declaration, and the symptom itself
+(a call that ends as soon as it is answered).
 """
 
 from dataclasses import dataclass
@@ -34,16 +34,16 @@ class DeviceUse:
     device: AudioDevice
     at: datetime
     active: bool = False
-    """The probe sees it at this moment; then `at` is this moment."""
+    """The probe sees the use now; `at` is then the time of its report."""
     assumed: bool = False
-    """Not seen: the program is there and may follow the system's default, which is this device."""
+    """Not observed: the program runs and may follow the system's default, which is this device."""
     exclusive: bool = False
-    """Windows' exclusive mode: nobody else gets a sound out of the device meanwhile, and who shares it fails."""
+    """Windows' exclusive mode: other programs cannot use the device meanwhile."""
 
 
 @dataclass(frozen=True, slots=True)
 class SuspiciousCall:
-    """Answered on the softphone and ended by our side at once, as when Teams declines it."""
+    """A call that was answered on the softphone and then ended at once by our side, as happens when Teams declines it."""
 
     at: datetime
 
@@ -57,14 +57,14 @@ GOOD_FOR: Final = {
     Source.DECLARED: timedelta(days=90),
     Source.SYMPTOM: timedelta(days=7),
 }
-"""So long an observation stands for the present; people rarely change what they declared, a probe is there daily."""
+"""How long an observation counts as current. Declarations rarely change; a probe reports daily."""
 KEPT_FOR: Final = {
     Source.PROBE: timedelta(days=30),
     Source.CALL_RECORDS: timedelta(days=30),
     Source.DECLARED: timedelta(days=180),
     Source.SYMPTOM: timedelta(days=14),
 }
-"""Then it is deleted. Until then it still counts, as something that was."""
+"""How long an observation is kept. After `GOOD_FOR` it counts as past, and after this time it is deleted."""
 
 
 def source_of(observation: Observation) -> Source:
@@ -76,5 +76,5 @@ def is_kept(observation: Observation, now: datetime) -> bool:
 
 
 def is_good(observation: Observation, now: datetime) -> bool:
-    """Whether it stands for the present."""
+    """Return whether the observation counts as current."""
     return now - observation.at < GOOD_FOR[source_of(observation)]

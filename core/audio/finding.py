@@ -1,4 +1,4 @@
-"""From observations to a verdict: pure, tested by table, and able to explain itself."""
+"""Rules that derive a verdict and its reasons from observations. Pure; tested by a table."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -28,56 +28,56 @@ class Verdict(StrEnum):
 
 
 class Why(StrEnum):
-    """What the verdict rests on; each has a sentence in `words/`."""
+    """The reason for a verdict. Each has a text in `words/`."""
 
     SHARED = "shared"
-    """Both programs use one device."""
+    """Both programs use the same device."""
     SHARED_ONCE = "shared-once"
-    """They did when last seen, which is a while ago."""
+    """Both programs used the same device when they were last seen, some time ago."""
     SHARED_BY_DEFAULT = "shared-by-default"
-    """One of them follows the system's default, and that is the other's device."""
+    """One program follows the system's default, which is the other program's device."""
     SHARED_AMONG = "shared-among"
-    """One of them has several devices open without a call, and one of those is the other's."""
+    """One program has several devices open without a call, and the other program uses one of them."""
     CALLS_END = "calls-end"
-    """Calls end at once, again and again."""
+    """Several calls ended as soon as they were answered."""
     CALLS_END_UNCLEAR = "calls-end-unclear"
-    """A call ended at once, and two names may be one device."""
+    """A call ended as soon as it was answered, and two names may mean the same device."""
     CALLS_END_STILL = "calls-end-still"
-    """The devices are different, as far as known, and calls end at once all the same."""
+    """The devices seem to be different, and calls still end as soon as they are answered."""
     ALL_DIFFERENT = "all-different"
     NOT_TOLD_APART = "not-told-apart"
     MISSING = "missing"
 
 
 class Missing(StrEnum):
-    """What would make it certain."""
+    """Information that would make the verdict certain."""
 
     TEAMS_INPUT = "teams-input"
     TEAMS_OUTPUT = "teams-output"
     SOFTPHONE_INPUT = "softphone-input"
     SOFTPHONE_OUTPUT = "softphone-output"
     FRESH_LOOK = "fresh-look"
-    """What is known is old: make a call with both programs while the probe runs, or choose again."""
+    """The observations are old: call with both programs while the probe runs, or declare the devices again."""
     WHICH_IS_USED = "which-is-used"
-    """A program has several devices open, or has had no sound yet: which one it uses is seen during a call."""
+    """A program has several devices open or has had no sound yet. A call shows which one it uses."""
     TELL_APART = "tell-apart"
-    """Two names may be one device: the test tone and the level meter tell."""
+    """Two names may mean the same device. The test tone and the level meter show it."""
     PROBE = "probe"
-    """Nothing here was seen, only told: the probe would see it."""
+    """No probe has observed the devices; one would see them."""
 
 
 SHARING: Final = frozenset((Why.SHARED, Why.SHARED_ONCE, Why.SHARED_BY_DEFAULT, Why.SHARED_AMONG))
-"""The pairs of these findings are one device each."""
+"""Reasons whose pairs consist of the same device twice."""
 
 ONE_LOOK: Final = timedelta(seconds=2)
-"""What one source says within so long, it says of one moment."""
+"""Observations of one source within this time belong to the same moment."""
 SUSPICIOUS_CALLS: Final = 2
-"""One call that ends at once may be a slip of the finger."""
+"""Number of calls that must end at once to count. A single one may be a mistake."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """A device of Teams beside one of the softphone."""
+    """A device that Teams uses, compared with one that the softphone uses."""
 
     teams: DeviceUse
     softphone: DeviceUse
@@ -89,18 +89,18 @@ class Conclusion:
     verdict: Verdict
     why: Why
     pairs: tuple[Pair, ...]
-    """Those that the verdict rests on: shared ones, or ones that cannot be told apart."""
+    """The pairs behind the verdict: shared devices, or devices that cannot be told apart."""
     evidence: tuple[Observation, ...]
-    """Everything that was weighed, newest first."""
+    """All observations that were considered, newest first."""
     missing: tuple[Missing, ...]
     uses: tuple[DeviceUse, ...]
-    """What each program uses, as far as known: of each program and direction all that are seen now, else those that
-    were seen or said together last.
+    """What each program uses, as far as known. For each program and direction: all active uses; without any, the uses
+    that were last reported together.
     """
 
 
 def conclude(observations: Sequence[Observation], now: datetime) -> Conclusion:
-    """The same whatever the order of the observations, and however often one of them is given."""
+    """Draw a conclusion. Neither the order of the observations nor duplicates change the result."""
     kept = sorted({seen for seen in observations if is_kept(seen, now)}, key=_order)
     uses = _present(kept, now)
     calls = [seen for seen in kept if isinstance(seen, SuspiciousCall) and is_good(seen, now)]
@@ -148,13 +148,15 @@ def conclude(observations: Sequence[Observation], now: datetime) -> Conclusion:
 
 
 def _order(seen: Observation) -> tuple[float, str]:
-    """Newest first; what is of one moment, always in one order."""
+    """Return a sort key: newest first, and a stable order for observations of the same time."""
     return -seen.at.timestamp(), repr(seen)
 
 
 def _present(kept: Sequence[Observation], now: datetime) -> tuple[DeviceUse, ...]:
-    """Of each program and direction what stands for the present: all that is seen now, else what its best source saw
-    or said last. A program may have several devices open, for instance one to ring and one to talk.
+    """Return the current uses of each program and direction.
+
+    These are all active uses; without any, the latest report of the best source. A program may have several devices open,
+    for instance one for ringing and one for talking.
     """
 
     def rank(use: DeviceUse) -> tuple[bool, bool, bool, float, int]:
@@ -162,7 +164,7 @@ def _present(kept: Sequence[Observation], now: datetime) -> tuple[DeviceUse, ...
             use.active and is_good(use, now),
             is_good(use, now),
             not use.assumed,
-            min(use.at, now).timestamp(),  # a clock that was ahead does not win for ever
+            min(use.at, now).timestamp(),  # a clock that was ahead must not win permanently
             RELIABILITY[use.source],
         )
 
@@ -189,8 +191,10 @@ def _present(kept: Sequence[Observation], now: datetime) -> tuple[DeviceUse, ...
 def _by_weight(
     shared: Sequence[Pair], uses: Sequence[DeviceUse], now: datetime
 ) -> tuple[tuple[Pair, ...], tuple[Pair, ...], tuple[Pair, ...]]:
-    """Of the pairs that stand for the present: certain ones, those in which one device is only one of several that
-    are open, and those in which one use is assumed.
+    """Sort current pairs into three groups.
+
+    Returns the certain pairs, the pairs in which a device is one of several open ones, and the pairs in which a use is
+    assumed.
     """
     good = [pair for pair in shared if _good(pair, now)]
     seen = [pair for pair in good if not _assumed(pair)]
@@ -205,7 +209,7 @@ def _by_weight(
 
 
 def _one_of_several(use: DeviceUse, uses: Sequence[DeviceUse]) -> bool:
-    """Idle, and beside it the program has another device open in that direction."""
+    """Return whether the use is not active and the program has another device open in the same direction."""
     return not use.active and any(
         (other.program, other.kind) == (use.program, use.kind)
         and compare(other.device, use.device).verdict is not Sameness.SAME
@@ -214,7 +218,7 @@ def _one_of_several(use: DeviceUse, uses: Sequence[DeviceUse]) -> bool:
 
 
 def _pairs(uses: Sequence[DeviceUse]) -> list[Pair]:
-    """What is seen now comes first, for the first pair is the one that people are told of."""
+    """Return all pairs, active ones first, because people are shown the first pair."""
     pairs = [
         Pair(teams, softphone, compare(teams.device, softphone.device))
         for teams in uses

@@ -1,9 +1,9 @@
-"""Reads an audio label: what in it names the hardware, and what is only the way it was spelt.
+"""Parses an audio label: separates the name of the hardware from additions of systems, drivers and browsers.
 
-Sources of the spellings: Chromium (`media/audio`: role prefix, "(vvvv:pppp)" behind a USB device's name), Windows'
-MMDevice API ("Endpoint (Interface)", "2- " before the second piece of one name), waveIn/waveOut (cut at 31
+Sources of the spellings: Chromium (`media/audio`: role prefix, "(vvvv:pppp)" after a USB device's name), Windows'
+MMDevice API ("Endpoint (Interface)", "2- " before the second device of one name), waveIn/waveOut (cut at 31
 characters), PulseAudio and ALSA (descriptions with the profile, "hw:CARD=…", "alsa_input.usb-…"), and labels from
-public reports; those are in `tests/core/audio/labels.json`, each with its address.
+public reports, which are in `tests/core/audio/labels.json` with their addresses.
 """
 
 import re
@@ -18,25 +18,25 @@ from core.audio import vocabulary as words
 from core.audio.vocabulary import Noun
 
 WAVE_NAME_LENGTH: Final = 31
-"""MAXPNAMELEN less the final zero (mmsystem.h): where old Windows interfaces cut."""
+"""Length at which old Windows interfaces cut names: MAXPNAMELEN minus the terminating zero (mmsystem.h)."""
 
 MAX_LENGTH: Final = 256
-"""More of a label is not read; the longest seen has some 100 characters."""
+"""Number of characters of a label that are read. The longest known label has about 100."""
 
 CACHED: Final = 2_000
-"""A machine's devices are compared each with each."""
+"""Number of cached labels. The devices of a machine are compared with each other, so each label is read repeatedly."""
 
 
 class Sort(StrEnum):
-    """What sort of thing a label names; the rules of comparison differ."""
+    """The sort of device that a label names. The rules of comparison depend on it."""
 
     ORDINARY = "ordinary"
     GENERIC = "generic"
     """A name that many devices have."""
     ONBOARD = "onboard"
-    """The computer's own sound: several sockets under one name."""
+    """The computer's own sound card: several sockets under one name."""
     DISPLAY = "display"
-    """A monitor on the graphics card's sound."""
+    """A monitor that is connected to the sound of the graphics card."""
     VIRTUAL = "virtual"
     NAMELESS = "nameless"
 
@@ -45,31 +45,31 @@ class Sort(StrEnum):
 class Label:
     sort: Sort
     name: str
-    """The hardware's own name, folded; the monitor's for a display; empty when there is none."""
+    """The hardware's own name, folded; for a display that of the monitor; empty if there is none."""
     noun: Noun | None
     endpoint: str
     """The words before the bracket, folded ("headset microphone", "2nd output"); without a bracket, all of them."""
     instance: int | None
-    """The 2 of "2- Jabra": Windows numbers pieces of one name, from the second on."""
+    """The 2 of "2- Jabra": Windows numbers devices of the same name from the second on."""
     usb_id: str
     cut: bool
-    """Cut in the middle by an old interface."""
+    """Whether an old interface cut the name."""
     address: str
-    """Bluetooth address, PulseAudio path or ALSA card when the label is one of those; else empty."""
+    """Bluetooth address, PulseAudio path or ALSA card if the label is one of those; otherwise empty."""
     is_monitor: bool
-    """A PulseAudio "Monitor of …" or a "[Loopback]": what goes out, as an input."""
+    """A PulseAudio "Monitor of …" or a "[Loopback]": an input that records the output of a device."""
     is_windows: bool
     """Written as "Endpoint (Interface)"."""
     whole: str = ""
-    """The interface, or all of a label without brackets, folded and with everything that drivers append."""
+    """The interface, or the whole label if it has no brackets; folded, with everything that drivers append."""
     text: str = ""
-    """All of the label, folded."""
+    """The whole label, folded."""
     is_full_length: bool = False
-    """As long as a cut name can be, brackets closed: it may be cut all the same."""
+    """Whether the label has the length of a cut name. It may be cut even if its brackets are closed."""
     is_one_thing: bool = False
-    """A headset, a webcam or the like: no card with several sockets."""
+    """A headset, a webcam or the like, not a card with several sockets."""
     tokens: tuple[str, ...] = ()
-    """The words of the name."""
+    """The words of `name`."""
 
     @property
     def is_adapter(self) -> bool:
@@ -80,14 +80,14 @@ class Label:
         return not words.CAMERAS.isdisjoint(self.tokens)
 
 
-# Blanks before something are looked for at the first of them alone: starting at each of them would take quadratic time.
+# `(?<!\s)` lets a match begin only at the first of several blanks. Trying each blank would take quadratic time.
 _USB_ID: Final = re.compile(r"(?<!\s)\s*\(([0-9a-f]{4}):([0-9a-f]{4})\)\s*$", re.IGNORECASE)
 _CUT_USB_ID: Final = re.compile(r"(?<=\))\s*\([0-9a-f]{0,4}(?::[0-9a-f]{0,4})?$", re.IGNORECASE)
 _ROLE: Final = re.compile(r"^\s*+([^()\s][^()]{0,39}?)(?:\s++[-–—]|:)\s++(?=\S)")
 _ROLE_BEFORE: Final = re.compile(r"^([^()]+)\((.+)\)$")
 _ROLE_BEHIND: Final = re.compile(r"^(.*\S)\s*[(\[]([^()\[\]]+)[)\]]$")
 _NO_ROLE: Final = re.compile(r"^[-–—]\s+(?=\S)")
-"""Where the browser has no words of its own, the role before " - " is empty."""
+"""If the browser has no text in its language, the role before " - " is empty."""
 _INSTANCE_BEFORE: Final = re.compile(r"^(\d{1,2})(?:\s?-|\s?[–—])\s+(?=\S)")
 _INSTANCE_BEHIND: Final = re.compile(r"(?<!\s)\s+(?:\((\d)\)|#(\d))$")
 _MONITOR: Final = re.compile(
@@ -97,7 +97,7 @@ _MONITOR: Final = re.compile(
 _LOOPBACK: Final = re.compile(r"(?<!\s)\s*[\[(](?:loopback|monitor)[\])]\s*$", re.IGNORECASE)
 _RESOURCE: Final = re.compile(r"@system32\\drivers\\", re.IGNORECASE)
 _RESOURCE_TEXT: Final = re.compile(r"\s*+\(?\s*+([^()]*+(?:\([^()]*+\))?+)\s*+\)*+")
-"""What stands behind the last semicolon of such a reference."""
+"""The text after the last semicolon of such a reference."""
 _PULSE: Final = re.compile(
     r"^(?:alsa_(?:input|output|card)\.)(?P<bus>usb|pci|platform)-(?P<path>.+?)(?:\.(?P<profile>[^.]*(?:\.monitor)?))?$"
 )
@@ -106,18 +106,18 @@ _HW: Final = re.compile(
     r"(?<!\s)\s*[(\[](?:plug)?hw:(?:card=)?(\w+)(?:,(?:dev=)?(\d+))?[)\]]\s*$", re.IGNORECASE
 )
 _LOW_ENERGY: Final = re.compile(r"^le[-_](?=\w)")
-"""Before the name of a headset that is connected by Bluetooth LE as well."""
+"""Prefix of the name of a headset that is also connected by Bluetooth LE."""
 _HANDS_FREE_BEFORE: Final = re.compile(r"^hands[- ]?free\s+(?=\S)(?!(?:ag|hf|audio)\b)")
-"""Windows' oldest interface to the driver puts the profile first."""
+"""The profile that Windows' oldest driver interface puts before the name."""
 _CUT_PROFILE: Final = re.compile(r"(?<=\S) hands[- ]?fr\w*(?: \w*)*$", re.IGNORECASE)
 _ALSA_DETAIL: Final = re.compile(r"(?<=\w), usb audio\b.*$")
-"""Behind the card's name in ALSA's descriptions."""
+"""Text after the card's name in ALSA's descriptions."""
 _SERIAL: Final = re.compile(r"^(?=(?:.*\d){4})[0-9a-z]{8,}$")
 _MARKS: Final = re.compile(
     r"\((?:r|tm|c)\)|[®™©\ufffd\u00ad\u061c\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff\x00-\x08\x0b-\x1f]",
     re.IGNORECASE,
 )
-"""Trade marks, and characters that only steer how a text is shown."""
+"""Trade mark signs, and control characters that only affect how a text is displayed."""
 _MAPPER: Final = re.compile(r"microsoft\b.* - (?:input|output)$|^microsoft.*[- ](?:input|output)$")
 _GENERATION: Final = re.compile(r"\b(\d)(?:st|nd|rd|th|\.|e|a)?[ .-]?(?:gen|generation|generacion)\b\.?")
 _GENERATION_BEHIND: Final = re.compile(r"\b(?:gen|generation|generacion)\.?[ .-]?(\d)\b")
@@ -128,12 +128,12 @@ _ROMAN: Final = {"i": "1", "ii": "2", "iii": "3", "iv": "4"}
 
 
 def fold(text: str) -> str:
-    """Lower case, Latin letters without accents, one space between words."""
+    """Return the text in lower case, with Latin letters without accents and one space between words."""
     return words.fold(text, 2 * MAX_LENGTH)
 
 
 def _cleaned(text: str) -> str:
-    """The label without marks, in one spelling of every character, at most `MAX_LENGTH` long."""
+    """Return the label without marks, Unicode-normalised, with at most `MAX_LENGTH` characters."""
     label = text[:MAX_LENGTH]
     if not label.isascii():
         label = _mended(label)
@@ -145,7 +145,7 @@ def _cleaned(text: str) -> str:
 
 @lru_cache(maxsize=CACHED)
 def read(text: str) -> Label:
-    """Never fails: a label that says nothing is `NAMELESS`."""
+    """Parse a label. Never raises; a label without information is `NAMELESS`."""
     label = _cleaned(text).removesuffix("%0").strip()
     if technical := _technical(label):
         return technical
@@ -160,10 +160,10 @@ def read(text: str) -> Label:
     cut = _is_cut(label)
     endpoint, inner = _split(label)
     if cut and (profile := _CUT_PROFILE.search(inner)):
-        # The name is there as a whole: the cut is in what the profile appends.
+        # The name is complete; only the profile after it is cut.
         inner, cut = inner[: profile.start()], False
     if not cut and endpoint and endpoint.endswith(")") and words.bare(fold(inner)) in words.TRANSPORTS:
-        # "Headset (2- Jabra) (Bluetooth)": the last bracket is the way it is connected.
+        # "Headset (2- Jabra) (Bluetooth)": the last bracket says how the device is connected.
         endpoint, inner = _split(endpoint)
     instance, inner = _without_instance(inner)
     return _classified(
@@ -180,8 +180,9 @@ def read(text: str) -> Label:
 
 
 def _is_full_length(text: str) -> bool:
-    """As old interfaces count: with all marks, and perhaps with a bracket that a program has closed; the last
-    character that they left may have been a blank.
+    """Return whether the label has the length at which old interfaces cut.
+
+    Trade mark signs count, a program may have added the closing bracket, and the last character may have been a blank.
     """
     text = text.rstrip(" \0")
     return len(text) - text.endswith(")") in (WAVE_NAME_LENGTH - 1, WAVE_NAME_LENGTH)
@@ -203,7 +204,7 @@ def _classified(
     noun, is_windows = _noun(endpoint), bool(endpoint)
     transport = words.TRANSPORTS.get(words.bare(whole)) if is_windows and noun is None else None
     if transport is not None:
-        # "Jabra Evolve2 65 (Bluetooth)": the bracket is the way it is connected.
+        # "Jabra Evolve2 65 (Bluetooth)": the bracket says how the device is connected.
         whole, endpoint, is_windows = endpoint, "", False
     name = _without_trailing(whole)
     if not is_windows:
@@ -242,7 +243,7 @@ def _classified(
 
 
 def _noun(endpoint: str) -> Noun | None:
-    """Of the words before the bracket; a role in a language that nobody listed may stand before them."""
+    """Return the noun in the words before the bracket. A role in an unknown language may precede it."""
     bare = words.bare(endpoint)
     noun = words.NOUNS.get(bare)
     if noun is None and words.is_spaceless(bare):
@@ -266,7 +267,7 @@ def _is_one_thing(whole: str, transport: str | None) -> bool:
 
 
 def _tokens(name: str) -> tuple[str, ...]:
-    """Its words; generations and marks of a model are one word each, a plus behind a word is one, too."""
+    """Return the words of a name. A generation or mark of a model is one word; a plus after a word is a word too."""
     if "gen" in name:
         name = _GENERATION_BEHIND.sub(r" gen\1 ", _GENERATION.sub(r" gen\1 ", name))
     if "mk" in name or "mark" in name:
@@ -276,14 +277,14 @@ def _tokens(name: str) -> tuple[str, ...]:
 
 
 def _noun_within(name: str) -> tuple[Noun | None, str]:
-    """Of "MacBook Pro Microphone" and "MacBook Pro-Mikrofon": the noun at the end, and what is before it."""
+    """Split a name without brackets ("MacBook Pro Microphone", "MacBook Pro-Mikrofon") into noun and rest."""
     parts = words.bare(name).split()
     for at in range(len(parts)):
         noun = words.NOUNS.get(" ".join(parts[at:]).lstrip("の的"))
         if noun in words.TALKS_OR_LISTENS or (noun is not None and at == 0):
             return noun, " ".join(parts[:at]) or name
     for end in range(len(parts) - 1, 0, -1):
-        # "Micrófono del MacBook Pro": only before the computer's own name, for a maker may put it before his.
+        # "Micrófono del MacBook Pro": only before a computer's name, because makers put such words before their own names.
         noun = words.NOUNS.get(" ".join(parts[:end]))
         if noun in words.TALKS_OR_LISTENS:
             rest = parts[end:]
@@ -312,15 +313,13 @@ def _sort(endpoint: str, whole: str, *, is_windows: bool, cut: bool) -> Sort:
     if not is_windows and not words.DEFAULT_WORDS.isdisjoint(parts) and all(map(_says_nothing, parts)):
         return Sort.NAMELESS  # "Periferico di uscita predefinito"
     if not is_windows and _LATIN_OR_DIGIT.search(whole) is None:
-        return (
-            Sort.NAMELESS
-        )  # products are written in Latin letters; this is a role or a noun of an unknown language
+        return Sort.NAMELESS  # products have Latin names, so this is a role or a noun in an unknown language
     if all(word in words.GENERIC or not word.isascii() for word in parts):
         return Sort.GENERIC
     if all(word in words.GENERIC or word in words.BRANDS for word in parts) and words.ONE_THING.isdisjoint(
         word for word in parts if word not in words.BRANDS
     ):
-        # "Lenovo USB Audio": the maker alone does not tell his dock from his monitor.
+        # "Lenovo USB Audio": the maker alone does not tell its dock from its monitor.
         return Sort.GENERIC
     return Sort.ORDINARY
 
@@ -343,7 +342,7 @@ def _is_display(parts: list[str], *, cut: bool) -> bool:
 
 
 def _is_cut_driver(driver: frozenset[str], parts: list[str]) -> bool:
-    """The words that are there are the driver's, the last of them perhaps half."""
+    """Return whether all words are words of the driver's name; the last one may be cut."""
     if len(parts) == 1:
         return parts[0] in ("nvidia", "amd", "intel") and parts[0] in driver
     if not set(parts[:-1]) <= driver:
@@ -360,12 +359,12 @@ def _is_onboard(bare: str, whole: str, *, cut: bool) -> bool:
     if words.COMPUTER.search(whole):
         return True
     if any(maker in bare for maker in INTEL):
-        return True  # its sound processor has a name of its own in every language
+        return True  # Intel's sound processor is named differently in each language
     return cut and "high definition audio".startswith(bare) and len(bare) > len("high d")
 
 
 def _technical(label: str) -> Label | None:
-    """A name from inside PulseAudio or ALSA."""
+    """Parse an internal name of PulseAudio or ALSA; return None if the label is no such name."""
 
     def made(name: str, address: str, *, endpoint: str = "", sort: Sort = Sort.ORDINARY) -> Label:
         tokens = _tokens(name)
@@ -399,7 +398,7 @@ def _technical(label: str) -> Label | None:
                 sort=Sort.ONBOARD,
             )
         path = re.sub(r"-\d\d(?:\.\d+)?$", "", path)
-        # A device without a maker's text has the maker's number there instead (udev, ID_VENDOR).
+        # For a device without a maker's name, udev puts the maker's number here (ID_VENDOR).
         path = re.sub(r"^[0-9a-f]{4}_", "", path)
         kept = [part for part in re.findall(r"[^\W_]+", path.replace("_", " ")) if not _SERIAL.match(part)]
         return made(" ".join(kept), f"pulse:{path}")
@@ -412,7 +411,7 @@ def _technical(label: str) -> Label | None:
 
 
 def _mended(label: str) -> str:
-    """UTF-8 that somebody read as Windows-1252 ("KopfhÃ¶rer"), and a driver's text that nobody resolved."""
+    """Repair UTF-8 that was decoded as Windows-1252 ("KopfhÃ¶rer"), and unresolved references to a driver's text."""
     if "Ã" in label or "Â" in label:
         with suppress(UnicodeError):
             label = label.encode("cp1252").decode("utf-8")
@@ -424,12 +423,12 @@ def _mended(label: str) -> str:
 
 
 _CAREFUL_ROLES: Final = ("standard", "default", "line", "auto", "system", "console", "multimedia")
-"""They also stand before a bracket as a name of their own."""
+"""Roles that are also used as a name before a bracket."""
 _MAX_ROLES: Final = 3
 
 
 def _without_role(label: str) -> str:
-    """Without the roles before or behind it; a browser and a program may each have put one there."""
+    """Remove the roles before or after the name. A browser and a program may each have added one."""
     for _ in range(_MAX_ROLES):
         shorter = _without_one_role(label)
         if shorter == label:
@@ -470,7 +469,7 @@ def _is_cut(label: str) -> bool:
 
 
 def _split(label: str) -> tuple[str, str]:
-    """Endpoint and interface of "Endpoint (Interface)", brackets in the interface's name included; a cut label has no closing one."""
+    """Split "Endpoint (Interface)". The interface's name may contain brackets; a cut label has no closing one."""
     if _is_cut(label):
         endpoint, _, inner = label.partition("(")
         return endpoint.strip(), inner.strip()
@@ -489,7 +488,7 @@ def _split(label: str) -> tuple[str, str]:
 
 
 def _split_at_dash(label: str) -> tuple[str, str]:
-    """Of "Headset Microphone - Jabra EVOLVE 20": GNOME's settings put the name of the socket first."""
+    """Split "Headset Microphone - Jabra EVOLVE 20": GNOME's settings put the name of the socket first."""
     noun, dash, name = label.partition(" - ") if " - " in label else label.partition(" – ")
     if dash and words.NOUNS.get(words.bare(fold(noun))) is not None and name.strip():
         return noun.strip(), name.strip()
@@ -511,7 +510,7 @@ def _without_instance(name: str) -> tuple[int | None, str]:
 
 
 def _without_trailing(name: str) -> str:
-    """Without profiles and drivers' additions, unless nothing would be left."""
+    """Remove profiles and drivers' additions from the end, unless nothing would be left."""
     while True:
         shorter = words.TRAILING.sub("", name).strip(" -,:")
         if shorter in ("", name):
@@ -520,14 +519,20 @@ def _without_trailing(name: str) -> str:
 
 
 def listed_name(text: str) -> str:
-    """As the system lists it, without what browsers add: "Headset (2- Jabra Evolve2 65)"."""
+    """Return the name under which the system lists the device, for instance "Headset (2- Jabra Evolve2 65)".
+
+    Additions of browsers are removed.
+    """
     label = unicodedata.normalize("NFC", _mended(text[:MAX_LENGTH]))
     label, _ = _without_usb_id(_without_role(_MARKS.sub("", label).strip()))
     return " ".join(label.split()) or text.strip()
 
 
 def shown_name(text: str) -> str:
-    """The device as people know it: "Jabra Evolve2 65" of "Default - Headset (2- Jabra Evolve2 65) (0b0e:0a44)"."""
+    """Return the short name of the device.
+
+    For instance "Jabra Evolve2 65" for "Default - Headset (2- Jabra Evolve2 65) (0b0e:0a44)".
+    """
     name, label = listed_name(text), read(text)
     if label.sort in (Sort.ORDINARY, Sort.GENERIC) and label.is_windows:
         _, name = _without_instance(_split(name)[1])

@@ -1,6 +1,6 @@
-"""Words by which systems, drivers and makers name audio devices, from `terms.toml` and `products.toml`, ready to look up.
+"""The vocabulary of device names, loaded from `terms.toml` and `products.toml`.
 
-The two files hold the words with their sources; here is only what the code needs to know about their meaning.
+The two files contain the words of systems, drivers and makers, with sources. This module prepares them for look-ups.
 """
 
 import re
@@ -21,7 +21,7 @@ _LETTERS: Final = str.maketrans(
         "`": "'",
         "–": "-",
         "—": "-",
-        **dict.fromkeys("\u200b\u200c\u200d\u200e\u200f"),  # they only steer how letters are joined
+        **dict.fromkeys("\u200b\u200c\u200d\u200e\u200f"),  # control how letters are joined
     }
 )
 
@@ -29,11 +29,11 @@ _LETTERS: Final = str.maketrans(
 _BETWEEN_SCRIPTS: Final = re.compile(
     r"(?<=[0-9a-z])(?=[\u0e00-\u0eff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af])|(?<=[\u0e00-\u0eff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af])(?=[0-9a-z])"
 )
-"""Between a Latin name and a word of a language without blanks: "MacBook Proのマイク"."""
+"""The boundary between a Latin name and a word of a language without blanks: "MacBook Proのマイク"."""
 
 
 def fold(text: str, limit: int = 512) -> str:
-    """Lower case, Latin letters without accents, one space between words."""
+    """Return the text in lower case, with Latin letters without accents and one space between words."""
     if text.isascii():
         return " ".join(text[:limit].lower().split())
     decomposed = unicodedata.normalize("NFKD", text[:limit].casefold())[:limit]
@@ -52,7 +52,7 @@ _SPACELESS: Final = re.compile(r"[\u0e00-\u0eff\u3040-\u30ff\u3400-\u9fff\uac00-
 
 
 def bare(phrase: str) -> str:
-    """Only letters and digits, one blank between words. A mark that combines with its letter stays with it."""
+    """Return the words of a phrase with one blank between them, without punctuation. Combining marks are kept."""
     if phrase.isascii():
         return _BARE.sub(" ", phrase).strip()
     parts = (
@@ -66,7 +66,7 @@ def is_spaceless(text: str) -> bool:
 
 
 class Noun(StrEnum):
-    """What an endpoint calls itself, in any language."""
+    """The kind of endpoint that a noun means, in any language."""
 
     HEADSET = "headset"
     HANDSET = "handset"
@@ -91,7 +91,7 @@ class Noun(StrEnum):
 
 
 class Lexicon:
-    """Phrases to be found in a text, by whole words; in languages without blanks, anywhere."""
+    """Finds phrases in a text: as whole words; in languages without blanks, anywhere."""
 
     __slots__ = ("_lengths", "_phrases", "_spaceless")
 
@@ -113,7 +113,7 @@ class Lexicon:
         return iter(sorted(self._phrases))
 
     def finds(self, text: str) -> bool:
-        """`text`: as `bare` gives it."""
+        """Return whether the text contains one of the phrases. `text` must be the result of `bare`."""
         parts = text.split()
         for start, first in enumerate(parts):
             for length in self._lengths.get(first, ()):
@@ -145,7 +145,7 @@ TERMS: Final[dict[str, Any]] = _load("terms.toml")
 _PRODUCTS: Final[dict[str, Any]] = _load("products.toml")
 
 NOUNS: Final[dict[str, Noun]] = {}
-"""Where a phrase means two things, what comes first in the file counts."""
+"""Maps phrases to nouns. If a phrase is listed twice, the first one in the file counts."""
 for _name, _languages in TERMS["nouns"].items():
     for _text in _languages.values():
         for _phrase in _phrases(_text):
@@ -154,14 +154,14 @@ for _name, _languages in TERMS["nouns"].items():
                 NOUNS.setdefault(_phrase.replace(" ", ""), Noun(_name))
 
 ROLES: Final = _lexicon(TERMS["roles"])
-"""What browsers and programs put before " - " for the device that has a role at this moment."""
+"""Prefixes such as "Default" that browsers and programs put before " - " for the device that has that role now."""
 
 _SORTED_NOUNS: Final = sorted(NOUNS)
 _LEAST_OF_A_NOUN: Final = 12
 
 
 def begins_a_noun(text: str) -> bool:
-    """A long noun, cut before the bracket: "Echo Cancelling Speakerphon"."""
+    """Return whether the text is a long noun that was cut before the bracket ("Echo Cancelling Speakerphon")."""
     at = bisect_left(_SORTED_NOUNS, text)
     return len(text) >= _LEAST_OF_A_NOUN and at < len(_SORTED_NOUNS) and _SORTED_NOUNS[at].startswith(text)
 
@@ -173,19 +173,19 @@ ROLE_WORDS: Final = (
     | frozenset(word for phrase in ROLES for word in phrase.split())
     | frozenset(("device", "devices", "audio", "sound", "gerat", "audiogerat"))
 )
-"""A name of nothing but these ("Default input device") names a role, and no device."""
+"""A name that consists only of these words ("Default input device") is a role and not a device."""
 
 DEFAULT_WORDS: Final = frozenset(word for phrase in ROLES for word in phrase.split())
-"""At least one of them is in the name of a role."""
+"""The name of a role contains at least one of these words."""
 
 STAND_INS: Final = _lexicon(TERMS["stand_ins"])
-"""Stand for the default device, or for several at once."""
+"""Names that stand for the default device or for several devices."""
 
 PROFILE_WORDS: Final = frozenset(word for text in TERMS["profiles"].values() for word in _words(text))
 JOINTS: Final = _words(TERMS["joints"]["all"])
 
 VIRTUAL: Final = _lexicon(TERMS["virtual"], _PRODUCTS["virtual"])
-"""Passes sound on to some other device, which its name does not tell."""
+"""Devices that pass sound on to another device, which their name does not reveal."""
 
 BUILT_IN: Final = _lexicon(TERMS["built_in"])
 
@@ -208,7 +208,7 @@ TRANSPORTS: Final[dict[str, str]] = {
     "thunderbolt": "thunderbolt",
     "pci": "internal",
 }
-"""What Chrome on macOS puts in brackets behind a name."""
+"""Transports that Chrome on macOS appends to a name in brackets."""
 
 BRANDS: Final[dict[str, str]] = {
     word: family for family, text in _PRODUCTS["makers"].items() for word in text.split()
@@ -216,7 +216,7 @@ BRANDS: Final[dict[str, str]] = {
 
 HEADSET_MAKERS: Final = _words(_PRODUCTS["headsets"]["makers"])
 ONE_THING: Final = HEADSET_MAKERS | _words(_PRODUCTS["headsets"]["words"])
-"""A name with one of these is one thing, not a card with several sockets."""
+"""A device whose name contains one of these words is a single device, not a card with several sockets."""
 ONE_THING_SPACELESS: Final = tuple(sorted(word for word in ONE_THING if is_spaceless(word)))
 
 DOCKS: Final = _words(_PRODUCTS["docks"]["words"])
@@ -233,7 +233,7 @@ NOISE: Final = PROFILE_WORDS | _words(
     speed high webcam camera kamera hd bt by llc
     """
 )
-"""Words of a name that do not tell one model from another."""
+"""Words that do not distinguish models."""
 
 _TRAILING: Final = (
     # Bluetooth profiles, and the two halves of a gaming headset
@@ -259,22 +259,22 @@ TRAILING: Final = re.compile(
     + "|".join(_TRAILING)
     + r")|\((?:iec958|hdmi(?: ?/ ?displayport)?(?: \d+)?|s/?pdif)\))$"
 )
-"""What a driver or a Bluetooth profile appends to a name; taken off again and again."""
+"""Text that a driver or a Bluetooth profile appends to a name; removed repeatedly."""
 
 PROFILES: Final = re.compile(r"\bhands[- ]?free\b|\b(?:hfp|hsp|a2dp|avrcp|le audio)\b|\S stereo$")
-"""Bluetooth: one thing, whatever its endpoints are called."""
+"""Bluetooth profiles: the device is a single one, whatever its endpoints are called."""
 
 ALIASES: Final = {"bw": "blackwire", "hs": "headset", "mkii": "mk2", "mkiii": "mk3", "mkiv": "mk4"}
 """Short forms that makers themselves use."""
 
 VARIANTS: Final = _words("ms uc mono stereo duo dual")
-"""Variants of one model, often left out: one side may lack it, but two different ones are two pieces."""
+"""Variants of one model. They are often omitted, so one name may lack it; two different variants are two devices."""
 
 SUCCESSORS: Final = re.compile(r"plus|ii|iii|iv|vi|mk\d|gen\d|[2-9]|max|ultra")
-"""A model with such a word behind its name is another one than without."""
+"""Words after a model's name that make it another model."""
 
 POSITIONS: Final = _words("front rear back left right center line headphone headphones 1 2 3 4")
-"""What tells sockets of one device apart."""
+"""Words that distinguish the sockets of one device."""
 
 TALKS_OR_LISTENS: Final = frozenset(
     (
@@ -282,7 +282,7 @@ TALKS_OR_LISTENS: Final = frozenset(
         *(Noun.SPEAKERS, Noun.INTERNAL_SPEAKERS, Noun.EXTERNAL_SPEAKERS, Noun.EXTERNAL_HEADPHONES),
     )
 )
-"""Nouns that systems without brackets append to a device's name. "Earbuds" and the like are part of the name."""
+"""Nouns that systems without brackets append to a device's name. Words such as "Earbuds" are part of the name."""
 
 OUTSIDE: Final = frozenset((Noun.EXTERNAL_HEADPHONES, Noun.EXTERNAL_MICROPHONE, Noun.EXTERNAL_SPEAKERS))
 
@@ -310,25 +310,25 @@ GENERIC: Final = (
         """
     )
 )
-"""A name of nothing but these is one that many devices have ("USB PnP Sound Device", "High Definition Audio")."""
+"""A name that consists only of these words is shared by many devices ("USB PnP Sound Device")."""
 
 PLAIN: Final = GENERIC - _words(
     "pnp codec cmedia multimedia realtek webcam camera kamera phone telefon conference"
 )
-"""Words that a translation of "USB Audio Device" consists of."""
+"""Words that occur in translations of "USB Audio Device"."""
 
 FILLING: Final = NOISE | _words("gaming ghz technology")
-"""Words behind a name that do not make it another model's, when the name before them was cut."""
+"""Words in the missing part of a cut name that do not make it another model."""
 
 CHIPS: Final = Lexicon(set(_phrases(_PRODUCTS["chips"]["names"])))
 CHIP_MAKERS: Final = _words(_PRODUCTS["chips"]["makers"])
 CHIP_NUMBERS: Final = re.compile(rf"\b(?:{'|'.join(_PRODUCTS['chips']['patterns'])})\b")
-"""Sound chips of the computer itself: one chip with several sockets."""
+"""Sound chips of computers: one chip with several sockets."""
 
 DISPLAY_DRIVERS: Final = tuple(
     frozenset(phrase.split()) for phrase in _phrases(_PRODUCTS["displays"]["drivers"])
 )
-"""The graphics card's sound: the words before the bracket are then the monitor's name."""
+"""Drivers of the graphics card's sound. With these, the words before the bracket are the monitor's name."""
 DISPLAY_WORDS: Final = frozenset(word for driver in DISPLAY_DRIVERS for word in driver) - {"audio", "high"}
 
 COMPUTER: Final = re.compile(
@@ -337,4 +337,4 @@ COMPUTER: Final = re.compile(
 )
 
 ADAPTER: Final = re.compile(rf"\b(?:{'|'.join(_PRODUCTS['adapters']['patterns'])})\b")
-"""A USB adapter of a wireless headset: which headset it carries is not in its name."""
+"""USB adapters of wireless headsets. The name does not say which headset is connected."""

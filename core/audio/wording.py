@@ -1,5 +1,6 @@
-"""Words for a finding: the same in the tab and in the bot. What is told is data, so that it can be told later, in
-another language.
+"""Texts for an audio conclusion, shared by the tab and the bot.
+
+A `Summary` is data without a language, so that it can be stored and shown later in any language.
 """
 
 from collections.abc import Mapping
@@ -19,16 +20,16 @@ _WORDS: Final = Words("core.audio")
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """A finding and its cure, without a language."""
+    """A conclusion and its advice, independent of the language."""
 
     why: Why
     device: str
-    """The shared one, or one of two that cannot be told apart."""
+    """The shared device, or the softphone's of two that cannot be told apart."""
     other: str
     teams: str
     softphone: str
     reason: str
-    """Of the comparison; empty when the finding rests on none."""
+    """The reason of the comparison; empty if no comparison is involved."""
     changes: tuple[Change, ...]
 
     def as_json(self) -> dict[str, Any]:
@@ -62,7 +63,10 @@ def summarise(conclusion: Conclusion, advice: Advice) -> Summary:
 
 
 def _names(pair: Pair) -> tuple[str, str]:
-    """The softphone's device and that of Teams; as the system lists them, when only that tells them apart."""
+    """Return the names of the softphone's and Teams' device.
+
+    The names under which the system lists them are used if the short names do not differ.
+    """
     labels = pair.softphone.device.label, pair.teams.device.label
     device, other = map(shown_name, labels)
     if pair.comparison.verdict is Sameness.SAME and read(labels[0]).cut:
@@ -93,12 +97,12 @@ def detail(told: Summary, language: Language) -> str:
 
 
 def is_reason(reason: str) -> bool:
-    """There are words for it; `Summary.reason` may also be empty."""
+    """Return whether there is a text for this reason. The empty reason is valid too."""
     return not reason or _WORDS.has(Language.EN, f"reason.{reason}")
 
 
 def step(change: Change, language: Language) -> str:
-    """Where in the program the setting is, and what to choose there."""
+    """Return the text that says where the setting is in the program and what to choose there."""
     return _WORDS.text(language, f"step.{change.program}.{change.kind}", device=change.device)
 
 

@@ -1,4 +1,4 @@
-"""Reads the audit: page by page, so that a long one does not lie in memory as a whole."""
+"""Reads the audit page by page, so that a long one is never in memory as a whole."""
 
 import asyncio
 import json
@@ -24,29 +24,29 @@ ROWS_AT_ONCE: Final = 1000
 class AuditEntry:
     at: datetime
     kind: str
-    """An `AuditKind`; a newer replica may have written one that this one does not know."""
+    """An `AuditKind`, or a kind that only a newer replica knows."""
     actor: Actor | None
-    """None: of before the ids were kept; `actor_name` is all there is."""
+    """None in rows of old versions, which stored only `actor_name`."""
     actor_name: str
     subject: str
     pbx_user_id: int | None
-    """The PBX user that it is about."""
+    """The PBX user whom the event concerns."""
     detail: Mapping[str, Any]
     times: int
-    """How often: 1, except where one row stands for many of a minute."""
+    """How often it happened. More than 1 if one row counts repeated events (`core.store.audit.count_audit`)."""
 
 
 @dataclass(frozen=True, slots=True)
 class AuditSpan:
-    """What happened at one PBX from `since` until before `until`, as it stands at this moment."""
+    """A snapshot of the audit of one PBX, from `since` (inclusive) to `until` (exclusive)."""
 
     pbx_id: str
     since: datetime
     until: datetime
     count: int
-    """As far as it was counted."""
+    """Number of rows, counted up to `count_to`."""
     newest_id: int
-    """Of all PBXs: rows with a higher id were written later."""
+    """Highest row id of all PBXs. Rows with a higher id were written after the snapshot."""
 
 
 class AuditReader:
@@ -54,6 +54,7 @@ class AuditReader:
         self._database = database
 
     async def span(self, pbx_id: str, since: datetime, until: datetime, count_to: int) -> AuditSpan:
+        """Take a snapshot of the period for `pages`. Rows are counted up to `count_to`."""
         query = (
             "SELECT coalesce((SELECT max(id) FROM audit), 0) AS newest_id,"
             f" (SELECT count(*) FROM (SELECT 1 {_WITHIN} LIMIT $4) AS found) AS n"
@@ -62,7 +63,7 @@ class AuditReader:
         return AuditSpan(pbx_id=pbx_id, since=since, until=until, count=row["n"], newest_id=row["newest_id"])
 
     async def pages(self, span: AuditSpan, limit: int) -> AsyncIterator[Sequence[AuditEntry]]:
-        """The newest `limit` entries, newest first. Between two pages no connection to the database is held."""
+        """Yield pages of the newest `limit` entries, newest first. No database connection is held between pages."""
         query = (
             f"SELECT {_COLUMNS} {_WITHIN} AND at <= $4 AND (at < $4 OR id < $5) AND id <= $6"
             " ORDER BY at DESC, id DESC LIMIT $7"

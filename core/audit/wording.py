@@ -1,4 +1,4 @@
-"""Tells the audit in words for people: what happened, who did it, the details."""
+"""Texts for audit entries: what happened, who did it, the details."""
 
 from collections.abc import Collection, Mapping
 from typing import Any, Final
@@ -19,24 +19,27 @@ _NOT_PEOPLE: Final = frozenset(
         for kind in (ActorKind.SYSTEM, ActorKind.OPERATOR, ActorKind.CONNECTOR, ActorKind.SEVERAL)
     }
 )
-"""What a person who calls themselves so would be mistaken for."""
+"""Names that stand for the system, the operator, the connector or several people. A person may have such a name too."""
 
 
 def describe_kind(kind: str, language: Language) -> str:
-    """What happened. A kind that a newer replica has written is shown by its code, since there are no words for it."""
+    """Return the text for a kind of event; the kind itself if there is no text, because a newer replica wrote it."""
     key = f"kind.{kind}"
     return _WORDS.text(language, key) if _WORDS.has(language, key) else kind
 
 
 def is_foreign(actor: Actor, home: Collection[str]) -> bool:
-    """A person of none of these tenants."""
+    """Return whether the actor is a person of another tenant than those in `home`."""
     return actor.kind is ActorKind.PERSON and actor.tenant_id is not None and actor.tenant_id not in home
 
 
 def describe_actor(
     actor: Actor, language: Language, home: Collection[str], *, with_tenant: bool = False
 ) -> str:
-    """Who did it, for a reader whose own tenants are `home`. `with_tenant`: the id of another one is told as well."""
+    """Return the name of an actor for a reader whose own tenants are `home`.
+
+    With `with_tenant`, the tenant id of a person of another tenant is added.
+    """
     if actor.kind not in (ActorKind.PERSON, ActorKind.STRANGER):
         return _WORDS.text(language, f"actor.{actor.kind}")
     name = clean_line(actor.name, MAX_NAME)
@@ -53,25 +56,26 @@ def describe_actor(
 def describe_actor_of_notice(
     name: str, kind: ActorKind | None, language: Language, *, other_organisation: bool
 ) -> str:
-    """Who did what a notice tells of, as `core.licensing.transactions.steps` wrote it there."""
-    if kind is None:  # by an earlier version
+    """Return the name of the actor of a notice, from the fields that `core.licensing.transactions.steps` stored."""
+    if kind is None:  # written by an earlier version
         return clean_line(name, MAX_NAME)
     return describe_actor(Actor(kind, name, "another" if other_organisation else None), language, ())
 
 
 def describe_licence(kind: str, language: Language) -> str:
-    """The kind of licence: "Benutzerlizenz" for "UAL"."""
+    """Return the text for a kind of licence, for instance "Benutzerlizenz" for "UAL"."""
     return _value("kind", kind, language)
 
 
 def tell_actor_kind(actor: Actor | None, language: Language, home: Collection[str]) -> str:
+    """Return the text for the kind of an actor, for a reader whose own tenants are `home`."""
     if actor is None:
         return _WORDS.text(language, "actor-kind.unknown")
     return _WORDS.text(language, f"actor-kind.{'foreign' if is_foreign(actor, home) else actor.kind}")
 
 
 def describe_detail(entry: AuditEntry, language: Language) -> str:
-    """The details in one line; empty when the event says it all."""
+    """Return the details of an entry in one line; empty if its kind has none."""
     key, detail = f"detail.{entry.kind}", entry.detail
     if entry.kind == "policy-changed":
         return clean_line(_policies(detail, language), MAX_DETAIL)
@@ -100,7 +104,7 @@ def _policies(detail: Mapping[str, Any], language: Language) -> str:
 
 
 def _rules(policy: Mapping[str, Any], language: Language) -> str:
-    """Of `core.licensing.policy.Policy` as JSON."""
+    """Return the text for a `core.licensing.policy.Policy` given as JSON."""
 
     def people(named: Mapping[str, Any]) -> str:
         users, groups = len(named.get("user_ids") or ()), len(named.get("group_ids") or ())

@@ -1,7 +1,7 @@
-"""A person's telephone at the PBX: the consent, and whatever is asked of it.
+"""A person's telephone at the PBX: the consent, and requests to the PBX through the connector.
 
-The service carries: it keeps no call, no number, no name and no call list. What changes on a line is published as a topic
-without content (`core.hub.bus.phone_topic`), and the page or card that shows the line asks for it by `Telephone.line`.
+The service only passes data on: it stores no call, number, name or call list. A change of a line is published as a topic
+without content (`core.hub.bus.phone_topic`). The page or card that shows the line then reads it with `Telephone.line`.
 """
 
 import logging
@@ -54,9 +54,11 @@ from wire.sealing import SealedBox
 logger = logging.getLogger(__name__)
 
 IS_OFF: Final = (Code.NOT_SIGNED_IN, Code.PHONE_OFF, Code.PHONE_NEEDS_LICENCE, Code.PHONE_NOT_OFFERED)
-"""There is no telephone for this person now: nothing of it is shown."""
+"""Codes that mean that this person has no telephone now, so none is shown."""
 OPENING: Final = timedelta(seconds=30)
-"""A connector that does not know of a telephone which was switched on less than this ago may not have been asked yet."""
+"""Grace period after switching a telephone on: until then the connector may not have received the request yet, so a line
+that it does not know is not lost.
+"""
 _ACCESS: Final = (
     f"SELECT {prefixed(SESSION_COLUMNS, 'session', 'session_')}, {prefixed(PBX_COLUMNS, 'pbx', 'pbx_')},"
     f" {REFUSED_CLAIM_AT} AS pbx_refused_claim_at, phone_consent.since AS since"
@@ -76,7 +78,7 @@ class _Access:
 
 
 def offers_telephone(session: Session, pbx: Pbx) -> Finding | None:
-    """Why there is no telephone for this session, whatever its user wants."""
+    """Return why this session cannot have a telephone, or None if it can."""
     if session.kind is LicenceKind.ADMINISTRATION:
         return Finding(Code.PHONE_NEEDS_LICENCE, {"pbx_name": pbx.name})
     if not pbx.has_telephone:
@@ -85,9 +87,11 @@ def offers_telephone(session: Session, pbx: Pbx) -> Finding | None:
 
 
 class Telephone:
-    """Every operation gives a finding when it cannot be done: `not-signed-in`, `phone-needs-licence`, `phone-not-offered`,
-    `phone-off`, what the connector or the PBX says, or why it was not reached. `outcome-unknown`: it may have been done,
-    and is not tried again.
+    """The operations on people's telephones.
+
+    An operation that fails returns a finding: `not-signed-in`, `phone-needs-licence`, `phone-not-offered`, `phone-off`,
+    the refusal of the connector or the PBX, or why it was not reached. `outcome-unknown` means that the operation may have
+    been carried out; it is not retried.
     """
 
     def __init__(self, hub: Hub, registry: Registry, database: Database, bus: Bus) -> None:
@@ -115,11 +119,11 @@ class Telephone:
         bus.when_missed(self._looks.forget_all)
 
     async def run(self) -> None:
-        """Keeps the connectors up to date, until cancelled."""
+        """Keep the connectors informed about whose lines to hold, until cancelled."""
         await self._keeper.run()
 
     async def lines_changed(self, pbx_id: str, user_ids: Collection[int]) -> Collection[tuple[str, str]]:
-        """A connector says that something has changed on the lines of these users. Gives the people (tenant and object id)."""
+        """Publish that the lines of these PBX users changed. Return the people, as (tenant id, object id)."""
         persons = await self._store.persons(pbx_id, user_ids)
         if persons:
             self._bus.publish(*(phone_topic(*person) for person in persons))
@@ -128,7 +132,7 @@ class Telephone:
     # The consent
 
     async def prepare(self, user: TeamsUser) -> PreparedConsent | Finding:
-        """What the browser needs to seal what the connector needs (`wire.link.CallsCredentials`)."""
+        """Return what the browser needs to seal the credentials for the connector (`wire.link.CallsCredentials`)."""
         access = await self._offered(user)
         if isinstance(access, Finding):
             return access
@@ -142,8 +146,10 @@ class Telephone:
         )
 
     async def open(self, user: TeamsUser, nonce: str, box: SealedBox) -> PhoneLine | Finding:
-        """Switches the telephone on. It is noted before the connector is asked, so that a connector never keeps a line
-        which nothing in the database lets it forget; a refusal takes it back.
+        """Switch the telephone on, with the person's sealed credentials.
+
+        The consent is stored before the connector is called and removed if the connector refuses. Otherwise a crash could
+        leave a line open at the connector without a row in the database that leads to its end.
         """
         access = await self._offered(user)
         if isinstance(access, Finding):
@@ -158,7 +164,7 @@ class Telephone:
         )
         async with self._keeper.changing(pbx.id):
             was_off = await self._store.switch_on(user.key, session.id, now())
-            # What the connector was told before no longer holds, even if the answer to this call is lost.
+            # The list that the connector has is outdated from here on, even if the answer to this call is lost.
             self._keeper.tell_anew(pbx.id)
             try:
                 await self._hub.call(pbx=pbx, method=PhoneMethod.OPEN, params=params, answer=Empty)
@@ -167,20 +173,20 @@ class Telephone:
                     await self._store.switch_off(user.key, now(), "refused")
                     self._bus.publish(
                         NOTICES_TOPIC
-                    )  # it may have been opened: the connector is told to forget it
+                    )  # the line may be open at the connector, so it is told to close it
                 return refused.finding
         self._bus.publish(phone_topic(*user.key))
         return await self.line(user)
 
     async def close(self, user: TeamsUser) -> None:
-        """Switches the telephone off: the connector forgets it, now or as soon as it is linked. Calls go on. Idempotent."""
+        """Switch the telephone off. The connector closes the line now or once it is linked; calls continue. Idempotent."""
         if await self._store.switch_off(user.key, now()):
             self._bus.publish(NOTICES_TOPIC, phone_topic(*user.key))
 
-    # What is asked of a line
+    # Requests to the PBX
 
     async def line(self, user: TeamsUser) -> PhoneLine | Finding:
-        """The telephone at this moment. Those who look at the same moment share one question to the PBX."""
+        """Return the telephone's present state. Concurrent requests for the same person share one call to the PBX."""
         return await self._looks.ask(user.key, lambda: self._look(user))
 
     async def dial(
@@ -193,8 +199,10 @@ class Telephone:
         shown_number_id: str = "",
         is_confirmed: bool = False,
     ) -> Dialled | Finding:
-        """`call_id`: a UUID that the caller has made. After `outcome-unknown` the line shows whether there is such a call.
-        `number-needs-confirmation` for emergency and premium numbers, unless the person has said yes.
+        """Start a call.
+
+        `call_id` is a UUID chosen by the caller of this method. After `outcome-unknown`, the line shows whether that call
+        exists. Emergency and premium numbers return `number-needs-confirmation` unless `is_confirmed` is set.
         """
         return await self._ask(
             user=user,
@@ -211,7 +219,7 @@ class Telephone:
         )
 
     async def hang_up(self, user: TeamsUser, call_id: str) -> Empty | Finding:
-        """Ends a call, or rejects it while it rings. `call-gone`: it has ended already."""
+        """End a call, or reject it while it rings. Returns `call-gone` if it has ended already."""
         return await self._ask(
             user=user,
             method=PhoneMethod.HANG_UP,
@@ -222,7 +230,7 @@ class Telephone:
     async def history(
         self, user: TeamsUser, which: HistoryFilter, before: datetime | None, offset: int, limit: int
     ) -> History | Finding:
-        """A page of the person's own call list, newest first."""
+        """Return a page of the person's own call list, newest first."""
         return await self._ask(
             user=user,
             method=PhoneMethod.HISTORY,
@@ -233,7 +241,7 @@ class Telephone:
         )
 
     async def search(self, user: TeamsUser, text: str) -> FoundNumbers | Finding:
-        """Colleagues, contacts of the PBX and the person's own calls, by a part of name or number."""
+        """Search colleagues, the PBX's contacts and the person's own calls by a part of a name or number."""
         return await self._ask(
             user=user,
             method=PhoneMethod.SEARCH,
@@ -259,7 +267,7 @@ class Telephone:
         mailbox_id: str = "",
         seconds: int | None = None,
     ) -> PhoneLine | Finding:
-        """`target` None: where it leads stays as it is."""
+        """Switch a redirect on or off. Without a `target`, its destination is not changed."""
         return await self._change(
             user,
             PhoneMethod.SET_REDIRECT,
@@ -282,7 +290,7 @@ class Telephone:
         )
 
     async def set_mobile(self, user: TeamsUser, mobile_id: str, *, is_on: bool) -> PhoneLine | Finding:
-        """An iFMC phone rings as well, or no longer."""
+        """Set whether a mobile phone (iFMC) rings too."""
         return await self._change(
             user,
             PhoneMethod.SET_MOBILE,
@@ -298,7 +306,7 @@ class Telephone:
         )
 
     async def play_voicemail(self, user: TeamsUser, message_id: str, phone_id: str = "") -> Empty | Finding:
-        """Calls that phone (empty: the primary one) and plays the message there."""
+        """Call one of the person's phones (the primary one if `phone_id` is empty) and play the message there."""
         return await self._ask(
             user=user,
             method=PhoneMethod.PLAY_VOICEMAIL,
@@ -317,7 +325,7 @@ class Telephone:
     async def _change(
         self, user: TeamsUser, method: PhoneMethod, params: Callable[[int], WireModel]
     ) -> PhoneLine | Finding:
-        """Changes a switch, and gives what the PBX says thereafter."""
+        """Change a setting and return the line as the PBX reports it afterwards."""
         changed = await self._ask(user=user, method=method, params=params, answer=Empty)
         if isinstance(changed, Finding):
             return changed
@@ -351,7 +359,10 @@ class Telephone:
         return await self._store.kept(now())
 
     async def _lost(self, pbx_id: str, user_id: int) -> bool:
-        """The connector does not keep this line any more, for instance after a new installation: the page asks again."""
+        """End the consent for a line that the connector no longer holds, for instance after a reinstallation.
+
+        The page then asks the person again. Return whether there was such a consent.
+        """
         moment = now()
         person = await self._store.lost(pbx_id=pbx_id, user_id=user_id, before=moment - OPENING, at=moment)
         if person is None:
@@ -366,7 +377,7 @@ class Telephone:
 
 
 def _in_words(finding: Finding) -> Finding:
-    """Each kind of number that asks first has words of its own."""
+    """Select the text for the kind of number (emergency, premium) that needs a confirmation."""
     if finding.code is Code.NUMBER_NEEDS_CONFIRMATION:
         return replace(finding, variant=str(finding.evidence.get("kind")))
     return finding
