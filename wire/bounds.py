@@ -1,11 +1,11 @@
-"""The types for text and numbers from outside: one set for every border, each with its bounds and their reason.
+"""Types for text and numbers from outside, shared by all interfaces; each type states its bounds and the reason for them.
 
-Two ways to deal with what does not fit. What is *shown* (names, descriptions, error texts) is cleaned: nobody loses the
-service because half an emoji stands in their name. What *decides* something (ids, keys, tokens, numbers) is refused:
-a changed id would be somebody else's.
+Text that is only *shown* (names, descriptions, error texts) is cleaned, so that half an emoji in a name does not lock a
+person out. A value that *decides* something (an id, key, token or number) is refused if it does not fit, because a
+changed id could belong to somebody else.
 
-Whatever passes can be stored in both databases and sent as JSON: no NUL (PostgreSQL), no lone surrogates (UTF-8),
-no integer past 64 bits (SQLite) or past 2^53 - 1 (JavaScript).
+Every accepted value can be stored in both databases and sent as JSON: no NUL (PostgreSQL), no lone surrogates (UTF-8),
+no integer beyond 64 bits (SQLite) or beyond 2^53 - 1 (JavaScript).
 """
 
 import base64
@@ -45,23 +45,27 @@ def _flag_of_query(value: Any) -> Any:
 
 
 QueryFlag = Annotated[Flag, BeforeValidator(_flag_of_query)]
-"""The same in a query string, which knows only text."""
+"""A `Flag` in a query string, where every value is text."""
 
 # Text that is shown: cleaned
 
 _CUT_BEFORE_CLEANING: Final = 4
-"""Cleaning costs time for each character, so a text is first cut to so many times its limit."""
+"""Cleaning costs time for each character, so a text is first cut to this multiple of its limit."""
 _MAX_MARKS: Final = 8
-"""Combining marks on one character; the most that a script uses is five. Normalising a run of marks takes quadratic
-time, and a tower of them covers the neighbouring lines on the screen."""
+"""Combining marks kept on one character; no script uses more than five. Normalising a run of marks takes quadratic time,
+and a stack of marks covers the neighbouring lines on the screen."""
 _INVISIBLE: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Zl", "Zp"})
-"""Categories: control, format (bidirectional overrides, zero width, tags), surrogate, private use, separators."""
+"""Unicode categories that are removed: control, format (bidirectional overrides, zero width, tags), surrogate, private
+use, separators."""
 _BLANK: Final = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")
-"""Drawn as nothing, although they count as letters, marks or symbols."""
+"""Characters that are drawn as nothing although Unicode counts them as letters, marks or symbols."""
 
 
 def clean_line(text: str, limit: int) -> str:
-    """One line for people to read: NFC, without what cannot be seen, white space folded, at most `limit` characters."""
+    """Return the text as one readable line of at most `limit` characters.
+
+    The result is in NFC, without invisible characters, and each run of white space is one space.
+    """
     text = text[: limit * _CUT_BEFORE_CLEANING]
     if not (text.isascii() and text.isprintable()):
         text = _composed(text, newlines=False)
@@ -69,7 +73,7 @@ def clean_line(text: str, limit: int) -> str:
 
 
 def clean_lines(text: str, limit: int) -> str:
-    """Several lines for people to read: as `clean_line`, but line breaks and runs of blanks stay."""
+    """Return the text cleaned as by `clean_line`, but keep line breaks and runs of spaces."""
     text = text[: limit * _CUT_BEFORE_CLEANING]
     if not (text.isascii() and text.isprintable()):
         text = text.replace("\r\n", "\n").replace("\r", "\n")
@@ -78,7 +82,7 @@ def clean_lines(text: str, limit: int) -> str:
 
 
 def _composed(text: str, *, newlines: bool) -> str:
-    """Cleaned before it is normalised, because of the time, and after, because a mark can become two."""
+    """Clean the text before normalising it, to save time, and again afterwards, because one mark can become two."""
     normalised = unicodedata.normalize("NFC", _visible(text, newlines=newlines))
     return _visible(normalised, newlines=newlines)
 
@@ -100,7 +104,7 @@ def _visible(text: str, *, newlines: bool) -> str:
 
 
 def _cut(text: str, limit: int) -> str:
-    """Cuts between two characters as people see them, so that no letter loses its accent and no flag its half."""
+    """Cut the text between two characters as people see them, so that no accent or half of a flag is lost."""
     if len(text) <= limit:
         return text
     at = limit
@@ -125,7 +129,7 @@ def _is_half_a_flag(character: str) -> bool:
 
 
 class OfAnyLength:
-    """In documents of an API: text that is cut, or ignored when it is too long, is not refused for its length."""
+    """Omits `maxLength` from the JSON schema of text that is cut or ignored, not refused, when it is too long."""
 
     def __get_pydantic_json_schema__(
         self, schema: CoreSchema, handler: GetJsonSchemaHandler
@@ -137,11 +141,11 @@ class OfAnyLength:
 
 @dataclass(frozen=True)
 class Line(OfAnyLength):
-    """`Annotated[str, Line(200)]`: one line for people to read, cleaned and cut, never refused for its length."""
+    """`Annotated[str, Line(200)]`: one line for people to read. It is cleaned and cut, never refused for its length."""
 
     limit: int
     least: int = 0
-    """Characters that must be left."""
+    """The fewest characters that must remain after cleaning."""
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         return _cleaned(lambda text: clean_line(text, self.limit), self.limit, self.least)
@@ -149,8 +153,8 @@ class Line(OfAnyLength):
 
 @dataclass(frozen=True)
 class Lines:
-    """`Annotated[str, Lines(500)]`: several lines that a person typed. What is longer is refused, so that nobody's words
-    are cut without their knowledge.
+    """`Annotated[str, Lines(500)]`: several lines that a person typed. Longer text is refused, so that nobody's words are
+    cut without their knowledge.
     """
 
     limit: int
@@ -164,8 +168,8 @@ class Lines:
 
 @dataclass(frozen=True)
 class Exact:
-    """`Annotated[str, Exact(400)]`: text that must stay as it is, for instance a secret; refused when it is longer or has
-    control characters.
+    """`Annotated[str, Exact(400)]`: text that must not be changed, for instance a secret. It is refused if it is longer
+    or contains control characters.
     """
 
     limit: int
@@ -178,7 +182,7 @@ class Exact:
 
     @staticmethod
     def _check(text: str) -> str:
-        if text.isascii() and text.isprintable():  # most are, and this is thirty times as fast
+        if text.isascii() and text.isprintable():  # true of most texts, and thirty times as fast
             return text
         if any(unicodedata.category(character) in ("Cc", "Cs") for character in text):
             raise PydanticCustomError("control_character", "text without control characters is expected")
@@ -193,8 +197,8 @@ def _cleaned(clean: Any, limit: int, least: int) -> CoreSchema:
 
 
 def email_or_nothing(text: str) -> str:
-    """An e-mail address as it is, or nothing: a changed one would be another person's. Blanks around it are trimmed, as
-    where addresses are compared (`wire.email`).
+    """Return the e-mail address unchanged, or an empty string if it does not fit: a changed address could be somebody
+    else's. Surrounding blanks are trimmed, as in the comparison of addresses (`wire.email`).
     """
     text = text.strip(" \t\r\n")
     odd = len(text) > MAX_EMAIL or not text.isprintable() or " " in text
@@ -204,12 +208,12 @@ def email_or_nothing(text: str) -> str:
 MAX_NAME: Final = 200
 MAX_LOGIN: Final = 100
 MAX_EMAIL: Final = 320
-"""Local part 64, "@", domain 255 (RFC 5321)."""
+"""64 for the local part, 1 for the @, 255 for the domain (RFC 5321)."""
 
 Name = Annotated[str, Line(MAX_NAME)]
 """The display name of a person, a group or a device."""
 Login = Annotated[str, Line(MAX_LOGIN)]
-"""A PBX login where it is shown; which user it is, says `PbxUserId`."""
+"""A PBX login for display; `PbxUserId` identifies the user."""
 Email = Annotated[
     str,
     BeforeValidator(lambda value: email_or_nothing(value) if isinstance(value, str) else value),
@@ -218,9 +222,9 @@ Email = Annotated[
 ]
 Version = Annotated[str, Line(50)]
 Detail = Annotated[str, Line(500)]
-"""Technical words of another program: an error, a reason."""
+"""Technical text from another program: an error, a reason."""
 Reason = Annotated[str, Lines(500)]
-"""What an administrator tells somebody."""
+"""A reason that an administrator writes for somebody."""
 Search = Annotated[str, Line(100)]
 
 # Text that decides: refused
@@ -228,16 +232,16 @@ Search = Annotated[str, Line(100)]
 Guid = Annotated[
     str, StringConstraints(pattern=r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$")
 ]
-"""Ids of Microsoft (tenant, object) and our own (UUIDv7): lower case, as both write them."""
+"""Microsoft's ids (tenant, object) and our own (UUIDv7), in lower case, as both are written."""
 
 
 def token(limit: int, least: int = 0) -> StringConstraints:
-    """A constraint for `Annotated`: printable ASCII without blanks."""
+    """Return a constraint for `Annotated`: printable ASCII without blanks, `least` to `limit` characters."""
     return StringConstraints(strict=True, min_length=least, max_length=limit, pattern=r"^[!-~]*$")
 
 
 Nonce = Annotated[str, Exact(200)]
-"""Of a PBX or of our own: goes back as it came."""
+"""A nonce from a PBX or from our side; it is sent back unchanged."""
 
 _ZONE: Final = re.compile(r"[A-Za-z0-9_+\-/]{0,64}", re.ASCII)
 
@@ -249,20 +253,23 @@ ZoneName = Annotated[
     Field(max_length=64),
     OfAnyLength(),
 ]
-"""An IANA time zone, for instance `Europe/Berlin`. Empty: not known, and so is what looks like none, because nobody loses
-the service for the setting of a clock."""
+"""An IANA time zone, for instance `Europe/Berlin`; empty if unknown. A malformed name counts as unknown, so that a clock
+setting does not lock anybody out."""
 Sha256Hex = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 
 _BASE64URL: Final = re.compile(r"[A-Za-z0-9_-]*", re.ASCII)
 
 
 def b64url(data: bytes) -> str:
-    """Without padding (RFC 7515, appendix C)."""
+    """Encode bytes as base64url without padding (RFC 7515, appendix C)."""
     return base64.urlsafe_b64encode(data).rstrip(b"=").decode("ascii")
 
 
 def from_b64url(text: str) -> bytes:
-    """Strict: one text for each value, so that nobody can write one key in several ways. Raises `ValueError`."""
+    """Decode strict base64url: each value has exactly one spelling, so that one key cannot be written in several ways.
+
+    Raises `ValueError` for any other text.
+    """
     if not _BASE64URL.fullmatch(text):
         raise ValueError("a character that is not of base64url")
     try:
@@ -276,7 +283,7 @@ def from_b64url(text: str) -> bytes:
 
 @dataclass(frozen=True)
 class Base64Url:
-    """`Annotated[str, Base64Url(32)]`: strict base64url of exactly so many bytes; stays text."""
+    """`Annotated[str, Base64Url(32)]`: strict base64url of exactly `size` bytes; the value remains text."""
 
     size: int
 
@@ -297,4 +304,4 @@ class Base64Url:
 Ed25519Key = Annotated[str, Base64Url(32)]
 Ed25519Signature = Annotated[str, Base64Url(64)]
 P256Point = Annotated[str, Base64Url(65)]
-"""Uncompressed (X9.62)."""
+"""An uncompressed point (X9.62) of P-256, 65 bytes."""

@@ -1,4 +1,6 @@
-"""What the connector's doctor found: printed at the customer's site, and sent to an administrator who asks from the tab."""
+"""The report of the connector's doctor. It is printed at the customer's site, or sent to an administrator who requests it
+in the tab.
+"""
 
 from enum import StrEnum
 from typing import Annotated, Any, Final
@@ -10,12 +12,14 @@ from wire.model import Moment, WireModel
 
 
 class Outcome(StrEnum):
+    """The outcome of one step."""
+
     OK = "ok"
     WARNING = "warning"
-    """Works, and costs something."""
+    """It works, but with a disadvantage."""
     FAILED = "failed"
     SKIPPED = "skipped"
-    """A step before it failed, or it does not apply here."""
+    """An earlier step failed, or the step does not apply here."""
 
 
 STEPS: Final = (
@@ -34,7 +38,7 @@ STEPS: Final = (
     ),
     *("uci-login", "uci-events"),
 )
-"""In the order in which a technician would look."""
+"""The names of all steps, in the order in which a technician would check them."""
 
 
 MAX_EVIDENCE: Final = 20
@@ -42,7 +46,7 @@ _Word = Annotated[str, token(40)]
 
 
 def _evidence(value: Any) -> Any:
-    """Technical words of PBX, network and system: cleaned, so that no odd one costs the whole report."""
+    """Clean technical texts from PBX, network and system, so that a single odd text does not spoil the whole report."""
     if not isinstance(value, dict):
         return value
     pairs = ((name, text) for name, text in value.items() if isinstance(name, str) and isinstance(text, str))
@@ -53,9 +57,9 @@ class DoctorStep(WireModel):
     step: _Word
     outcome: Outcome
     code: _Word | None = None
-    """Of the service's table (`core.diagnosis.codes`), when the step failed or warns."""
+    """A code of `core.diagnosis.codes`, if the step failed or warns."""
     variant: _Word | None = None
-    """Which words of the code."""
+    """Selects one of the code's wordings."""
     evidence: Annotated[dict[str, str], BeforeValidator(_evidence)] = Field(default_factory=dict)
     milliseconds: Count = 0
 
@@ -70,6 +74,7 @@ class DoctorReport(WireModel):
 
     @property
     def is_healthy(self) -> bool:
+        """Whether no step failed or warns."""
         return all(step.outcome in (Outcome.OK, Outcome.SKIPPED) for step in self.steps)
 
     @property

@@ -1,8 +1,8 @@
-"""When two e-mail addresses are the same: decided here for the service, the connector and the simulator.
+"""Comparison of e-mail addresses, for the service, the connector and the simulator.
 
-An address decides who somebody is, so nothing is folded that two different mailboxes could share (Django's
-CVE-2019-19844 is what happens otherwise): only ASCII letters lose their case, and a domain is compared as the
-A-label that the DNS knows (IDNA 2008, RFC 5891). What is not ASCII must be equal, character for character.
+An address identifies a person, so two different mailboxes must never compare as equal (as they did in Django's
+CVE-2019-19844). Only ASCII letters are compared without case, and a domain is compared as the A-label that is in the
+DNS (IDNA 2008, RFC 5891). Other characters must be identical.
 """
 
 import unicodedata
@@ -15,14 +15,14 @@ MAX_EMAIL_CHARS: Final = 320
 
 _BLANKS: Final = " \t\r\n"
 _OTHER_DOTS: Final = "\u3002\uff0e\uff61"
-"""Ideographic and full-width stops, which IDNA would take for a dot: another character is another address."""
+"""Ideographic and full-width full stops. IDNA would read them as dots; here they make the text no address."""
 _TO_LOWER: Final = {upper: upper + 32 for upper in range(ord("A"), ord("Z") + 1)}
 
 
 def canonical_email(text: str) -> str | None:
-    """The form in which addresses are compared and looked up; None for what is no address.
+    """Return the form in which addresses are compared and looked up, or None if the text is not an address.
 
-    Blanks around an address are trimmed, because directories and PBXs are filled in by hand.
+    Surrounding blanks are trimmed, because directories and PBXs are filled in by hand.
     """
     address = text.strip(_BLANKS)
     local, at, domain = address.rpartition("@")
@@ -40,16 +40,16 @@ def canonical_email(text: str) -> str | None:
 
 
 def same_email(one: str, other: str) -> bool:
-    """Whether both are addresses, and the same one."""
+    """Return whether both texts are addresses and name the same mailbox."""
     address = canonical_email(one)
     return address is not None and address == canonical_email(other)
 
 
 def _ascii_lower(text: str) -> str:
-    """Not `str.lower`: that turns the Kelvin sign into a k."""
+    """Lower ASCII letters only; `str.lower` would turn the Kelvin sign into a k."""
     return text.translate(_TO_LOWER)
 
 
 def _is_invisible(character: str) -> bool:
-    """Blank, control or format character, half of a surrogate pair, or not assigned: nobody types these."""
+    """Return whether nobody types this character: blank, control, format, lone surrogate or unassigned."""
     return character.isspace() or unicodedata.category(character).startswith("C")

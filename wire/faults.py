@@ -1,7 +1,7 @@
-"""What does not fit in a message from outside, as far as anybody wants to read it.
+"""Reads pydantic's errors about a message from outside, up to a limit.
 
-Pydantic finds a fault for every unknown member and every wrong element, and makes a dictionary of each: for a body of
-256 KiB that took half a second, in which nobody else was answered.
+Pydantic reports each unknown member and each wrong element, and makes a dictionary for each. For a body of 256 KiB that
+took half a second, during which no other request was answered.
 """
 
 from typing import Final
@@ -10,11 +10,11 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 MAX_FAULTS: Final = 100
-"""Of one message. The author of a client reads the first few."""
+"""Most errors of one message that are read. The author of a client needs only the first few."""
 
 
 def faults_of(invalid: ValidationError) -> list[ErrorDetails]:
-    """Empty when there are more than `MAX_FAULTS`; never with the values, which may be secret."""
+    """Return the errors without the values, which may be secret; an empty list for more than `MAX_FAULTS` errors."""
     if invalid.error_count() > MAX_FAULTS:
         return []
     return invalid.errors(include_url=False, include_input=False, include_context=False)

@@ -1,4 +1,4 @@
-"""Addresses of hosts as people write them."""
+"""Hosts and http(s) addresses as people write them."""
 
 import ipaddress
 from typing import Final
@@ -10,7 +10,7 @@ _DEFAULT_PORTS: Final = {"https": 443, "http": 80}
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a host name or address is this machine itself: what goes there crosses no network."""
+    """Return whether a host name or IP address is this machine, so that traffic to it crosses no network."""
     host = host.strip("[]").rstrip(".").lower()
     if host == "localhost" or host.endswith(".localhost"):
         return True
@@ -23,13 +23,17 @@ def is_loopback(host: str) -> bool:
 
 
 def crosses_in_clear(url: str) -> bool:
-    """Whether what goes to this address can be read on the way: http to another machine."""
+    """Return whether traffic to this address can be read on its way: it uses http and goes to another machine."""
     parts = urlsplit(url)
     return parts.scheme == "http" and not is_loopback(parts.hostname or "")
 
 
 def checked_url(value: str) -> str:
-    """An http(s) address without user, query and final slash. Raises `ValueError` in words for the person who wrote it."""
+    """Return an http(s) address without its final slash.
+
+    Raises `ValueError`, with a message for the person who wrote the address, if it is malformed or has a user, a query
+    or a fragment.
+    """
     value = value.strip()
     if not value.startswith(("https://", "http://")):
         raise ValueError("an address starts with https:// or http://")
@@ -48,8 +52,10 @@ def checked_url(value: str) -> str:
 
 
 def as_browsers_write(url: str) -> str:
-    """An http(s) address whose origin is the one that a browser makes of it: lower case, A-labels, neither the default port
-    nor a dot at the end (WHATWG, "URL", host parsing). Raises `ValueError` as `checked_url`.
+    """Return an http(s) address with its origin written as a browser writes it.
+
+    The host is in lower case and A-labels, without the default port and without a final dot (WHATWG, "URL", host
+    parsing). Raises `ValueError` as `checked_url` does.
     """
     scheme, separator, rest = url.strip().partition("://")
     parts = urlsplit(checked_url(f"{scheme.lower()}{separator}{rest}"))

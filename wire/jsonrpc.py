@@ -1,7 +1,7 @@
-"""JSON-RPC 2.0 (https://www.jsonrpc.org/specification) over anything that carries text frames.
+"""JSON-RPC 2.0 (https://www.jsonrpc.org/specification) over any transport of text frames.
 
-The models describe the frames; `Endpoint` is one end of a link. Both ends may call. Batches are refused:
-a link carries one message a frame.
+The models describe the frames; `Endpoint` is one end of a link. Both ends may call. Batches are refused: a frame has one
+message.
 """
 
 import asyncio
@@ -20,10 +20,10 @@ from wire.safejson import Evidence, JsonObject
 logger = logging.getLogger(__name__)
 
 MAX_FRAME_BYTES: Final = 256 * 1024
-"""The largest frame either end sends or takes (docs/architecture.md, "The link")."""
+"""The largest frame that either end sends or accepts (docs/architecture.md, "The link")."""
 
 MAX_IN_FLIGHT: Final = 64
-"""Calls awaiting their answer on one link; past it the caller gets `pbx-busy` at once."""
+"""Most unanswered calls on one link. Further calls raise `LinkBusyError`; the other end's are refused with `pbx-busy`."""
 
 
 class RpcErrorCode(IntEnum):
@@ -33,14 +33,14 @@ class RpcErrorCode(IntEnum):
     INVALID_PARAMS = -32602
     INTERNAL = -32603
     REFUSED = -32000
-    """The method ran and says no; `data.code` is the stable reason."""
+    """The method ran and refused; `data.code` is the stable reason."""
 
 
 CallId = (
     Annotated[int, Field(strict=True, ge=-MAX_INTEGER, le=MAX_INTEGER)]
     | Annotated[str, Field(max_length=100)]
 )
-"""Sent back as it came."""
+"""The id of a call; the answer repeats it unchanged."""
 
 
 class ErrorData(BaseModel):
@@ -60,7 +60,7 @@ class ErrorObject(BaseModel):
 
 
 class Frame(BaseModel):
-    """Any JSON-RPC 2.0 message; which one it is follows from the members it has."""
+    """Any JSON-RPC 2.0 message; its members show which kind it is."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -73,7 +73,7 @@ class Frame(BaseModel):
 
 
 class RpcRefusalError(Exception):
-    """The other end answered with an error, or a method of ours refuses: `code` is stable."""
+    """The other end answered with an error, or one of our methods refuses. `code` is stable."""
 
     def __init__(self, code: str, message: str = "", evidence: dict[str, Any] | None = None) -> None:
         super().__init__(message or code)
@@ -82,11 +82,11 @@ class RpcRefusalError(Exception):
 
 
 class LinkBusyError(Exception):
-    """As many calls as the link may carry are already in flight."""
+    """The link already has as many calls in flight as it may."""
 
 
 class LinkClosedError(Exception):
-    """The link went away before the answer came: whether the call was carried out is unknown."""
+    """The link closed before the answer arrived. Whether the call was carried out is unknown."""
 
 
 Handler = Callable[[dict[str, Any]], Awaitable[BaseModel | None]]
@@ -94,12 +94,12 @@ Send = Callable[[str], Coroutine[Any, Any, None]]
 
 
 def dump(**members: Any) -> str:
-    """A frame as text; models among the members are written by their own serializers, by alias."""
+    """Return a frame as text. Models among the members are serialized by alias."""
     return to_json({"jsonrpc": "2.0", **members}, by_alias=True).decode()
 
 
 class _Waiting:
-    """A call that awaits its answer until then."""
+    """A call that waits for its answer until `ends`, in the loop's time."""
 
     __slots__ = ("answer", "ends")
 
@@ -113,10 +113,10 @@ class _Waiting:
 
 
 class Endpoint:
-    """One end of a link: sends calls, matches answers, runs the methods the other end asks for.
+    """One end of a link: sends calls, matches answers to them, and runs the methods that the other end calls.
 
-    Each call is sent at most once. A call that is not answered in time raises `TimeoutError`, one whose link
-    went away `LinkClosedError`; in both cases its effect is unknown and nothing is repeated by itself.
+    Each call is sent at most once. It raises `TimeoutError` if it is not answered before its deadline, and
+    `LinkClosedError` if the link closes. In both cases its effect is unknown, and it is not repeated.
     """
 
     def __init__(
@@ -126,7 +126,9 @@ class Endpoint:
         max_in_flight: int = MAX_IN_FLIGHT,
         admits: Callable[[], bool] | None = None,
     ) -> None:
-        """`admits`: asked for each frame that nobody here has asked for; where it says no, the frame is not acted upon."""
+        """`admits` is called for each frame that does not answer one of our calls. If it returns False, the frame is
+        refused.
+        """
         self._send = send
         self._methods = methods
         self._admits = admits
@@ -135,26 +137,30 @@ class Endpoint:
         self._waiting: dict[int, _Waiting] = {}
         self._running: set[asyncio.Task[None]] = set()
         self._timer: asyncio.TimerHandle | None = None
-        """One for all that wait: most calls are answered long before their deadline, and none needs its own."""
+        """One timer for all waiting calls, because most calls are answered long before their deadline."""
         self._closed = False
         self.bad_frames = 0
         self.refused_frames = 0
-        """How many were over the budget."""
+        """The number of frames that `admits` refused."""
 
     @property
     def in_flight(self) -> int:
+        """The number of our calls that are not answered yet."""
         return len(self._waiting)
 
     async def answered(self) -> None:
-        """Returns when no call awaits its answer."""
+        """Wait until no call is unanswered."""
         while self._waiting:
             await asyncio.wait([one.answer for one in self._waiting.values()])
-            await asyncio.sleep(0)  # their callers take what came
+            await asyncio.sleep(0)  # lets the callers take their answers
 
     async def call(
         self, method: str, params: BaseModel | dict[str, Any] | None = None, *, deadline: float
     ) -> dict[str, Any]:
-        """Sends one call and waits for its answer, `deadline` seconds at most."""
+        """Send one call and return the result of its answer. `deadline`: how many seconds to wait at most.
+
+        Raises `RpcRefusalError`, `LinkBusyError`, `LinkClosedError` or `TimeoutError`.
+        """
         if self._closed:
             raise LinkClosedError
         if len(self._waiting) >= self._max_in_flight:
@@ -172,12 +178,13 @@ class Endpoint:
             del self._waiting[call_id]
 
     async def notify(self, method: str, params: BaseModel | None = None) -> None:
+        """Send a notification, which is not answered. Raises `LinkClosedError`."""
         if self._closed:
             raise LinkClosedError
         await self._send(dump(method=method, params=params or {}))
 
     async def feed(self, text: str) -> None:
-        """Takes one received frame. A bad frame is answered and counted; it never raises."""
+        """Process one received frame. A bad frame is answered and counted; this never raises."""
         try:
             frame = Frame.model_validate_json(text)
         except ValidationError as fault:
@@ -198,7 +205,7 @@ class Endpoint:
             await self._send_error(frame.id, RpcErrorCode.INVALID_REQUEST, "neither method, result nor error")
 
     def close(self) -> None:
-        """Ends everything under way: waiting callers get `LinkClosedError`, running methods are cancelled."""
+        """End everything in progress: waiting callers get `LinkClosedError`, running methods are cancelled."""
         self._closed = True
         if self._timer is not None:
             self._timer.cancel()
@@ -229,7 +236,7 @@ class Endpoint:
     def _take_answer(self, frame: Frame) -> None:
         one = self._waiting.get(frame.id) if isinstance(frame.id, int) else None
         if one is None:
-            return  # late: its caller has been told "unknown" already
+            return  # too late: its caller already got "outcome unknown"
         if frame.error is None:
             if not one.answer.done():
                 one.answer.set_result(frame.result or {})

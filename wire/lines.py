@@ -1,7 +1,7 @@
-"""Log lines: one event is one line, whatever others have put into it.
+"""Log formatting: one event is one line, also with text from outside in it.
 
-Names, error texts and headers come from PBXs, services and proxies. A line break among them would begin an entry that
-nobody wrote, and an escape sequence would change the reader's terminal.
+Names, error texts and headers come from PBXs, services and proxies. A line break in one of them would forge a log entry,
+and an escape sequence would change the reader's terminal.
 """
 
 import logging
@@ -15,7 +15,7 @@ _INDENT: Final = "    "
 
 
 def one_line(text: str) -> str:
-    """The text with everything that is not seen, or breaks a line, written as an escape."""
+    """Return the text with invisible characters and line breaks escaped."""
     if text.isascii() and text.isprintable():
         return text
     return "".join(_escaped(char) if unicodedata.category(char) in _HIDDEN else char for char in text)
@@ -28,7 +28,7 @@ def _escaped(char: str) -> str:
 
 
 class LineFormatter(logging.Formatter):
-    """For a person at a terminal or in the journal: the message, then what was logged with it as `name=value`."""
+    """Formats for people at a terminal or in the journal: the message, then its extra fields as `name=value`."""
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - the name of the base class
         extra = {name: value for name, value in vars(record).items() if name not in _STANDARD}
@@ -44,5 +44,5 @@ class LineFormatter(logging.Formatter):
 
 
 def _indented(text: str) -> str:
-    """Lines that belong to the one above them, so that none looks like an entry of its own."""
+    """Indent the lines, so that each clearly belongs to the entry above it."""
     return "\n".join(_INDENT + one_line(line) for line in text.split("\n"))

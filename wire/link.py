@@ -1,10 +1,11 @@
 """The messages of a link between connector and hub (docs/architecture.md, "The link"): subprotocol `pbx-link.v1`.
 
-Opening: the hub notifies `link.challenge`; the connector calls `link.hello` within two seconds; the answer is
-`Welcome` or an error whose `data.code` is a diagnosis code. `link.check` in place of the hello is answered by
-`Checked`, and the connection ends. After a welcome both ends call: the hub asks the PBX
-(`pbx.…`), the connector notifies `link.status` and reports `link.usersChanged`, and either end sends
-`link.ping`.
+Handshake: the hub notifies `link.challenge`, and the connector calls `link.hello` within two seconds. The answer is
+`Welcome`, or an error whose `data.code` is a diagnosis code. If the connector calls `link.check` instead, the answer is
+`Checked` and the connection ends.
+
+After the welcome both ends call. The hub calls the PBX's methods (`pbx.…`), the connector notifies `link.status` and
+reports `link.usersChanged`, and each end sends `link.ping`.
 """
 
 import hashlib
@@ -47,17 +48,17 @@ from wire.sealing import SealedBox
 
 SUBPROTOCOL: Final = "pbx-link.v1"
 SUBPROTOCOL_WITH_CAPABILITIES: Final = "pbx-link.v1.1"
-"""The same protocol with a hub that takes `capabilities` in the hello. A connector offers both; a hub that chooses the
-older one would refuse the unknown member, so it is not told."""
+"""The same protocol with a hub that accepts `capabilities` in the hello. A connector offers both subprotocols. A hub that
+chooses the older one would refuse the unknown member, so the connector then omits it."""
 SUBPROTOCOLS: Final = (SUBPROTOCOL_WITH_CAPABILITIES, SUBPROTOCOL)
-"""Newest first: the server takes the first one that it knows (RFC 6455, section 4.2.2)."""
+"""Newest first: the server chooses the first one that it knows (RFC 6455, section 4.2.2)."""
 HEARTBEAT_SECONDS: Final = 12.0
-"""Each end pings this often: NATs and proxies forget idle connections after 30 to 60 seconds, and a half-open link is found
-within 45 (three of these, and the step in which they are looked at)."""
+"""How often each end pings. NATs and proxies drop idle connections after 30 to 60 seconds, and a half-open link must be
+found within 45 (three heartbeats, and the interval at which they are checked)."""
 HEARTBEATS_MISSED: Final = 3
-"""A link that has been silent for so many heartbeats is dead."""
+"""A link that has been silent for this many heartbeats is dead."""
 HELLO_SECONDS: Final = 2.0
-"""A peer that has not authenticated by then is cut."""
+"""How long a peer may take to authenticate before the connection is cut."""
 
 
 class Method(StrEnum):
@@ -96,36 +97,36 @@ class RestState(StrEnum):
 
 
 Tag = Annotated[str, Field(pattern=r"^[a-z0-9-]{1,40}$")]
-"""The name of something that a later version may add to."""
+"""A name from a list that later versions may extend, so unknown names are accepted."""
 
 
 class Capability(StrEnum):
-    """What a connector can do that its first version could not. Hubs ignore those that they do not know."""
+    """What a connector can do beyond its first version. Hubs ignore capabilities that they do not know."""
 
     SEALED_ANSWERS = "sealed-answers"
-    """Takes the answer to the PBX's challenge only when it is sealed (`LoginMethod.SEALED_CHALLENGE`)."""
+    """The connector accepts only sealed answers to the PBX's challenge (`LoginMethod.SEALED_CHALLENGE`)."""
     TELEPHONE = "telephone"
-    """Answers the methods of `wire.phone`."""
+    """The connector answers the methods of `wire.phone`."""
 
 
 class LoginMethod(StrEnum):
     CHALLENGE = "challenge"
-    """Connectors of the first version: the browser answers the PBX's own nonce, and the answer crosses the service
-    unsealed. Anyone who carries it can try passwords against it."""
+    """Used by connectors of the first version. The browser answers the PBX's own nonce, and the answer crosses the service
+    unsealed. Each program that carries it can try passwords against it."""
     SEALED_CHALLENGE = "sealed-challenge"
-    """The PBX's own nonce (loginType Internal): the browser computes the answer and seals it to the connector."""
+    """For loginType Internal: the browser computes the answer to the PBX's own nonce and seals it to the connector."""
     SEALED = "sealed"
-    """The browser seals the password itself to the connector: where the PBX must see it (ActiveDirectory, OAuth), and
-    where a browser or a service does not know `SEALED_CHALLENGE`."""
+    """The browser seals the password itself to the connector. Used where the PBX must see the password (ActiveDirectory,
+    OAuth), and where a browser or a service does not know `SEALED_CHALLENGE`."""
 
 
 def _is_unsaid(value: object) -> bool:
-    """What an older peer would refuse is left out of the frame when there is nothing to say, not sent as null."""
+    """Return whether to omit the member: an older peer would refuse even a null in it."""
     return value is None
 
 
 class Status(WireModel):
-    """What the connector knows of itself and its PBX."""
+    """The state of the connector and its PBX, as the connector sees it."""
 
     module_active: Flag
     uci: UciState
@@ -134,29 +135,32 @@ class Status(WireModel):
     detail: Detail | None = None
     """The last error in technical words, without secrets."""
     permission_found: Flag | None = None
-    """The PBX knows the licence permission; None until it has been asked."""
+    """Whether the PBX has the licence permission; None until the PBX has been asked."""
     permission_name: Name | None = None
-    """Under which name it is looked for."""
+    """The name by which the connector looks for the permission."""
     permission_candidates: tuple[Name, ...] | None = Field(default=None, max_length=10, exclude_if=_is_unsaid)
-    """Permissions of the PBX that look like it, while it is not found."""
+    """Permissions of the PBX with a similar name, while the licence permission is not found."""
     readings: Readings | None = Field(default=None, exclude_if=_is_unsaid)
-    """None from a connector of before there were readings; told over `SUBPROTOCOL_WITH_CAPABILITIES` alone."""
+    """None from an older connector. Sent only over `SUBPROTOCOL_WITH_CAPABILITIES`."""
 
     def for_hub(self, subprotocol: str | None) -> "Status":
-        """Without what a hub of the first version would refuse."""
+        """Return the status without the members that a hub of the first version would refuse."""
         if subprotocol == SUBPROTOCOL_WITH_CAPABILITIES:
             return self
         return self.model_copy(update={"readings": None, "permission_candidates": None})
 
     def reading(self, part: ReadingPart) -> Reading | None:
+        """Return the reading of one part, or None if the status has none."""
         return next((one for one in self.readings or () if one.part is part), None)
 
 
 LicenceKeyText = Annotated[str, Field(max_length=8192)]
-"""As it stands in the connector's configuration: who verifies it says what is wrong with it."""
+"""A licence key as it is written in the connector's configuration. The service verifies it and reports what is wrong."""
 
 
 class Challenge(WireModel):
+    """The first message of a link, from the hub (`link.challenge`)."""
+
     nonce: Annotated[str, token(100, least=32)]
     server_time: Moment
 
@@ -172,43 +176,50 @@ _LATER_IN_STATUS: Final = ("permission_found", "permission_name", "permission_ca
 
 
 class Hello(WireModel):
+    """The connector's part of the handshake (`link.hello`), signed by its identity."""
+
     pbx_name: KnownPbxName
     identity: Ed25519Key
     nonce: Nonce
     sealing_key: P256Point
-    """Vouched for by the signature below."""
+    """Covered by `signature`."""
     key_digest: Sha256Hex
     licence_keys: list[LicenceKeyText] = Field(max_length=50)
     connector_version: Version
     status: Status
     sealing_signature: Ed25519Signature
-    """The identity's signature over the sealing key, which the browser checks."""
+    """The identity's signature over `sealing_key_bytes`; the browser verifies it."""
     enrolment_code: Annotated[str, Exact(100)] | None = None
-    """For a name that nobody has yet, where the operator wants one."""
+    """Claims a free name, if the operator requires a code."""
     previous_key_digest: Sha256Hex | None = None
     previous_key_until: Moment | None = None
-    """The PBX key before the last rotation is good until then."""
+    """Until when the PBX key from before the last rotation is valid."""
     capabilities: tuple[Tag, ...] | None = Field(default=None, max_length=20, exclude_if=_is_unsaid)
-    """`Capability`, and whatever later connectors add; only over `SUBPROTOCOL_WITH_CAPABILITIES`."""
+    """Values of `Capability`, and those that later connectors add. Sent only over `SUBPROTOCOL_WITH_CAPABILITIES`."""
     capabilities_signature: Ed25519Signature | None = Field(default=None, exclude_if=_is_unsaid)
-    """The identity's signature over `capabilities_bytes`, which the browser checks."""
+    """The identity's signature over `capabilities_bytes`; the browser verifies it."""
     signature: Ed25519Signature | Literal[""] = ""
 
     def signed_by(self, identity: Ed25519PrivateKey) -> "Hello":
+        """Return a copy of the hello with the identity's signature."""
         signed = signed_bytes(self.model_dump(mode="json", by_alias=True))
         return self.model_copy(update={"signature": b64url(identity.sign(signed))})
 
     def is_genuine(self, sent: Mapping[str, Any]) -> bool:
-        """Signed by the identity it names. `sent` is the params as they came: the model may have cleaned a text of them.
-        The sealing key is vouched for by that; its own signature is the browser's to check, which does not trust the hub.
+        """Return whether the hello is signed by the identity that it names.
+
+        `sent` is the params as they were received, because the model may have cleaned a text in them. The signature also
+        covers the sealing key. The sealing key's own signature is verified by the browser, which does not trust the hub.
         """
         return _verifies(self.identity, self.signature, signed_bytes(sent))
 
 
 def signed_bytes(hello: Mapping[str, Any]) -> bytes:
-    """What the signature of a hello (camelCase, as on the wire) is over: everything but the signature itself, in the
-    order of the model, so that none of it can be exchanged. Members that came into the protocol later are left out
-    while they are null, so that older connectors' signatures stay good.
+    """Return the bytes that the signature of a hello (camelCase, as on the wire) covers.
+
+    They contain every member except the signature, in the order of the model, so that no member can be replaced.
+    Members that were added to the protocol later are omitted while they are null, so that the signatures of older
+    connectors remain valid.
     """
     content = _said(Hello, hello, _LATER)
     del content["signature"]
@@ -223,7 +234,7 @@ def _said(model: type[WireModel], sent: Mapping[str, Any], later: Collection[str
 
 
 class LicenceKeyState(WireModel):
-    """What the hub makes of one licence key of the hello."""
+    """The hub's verdict on one licence key of the hello."""
 
     serial: Annotated[str, Line(100)] | None
     accepted: Flag
@@ -231,57 +242,62 @@ class LicenceKeyState(WireModel):
 
 
 class Welcome(WireModel):
+    """The hub's answer to a hello that it accepts."""
+
     pbx_id: Annotated[str, token(36)]
     heartbeat_seconds: float = Field(gt=0, le=300)
     licence_keys: list[LicenceKeyState] = Field(max_length=50)
 
 
 class NameState(StrEnum):
-    """What a name is to the identity that asks. Which of the last two a stranger gets is a setting of the service and
-    says nothing about the name.
+    """How a PBX name relates to the identity that asks.
+
+    A setting of the service decides which of the last two a stranger gets, so neither reveals anything about the name.
     """
 
     MINE = "mine"
     FREE = "free"
-    """The enrolment code is good for it."""
+    """The enrolment code is valid for the name."""
     ENROLMENT_NEEDED = "enrolment-needed"
-    """Not bound to this identity, and there was no good code."""
+    """The name is not bound to this identity, and there was no valid code."""
     NOT_BOUND = "not-bound"
-    """Not bound to this identity; anyone who comes first may have a free name."""
+    """The name is not bound to this identity. If it is free, the first connector that asks gets it."""
 
 
 class Checked(WireModel):
-    """The answer to `link.check`: a hello that opens nothing, so that a doctor never takes the place of a connector
-    that is running.
-    """
+    """The answer to `link.check`, a hello that opens no link, so that a doctor never replaces a running connector."""
 
     name: NameState
     key_known: Flag
-    """The service has this PBX key for this name. Told to the name's own identity only."""
+    """The service has this PBX key for this name. Only the identity that owns the name learns it."""
     linked: Flag
-    """A connector of this identity is linked at this moment."""
+    """A connector of this identity has a link at this moment."""
 
 
 class LoginChallengeParams(WireModel):
-    """To a connector of the first version go empty params: it refuses members that it does not know."""
+    """The parameters of `pbx.loginChallenge`. They are empty for a connector of the first version, which refuses unknown
+    members.
+    """
 
     methods: tuple[Annotated[str, token(40)], ...] = Field(
         default=(), max_length=20, exclude_if=lambda methods: not methods
     )
-    """`LoginMethod`s that the browser knows beside `challenge` and `sealed`."""
+    """`LoginMethod`s that the browser knows in addition to `challenge` and `sealed`."""
 
 
 class LoginChallenge(WireModel):
-    """How a user proves who they are at this PBX, this time."""
+    """How a user proves their identity at this PBX in one sign-in attempt."""
 
     method: LoginMethod
     nonce: Nonce
-    """For `challenge` the PBX's own; else one of the connector, good once and for five minutes."""
+    """For `challenge` the PBX's own nonce; otherwise one of the connector, valid once and for five minutes."""
     pbx_nonce: Nonce | None = Field(default=None, exclude_if=_is_unsaid)
-    """For `sealed-challenge`: the PBX's own, which the answer is computed with."""
+    """For `sealed-challenge`: the PBX's own nonce, from which the answer is computed."""
 
 
 class ChallengeProof(WireModel):
+    """The unsealed answer to the PBX's challenge (`LoginMethod.CHALLENGE`)."""
+
     method: Literal[LoginMethod.CHALLENGE] = LoginMethod.CHALLENGE
     nonce: Nonce
     secret: Annotated[str, Exact(400)]
@@ -289,6 +305,8 @@ class ChallengeProof(WireModel):
 
 
 class SealedProof(WireModel):
+    """A sealed login and password (`LoginMethod.SEALED`)."""
+
     method: Literal[LoginMethod.SEALED] = LoginMethod.SEALED
     nonce: Nonce
     box: SealedBox
@@ -296,9 +314,11 @@ class SealedProof(WireModel):
 
 
 class SealedChallengeProof(WireModel):
+    """The sealed answer to the PBX's challenge (`LoginMethod.SEALED_CHALLENGE`)."""
+
     method: Literal[LoginMethod.SEALED_CHALLENGE] = LoginMethod.SEALED_CHALLENGE
     nonce: Nonce
-    """The connector's, not the PBX's."""
+    """The connector's nonce, not the PBX's."""
     box: SealedBox
     """Opens to a `ChallengeAnswer`; the context is `seal_context(…, purpose=ANSWER)`."""
 
@@ -337,19 +357,20 @@ class PbxUser(WireModel):
     display_name: Name
     email: Email
     is_administrator: Flag | None
-    """None: not known now; what was known before still counts."""
+    """None if unknown at the moment; the last known value then still counts."""
     has_licence_permission: Flag | None
-    """Holds "Integration mit Microsoft Teams", found by name. None: not known now."""
+    """Whether the user has the permission "Integration mit Microsoft Teams", which is found by its name. None if unknown
+    at the moment."""
     group_ids: tuple[PbxGroupId, ...] = Field(default=(), max_length=1000)
     """The PBX groups that the user belongs to."""
 
 
 MAX_USERS_AT_ONCE: Final = 200
-"""Users in one frame, which stays well under its 256 KiB."""
+"""Most users in one frame, so that it stays well below its limit of 256 KiB."""
 
 
 class PbxUsers(WireModel):
-    """None when nobody has that id or address."""
+    """The users with an id or address; the list is empty if there is none."""
 
     users: list[PbxUser] = Field(max_length=MAX_USERS_AT_ONCE)
 
@@ -359,7 +380,7 @@ class IdsParams(WireModel):
 
 
 class UsersChanged(WireModel):
-    """Users whose name, permissions or groups have changed at the PBX, and those that are there no longer."""
+    """Users whose name, permissions or groups have changed at the PBX, and the ids of users that no longer exist."""
 
     users: list[PbxUser] = Field(default_factory=list, max_length=MAX_USERS_AT_ONCE)
     gone: list[PbxUserId] = Field(default_factory=list, max_length=MAX_USERS_AT_ONCE)
@@ -371,7 +392,7 @@ class PbxGroup(WireModel):
 
 
 class PeopleParams(WireModel):
-    """People by a part of their name, login or group's name; and those with these ids besides."""
+    """Asks for people whose name, login or group name contains `search`, and also for the users with these ids."""
 
     search: Search = ""
     user_ids: list[PbxUserId] = Field(default_factory=list, max_length=MAX_USERS_AT_ONCE)
@@ -383,16 +404,16 @@ class People(WireModel):
 
 
 class CallsChallenge(WireModel):
-    """What the browser needs to hand a user's UCI login to the connector."""
+    """What the browser needs in order to give a user's UCI login to the connector."""
 
     possible: Flag
-    """UCI logins of users can be made from login and password (loginType Internal)."""
+    """Whether a user's UCI login can be computed from login and password (loginType Internal)."""
     nonce: Nonce
-    """One of the connector, good once and for five minutes."""
+    """A nonce of the connector, valid once and for five minutes."""
 
 
 class CallsCredentials(WireModel):
-    """A user's UCI login; as good as the password for UCI, and for nothing else."""
+    """A user's UCI login. It replaces the password for UCI, and for nothing else."""
 
     login: Annotated[str, Exact(MAX_LOGIN, least=1)]
     uci_token: str = Field(max_length=300, repr=False)
@@ -400,7 +421,7 @@ class CallsCredentials(WireModel):
 
 
 class FollowParams(WireModel):
-    """The user wants help with calls that end at once."""
+    """The user asks for help with calls that end at once (`calls.follow`)."""
 
     user_id: PbxUserId
     tenant_id: Guid
@@ -414,47 +435,52 @@ MAX_FOLLOWED: Final = 10_000
 
 
 class KeepParams(WireModel):
-    """The only users whose calls are followed from now on."""
+    """The only users whose calls the connector follows from now on (`calls.keep`)."""
 
     user_ids: list[PbxUserId] = Field(max_length=MAX_FOLLOWED)
 
 
 class Followed(WireModel):
-    """Whose calls are followed after all; a connector that lost its state follows nobody's."""
+    """The users whose calls the connector really follows; a connector that lost its state follows nobody's."""
 
     user_ids: list[PbxUserId] = Field(max_length=MAX_FOLLOWED)
 
 
 class CallsOver(WireModel):
-    """Those of the users asked about whose calls are followed and who have none now. The others have one, or the PBX
-    does not say.
+    """Of the users in the question, those whose calls are followed and who have no call now. The others have a call, or
+    the PBX does not say.
     """
 
     user_ids: list[PbxUserId] = Field(max_length=MAX_USERS_AT_ONCE)
 
 
 class CallEndedAtOnce(WireModel):
-    """A call that the user answered was ended by our side at once. Nothing else about the call is told."""
+    """A call that the user answered was ended by our side at once. The connector reports nothing else about the call."""
 
     user_id: PbxUserId
     at: Moment
 
 
 def fingerprint(identity: str) -> str:
-    """Of an identity's public key, to be compared by people: `3f2a-91bc-07de-55aa-8c10-44e7-b92d-6f03`.
+    """Return the fingerprint of an identity's public key, which people compare: `3f2a-91bc-07de-55aa-8c10-44e7-b92d-6f03`.
 
-    128 bits, because 64 can be ground: who may be handed a PBX name is chosen by this. Older connectors show the first half.
+    It decides who gets a PBX name in a hand-over, so it has 128 bits: a match of 64 bits can be found by trying keys.
+    Older connectors show the first half only.
     """
     digest = hashlib.sha256(identity.encode()).hexdigest()
     return "-".join(digest[start : start + 4] for start in range(0, 32, 4))
 
 
 def sealing_key_bytes(sealing_key: str) -> bytes:
+    """Return the bytes that the signature of the sealing key covers."""
     return b"pbx-seal.v1 key\n" + sealing_key.encode("ascii")
 
 
 def capabilities_bytes(sealing_key: str, capabilities: Sequence[str]) -> bytes:
-    """Bound to the sealing key, so that a statement of before a hand-over says nothing of the connector after it."""
+    """Return the bytes that the signature of the capabilities covers.
+
+    They contain the sealing key, so that a statement from before a hand-over is not valid for the connector after it.
+    """
     return f"pbx-seal.v1 capabilities\n{sealing_key}\n{','.join(sorted(capabilities))}".encode()
 
 
@@ -464,7 +490,9 @@ CALLS: Final = "pbx-calls.v1"
 
 
 def seal_context(pbx_name: str, tenant_id: str, object_id: str, nonce: str, purpose: str = LOGIN) -> bytes:
-    """Ties a box to one purpose, one PBX, one Teams user and one attempt, so that it cannot be replayed."""
+    """Return the context of a sealed box. It binds the box to one purpose, PBX, Teams user and attempt, so that the box
+    cannot be replayed.
+    """
     return f"{purpose}\n{pbx_name}\n{tenant_id}\n{object_id}\n{nonce}".encode()
 
 

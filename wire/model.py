@@ -1,4 +1,4 @@
-"""The base of every message: snake_case inside, camelCase on the wire, unknown members refused."""
+"""The base class of every message: snake_case in Python, camelCase on the wire, unknown members refused."""
 
 from datetime import UTC, datetime
 from typing import Annotated, Final
@@ -18,12 +18,12 @@ class WireModel(BaseModel):
 
 
 class Empty(WireModel):
-    """Nothing to say: no parameters, or an answer that is only an answer."""
+    """A message without members: no parameters, or a bare acknowledgement."""
 
 
 EARLIEST: Final = datetime(1970, 1, 1, tzinfo=UTC)
 LATEST: Final = datetime(9998, 12, 31, tzinfo=UTC)
-"""A year before the last one that `datetime` knows, so that time zones and periods can be added."""
+"""One year before the last year that `datetime` supports, so that time zones and periods can be added."""
 
 
 def _to_utc(moment: datetime) -> datetime:

@@ -1,8 +1,8 @@
-"""The HTTP client of every program here, made in one place and by one rule: no redirect is followed.
+"""The HTTP client of all programs here. It follows no redirect.
 
-A token, a login or a pairing would go along to wherever a redirect leads, and a key document from elsewhere would decide
-whose tokens are good. A caller gets an error instead of being redirected. `tests/wire/test_outbound.py` holds that no other
-file makes a client.
+A redirect would take a token, a login or a pairing code to its target, and signing keys from another place would decide
+which tokens are valid. So the caller gets an error instead. `tests/wire/test_outbound.py` checks that no other file makes
+a client.
 """
 
 from typing import Any, Final
@@ -13,43 +13,44 @@ from aiohttp.helpers import get_env_proxy_for_url
 from yarl import URL
 
 REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
-"""Those that aiohttp follows unless it is told not to."""
+"""The statuses that aiohttp follows by default."""
 MAX_HOSTS: Final = 100
-"""Whose proxies are remembered."""
+"""Hosts whose proxy is cached."""
 MAX_SHOWN: Final = 200
-"""Characters of an address that an error names."""
+"""Longest address in an error message, in characters."""
 
 
 class RedirectedError(aiohttp.ClientError):
-    """The answer says that what was asked for is elsewhere, and nobody went there."""
+    """The answer is a redirect, which was not followed."""
 
     def __init__(self, url: str, status: int, location: str) -> None:
         self.status = status
         self.target = _absolute(url, location)
-        """Empty when nobody can say."""
+        """The address of the redirect; empty if it is not valid."""
         self.location = _shown(self.target)
         super().__init__(f"redirected to {self.location}, which is not followed")
 
 
 def client(**options: Any) -> aiohttp.ClientSession:
-    """A client whose requests, WebSockets among them, raise `RedirectedError` in place of following a redirect. The
-    proxy of the environment (`HTTPS_PROXY`, `NO_PROXY`) holds. `options`: of `aiohttp.ClientSession`.
+    """Return a client whose requests and WebSockets raise `RedirectedError` instead of following a redirect.
+
+    It uses the proxy of the environment (`HTTPS_PROXY`, `NO_PROXY`). `options` are those of `aiohttp.ClientSession`.
     """
     return aiohttp.ClientSession(middlewares=(_refuse_redirects,), **({"trust_env": True} | options))
 
 
 class EnvironmentProxies:
-    """The proxies of the environment, for a client that makes many requests to few hosts and has `trust_env=False`.
+    """Looks up the proxies of the environment, for a client with `trust_env=False` and many requests to few hosts.
 
-    aiohttp itself looks them up for each request, and `.netrc` with them, each in a thread: that costs as much as the
-    request. Here it is once for each host; the environment of a process does not change.
+    aiohttp looks up the proxy and `.netrc` in a thread for each request, which costs as much as the request itself. This
+    class does it once for each host, because the environment of a process does not change.
     """
 
     def __init__(self) -> None:
         self._options: dict[URL, dict[str, Any]] = {}
 
     def of(self, url: URL) -> dict[str, Any]:
-        """Options of a request to this address."""
+        """Return the proxy options of a request to this address, empty without a proxy."""
         origin = url.origin()
         options = self._options.get(origin)
         if options is None:
@@ -70,7 +71,7 @@ def _proxy_options(url: URL) -> dict[str, Any]:
 async def _refuse_redirects(
     request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
 ) -> aiohttp.ClientResponse:
-    # A middleware sees every answer before aiohttp looks at its status.
+    # A middleware gets every answer before aiohttp examines its status.
     answer = await handler(request)
     if answer.status in REDIRECTS:
         answer.close()
@@ -86,7 +87,7 @@ def _absolute(url: str, location: str) -> str:
 
 
 def _shown(target: str) -> str:
-    """An address without what may be secret in it: STARFACE's UCI has its token in the query."""
+    """Return the address without parts that may be secret: STARFACE's UCI has its token in the query."""
     try:
         parts = urlsplit(target)
         host = parts.hostname or "?"

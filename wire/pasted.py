@@ -1,7 +1,7 @@
-"""What people paste: keys from mails, names from address bars, codes from chats, with everything that came along.
+"""Cleans pasted values: keys from mails, names from address bars, codes from chats.
 
-Mail programs and word processors turn hyphens into dashes, put quotes and invisible characters around a value and break
-its line. None of that can be part of a key, a code or a token, so it is dropped before anything is judged.
+Mail programs and word processors turn hyphens into dashes, put quotes and invisible characters around a value and wrap
+its line. None of these characters can be part of a key, code or token, so they are removed before the value is checked.
 """
 
 import re
@@ -14,19 +14,19 @@ _SCHEME: Final = re.compile(r"^[A-Za-z][A-Za-z0-9+.-]{0,20}://")
 
 
 def letters_and_digits(text: str) -> str:
-    """All that a key or a code is made of."""
+    """Return only the letters and digits of the text: a key or a code has no other characters."""
     return "".join(char for char in text if unicodedata.category(char)[0] in "LN")
 
 
 def token(text: str) -> str:
-    """A token without white space, quotes and invisible characters: none of them is ever part of one."""
+    """Return the text without white space, quotes and invisible characters, which are never part of a token."""
     return "".join(char for char in text if char not in _QUOTES and unicodedata.category(char)[0] not in "ZC")
 
 
 def host_of(text: str) -> str:
-    """The host of a pasted address (`https://pbx.example.com/login`, `pbx.example.com:443`); a plain name stays itself.
+    """Return the host of a pasted address (`https://pbx.example.com/login`, `pbx.example.com:443`), or the plain name.
 
-    Nothing is decided here: whether it is a host name is for the caller to check.
+    The caller checks whether the result is a host name.
     """
     ends = [
         at

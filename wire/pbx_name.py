@@ -1,7 +1,7 @@
 """PBX names: host names in one canonical form (RFC 1123 and RFC 5890), normally the PBX's FQDN.
 
-Canonical is lower case, A-labels only (`xn--…`), without a final dot. So a name that looks like another one because it
-mixes scripts shows its `xn--` everywhere.
+The canonical form is in lower case, has only A-labels (`xn--…`) and no final dot. A name that imitates another one by
+mixing scripts therefore shows its `xn--` everywhere.
 """
 
 import ipaddress
@@ -14,12 +14,14 @@ from pydantic import AfterValidator, BeforeValidator, Field
 from wire.pasted import host_of
 
 MAX_GIVEN: Final = 300
-"""Characters that are looked at; a name itself has 253 at most."""
+"""Longest input that is examined, in characters; a name itself has at most 253."""
 MAX_NAME: Final = 253
 _LABEL: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 _NUMBER: Final = re.compile(r"[0-9]+|0x[0-9a-f]*")
-"""A last label like this makes a client read the name as an IPv4 address (https://url.spec.whatwg.org/#ends-in-a-number-checker)."""
+"""A last label of this form makes a client read the name as an IPv4 address
+(https://url.spec.whatwg.org/#ends-in-a-number-checker)."""
 _EARLIER: Final = re.compile(r"[\w.:-]+")
+"""What version 0.1 accepted as a PBX name."""
 
 
 class PbxNameError(ValueError):
@@ -28,14 +30,15 @@ class PbxNameError(ValueError):
 
 
 def pbx_name(given: str) -> str:
-    """The canonical form of a host name as a person or a program gives it. A canonical IPv4 address is one as well,
-    because some sites have no name. Raises `PbxNameError`, a `ValueError`.
+    """Return the canonical form of a host name that a person or a program gave.
+
+    A canonical IPv4 address is accepted too, because some sites have no name. Raises `PbxNameError`, a `ValueError`.
     """
     name = given.strip().removesuffix(".")
     if not name or len(given) > MAX_GIVEN:
         raise PbxNameError
     try:
-        # UTS 46 is what browsers apply to a typed name before IDNA 2008: case, width, composition.
+        # Browsers apply UTS 46 to a typed name before IDNA 2008: it maps case, width and composition.
         name = (
             name.lower() if name.isascii() else idna.uts46_remap(name, std3_rules=False, transitional=False)
         )
@@ -49,8 +52,9 @@ def pbx_name(given: str) -> str:
 
 
 def known_pbx_name(given: str) -> str:
-    """As `pbx_name`; besides, names that are no host names and could be claimed up to version 0.1, such as `my_pbx`.
-    They can still be looked up. None of them can be claimed any more.
+    """Return the canonical form as `pbx_name` does; accept also the names that only version 0.1 allowed.
+
+    Such names, for instance `my_pbx`, are not host names. They can still be looked up, but no longer claimed.
     """
     try:
         return pbx_name(given)
@@ -62,7 +66,7 @@ def known_pbx_name(given: str) -> str:
 
 
 def is_host_name(name: str) -> bool:
-    """Whether a name in its canonical form may be claimed."""
+    """Return whether the name is a canonical host name, which is what may be claimed."""
     try:
         return pbx_name(name) == name
     except PbxNameError:
@@ -70,9 +74,9 @@ def is_host_name(name: str) -> bool:
 
 
 PbxName = Annotated[str, Field(max_length=MAX_GIVEN), AfterValidator(pbx_name)]
-"""For names that are new."""
+"""A PBX name that is to be claimed."""
 KnownPbxName = Annotated[str, Field(max_length=MAX_GIVEN), AfterValidator(known_pbx_name)]
-"""For names that are looked up."""
+"""A PBX name that is only looked up."""
 TypedPbxName = Annotated[
     str,
     Field(max_length=MAX_GIVEN),
@@ -81,7 +85,8 @@ TypedPbxName = Annotated[
     ),
     AfterValidator(known_pbx_name),
 ]
-"""As people type or paste it: of an address (`https://pbx.example.com/`, `pbx.example.com:443`) the host is taken."""
+"""A PBX name as people type or paste it. Of an address (`https://pbx.example.com/`, `pbx.example.com:443`) only the host
+is used."""
 
 
 def _a_label(label: str) -> str:

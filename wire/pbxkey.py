@@ -1,8 +1,8 @@
-"""The PBX key and the key file: made by the connector, typed or dropped by people, checked by the browser.
+"""The PBX key and the key file. The connector makes them, people type the key or drop the file, the browser checks them.
 
-A key is 160 random bits in base32 (RFC 4648), followed by four characters of checksum, in groups of four:
-`ABCD-EFGH-…`. The checksum tells a typo from a wrong key before anything is sent. The browser's twin of this
-module is `tab/web/src/pbxkey.ts`; `tests/wire/test_twins.py` holds both to the same vectors.
+A key is 160 random bits in base32 (RFC 4648), followed by a checksum of four characters, in groups of four:
+`ABCD-EFGH-…`. With the checksum a typo can be told from a wrong key before anything is sent. The same code for the
+browser is in `tab/web/src/pbxkey.ts`; `tests/wire/test_twins.py` checks both against the same vectors.
 """
 
 import base64
@@ -21,7 +21,7 @@ PbxKey = NewType("PbxKey", str)
 """The canonical form: 36 characters of base32 without hyphens."""
 
 KeyDigest = NewType("KeyDigest", str)
-"""SHA-256 of the canonical key as lower-case hex: all that the service ever sees of a key."""
+"""SHA-256 of the canonical key as lower-case hex. The service sees only this digest, never the key."""
 
 RANDOM_CHARS: Final = 32
 CHECKSUM_CHARS: Final = 4
@@ -30,31 +30,32 @@ KEY_FILE_FORMAT: Final = "pbx-key-file.v1"
 MAX_KEY_FILE_BYTES: Final = 64 * 1024
 
 MAX_TYPED_CHARS: Final = 1000
-"""What is longer was never a key, with whatever was copied around it."""
+"""Characters of the input that are examined. Longer text is not a key, even with what was copied around it."""
 MAX_LABELS: Final = 5
+"""Labels such as "PBX key:" after which a key is looked for."""
 
 _ALPHABET: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
-# Base32 has no 0, 1 and 8: who types them has misread a letter. Only ASCII letters lose their case: by `str.upper` a
-# dotless i would become another letter.
+# Base32 has no 0, 1 and 8: a person who types one has misread a letter. Only ASCII letters are converted to upper case:
+# `str.upper` would turn a dotless i into another letter.
 _READ_AS: Final = str.maketrans(_ALPHABET[:26].lower() + "018", _ALPHABET[:26] + "OIB")
 _LABEL: Final = re.compile(
     r"(?:key|schl(?:[üÜ]|[uU]\u0308|ue)ssel(?: zur anlage)?)[ \t\u00a0]*[:= \t\r\n\u00a0]",
     re.IGNORECASE | re.ASCII,
 )
-"""What stands before a key where people copy it: "PBX key: …", "Schlüssel zur Anlage: …"."""
+"""The label before a key in the places from which people copy it: "PBX key: …", "Schlüssel zur Anlage: …"."""
 
 
 class KeyFault(StrEnum):
-    """What is wrong with a key that was typed."""
+    """What is wrong with a typed key."""
 
     TOO_SHORT = "key-too-short"
     TOO_LONG = "key-too-long"
     TYPO = "malformed-key"
-    """A foreign character, or the checksum fails."""
+    """It contains a character that no key has, or its checksum does not match."""
 
 
 class MalformedKeyError(ValueError):
-    """Not a key (`malformed-key`)."""
+    """The text is not a PBX key; `fault` says why."""
 
     def __init__(self, fault: KeyFault, message: str) -> None:
         super().__init__(message)
@@ -62,25 +63,28 @@ class MalformedKeyError(ValueError):
 
 
 class KeyFile(WireModel):
-    """What a key file holds."""
+    """The content of a key file (JSON)."""
 
     format: Literal["pbx-key-file.v1"] = KEY_FILE_FORMAT
     pbx_name: Annotated[str, Line(253, least=1)]
     pbx_key: Annotated[str, token(100)]
     connector_identity: Ed25519Key | None = None
-    """The connector's Ed25519 public key (base64url), with which the browser checks the sealing key."""
+    """The connector's Ed25519 public key (base64url); the browser verifies the sealing key with it."""
     sealed_only: bool = False
-    """The connector takes nothing unsealed: a browser that has this file refuses to send it."""
+    """The connector accepts only sealed answers. A browser with this file refuses to send an unsealed one."""
 
 
 def new_key() -> PbxKey:
+    """Return a new random PBX key in its canonical form."""
     body = base64.b32encode(secrets.token_bytes(20)).decode("ascii")
     return PbxKey(body + _checksum(body))
 
 
 def parse_key(typed: str) -> PbxKey:
-    """Reads a key as a person types or pastes it: any case, 0/1/8 for O/I/B, and between the letters and before the key
-    whatever a mail or a word processor has added.
+    """Read a key that a person typed or pasted. Raises `MalformedKeyError`.
+
+    Any case is accepted, and 0, 1 and 8 in place of O, I and B. Characters that a mail program or word processor has
+    added between the letters or before the key are ignored.
     """
     fault: MalformedKeyError | None = None
     for candidate in _candidates(typed):
@@ -92,7 +96,7 @@ def parse_key(typed: str) -> PbxKey:
 
 
 def _candidates(typed: str) -> Iterator[str]:
-    """The whole text; then, should that be no key, what comes after a label."""
+    """Yield the texts to try: the whole input, then the part after each label."""
     typed = typed[:MAX_TYPED_CHARS]
     yield typed
     for number, label in enumerate(_LABEL.finditer(typed)):
@@ -117,10 +121,12 @@ def _parse(text: str) -> PbxKey:
 
 
 def grouped(key: PbxKey) -> str:
+    """Return the key in groups of four characters joined by hyphens, as people see it."""
     return "-".join(key[i : i + GROUP] for i in range(0, len(key), GROUP))
 
 
 def digest(key: PbxKey) -> KeyDigest:
+    """Return the SHA-256 of a canonical key as lower-case hex."""
     return KeyDigest(hashlib.sha256(key.encode("ascii")).hexdigest())
 
 

@@ -1,11 +1,11 @@
 """The messages of a person's telephone on the link (docs/architecture.md, "The telephone").
 
 A *line* is one person's telephone at the PBX: phones, calls, switches. The connector holds a line for each person who
-switched their telephone on; the service carries and stores nothing of a call. The connector says `phone.changed` with
-the ids of users alone, and anyone who looks asks `phone.line`: so the content of a call crosses the link only while a page
-or a card of that person shows it, and a lost message is made good by the next look.
+switched their telephone on. The service stores nothing about a call. The connector sends `phone.changed` with user ids
+only, and whatever shows the line then calls `phone.line`. So the content of a call crosses the link only while a page or
+a card of that person shows it, and the next call of `phone.line` repairs a lost notification.
 
-Only connectors with `Capability.TELEPHONE` are asked any of this.
+These methods are called only on connectors with `Capability.TELEPHONE`.
 """
 
 from enum import StrEnum
@@ -18,22 +18,22 @@ from wire.model import Moment, WireModel
 from wire.sealing import SealedBox
 
 PHONE: Final = "pbx-phone.v1"
-"""Purpose in `wire.link.seal_context` of the box that switches the telephone on."""
+"""The purpose, in `wire.link.seal_context`, of the box that switches the telephone on."""
 
 MAX_CALLS: Final = 20
-"""Calls of one line; a person has one or two."""
+"""Most calls of one line; a person normally has one or two."""
 MAX_CHANGED: Final = 200
 MAX_FOUND: Final = 20
 MAX_PAGE: Final = 100
-"""Entries of a call list in one answer; published clients ask for 100 (ProjektZeit)."""
+"""Most entries of a call list in one answer; published clients ask for 100 (ProjektZeit)."""
 MAX_LINES: Final = 10_000
 
 CallId = Annotated[str, token(100, least=1)]
-"""The PBX's id of a call, or the one that our side made for a call that it places (a UUID)."""
+"""The PBX's id of a call, or the UUID that our side made for a call that it places."""
 PhoneId = Annotated[str, Exact(100)]
-"""Like "SIP/mydevice" (TMA, MXH). Empty: the primary phone."""
+"""For example "SIP/mydevice" (TMA, MXH). Empty: the primary phone."""
 Number = Annotated[str, Line(100)]
-"""As the PBX gives it or a person typed it; empty where the PBX does not know it (yet)."""
+"""A telephone number as the PBX sends it or as a person typed it; empty if the PBX does not know it (yet)."""
 EntryId = Annotated[str, token(100, least=1)]
 
 
@@ -52,11 +52,11 @@ class PhoneMethod(StrEnum):
     VOICEMAILS = "phone.voicemails"
     PLAY_VOICEMAIL = "phone.playVoicemail"
     CHANGED = "phone.changed"
-    """From the connector, a notification: `LinesChanged`."""
+    """A notification of the connector, with `LinesChanged`."""
 
 
 class Feature(StrEnum):
-    """What this PBX offers this person. What is missing is not shown; what is `READ_ONLY` is shown and cannot be changed."""
+    """What this PBX offers this person. Missing features are not shown; `READ_ONLY` ones are shown but not changeable."""
 
     DIAL = "dial"
     HANG_UP = "hang-up"
@@ -79,38 +79,39 @@ class Direction(StrEnum):
     IN = "in"
     OUT = "out"
     UNKNOWN = "unknown"
-    """UCI tells no direction; it follows from the states before (docs/facts/starface.md)."""
+    """Not known. UCI sends no direction; it is derived from the earlier states (docs/facts/starface.md)."""
 
 
 class CallState(StrEnum):
     DIALLING = "dialling"
-    """Asked of the PBX: the own phone rings first, or the PBX sets the call up."""
+    """Requested from the PBX: the person's own phone rings first, or the PBX sets the call up."""
     RINGING_THERE = "ringing-there"
+    """The other side's phone rings."""
     RINGING = "ringing"
-    """Here: somebody calls."""
+    """The person's own phone rings: somebody calls."""
     CONNECTED = "connected"
     HELD = "held"
-    """Parked, or a consultation goes on beside it."""
+    """Parked, or on hold during a consultation call."""
     CONFERENCE = "conference"
     VOICEMAIL = "voicemail"
-    """The voicemail has it: not an answer."""
+    """Taken by the voicemail, which does not count as answered."""
     ENDED = "ended"
-    """Kept for some seconds, so that a page can say how it ended."""
+    """Over; kept for some seconds, so that a page can show how it ended."""
     UNKNOWN = "unknown"
 
 
 class CallEnd(StrEnum):
-    """How a call ended, as far as the states before tell. UCI gives no reason."""
+    """How a call ended, derived from its earlier states, because UCI sends no reason."""
 
     DONE = "done"
     MISSED = "missed"
     NOT_REACHED = "not-reached"
-    """Outgoing, never connected: busy, refused and no answer look the same."""
+    """An outgoing call that was never connected. Busy, refused and unanswered calls look the same."""
     ELSEWHERE = "elsewhere"
-    """A call of a group that rang here and was not answered here."""
+    """A call to a group that rang here but was not answered here."""
     VOICEMAIL = "voicemail"
     AT_ONCE = "at-once"
-    """Answered and ended at once: the conflict that the audio advisor knows (docs/audio.md)."""
+    """Answered and ended at once, which is the audio conflict described in docs/audio.md."""
     UNKNOWN = "unknown"
 
 
@@ -119,11 +120,11 @@ class PhoneCall(WireModel):
     state: CallState
     direction: Direction
     number: Number
-    """Of the other side; empty: unknown or withheld."""
+    """The other side's number; empty if unknown or withheld."""
     name: Name
-    """Of the other side; comes later than the number, or never."""
+    """The other side's name; it arrives after the number, or never."""
     group: Name = ""
-    """The name or id of the group that is called; empty: the person."""
+    """The name or id of the called group; empty if the person was called."""
     began_at: Moment
     connected_at: Moment | None = None
     ended_at: Moment | None = None
@@ -137,7 +138,7 @@ class PhoneDevice(WireModel):
     name: Name
     is_primary: Flag
     is_active: Flag
-    """Registered, as far as the PBX says; an inactive phone does not ring."""
+    """Registered, according to the PBX. An inactive phone does not ring."""
 
 
 class ShownNumber(WireModel):
@@ -163,15 +164,15 @@ class Redirect(WireModel):
     is_on: Flag
     target: RedirectTarget
     number: Number = ""
-    """For `NUMBER`; kept while the redirect is off, so that it can be switched on again."""
+    """For `NUMBER`. It stays while the redirect is off, so that the redirect can be switched on again."""
     mailbox: Name = ""
     mailbox_id: Annotated[str, token(40)] = ""
     seconds: int | None = Field(default=None, ge=0, le=600)
-    """Of `NO_ANSWER`, where the PBX tells them (UCI does, REST does not)."""
+    """The delay of `NO_ANSWER`, if the PBX sends it (UCI does, REST does not)."""
     of_number: Number = ""
-    """The called number that it belongs to."""
+    """The called number to which the redirect applies."""
     group: Name = ""
-    """Not empty: of a group."""
+    """The group to which the redirect belongs; empty if it is the person's."""
     access: Access
 
 
@@ -187,13 +188,13 @@ class Mobile(WireModel):
 class LineState(StrEnum):
     UP = "up"
     CONNECTING = "connecting"
-    """Calls may go on of which nothing is known."""
+    """Not connected to the PBX: there may be calls that are not known here."""
     REFUSED = "refused"
-    """The PBX refuses the login, for instance because the password has changed: the telephone must be switched on again."""
+    """The PBX refuses the login, for instance after a change of password: the telephone must be switched on again."""
 
 
 class PhoneLine(WireModel):
-    """A person's telephone at one moment, as the PBX says it."""
+    """A person's telephone at one moment, as the PBX reports it."""
 
     state: LineState
     features: dict[Feature, Access]
@@ -201,12 +202,12 @@ class PhoneLine(WireModel):
     phones: list[PhoneDevice] = Field(max_length=50)
     shown_numbers: list[ShownNumber] = Field(default_factory=list, max_length=50)
     do_not_disturb: Flag | None = None
-    """None: not known."""
+    """None if unknown, as in the members below."""
     redirects: list[Redirect] | None = Field(default=None, max_length=100)
     mobiles: list[Mobile] | None = Field(default=None, max_length=50)
     new_voicemails: int | None = Field(default=None, ge=0, le=100_000)
     detail: Detail | None = None
-    """Why something is not known, in technical words."""
+    """Why something is unknown, in technical words."""
 
 
 class LineParams(WireModel):
@@ -214,25 +215,25 @@ class LineParams(WireModel):
 
 
 class OpenLine(WireModel):
-    """The person switches their telephone on."""
+    """The person switches their telephone on (`phone.open`)."""
 
     user_id: PbxUserId
     tenant_id: Guid
     object_id: Guid
     nonce: Annotated[str, Exact(200)]
-    """Of `calls.challenge`."""
+    """The nonce from `calls.challenge`."""
     box: SealedBox
     """Opens to `wire.link.CallsCredentials`; the context is `seal_context(…, purpose=PHONE)`."""
 
 
 class KeepLines(WireModel):
-    """The only users whose telephones stay on."""
+    """The only users whose telephones stay on (`phone.keep`)."""
 
     user_ids: list[PbxUserId] = Field(max_length=MAX_LINES)
 
 
 class KeptLines(WireModel):
-    """Whose telephones are on after all; a connector that lost its state has none."""
+    """The users whose telephones are really on; a connector that lost its state has none."""
 
     user_ids: list[PbxUserId] = Field(max_length=MAX_LINES)
 
@@ -244,18 +245,18 @@ class LinesChanged(WireModel):
 class Dial(WireModel):
     user_id: PbxUserId
     call_id: Guid
-    """Made by who asks, so that a lost answer can be looked up and is never a second call."""
+    """Made by the client: if the answer is lost, it looks for a call with this id and does not dial again."""
     number: Annotated[str, Line(100, least=1)]
-    """As typed; the connector knows how the PBX wants it (region and prefix are in its file)."""
+    """As typed. The connector converts it for the PBX (region and prefix are in its configuration)."""
     phone_id: PhoneId = ""
     shown_number_id: Annotated[str, token(40)] = ""
-    """Empty: as it is set at the PBX."""
+    """Empty: the number that is set at the PBX."""
     is_confirmed: Flag = False
-    """The person has said yes to an emergency or premium number."""
+    """The person has confirmed the call to an emergency or premium number."""
 
 
 class NumberKind(StrEnum):
-    """Why a number asks first (`number-needs-confirmation`)."""
+    """Why the person must confirm a number (`number-needs-confirmation`)."""
 
     EMERGENCY = "emergency"
     PREMIUM = "premium"
@@ -264,9 +265,9 @@ class NumberKind(StrEnum):
 class Dialled(WireModel):
     call_id: CallId
     number: Number
-    """What the PBX was given: it is shown."""
+    """The number that was sent to the PBX, for display."""
     phone: Name
-    """Which phone rings now; empty where the PBX does not say."""
+    """The phone that rings now; empty if the PBX does not say."""
 
 
 class HangUp(WireModel):
@@ -285,8 +286,8 @@ class HistoryParams(WireModel):
     user_id: PbxUserId
     filter: HistoryFilter = HistoryFilter.ALL
     before: Moment | None = None
-    """Entries that began before; None: from now. A page goes on by the time of the last entry and `offset`, so that a new
-    call moves nothing."""
+    """Return entries that began before this time; None: from now. The next page is requested with the same time and a
+    higher `offset`, so that a new call does not shift the entries."""
     offset: Count = 0
     limit: int = Field(default=50, ge=1, le=MAX_PAGE)
 
@@ -324,7 +325,7 @@ class Found(WireModel):
     name: Name
     number: Number
     detail: Name = ""
-    """Company, kind of number."""
+    """The company, or the kind of number."""
 
 
 class FoundNumbers(WireModel):
@@ -341,7 +342,7 @@ class SetRedirect(WireModel):
     redirect_id: Annotated[str, token(100, least=1)]
     is_on: Flag
     target: RedirectTarget | None = None
-    """None: as it is."""
+    """None: unchanged."""
     number: Number = ""
     mailbox_id: Annotated[str, token(40)] = ""
     seconds: int | None = Field(default=None, ge=1, le=600)

@@ -1,7 +1,8 @@
-"""What replicas of the service say to each other over NATS (docs/scale.md).
+"""The messages between replicas of the service over NATS (docs/scale.md).
 
-A request goes to the replica that holds the link; what changed is said to all of them. Calls and answers that one
-replica has for another in the same moment are one message: a line each, `c` or `a` and the JSON of the model.
+A request goes to the replica that holds the link; a change is published to all replicas. Calls and answers that one
+replica has for another at the same moment are sent as one message. Each is one line: `c` or `a`, then the JSON of the
+model.
 """
 
 from typing import Annotated, Final
@@ -17,18 +18,18 @@ class PlaneCall(WireModel):
     """One call for a link that the receiving replica holds. Sent at most once."""
 
     id: Count
-    """Of the asking replica, for this receiver."""
+    """The calling replica's number for this call, unique for this receiver."""
     pbx_id: Annotated[str, token(36)]
     epoch: Count
-    """The link must be of this epoch or a later one: an older link is never asked."""
+    """The lowest epoch that the link may have: an older link is never called."""
     method: Annotated[str, token(100)]
     params: JsonObject
     deadline: float = Field(gt=0, le=120, allow_inf_nan=False)
-    """Seconds."""
+    """Seconds until the answer is no longer waited for."""
 
 
 class PlaneAnswer(WireModel):
-    """Either a result or a code; `not-here` says that the call was handed to no link."""
+    """Either a result or a code. `NOT_HERE` means that the call was given to no link."""
 
     id: Count
     result: JsonObject | None = None
@@ -43,8 +44,8 @@ MAX_TOPICS: Final = 1000
 
 
 class TopicsChanged(WireModel):
-    """Topics of the bus on which something happened."""
+    """Topics of the bus on which something has changed."""
 
     origin: Annotated[str, token(36)]
-    """The replica that says it, which has told its own watchers already."""
+    """The replica that sends the message; it has already notified its own subscribers."""
     topics: list[Annotated[str, Exact(500)]] = Field(max_length=MAX_TOPICS)

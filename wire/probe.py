@@ -1,8 +1,8 @@
 """The messages between the audio probe and the service: subprotocol `pbx-probe.v1`, JSON-RPC 2.0 over a WebSocket.
 
-The probe opens with `probe.pair` (once, with the code that the tab shows; the answer carries its token) or
-`probe.hello` (with that token), then reports whenever something changes. The service notifies `probe.unpaired` when
-the person removes the probe. Nothing but this is ever sent: names and ids of devices, of Teams and the softphone.
+The probe begins with `probe.pair` (once, with the code that the tab shows; the answer has the probe's token) or with
+`probe.hello` (with that token). It then sends a report after each change. The service notifies `probe.unpaired` when the
+person removes the probe. The probe sends only the names and ids of devices that Teams and the softphone use.
 """
 
 from enum import StrEnum
@@ -16,14 +16,14 @@ from wire.model import WireModel
 SUBPROTOCOL: Final = "pbx-probe.v1"
 MAX_FRAME_BYTES: Final = 32 * 1024
 OPEN_SECONDS: Final = 5.0
-"""A peer that has not paired or said hello by then is cut."""
+"""How long a peer may take to pair or to say hello before the connection is cut."""
 PING_SECONDS: Final = 30.0
 MAX_USES: Final = 32
 
 Label = Annotated[str, Line(256)]
 """The system's name of a device."""
 DeviceId = Annotated[str, Line(256)]
-"""The system's own id: compared with other ids of the same machine, never trusted."""
+"""The system's own id of a device. It is compared with other ids of the same machine, but never trusted."""
 
 
 class ProbeMethod(StrEnum):
@@ -41,7 +41,7 @@ class ProbePlatform(StrEnum):
 
 
 class ProbeDevice(WireModel):
-    """One endpoint, as the system names it; ids are empty where the system has none."""
+    """One audio endpoint, as the system describes it; ids are empty if the system has none."""
 
     label: Label
     endpoint_id: DeviceId = ""
@@ -51,21 +51,21 @@ class ProbeDevice(WireModel):
 
 
 class ProbeUse(WireModel):
-    """A program and a device that it uses, or used when it last had sound."""
+    """A program and a device that it uses, or that it used when it last had sound."""
 
     program: Literal["teams", "softphone"]
     kind: Literal["input", "output"]
     device: ProbeDevice
     active: Flag
-    """It has a stream open on this device at this moment."""
+    """The program has an open stream on this device at this moment."""
     assumed: Flag = False
-    """The program runs and has no stream: this is the system's default device for calls, which it may follow."""
+    """The program runs without a stream. This is the system's default device for calls, which the program may use."""
     exclusive: Flag = False
-    """The stream has the device to itself (Windows' exclusive mode)."""
+    """The stream has exclusive use of the device (Windows' exclusive mode)."""
 
 
 class ProbeReport(WireModel):
-    """All that the probe sees at this moment. The service remembers what was seen before."""
+    """Everything that the probe sees at this moment. The service remembers earlier reports."""
 
     uses: list[ProbeUse] = Field(max_length=MAX_USES)
 
@@ -80,9 +80,9 @@ class PairParams(WireModel):
 
 class Paired(WireModel):
     token: Annotated[str, token(100)]
-    """Good until the person removes the probe; kept in the system's keyring."""
+    """Valid until the person removes the probe; stored in the system's keyring."""
     person: Name
-    """Whose probe this is now."""
+    """The person to whom the probe now belongs."""
 
 
 class HelloParams(WireModel):

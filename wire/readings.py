@@ -1,4 +1,6 @@
-"""What a connector has read of its PBX, part by part: told with its status, so that a light shows what was really read."""
+"""What a connector has read from its PBX, part by part. It is sent with the status, so that each light shows what was
+really read.
+"""
 
 from enum import StrEnum
 from typing import Annotated, Final
@@ -12,14 +14,14 @@ MAX_READINGS: Final = 20
 
 
 class ReadingPart(StrEnum):
-    """In the order in which one depends on another."""
+    """A part of what the connector reads. A part may depend on earlier ones."""
 
     LOGIN = "login"
-    """The connector's own login, and its own user."""
+    """The connector's own login and its own PBX user."""
     VERSION = "version"
     USERS = "users"
     PERMISSIONS = "permissions"
-    """Who holds the licence permission, and who is an administrator."""
+    """Which users have the licence permission, and which are administrators."""
     GROUPS = "groups"
     UCI = "uci"
     EVENTS = "events"
@@ -31,16 +33,18 @@ class ReadingState(StrEnum):
 
 
 class Reading(WireModel):
+    """The state of one part."""
+
     part: ReadingPart
     state: ReadingState
     since: Moment
-    """Since when it is so. What a part that failed knew before that still counts."""
+    """Since when the part is in this state. Values that were read before a failure still count."""
     code: Annotated[str, token(50)] | None = None
-    """Why it failed: of the table of codes (`core.diagnosis.codes`)."""
+    """Why the part failed, a code of `core.diagnosis.codes`."""
     detail: Detail | None = None
     """In technical words, without secrets."""
     skipped: Count = 0
-    """Records that could not be understood."""
+    """The number of records that could not be parsed."""
 
 
 Readings = Annotated[tuple[Reading, ...], Field(max_length=MAX_READINGS)]

@@ -1,7 +1,7 @@
-"""JSON from outside: limits on its nesting and its numbers, held before anything walks over it.
+"""JSON from outside, with limits on its nesting and its numbers that are checked before other code walks over it.
 
-Pydantic's own parser (jiter) gives up at 200 levels and refuses lone surrogates; `json.loads` of the standard library
-does neither, and ends in a `RecursionError`. So JSON from outside is read by pydantic's parser only.
+JSON from outside is read only by pydantic's parser (jiter), which stops at 200 levels and refuses lone surrogates.
+`json.loads` of the standard library does neither and ends in a `RecursionError`.
 """
 
 import math
@@ -13,17 +13,18 @@ from pydantic_core import PydanticCustomError, from_json
 from wire.bounds import MAX_INTEGER, clean_line
 
 MAX_DEPTH: Final = 16
-"""Our own messages have five levels at most."""
+"""Nesting allowed in our own messages, which have at most five levels."""
 MAX_FOREIGN_DEPTH: Final = 20
-"""Microsoft's activities; what a button of the bot's own cards sends has five levels."""
+"""Nesting allowed in Microsoft's activities; what a button of the bot's cards sends has five levels."""
 MAX_EVIDENCE: Final = 20
 
 
 def parse(data: bytes | str, max_depth: int = MAX_FOREIGN_DEPTH) -> Any:
-    """Reads JSON of somebody else's making. Integers of any size pass: what others add to their messages beside what is
-    read here is their own, and a model bounds what is read.
+    """Read JSON that somebody else wrote. Integers of any size pass: others may add members that are not used here, and
+    a model bounds those that are.
 
-    Raises `ValueError`, without the content, for what is no JSON, is too deep, or holds a number that is not finite.
+    Raises `ValueError`, without the content, if the text is not JSON, is nested too deeply or has a number that is not
+    finite.
     """
     try:
         value = from_json(data, allow_inf_nan=False)
@@ -36,7 +37,7 @@ def parse(data: bytes | str, max_depth: int = MAX_FOREIGN_DEPTH) -> Any:
 
 
 def _fault(value: Any, max_depth: int, max_integer: float = MAX_INTEGER) -> str | None:
-    """Level by level, without recursion."""
+    """Return the first violation of the limits, or None. Goes level by level, without recursion."""
     level = [value]
     for _ in range(max_depth + 1):
         below: list[Any] = []
@@ -66,11 +67,11 @@ def _checked(value: dict[str, Any]) -> dict[str, Any]:
 
 
 JsonObject = Annotated[dict[str, Any], AfterValidator(_checked)]
-"""The members of a message whose model is not known yet."""
+"""The members of a message that is not yet validated by its model."""
 
 
 def _clean_evidence(value: Any) -> Any:
-    """Evidence fills placeholders in sentences, so whatever is no scalar is left out, and texts are cleaned."""
+    """Keep scalars only and clean texts, because evidence fills placeholders in sentences."""
     if not isinstance(value, dict):
         return value
     scalars = [
@@ -84,4 +85,4 @@ def _clean_evidence(value: Any) -> Any:
 
 
 Evidence = Annotated[dict[str, Any], BeforeValidator(_clean_evidence)]
-"""What a finding knows: names of placeholders and what stands in their place."""
+"""The facts of a finding: names of placeholders and the values that replace them."""

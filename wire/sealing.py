@@ -1,8 +1,8 @@
-"""Sealing to the connector: what the service carries here it cannot read.
+"""Sealing to the connector: the service carries a sealed box but cannot read it.
 
-ECDH on P-256 with an ephemeral key, HKDF-SHA256, AES-256-GCM. The PBX key is mixed into the key derivation:
-the service knows only its digest, so even a service that hands out a sealing key of its own learns nothing.
-The browser seals (`tab/web/src/sealing.ts`), the connector opens; both are held to one vector by the tests.
+The scheme is ECDH on P-256 with an ephemeral key, HKDF-SHA256 and AES-256-GCM. The PBX key goes into the key derivation.
+The service knows only the digest of that key, so even a service that hands out a sealing key of its own learns nothing.
+The browser seals (`tab/web/src/sealing.ts`) and the connector opens; tests check both against one vector.
 
     ikm  = ECDH(ephemeral, recipient) || canonical PBX key
     salt = SHA-256(recipient public || ephemeral public)         (uncompressed points, 65 bytes each)
@@ -34,17 +34,20 @@ class CannotOpenError(ValueError):
 
 
 class SealedBox(WireModel):
+    """A message that only the connector can open."""
+
     ephemeral_key: P256Point
     nonce: Annotated[str, Base64Url(_NONCE_BYTES)]
     ciphertext: Annotated[str, token(8192)]
 
 
 def public_bytes(key: ec.EllipticCurvePublicKey) -> bytes:
+    """Return the public key as an uncompressed point (65 bytes)."""
     return key.public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
 
 
 def seal(recipient: bytes, pbx_key: PbxKey, plaintext: bytes, context: bytes) -> SealedBox:
-    """Seals to `recipient` (uncompressed P-256 point)."""
+    """Seal `plaintext` to `recipient`, an uncompressed P-256 point. `context` must be the same when the box is opened."""
     ephemeral = ec.generate_private_key(ec.SECP256R1())
     own = public_bytes(ephemeral.public_key())
     shared = ephemeral.exchange(
@@ -58,7 +61,7 @@ def seal(recipient: bytes, pbx_key: PbxKey, plaintext: bytes, context: bytes) ->
 
 
 def open_box(private: ec.EllipticCurvePrivateKey, pbx_key: PbxKey, box: SealedBox, context: bytes) -> bytes:
-    """Opens a box, or raises `CannotOpenError` whatever is wrong with it."""
+    """Open a box and return its plaintext. Raises `CannotOpenError` for every fault, without saying which."""
     try:
         ephemeral = from_b64url(box.ephemeral_key)
         sender = ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), ephemeral)

@@ -1,4 +1,6 @@
-"""The messages between the tab in the browser and the tab API. OpenAPI and the TypeScript types come from here."""
+"""The messages between the tab in the browser and the tab API. The OpenAPI document and the TypeScript types are generated
+from them.
+"""
 
 from datetime import date
 from typing import Annotated, Literal
@@ -27,11 +29,11 @@ KeyDigestField = Annotated[Sha256Hex, Field(description="SHA-256 of the canonica
 
 
 Entry = Literal["with-key", "one-click", "automatic"]
-"""core.identity.tenant_trust.Entry"""
+"""The values of `core.identity.tenant_trust.Entry`."""
 
 
 class Problem(WireModel):
-    """An error (RFC 9457). `code` is stable; title, detail and cure are words in the reader's language."""
+    """An error (RFC 9457). `code` is stable; title, detail and cure are texts in the reader's language."""
 
     type: str
     title: str
@@ -40,15 +42,15 @@ class Problem(WireModel):
     code: str
     cure: str
     reason: str | None = None
-    """Tells cases of one code apart, for instance why there is no licence."""
+    """Distinguishes cases of one code, for instance why there is no licence."""
     request_id: str
 
 
 class ProblemWords(WireModel):
-    """A finding that is no error of the request: the state of a connection."""
+    """A finding about the state of a connection; it is not an error of the request."""
 
     blocking: bool
-    """Keeps people from signing in; otherwise it only costs something."""
+    """It prevents people from signing in; otherwise it is only a disadvantage."""
     code: str
     title: str
     detail: str
@@ -59,7 +61,7 @@ class ChallengeRequest(WireModel):
     pbx_name: TypedPbxName
     key_digest: KeyDigestField
     methods: list[Annotated[str, token(40)]] = Field(default_factory=list, max_length=20)
-    """Login methods that the browser knows beside `challenge` and `sealed`: an older tab says none."""
+    """Login methods that the browser knows in addition to `challenge` and `sealed`; an older tab sends none."""
 
 
 class SignInChallenge(WireModel):
@@ -67,21 +69,21 @@ class SignInChallenge(WireModel):
     method: LoginMethod
     nonce: str
     pbx_nonce: str | None = None
-    """For `sealed-challenge`: what the answer is computed with."""
+    """For `sealed-challenge`: the PBX's nonce, from which the answer is computed."""
     sealing_key: str
     sealing_signature: str
     connector_identity: str
     capabilities: list[str]
-    """What the connector can do, by its own word."""
+    """What the connector says that it can do."""
     capabilities_signature: str | None = None
-    """The connector identity's signature over them; null: an older connector, which has none."""
+    """The connector identity's signature over the capabilities; null from an older connector, which has none."""
     first_use: bool = False
-    """Nobody of the person's organisation has signed in at this PBX before, and it does not trust the organisation."""
+    """Nobody of the person's organisation has signed in to this PBX before, and it does not trust the organisation."""
     email_offered: bool
     email: str
     """The address that sign-in by e-mail would use."""
     key_good_until: Moment | None = None
-    """The PBX key was renewed; the one that was given is the old one, and good until then."""
+    """The given PBX key is the one from before the last renewal; it is valid until then. Null if it is the current one."""
 
 
 class EmailProof(WireModel):
@@ -95,7 +97,7 @@ class SignInRequest(WireModel):
         ChallengeProof | SealedChallengeProof | SealedProof | EmailProof, Field(discriminator="method")
     ]
     take_over: Flag = False
-    """Sign the other Teams account out that is signed in as this PBX user."""
+    """Sign out the other Teams account that is signed in as this PBX user."""
 
 
 class KeylessSignInRequest(WireModel):
@@ -103,24 +105,24 @@ class KeylessSignInRequest(WireModel):
     """One of the state's `offers`."""
     take_over: Flag = False
     by_itself: Flag = False
-    """Nobody clicked: good only where the state's offer is `automatic`."""
+    """The sign-in happens without a click. It is accepted only if the state's offer is `automatic`."""
 
 
 class PbxOffer(WireModel):
-    """A PBX that the person may enter without its key."""
+    """A PBX to which the person may sign in without its key."""
 
     pbx_name: str
     is_primary: bool
-    """The main one of the person's organisation."""
+    """It is the main PBX of the person's organisation."""
     automatic: bool
-    """Signs the person in without a click, now."""
+    """The person can be signed in now without a click."""
     asks_consent: bool
-    """Would do so, but the person has never used it: signing in by a click is the consent."""
+    """It would be automatic, but the person has never used this PBX; signing in by a click is the consent."""
 
 
 class StateParams(WireModel):
     time_zone: ZoneName = ""
-    """IANA name: where the person is, for what is written to them at night."""
+    """The person's time zone (IANA name), so that messages can be held back at night."""
 
 
 class Licence(WireModel):
@@ -129,17 +131,17 @@ class Licence(WireModel):
     seats_used: int
     seats_total: int
     ends_by: Moment | None
-    """The licence key has expired: the session ends with the present call, at the latest then. Else null."""
+    """Set if the licence key has expired: the session ends after the present call, at the latest at this time."""
 
 
 class ConnectionState(WireModel):
     pbx_name: str
     connected: bool
     since: Moment | None
-    """Since when connected, or since when not."""
+    """Since when the PBX is connected, or since when it is not."""
     pbx_version: str | None
     has_telephone: bool = False
-    """The connector can use people's telephones; people who are signed in for administration only have none."""
+    """The connector can use people's telephones. Always false for people who are signed in for administration only."""
     findings: list[ProblemWords]
 
 
@@ -148,14 +150,15 @@ class PbxPerson(WireModel):
     display_name: str
     email: str
     is_administrator: bool
-    """At the PBX, and proven well enough to administer it."""
+    """The person is an administrator of the PBX and has signed in by a method that is strong enough to administer it."""
     needs_password: bool
-    """An administrator at the PBX who signed in by e-mail: administration needs a sign-in by password."""
+    """The person is an administrator of the PBX but signed in by e-mail; administration needs a sign-in by password."""
 
 
 class SessionEnd(WireModel):
     cause: str
-    """revoked, taken-over, licence-lost, user-gone, idle, licence-expired, session-too-old, handed-over or trust-withdrawn."""
+    """One of revoked, taken-over, licence-lost, user-gone, idle, licence-expired, session-too-old, handed-over,
+    trust-withdrawn."""
     pbx_name: str
     ended_by: str
     reason: str
@@ -163,13 +166,13 @@ class SessionEnd(WireModel):
 
 
 class WaitingPlace(WireModel):
-    """On the list of those who wait for a seat; `joined` false: was refused and may join."""
+    """A place on the waiting list for a seat. With `joined` false the person was refused a seat and may join the list."""
 
     pbx_name: str
     joined: bool
     position: int
     offered_until: Moment | None
-    """A seat is kept for this user until then."""
+    """Until when a seat is held for this user."""
 
 
 class MyState(WireModel):
@@ -180,12 +183,12 @@ class MyState(WireModel):
     connection: ConnectionState | None = None
     offers: list[PbxOffer]
     audio: Literal["conflict", "likely"] | None = None
-    """Teams and the softphone share an audio device, or probably do; the audio page has more."""
+    """Teams and the softphone share an audio device, or probably do; the audio page has the details."""
     ends_at: Moment | None = None
-    """The session is nearly as old as it may become: it ends then, unless the person signs in again before."""
+    """Set if the session has nearly reached its maximum age: it ends then, unless the person signs in again before."""
     waiting: WaitingPlace | None = None
     session_end: SessionEnd | None = None
-    """How the last session was ended by someone else, until the next sign-in."""
+    """How somebody else ended the last session; null after the next sign-in."""
 
 
 class Holder(WireModel):
@@ -200,7 +203,7 @@ class Holder(WireModel):
 
 
 class PeopleSet(WireModel):
-    """PBX users and members of PBX groups, by the PBX's own ids."""
+    """PBX users, and the members of PBX groups, by the PBX's own ids."""
 
     user_ids: list[PbxUserId] = Field(max_length=1000)
     group_ids: list[PbxGroupId] = Field(max_length=1000)
@@ -214,12 +217,12 @@ class ReservationState(WireModel):
 
 
 class PolicyState(WireModel):
-    """What the administrator has decided about a pool."""
+    """An administrator's rules for a pool."""
 
     idle_hours: Annotated[Count, Field(ge=1, le=24 * 365)] | None
     reservations: list[ReservationState] = Field(max_length=50)
     admitted: PeopleSet | None
-    """Who may have a seat of this pool at all; null: everybody."""
+    """Who may have a seat of this pool; null: everybody."""
 
 
 class PoolState(WireModel):
@@ -228,31 +231,31 @@ class PoolState(WireModel):
     seats_used: int
     seats_total: int
     seats_reserved: int
-    """Free, but for some people only."""
+    """Free, but only for certain people."""
     seats_kept: int
-    """Free, but kept for the next person on the waiting list."""
+    """Free, but held for the next person on the waiting list."""
     seats_free: int
     policy: PolicyState
     valid_from: Moment
     valid_until: Moment
-    """The first moment at which the pool is no longer good."""
+    """The first moment at which the pool is no longer valid."""
 
 
 class TrustedTenantState(WireModel):
-    """A Microsoft tenant whose people sign in to this PBX by e-mail."""
+    """A Microsoft tenant whose people may sign in to this PBX by e-mail."""
 
     tenant_id: str
     trusted_by: str
-    """A name, as text to show."""
+    """The name of the person who trusted it, for display."""
     at: Moment
     entry: Entry
     is_primary: bool
     is_mine: bool
-    """The administrator's own organisation."""
+    """It is the administrator's own organisation."""
     approved: bool
-    """The operator has let this PBX offer itself to its people."""
+    """The operator has allowed this PBX to offer itself to the tenant's people."""
     signed_in: int
-    """So many people are signed in by their e-mail address of that tenant."""
+    """How many people of that tenant are signed in by their e-mail address."""
 
 
 class TrustedTenants(WireModel):
@@ -265,9 +268,9 @@ class RemoveTrustRequest(WireModel):
 
 class Licences(WireModel):
     holders: list[Holder]
-    """One page of them."""
+    """One page of holders."""
     found: int
-    """How many the search finds on all pages."""
+    """How many holders the search finds on all pages."""
     waiting: int
     user_licences: int = 0
     """How many are signed in with a licence of their own."""
@@ -275,21 +278,21 @@ class Licences(WireModel):
     connection: ConnectionState
     tenant_trusted: bool
     entry: Entry
-    """What people of the administrator's organisation need, when it is trusted."""
+    """How people of the administrator's organisation sign in, if it is trusted."""
     is_primary: bool
-    """This PBX is the main one of that organisation."""
+    """This PBX is the main PBX of that organisation."""
     primary_name: str | None
-    """The main PBX of that organisation, this or another."""
+    """The main PBX of that organisation: this one or another."""
     may_trust: bool
-    """False: the administrator is a guest of that organisation, and decides nothing for it."""
+    """False if the administrator is a guest of that organisation and may not decide for it."""
     may_offer: bool
-    """They may let its people in without a key: they speak for it, or the operator has approved it."""
+    """The administrator may let its people in without a key: they may decide for it, or the operator has approved it."""
     trusted_tenants: list[TrustedTenantState]
-    """All that this PBX trusts, that organisation among them."""
+    """All tenants that this PBX trusts, including that organisation."""
 
 
 class HoldersParams(WireModel):
-    """Which holders to show, in which order; one page at a time."""
+    """Which holders to return, in which order; one page at a time."""
 
     search: Search = ""
     sort: Literal["name", "login", "kind", "since", "last-seen", "teams-name"] = "name"
@@ -300,7 +303,7 @@ class HoldersParams(WireModel):
 
 class ExportParams(WireModel):
     time_zone: ZoneName = "UTC"
-    """IANA name; moments are written in this zone."""
+    """IANA name; times are written in this zone."""
     format: Literal["csv", "xlsx"] = "csv"
 
 
@@ -308,7 +311,7 @@ Day = Annotated[date, Field(ge=date(2000, 1, 1), le=date(2999, 12, 31))]
 
 
 class AuditParams(ExportParams):
-    """Whole days in that zone, the last one included."""
+    """Whole days in that time zone, including the last one."""
 
     since: Day | None = None
     """null: 90 days up to `until`."""
@@ -336,20 +339,20 @@ class UsageBucket(WireModel):
 class Usage(WireModel):
     buckets: list[UsageBucket]
     seats: int
-    """What the pools have now."""
+    """The seats of all pools at present."""
 
 
 class LicenceMix(WireModel):
     ual: int
     fl: int
     cost: float | None
-    """With the prices that were given; null without."""
+    """The cost with the given prices; null without prices."""
 
 
 class ConstantUser(WireModel):
     name: str
     login: str
-    """Empty while they hold no seat."""
+    """Empty while the user holds no seat."""
     days: int
 
 
@@ -362,7 +365,7 @@ class AdviceParams(WireModel):
 
 
 class LicenceAdvice(WireModel):
-    """Of the last 28 days; the rule is in docs/licences.md."""
+    """Advice from the usage of the last 28 days; docs/licences.md describes the rule."""
 
     working_days: int
     enough_history: bool
@@ -406,16 +409,16 @@ class Revoked(WireModel):
 class TrustRequest(WireModel):
     trusted: Flag
     entry: Entry | None = None
-    """Left out: as it was."""
+    """Omitted: unchanged."""
     primary: Flag | None = None
-    """Left out: as it was."""
+    """Omitted: unchanged."""
 
 
 MinuteOfDay = Annotated[Count, Field(lt=24 * 60)]
 
 
 class NoticeSettings(WireModel):
-    """Which messages the bot writes first, and when it is night."""
+    """Which messages the bot may send on its own initiative, and the hours of quiet at night."""
 
     muted: list[Literal["session", "audio", "administration"]] = Field(max_length=10)
     quiet: Flag
@@ -425,15 +428,15 @@ class NoticeSettings(WireModel):
 
 UnreachableReason = Literal["no-chat", "removed", "blocked", "disabled", "service"]
 """`no-chat`: the person has never opened the bot's chat. `removed`: the app was removed. `blocked`: the person has blocked
-the bot. `disabled`: an administrator of the organisation has blocked the app. `service`: Microsoft does not let the service
-write to anybody at the moment.
+the bot. `disabled`: an administrator of the organisation has blocked the app. `service`: Microsoft currently lets the
+service write to nobody.
 """
 
 
 class NoticeSettingsState(NoticeSettings):
     time_zone: str
-    """IANA name; empty while it is not known: then nothing is held back."""
+    """IANA name; empty while unknown, and then no message is held back."""
     reachable: bool
-    """The bot can write to this person, as far as is known."""
+    """The bot can write to this person, as far as the service knows."""
     unreachable_reason: UnreachableReason | None
-    """Why it cannot; null where it can."""
+    """Why the bot cannot write to this person; null if it can."""

@@ -1,4 +1,4 @@
-"""The tab's messages about audio devices (tab API)."""
+"""The tab API's messages about audio devices."""
 
 from typing import Annotated, Literal
 
@@ -14,7 +14,7 @@ Label = Annotated[str, Line(256, least=1)]
 
 
 class BrowserDevice(WireModel):
-    """A device as `enumerateDevices` lists it; ids are hashed per origin and mean something to this browser alone."""
+    """A device as `enumerateDevices` lists it. Browsers hash the ids per origin, so they are meaningless elsewhere."""
 
     kind: Kind
     label: Label
@@ -23,7 +23,7 @@ class BrowserDevice(WireModel):
 
 
 class DevicesRequest(WireModel):
-    """The devices that the person's browser lists at this moment."""
+    """The devices that the person's browser lists now."""
 
     devices: list[BrowserDevice] = Field(max_length=100)
 
@@ -34,7 +34,7 @@ class DeclaredUse(WireModel):
 
 
 class DeclaredRequest(WireModel):
-    """What the person says each program uses; replaces what they said before, also by nothing."""
+    """Which device each program uses, according to the person. It replaces the earlier list; it may be empty."""
 
     uses: list[DeclaredUse] = Field(max_length=4)
 
@@ -49,25 +49,25 @@ class RecordsRequest(WireModel):
 
 class NamedRequest(WireModel):
     named: Flag
-    """Administrators may see my name beside a conflict."""
+    """Administrators may see my name in a conflict."""
 
 
 class AudioUse(WireModel):
     program: Program
     kind: Kind
     name: str
-    """The device as people know it."""
+    """The device's name as people know it."""
     label: str
     source: Literal["probe", "call-records", "declared"]
     at: Moment
     active: bool
     assumed: bool
     exclusive: bool
-    """The program has the device to itself at this moment."""
+    """The program has exclusive use of the device at this moment."""
     shared: bool
-    """This use is part of the collision."""
+    """This use is part of the conflict."""
     doubtful: bool
-    """It may be the same device as one of the other program."""
+    """It may be a device that the other program uses too."""
 
 
 class AudioStep(WireModel):
@@ -83,11 +83,11 @@ class AudioFinding(WireModel):
     title: str
     detail: str
     steps: list[AudioStep]
-    """The shorter way out; empty when there is nothing to change, or no other device."""
+    """The shorter solution; empty if there is nothing to change or no other device."""
     instead: list[AudioStep]
-    """The other way out."""
+    """The alternative solution."""
     missing: list[str]
-    """What would make it certain, in words."""
+    """What is needed to be certain, as texts."""
 
 
 class PairedProbe(WireModel):
@@ -101,7 +101,7 @@ class PairedProbe(WireModel):
 
 
 class StoredAudio(WireModel):
-    """What is stored about me, for me to see."""
+    """What the service stores about me, for display."""
 
     uses: list[AudioUse]
     present: list[str]
@@ -112,20 +112,20 @@ class StoredAudio(WireModel):
 class AudioState(WireModel):
     finding: AudioFinding
     uses: list[AudioUse]
-    """At most one of each program and direction: what stands for the present."""
+    """The current uses: at most one for each program and direction."""
     probes: list[PairedProbe]
     calls_since: Moment | None
     """Since when the connector follows my calls, with my consent."""
     records_offered: bool
-    """The operator and Microsoft's call records stand behind it."""
+    """The operator has set up the use of Microsoft's call records."""
     records: bool
-    """Device names of my Teams calls may be read."""
+    """The service may read the device names of my Teams calls."""
     named: bool
     stored: StoredAudio
 
 
 class CallsPrepared(WireModel):
-    """What the browser needs to seal my UCI login to the connector."""
+    """What the browser needs in order to seal my UCI login to the connector."""
 
     pbx_name: str
     login: str
@@ -138,7 +138,7 @@ class CallsPrepared(WireModel):
 class CallsRequest(WireModel):
     nonce: Nonce
     box: SealedBox
-    """Opens to a UCI login, for the connector alone."""
+    """A sealed UCI login that only the connector can open."""
 
 
 class PairingCode(WireModel):
@@ -152,10 +152,10 @@ class AudioConflict(WireModel):
     device: str
     people: int
     names: list[str]
-    """Of those who let administrators see it."""
+    """The names of the people who let administrators see them."""
 
 
 class AudioConflicts(WireModel):
     conflicts: list[AudioConflict]
     people: int
-    """About so many people something is known."""
+    """About how many people audio data is known."""

@@ -11,15 +11,15 @@ from wire.tab import ProblemWords
 class ConnectionPart(WireModel):
     part: Literal["link", "module", "rest", "uci", "permission", "licence-key"]
     light: Literal["green", "yellow", "red", "off"]
-    """Off: nobody knows, because a part before it fails; or there is none."""
+    """Off: unknown, because an earlier part fails, or there is no such part."""
     finding: ProblemWords | None
 
 
 class OtherInstallation(WireModel):
-    """Has tried the PBX's name under another identity, and was refused."""
+    """An installation that tried to claim the PBX's name with another identity and was refused."""
 
     identity: str
-    """The fingerprint; `pbx-connector doctor` shows its own."""
+    """Its fingerprint; `pbx-connector doctor` shows the connector's own."""
     address: str
     connector_version: str
     at: Moment
@@ -29,7 +29,7 @@ class LinkEventState(WireModel):
     at: Moment
     text: str
     detail: str
-    """Technical words, when there are some."""
+    """Technical details, if there are any."""
 
 
 class LinkHour(WireModel):
@@ -46,13 +46,13 @@ class ConnectionReportState(WireModel):
     identity: str
     round_trip_ms: float | None
     old_key_until: Moment | None
-    """The PBX key was renewed; the old one is good until then."""
+    """If the PBX key was renewed: until when the old one is valid."""
     parts: list[ConnectionPart]
     others: list[OtherInstallation]
     events: list[LinkEventState]
     """Newest first."""
     hours: list[LinkHour]
-    """How often the link opened, for each hour of the last seven days in which it did."""
+    """How often the link was opened, for each hour of the last seven days in which it was."""
 
 
 class HandOverRequest(WireModel):

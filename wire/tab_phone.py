@@ -1,4 +1,4 @@
-"""The tab API's messages about a person's telephone. What the PBX says is passed on as it is: `wire.phone`."""
+"""The tab API's messages about a person's telephone. What the PBX reports is passed on unchanged (`wire.phone`)."""
 
 from typing import Annotated, Literal
 
@@ -24,39 +24,39 @@ class Phone(WireModel):
     """My telephone at this moment; also the event `phone` of the live updates."""
 
     is_on: bool
-    """I have allowed the app to use it, in this session."""
+    """I have allowed the app to use it in this session."""
     line: PhoneLine | None = None
-    """Null while it is off; in the event also when the PBX could not be asked, so that asking says why."""
+    """Null while the telephone is off. In the event also null if the PBX could not be asked; a request then says why."""
 
 
 class PhoneOnRequest(WireModel):
     nonce: Nonce
     box: SealedBox
-    """Opens to a UCI login, for the connector alone."""
+    """A sealed UCI login that only the connector can open."""
 
 
 class CallRequest(WireModel):
     number: Annotated[str, Line(100, least=1)]
     """As typed."""
     call_id: Guid
-    """Made by the page: when the answer is lost, it looks whether there is such a call, and never dials twice."""
+    """Made by the page: if the answer is lost, the page looks for a call with this id and does not dial again."""
     phone_id: PhoneId = ""
     """Empty: the primary phone."""
     shown_number_id: Annotated[str, token(40)] = ""
-    """Empty: as it is set at the PBX."""
+    """Empty: the number that is set at the PBX."""
     is_confirmed: Flag = False
-    """The person has said yes after `number-needs-confirmation`."""
+    """The person has confirmed the call after `number-needs-confirmation`."""
 
 
 class Done(WireModel):
-    """It was done; the line tells what came of it."""
+    """The request was carried out; the line shows the result."""
 
 
 class HistoryQuery(WireModel):
     filter: Literal["all", "missed", "in", "out"] = "all"
     """`wire.phone.HistoryFilter`"""
     before: Moment | None = None
-    """Entries that began before; left out: from now."""
+    """Entries that began before this time; omitted: from now."""
     offset: int = Field(default=0, ge=0, le=10_000_000)
     limit: int = Field(default=50, ge=1, le=MAX_PAGE)
 
@@ -72,14 +72,14 @@ class DoNotDisturbRequest(WireModel):
 class Redirects(WireModel):
     redirects: list[Redirect]
     access: Access | None
-    """Null: the PBX does not offer them."""
+    """Null if the PBX does not offer redirects."""
 
 
 class RedirectRequest(WireModel):
     redirect_id: Annotated[str, token(100, least=1)]
     is_on: Flag
     target: RedirectTarget | None = None
-    """Left out: as it is."""
+    """Omitted: unchanged."""
     number: Number = ""
     mailbox_id: Annotated[str, token(40)] = ""
     seconds: int | None = Field(default=None, ge=1, le=600)

@@ -1,8 +1,8 @@
-"""Reading a text file that somebody wrote with any editor: configuration, passwords, keys, certificates, environment.
+"""Reads text files that people wrote with any editor: configuration, passwords, keys, certificates, environment.
 
-Editors of Windows put a byte order mark before UTF-8, save "Unicode" as UTF-16 and end lines with CR LF; all of that is
-read as it was meant. What they call "ANSI" depends on the machine, so it is refused with its cure instead of guessed: a
-password that was guessed wrongly locks an account.
+Editors of Windows put a byte order mark before UTF-8, save "Unicode" as UTF-16 and end lines with CR LF. All of these
+are read correctly. What they call "ANSI" depends on the machine. It is refused with advice, not guessed, because a
+wrongly guessed password locks an account.
 """
 
 import codecs
@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 MAX_BYTES: Final = 1024 * 1024
-"""No file that people write for us is longer."""
+"""Longest file that is read. Files that people write for us are shorter."""
 
 _MARKS: Final = (
     (codecs.BOM_UTF32_LE, "utf-32"),  # before UTF-16, whose mark it begins with
@@ -22,11 +22,11 @@ _MARKS: Final = (
 
 
 class UnreadableTextError(ValueError):
-    """The file is no text; the message names it and says what to do."""
+    """The file is not text. The message names the file and says what to do."""
 
 
 def read_text(path: Path) -> str:
-    """The text of a file, with the line ends of Unix. Raises `OSError` or `UnreadableTextError`."""
+    """Return the text of a file with Unix line ends. Raises `OSError` or `UnreadableTextError`."""
     with path.open("rb") as file:
         content = file.read(MAX_BYTES + 1)
     if len(content) > MAX_BYTES:
@@ -43,7 +43,7 @@ def read_text(path: Path) -> str:
 
 
 def encoding_of(path: Path) -> str:
-    """The encoding's name, for a reader that opens the file by itself. Raises as `read_text`."""
+    """Return the name of the file's encoding, for code that opens the file itself. Raises as `read_text` does."""
     read_text(path)
     with path.open("rb") as file:
         return _encoding(file.read(MAX_BYTES))
@@ -53,7 +53,7 @@ def _encoding(content: bytes) -> str:
     for mark, encoding in _MARKS:
         if content.startswith(mark):
             return encoding
-    # UTF-16 without a mark: Latin letters have a zero byte beside each.
+    # UTF-16 without a byte order mark: each Latin letter has a zero byte next to it.
     if b"\0" in content[1::2] and b"\0" not in content[::2]:
         return "utf-16-le"
     if b"\0" in content[::2] and b"\0" not in content[1::2]:

@@ -858,7 +858,7 @@ export interface components {
         };
         /**
          * BrowserDevice
-         * @description A device as `enumerateDevices` lists it; ids are hashed per origin and mean something to this browser alone.
+         * @description A device as `enumerateDevices` lists it. Browsers hash the ids per origin, so they are meaningless elsewhere.
          */
         BrowserDevice: {
             /**
@@ -881,7 +881,7 @@ export interface components {
         };
         /**
          * CallEnd
-         * @description How a call ended, as far as the states before tell. UCI gives no reason.
+         * @description How a call ended, derived from its earlier states, because UCI sends no reason.
          * @enum {string}
          */
         CallEnd: "done" | "missed" | "not-reached" | "elsewhere" | "voicemail" | "at-once" | "unknown";
@@ -914,7 +914,7 @@ export interface components {
         CallState: "dialling" | "ringing-there" | "ringing" | "connected" | "held" | "conference" | "voicemail" | "ended" | "unknown";
         /**
          * CallsPrepared
-         * @description What the browser needs to seal my UCI login to the connector.
+         * @description What the browser needs in order to seal my UCI login to the connector.
          */
         CallsPrepared: {
             /** Pbxname */
@@ -936,7 +936,10 @@ export interface components {
             nonce: string;
             box: components["schemas"]["SealedBox"];
         };
-        /** ChallengeProof */
+        /**
+         * ChallengeProof
+         * @description The unsealed answer to the PBX's challenge (`LoginMethod.CHALLENGE`).
+         */
         ChallengeProof: {
             /**
              * @description discriminator enum property added by openapi-typescript
@@ -1030,7 +1033,7 @@ export interface components {
         };
         /**
          * DeclaredRequest
-         * @description What the person says each program uses; replaces what they said before, also by nothing.
+         * @description Which device each program uses, according to the person. It replaces the earlier list; it may be empty.
          */
         DeclaredRequest: {
             /** Uses */
@@ -1047,7 +1050,7 @@ export interface components {
         };
         /**
          * DevicesRequest
-         * @description The devices that the person's browser lists at this moment.
+         * @description The devices that the person's browser lists now.
          */
         DevicesRequest: {
             /** Devices */
@@ -1098,7 +1101,7 @@ export interface components {
         };
         /**
          * Done
-         * @description It was done; the line tells what came of it.
+         * @description The request was carried out; the line shows the result.
          */
         Done: Record<string, never>;
         /** EmailProof */
@@ -1111,7 +1114,7 @@ export interface components {
         };
         /**
          * Feature
-         * @description What this PBX offers this person. What is missing is not shown; what is `READ_ONLY` is shown and cannot be changed.
+         * @description What this PBX offers this person. Missing features are not shown; `READ_ONLY` ones are shown but not changeable.
          * @enum {string}
          */
         Feature: "dial" | "hang-up" | "history" | "search" | "do-not-disturb" | "redirects" | "mobiles" | "primary-phone" | "voicemail";
@@ -1192,7 +1195,7 @@ export interface components {
         };
         /**
          * HoldersChange
-         * @description `holders`, for administrators: somebody signed in or out, or a rule changed. The rows are asked for page by page.
+         * @description Event `holders`, for administrators: somebody signed in or out, or a rule changed. The page requests the rows.
          */
         HoldersChange: {
             /** Pools */
@@ -1233,7 +1236,7 @@ export interface components {
         };
         /**
          * LicenceAdvice
-         * @description Of the last 28 days; the rule is in docs/licences.md.
+         * @description Advice from the usage of the last 28 days; docs/licences.md describes the rule.
          */
         LicenceAdvice: {
             /** Workingdays */
@@ -1387,7 +1390,7 @@ export interface components {
         };
         /**
          * NoticeSettings
-         * @description Which messages the bot writes first, and when it is night.
+         * @description Which messages the bot may send on its own initiative, and the hours of quiet at night.
          */
         NoticeSettings: {
             /** Muted */
@@ -1418,7 +1421,7 @@ export interface components {
         };
         /**
          * OtherInstallation
-         * @description Has tried the PBX's name under another identity, and was refused.
+         * @description An installation that tried to claim the PBX's name with another identity and was refused.
          */
         OtherInstallation: {
             /** Identity */
@@ -1458,7 +1461,7 @@ export interface components {
         };
         /**
          * PbxOffer
-         * @description A PBX that the person may enter without its key.
+         * @description A PBX to which the person may sign in without its key.
          */
         PbxOffer: {
             /** Pbxname */
@@ -1492,7 +1495,7 @@ export interface components {
         };
         /**
          * PeopleSet
-         * @description PBX users and members of PBX groups, by the PBX's own ids.
+         * @description PBX users, and the members of PBX groups, by the PBX's own ids.
          */
         PeopleSet: {
             /** Userids */
@@ -1558,7 +1561,7 @@ export interface components {
         };
         /**
          * PhoneLine
-         * @description A person's telephone at one moment, as the PBX says it.
+         * @description A person's telephone at one moment, as the PBX reports it.
          */
         PhoneLine: {
             state: components["schemas"]["LineState"];
@@ -1622,7 +1625,7 @@ export interface components {
         };
         /**
          * PolicyState
-         * @description What the administrator has decided about a pool.
+         * @description An administrator's rules for a pool.
          */
         PolicyState: {
             /** Idlehours */
@@ -1665,7 +1668,7 @@ export interface components {
         };
         /**
          * Problem
-         * @description An error (RFC 9457). `code` is stable; title, detail and cure are words in the reader's language.
+         * @description An error (RFC 9457). `code` is stable; title, detail and cure are texts in the reader's language.
          */
         Problem: {
             /** Type */
@@ -1690,7 +1693,7 @@ export interface components {
         };
         /**
          * ProblemWords
-         * @description A finding that is no error of the request: the state of a connection.
+         * @description A finding about the state of a connection; it is not an error of the request.
          */
         ProblemWords: {
             /** Blocking */
@@ -1819,7 +1822,10 @@ export interface components {
             /** Sessionids */
             sessionIds: string[];
         };
-        /** SealedBox */
+        /**
+         * SealedBox
+         * @description A message that only the connector can open.
+         */
         SealedBox: {
             /** Ephemeralkey */
             ephemeralKey: string;
@@ -1828,7 +1834,10 @@ export interface components {
             /** Ciphertext */
             ciphertext: string;
         };
-        /** SealedChallengeProof */
+        /**
+         * SealedChallengeProof
+         * @description The sealed answer to the PBX's challenge (`LoginMethod.SEALED_CHALLENGE`).
+         */
         SealedChallengeProof: {
             /**
              * @description discriminator enum property added by openapi-typescript
@@ -1839,7 +1848,10 @@ export interface components {
             nonce: string;
             box: components["schemas"]["SealedBox"];
         };
-        /** SealedProof */
+        /**
+         * SealedProof
+         * @description A sealed login and password (`LoginMethod.SEALED`).
+         */
         SealedProof: {
             /**
              * @description discriminator enum property added by openapi-typescript
@@ -1852,7 +1864,7 @@ export interface components {
         };
         /**
          * SeatsChange
-         * @description `seats`: the floating licences of the PBX, as everybody who is signed in there sees them.
+         * @description Event `seats`: the floating licences of the PBX, for everybody who is signed in there.
          */
         SeatsChange: {
             /** Seatsused */
@@ -1946,7 +1958,7 @@ export interface components {
         Source: "colleague" | "contact" | "history";
         /**
          * StoredAudio
-         * @description What is stored about me, for me to see.
+         * @description What the service stores about me, for display.
          */
         StoredAudio: {
             /** Uses */
@@ -1975,7 +1987,7 @@ export interface components {
         };
         /**
          * TrustedTenantState
-         * @description A Microsoft tenant whose people sign in to this PBX by e-mail.
+         * @description A Microsoft tenant whose people may sign in to this PBX by e-mail.
          */
         TrustedTenantState: {
             /** Tenantid */
@@ -2045,7 +2057,7 @@ export interface components {
         };
         /**
          * WaitingPlace
-         * @description On the list of those who wait for a seat; `joined` false: was refused and may join.
+         * @description A place on the waiting list for a seat. With `joined` false the person was refused a seat and may join the list.
          */
         WaitingPlace: {
             /** Pbxname */
