@@ -1,8 +1,11 @@
-// The page that is shown is an address: it survives a reload, the browser's Back leads to the page before, and links of
-// Teams name it (`subPageId`).
+// The visible page is part of the address: it survives a reload, the browser's Back button returns to the previous
+// page, and Teams deep links can name it (`subPageId`).
 const STORED = "pbx-page";
 
-/** The page to begin with: where one was before a reload, unless a link of Teams leads elsewhere. */
+/**
+ * Return the page to start with: the one that was visible before a reload, unless a Teams deep link names another
+ * one.
+ */
 export function firstPage<Page extends string>(pages: readonly Page[], linked: string | undefined): Page | null {
   const find = (name: string | undefined) => pages.find((page) => page === name) ?? null;
   const here = find(location.hash.slice(1));
@@ -11,18 +14,18 @@ export function firstPage<Page extends string>(pages: readonly Page[], linked: s
   return (link === (linked ?? "") ? find(page) : null) ?? find(linked);
 }
 
-/** Notes the page that is shown first, so that Back finds it again. */
+/** Record the first visible page, so that Back can return to it. */
 export function beginAddress(page: string): void {
   history.replaceState(null, "", `#${page}`);
 }
 
-/** Goes to a page: Back returns from it. */
+/** Navigate to a page; Back returns to the previous one. */
 export function showAddress(page: string, linked: string | undefined): void {
   remember(page, linked);
   if (location.hash !== `#${page}`) history.pushState(null, "", `#${page}`);
 }
 
-/** Tells of each move through the history, with the page's name. */
+/** Call `onMove` with the page's name on each move through the history. */
 export function followHistory(linked: string | undefined, onMove: (page: string) => void, signal: AbortSignal): void {
   const moved = () => {
     const page = location.hash.slice(1);
@@ -32,12 +35,12 @@ export function followHistory(linked: string | undefined, onMove: (page: string)
   window.addEventListener("popstate", moved, { signal });
 }
 
-/** Where storage is blocked, a reload begins at the first page. */
+/** Remember the page for a reload. If storage is blocked, a reload starts at the first page. */
 function remember(page: string, linked: string | undefined): void {
   try {
     sessionStorage.setItem(STORED, `${linked ?? ""} ${page}`);
   } catch {
-    // Nothing is lost but that.
+    // Storage is blocked, which only affects reloads.
   }
 }
 

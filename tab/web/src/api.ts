@@ -1,4 +1,4 @@
-// The tab API, with the token of Teams and errors as problems (RFC 9457).
+// Client of the tab API: authenticates with the Teams token and turns errors into problems (RFC 9457).
 import type { components } from "./api-types.js";
 import { NoTokenError, ssoToken } from "./host.js";
 import { KeyFault } from "./pbxkey.js";
@@ -27,7 +27,7 @@ export type ConnectionReport = Schemas["ConnectionReportState"];
 export type DoctorFindings = Schemas["DoctorFindings"];
 export type AudioState = Schemas["AudioState"];
 export type CallsPrepared = Schemas["CallsPrepared"];
-/** A nonce of the connector and a UCI login that is sealed to it. */
+/** A nonce of the connector, and the UCI login sealed to the connector. */
 export type UciConsent = Schemas["PhoneOnRequest"];
 export type Phone = Schemas["Phone"];
 export type PhoneLine = Schemas["PhoneLine"];
@@ -48,11 +48,11 @@ export type LicenceMix = Schemas["LicenceMix"];
 export type TrustedTenant = Schemas["TrustedTenantState"];
 export type SortColumn = "name" | "login" | "kind" | "since" | "last-seen" | "teams-name";
 
-/** What an administrator decides about the own organisation; what is left out stays as it is. */
+/** A change to the trust in the administrator's own organisation. Omitted members stay unchanged. */
 export type TrustWish = Pick<Schemas["TrustRequest"], "trusted"> &
   Partial<{ [Name in "entry" | "primary"]: NonNullable<Schemas["TrustRequest"][Name]> }>;
 
-/** What is left out stays as it is. */
+/** Omitted members stay unchanged. */
 export type RedirectWish = Pick<Schemas["RedirectRequest"], "redirectId" | "isOn"> &
   Partial<Schemas["RedirectRequest"]>;
 
@@ -61,11 +61,11 @@ export type FileFormat = "csv" | "xlsx";
 export interface ServedFile {
   fileName: string;
   content: Blob;
-  /** False: there are older rows that did not fit into one file. */
+  /** False if there are older rows that did not fit into the file. */
   complete: boolean;
 }
 
-/** Which holders, in which order; one page at a time. */
+/** Search, order and page of the list of holders. */
 export interface HoldersQuery {
   search: string;
   sort: SortColumn;
@@ -74,11 +74,11 @@ export interface HoldersQuery {
   limit: number;
 }
 
-/** What a person is told when something does not work: what happened, and what to do. */
+/** A problem as shown to the user: what happened, and what to do. */
 export interface Trouble {
   code: string;
   title: string;
-  /** As text, or as parts of text and elements. */
+  /** Plain text, or a list of texts and elements. */
   detail: string | unknown[];
   cure: string;
   requestId?: string;
@@ -90,7 +90,7 @@ export class ProblemError extends Error {
   }
 }
 
-/** Trouble that is found in the browser, with words of our own. */
+/** Create a problem that the browser detected itself, with texts of this client. */
 export function ownTrouble(code: string, values: Record<string, string> = {}): Trouble {
   const word = (part: string) => t(`error.${code}.${part}` as Word, values);
   return { code, title: word("title"), detail: word("detail"), cure: word("cure") };
@@ -113,7 +113,7 @@ export const api = {
   leaveWaitingList: () => call<MyState>("DELETE", "waiting"),
   licences: (query: HoldersQuery) => call<Licences>("GET", `licences${queryOf({ ...query })}`),
   exportHolders: (format: FileFormat) => download(`licences/export${queryOf({ timeZone, format })}`),
-  /** Days as "2026-11-25"; empty: the service's own choice. */
+  /** Days such as "2026-11-25"; empty strings use the service's default. */
   exportAudit: (format: FileFormat, days: { since: string; until: string }) =>
     download(
       `audit/export${queryOf({ timeZone, format, since: days.since || undefined, until: days.until || undefined })}`,
@@ -168,7 +168,7 @@ function queryOf(values: Record<string, string | number | boolean | undefined>):
   return `?${new URLSearchParams(given.map(([name, value]) => [name, String(value)]))}`;
 }
 
-/** Saves a file that the service made. */
+/** Save an exported file. */
 export function save(file: ServedFile): void {
   const url = URL.createObjectURL(file.content);
   const link = document.createElement("a");
@@ -178,7 +178,7 @@ export function save(file: ServedFile): void {
   setTimeout(() => URL.revokeObjectURL(url), 10_000);
 }
 
-/** One request; an expired token is renewed once. */
+/** Send one request; an expired token is renewed once. */
 export async function request(method: string, path: string, body?: unknown, signal?: AbortSignal): Promise<Response> {
   for (const fresh of [false, true]) {
     const headers: Record<string, string> = {
@@ -225,7 +225,7 @@ async function problemOf(response: Response): Promise<Trouble> {
       };
     }
   } catch {
-    // A proxy's own page: the same as a service that is not there.
+    // A proxy answered with its own page: treat the service as unavailable.
   }
   return ownTrouble("network");
 }

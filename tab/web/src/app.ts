@@ -1,4 +1,4 @@
-// The app: which page is shown, what is known of the person, and live updates.
+// The app: selects the visible page, keeps the user's state, and receives live updates.
 import { LitElement, css, html, nothing } from "lit";
 import { customElement, state } from "lit/decorators.js";
 import {
@@ -25,7 +25,7 @@ import { dateTime, rich, setLocale, t, time, type Word } from "./words.js";
 const PAGES = ["phone", "state", "audio", "licences", "connection"] as const;
 const FOR_ADMINISTRATORS: readonly string[] = ["licences", "connection"];
 type Page = (typeof PAGES)[number];
-/** Everybody's first view does without the large pages. */
+/** Large pages are loaded on demand, to keep the first view small. */
 const FETCH: Record<Exclude<Page, "state">, () => Promise<unknown>> = {
   phone: () => import("./pages/phone.js"),
   audio: () => import("./pages/audio.js"),
@@ -57,15 +57,15 @@ export class App extends LitElement {
   @state() private outside = false;
   @state() private state: MyState | null = null;
   @state() private trouble: Trouble | null = null;
-  /** Null: none was chosen, and the first is shown. */
+  /** Null if no page was chosen; the first page is then visible. */
   @state() private page: Page | null = null;
   @state() private live = true;
-  /** When updates arrived last, while they do not. */
+  /** Time of the last update, while live updates are interrupted. */
   @state() private liveUntil = "";
-  /** The service has been updated since this page was loaded. */
+  /** Whether the service has been updated since this page was loaded. */
   @state() private outdated = false;
   @state() private notEntered = false;
-  /** Signing in at another PBX while the session here goes on. */
+  /** Whether the user is signing in at another PBX while the current session continues. */
   @state() private elsewhere = false;
   private readonly parts = {
     phone: new Part(this, FETCH.phone),
@@ -73,13 +73,13 @@ export class App extends LitElement {
     licences: new Part(this, FETCH.licences),
     connection: new Part(this, FETCH.connection),
   };
-  /** Raised when something may have changed unseen. */
+  /** Increased when changes may have been missed. */
   @state() private revision = 1;
   @state() private connectionRevision = 1;
   @state() private holders: HoldersChange | null = null;
   @state() private audio: AudioState | null = null;
   @state() private phone: Phone | null = null;
-  /** A number that a link has brought; the person dials it, not the link. */
+  /** A number from a link; it is filled in, and the user has to dial it. */
   @state() private number = "";
   private readonly inDialog = new URLSearchParams(location.search).has("dialog");
   private dialogEnded = false;
@@ -95,7 +95,7 @@ export class App extends LitElement {
     super.disconnectedCallback();
   }
 
-  /** What had the focus went with the page that showed it, whatever way the new state came: by an answer or by itself. */
+  /** Move the focus when the focused element has disappeared with its page, after an answer or a live update. */
   override updated(changed: Map<string, unknown>) {
     if (changed.get("elsewhere") !== undefined && this.state?.signedIn) {
       void this.focusHeading(this.elsewhere ? "pbx-sign-in" : "#page > *");
@@ -182,7 +182,7 @@ export class App extends LitElement {
     `;
   }
 
-  /** The main PBX signs the person in by itself: there is nothing to type unless that fails. */
+  /** Whether automatic sign-in at the main PBX is in progress; the form appears only if it fails. */
   private isEntering(state: MyState): boolean {
     return !this.notEntered && state.offers.some((offer) => offer.automatic);
   }
@@ -235,14 +235,14 @@ export class App extends LitElement {
     </pbx-message>`;
   }
 
-  /** On every page: somebody calls, or a call goes on. */
+  /** Show incoming and current calls on every page. */
   private renderCall() {
     const calls = this.phone?.line?.calls ?? [];
     const call =
       calls.find(({ state }) => state === "ringing") ??
       calls.find(({ state }) => state === "connected" || state === "held");
     if (call === undefined) return nothing;
-    // Isolated as <bdi> does it: a name's direction of writing does not turn the words around it.
+    // Isolate the name like <bdi>, so that its writing direction does not affect the surrounding text.
     const who = `\u2068${call.name || call.number || t("call.unknown")}\u2069`;
     return html`<pbx-message intent="info" text=${t(call.state === "ringing" ? "call.ringing" : "call.live", { who })}>
       ${button({ label: t("call.show"), small: true, onClick: () => this.go("phone") })}
@@ -312,19 +312,19 @@ export class App extends LitElement {
 
   private setLive(live: boolean) {
     if (this.live && !live) this.liveUntil = new Date().toISOString();
-    // What interrupts updates is often an update of the service.
+    // Live updates are often interrupted by an update of the service.
     if (!this.live && live) void isOutdated().then((outdated) => (this.outdated = outdated));
     this.live = live;
   }
 
-  /** Applies a change to what is known already. */
+  /** Apply a change to the current state. */
   private take({ name, content }: Change) {
     const state = this.state;
     switch (name) {
       case "state":
         this.state = content;
         this.trouble = null;
-        // Without session or licence nothing of a call is shown any more.
+        // Without a session or licence, calls are no longer shown.
         if (!hasPhone(content)) this.phone = null;
         break;
       case "seats":
@@ -367,7 +367,8 @@ export class App extends LitElement {
   private changePage(event: CustomEvent) {
     const id = (event.target as HTMLElement & { activeid: string }).activeid;
     const page = PAGES.find((page) => `tab-${page}` === id);
-    // The tabs also tell of what they were told: the first page, a move through the history, a page of others.
+    // The tab list also fires this event for programmatic changes: the first page, history moves, pages of other
+    // views.
     if (page !== undefined && this.state !== null && page !== this.shownOf(pagesOf(this.state))) this.go(page);
   }
 
@@ -387,7 +388,7 @@ export class App extends LitElement {
     this.endDialog();
   }
 
-  /** In the bot's dialog signing in was all there is to do, whether its answer or the stream tells first. */
+  /** Close the bot's dialog after sign-in, no matter whether the answer or the stream reports it first. */
   private endDialog() {
     if (!this.inDialog || this.dialogEnded) return;
     this.dialogEnded = true;
@@ -399,7 +400,7 @@ export class App extends LitElement {
     this.phone = null;
   }
 
-  /** The next thing to read gets the focus, instead of the beginning of the document. */
+  /** Focus the heading of the new page instead of the start of the document. */
   private async focusHeading(page: string) {
     await this.updateComplete;
     await Promise.all(Object.values(this.parts).map((part) => part.arrived));
@@ -413,18 +414,18 @@ export class App extends LitElement {
   }
 }
 
-/** A person who is signed in for administration only has no telephone. */
+/** A user who is signed in for administration only has no telephone. */
 function hasPhone({ connection, licence }: MyState): boolean {
   return connection?.hasTelephone === true && licence?.kind !== "ADM";
 }
 
-/** Of a link that asks to call somebody: `/tab/dial?n=…`, or a deep link of Teams to the page `dial:…`. */
+/** Return the number of a link that offers a call: `/tab/dial?n=…`, or a Teams deep link to the page `dial:…`. */
 function linkedNumber(page: string | undefined): string {
   if (page?.startsWith("dial:")) return page.slice("dial:".length);
   return location.pathname.endsWith("/dial") ? (new URLSearchParams(location.search).get("n") ?? "") : "";
 }
 
-/** Those that there are for the person. */
+/** Return the pages that are available to the user. */
 function pagesOf(state: MyState): readonly Page[] {
   const administrator = state.person?.isAdministrator ?? false;
   return PAGES.filter(

@@ -1,18 +1,19 @@
-// One piece of work at a time: whether it is under way, and what went wrong. Every page that asks the service has one.
+// Controller for one task at a time: whether it is running, and what went wrong. Every page that calls the service
+// has one.
 import type { ReactiveController, ReactiveControllerHost } from "lit";
 import { troubleOf, type Trouble } from "./api.js";
 import { keepFocus } from "./focus.js";
 
 type Host = ReactiveControllerHost & { readonly renderRoot: ParentNode };
 
-/** `ignored`: other work was under way, nothing was begun. */
+/** `ignored` means that another task was running, so nothing was started. */
 export type Outcome = "done" | "failed" | "ignored";
 
 export class BusyController implements ReactiveController {
   private working = false;
   private problem: Trouble | null = null;
 
-  /** `fields`: the id of the field that a trouble is about, by the trouble's code. */
+  /** `fields` maps the code of a problem to the id of the field that it concerns. */
   constructor(
     private readonly host: Host,
     private readonly fields: Readonly<Record<string, string>> = {},
@@ -36,18 +37,21 @@ export class BusyController implements ReactiveController {
     this.host.requestUpdate();
   }
 
-  /** Id of the field that the trouble is about; empty: of none. */
+  /** Id of the field that the problem concerns; empty if there is none. */
   get invalid(): string {
     return this.fields[this.problem?.code ?? ""] ?? "";
   }
 
-  /** Shows a trouble, and puts the cursor into the field that it is about. */
+  /** Show a problem and focus the field that it concerns. */
   fail(trouble: Trouble): void {
     this.trouble = trouble;
     if (this.invalid !== "") this.host.renderRoot.querySelector<HTMLElement>(`#${this.invalid}`)?.focus();
   }
 
-  /** Does what a person has asked for. The trouble of the last time goes first; a second press begins nothing. */
+  /**
+   * Run a task that the user requested. Clears the last problem first; ignores a second request while one is
+   * running.
+   */
   async run(work: () => Promise<unknown>): Promise<Outcome> {
     if (this.working) return "ignored";
     this.working = true;
@@ -64,7 +68,7 @@ export class BusyController implements ReactiveController {
     }
   }
 
-  /** Fetches what the page shows. What is shown stays until the new is there; so does the trouble of the last time. */
+  /** Load the page's content. The old content and the last problem stay visible until the new content arrives. */
   async load<T>(asked: Promise<T>, take: (answer: T) => void): Promise<void> {
     try {
       take(await asked);

@@ -1,4 +1,4 @@
-// Fluent's button with what assistive technology needs beside it: the role, and that it is busy.
+// Fluent's button, with what assistive technology needs in addition: its role and its busy state.
 import { html, nothing } from "lit";
 
 export interface Button {
@@ -8,9 +8,9 @@ export interface Button {
   primary?: boolean;
   small?: boolean;
   submit?: boolean;
-  /** Cannot be pressed, for instance while what it began is under way. It keeps the focus that it has. */
+  /** Cannot be pressed, for instance while its action is running. It keeps the focus. */
   disabled?: boolean;
-  /** Read instead of the label, which it must contain. */
+  /** Read by screen readers instead of the label; must contain the label. */
   ariaLabel?: string;
 }
 
@@ -30,7 +30,7 @@ export function button(options: Button) {
   >`;
 }
 
-/** Fluent's own handler comes after this one. */
+/** Stop the event before Fluent's own handler, which runs after this one. */
 function ignore(event: Event): void {
   event.stopImmediatePropagation();
 }

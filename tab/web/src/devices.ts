@@ -1,10 +1,10 @@
-// The audio devices of this machine as the browser knows them: the list, a level, a tone.
+// The audio devices of this machine as the browser sees them: a list, a level meter, a test tone.
 import type { BrowserDevice } from "./api.js";
 
-/** `unasked`: the browser names the devices only after permission. */
+/** `unasked` means that permission was not requested yet; the browser names devices only after permission. */
 export type Access = "unasked" | "granted" | "denied" | "unavailable";
 
-/** Stand-ins of Chromium for the device that has a role at this moment. */
+/** Chromium's pseudo devices, which stand for the device that currently has a role. */
 const STAND_INS = new Set(["default", "communications"]);
 const TONE_SECONDS = 1;
 const LISTEN_MS = 20_000;
@@ -16,14 +16,14 @@ export async function currentAccess(): Promise<Access> {
     : "unasked";
 }
 
-/** Asks for the microphone, because only then the devices have names; it is released at once. */
+/** Request the microphone, because only then do the devices have names; it is released immediately. */
 export async function askForAccess(): Promise<Access> {
   try {
     const stream = await navigator.mediaDevices.getUserMedia({ audio: true });
     for (const track of stream.getTracks()) track.stop();
     return "granted";
   } catch (error) {
-    // Without any microphone the names of the speakers stay hidden as well.
+    // Without a microphone, the names of the speakers stay hidden too.
     return error instanceof DOMException && error.name === "NotFoundError" ? "unavailable" : "denied";
   }
 }
@@ -41,7 +41,7 @@ export async function listDevices(): Promise<BrowserDevice[]> {
     .slice(0, 100);
 }
 
-/** A short tone on one speaker. Rejects when the browser cannot choose the speaker. */
+/** Play a short tone on one speaker. Rejects if the browser cannot select the speaker. */
 export async function playTone(deviceId: string): Promise<void> {
   const context = new AudioContext();
   try {
@@ -62,7 +62,7 @@ export async function playTone(deviceId: string): Promise<void> {
   }
 }
 
-/** Tells the level of one microphone (0 to 1) until stopped, at the latest after 20 seconds. */
+/** Report the level of one microphone (0 to 1) until aborted, for at most 20 seconds. */
 export async function listen(deviceId: string, onLevel: (level: number) => void, signal: AbortSignal): Promise<void> {
   const stream = await navigator.mediaDevices.getUserMedia({ audio: { deviceId: { exact: deviceId } } });
   const context = new AudioContext();

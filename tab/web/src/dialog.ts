@@ -1,5 +1,5 @@
-// A question that must be answered before anything else: a heading, what is asked, and two buttons. It stands in the
-// page's own tree, so that a field in it belongs to its form and is dressed by the page.
+// A modal question: a heading, its content, and two buttons. It is part of the page's own tree, so that fields in
+// it belong to the page's form and use the page's styles.
 import { LitElement, css, html, nothing, type TemplateResult } from "lit";
 import { customElement, property, query } from "lit/decorators.js";
 import { button } from "./button.js";
@@ -8,17 +8,17 @@ import { t } from "./words.js";
 
 @customElement("pbx-dialog")
 export class Dialog extends LitElement {
-  /** Unique in the page; the heading's id is made of it. */
+  /** Unique within the page; the heading's id is derived from it. */
   @property() name = "";
   @property() heading = "";
   @property({ attribute: false }) content: TemplateResult | null = null;
-  /** The word on the button that answers yes, at this moment. */
+  /** Current label of the button that confirms. */
   @property() confirm = "";
   @property({ type: Boolean }) busy = false;
-  /** Enter in a field answers yes. */
+  /** Whether Enter in a field confirms. */
   @property({ type: Boolean }) enter = false;
   @query("dialog") private dialog!: HTMLDialogElement;
-  /** Who gets the focus when it closes: the first of these that is still there. */
+  /** Candidates for the focus after closing: the first one that still exists gets it. */
   private next: readonly HTMLElement[] = [];
 
   constructor() {
@@ -44,7 +44,10 @@ export class Dialog extends LitElement {
     </dialog>`;
   }
 
-  /** Opens it as its page has just described it; the opener gets the focus back, or what follows it when that is gone. */
+  /**
+   * Open the dialog after pending updates of its page. On closing, the opener gets the focus back, or the element
+   * after it if the opener is gone.
+   */
   async open(opener: EventTarget | null): Promise<void> {
     const root = this.getRootNode() as ShadowRoot;
     this.next = opener instanceof HTMLElement ? withFollowing(root, opener) : [];
@@ -52,7 +55,7 @@ export class Dialog extends LitElement {
     this.dialog.showModal();
   }
 
-  /** `focus`: gets the focus instead of the opener, which is gone. */
+  /** Close the dialog. `focus` gets the focus if the opener no longer exists. */
   close(focus?: HTMLElement): void {
     if (focus) this.next = [focus];
     this.dialog.close();
@@ -68,7 +71,7 @@ export class Dialog extends LitElement {
   }
 }
 
-/** For the page that has the dialog. */
+/** Styles for the page that contains the dialog. */
 export const dialogStyles = css`
   pbx-dialog {
     display: contents;

@@ -1,5 +1,5 @@
-// A text field: label, hint and state tied together natively, in Fluent's colours. Fluent's own text input keeps its
-// <input> in a shadow root, where a hint outside of it cannot describe it to a screen reader.
+// A native text field with label, hint and state, in Fluent's colours. Fluent's own text input keeps its <input> in
+// a shadow root, where a hint outside cannot describe it to screen readers.
 import { css, html, nothing } from "lit";
 
 export interface Field {
@@ -10,15 +10,15 @@ export interface Field {
   value?: string;
   autocomplete?: string;
   maxLength?: number;
-  /** Of a date. */
+  /** Earliest date, for a date field. */
   min?: string;
   max?: string;
   required?: boolean;
   invalid?: boolean;
-  /** What is wrong with the value; empty: nothing. Then the field is invalid, too. */
+  /** What is wrong with the value; marks the field as invalid unless empty. */
   error?: string;
   inputMode?: "numeric" | "decimal";
-  /** The id of what says more, when it is no hint. */
+  /** Id of a describing element other than the hint. */
   describedBy?: string;
   onInput?: (event: Event) => void;
 }
@@ -61,7 +61,7 @@ export interface Choice {
   onChange: (value: string) => void;
 }
 
-/** One of a few: a native select, which phones show as their own wheel or sheet. */
+/** A native select, which phones display with their own picker. */
 export function choice(given: Choice) {
   const { id, label, hint, value, disabled = false, options, onChange } = given;
   return html`<div class="field">

@@ -1,4 +1,4 @@
-// The focus never falls to the document: when what has it goes with an update of its page, what follows it gets it.
+// Keeps the focus on the page: when an update removes the focused element, the element after it gets the focus.
 import type { ReactiveController, ReactiveControllerHost } from "lit";
 
 type Host = ReactiveControllerHost & { readonly renderRoot: ParentNode };
@@ -8,7 +8,7 @@ const HEADINGS = "h1, h2";
 
 const kept = new WeakSet<Host>();
 
-/** Once for each page, however many ask for it. */
+/** Keep the focus within a page. Repeated calls for the same page have no effect. */
 export function keepFocus(host: Host): void {
   if (kept.has(host)) return;
   kept.add(host);
@@ -16,8 +16,8 @@ export function keepFocus(host: Host): void {
 }
 
 /**
- * The element, and what gets the focus when that is gone, in this order: what follows it in its section, and the
- * headings above it, nearest first.
+ * Return the element and its fallbacks for the focus, in this order: the elements that follow it in its section,
+ * then the headings above it, nearest first.
  */
 export function withFollowing(root: ParentNode, element: HTMLElement): readonly HTMLElement[] {
   const all = [...root.querySelectorAll<HTMLElement>(`${FOCUSABLE}, ${HEADINGS}`)].filter((one) => one !== element);
@@ -29,7 +29,7 @@ export function withFollowing(root: ParentNode, element: HTMLElement): readonly 
   return [element, ...controls, ...headings];
 }
 
-/** Gives the focus to the first that can have it. */
+/** Focus the first element that accepts the focus. */
 export function focusFirst(elements: readonly HTMLElement[]): void {
   const first = elements.find(canHaveFocus);
   if (first?.matches(HEADINGS)) first.tabIndex = -1;
@@ -56,7 +56,7 @@ class FocusController implements ReactiveController {
   }
 }
 
-/** What has the focus there; a dialog stands in the tree of its page. */
+/** Return the focused element of the page, including elements in its dialogs. */
 function focusedIn(root: ParentNode): HTMLElement | null {
   const tree = (root as ParentNode & Node).getRootNode() as ShadowRoot;
   const focused = tree.activeElement;

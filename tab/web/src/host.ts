@@ -1,4 +1,4 @@
-// Microsoft Teams around us: who is there, in which language and theme, and the proof of identity.
+// The Microsoft Teams host: the user, language and theme, and the token that proves the identity.
 import { app, authentication, dialog } from "@microsoft/teams-js";
 import { applyTheme } from "./theme.js";
 import { setLocale } from "./words.js";
@@ -6,11 +6,11 @@ import { setLocale } from "./words.js";
 export interface Surroundings {
   tenantId: string;
   objectId: string;
-  /** Page that a deep link names. */
+  /** The page that a deep link names. */
   page: string | undefined;
 }
 
-/** Rejects when nothing answers: the page was opened outside Teams. */
+/** Connect to the host. Rejects if nothing answers, because the page was opened outside Teams. */
 export async function enterTeams(seconds = 10): Promise<Surroundings> {
   await withTimeout(app.initialize(), seconds);
   const context = await withTimeout(app.getContext(), seconds);
@@ -29,7 +29,10 @@ export class NoTokenError extends Error {}
 
 let cached: { token: string; expires: number } | null = null;
 
-/** The Teams SSO token: kept in memory alone, fetched again shortly before it expires or when `fresh` is asked. */
+/**
+ * Return the Teams SSO token. It is kept in memory only, and fetched again shortly before it expires or if `fresh`
+ * is set.
+ */
 export async function ssoToken(fresh = false): Promise<string> {
   if (!fresh && cached !== null && cached.expires - 60_000 > Date.now()) return cached.token;
   try {
@@ -41,7 +44,7 @@ export async function ssoToken(fresh = false): Promise<string> {
   }
 }
 
-/** Ends the dialog that this page is shown in. */
+/** Close the dialog that contains this page. */
 export function closeDialog(result: object): void {
   dialog.url.submit(result);
 }

@@ -1,4 +1,4 @@
-// Live updates: server-sent events over fetch, because an EventSource can carry no token in its header.
+// Live updates: server-sent events over fetch, because an EventSource cannot send a token in a header.
 import { createParser } from "eventsource-parser";
 import {
   request,
@@ -14,7 +14,7 @@ import {
 const FIRST_RETRY_MS = 1_000;
 const LONGEST_RETRY_MS = 30_000;
 
-/** What has changed, by the name of its event; the first event of a stream is the whole state. */
+/** The content of each event, by its name; the first event of a stream is the complete state. */
 export interface Changes {
   state: MyState;
   audio: AudioState;
@@ -22,7 +22,7 @@ export interface Changes {
   connection: ConnectionState;
   seats: SeatsChange;
   waiting: WaitingPlace;
-  /** For administrators: the numbers; who holds a licence is asked for page by page. */
+  /** For administrators: the numbers. The rows of holders are requested page by page. */
   holders: HoldersChange;
   /** For administrators: another installation has tried the name of the PBX. */
   claims: Record<string, never>;
@@ -43,13 +43,13 @@ const NAMES: readonly string[] = [
 
 export interface Watcher {
   onChange(change: Change): void;
-  /** Something may have changed unseen: a page looks at what it shows. */
+  /** Called when changes may have been missed, so that pages reload what they show. */
   onMissed(): void;
-  /** Whether updates arrive at this moment. */
+  /** Called when live updates start or stop arriving. */
   onLive(live: boolean): void;
 }
 
-/** Watches until aborted; comes back by itself, with longer pauses each time. */
+/** Receive updates until aborted; reconnects automatically, with increasing pauses. */
 export async function watch(watcher: Watcher, signal: AbortSignal): Promise<void> {
   let pause = FIRST_RETRY_MS;
   while (!signal.aborted) {
@@ -63,7 +63,8 @@ export async function watch(watcher: Watcher, signal: AbortSignal): Promise<void
         await lookedAt(signal);
         continue;
       }
-      // Ended by the service, because the token's time is over or it stops: again after a moment, without a word.
+      // The service ended the stream because the token expired or the service stops: reconnect soon, without a
+      // message.
       await wait(pause * Math.random(), signal);
       continue;
     } catch {
@@ -91,7 +92,7 @@ async function read(response: Response, watcher: Watcher): Promise<"ended" | "re
   return end;
 }
 
-/** Until somebody comes back to this page: the same person has many open, and the newest ones are updated. */
+/** Wait until the user returns to this page. The user has many pages open, and only the newest ones are updated. */
 function lookedAt(signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
     const done = new AbortController();

@@ -1,5 +1,5 @@
-// A message to the person: what happened, why, what to do. Errors are announced at once, the rest politely, by the app's
-// own live region.
+// A message to the user: what happened, why, and what to do. Errors are announced immediately, everything else
+// politely, through the app's own live region.
 import { LitElement, css, html, nothing } from "lit";
 import { customElement, property } from "lit/decorators.js";
 import type { Trouble } from "./api.js";
@@ -45,7 +45,7 @@ export class Message extends LitElement {
 
   @property() intent: Intent = "error";
   @property({ attribute: false }) trouble: Trouble | null = null;
-  /** Instead of a trouble. */
+  /** Text to show instead of a problem. */
   @property() text = "";
 
   private announced = "";

@@ -1,12 +1,12 @@
-// Numbers and money that a person types, strictly read, and money as their region writes it.
+// Strict parsing of typed numbers and amounts, and formatting of money for the user's region.
 import { currentLocale, number } from "./words.js";
 
-/** Money, as the person's language writes it: "19,80 €". */
+/** Format money in the user's language: "19,80 €". */
 export function money(value: number, currency: string): string {
   return new Intl.NumberFormat(currentLocale(), { style: "currency", currency }).format(value);
 }
 
-/** The currency of the person's region, of those that `CURRENCIES` has; the euro when the region has another. */
+/** Return the currency of the user's region if `CURRENCIES` has it, else the euro. */
 export function ownCurrency(): Currency {
   const region = new Intl.Locale(currentLocale()).maximize().region ?? "";
   return CURRENCIES.find((currency) => REGIONS[currency]?.includes(region)) ?? "EUR";
@@ -19,8 +19,8 @@ const REGIONS: Partial<Record<Currency, readonly string[]>> = { CHF: ["CH", "LI"
 const GROUPED = /^\d{1,3}(?:(?<mark>[.,' \u2019\u00a0\u202f])\d{3})(?:\k<mark>\d{3})*$/;
 
 /**
- * What a person typed as a number that is not negative; null when it is none. Comma and point both mark decimals, except
- * where the person's language separates thousands by that sign and three digits follow: "1.200" is 1200 in German.
+ * Parse a typed non-negative number; null if it is invalid. Comma and point both mark decimals, unless the user's
+ * language uses that sign as the thousands separator and three digits follow: "1.200" is 1200 in German.
  */
 export function parseNumber(typed: string): number | null {
   const plain = typed.trim();
@@ -34,7 +34,7 @@ export function parseNumber(typed: string): number | null {
   return Number(`${whole.replace(/\D/g, "")}.${fraction}`);
 }
 
-/** What a person typed as a whole number, within bounds; null when it is none. */
+/** Parse a typed whole number within bounds; null if it is invalid. */
 export function parseWhole(typed: string, least: number, most: number): number | null {
   const value = parseNumber(typed);
   return value !== null && Number.isInteger(value) && value >= least && value <= most ? value : null;

@@ -1,4 +1,4 @@
-// Looking again when something has changed: at once, but not too often, and not while nobody sees the page.
+// Reloads content after a change: immediately, but not too often, and not while the page is hidden.
 import type { ReactiveController, ReactiveControllerHost } from "lit";
 
 export class Paced implements ReactiveController {

@@ -1,14 +1,17 @@
-// What the large pages share; the first view does without.
+// Styles shared by the large pages; the first view does not need them.
 import { css } from "lit";
 
-/** Cards one below the other. */
+/** Cards in a column. */
 export const sectionStyles = css`
   .card {
     margin-bottom: 16px;
   }
 `;
 
-/** Tables: words at the start; of class `numbers`: numbers at the end, but for the first column. */
+/**
+ * Tables with text aligned to the start. In tables of class `numbers`, all columns but the first are aligned to
+ * the end.
+ */
 export const tableStyles = css`
   table {
     border-collapse: collapse;
@@ -33,7 +36,7 @@ export const tableStyles = css`
   }
 `;
 
-/** As large as a finger needs it, in the colour of the brand. */
+/** Check boxes that are large enough for touch, in the brand colour. */
 export const tickStyles = css`
   input[type="checkbox"],
   input[type="radio"] {
@@ -52,7 +55,7 @@ export const tickStyles = css`
   }
 `;
 
-/** Rows of a name with something small below it, and buttons. */
+/** Lists whose rows have a name, small text below it, and buttons. */
 export const listStyles = css`
   ul {
     list-style: none;

@@ -1,4 +1,5 @@
-// What the history advises: who should have a licence of their own, how many seats the others need, what it costs.
+// Advice from the usage history: who should have a user-assigned licence, how many seats the others need, and the
+// cost.
 import { LitElement, css, html } from "lit";
 import { customElement, state } from "lit/decorators.js";
 import { api, type LicenceAdvice, type LicenceMix } from "../api.js";
@@ -11,9 +12,9 @@ import { placeholder } from "../placeholder.js";
 import { shared } from "../styles.js";
 import { number, rich, t } from "../words.js";
 
-/** As in the service. */
+/** The same limit as in the service. */
 const MAX_PRICE = 1_000_000;
-/** A currency may stand before or behind the number. */
+/** A currency before or after the number. */
 const CURRENCY_SIGN = /^(?:€|\$|£|CHF|EUR|GBP|USD)\s*|\s*(?:€|\$|£|CHF|EUR|GBP|USD)$/gi;
 
 function priceOf(typed: string): number | null {
@@ -49,7 +50,7 @@ export class AdvicePart extends LitElement {
   @state() private advice: LicenceAdvice | null = null;
   private readonly task = new BusyController(this);
   private prices: { ualPrice?: number; flPrice?: number } = {};
-  /** As typed. */
+  /** The typed prices, not parsed. */
   @state() private typed = { ualPrice: "", flPrice: "" };
   @state() private currency: Currency = ownCurrency();
 

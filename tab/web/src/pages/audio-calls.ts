@@ -1,4 +1,4 @@
-// Help when calls end at once: the consent.
+// Consent to the help with dropped calls.
 import { LitElement, css, html, nothing } from "lit";
 import { customElement, property, state } from "lit/decorators.js";
 import { api, type AudioState, type UciConsent } from "../api.js";

@@ -1,4 +1,4 @@
-// For administrators: how many people have a conflict, by device; names only of those who said yes.
+// For administrators: the number of users with a conflict, by device. Names are shown only of users who allowed it.
 import { LitElement, css, html } from "lit";
 import { customElement, property, state } from "lit/decorators.js";
 import { api, type AudioConflicts } from "../api.js";
@@ -30,7 +30,7 @@ export class Conflicts extends LitElement {
     `,
   ];
 
-  /** Raised when something may have changed unseen. */
+  /** Increased when changes may have been missed. */
   @property({ type: Number }) revision = 0;
   @state() private found: AudioConflicts | null = null;
   private readonly task = new BusyController(this);

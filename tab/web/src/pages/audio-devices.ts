@@ -1,4 +1,5 @@
-// The devices of this machine: permission asked for in words, the live list, a level and a tone to tell them apart.
+// The devices of this machine: an explained request for permission, a live list, and a level meter and a tone to
+// tell devices apart.
 import { LitElement, css, html, nothing } from "lit";
 import { customElement, property, state } from "lit/decorators.js";
 import type { BrowserDevice } from "../api.js";
@@ -24,7 +25,7 @@ export class AudioDevices extends LitElement {
 
   @property({ attribute: false }) devices: BrowserDevice[] = [];
   @property({ attribute: false }) access: Access | null = null;
-  /** The device that is being tried at this moment. */
+  /** Id of the device that is being tested. */
   @state() private trying: string | null = null;
   @state() private level = 0;
   @state() private failed: string | null = null;

@@ -1,5 +1,5 @@
-// The two programs and the devices between them: a collision is seen at a glance. For the eye alone; the same
-// stands in the table below it.
+// A picture of the two programs and their devices, which shows a conflict at a glance. It is hidden from screen
+// readers, because the table below has the same content.
 import { LitElement, css, html, nothing, svg } from "lit";
 import { customElement, property, state } from "lit/decorators.js";
 import type { AudioUse } from "../api.js";
@@ -17,7 +17,7 @@ interface Box {
   width: number;
 }
 
-/** One device, and who uses it. */
+/** One device, and the programs that use it. */
 interface Device {
   name: string;
   uses: AudioUse[];
@@ -190,7 +190,7 @@ function label(lines: string[], box: Box, small = "") {
   );
 }
 
-/** Two lines at most; what does not fit is cut, as the table has it whole. */
+/** Wrap a name into at most two lines. Longer names are truncated; the table shows them in full. */
 function wrapped(name: string): string[] {
   if (name.length <= LINE_LENGTH) return [name];
   const at = name.lastIndexOf(" ", LINE_LENGTH);
@@ -203,7 +203,7 @@ function kindOf(device: Device): string {
   return device.shared ? "shared" : device.doubtful ? "doubtful" : "";
 }
 
-/** Uses of one name are one box; a device that is shared under two names is one box as well. */
+/** Group uses of one device name into one box. A device that is shared under two names is also one box. */
 function group(uses: AudioUse[]): Device[] {
   const devices = new Map<string, Device>();
   for (const use of uses) {
@@ -216,7 +216,7 @@ function group(uses: AudioUse[]): Device[] {
   return [...devices.values()];
 }
 
-/** One line from each program. */
+/** Keep one use of each program, which becomes its line in the picture. */
 function oneOfEach(uses: AudioUse[]): AudioUse[] {
   return [...new Map(uses.map((use) => [use.program, use])).values()];
 }

@@ -1,4 +1,4 @@
-// The audio probe: what it does, pairing by a code, the computers that are paired.
+// The audio probe: an explanation, pairing by code, and the paired computers.
 import { LitElement, css, html, nothing } from "lit";
 import { customElement, property, state } from "lit/decorators.js";
 import { api, type AudioState, type PairingCode } from "../api.js";
@@ -43,7 +43,7 @@ export class AudioProbes extends LitElement {
 
   override willUpdate(changed: Map<string, unknown>) {
     const before = changed.get("probes") as AudioState["probes"] | undefined;
-    // Somebody has used the code: it is no longer valid.
+    // The code has been used and is no longer valid.
     if (before !== undefined && this.probes.length > before.length) this.code = null;
   }
 

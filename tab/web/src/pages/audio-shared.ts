@@ -1,8 +1,8 @@
-// What the sections of the audio page share in words.
+// Texts shared by the sections of the audio page.
 import type { AudioUse } from "../api.js";
 import { dateTime, t } from "../words.js";
 
-/** "Teams, speaker" */
+/** Describe a use, for instance "Teams, speaker". */
 export function whoOf(use: AudioUse): string {
   return `${t(`audio.program.${use.program}`)}, ${t(`audio.kind.${use.kind}`)}`;
 }

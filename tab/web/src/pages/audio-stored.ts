@@ -1,4 +1,4 @@
-// Privacy: what is stored about my devices, for how long, who sees it, and the button that deletes it.
+// Privacy: the stored data about the user's devices, for how long, who sees them, and the button that deletes them.
 import { LitElement, css, html, nothing } from "lit";
 import { customElement, property, query } from "lit/decorators.js";
 import { api, type AudioState } from "../api.js";

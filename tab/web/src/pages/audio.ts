@@ -1,4 +1,4 @@
-// Audio devices: what Teams and the softphone use, whether they collide, what to change.
+// Audio devices: which ones Teams and the softphone use, whether they conflict, and what to change.
 import { LitElement, css, html, nothing } from "lit";
 import { customElement, property, state } from "lit/decorators.js";
 import { api, type AudioState, type AudioStep, type AudioUse, type BrowserDevice, type DeclaredUse } from "../api.js";
@@ -25,7 +25,10 @@ const KINDS = ["output", "input"] as const;
 type Program = (typeof PROGRAMS)[number];
 type Kind = (typeof KINDS)[number];
 
-/** Chromium on Linux tells of no change of a sound server's devices: the page looks again while it is visible. */
+/**
+ * Interval for polling the devices while the page is visible, because Chromium on Linux does not report changes of
+ * a sound server's devices.
+ */
 const LOOK_MS = 3_000;
 
 const INTENTS: Record<AudioState["finding"]["verdict"], Intent> = {
@@ -93,13 +96,13 @@ export class AudioPage extends LitElement {
 
   @property({ attribute: false }) surroundings!: Surroundings;
   @property({ type: Boolean }) administrator = false;
-  /** Raised when something may have changed unseen. */
+  /** Increased when changes may have been missed. */
   @property({ type: Number }) revision = 0;
-  /** What the service has told by itself. */
+  /** The last live update. */
   @property({ attribute: false }) news: AudioState | null = null;
   @state() private audio: AudioState | null = null;
   @state() private devices: BrowserDevice[] = [];
-  /** Null: not known yet, for a moment. */
+  /** Null until known. */
   @state() private access: Access | null = null;
   private readonly task = new BusyController(this);
   private readonly onDevices = () => void this.sendDevices();
@@ -226,7 +229,7 @@ export class AudioPage extends LitElement {
     await this.take(api.setDevices(devices));
   }
 
-  /** What is chosen while the choice before is on its way is sent after it. */
+  /** Send the declared devices. A choice made during a request is sent after it. */
   private async declare() {
     const uses: DeclaredUse[] = [];
     for (const program of PROGRAMS) {

@@ -1,4 +1,4 @@
-// The audit as a file: which days, and a word when they do not fit into one.
+// Export of the audit: a choice of days, and a note if they do not fit into one file.
 import { LitElement, css, html } from "lit";
 import { customElement, state } from "lit/decorators.js";
 import { api, save, type FileFormat } from "../api.js";

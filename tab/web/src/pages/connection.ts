@@ -1,4 +1,5 @@
-// For administrators: every part of the way to the PBX, what happened on it, the doctor, and handing the name over.
+// For administrators: every part of the connection to the PBX, its history, the diagnostics, and the hand-over of
+// the name.
 import { LitElement, css, html, nothing, svg } from "lit";
 import { customElement, property, query, state } from "lit/decorators.js";
 import { api, type ConnectionReport, type DoctorFindings, type MyState } from "../api.js";
@@ -110,7 +111,7 @@ export class ConnectionPage extends LitElement {
     `,
   ];
 
-  /** Raised whenever something about the PBX has changed. */
+  /** Increased whenever something about the PBX has changed. */
   @property({ type: Number }) revision = 0;
   @state() private report: ConnectionReport | null = null;
   private readonly task = new BusyController(this);
@@ -326,7 +327,7 @@ export class ConnectionPage extends LitElement {
     if (handing === null) return;
     await this.task.run(async () => {
       const detail = await api.handOver(handing.identity);
-      // The administrator's own session has ended with all others.
+      // The hand-over has also ended the administrator's own session.
       this.dispatchEvent(new CustomEvent<MyState>("signed-out", { detail, bubbles: true, composed: true }));
     });
     this.dialog.close();
@@ -340,7 +341,7 @@ function renderWords(words: ConnectionReport["parts"][number]["finding"]) {
     : nothing;
 }
 
-/** A bar for each hour in which the connection was opened; the table beside it says the same. */
+/** Draw a bar for each hour in which the connection was opened; the table next to it has the same content. */
 function renderChart(hours: ConnectionReport["hours"], words: string) {
   const now = Math.floor(Date.now() / HOUR_MS) * HOUR_MS;
   const top = Math.max(...hours.map((hour) => hour.links), 4);
@@ -361,7 +362,7 @@ function renderChart(hours: ConnectionReport["hours"], words: string) {
   </svg>`;
 }
 
-/** A lamp tells its light by its form as well as by its colour. */
+/** Draw a status lamp, which has a different shape for each colour. */
 function lamp(light: "green" | "yellow" | "red" | "off") {
   const marks = {
     green: "M5 10.5 L9 14 L15 6.5",

@@ -1,9 +1,9 @@
-// What the ways into a PBX share, with its key and without: why the last try failed.
+// Shared by sign-in with and without a PBX key: the reason why the last attempt failed.
 import { LitElement, type PropertyValues } from "lit";
 import { property } from "lit/decorators.js";
 import { BusyController } from "../busy.js";
 
-/** The field that a refusal is about. */
+/** Maps the code of a refusal to the field that it concerns. */
 const FIELD_OF: Record<string, string> = {
   "name-missing": "pbx-name",
   "pbx-name-invalid": "pbx-name",
@@ -17,7 +17,7 @@ const FIELD_OF: Record<string, string> = {
 };
 
 export class Entering extends LitElement {
-  /** A seat of the pool is kept for the person. */
+  /** Whether a seat is offered to the user. */
   @property({ type: Boolean, attribute: "seat-kept" }) seatKept = false;
   protected readonly task = new BusyController(this, FIELD_OF);
 
