@@ -1,5 +1,5 @@
-// A part of the app that is fetched when it is needed. A fetch that fails is tried again; when it keeps failing, the
-// person is told why and what helps: trying again, or loading the app again after an update of the service.
+// A part of the app that is loaded on demand. A failed load is retried; if it keeps failing, the user sees why and
+// what helps: trying again, or reloading the app after an update of the service.
 import { html, type ReactiveController, type ReactiveControllerHost } from "lit";
 import { ownTrouble, type Trouble } from "./api.js";
 import { button } from "./button.js";
@@ -10,7 +10,7 @@ const PAUSES_MS = [0, 500, 2_000];
 export class Part implements ReactiveController {
   ready = false;
   private loading = false;
-  /** Settles when what was asked for last is there, or has failed. */
+  /** Settles when the last request has succeeded or failed. */
   arrived: Promise<void> = Promise.resolve();
   private trouble: Trouble | null = null;
 
@@ -23,7 +23,7 @@ export class Part implements ReactiveController {
 
   hostConnected(): void {}
 
-  /** Fetches it, unless it is there or on its way. After a failure the person says when. */
+  /** Load the part, unless it is loaded or loading. After a failure, the user decides when to try again. */
   load(): Promise<void> {
     if (!this.ready && !this.loading && this.trouble === null) this.arrived = this.fetchNow();
     return this.arrived;
@@ -47,7 +47,7 @@ export class Part implements ReactiveController {
     }
   }
 
-  /** What stands in its place; `height` in pixels. */
+  /** Render the placeholder for the part; `height` in pixels. */
   placeholder(height: number) {
     if (this.trouble === null) return html`<pbx-skeleton height=${height}></pbx-skeleton>`;
     const outdated = this.trouble.code === "outdated";
@@ -67,7 +67,7 @@ export class Part implements ReactiveController {
   }
 }
 
-/** Whether the service has another version of this app by now: its files then have other names. */
+/** Return whether the service now has another version of this app, whose files have other names. */
 export async function isOutdated(): Promise<boolean> {
   const own = document.querySelector('script[type="module"][src]')?.getAttribute("src");
   try {

@@ -1,13 +1,13 @@
-// The PBX name as people type or paste it. What is canonical decides the service (wire/pbx_name.py).
+// The PBX name as users type or paste it. The service decides on the canonical form (wire/pbx_name.py).
 
 const MAX_TYPED = 2000;
 const MAX_NAME = 253;
-/** Host names; an underscore is no part of one, but there are PBXs that have it from earlier. */
+/** Host names. Underscores are not allowed in host names, but some older PBX names have them. */
 const ASCII_NAME = /^(?=.{1,253}$)[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?)*$/i;
 
 /**
- * The host of what was typed: a name as it is, and that of an address (`https://pbx.example.com:443/login`). Null when
- * there is none in it. Letters beyond ASCII stay as they are: the service makes their A-labels.
+ * Return the host in the typed text, which is a name or a URL (`https://pbx.example.com:443/login`); null if there
+ * is none. Letters beyond ASCII are unchanged: the service converts them to A-labels.
  */
 export function pbxNameOf(typed: string): string | null {
   if (typed.length > MAX_TYPED) return null;

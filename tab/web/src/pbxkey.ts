@@ -1,11 +1,12 @@
-// The PBX key as people type it, and the key file: the twin of wire/pbxkey.py, held to the same vectors by the tests.
+// The PBX key as users type it, and the key file. Counterpart of wire/pbxkey.py; tests check both with the same
+// vectors.
 const ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
 const RANDOM_CHARS = 32;
 const CHECKSUM_CHARS = 4;
 const MAX_TYPED_CHARS = 1000;
 const MAX_LABELS = 5;
 const MISREAD: Record<string, string> = { "0": "O", "1": "I", "8": "B" };
-/** What stands before a key where people copy it: "PBX key: …", "Schlüssel zur Anlage: …". */
+/** A label that users copy together with the key: "PBX key: …", "Schlüssel zur Anlage: …". */
 const LABEL = /(?:key|schl(?:[üÜ]|[uU]\u0308|ue)ssel(?: zur anlage)?)[ \t\u00a0]*[:= \t\r\n\u00a0]/gi;
 export const MAX_KEY_FILE_BYTES = 64 * 1024;
 
@@ -19,13 +20,13 @@ export interface KeyFile {
   pbxName: string;
   pbxKey: string;
   connectorIdentity: string | null;
-  /** The connector takes nothing unsealed. */
+  /** Whether the connector refuses unsealed answers. */
   sealedOnly?: boolean;
 }
 
 /**
- * The canonical key: 36 characters without hyphens. Whatever a mail or a word processor has put between the letters or
- * before the key is dropped. Throws a `KeyFault` before anything is sent.
+ * Return the canonical key: 36 characters without hyphens. Characters that a mail program or word processor has
+ * inserted between the letters or before the key are dropped. Throws a `KeyFault` before anything is sent.
  */
 export async function parseKey(typed: string): Promise<string> {
   const text = [...typed].slice(0, MAX_TYPED_CHARS).join("");
@@ -43,7 +44,7 @@ export async function parseKey(typed: string): Promise<string> {
 }
 
 async function parse(text: string): Promise<string> {
-  // Only ASCII letters lose their case: a dotless i would become another letter.
+  // Only ASCII letters are converted: a dotless i would become a different letter.
   const key = [...text]
     .filter((char) => /[\p{L}\p{N}]/u.test(char))
     .map((char) => (/[a-z]/.test(char) ? char.toUpperCase() : (MISREAD[char] ?? char)));
@@ -57,7 +58,7 @@ async function parse(text: string): Promise<string> {
   return whole;
 }
 
-/** SHA-256 of the canonical key: all that the service ever sees of it. */
+/** Return the SHA-256 of the canonical key, the only form that the service ever sees. */
 export async function keyDigest(key: string): Promise<string> {
   return hex(await crypto.subtle.digest("SHA-256", utf8(key)));
 }
@@ -79,7 +80,10 @@ export async function readKeyFile(file: File): Promise<KeyFile> {
   return content;
 }
 
-/** As an editor may have saved it: UTF-8 with or without its mark, or what Windows calls "Unicode". */
+/**
+ * Decode a file as editors save it: UTF-8 with or without a byte order mark, or the encoding that Windows calls
+ * "Unicode".
+ */
 function decoded(bytes: Uint8Array): string {
   const [first, second] = bytes;
   const isLittle = (first === 0xff && second === 0xfe) || (first !== 0 && second === 0);

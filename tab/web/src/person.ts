@@ -1,4 +1,4 @@
-// The name of a person: its direction of writing does not turn the words around it.
+// Renders a person's name so that its writing direction does not affect the surrounding text.
 import { html } from "lit";
 
 export function person(name: string) {

@@ -1,4 +1,5 @@
-// In place of what is not there yet: a skeleton while it loads; when that fails, what happened and a way to try again.
+// A placeholder for missing content: a skeleton while it loads; after a failure, the reason and a button to try
+// again.
 import { LitElement, css, html } from "lit";
 import { customElement, property } from "lit/decorators.js";
 import type { Trouble } from "./api.js";
@@ -6,7 +7,7 @@ import { button } from "./button.js";
 import { shared } from "./styles.js";
 import { t } from "./words.js";
 
-/** `height` in pixels, about that of what is coming, so that nothing below it jumps. */
+/** Render a placeholder. `height` in pixels should match the content, so that nothing below it moves. */
 export function placeholder(trouble: Trouble | null, retry: () => unknown, height: number) {
   return trouble === null
     ? html`<pbx-skeleton height=${height}></pbx-skeleton>`

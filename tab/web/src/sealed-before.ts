@@ -1,5 +1,5 @@
-// The PBXs whose connectors take answers sealed only, as this browser has learnt. A service that later offers the
-// unsealed way for one of them is refused. It is the only thing that the tab keeps in the browser.
+// The PBXs whose connectors are known to this browser to accept only sealed answers. If a service later offers the
+// unsealed method for one of them, the tab refuses. The tab stores nothing else in the browser.
 const KEY = "pbx-teams.sealed";
 const MAX_NAMES = 50;
 const here = new Set<string>();
@@ -8,14 +8,17 @@ export function isKnownToSeal(pbxName: string): boolean {
   return here.has(pbxName) || stored().includes(pbxName);
 }
 
-/** Newest last, so that the oldest falls out. Where a framed page may store nothing, it is kept while the tab is open. */
+/**
+ * Remember a PBX. The newest is last, so that the oldest is dropped. If storage is blocked, it is kept in memory
+ * while the tab is open.
+ */
 export function rememberSealing(pbxName: string) {
   here.add(pbxName);
   const kept = [...stored().filter((name) => name !== pbxName), pbxName].slice(-MAX_NAMES);
   try {
     localStorage.setItem(KEY, JSON.stringify(kept));
   } catch {
-    // The key file and the connector's signed word remain.
+    // The key file and the connector's signed statement still protect the user.
   }
 }
 

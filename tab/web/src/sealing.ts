@@ -1,5 +1,5 @@
-// Proving the PBX user: by the PBX's own challenge, or sealed to the connector. Twin of wire/sealing.py and
-// connector/login.py, held to the same vectors by the tests.
+// Proves the PBX user: with the PBX's own challenge, or sealed to the connector. Counterpart of wire/sealing.py and
+// connector/login.py; tests check both with the same vectors.
 import { hex, utf8 } from "./pbxkey.js";
 
 export interface SealedBox {
@@ -9,14 +9,14 @@ export interface SealedBox {
 }
 
 /**
- * `LOGIN:hex(sha512(LOGIN + NONCE + hex(sha512(PASSWORD))))`. Anyone who has it can try passwords against it, so it leaves
- * the browser sealed; unsealed only to a connector of the first version, which the person is told of before.
+ * `LOGIN:hex(sha512(LOGIN + NONCE + hex(sha512(PASSWORD))))`. Anyone who has it can guess passwords offline, so it
+ * leaves the browser sealed; unsealed only for a connector of the first version, after a warning to the user.
  */
 export async function challengeSecret(login: string, nonce: string, password: string): Promise<string> {
   return `${login}:${await sha512(login + nonce + (await sha512(password)))}`;
 }
 
-/** ECDH P-256 with an ephemeral key, HKDF-SHA256 with the PBX key mixed in, AES-256-GCM. */
+/** Seal a text with ECDH P-256 with an ephemeral key, HKDF-SHA256 with the PBX key mixed in, AES-256-GCM. */
 export async function seal(sealingKey: string, pbxKey: string, plaintext: string, context: string): Promise<SealedBox> {
   const curve = { name: "ECDH", namedCurve: "P-256" };
   const recipient = fromBase64url(sealingKey);
@@ -62,12 +62,15 @@ export function sealContext(
   return [purpose, pbxName, tenantId, objectId, nonce].join("\n");
 }
 
-/** A user's UCI login (`LOGIN:hex(sha512(LOGIN + "*" + hex(sha512(PASSWORD))))`): the password itself stays here. */
+/**
+ * Derive a user's UCI login (`LOGIN:hex(sha512(LOGIN + "*" + hex(sha512(PASSWORD))))`) ; the password itself stays
+ * in the browser.
+ */
 export async function uciToken(login: string, password: string): Promise<string> {
   return `${login}:${await sha512(`${login}*${await sha512(password)}`)}`;
 }
 
-/** What the service says of the connector; none of it is believed where it can be checked. */
+/** What the service claims about the connector. It is verified wherever possible. */
 export interface Offered {
   connectorIdentity: string;
   sealingKey: string;
@@ -79,8 +82,8 @@ export interface Offered {
 const SEALED_ANSWERS = "sealed-answers";
 
 /**
- * Whether an identity has signed this. A browser without Ed25519 cannot tell and says so (null); the PBX key in the
- * derivation protects what is sealed all the same.
+ * Return whether an identity has signed the message; null if the browser does not support Ed25519. The PBX key in
+ * the derivation protects sealed content in any case.
  */
 async function isSigned(identity: string, signature: string, message: string): Promise<boolean | null> {
   let key: CryptoKey;
@@ -97,8 +100,8 @@ async function isSigned(identity: string, signature: string, message: string): P
 }
 
 /**
- * Whether a key file names another connector than the one that offers this sealing key, or whether somebody claims
- * capabilities that the connector's identity has not signed.
+ * Return whether the key file names a different connector than the one that offers this sealing key, or whether
+ * capabilities are claimed that the connector's identity has not signed.
  */
 export async function isImpostor(known: string | null, offered: Offered): Promise<boolean> {
   const { connectorIdentity, sealingKey, sealingSignature, capabilities = [], capabilitiesSignature } = offered;
@@ -113,9 +116,9 @@ export async function isImpostor(known: string | null, offered: Offered): Promis
 }
 
 /**
- * Whether the unsealed way is offered for a connector of which is known that it takes sealed answers only: by its own
- * word, by the key file, or because this browser has sealed for that PBX before. Then somebody on the way wants the
- * unsealed answer, and does not get it.
+ * Return whether the unsealed method is offered although the connector is known to accept only sealed answers: from
+ * its own statement, from the key file, or because this browser has sealed for that PBX before. Then an attacker in
+ * between wants the unsealed answer, and must not get it.
  */
 export function isDowngrade(knownToSeal: boolean, offered: Offered & { method: string }): boolean {
   return offered.method === "challenge" && (knownToSeal || (offered.capabilities ?? []).includes(SEALED_ANSWERS));
@@ -146,7 +149,7 @@ async function sha512(text: string): Promise<string> {
   return hex(await crypto.subtle.digest("SHA-512", utf8(text)));
 }
 
-/** What the service says before a UCI login is given. */
+/** The service's answer before a UCI login is sealed. */
 interface Prepared {
   pbxName: string;
   login: string;
@@ -154,7 +157,7 @@ interface Prepared {
   sealingKey: string;
 }
 
-/** Seals the UCI login for one purpose; `key`: the PBX key. */
+/** Seal the UCI login for one purpose. `key` is the PBX key. */
 export async function sealLogin(
   purpose: Purpose,
   prepared: Prepared,

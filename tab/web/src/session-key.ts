@@ -1,4 +1,5 @@
-// The PBX key with which somebody has signed in while this page is open: kept in memory alone, for what is sealed later.
+// The PBX key that the user has signed in with while this page is open. It is kept in memory only, for sealing
+// later.
 const keys = new Map<string, string>();
 
 export function rememberKey(pbxName: string, key: string): void {

@@ -1,4 +1,4 @@
-// What all pages share.
+// Styles shared by all pages.
 import { css } from "lit";
 
 export const shared = css`

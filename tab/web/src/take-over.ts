@@ -1,4 +1,4 @@
-// The question whether a session that another Microsoft account holds is to be taken over.
+// Asks whether to take over a session of another Microsoft account.
 import { html } from "lit";
 import type { Trouble } from "./api.js";
 import { button } from "./button.js";

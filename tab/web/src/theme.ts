@@ -1,4 +1,4 @@
-// The three themes of Teams, from Fluent's own tokens.
+// The three Teams themes, from Fluent's own tokens.
 import { teamsDarkTheme, teamsHighContrastTheme, teamsLightTheme } from "@fluentui/tokens";
 import { setTheme } from "@fluentui/web-components/theme/index.js";
 

@@ -1,22 +1,25 @@
-// Confirmations: what a person asked for has happened. They stand at the lower edge of the window, wherever the page is
-// scrolled to, and go by themselves. With them the app's one polite live region: it is there from the beginning, because
-// many screen readers stay silent about one that comes together with its text.
+// Confirmations that an action was successful. They appear at the lower edge of the window, at any scroll position,
+// and disappear automatically. They include the app's only polite live region, which exists from the start, because
+// many screen readers ignore a region that is inserted together with its text.
 import { LitElement, css, html } from "lit";
 import { customElement, state } from "lit/decorators.js";
 import { shared } from "./styles.js";
 
 const SHOWN_MS = 10_000;
 const EVENT = "pbx-toast";
-/** Long enough for a screen reader to take it; what is read on the page afterwards is not read twice. */
+/**
+ * How long an announcement stays in the live region: long enough for screen readers to read it, but not so long
+ * that they find it again when reading the page.
+ */
 const ANNOUNCED_MS = 3_000;
 const ANNOUNCE = "pbx-announce";
 
-/** Confirms something to the person: as text, or as parts of text and elements. */
+/** Confirm an action with a text, or with a list of texts and elements. */
 export function confirmDone(content: string | unknown[]): void {
   window.dispatchEvent(new CustomEvent(EVENT, { detail: content }));
 }
 
-/** Has a screen reader say what is on the page already, for those who see it. */
+/** Announce to screen readers what sighted users already see on the page. */
 export function announce(words: string): void {
   if (words !== "") window.dispatchEvent(new CustomEvent(ANNOUNCE, { detail: words }));
 }
@@ -50,7 +53,7 @@ export class Toasts extends LitElement {
   ];
 
   @state() private content: string | unknown[] = "";
-  /** What comes in one moment is said together. */
+  /** Simultaneous announcements are made together. */
   @state() private announced: readonly string[] = [];
   private timer = 0;
   private readonly say = (event: Event) => {
@@ -75,7 +78,7 @@ export class Toasts extends LitElement {
     super.disconnectedCallback();
   }
 
-  /** A pointer on it keeps it. */
+  /** Confirmations stay while the pointer is on them. */
   override render() {
     const shown = this.content !== "";
     return html`<div role="status" @pointerenter=${() => window.clearTimeout(this.timer)} @pointerleave=${this.start}>

@@ -1,5 +1,5 @@
-// A consent that gives the connector a person's UCI login: the browser makes it from the password and seals it to the
-// connector, as at sign-in. The service carries it and cannot read it.
+// A consent that gives the connector the user's UCI login: the browser derives it from the password and seals it to
+// the connector, as at sign-in. The service forwards it and cannot read it.
 import { LitElement, css, html, nothing } from "lit";
 import { customElement, property, query } from "lit/decorators.js";
 import { ownTrouble, type CallsPrepared, type UciConsent } from "./api.js";
@@ -44,7 +44,7 @@ export class UciConsentForm extends LitElement {
   @property() purpose!: Purpose;
   @property({ attribute: false }) surroundings!: Surroundings;
   @property() submit = "";
-  /** Of the session: its key is not asked for again while it is known. */
+  /** PBX name of the session. The user is not asked for its key again while the key is known. */
   @property() pbxName = "";
   @property({ attribute: false }) prepare!: () => Promise<CallsPrepared>;
   @property({ attribute: false }) give!: (consent: UciConsent) => Promise<void>;

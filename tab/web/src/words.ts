@@ -1,5 +1,5 @@
-// Words for people, in de and en, and how numbers and times are written. The language is the one of Teams; English for
-// all others.
+// Texts for users in German and English, and formatting of numbers and times. The language follows Teams, and is
+// English for all languages other than German.
 import type { TemplateResult } from "lit";
 import de from "./words/de.json";
 import en from "./words/en.json";
@@ -8,7 +8,7 @@ import type pagesEn from "./words/pages.en.json";
 import type phoneEn from "./words/phone.en.json";
 
 type Key = keyof typeof en | keyof typeof pagesEn | keyof typeof phoneEn | keyof typeof consentEn;
-/** `key.one` and `key.other` in the files are the word `key`, which needs a `count`. */
+/** The entries `key.one` and `key.other` are the text `key`, which needs a `count`. */
 export type Word = Key extends infer K ? (K extends `${infer Plural}.${"one" | "other"}` ? Plural : K) : never;
 type Language = "de" | "en";
 type Values = Readonly<Record<string, string | number>>;
@@ -19,7 +19,7 @@ let locale = "en-GB";
 
 export function setLocale(tag: string): void {
   language = tag.toLowerCase().startsWith("de") ? "de" : "en";
-  // Dates and numbers keep the region ("de-AT"); an unknown tag must not break them.
+  // Dates and numbers follow the region ("de-AT"); an unknown language tag must not break them.
   try {
     locale = Intl.DateTimeFormat.supportedLocalesOf([tag])[0] ?? language;
   } catch {
@@ -28,7 +28,7 @@ export function setLocale(tag: string): void {
   document.documentElement.lang = language;
 }
 
-/** More words, which the first view does without. */
+/** Add texts that the first view does not need. */
 export function addWords(more: Record<Language, Readonly<Record<string, string>>>): void {
   Object.assign(files.de, more.de);
   Object.assign(files.en, more.en);
@@ -38,17 +38,17 @@ export function currentLanguage(): Language {
   return language;
 }
 
-/** The language with its region: how dates, numbers and money are written. */
+/** Return the language with its region, for formatting dates, numbers and money. */
 export function currentLocale(): string {
   return locale;
 }
 
-/** The word with its `{placeholders}` filled; numbers as they are written in the person's language. */
+/** Return a text with its `{placeholders}` filled; numbers are formatted in the user's language. */
 export function t(word: Word, values: Values = {}): string {
   return pattern(word, values).replace(/\{(\w+)\}/g, (_, name: string) => text(values[name] ?? "…"));
 }
 
-/** As `t`, where some of the values are elements, such as names of persons. */
+/** Like `t`, but values may be elements, such as names of people. */
 export function rich(word: Word, values: Readonly<Record<string, string | number | TemplateResult>>): unknown[] {
   return pattern(word, values)
     .split(/\{(\w+)\}/)
@@ -79,7 +79,10 @@ const AGES: readonly [Intl.RelativeTimeFormatUnit, number][] = [
   ["minute", 60],
 ];
 
-/** "2 days ago"; how long exactly says `dateTime`. A moment of a clock that is ahead is now. */
+/**
+ * Return a relative time such as "2 days ago"; `dateTime` gives the exact one. Times in the future, from a clock
+ * that is ahead, count as now.
+ */
 export function timeAgo(moment: string): string {
   const seconds = Math.max(0, (Date.now() - Date.parse(moment)) / 1000);
   const [unit, length] = AGES.find(([, length]) => seconds >= length) ?? ["second", Infinity];
@@ -95,19 +98,19 @@ export function number(value: number): string {
   return new Intl.NumberFormat(locale).format(value);
 }
 
-/** So many days from today, as a date field has it ("2026-11-27"), in the person's own zone. */
+/** Return the date that many days from today in the user's time zone, as a date field expects it ("2026-11-27"). */
 export function day(from: number): string {
   const moment = new Date();
   moment.setDate(moment.getDate() + from);
   return `${moment.getFullYear()}-${twoDigits(moment.getMonth() + 1)}-${twoDigits(moment.getDate())}`;
 }
 
-/** A minute of the day as a time field has it: "07:00" for 420. */
+/** Format a minute of the day for a time field: "07:00" for 420. */
 export function clock(minute: number): string {
   return `${twoDigits(Math.floor(minute / 60))}:${twoDigits(minute % 60)}`;
 }
 
-/** The minute of the day that a time field has; 0 when it is empty. */
+/** Parse the value of a time field into a minute of the day; 0 if it is empty. */
 export function minuteOf(typed: string): number {
   const [hours = 0, minutes = 0] = typed.split(":").map(Number);
   return hours * 60 + minutes;

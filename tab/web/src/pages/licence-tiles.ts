@@ -1,4 +1,4 @@
-// What an administrator wants to know at one glance: licences in use, who waits, and how long the keys are good.
+// An overview for administrators: licences in use, the length of the waiting list, and the validity of the keys.
 import { LitElement, css, html, nothing } from "lit";
 import { customElement, property } from "lit/decorators.js";
 import type { Licences, PoolState } from "../api.js";
@@ -8,7 +8,7 @@ import { date, number, t } from "../words.js";
 
 export type Health = "good" | "warning" | "bad";
 
-/** Of a pool that is used to so many hundredths, more are needed soon. */
+/** From this share of used seats on, a pool counts as almost full. */
 const ALMOST_FULL = 0.9;
 const EXPIRES_SOON_DAYS = 30;
 const DAY_MS = 86_400_000;
@@ -18,19 +18,19 @@ interface Tile {
   icon: Icon;
   label: string;
   value: string;
-  /** Beside the value; says in words what the colour says. */
+  /** Shown next to the value; says in words what the colour means. */
   note?: string;
   health?: Health;
 }
 
-/** How full, in words where that matters. */
+/** Return how full a pool is, with a note if it needs attention. */
 export function fullness(used: number, total: number): { health: Health; note: string } {
   if (used >= total) return { health: "bad", note: t("licences.full") };
   if (used >= ALMOST_FULL * total) return { health: "warning", note: t("licences.almost-full") };
   return { health: "good", note: "" };
 }
 
-/** How long the key is good, in words where that matters. */
+/** Return how long a key stays valid, with a note if it needs attention. */
 export function validity({ validFrom, validUntil }: PoolState): { health: Health; note: string } {
   const now = Date.now();
   const left = Date.parse(validUntil) - now;
@@ -40,7 +40,7 @@ export function validity({ validFrom, validUntil }: PoolState): { health: Health
   return { health: "warning", note: t("licences.expires", { count: Math.max(1, Math.ceil(left / DAY_MS)) }) };
 }
 
-/** The pool ends before that moment: its last day is the one before. */
+/** The pool ends just before that time, so its last day is the day before. */
 export function lastDay(pool: PoolState): string {
   return date(new Date(Date.parse(pool.validUntil) - 1));
 }

@@ -1,4 +1,4 @@
-// The administrator's licence view: pools, trust, who is signed in, and taking a licence back.
+// The administrator's licence view: pools, trust, signed-in users, and revoking licences.
 import { LitElement, css, html, nothing } from "lit";
 import { customElement, property, query, state } from "lit/decorators.js";
 import { repeat } from "lit/directives/repeat.js";
@@ -215,9 +215,9 @@ export class LicencesPage extends LitElement {
     `,
   ];
 
-  /** Raised when something may have changed unseen. */
+  /** Increased when changes may have been missed. */
   @property({ type: Number }) revision = 0;
-  /** The numbers, as the service has told them by itself; then the rows on this page of the table are old. */
+  /** The numbers of the last live update. The visible rows are then outdated. */
   @property({ attribute: false }) news: HoldersChange | null = null;
   @state() private usageRevision = 0;
   @state() private view: Licences | null = null;
@@ -225,7 +225,7 @@ export class LicencesPage extends LitElement {
   private readonly exporting = new BusyController(this);
   private readonly revocation = new BusyController(this);
   @state() private query: HoldersQuery = { search: "", sort: "name", descending: false, offset: 0, limit: PAGE };
-  /** By session, with the name: a choice outlives the page of the table that it was made on. */
+  /** The selected holders by session id. A selection persists when the page of the table changes. */
   @state() private selected: ReadonlyMap<string, Holder> = new Map();
   @state() private revoking: readonly Holder[] = [];
   @query("pbx-dialog") private dialog!: Dialog;
@@ -476,7 +476,7 @@ export class LicencesPage extends LitElement {
     await this.task.load(api.licences(asked), (view) => {
       if (asked !== this.query) return;
       if (view.holders.length === 0 && asked.offset > 0) return this.show({ offset: Math.max(0, asked.offset - PAGE) });
-      // What one has asked for is said; not what others do meanwhile.
+      // Announce only results that the user requested, not changes made by others.
       if (this.searched !== asked.search) announce(this.countOf(view));
       this.searched = asked.search;
       this.view = view;
@@ -496,7 +496,7 @@ export class LicencesPage extends LitElement {
     this.selected = selected;
   }
 
-  /** Those on this page of the table. */
+  /** Select or deselect all holders on this page of the table. */
   private toggleAll(event: Event) {
     const selected = new Map(this.selected);
     for (const holder of this.view?.holders ?? []) {
@@ -529,7 +529,7 @@ export class LicencesPage extends LitElement {
     this.reasonInput.focus();
   }
 
-  /** After a failure the dialog stays as it is, with the reason that was typed. */
+  /** Revoke the selected licences. After a failure the dialog stays open and keeps the typed reason. */
   private async revoke() {
     const { revoking } = this;
     const outcome = await this.revocation.run(async () => {
@@ -553,7 +553,7 @@ function badge({ health, note }: { health: Health; note: string }) {
   return note === "" ? nothing : html`<span class="badge ${health}">${note}</span>`;
 }
 
-/** On a phone each row is a card, and each cell says what it is. */
+/** Render a cell with the name of its column, because on phones each row becomes a card. */
 function cell(column: string, content: unknown) {
   return html`<td role="cell" data-column=${column}>${content}</td>`;
 }
@@ -562,7 +562,7 @@ function moment(at: string) {
   return html`<time datetime=${at} title=${dateTime(at)}>${timeAgo(at)}</time>`;
 }
 
-/** Two people may have one name; nobody shares a login. */
+/** Return name and login, because two people may have the same name but never the same login. */
 function named(holder: Holder): string {
   return `${holder.displayName} (${holder.login})`;
 }

@@ -1,4 +1,4 @@
-// My state: who I am at the PBX, my licence, the connection.
+// The user's own state: PBX user, licence and connection.
 import { LitElement, css, html, nothing } from "lit";
 import { customElement, property } from "lit/decorators.js";
 import { api, type ConnectionState, type MyState, type Trouble } from "../api.js";
@@ -130,7 +130,7 @@ export class MyStatePage extends LitElement {
     </pbx-message>`;
   }
 
-  /** What a session cannot do, and that signing in again changes it. */
+  /** Say what the session does not permit, and that signing in again helps. */
   private renderHint(hint: "needs-password" | "administration", action: Word) {
     const words = (part: "title" | "detail" | "cure") => t(`state.${hint}.${part}`);
     const trouble: Trouble = { code: hint, title: words("title"), detail: words("detail"), cure: words("cure") };

@@ -1,4 +1,4 @@
-// What the bot may write first: which messages, and when it is night.
+// Which messages the bot may send unasked, and the quiet hours.
 import { LitElement, css, html, nothing } from "lit";
 import { customElement, property, state } from "lit/decorators.js";
 import { api, type NoticeSettings, type NoticeSettingsState } from "../api.js";
@@ -73,7 +73,8 @@ export class Notices extends LitElement {
     </section>`;
   }
 
-  /** Why the bot cannot write, and how to change it. That somebody has not met the bot yet is no fault. */
+  /** Say why the bot cannot write, and how to change it. A user who has never opened the bot's chat sees no error.
+   * */
   private renderUnreachable(reason: NoticeSettingsState["unreachableReason"]) {
     if (reason === null) return nothing;
     const words = t(`notices.unreachable.${reason}`);

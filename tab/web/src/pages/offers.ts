@@ -1,4 +1,4 @@
-// PBXs that may be entered without their key: signing in with one click or none, and switching between them.
+// PBXs that need no key: sign-in with one click or automatically, and switching between PBXs.
 import { css, html, nothing } from "lit";
 import { customElement, property, state } from "lit/decorators.js";
 import { ProblemError, api, type MyState, type PbxOffer, type Trouble } from "../api.js";
@@ -39,11 +39,11 @@ export class Offers extends Entering {
   ];
 
   @property({ attribute: false }) offers: readonly PbxOffer[] = [];
-  /** Name of the PBX that the person is signed in at; empty: none. */
+  /** Name of the PBX at which the user is signed in; empty if there is none. */
   @property() current = "";
-  /** Name of the PBX that is being entered. */
+  /** Name of the PBX at which sign-in is in progress. */
   @state() private entering = "";
-  /** The session that another Microsoft account holds at the PBX of this name, while the person is asked. */
+  /** A session of another Microsoft account at this PBX, while the user is asked whether to take it over. */
   @state() private held: { pbxName: string; trouble: Trouble } | null = null;
 
   protected override firstUpdated() {

@@ -1,4 +1,4 @@
-// The calls of a line as they happen: with whom, since when, and how they ended.
+// The current calls of a line: with whom, since when, and how they ended.
 import { LitElement, css, html, nothing } from "lit";
 import { customElement, property, state } from "lit/decorators.js";
 import { api, type PhoneCall, type PhoneLine } from "../api.js";
@@ -101,13 +101,13 @@ export class PhoneCalls extends LitElement {
   }
 }
 
-/** What the PBX says of a call, in words. */
+/** Describe the state of a call. */
 function said(call: PhoneCall) {
   const word: Word = call.state === "ended" ? `phone.end.${call.end ?? "unknown"}` : `phone.call.${call.state}`;
   return rich(word, { who: whom(call) });
 }
 
-/** "1:05", "1:02:03". */
+/** Format a duration: "1:05", "1:02:03". */
 export function duration(seconds: number): string {
   const two = (value: number) => String(value).padStart(2, "0");
   const hours = Math.floor(seconds / 3600);

@@ -1,4 +1,5 @@
-// Dialling: a number, or somebody who is found as one types; which phone rings, and which number is shown.
+// Dialling: entering a number or searching for a person, and choosing the phone that rings and the number that is
+// shown.
 import { LitElement, css, html, nothing } from "lit";
 import { customElement, property, query, state } from "lit/decorators.js";
 import { ProblemError, api, type CallRequest, type Found, type PhoneLine, type Trouble } from "../api.js";
@@ -14,10 +15,10 @@ import { numberText, tellChanged, whom, type Callee } from "./phone-shared.js";
 
 const SEARCH_MS = 250;
 const LEAST = 2;
-/** Whatever else is typed is a name. */
+/** Matches text that is a number; all other text is a name. */
 const DIALABLE = /^[\d\s()+*#/.-]+$/;
 
-/** What was asked of the PBX, until its call is on the line. */
+/** A dial request, until the line shows its call. */
 interface Dialling {
   callId: string;
   number: string;
@@ -85,7 +86,7 @@ export class Dialler extends LitElement {
   ];
 
   @property({ attribute: false }) line!: PhoneLine;
-  /** A number that a link has brought. */
+  /** A number from a link. */
   @property() number = "";
   @state() private found: Found[] = [];
   @state() private active = -1;
@@ -93,9 +94,9 @@ export class Dialler extends LitElement {
   @state() private phoneId = "";
   @state() private shownNumberId = "";
   @state() private dialling: Dialling | null = null;
-  /** The line has shown its call. */
+  /** Whether the line has shown the call. */
   private seen = false;
-  /** Why the PBX asks before it dials. */
+  /** Why the number has to be confirmed before it is dialled. */
   @state() private question: Trouble | null = null;
   private asked: Callee & { callId: string } = { number: "", name: "", callId: "" };
   private chosen: Callee | null = null;
@@ -110,7 +111,7 @@ export class Dialler extends LitElement {
   }
 
   override willUpdate(changed: Map<string, unknown>) {
-    // Once the line shows the call, it says more than we know.
+    // Once the line shows the call, the line has the better information.
     const { dialling } = this;
     if (dialling !== null && changed.has("line")) {
       const call = this.line.calls.find((one) => one.callId === dialling.callId);
@@ -262,10 +263,10 @@ export class Dialler extends LitElement {
     this.input?.focus();
   }
 
-  /** Dials: Enter, a button beside a number, or a yes. */
+  /** Dial a number, after Enter, a button next to a number, or a confirmation. */
   async call(callee: Callee, isConfirmed = false, callId: string = crypto.randomUUID()): Promise<void> {
     this.closeList();
-    this.scrollIntoView({ block: "nearest" }); // the button may stand far below, and what comes of it is told here
+    this.scrollIntoView({ block: "nearest" }); // the button may be far below, and the result is shown here
     this.dialling = null;
     this.seen = false;
     this.asked = { number: callee.number, name: callee.name, callId };
@@ -289,7 +290,8 @@ export class Dialler extends LitElement {
     }
   }
 
-  /** When the answer is lost, the line shows whether it was dialled; nothing is dialled twice. */
+  /** Send the dial request. If the answer is lost, the line shows whether it was dialled; nothing is dialled twice.
+   * */
   private async dial(asked: CallRequest): Promise<Dialling> {
     try {
       return await api.dial(asked);
@@ -331,7 +333,7 @@ export class Dialler extends LitElement {
     this.timer = setTimeout(() => void this.search(typed), SEARCH_MS);
   }
 
-  /** An answer to what was typed before is of no use, and a search that fails keeps nobody from dialling. */
+  /** Search while the user types. Outdated answers are dropped, and a failed search does not prevent dialling. */
   private async search(typed: string) {
     try {
       const { found } = await api.searchNumbers(typed);

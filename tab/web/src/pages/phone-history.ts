@@ -1,4 +1,4 @@
-// The person's own call list at the PBX: a page at a time, as one scrolls.
+// The user's call list at the PBX, loaded page by page while scrolling.
 import { LitElement, css, html, nothing } from "lit";
 import { customElement, property, query, state } from "lit/decorators.js";
 import { api, type HistoryEntry, type HistoryFilter } from "../api.js";
@@ -36,10 +36,10 @@ export class PhoneHistory extends LitElement {
   ];
 
   @property({ type: Boolean }) dials = false;
-  /** Changes when calls have ended or something may have changed unseen. */
+  /** Changes when calls have ended or changes may have been missed. */
   @property() revision = "";
   @state() private filter: HistoryFilter = "all";
-  /** Null: not loaded. */
+  /** Null until loaded. */
   @state() private entries: HistoryEntry[] | null = null;
   @state() private hasMore = false;
   @state() private loading = false;
@@ -135,7 +135,7 @@ export class PhoneHistory extends LitElement {
     await this.load();
   }
 
-  /** The newest page; of what was scrolled to nothing goes, as long as the newest joins it. */
+  /** Load the newest page. Older entries stay loaded as long as the newest page overlaps them. */
   private async load() {
     const asked = (this.asked += 1);
     const { filter } = this;
@@ -149,7 +149,10 @@ export class PhoneHistory extends LitElement {
     });
   }
 
-  /** Counted from the newest that is shown, so that a call that comes meanwhile moves nothing. The PBX's list has seconds. */
+  /**
+   * Load the next page. The offset counts from the newest visible entry, so that a new call shifts nothing. The
+   * PBX's list has a resolution of seconds.
+   */
   private async more() {
     const { filter, entries } = this;
     const newest = entries?.[0];

@@ -1,4 +1,4 @@
-// What stands beside dialling and the calls: fetched while those are shown already.
+// The parts of the telephone page other than dialling and calls, loaded while those are already visible.
 import "./phone-history.js";
 import "./phone-switches.js";
 import "./phone-voicemail.js";

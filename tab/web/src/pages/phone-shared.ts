@@ -1,16 +1,16 @@
-// What the parts of the telephone's page share.
+// Shared by the parts of the telephone page.
 import { html, nothing } from "lit";
 import type { Phone, PhoneCall } from "../api.js";
 import { person } from "../person.js";
 import { t } from "../words.js";
 
-/** Somebody who is to be called. */
+/** The person or number to call. */
 export interface Callee {
   number: string;
   name: string;
 }
 
-/** Asks the page to call somebody: the one place that dials. */
+/** Ask the page, the only place that dials, to call somebody. */
 export function callThem(element: EventTarget, detail: Callee): void {
   element.dispatchEvent(new CustomEvent<Callee>("callee", { detail, bubbles: true, composed: true }));
 }
@@ -19,18 +19,18 @@ export function tellChanged(element: EventTarget, detail: Phone): void {
   element.dispatchEvent(new CustomEvent<Phone>("phone-changed", { detail, bubbles: true, composed: true }));
 }
 
-/** Numbers are written from left to right, whatever stands around them. */
+/** Render a number from left to right, regardless of the surrounding text. */
 export function numberText(number: string) {
   return html`<bdi dir="ltr">${number}</bdi>`;
 }
 
-/** The other side: its name, or its number, or that it is not known. */
+/** Render the other party: its name, or its number, or "unknown". */
 export function whom({ name, number }: Callee) {
   if (name !== "") return person(name);
   return number !== "" ? numberText(number) : html`${t("call.unknown")}`;
 }
 
-/** The number below a name. */
+/** Render the number to show below a name. */
 export function numberBelow({ name, number }: Callee) {
   return name !== "" && number !== "" ? html`<span class="below">${numberText(number)}</span>` : nothing;
 }

@@ -1,5 +1,5 @@
-// The switches of a telephone: do not disturb, redirects, phones elsewhere, the primary phone. What is shown is what the PBX
-// says after each change; what the person may not change is shown as such.
+// The switches of a telephone: do not disturb, redirects, mobile phones, the primary phone. The page shows the
+// state that the PBX reports after each change, and marks what the user may not change.
 import { LitElement, css, html, nothing } from "lit";
 import { customElement, property, state } from "lit/decorators.js";
 import { live } from "lit/directives/live.js";
@@ -48,9 +48,9 @@ export class PhoneSwitches extends LitElement {
   ];
 
   @property({ attribute: false }) line!: PhoneLine;
-  /** The redirect whose destination is being changed. */
+  /** Id of the redirect whose destination is being edited. */
   @state() private editing = "";
-  /** A mailbox's id; empty: a number. */
+  /** Id of the chosen mailbox; empty if the destination is a number. */
   @state() private mailboxId = "";
   @state() private seconds = "";
   private readonly mailboxes = new Map<string, { name: string; isGroups: boolean }>();
@@ -241,7 +241,7 @@ export class PhoneSwitches extends LitElement {
     );
   }
 
-  /** One without a destination is asked for it first. */
+  /** Switch a redirect. If it has no destination, the user is asked for it first. */
   private async switchRedirect(redirect: Redirect, event: Event, leadsNowhere: boolean) {
     const isOn = isTicked(event);
     if (isOn && leadsNowhere) {
@@ -263,14 +263,14 @@ export class PhoneSwitches extends LitElement {
     if (outcome === "done") this.editing = "";
   }
 
-  /** The PBX's answer is what is shown; where it refuses, what was before is shown again. */
+  /** Send a change and show the PBX's answer. If the PBX refuses, show the previous state again. */
   private async change(ask: () => Promise<Phone>) {
     const outcome = await this.task.run(async () => tellChanged(this, await ask()));
     if (outcome === "failed") this.dispatchEvent(new CustomEvent("look", { bubbles: true, composed: true }));
     return outcome;
   }
 
-  /** Those that the redirects lead to, or have led to while this is shown. */
+  /** Return the mailboxes that the redirects use, or have used since the page was opened. */
   private seenMailboxes(redirect: Redirect): [string, string][] {
     for (const { mailboxId, mailbox, group } of this.line.redirects ?? []) {
       if (mailboxId) this.mailboxes.set(mailboxId, { name: mailbox ?? "", isGroups: group !== "" });
@@ -284,7 +284,7 @@ function isTicked(event: Event): boolean {
   return (event.target as HTMLInputElement).checked;
 }
 
-/** The redirects of each called number together, in their order. */
+/** Group the redirects by called number, keeping their order. */
 function byNumber(redirects: Redirect[]): Redirect[][] {
   const found = new Map<string, Redirect[]>();
   for (const redirect of redirects) {

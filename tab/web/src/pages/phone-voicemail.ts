@@ -1,4 +1,4 @@
-// Voicemail: how many are new, the list, and playing one on a phone: no sound comes out of the browser.
+// Voicemail: the number of new messages, the list, and playing a message on a phone, never in the browser.
 import { LitElement, html, nothing } from "lit";
 import { customElement, property, state } from "lit/decorators.js";
 import { api, type Voicemail } from "../api.js";
@@ -15,7 +15,7 @@ import { callThem, numberBelow, whom } from "./phone-shared.js";
 export class PhoneVoicemail extends LitElement {
   static override styles = [shared, sectionStyles, listStyles];
 
-  /** How many are new; null: not known. */
+  /** Number of new messages; null if unknown. */
   @property({ attribute: false }) fresh: number | null = null;
   @property({ type: Boolean }) plays = false;
   @property({ type: Boolean }) dials = false;

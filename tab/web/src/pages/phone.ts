@@ -1,5 +1,5 @@
-// The telephone: the consent, and then whatever the PBX offers. What is shown is what the PBX says; what happens there comes
-// as news.
+// The telephone: the consent, and then the features that the PBX offers. The page shows the state that the PBX
+// reports, and receives changes as live updates.
 import { LitElement, css, html, nothing } from "lit";
 import { customElement, property, query, state } from "lit/decorators.js";
 import { api, type Phone, type PhoneLine, type UciConsent } from "../api.js";
@@ -36,19 +36,19 @@ export class PhonePage extends LitElement {
 
   @property({ attribute: false }) surroundings!: Surroundings;
   @property() pbxName = "";
-  /** Raised when something may have changed unseen. */
+  /** Increased when changes may have been missed. */
   @property({ type: Number }) revision = 0;
-  /** Raised when the way to the PBX has changed. */
+  /** Increased when the connection to the PBX has changed. */
   @property({ type: Number }) connection = 0;
-  /** What the service has told by itself. */
+  /** The last live update. */
   @property({ attribute: false }) news: Phone | null = null;
-  /** A number that a link has brought: it is filled in, and not dialled. */
+  /** A number from a link: it is filled in, but not dialled. */
   @property() number = "";
   @state() private phone: Phone | null = null;
   @state() private asking = false;
-  /** What stands beside dialling and the calls has been fetched. */
+  /** Whether the parts other than dialling and calls have been loaded. */
   @state() private hasMore = false;
-  /** Counts what was told by itself: an answer to an older question says less. */
+  /** Counts live updates, because they are newer than the answer to an earlier request. */
   private heard = 0;
   private readonly task = new BusyController(this);
   @query("pbx-phone-dial") private dialler!: Dialler | null;
@@ -122,7 +122,7 @@ export class PhonePage extends LitElement {
     }`;
   }
 
-  /** Read again when a call has ended. */
+  /** Render the call list, which is read again when a call has ended. */
   private renderHistory(line: PhoneLine) {
     if (!this.hasMore || !line.features.history) return nothing;
     const ended = line.calls.filter((call) => call.state === "ended").map((call) => call.callId);
@@ -186,7 +186,7 @@ export class PhonePage extends LitElement {
     this.hasMore = this.task.trouble === null;
   }
 
-  /** What could not be told is asked for, and the answer says why. */
+  /** Apply a live update. If it has no line, request the line, because the answer says why. */
   private take(news: Phone) {
     this.heard += 1;
     if (news.isOn && news.line === null) void this.load();

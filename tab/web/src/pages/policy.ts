@@ -1,4 +1,4 @@
-// What the administrator decides about one pool: when a seat is released, which are reserved, who may have one.
+// The rules of one pool: when seats are released, which are reserved, and who may have one.
 import { LitElement, css, html, nothing } from "lit";
 import { customElement, property, query, state } from "lit/decorators.js";
 import { api, troubleOf, type PeopleFound, type PolicyState, type PoolState } from "../api.js";
@@ -16,7 +16,7 @@ type Reservation = PolicyState["reservations"][number];
 type People = Reservation["people"];
 
 const NOBODY: People = { userIds: [], groupIds: [] };
-/** As in the service. */
+/** The same limit as in the service. */
 const MAX_HOURS = 24 * 365;
 const MAX_SEATS = 1_000_000;
 
@@ -61,9 +61,9 @@ export class PolicyDialog extends LitElement {
   @property({ attribute: false }) pool!: PoolState;
   @state() private policy: PolicyState = { idleHours: null, reservations: [], admitted: null };
   @state() private people: PeopleFound = { users: [], groups: [] };
-  /** As typed, until it is saved: by the id of the field. */
+  /** Typed values until they are saved, by field id. */
   @state() private typed: Readonly<Record<string, string>> = {};
-  /** What was wrong when it was last tried to save, by the id of the field. */
+  /** Errors of the last attempt to save, by field id. */
   @state() private errors: Readonly<Record<string, string>> = {};
   private readonly task = new BusyController(this);
   private search = "";
@@ -133,7 +133,7 @@ export class PolicyDialog extends LitElement {
     });
   }
 
-  /** What is typed again is no longer known to be wrong. */
+  /** Store typed values, and clear their errors. */
   private type(typed: Readonly<Record<string, string>>) {
     this.typed = { ...this.typed, ...typed };
     this.errors = Object.fromEntries(Object.entries(this.errors).filter(([id]) => !(id in typed)));
@@ -199,7 +199,10 @@ export class PolicyDialog extends LitElement {
     }
   }
 
-  /** What was typed as the service takes it; null, and what is wrong is shown at its field, when it takes that not. */
+  /**
+   * Convert the typed values for the service. If they are invalid, show the errors at their fields and return
+   * null.
+   */
   private read(): PolicyState | null {
     const errors: Record<string, string> = {};
     const whole = (id: string, most: number, word: "field.whole-number" | "field.whole-number-or-none") => {

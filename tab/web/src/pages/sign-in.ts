@@ -1,4 +1,4 @@
-// Sign-in: first name and key of the PBX (typed, or by key file), then who one is there.
+// Sign-in: first the PBX name and key (typed, or from a key file), then the PBX user.
 import { css, html, nothing } from "lit";
 import { customElement, property, query, state } from "lit/decorators.js";
 import { ProblemError, api, ownTrouble, type MyState, type SignInChallenge, type Trouble } from "../api.js";
@@ -15,7 +15,7 @@ import { askToTakeOver } from "../take-over.js";
 import { dateTime, t } from "../words.js";
 import { Entering } from "./entering.js";
 
-/** What the first step has established; kept in memory until the sign-in is through. */
+/** The result of the first step; kept in memory until sign-in is complete. */
 interface Access {
   pbxName: string;
   pbxKey: string;
@@ -29,10 +29,10 @@ const PRIVACY = {
   sealed: "sign-in.privacy-sealed",
 } as const;
 
-/** What this tab knows beside the methods of the first version. */
+/** The methods that this tab supports in addition to those of the first version. */
 const METHODS = ["sealed-challenge"];
 
-/** Fluent's button is no default button of a form: Enter in a field needs a native one. */
+/** Fluent's button cannot be the default button of a form, so Enter in a field needs a native one. */
 const submitOnEnter = html`<button type="submit" hidden></button>`;
 
 @customElement("pbx-sign-in")
@@ -86,12 +86,12 @@ export class SignInPage extends Entering {
   ];
 
   @property({ attribute: false }) surroundings!: Surroundings;
-  /** Below another way of signing in. */
+  /** Whether the form is shown below another sign-in method. */
   @property({ type: Boolean }) second = false;
   @state() private access: Access | null = null;
   @state() private notice = "";
   @state() private dragging = false;
-  /** The session that another Microsoft account holds, while the person is asked. */
+  /** A session of another Microsoft account, while the user is asked whether to take it over. */
   @state() private heldElsewhere: Trouble | null = null;
   @query("#pbx-name") private nameInput!: HTMLInputElement;
   @query("#pbx-key") private keyInput!: HTMLInputElement;
@@ -231,7 +231,10 @@ export class SignInPage extends Entering {
       <p class="hint" id="use-phone-hint">${t("sign-in.use-phone-hint")}</p>`;
   }
 
-  /** With their consent, while the password is still here. Where it fails the telephone's page asks, and says why. */
+  /**
+   * Switch the telephone on, if the user consented, while the password is available. If that fails, the
+   * telephone's page asks again and says why.
+   */
   private async switchPhoneOn(access: Access) {
     if (this.byEmail || !this.renderRoot.querySelector<HTMLInputElement>("#use-phone")?.checked) return;
     try {
@@ -272,7 +275,7 @@ export class SignInPage extends Entering {
     return { pbxName: challenge.pbxName, pbxKey, keyDigest: digest, challenge };
   }
 
-  /** What the key file says of a PBX holds for what it filled in, not for what was typed over it. */
+  /** Return the key file, if its values are unchanged in the form. It does not apply to values typed over them. */
   private async keyFileOf(pbxName: string, pbxKey: string): Promise<KeyFile | null> {
     const { keyFile } = this;
     if (keyFile === null || pbxNameOf(keyFile.pbxName) !== pbxName) return null;
@@ -302,14 +305,14 @@ export class SignInPage extends Entering {
         state = await this.attempt(access, takeOver);
       } catch (error) {
         if (!(error instanceof ProblemError)) throw error;
-        // A challenge is good once: whatever comes next needs another.
+        // A challenge can be used only once, so the next attempt needs a new one.
         this.access = await this.prepare(access.pbxName, access.pbxKey).catch(() => access);
         if (error.trouble.code === "session-held-elsewhere") {
           this.heldElsewhere = error.trouble;
           return;
         }
         if (error.trouble.code !== "challenge-expired") throw error;
-        // The unsealed way needs its warning first: nobody leads a person from the sealed one to it unseen.
+        // The unsealed method needs its warning first: never fall back to it without the user noticing.
         if (this.access.challenge.method === "challenge" && access.challenge.method !== "challenge") throw error;
         state = await this.attempt(this.access, takeOver);
       }

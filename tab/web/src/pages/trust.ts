@@ -1,4 +1,4 @@
-// How people of the administrator's organisation sign in: trust, with or without the key, and the main PBX.
+// How members of the administrator's organisation sign in: trust, with or without the key, and the main PBX.
 import { LitElement, css, html, nothing } from "lit";
 import { customElement, property, state } from "lit/decorators.js";
 import { api, type Licences } from "../api.js";
@@ -68,7 +68,7 @@ export class Trust extends LitElement {
   ];
 
   @property({ attribute: false }) view!: Licences;
-  /** What the person has chosen and not saved yet; what is left out is as it was. */
+  /** Unsaved choices; omitted members are unchanged. */
   @state() private draft: Partial<Decision> = {};
   private readonly task = new BusyController(this);
 
@@ -87,7 +87,7 @@ export class Trust extends LitElement {
                 <fieldset>
                   <legend>${t("trust.entry")}</legend>
                   ${ENTRIES.map((name) => {
-                    // What lies above the present choice needs somebody who decides for the organisation.
+                    // Options above the current one need an administrator with authority over the organisation.
                     const allowed = mayOffer || ENTRIES.indexOf(name) <= ENTRIES.indexOf(entry);
                     return this.renderEntry(name, chosen, allowed && (name !== "automatic" || chosen.primary));
                   })}
@@ -107,7 +107,7 @@ export class Trust extends LitElement {
     </section>`;
   }
 
-  /** Nothing but the first way has an effect where this is not the main PBX. */
+  /** The current choice. If this is not the main PBX, only the first option has an effect. */
   private get chosen(): Decision {
     const { tenantTrusted: trusted, entry, isPrimary: primary } = this.view;
     const chosen = { trusted, entry, primary, ...this.draft };

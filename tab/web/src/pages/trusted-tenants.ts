@@ -1,4 +1,4 @@
-// Every organisation that this PBX trusts, no matter who began it. Each can be removed.
+// Every organisation that this PBX trusts, no matter who added it. Each can be removed.
 import { LitElement, css, html, nothing } from "lit";
 import { customElement, property, query, state } from "lit/decorators.js";
 import { api, type Licences, type TrustedTenant } from "../api.js";
@@ -116,7 +116,7 @@ export class TrustedTenants extends LitElement {
       confirmDone(t("trust.removed"));
       this.dispatchEvent(new CustomEvent("trust-changed", { bubbles: true, composed: true }));
     });
-    // The button that opened the dialog goes with its tenant.
+    // The button that opened the dialog disappears with its tenant.
     if (outcome === "done") this.dialog.close(this.heading);
     else this.dialog.close();
   }

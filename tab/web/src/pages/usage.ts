@@ -1,4 +1,4 @@
-// Use of the seats over time: a picture for the eye, the same as a table for keyboard and screen reader.
+// Use of the seats over time: a chart, and a table with the same content for keyboards and screen readers.
 import { LitElement, css, html, nothing, svg } from "lit";
 import { customElement, property, state } from "lit/decorators.js";
 import { api, type Usage } from "../api.js";
@@ -92,7 +92,7 @@ export class UsageChart extends LitElement {
     `,
   ];
 
-  /** Raised now and then while the licences change. */
+  /** Increased from time to time while licences change. */
   @property({ type: Number }) revision = 0;
   @state() private span: Span = "day";
   @state() private usage: Usage | null = null;

@@ -1,4 +1,4 @@
-// All seats are taken: the offer to be told, the place on the waiting list, and the seat that is kept.
+// Shown when all seats are taken: joining the waiting list, the position on it, and an offered seat.
 import { LitElement, css, html } from "lit";
 import { customElement, property } from "lit/decorators.js";
 import { api, type WaitingPlace } from "../api.js";
