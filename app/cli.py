@@ -1,6 +1,6 @@
 """`pbx-teams`: the service and its tools.
 
-Each command imports what it needs when it runs (`app.commands`), so that a small one starts at once.
+The commands are in `app.commands` and imported when they run, so that small ones start fast.
 """
 
 import argparse
@@ -22,6 +22,7 @@ Command = Callable[[argparse.Namespace], int]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command and return its exit code."""
     options = _parser().parse_args(arguments)
     run: Command = options.run
     try:
@@ -184,7 +185,7 @@ def _add_signing_key(parser: argparse.ArgumentParser) -> None:
 
 
 def _later(module: str, function: str) -> Command:
-    """A command of `app.commands`, imported when it runs."""
+    """Return a command of `app.commands` that is imported only when it runs."""
     return partial(_import_and_run, f"app.commands.{module}", function)
 
 

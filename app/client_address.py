@@ -1,7 +1,7 @@
-"""The client's address: the TCP peer, or what trusted reverse proxies have written into X-Forwarded-For.
+"""The client's address: the TCP peer, or the address that trusted reverse proxies put into X-Forwarded-For.
 
-Every door uses it, those for WebSockets too. The header `Forwarded` (RFC 7239) is not read: two headers that may
-contradict each other are one too many, and every usual proxy writes X-Forwarded-For.
+All routes use it, including those for WebSockets. The header `Forwarded` (RFC 7239) is not read: it could contradict
+X-Forwarded-For, which every common proxy sends.
 """
 
 import functools
@@ -11,17 +11,17 @@ from collections.abc import Sequence
 from typing import Final
 
 MAX_ENTRY: Final = 64
-"""Characters of one entry that are looked at; the longest address with its port has 53."""
+"""Longest entry that is parsed, in characters. The longest address with a port has 53."""
 
 _WITH_PORT: Final = re.compile(r"(?:\[(?P<v6>[0-9A-Fa-f:.]+)\]|(?P<v4>[0-9.]+))(?::[0-9]{1,5})?", re.ASCII)
 
 
 def client_address(peer: str | None, forwarded_for: Sequence[str], trusted_proxies: int) -> str:
-    """An IPv4 or IPv6 address in its one canonical form; empty when not even the peer has one (a UNIX socket).
+    """Return the client's IPv4 or IPv6 address in canonical form; empty if the peer has none (a UNIX socket).
 
-    `forwarded_for`: all lines of X-Forwarded-For, in their order. Each trusted proxy appends the address that it was
-    asked from, to the last line or as a line of its own, so the client stands `trusted_proxies` entries from the right;
-    whatever stands left of it anybody may have written. An entry that is no address is not trusted: the peer counts.
+    `forwarded_for` contains all X-Forwarded-For headers in their order. Each trusted proxy appends the address of its peer
+    to the last header or as a new one. So the client is the entry number `trusted_proxies` from the right; entries to the
+    left of it can be forged. If that entry is not an address, the peer's address is returned.
     """
     if trusted_proxies > 0:
         entries = ",".join(forwarded_for).split(",")
@@ -39,7 +39,7 @@ def _parsed(entry: str) -> str:
 
 @functools.lru_cache(maxsize=4096)
 def _canonical(entry: str) -> str:
-    """Without port, brackets and zone; an IPv4 address that is written as IPv6 is the IPv4 address."""
+    """Return the address without port, brackets and zone, and an IPv4-mapped IPv6 address as IPv4; empty if invalid."""
     if match := _WITH_PORT.fullmatch(entry):
         entry = match["v6"] or match["v4"]
     try:

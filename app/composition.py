@@ -1,4 +1,4 @@
-"""The composition root: makes every part, gives each what it needs, starts and stops them in order."""
+"""The composition root: creates all parts of the service, wires them together, and starts and stops them in order."""
 
 import asyncio
 import logging
@@ -88,7 +88,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 def create(settings: Settings) -> web.Application:
-    """The whole service as one aiohttp application. The database must have its schema."""
+    """Create the whole service as one aiohttp application. The database schema must be up to date."""
     database = Database(settings.database_url)
     ledger = open_ledger(database.address)
     overview = Overview(database)
@@ -372,7 +372,7 @@ def create(settings: Settings) -> web.Application:
         app[STOPPING].set()
         live.close()
         await probes.close()
-        # Alone there is nobody to hand over to: the sooner the links close, the sooner they are back.
+        # A single replica cannot hand links over. The sooner they close, the sooner the connectors reconnect.
         await hub.drain(0 if plane.is_alone else settings.drain_seconds)
 
     app.cleanup_ctx.append(life)
@@ -385,7 +385,7 @@ async def _healthz(_request: web.Request) -> web.Response:
 
 
 async def _readyz(request: web.Request) -> web.Response:
-    """Ready to serve: reads and commits in both ways. What else is not in order is told beside it."""
+    """Answer 200 if this replica can read and commit by both write paths. The body also reports other problems."""
     app = request.app
     parts = app[READINESS].states()
     stopping = app[STOPPING].is_set()

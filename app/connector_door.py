@@ -1,4 +1,4 @@
-"""The door for connectors: a WebSocket in, the hub out."""
+"""The route for connectors: hands their WebSockets to the hub."""
 
 from aiohttp import web
 

@@ -1,4 +1,4 @@
-"""What every request meets first and every response last: id, client address, headers, and the limits on bodies."""
+"""The outermost layer of every request and response: request id, client address, headers, limits on bodies."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -18,7 +18,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 MESSAGES: Final = "/api/messages"
 SERVER: Final = "pbx-teams"
-"""Without versions: they would tell a stranger which faults to try."""
+"""The `Server` header. It names no version, which would tell strangers which vulnerabilities to try."""
 HEADERS: Final = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
@@ -26,13 +26,13 @@ HEADERS: Final = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Cache-Control": "no-store",
 }
-"""Of every response that does not say otherwise."""
+"""Default headers of every response; a response may set its own."""
 HSTS: Final = "Strict-Transport-Security"
-"""Effective only over TLS, which ends before the service; browsers ignore it over plain HTTP (RFC 6797, 8.1)."""
+"""Effective only over TLS, which a reverse proxy terminates; browsers ignore it over plain HTTP (RFC 6797, 8.1)."""
 
 
 def entrance(trusted_proxies: int) -> Middleware:
-    """Gives each request an id and, behind trusted proxies, its client's address."""
+    """Return the middleware that gives each request an id and, behind trusted proxies, its client's address."""
 
     @web.middleware
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -49,15 +49,15 @@ def entrance(trusted_proxies: int) -> Middleware:
 
 
 def headers_adder(hsts: str) -> Callable[[web.Request, web.StreamResponse], Awaitable[None]]:
-    """`hsts`: the value of `Strict-Transport-Security` (`Settings.hsts`)."""
+    """Return the signal handler that adds the headers. `hsts` is the value of `Strict-Transport-Security`."""
 
     async def add_headers(request: web.Request, response: web.StreamResponse) -> None:
-        """A signal: it reaches what a middleware does not, such as the answer to an unexpected error."""
+        """Add the headers. A signal also reaches responses that no middleware sees, such as those to unexpected errors."""
         for name, value in HEADERS.items():
             response.headers.setdefault(name, value)
         response.headers[HSTS] = hsts
         response.headers["Server"] = SERVER
-        # The tab's API says so itself, as soon as it has validated a token.
+        # The tab's API marks its connections as known itself, once it has validated a token.
         is_link = response.status == HTTPStatus.SWITCHING_PROTOCOLS
         if is_link or (request.path == MESSAGES and response.status < 400):
             request.app[SOCKETS].is_known(request.protocol)
@@ -66,10 +66,10 @@ def headers_adder(hsts: str) -> Callable[[web.Request, web.StreamResponse], Awai
 
 
 async def refuse_or_read(request: web.Request) -> web.Response | None:
-    """For a door that must read the body before it can check the token. None: the body is read, and there is a token.
+    """Read the body, for a route that needs it to check the token. Return None, or the response that refuses the request.
 
-    The answer comes without waiting for the body where there is no bearer token; a body that does not arrive in time ends
-    the connection.
+    A request without a bearer token is refused before its body is read. A body that does not arrive in time ends the
+    connection.
     """
     try:
         bearer(request.headers.get("Authorization"))

@@ -1,12 +1,12 @@
-"""What ends a command."""
+"""Errors that end a command."""
 
 
 class CannotDoError(Exception):
-    """A user can cause this: the message is the whole output."""
+    """An error that the user can cause. Only its message is printed, without a traceback."""
 
 
 class SettingsError(CannotDoError):
-    """Names every setting that is missing or wrong."""
+    """Settings are missing or wrong; the message names each of them."""
 
     def __str__(self) -> str:
         return f"the settings are not complete:\n{super().__str__()}"

@@ -1,4 +1,4 @@
-"""Call records from Microsoft Graph, with the app's own permission (`CallRecords.Read.All`; there is no delegated one).
+"""Call records from Microsoft Graph, by the application permission `CallRecords.Read.All` (there is no delegated one).
 
 Sources: learn.microsoft.com/graph/api/callrecords-cloudcommunications-list-callrecords (filter by participant and
 start; no expansion) and …/callrecords-callrecord-get (expansion of sessions and segments).
@@ -27,24 +27,29 @@ logger = logging.getLogger(__name__)
 M = TypeVar("M", bound=BaseModel)
 
 MAX_RECORDS: Final = 5
-"""The last calls; what was used before them says nothing about today."""
+"""Number of latest calls that are read. Earlier calls say nothing about the devices in use today."""
 CALL_SECONDS: Final = 10.0
 MAX_ANSWER_BYTES: Final = 8 * 1024 * 1024
-"""A meeting of hundreds; parsed in a thread, because it takes longer than others may wait."""
+"""Size of the record of a meeting with hundreds of people. It is parsed in a thread, since that would block others."""
 MAX_TENANTS: Final = 1_000
+"""Number of tenants whose credentials are cached."""
 
 
 class GraphCallRecords:
-    """`source_of` gives the credential for a tenant; each caches its tokens."""
+    """Reads call records. `source_of` returns the credential for a tenant id; each credential caches its tokens."""
 
     def __init__(self, graph_url: str, source_of: Callable[[str], TokenSource]) -> None:
         self._url = graph_url
         self._source_of = source_of
         self._sources: dict[str, TokenSource] = {}
         self._not_before = 0.0
-        """Graph has asked us to wait until then."""
+        """Monotonic time until which Graph has asked us to wait."""
 
     async def recent(self, tenant_id: str, object_id: str, since: datetime) -> Sequence[DeviceUse]:
+        """Return the devices that a person used in their latest calls since `since`.
+
+        Raises `RecordsNotAllowedError` and `RecordsUnavailableError`.
+        """
         if time.monotonic() < self._not_before:
             raise RecordsUnavailableError
         headers = {
@@ -98,7 +103,7 @@ class GraphCallRecords:
         try:
             token = await asyncio.to_thread(source.get_token, f"{self._url}/.default")
         except ClientAuthenticationError as refused:
-            # The app is not known in this tenant, or its administrator has not consented.
+            # The tenant does not have the app, or its administrator has not consented.
             raise RecordsNotAllowedError from refused
         except ServiceRequestError as fault:
             raise RecordsUnavailableError from fault

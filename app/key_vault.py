@@ -1,7 +1,7 @@
-"""The vendor's signing key from a secret of an Azure Key Vault.
+"""Reads the vendor's signing key from a secret in an Azure Key Vault.
 
-Key Vault's own keys are RSA and EC (learn.microsoft.com, "About keys"): none of them signs with Ed25519. So the
-private key lies in the vault as a secret, in PEM, and is held in memory only while one licence key is signed.
+Key Vault's own keys are RSA and EC (learn.microsoft.com, "About keys") and cannot sign with Ed25519. So the private key is
+stored in the vault as a secret, in PEM, and is in memory only while a licence key is signed.
 """
 
 from typing import Any
@@ -15,7 +15,10 @@ from app.signing_key import NoSigningKeyError, parse
 
 
 def read(vault_url: str, name: str, **client_options: Any) -> Ed25519PrivateKey:
-    """`client_options`: for `SecretClient`, for instance a credential other than the environment's."""
+    """Return the key in the secret `name`. Raises `NoSigningKeyError`.
+
+    `client_options` are passed to `SecretClient`, for instance another credential than the environment's.
+    """
     options = {"credential": DefaultAzureCredential(), "permit_redirects": False, **client_options}
     try:
         with SecretClient(vault_url, **options) as client:

@@ -1,4 +1,4 @@
-"""JSON logs on standard error: a line an event, with the request's id, and no secret in any of them."""
+"""JSON logs on standard error: one line for each event, with the id of the request and without secrets."""
 
 import json
 import logging
@@ -10,9 +10,9 @@ from typing import Any, Final
 from core.request import REQUEST_ID
 
 _STANDARD: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
-# A safety net under code that should never log these: JWTs, PBX keys, bearer headers, PBX login secrets.
+# A safety net: no code should log JWTs, PBX keys, bearer headers or PBX login secrets.
 _SECRETS: Final = re.compile(
-    # With or without a dot behind it: looking for one from each "eyJ" of a long text would take quadratic time.
+    # The dots of a JWT are optional here, because searching for one after each "eyJ" would take quadratic time.
     r"eyJ[\w-]{8,}(?:\.[\w-]+)*"
     r"|\b(?:[A-Z2-7]{4}-){8}[A-Z2-7]{4}\b|\b[A-Z2-7]{36}\b"
     r"|(?i:bearer\s+)[\w.~+/=-]+"
@@ -36,9 +36,10 @@ class JsonFormatter(logging.Formatter):
 
 
 def set_up(level: str) -> None:
+    """Send all log records of at least this level to standard error, as JSON."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter())
     logging.basicConfig(level=level, handlers=[handler], force=True)
-    # These say at INFO what is ours to say, or print addresses with secrets in them.
+    # At INFO these repeat what the service logs itself, or print URLs that contain secrets.
     for noisy in ("aiohttp.access", "azure", "msal", "msrest", "urllib3", "alembic", "sqlalchemy"):
         logging.getLogger(noisy).setLevel(logging.WARNING)

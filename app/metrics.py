@@ -1,6 +1,6 @@
-"""`GET /metrics`: what an operator watches of one replica, for Prometheus.
+"""`GET /metrics`: the metrics of one replica, for Prometheus.
 
-It is served on the port that everybody reaches, so it asks for a bearer token of the operator's.
+They are served on the public port, so a bearer token of the operator is required.
 """
 
 import hmac
@@ -107,7 +107,7 @@ def handler(
     clock: ClockWatch,
     token: SecretStr | None,
 ) -> Callable[[web.Request], Awaitable[web.Response]]:
-    """The handler of the route; without a token there is nothing to be had there."""
+    """Return the handler of the route. Without a configured token it answers 404."""
     registry = CollectorRegistry()
     registry.register(
         _Parts(
@@ -127,7 +127,7 @@ def handler(
     async def metrics(request: web.Request) -> web.Response:
         if token is None:
             raise web.HTTPNotFound
-        # Bytes that are no UTF-8 stand in a header's text as surrogates.
+        # aiohttp decodes bytes of a header that are not UTF-8 to surrogates.
         given = request.headers.get("Authorization", "").encode("utf-8", "surrogateescape")
         if not hmac.compare_digest(given, f"Bearer {token.get_secret_value()}".encode()):
             raise web.HTTPUnauthorized(headers={"WWW-Authenticate": "Bearer"})

@@ -1,4 +1,4 @@
-"""The door for audio probes: a WebSocket in, the advisor out."""
+"""The route for audio probes: hands their WebSockets to the advisor."""
 
 from aiohttp import web
 

@@ -1,4 +1,4 @@
-"""Whether this replica can serve, proven by doing it: it reads, and it commits through both ways that write."""
+"""Readiness checks: this replica can serve if it can read, and can commit by both write paths."""
 
 import asyncio
 import logging
@@ -14,10 +14,11 @@ from core.store.transaction import Transaction, execute
 logger = logging.getLogger(__name__)
 
 PROVE_SECONDS: Final = 3.0
+"""Pause between two checks of a part."""
 ANSWER_SECONDS: Final = 8.0
-"""A proof that takes longer has failed. So a fault shows after `PROVE_SECONDS + ANSWER_SECONDS` at the latest."""
+"""Time-out of a check. A fault is therefore visible after at most `PROVE_SECONDS + ANSWER_SECONDS`."""
 GOOD_SECONDS: Final = 20.0
-"""No proof is good for longer, whatever has become of the task that makes them."""
+"""How long a successful check counts, in case the task that runs the checks hangs."""
 
 Proof = Callable[[], Awaitable[None]]
 
@@ -37,7 +38,7 @@ class _Part:
 
 
 class Readiness:
-    """`proofs`: the parts that this replica needs, each with what proves it; a proof raises when its part is not ready."""
+    """Checks the parts that this replica needs. `proofs` maps each part to its check, which raises if it is not ready."""
 
     def __init__(
         self,
@@ -52,7 +53,7 @@ class Readiness:
         self._proving = Background()
 
     def start(self) -> None:
-        """Each part has a task of its own: one that is stuck keeps no other from being proven."""
+        """Start the checks. Each part has its own task, so a hanging check does not delay the others."""
         for name, part in self._parts.items():
             self._proving.start(supervise(f"readiness of {name}", partial(self._run, name, part)))
 
@@ -61,7 +62,7 @@ class Readiness:
         await self._proving.finish()
 
     def states(self) -> dict[str, PartState]:
-        """Part to state, for `/readyz` and the metrics."""
+        """Return the state of each part, for `/readyz` and the metrics."""
         clock = asyncio.get_running_loop().time()
         return {
             name: PartState.STUCK
@@ -90,5 +91,5 @@ class Readiness:
 
 
 def prove_writer() -> Transaction[None]:
-    """A write that changes nothing and is committed all the same."""
+    """Commit a write that changes nothing."""
     yield from execute("UPDATE clock_mark SET at = at")

@@ -1,4 +1,4 @@
-"""What a command of the operator works on: the records of the service, without a service that runs."""
+"""Access to the service's data for the operator's commands, without a running service."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -24,6 +24,7 @@ class Records:
     trust: TenantTrust
 
     async def pbx(self, name: str) -> Pbx:
+        """Return the PBX with this canonical name. Raises `CannotDoError` if there is none."""
         pbx = await self.registry.by_name(name)
         if pbx is None:
             raise CannotDoError(f"no PBX has the name {name}")
@@ -34,7 +35,7 @@ Act = Callable[[Records, str], Awaitable[None]]
 
 
 def act_on(name: str, act: Act) -> int:
-    """Runs what a command does about the PBX of this name; gives the exit code."""
+    """Run a command's `act` with the canonical form of this PBX name; return the exit code. Raises `CannotDoError`."""
     try:
         canonical: str = TypeAdapter(KnownPbxName).validate_python(name)
     except ValidationError as invalid:
@@ -54,6 +55,7 @@ def act_on(name: str, act: Act) -> int:
 
 @asynccontextmanager
 async def opened(loaded: settings.Settings) -> AsyncIterator[Records]:
+    """Open the database for a command, and close it afterwards."""
     store = Database(loaded.database_url)
     ledger = open_ledger(store.address)
     try:

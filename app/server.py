@@ -1,7 +1,7 @@
-"""Serving: the sockets, the signals that end it, and the limits on connections of strangers.
+"""The server: sockets, signals that stop it, and limits on connections of strangers.
 
-A stranger is a connection on which nobody has proven anything yet: no request of the API with a good token, no
-WebSocket. Strangers may be slow or many only within the limits below. aiohttp has no limits of its own here.
+A stranger is a connection that has not authenticated yet: it has sent no API request with a valid token and opened no
+WebSocket. The limits below restrict how slow strangers may be and how many there may be; aiohttp has no such limits.
 """
 
 import asyncio
@@ -22,35 +22,36 @@ from core.budget import address_group
 logger = logging.getLogger(__name__)
 
 KEEP_ALIVE_SECONDS: Final = 75.0
-"""Longer than the idle time of the usual ingress (60 s), so that it is the ingress that closes an idle connection."""
+"""Longer than the idle time-out of common ingresses (60 s), so that the ingress closes an idle connection."""
 HEAD_SECONDS: Final = 6.0
-"""A connection that has not brought one whole request head by then is cut."""
+"""Time within which a new connection must have sent a complete request head; otherwise it is cut."""
 STRANGER_SECONDS: Final = 60.0
-"""A stranger that has not begun a request for so long is cut, even in the middle of an answer that it does not read.
-Only where no proxy stands before the service: a proxy's connections carry many people."""
+"""Time since its last request after which a stranger is cut, even during a response that it does not read. Not used
+behind a proxy, because a proxy's connections carry requests of many people."""
 STRANGERS_PER_ADDRESS: Final = 1000
-"""More of one address push out its oldest. As many links of one address may be opening (`core.hub.admission`)."""
+"""Strangers of one address; one more cuts the oldest. It equals the limit on opening links (`core.hub.admission`)."""
 UNREAD_SECONDS: Final = 60.0
-"""A peer that does not take what was sent to it for so long is cut by the kernel (TCP_USER_TIMEOUT, Linux)."""
+"""Time after which the kernel cuts a peer that does not acknowledge data (TCP_USER_TIMEOUT, Linux)."""
 LINGER_SECONDS: Final = 3.0
-"""After an answer the rest of a body that nobody wants is read for so long, so that the peer sees the answer."""
+"""How long the rest of an unwanted body is read after the response, so that the peer receives the response."""
 LOOK_SECONDS: Final = 1.0
+"""Interval between two searches for overdue connections."""
 BACKLOG: Final = 4096
 
 
 class Sockets:
-    """The connections of this process, and what is known of them."""
+    """The open connections of this process."""
 
     def __init__(self, *, behind_proxy: bool) -> None:
         self._behind_proxy = behind_proxy
         self._opened: dict[Any, float] = {}
-        """Those that have not brought a request: when they were opened."""
+        """Opening times of connections that have not sent a complete request head."""
         self._strangers: defaultdict[str, dict[Any, float]] = defaultdict(dict)
-        """By address, oldest first: when their last request began. Empty behind a proxy."""
+        """For each address, strangers with the start of their last request, oldest first. Empty behind a proxy."""
         self.malformed = 0
-        """Requests that could not be read as HTTP."""
+        """Number of requests that were not valid HTTP."""
         self.cut = 0
-        """Sockets of strangers that were cut for being slow or too many."""
+        """Number of strangers that were cut because they were too slow or too many."""
 
     def opened(self, connection: RequestHandler) -> None:
         now = asyncio.get_running_loop().time()
@@ -67,14 +68,14 @@ class Sockets:
         self.is_known(connection)
 
     def has_spoken(self, connection: Any) -> None:
-        """A whole request head has arrived."""
+        """Record that a complete request head has arrived."""
         self._opened.pop(connection, None)
         of_address = self._strangers.get(_address(connection), {})
         if connection in of_address:
             of_address[connection] = asyncio.get_running_loop().time()
 
     def is_known(self, connection: Any) -> None:
-        """Somebody has proven who they are on it."""
+        """Record that the connection has authenticated, so it is no stranger any more."""
         address = _address(connection)
         if of_address := self._strangers.get(address):
             of_address.pop(connection, None)
@@ -82,6 +83,7 @@ class Sockets:
                 del self._strangers[address]
 
     async def keep_door(self) -> None:
+        """Cut overdue connections, until cancelled."""
         while True:
             await asyncio.sleep(LOOK_SECONDS)
             for connection in [*self._overdue(asyncio.get_running_loop().time())]:
@@ -101,7 +103,7 @@ class Sockets:
         transport = connection.transport
         connection.force_close()
         if transport is not None:
-            transport.abort()  # closing alone would wait until the peer has read what is left
+            transport.abort()  # close() would wait until the peer has read the remaining data
         self.closed(connection)
 
 
@@ -109,7 +111,7 @@ SOCKETS: Final[web.AppKey[Sockets]] = web.AppKey("sockets")
 
 
 def _address(connection: Any) -> str:
-    # Kept with the connection: when it has been lost, it does not know its peer any more.
+    # The connection stores its address, because it has no peer name after it was lost.
     return connection.group if isinstance(connection, _Connection) else ""
 
 
@@ -138,7 +140,7 @@ class _Connection(RequestHandler):
         exc: BaseException | None = None,
         message: str | None = None,
     ) -> web.StreamResponse:
-        """What is not HTTP is one line without a traceback: anybody can send it, as often as they like."""
+        """Log malformed HTTP in one line without a traceback, because anybody can send it at will."""
         if not isinstance(exc, HttpProcessingError):
             return super().handle_error(request, status, exc, message)
         self._sockets.malformed += 1
@@ -166,14 +168,14 @@ class _Runner(web.AppRunner):
 
 
 async def serve(app: web.Application, host: str, port: int, shutdown_seconds: float) -> None:
-    """Until SIGINT or SIGTERM, then ends in order. Raises `OSError` when the port cannot be had."""
+    """Serve until SIGINT or SIGTERM, then shut down in order. Raises `OSError` if the port is not available."""
     runner = _Runner(
         app,
         access_log=None,
         shutdown_timeout=shutdown_seconds,
         keepalive_timeout=KEEP_ALIVE_SECONDS,
         lingering_time=LINGER_SECONDS,
-        auto_decompress=False,  # a door says that it takes no packed body (`tab.operation.is_packed`)
+        auto_decompress=False,  # the routes refuse compressed bodies (`tab.operation.is_packed`)
     )
     await runner.setup()
     try:
@@ -191,7 +193,7 @@ async def serve(app: web.Application, host: str, port: int, shutdown_seconds: fl
 
 
 def _listeners(host: str, port: int) -> list[socket.socket]:
-    """One for each address of `host`. Accepted connections inherit their options."""
+    """Return a listening socket for each address of `host`. Accepted connections inherit the socket options."""
     listeners: list[socket.socket] = []
     found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     try:

@@ -1,6 +1,6 @@
-"""The service's settings, from the environment (or a file named by `PBX_TEAMS_ENV_FILE`).
+"""The service's settings, from the environment or the file that `PBX_TEAMS_ENV_FILE` names.
 
-A setting that cannot work stops the service at once, with its name and what to do.
+An unusable setting stops the service at the start, with the setting's name and what to do.
 """
 
 import ipaddress
@@ -31,11 +31,11 @@ from wire.textfile import UnreadableTextError, encoding_of
 
 PREFIX = "PBX_TEAMS_"
 HSTS_SECONDS: Final = 31_536_000
-"""A year."""
+"""`max-age` of `Strict-Transport-Security`: one year."""
 
 
 def _safe_address(url: str) -> str:
-    """Without a final slash. What crosses a network (tokens, keys) crosses it encrypted; http is for this machine."""
+    """Validate the URL of a server that gets tokens or keys: https, or http on this machine. Remove a trailing slash."""
     url = _address(url)
     if crosses_in_clear(url):
         raise ValueError("http:// is allowed for this machine alone (localhost, 127.0.0.1); use https://")
@@ -43,7 +43,7 @@ def _safe_address(url: str) -> str:
 
 
 def _address(url: str) -> str:
-    """Of a page for people; without a final slash."""
+    """Validate the URL of a page for people, and remove a trailing slash."""
     if not url.startswith(("https://", "http://")):
         raise ValueError("an address starts with https:// or http://")
     return url.rstrip("/")
@@ -74,33 +74,33 @@ TEAMS_CLIENTS = (
     "bc59ab01-8403-45c6-8796-ac3ef710b3e3",  # Outlook on the web
     "27922004-5251-4030-b22d-91ecd9a37ea4",  # Outlook on mobile
 )
-"""The programs that show the tab. Source: Microsoft, "Configure your tab app in Microsoft Entra ID"; the same list as in
-`infra/azure/register-app.sh`.
+"""Application ids of the programs that show the tab. Source: Microsoft, "Configure your tab app in Microsoft Entra ID".
+`infra/azure/register-app.sh` has the same list.
 """
 
 
 class AppSettings(BaseSettings):
-    """What makes the Teams app, and all that its package needs: no secret is among it."""
+    """Settings of the Teams app, sufficient to build its package. They contain no secret."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, extra="ignore", frozen=True)
 
     public_url: PublicUrl
-    """Where browsers and Teams reach the service, for instance https://pbx-teams.example.com."""
+    """URL under which browsers and Teams reach the service, for instance https://pbx-teams.example.com."""
     app_id: Guid
     """The application (client) id of the Entra app registration."""
     bot_id: Guid | None = None
-    """The bot's own id where it differs: the client id of a managed identity."""
+    """The bot's id if it is not the app id: the client id of a managed identity."""
     application_id_uris: Annotated[tuple[str, ...], NoDecode] = ()
-    """Audiences of the tab's tokens beside the app id; api://HOST/APP_ID if not given."""
+    """Audiences of the tab's tokens in addition to the app id; api://HOST/APP_ID if not given."""
     teams_app_id: Guid
     """The id in the Teams app package."""
     developer_name: str = "PBX for Teams"
-    """Who Teams names as the app's publisher."""
+    """The app's publisher, as shown in Teams."""
     developer_url: PageUrl | None = None
-    """The publisher's website; the tab's own address if not given."""
+    """The publisher's website; the tab's own URL if not given."""
     privacy_url: PageUrl | None = None
     terms_url: PageUrl | None = None
-    """Pages of the publisher's own; those that the service brings if not given."""
+    """The publisher's own pages for privacy and terms of use; those of the service if not given."""
 
     @property
     def bot_app_id(self) -> str:
@@ -113,7 +113,7 @@ class AppSettings(BaseSettings):
             if isinstance(text := values.get(name), str):
                 values[name] = tuple(part.strip() for part in text.split(",") if part.strip())
         if not values.get("application_id_uris"):
-            with suppress(ValueError):  # told of the address itself
+            with suppress(ValueError):  # the validation of `public_url` reports it
                 host = urlsplit(as_browsers_write(str(values.get("public_url", "")))).netloc
                 values["application_id_uris"] = (f"api://{host}/{values.get('app_id')}",)
         return values
@@ -130,30 +130,31 @@ class Settings(AppSettings):
         validation_alias=AliasChoices("NATS_URL", "nats_url"),
         pattern=r"^(nats|tls|ws|wss)://",
     )
-    """Makes this process one of several equal replicas; the servers of one NATS, separated by commas."""
+    """The servers of one NATS, separated by commas. If given, this process is one of several equal replicas."""
     key_pepper: SecretStr = Field(min_length=32)
-    """Keys the HMAC under which PBX keys are stored. Changing it makes every PBX key unknown until reconnect."""
+    """Key of the HMAC with which PBX keys are stored. After a change, a PBX key is unknown until its connector reconnects.
+    """
 
     app_tenant_id: Guid
-    """The tenant that the app registration belongs to."""
+    """The tenant of the app registration."""
     app_type: BotAppType = BotAppType.SINGLE_TENANT
     app_password: SecretStr = SecretStr("")
     """The client secret of a SingleTenant app; a managed identity has none."""
     allowed_tenants: Annotated[tuple[str, ...], NoDecode] = ()
-    """Microsoft tenants whose users may use the service; empty: any."""
+    """Microsoft tenants whose users may use the service; empty for any."""
     allowed_clients: Annotated[tuple[Guid, ...], NoDecode] = TEAMS_CLIENTS
-    """Programs whose tokens the tab's API takes, by application id; those of Teams, Outlook and Microsoft 365 if not given."""
+    """Application ids of the programs whose tokens the tab's API accepts; by default Teams, Outlook and Microsoft 365."""
     vendor_keys: dict[str, str] = Field(default_factory=dict)
-    """Public keys that licence keys are signed with: key id to base64url, as JSON."""
+    """Public keys for the signatures of licence keys, as JSON: key id to base64url."""
 
     audit_days: int = Field(default=400, ge=1, le=3650)
-    """How long the audit is kept; the history of use reaches as far back."""
+    """Retention of the audit, and of the usage history."""
 
     session_days: int | None = Field(default=None, ge=1, le=3650)
-    """How old a session may become before the person must sign in again; None: it lasts until it is ended."""
+    """Maximum age of a session; then the person must sign in again. None for no limit."""
 
     call_records: bool = False
-    """Offers people device names from their Teams calls as evidence; needs CallRecords.Read.All (application)."""
+    """Whether people may use their Teams call records as evidence. Needs CallRecords.Read.All (application)."""
     graph_url: Url = "https://graph.microsoft.com"
 
     entra_authority: Url = "https://login.microsoftonline.com"
@@ -161,31 +162,31 @@ class Settings(AppSettings):
     channel_metadata_url: Url = "https://login.botframework.com/v1/.well-known/openidconfiguration"
     channel_scope: str = "https://api.botframework.com"
     channel_hosts: Annotated[tuple[str, ...], NoDecode] = ()
-    """Hosts that the bot may send its token to, beside Microsoft's known ones: for sovereign clouds, and for tests."""
+    """Hosts that the bot may send its token to, in addition to Microsoft's known ones: for sovereign clouds and tests."""
 
     metrics_token: Annotated[SecretStr, Field(min_length=20, max_length=200)] | None = None
-    """Bearer token for `/metrics`; without one it is not served."""
+    """Bearer token for `/metrics`; without one, metrics are not served."""
     changes_per_minute: int = Field(default=120, ge=20, le=100_000)
-    """How many changes one person may ask for in a minute; half as many expensive views, a twentieth as many exports."""
+    """Rate limit of changes for one person. Half as many expensive views and a twentieth as many exports are allowed."""
     hsts_subdomains: bool | None = None
-    """Browsers shall use TLS for hosts below the service's own as well; if not given, where that host looks like one of its
-    own (`hsts`)."""
+    """Whether browsers must use TLS for subdomains of the service's host too. If not given, `hsts` decides by the host."""
     trusted_proxies: int = Field(default=0, ge=0, le=5)
-    """How many reverse proxies stand before the service and append to X-Forwarded-For."""
+    """Number of reverse proxies in front of the service that append to X-Forwarded-For."""
     log_level: str = Field(default="INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$")
     shutdown_seconds: float = Field(default=10.0, gt=0, le=120)
     drain_seconds: float = Field(default=5.0, ge=0, le=100)
-    """Over how long a replica that stops hands its links to the others."""
+    """Time over which a replica that stops hands its links over to the others."""
     enrolment_required: bool = True
-    """A name that nobody has yet can be claimed only with a code of `pbx-teams pbx enrol`. Where it is off, anybody who
-    reaches the service may claim one, and only the budgets of `core.hub.admission` hold them back."""
+    """Whether a new PBX name can be claimed only with a code of `pbx-teams pbx enrol`. If off, anybody who reaches the
+    service may claim names, limited only by the budgets of `core.hub.admission`."""
 
     @property
     def hsts(self) -> str:
-        """`Strict-Transport-Security` (RFC 6797): a year. Hosts below the service's own are included where it has three
-        labels or more: `pbx-teams.example.com` is nobody else's, but below `example.com` may be hosts of a whole company.
-        Never `preload`: browsers keep that list for registrable domains, whose owner alone may ask for it, and it cannot be
-        taken back within months.
+        """Value of `Strict-Transport-Security` (RFC 6797), for one year.
+
+        Subdomains are included by default if the host has three labels or more: `pbx-teams.example.com` belongs to the
+        service alone, but subdomains of `example.com` may be hosts of a whole company. `preload` is never set: browsers
+        list registrable domains, only their owner may request it, and removal takes months.
         """
         with_subdomains = self.hsts_subdomains
         if with_subdomains is None:
@@ -234,13 +235,13 @@ class Settings(AppSettings):
 
 
 def load() -> Settings:
-    """The service's settings, from the environment or the file that it names."""
+    """Load the service's settings from the environment or the file that it names. Raises `SettingsError`."""
     env_file = os.environ.get(f"{PREFIX}ENV_FILE")
     return _load(Settings, Path(env_file) if env_file is not None else None, f"{PREFIX}ENV_FILE")
 
 
 def load_app(file: Path | None) -> AppSettings:
-    """Those of the app alone; `file` in place of the one that the environment names."""
+    """Load the settings of the Teams app alone, from `file` or as `load` does. Raises `SettingsError`."""
     env_file = file or os.environ.get(f"{PREFIX}ENV_FILE")
     named_by = "--settings" if file is not None else f"{PREFIX}ENV_FILE"
     return _load(AppSettings, Path(env_file) if env_file is not None else None, named_by)

@@ -1,4 +1,4 @@
-"""The vendor's signing key for licence keys, in PEM: from a file, or from a vault (`app.key_vault`)."""
+"""Reads the vendor's signing key for licence keys, in PEM, from a file. `app.key_vault` reads it from a vault."""
 
 from pathlib import Path
 
@@ -10,10 +10,11 @@ from app.errors import CannotDoError
 
 
 class NoSigningKeyError(CannotDoError):
-    """The message says what is wrong and what to do."""
+    """The signing key cannot be read. The message says what is wrong and what to do."""
 
 
 def from_file(path: Path) -> Ed25519PrivateKey:
+    """Return the key in a PEM file. Raises `NoSigningKeyError`."""
     try:
         content = path.read_bytes()
     except OSError as fault:
@@ -22,7 +23,7 @@ def from_file(path: Path) -> Ed25519PrivateKey:
 
 
 def parse(content: bytes, where: str) -> Ed25519PrivateKey:
-    """`where` it was found, for the error. Raises `NoSigningKeyError`."""
+    """Return the key in PEM text. `where` names its source in errors. Raises `NoSigningKeyError`."""
     try:
         key = load_pem_private_key(content, password=None)
     except (ValueError, TypeError, UnsupportedAlgorithm) as fault:

@@ -1,4 +1,4 @@
-"""What both doors share: a WebSocket as something that sends and receives text."""
+"""WebSockets of connectors and probes, adapted to `core.hub.link.Transport` (sending and receiving text)."""
 
 import asyncio
 import logging
@@ -14,38 +14,43 @@ from core.hub.link import CloseCode, Transport
 logger = logging.getLogger(__name__)
 
 SEND_SECONDS: Final = 10.0
-"""A peer that does not take a frame in this time reads too slowly and is cut: nothing is buffered for it."""
+"""Time-out for sending a frame. A peer that reads more slowly is cut, and nothing is buffered for it."""
 CLOSE_SECONDS: Final = 2.0
 _ENDS: Final = (WSMsgType.CLOSE, WSMsgType.CLOSING, WSMsgType.CLOSED, WSMsgType.ERROR)
 PINGS: Final = (5.0, 50)
-"""WebSocket pings of a peer, a second and at once. Connectors and probes send none; proxies send a few."""
+"""Rate limit of WebSocket pings from a peer (per second, burst). Connectors and probes send none; proxies send a few."""
 TURNED_AWAY_SECONDS: Final = 0.2
-"""For so long a peer that is turned away may answer the farewell; what it sends until then is still read."""
+"""How long a rejected peer may answer the close frame."""
 QUICK_CHARACTERS: Final = 8 * 1024
-"""Of four bytes at most: half of what a transport takes before it lets the sender wait."""
+"""Frames shorter than this are sent without a time-out. With at most four bytes for a character they are half of what a
+transport buffers before it makes the sender wait.
+"""
 
 
 class WebSocketTransport:
+    """Implements `core.hub.link.Transport` on an aiohttp WebSocket."""
+
     def __init__(self, socket: web.WebSocketResponse, transport: asyncio.Transport | None) -> None:
         self._socket = socket
         self._transport = transport
         self._pings: Budget | None = None
 
     async def send(self, text: str) -> None:
+        """Send a text frame. Raises `ConnectionResetError` if the link has ended or the peer reads too slowly."""
         if self._socket.closed:
             raise ConnectionResetError("the link is closed")
         if len(text) < QUICK_CHARACTERS and self._is_idle():
-            # Fits into what the transport takes without waiting: no clock is needed.
+            # The transport buffers such a frame without waiting, so no time-out is needed.
             await self._socket.send_str(text)
             return
         try:
             async with asyncio.timeout(SEND_SECONDS):
                 await self._socket.send_str(text)
         except TimeoutError as slow:
-            self._abort()  # a farewell would wait behind what it does not read
+            self._abort()  # a close frame would be queued behind the unread data
             raise ConnectionResetError("the peer reads too slowly") from slow
         except asyncio.CancelledError as ended:
-            # aiohttp's, when the line ends while several wait to write; nobody has cancelled this task.
+            # aiohttp raises this if the connection ends while several tasks wait to write; this task is not cancelled.
             task = asyncio.current_task()
             if task is None or task.cancelling():
                 raise
@@ -56,11 +61,11 @@ class WebSocketTransport:
             self._transport.abort()
 
     def _is_idle(self) -> bool:
-        """The peer has taken everything that was sent."""
+        """Return whether the write buffer is empty."""
         return self._transport is not None and not self._transport.get_write_buffer_size()
 
     async def close(self, code: CloseCode, reason: str) -> None:
-        """Says farewell; a peer that does not take or answer it within `CLOSE_SECONDS` is left."""
+        """Send a close frame and wait for the answer; cut a peer that does not answer within `CLOSE_SECONDS`."""
         try:
             async with asyncio.timeout(2 * CLOSE_SECONDS):
                 await self._socket.close(code=code, message=reason.encode())
@@ -68,7 +73,7 @@ class WebSocketTransport:
             self._abort()
 
     async def turn_away(self, code: CloseCode, reason: str) -> None:
-        """Says farewell, waits for nothing, and ends the connection."""
+        """Send a close frame and cut the connection, without reading any further frame."""
         if self._transport is not None and not self._transport.is_closing():
             self._transport.pause_reading()
         with suppress(TimeoutError, ConnectionError):
@@ -100,10 +105,11 @@ async def serve(
     max_frame_bytes: int,
     serve_transport: Callable[[Transport, str], Awaitable[None]],
 ) -> web.StreamResponse:
-    """The whole life of one connection; `serve_transport` gets it and the peer's address. Anyone who speaks none of the
-    subprotocols gets an answer; of several, the first that the peer offers is chosen.
+    """Serve one WebSocket until it ends. `serve_transport` gets the transport and the peer's address.
+
+    A request without a known subprotocol is refused. If the peer offers several, the first of them is chosen.
     """
-    if "Origin" in request.headers:  # connectors and probes are programs; only a browser's page sends it
+    if "Origin" in request.headers:  # only pages in a browser send it; connectors and probes do not
         return web.json_response({"error": "not for browsers"}, status=403)
     offered = request.headers.get("Sec-WebSocket-Protocol", "")
     if request.headers.get("Upgrade", "").lower() != "websocket":
@@ -112,7 +118,7 @@ async def serve(
         )
     if not set(subprotocols).intersection(name.strip() for name in offered.split(",")):
         return web.json_response({"error": f"the subprotocol is {subprotocols[-1]}"}, status=400)
-    # No permessage-deflate: it costs seven times the memory of an idle link.
+    # Without permessage-deflate, which takes seven times the memory of an idle link.
     socket = web.WebSocketResponse(
         protocols=subprotocols,
         max_msg_size=max_frame_bytes,
@@ -123,7 +129,7 @@ async def serve(
     await socket.prepare(request)
     try:
         await serve_transport(WebSocketTransport(socket, request.transport), request.remote or "")
-    except Exception:  # nobody listed it: this connection ends, and the log says why
+    except Exception:  # an unexpected error ends this connection only
         logger.exception("a connection failed", extra={"path": request.path})
         with suppress(Exception):
             await socket.close(code=WSCloseCode.INTERNAL_ERROR, message=b"internal error")

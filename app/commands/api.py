@@ -1,4 +1,4 @@
-"""`pbx-teams openapi`: the document of the tab's API."""
+"""`pbx-teams openapi`: prints the OpenAPI document of the tab's API."""
 
 import argparse
 import json

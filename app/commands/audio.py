@@ -1,4 +1,4 @@
-"""`pbx-teams audio`: what the audio advisor would say."""
+"""`pbx-teams audio`: compares device names as the audio advisor does."""
 
 import argparse
 import json

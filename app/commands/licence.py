@@ -1,4 +1,4 @@
-"""`pbx-teams licence`: licence keys made and read."""
+"""`pbx-teams licence`: issues and inspects licence keys."""
 
 import argparse
 import json

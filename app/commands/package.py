@@ -1,4 +1,4 @@
-"""`pbx-teams manifest`: the Teams app package."""
+"""`pbx-teams manifest`: builds the Teams app package."""
 
 import argparse
 

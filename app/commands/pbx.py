@@ -1,4 +1,4 @@
-"""`pbx-teams pbx`: what an operator does about a name: let a new one in, see who claims it, hand it over."""
+"""`pbx-teams pbx`: enrols, shows, hands over and removes PBX names."""
 
 import argparse
 import asyncio

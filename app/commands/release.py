@@ -1,4 +1,4 @@
-"""`pbx-teams licence release`: a licence key is unbound from its PBX."""
+"""`pbx-teams licence release`: unbinds a licence key from its PBX."""
 
 import argparse
 import asyncio

@@ -1,4 +1,4 @@
-"""`pbx-teams serve` and `pbx-teams db`."""
+"""`pbx-teams serve` runs the service; `pbx-teams db` upgrades the database schema."""
 
 import argparse
 import asyncio

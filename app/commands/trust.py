@@ -1,7 +1,7 @@
-"""`pbx-teams trust`: what an operator does about the Microsoft tenants that a PBX trusts.
+"""`pbx-teams trust`: shows, approves and removes the trust of a PBX in Microsoft tenants.
 
-The operator speaks for a tenant where nobody with a directory role does: approves that a PBX offers itself to the tenant's
-people, and takes trust away that a stranger has begun. Only an administrator of the PBX begins trust.
+The operator acts for a tenant that has nobody with a directory role at the PBX. They approve that the PBX is offered to
+the tenant's members, and remove a trust that a stranger has granted. Only an administrator of the PBX can grant trust.
 """
 
 import argparse
