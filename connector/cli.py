@@ -1,6 +1,6 @@
 """`pbx-connector`: the PBX side.
 
-Each command imports what it needs when it runs (`connector.commands`), so that a small one starts at once.
+Each command imports its dependencies when it runs (`connector.commands`), so that a small command starts quickly.
 """
 
 import argparse
@@ -77,7 +77,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _later(module: str, function: str) -> Command:
-    """A command of `connector.commands`, imported when it runs."""
+    """Return a command of `connector.commands` that is imported when it runs."""
     return partial(_import_and_run, f"connector.commands.{module}", function)
 
 

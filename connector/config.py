@@ -1,4 +1,4 @@
-"""The connector's configuration: one TOML file, checked at start, with errors that name the line."""
+"""The connector's configuration: one TOML file that is checked at start. Errors name the line."""
 
 import ipaddress
 import re
@@ -35,7 +35,7 @@ LICENCE_PERMISSION: Final = "Integration mit Microsoft Teams"
 Url = Annotated[str, AfterValidator(checked_url)]
 Token = Annotated[str, BeforeValidator(lambda value: token(value) if isinstance(value, str) else value)]
 Port = Annotated[int, Field(ge=0, le=65535, strict=True)]
-"""Strict: `true` is no port."""
+"""Strict, because pydantic would otherwise read `true` as a port."""
 
 
 def _one_line(value: str) -> str:
@@ -63,7 +63,7 @@ Host = Annotated[str, AfterValidator(_host)]
 
 
 def _proxy(value: SecretStr) -> SecretStr:
-    """Never shown in an error: it may hold a password."""
+    """Check a proxy setting. An error never shows it, because it may contain a password."""
     text = value.get_secret_value().strip()
     if text.lower() not in (NONE, ENVIRONMENT):
         try:
@@ -74,8 +74,8 @@ def _proxy(value: SecretStr) -> SecretStr:
 
 
 ProxySetting = Annotated[SecretStr, AfterValidator(_proxy)]
-"""`http://user:password@host:port`, "none": directly, or "environment": as HTTPS_PROXY, HTTP_PROXY and NO_PROXY say, also
-for what would else be reached directly.
+"""`http://user:password@host:port`; "none" for a direct connection; or "environment" to obey HTTPS_PROXY, HTTP_PROXY and
+NO_PROXY also for hosts that are otherwise reached directly.
 """
 
 
@@ -87,13 +87,13 @@ class Service(_Section):
     url: Url
     """The service, for instance https://pbx-teams.example.com."""
     enrolment_code: Token | None = Field(default=None, max_length=100)
-    """From the operator of the service, where a new name needs one; it counts only until the first link."""
+    """A code from the operator of the service, if a new name needs one. It is used only until the first link."""
     allow_http: bool = False
-    """Permits an address with http:// on another machine: what crosses the link can be read and changed on the way."""
+    """Permits http:// to another machine, although everything on the link can then be read and changed on its way."""
     proxy: ProxySetting | None = None
-    """In place of the environment's."""
+    """Replaces the proxy of the environment."""
     ca_file: Path | None = None
-    """Certificates to trust beside the system's, for instance of a proxy that opens TLS."""
+    """Certificates to trust in addition to the system's, for instance that of a proxy that intercepts TLS."""
 
     @model_validator(mode="after")
     def _is_private(self) -> "Service":
@@ -111,22 +111,22 @@ class Service(_Section):
 
 class Pbx(_Section):
     name: KnownPbxName
-    """Under which users sign in; normally the PBX's FQDN."""
+    """The name that users enter to sign in; normally the PBX's FQDN."""
     url: Url
     login: OneLine
     password: SecretStr | None = None
     password_file: Path | None = None
     auth: Literal["classic", "oauth"] = "classic"
-    """`classic` up to STARFACE 10, `oauth` from 10 on."""
+    """`classic` up to STARFACE 10, `oauth` from version 10 on."""
     oauth_client_secret: SecretStr | None = None
     oauth_scope: OneLine = "login"
-    """Some systems want `pbx-login`."""
+    """Some systems require `pbx-login`."""
     licence_permission: str = LICENCE_PERMISSION
     administrator_permission: str = "Administrator"
     ca_file: Path | None = None
-    """Certificates to trust beside the system's, for a PBX with a certificate of its own."""
+    """Certificates to trust in addition to the system's, for a PBX with a certificate of its own."""
     proxy: ProxySetting | None = None
-    """In place of the environment's; if not given, a PBX on a private address is reached directly."""
+    """Replaces the proxy of the environment. If not set, a PBX on a private address is reached directly."""
 
     @model_validator(mode="after")
     def _complete(self) -> "Pbx":
@@ -139,6 +139,7 @@ class Pbx(_Section):
         return self
 
     def read_password(self) -> str:
+        """Return the password from the configuration or from `password_file`. Raises `ConnectorError`."""
         if self.password is not None:
             return self.password.get_secret_value()
         assert self.password_file is not None  # noqa: S101 - held by _complete
@@ -159,13 +160,13 @@ class Pbx(_Section):
 class Uci(_Section):
     enabled: bool = True
     callback_host: Host = "127.0.0.1"
-    """The address of this machine as the PBX sees it; the connector listens on it and on no other."""
+    """The address of this machine as the PBX sees it. The connector listens only on this address."""
     callback_listen: Host | None = None
-    """Where to listen when that is not an address of this machine: in a container, behind NAT."""
+    """The address to listen on if `callback_host` is not one of this machine: in a container, behind NAT."""
     callback_port: Port = 0
     """0: any free port."""
     callback_certificate: Path | None = None
-    """With `callback_key`: call events come by https."""
+    """Together with `callback_key`: the PBX sends call events by https."""
     callback_key: Path | None = None
 
     @model_validator(mode="after")
@@ -180,16 +181,16 @@ class Uci(_Section):
 
     @property
     def is_in_clear(self) -> bool:
-        """Call events cross the network unencrypted: who calls whom can be read on the way."""
+        """Whether call events cross the network unencrypted, so that callers can be read on the way."""
         return self.callback_certificate is None and not is_loopback(self.callback_host)
 
     def tls(self) -> ssl.SSLContext | None:
-        """For the callbacks; None without a certificate. Raises `ConnectorError`."""
+        """Return the TLS context of the callbacks, or None without a certificate. Raises `ConnectorError`."""
         if self.callback_certificate is None or self.callback_key is None:
             return None
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         with tempfile.TemporaryDirectory(prefix="pbx-connector-") as directory:
-            # OpenSSL reads files, and knows nothing of an editor's byte order mark.
+            # OpenSSL reads files only and does not accept an editor's byte order mark.
             chain, key = Path(directory) / "chain.pem", Path(directory) / "key.pem"
             write_private(chain, _text("callback_certificate", self.callback_certificate).encode())
             write_private(key, _text("callback_key", self.callback_key).encode())
@@ -207,11 +208,11 @@ class Telephone(_Section):
     """How numbers are dialled at this PBX."""
 
     region: str = Field(default="DE", pattern=r"^[A-Z]{2}$")
-    """Where national numbers belong (ISO 3166); of the PBX, not of a person."""
+    """The PBX's country (ISO 3166), to which national numbers belong."""
     exit_prefix: str = Field(default="", pattern=r"^[0-9]{0,4}$")
-    """What the PBX wants before a number outside; STARFACE wants nothing unless it is set up so."""
+    """The prefix that the PBX needs for external numbers. STARFACE needs none unless it is configured."""
     internal_digits: int = Field(default=5, ge=1, le=8, strict=True)
-    """Numbers of at most so many digits are internal, and dialled as they are typed."""
+    """Numbers of at most this many digits are internal and are dialled as typed."""
 
     @field_validator("region")
     @classmethod
@@ -229,13 +230,13 @@ class Licences(_Section):
 
 class StatusPage(_Section):
     port: Port = 3990
-    """On 127.0.0.1: /, /status, /healthz and /metrics; 0: off."""
+    """The port on 127.0.0.1 of /, /status, /healthz and /metrics; 0 switches the page off."""
 
 
 class Config(_Section):
     active: bool = True
     state_directory: Path = Path("/var/lib/pbx-connector")
-    """Holds identity and PBX key; keep it over updates and in the backup."""
+    """Contains the identity and the PBX key. Keep it during updates and include it in the backup."""
     service: Service
     pbx: Pbx
     uci: Uci = Uci()
@@ -245,7 +246,7 @@ class Config(_Section):
 
     @property
     def holds_secret(self) -> bool:
-        """The file itself is a secret: others must not read it."""
+        """Whether the configuration contains a secret, so that other users must not read the file."""
         proxies = [one.get_secret_value() for one in (self.service.proxy, self.pbx.proxy) if one is not None]
         return (
             self.pbx.password is not None
@@ -254,7 +255,7 @@ class Config(_Section):
         )
 
     def in_clear(self) -> list[str]:
-        """What of this crosses the network unencrypted, in words for the log."""
+        """Return a sentence for the log about each connection that crosses the network unencrypted."""
         found = []
         if crosses_in_clear(self.service.url):
             found.append(
@@ -274,18 +275,19 @@ def _text(setting: str, path: Path) -> str:
         raise ConnectorError(f"cannot read {setting} {path}: {fault.strerror}") from fault
     except UnreadableTextError as fault:
         raise ConnectorError(f"cannot read {setting}: {fault}") from fault
-    except ValueError as fault:  # a name that no system takes
+    except ValueError as fault:  # a path that no system accepts
         raise ConnectorError(f"cannot read {setting} {str(path)!r}: {fault}") from fault
 
 
 def load(path: Path) -> Config:
+    """Read and check the configuration. Raises `ConnectorError`, with a line for each error."""
     text = _text("the configuration", path)
     try:
         content = tomllib.loads(text)
     except (
         ValueError,
         RecursionError,
-    ) as fault:  # tomllib also lets numbers and nesting through that Python refuses
+    ) as fault:  # tomllib also raises Python's own errors for too long numbers and too deep nesting
         raise ConnectorError(f"the configuration {path} is not TOML: {fault}") from fault
     try:
         return Config.model_validate(content)
@@ -298,7 +300,7 @@ def load(path: Path) -> Config:
 
 
 def line_of(text: str, where: tuple[int | str, ...]) -> int:
-    """The line on which a member stands, or that of its section when the member is missing."""
+    """Return the line number, from 1, of a member, or of its section if the member is missing."""
     sections = [str(part) for part in where if isinstance(part, str)]
     section, member = (
         (sections[0], sections[1]) if len(sections) > 1 else ("", sections[0] if sections else "")

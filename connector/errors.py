@@ -1,11 +1,11 @@
-"""What goes wrong at the PBX's side. Codes are those of the service's table (`core.diagnosis.codes`)."""
+"""The connector's errors. Their codes are those of the service's table (`core.diagnosis.codes`)."""
 
 from core.diagnosis.codes import Code
 from core.diagnosis.finding import Finding
 
 
 class ConnectorError(Exception):
-    """A user or the surroundings can cause this: the message is the whole output."""
+    """An error that a user or the environment caused. The command prints its message and nothing else."""
 
 
 class PbxError(Exception):
@@ -15,14 +15,14 @@ class PbxError(Exception):
 
 
 class PbxAwayError(PbxError):
-    """The PBX as a whole cannot be used now; a subclass says why."""
+    """The whole PBX cannot be used at the moment; a subclass says why."""
 
 
 class PbxUnreachableError(PbxAwayError):
     code = "pbx-unreachable"
 
     def __init__(self, message: str, finding: Finding | None = None) -> None:
-        """`finding`: where the way to the PBX ends, in the doctor's words."""
+        """`finding`: where the path to the PBX ends, as the doctor reports it."""
         super().__init__(message)
         self.finding = finding
 
@@ -34,7 +34,7 @@ class PbxLoginFailedError(PbxError):
 
 
 class PbxCloudError(PbxLoginFailedError):
-    """People log in to this PBX at a central place, which takes no login of a program with a password."""
+    """People log in to this PBX through a central identity provider, which accepts no program with a password."""
 
     code = "pbx-cloud"
 
@@ -43,19 +43,19 @@ class PbxCloudError(PbxLoginFailedError):
 
 
 class LoginRejectedError(PbxError):
-    """A user's login or password is not right."""
+    """A user's login or password is wrong."""
 
     code = "login-rejected"
 
 
 class ChallengeExpiredError(PbxError):
-    """The nonce is unknown: older than five minutes, used already, or from before a restart."""
+    """The nonce is unknown: it is older than five minutes, already used, or from before a restart."""
 
     code = "challenge-expired"
 
 
 class PbxAnswerError(PbxError):
-    """The PBX has answered, and the answer is not understood. Says where and how, and nothing that may be secret."""
+    """The PBX's answer cannot be understood. The message says where and why, and contains nothing secret."""
 
     code = "pbx-answer-unclear"
 
@@ -67,30 +67,30 @@ class PbxAnswerError(PbxError):
 
 
 class PbxRestartingError(PbxAwayError):
-    """The PBX answers 502, 503 or 504: it starts, or its web server waits for it."""
+    """The PBX answers 429, 502, 503 or 504: it is starting, or its web server waits for it."""
 
     code = "pbx-restarting"
 
 
 class PbxSlowError(PbxAwayError):
-    """No answer in time, although the PBX is reached."""
+    """The PBX can be reached, but its answer timed out."""
 
     code = "pbx-slow"
 
 
 class PbxForbiddenError(PbxError):
-    """The login works and may not read this."""
+    """The login works but lacks the permission for this request."""
 
     code = "pbx-rights-missing"
 
 
 class LoginPausedError(PbxError):
-    """No login is tried now, so that the PBX does not block the connector's address."""
+    """No login is tried at the moment, so that the PBX does not block the connector's address."""
 
     code = "login-paused"
 
     def __init__(self, message: str, *, is_final: bool = False) -> None:
-        """`is_final`: no further try is made by itself."""
+        """`is_final`: no further try is made automatically."""
         super().__init__(message)
         self.is_final = is_final
 
@@ -102,8 +102,10 @@ class PbxBlockedError(PbxAwayError):
 
 
 class PhoneError(PbxError):
-    """What a person asked of their telephone is not done; `code` is one of `PHONE_FAULTS`. Its words hold no number and no
-    name, because the service that carries them may log them; `evidence` is for the person who asked, and is not logged.
+    """A person's request to their telephone failed; `code` is one of `PHONE_FAULTS`.
+
+    The message contains no number and no name, because the service may log it. `evidence` is for the person who made the
+    request and is not logged.
     """
 
     def __init__(self, code: Code, message: str, **evidence: str) -> None:

@@ -1,4 +1,4 @@
-"""Files that belong to the connector's user alone."""
+"""Files that only the connector's user can read."""
 
 import os
 import secrets
@@ -6,8 +6,8 @@ from pathlib import Path
 
 
 def write_private(path: Path, content: bytes) -> None:
-    """Writes the file whole or not at all, whenever the power fails, and readable by its owner alone: also where there was
-    a file with wider rights before. Raises `OSError`.
+    """Write a file atomically, even if the power fails, and readable by its owner only, even if it replaces a file with
+    wider permissions. Raises `OSError`.
     """
     temporary = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)

@@ -1,8 +1,9 @@
-"""Keeps refused logins so few that the PBX does not block the connector's address.
+"""Limits refused logins, so that the PBX does not block the connector's address.
 
-A STARFACE puts an address on its blacklist after too many wrong logins and then ignores its packets, REST and UCI each,
-for ten minutes or longer; a good login keeps the address off the list for a day (knowledge.starface.de, "Black- und
-Whitelist konfigurieren"). How many are too many is a setting of the PBX. So all parts of the connector ask here first.
+A STARFACE puts an address on its blacklist after too many wrong logins. It then ignores the address's packets, for REST
+and UCI separately, for ten minutes or longer. A successful login keeps the address off the list for a day
+(knowledge.starface.de, "Black- und Whitelist konfigurieren"). The number of permitted wrong logins is a setting of the
+PBX. So every part of the connector asks here before it logs in.
 """
 
 import asyncio
@@ -16,36 +17,39 @@ from connector.errors import LoginPausedError, LoginRejectedError, PbxLoginFaile
 from connector.login_memory import LoginMemory
 
 OWN_RETRY_SECONDS: Final = 60.0
-"""Between two tries of the connector's own login, once it was refused."""
+"""How long to wait between two tries of the connector's own login after a refusal."""
 OWN_TRIES: Final = 3
-"""So many refusals in a row are enough: from then on only a changed password or somebody's question brings a try."""
+"""After this many refusals in a row, only a changed password or a run of the diagnosis permits another try."""
 WINDOW_SECONDS: Final = 600.0
+"""How long refused logins of people are counted."""
 PER_PERSON: Final = 5
-"""Refused logins in the window: of one PBX login, and of one Teams identity whatever logins it tries."""
+"""Most refused logins in the window for one PBX login, and for one Teams identity regardless of the login."""
 BLOCKED_WITHIN_SECONDS: Final = 900.0
-"""Silence so soon after a refusal may be the blacklist: an address stays on it for ten minutes by default."""
+"""A PBX that falls silent within this time after a refusal may have blacklisted the address (ten minutes by default)."""
 PROTECTED_SECONDS: Final = 20 * 3600.0
-"""After a good login of the connector itself the address is not blocked; less than the PBX's 24 hours."""
+"""How long the address counts as protected after a successful login of the connector; less than the PBX's 24 hours."""
 FROM_PROTECTED_ADDRESS: Final = 30
 FROM_OPEN_ADDRESS: Final = 3
-"""Refused logins of all people in the window, while the address is protected and while it is not."""
+"""Most refused logins of all people in the window, while the address is protected and while it is not."""
 MAX_PEOPLE: Final = 1000
 
 
 class LoginGuard:
+    """Counts refused logins and decides whether another login may be tried."""
+
     def __init__(
         self, clock: Callable[[], float] = time.monotonic, memory: LoginMemory | None = None
     ) -> None:
-        """`clock`: seconds that never jump. `memory`: what other processes of this connector have tried."""
+        """`clock`: monotonic seconds. `memory`: the refused logins of this connector's other processes."""
         self._clock = clock
         self._memory = memory
         self._own_refusals = 0
         self._own_refused_at = 0.0
         self._own_accepted_at: float | None = None
         self._of: OrderedDict[str, deque[float]] = OrderedDict()
-        """Refused logins, by login and by who asked."""
+        """Times of refused logins, by login and by Teams identity."""
         self._known: OrderedDict[tuple[str, str], None] = OrderedDict()
-        """Who has logged in with which login since this connector began."""
+        """Pairs of Teams identity and login that have logged in since this connector started."""
         self._under_way = 0
         self._one_ended = asyncio.Event()
         self._everybody: deque[float] = deque()
@@ -53,16 +57,16 @@ class LoginGuard:
 
     @property
     def refused_recently(self) -> bool:
-        """The PBX has refused a login from here (anyone's), and has accepted none since."""
+        """Whether the PBX has recently refused anybody's login from here and has accepted none since."""
         return self._refused_at is not None and self._clock() - self._refused_at < BLOCKED_WITHIN_SECONDS
 
     @property
     def own_login_paused(self) -> bool:
-        """No try is made by itself any more."""
+        """Whether the own login is no longer tried automatically."""
         return self._own_refusals >= OWN_TRIES
 
     def check_own(self) -> None:
-        """Before the connector's own login is tried. Raises `LoginPausedError`."""
+        """Raise `LoginPausedError` if the connector's own login may not be tried now."""
         if self.own_login_paused:
             raise LoginPausedError(
                 f"the PBX has refused the connector's login {self._own_refusals} times; none is tried until the"
@@ -83,7 +87,7 @@ class LoginGuard:
 
     @asynccontextmanager
     async def own(self) -> AsyncIterator[None]:
-        """Around a try of the connector's own login. Raises `LoginPausedError`."""
+        """Guard a try of the connector's own login. Raises `LoginPausedError`."""
         self.check_own()
         begun = self._memory.begin() if self._memory is not None else None
         try:
@@ -109,21 +113,21 @@ class LoginGuard:
         self._refused_at = None
 
     def allow_one(self) -> None:
-        """Somebody asks, or the password has changed: the next try is made at once."""
+        """Permit the next try immediately, because somebody runs the diagnosis or the password has changed."""
         if self._own_refusals:
             self._own_refusals = min(self._own_refusals, OWN_TRIES - 1)
             self._own_refused_at = self._clock() - OWN_RETRY_SECONDS
 
     @asynccontextmanager
     async def person(self, login: str, who: str) -> AsyncIterator[None]:
-        """Around a login with somebody's password; `who` is the Teams identity that asks. Raises `LoginPausedError`.
+        """Guard a login with a person's password; `who` is their Teams identity. Raises `LoginPausedError`.
 
-        Counted before the PBX is asked and taken back unless it refuses, so that many at once are no more than many one
-        after the other. Anyone who has logged in with this login before is held by their own mistakes alone: strangers who
-        guess must not keep them out.
+        The login is counted before the PBX is asked, and uncounted unless the PBX refuses it, so that concurrent logins
+        are limited like successive ones. For a person who has used this login before only their own mistakes count, so
+        that strangers who guess passwords cannot lock them out.
         """
         while (wait := self._wait(login, who)) and self._under_way:
-            await self._one_ended.wait()  # it may be accepted, and then it counts no more
+            await self._one_ended.wait()  # a login in progress that is accepted no longer counts
         if wait:
             raise LoginPausedError(f"too many wrong passwords; tried again in {wait:.0f} seconds")
         now = self._clock()
@@ -154,7 +158,7 @@ class LoginGuard:
         self._refused_at = None
 
     def _wait(self, login: str, who: str) -> float:
-        """Seconds until this login may be tried; 0: now."""
+        """Return the seconds until this login may be tried; 0 means now."""
         now = self._clock()
         for count, limit in self._counts(login, who):
             _forget(count, now)

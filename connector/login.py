@@ -31,12 +31,12 @@ HEADERS: Final = {"X-Version": "2", "Content-Type": "application/json"}
 INTERNAL: Final = "Internal"
 MAX_HOPS: Final = 5
 EDGE_NODE: Final = "edgeNodeId"
-"""A member of the discovery document of a cloud-connected PBX (StarCLX, sf-auth)."""
+"""A member that the discovery document of a cloud-connected PBX has (StarCLX, sf-auth)."""
 DISCOVERY: Final = "/.well-known/openid-configuration"
 RESTARTING: Final = frozenset({429, 502, 503, 504})
-"""The PBX starts, or its web server waits for it."""
+"""Statuses of a PBX that is starting, or whose web server waits for it."""
 RENEW_BEFORE_SECONDS: Final = 30.0
-"""An access token is renewed this long before it expires (it is good for 300 s)."""
+"""How long before its expiry an access token is renewed (it is valid for 300 s)."""
 
 
 def sha512_hex(text: str) -> str:
@@ -44,54 +44,57 @@ def sha512_hex(text: str) -> str:
 
 
 def internal_secret(login: str, nonce: str, password: str) -> str:
+    """Return the answer to the PBX's challenge for loginType Internal."""
     return f"{login}:{sha512_hex(login + nonce + sha512_hex(password))}"
 
 
 def active_directory_secret(login: str, nonce: str, password: str) -> str:
+    """Return the answer to the PBX's challenge for loginType ActiveDirectory, which contains the password."""
     return base64.b64encode(f"{login}{nonce}{password}".encode()).decode("ascii")
 
 
 def uci_token(login: str, password: str) -> str:
-    """The UCI token since 6.4.2."""
+    """Return the UCI token as it is since STARFACE 6.4.2."""
     return f"{login}:{sha512_hex(login + '*' + sha512_hex(password))}"
 
 
 def active_directory_uci_token(login: str, password: str) -> str:
-    """visual4/iahcti, UcpServerProxyV30.php."""
+    """Return the UCI token for ActiveDirectory. Source: visual4/iahcti, UcpServerProxyV30.php."""
     return base64.b64encode(f"{login}*{password}".encode()).decode("ascii")
 
 
 def sees_password(login_type: str) -> bool:
-    """Whether the PBX must see the password (loginType ActiveDirectory). Whatever else a PBX calls its own user base
-    ("Internal", "INTERNAL", nothing at all) gets the hash: the vendor's own client decides in the same way, and a word
-    that nobody knows must never bring out the password.
+    """Return whether the PBX must see the password (loginType ActiveDirectory).
+
+    Every other value ("Internal", "INTERNAL", an empty or unknown one) gets the hash. The vendor's own client decides in
+    the same way, and an unknown value must never reveal the password.
     """
     return login_type.strip().casefold() == "activedirectory"
 
 
 class Login(Protocol):
-    """A login of one user: what goes into the headers, and how it is renewed."""
+    """The login of one user: makes the headers of requests and renews its token."""
 
     @property
     def is_current(self) -> bool:
-        """`headers` asks the PBX nothing."""
+        """Whether `headers` needs no request to the PBX."""
 
     async def headers(self, http: HttpClient) -> dict[str, str]: ...
 
     def forget(self) -> None:
-        """The PBX no longer takes the token: the next call logs in again."""
+        """Discard a token that the PBX no longer accepts, so that the next call logs in again."""
 
     async def end(self, http: HttpClient) -> None: ...
 
     async def uci_query(self, http: HttpClient) -> dict[str, str]:
-        """What identifies the user in a UCI address."""
+        """Return the query parameters that identify the user in a UCI address."""
 
     def uci_refused(self) -> bool:
         """UCI does not take the token. True: there is another form of it, which the next query carries."""
 
 
 class ClassicLogin:
-    """`authToken`, good for four hours."""
+    """A login with `authToken`, which is valid for four hours."""
 
     def __init__(self, rest_url: str, login: str, password: str) -> None:
         self._rest_url = rest_url
@@ -99,7 +102,7 @@ class ClassicLogin:
         self._password = password
         self._token: str | None = None
         self._uci_tokens = [uci_token(login, password)]
-        """The one that was taken last, or is tried next, first."""
+        """The forms of the token; the first one was accepted last or is tried next."""
 
     @property
     def is_current(self) -> bool:
@@ -109,7 +112,7 @@ class ClassicLogin:
         if self._token is None:
             template = await challenge(http, self._rest_url)
             if sees_password(template["loginType"]) and len(self._uci_tokens) == 1:
-                # Two sources have it so for ActiveDirectory (visual4/iahcti, SFWiki); some systems take the other.
+                # Two sources state this form for ActiveDirectory (visual4/iahcti, SFWiki); some systems accept the other.
                 self._uci_tokens.insert(0, active_directory_uci_token(self._login, self._password))
             make = active_directory_secret if sees_password(template["loginType"]) else internal_secret
             template["secret"] = make(self._login, template["nonce"], self._password)
@@ -137,7 +140,7 @@ class ClassicLogin:
 
 
 class OAuthLogin:
-    """STARFACE 10 and later: the headless client with the password grant."""
+    """A login to STARFACE 10 or later: the headless OAuth client with the password grant."""
 
     def __init__(self, base_url: str, login: str, password: str, client_secret: str, scope: str) -> None:
         self._base_url = base_url
@@ -177,7 +180,7 @@ class OAuthLogin:
             if token is None:
                 raise LoginRejectedError("the token endpoint refuses the password grant")
             self._access = token.access_token
-            # A refresh token that is not replaced stays good (RFC 6749, section 6).
+            # A refresh token that is not replaced remains valid (RFC 6749, section 6).
             self._refresh = token.refresh_token or self._refresh
             self._good_until = time.monotonic() + token.expires_seconds
         if self._access is None:
@@ -194,7 +197,9 @@ class OAuthLogin:
         }
 
     async def _refreshed(self, http: HttpClient) -> OAuthToken | None:
-        """By the refresh token: without scope, as RFC 6749 has it, then with it, as some systems want it."""
+        """Refresh the token, first without a scope as in RFC 6749, then with it, which some systems require. Returns None if
+        the PBX refuses both.
+        """
         if self._refresh is None:
             return None
         grant = {"grant_type": "refresh_token", "refresh_token": self._refresh}
@@ -208,7 +213,7 @@ class OAuthLogin:
         return None
 
     async def _ask(self, http: HttpClient, grant: dict[str, str]) -> OAuthToken | None:
-        """The token answer, or None when the PBX refuses this grant."""
+        """Request a token; returns None if the PBX refuses this grant."""
         form = {"client_id": "rest-client-headless", "client_secret": self._client_secret, **grant}
         path = "OAuth token endpoint"
         async with exchange(http, "POST", await self._endpoint(http), data=form) as response:
@@ -231,8 +236,10 @@ class OAuthLogin:
 
 
 async def discover(http: HttpClient, base_url: str) -> str:
-    """The PBX's token endpoint. One on another host is refused: login, password and client secret would go there. Raises
-    `PbxCloudError` when the PBX says that it is connected to the cloud.
+    """Return the PBX's token endpoint.
+
+    Raises `EndpointElsewhereError` if it is on another host, because login, password and client secret would go there, and
+    `PbxCloudError` if the PBX says that it is connected to the cloud.
     """
     try:
         content = await _discovery(http, base_url)
@@ -252,7 +259,7 @@ async def discover(http: HttpClient, base_url: str) -> str:
 
 
 async def is_cloud_connected(http: HttpClient, base_url: str) -> bool:
-    """Whether the PBX says that logins to it are made elsewhere. Asked after a refusal; unknown is no."""
+    """Return whether the PBX says that people log in elsewhere. Called after a refusal; False if unknown."""
     try:
         return bool((await _discovery(http, base_url)).get(EDGE_NODE))
     except RedirectedError:
@@ -262,8 +269,10 @@ async def is_cloud_connected(http: HttpClient, base_url: str) -> bool:
 
 
 async def _discovery(http: HttpClient, base_url: str) -> dict[str, Any]:
-    """What the PBX says of its logins. The question carries nothing secret, and a STARFACE redirects it to the document of
-    its realm; that is followed as long as it stays at the PBX. Raises `RedirectedError` where it does not.
+    """Return the PBX's OAuth discovery document.
+
+    A STARFACE redirects this request to the document of its realm. The request has nothing secret, so the redirect is
+    followed while its target is the PBX. Raises `RedirectedError` if it is not.
     """
     url, path = base_url + DISCOVERY, "OAuth discovery"
     for _ in range(MAX_HOPS):
@@ -282,8 +291,9 @@ async def _discovery(http: HttpClient, base_url: str) -> dict[str, Any]:
 
 
 async def _answers_logins(http: HttpClient, base_url: str) -> bool:
-    """The address is the PBX's own: `GET /login` is answered here although discovery leads elsewhere. Then it is not the
-    address that is wrong, but people log in at another place (StarCLX, sf-auth).
+    """Return whether `GET /login` is answered at this address although discovery leads elsewhere.
+
+    If so, the configured address is right and people log in at another place (StarCLX, sf-auth).
     """
     try:
         await challenge(http, f"{base_url}/rest")
@@ -293,14 +303,14 @@ async def _answers_logins(http: HttpClient, base_url: str) -> bool:
 
 
 async def challenge(http: HttpClient, rest_url: str) -> dict[str, Any]:
-    """`GET /login`: loginType and nonce."""
+    """Send `GET /login` and return its template with loginType and nonce. Raises `PbxError`."""
     async with exchange(http, "GET", f"{rest_url}/login", headers=HEADERS) as response:
         refuse_if_not_ready("GET /login", response.status)
         return login_template("GET /login", await content_of(response, "GET /login"))
 
 
 async def answer(http: HttpClient, rest_url: str, template: dict[str, Any]) -> str:
-    """`POST /login`: the auth token, or `LoginRejectedError`."""
+    """Send `POST /login` and return the auth token. Raises `LoginRejectedError` or another `PbxError`."""
     async with exchange(http, "POST", f"{rest_url}/login", json=template, headers=HEADERS) as response:
         if response.status in (400, 401, 403):
             raise LoginRejectedError(f"POST /login answers {response.status}")
@@ -309,14 +319,14 @@ async def answer(http: HttpClient, rest_url: str, template: dict[str, Any]) -> s
 
 
 async def log_out(http: HttpClient, rest_url: str, token: str) -> None:
-    """What the PBX says to it changes nothing: the token dies by itself after four hours."""
+    """Log out. Errors are ignored, because the token expires after four hours anyway."""
     with suppress(PbxError, UnreachedError, *NETWORK_FAULTS):
         async with exchange(http, "DELETE", f"{rest_url}/login", headers={**HEADERS, "authToken": token}):
             return
 
 
 def refuse_if_not_ready(path: str, status: int) -> None:
-    """Whatever is not 200 raises the error that says why."""
+    """Raise `PbxRestartingError` or `PbxAnswerError` unless the status is 200."""
     if status in RESTARTING:
         raise PbxRestartingError(f"{path} answers {status}")
     if status != 200:

@@ -1,8 +1,8 @@
-"""Refused logins of the connector itself, kept across processes.
+"""Remembers refused logins of the connector itself across processes.
 
-A STARFACE blocks an address after too many wrong logins, and does not care that each came from another process: the
-doctor run again and again, or a service that restarts in a loop. So the last refusals stand in the state directory. They
-hold no password: times, and two bytes that tell one configuration from another.
+A STARFACE blocks an address after too many wrong logins, even if each came from another process, for instance from a
+doctor that is run repeatedly or a service that restarts in a loop. So the last refusals are stored in the state
+directory. They contain no password, only times and two bytes that distinguish one configuration from another.
 """
 
 import hashlib
@@ -23,19 +23,20 @@ logger = logging.getLogger(__name__)
 
 FILE: Final = "refused-logins"
 WINDOW_SECONDS: Final = 600.0
-"""How long the PBX counts, and blocks, by default (knowledge.starface.de, 33786529)."""
+"""How long the PBX counts refusals, and how long it blocks, by default (knowledge.starface.de, 33786529)."""
 WITH_ONE_CONFIGURATION: Final = 3
+"""Most refusals of one configuration in the window."""
 WITH_ANY: Final = 4
-"""Anyone who has corrected the password gets one try more, and waits if that is wrong, too."""
+"""Most refusals of all configurations in the window: a corrected password gets one more try."""
 MAX_KEPT: Final = 10
 MAX_BYTES: Final = 4096
 _CONTEXT: Final = b"pbx-connector refused logins v1"
 _FINGERPRINT_BYTES: Final = 2
-"""Enough to see that something was changed, too few to find a password by."""
+"""Enough to detect a change, too few to find the password from them."""
 
 
 class Try(WireModel):
-    """A login that was refused, or whose end nobody has written down."""
+    """A login that was refused, or whose result was never stored because the process ended first."""
 
     at: float = Field(allow_inf_nan=False)
     """Seconds since the epoch."""
@@ -47,8 +48,10 @@ class _Tries(WireModel):
 
 
 class LoginMemory:
+    """The stored refusals of the connector's own login."""
+
     def __init__(self, state: State, pbx: Pbx, clock: Callable[[], float] = time.time) -> None:
-        """`clock`: seconds since the epoch. Raises `ConnectorError` when the password cannot be read."""
+        """`clock` returns seconds since the epoch. Raises `ConnectorError` if the password cannot be read."""
         self._state = state
         self._clock = clock
         key = state.key_at_rest(_CONTEXT)
@@ -57,7 +60,7 @@ class LoginMemory:
         self._configuration = digest[:_FINGERPRINT_BYTES].hex()
 
     def wait(self) -> float:
-        """Seconds until the login may be tried; 0: now."""
+        """Return the seconds until the login may be tried; 0 means now."""
         tries = self._read()
         own = [one for one in tries if one.configuration == self._configuration]
         now, waits = self._clock(), [0.0]
@@ -67,25 +70,27 @@ class LoginMemory:
         return max(waits)
 
     def begin(self) -> Try:
-        """Before the PBX is asked: a process that ends before the answer must not forget that it has asked."""
+        """Store a try before the PBX is asked, so that it is remembered even if the process ends before the answer."""
         begun = Try(at=self._clock(), configuration=self._configuration)
         self._write([*self._read(), begun])
         return begun
 
     def take_back(self, begun: Try) -> None:
-        """The PBX has refused nothing."""
+        """Remove a try that the PBX has not refused."""
         tries = self._read()
         if begun in tries:
             tries.remove(begun)
             self._write(tries)
 
     def accepted(self) -> None:
-        """A good login ends what the PBX has counted."""
+        """Forget all tries: a successful login resets the PBX's count."""
         if self._read():
             self._write([])
 
     def _read(self) -> list[Try]:
-        """Of the window. A time of the future is of a clock that was wrong, and counts no longer than the window either."""
+        """Return the tries within the window. A time in the future comes from a wrong clock; it also counts only within the
+        window.
+        """
         try:
             content = self._state.read(FILE)
             tries = _Tries.model_validate_json(content).tries if 0 < len(content) <= MAX_BYTES else []

@@ -1,8 +1,8 @@
-"""UCI logins of people who asked for something that needs one: one for each person, whatever it is used for.
+"""UCI logins of people who use a function that needs one. A person has one login for all uses.
 
-What a login needs comes sealed from the browser, is kept encrypted here, at the customer's site, and is forgotten when
-its last use ends. A login that UCI refuses for minutes, while it takes the connector's own, has another password now and
-is forgotten too.
+The credentials come sealed from the browser and are stored encrypted at the customer's site. They are deleted when their
+last use ends. They are also deleted when UCI refuses them for minutes while it accepts the connector's own login, because
+then the person's password has changed.
 """
 
 import asyncio
@@ -30,9 +30,9 @@ FILE: Final = "followed"
 _CONTEXT: Final = b"pbx-calls at rest v1"
 _NONCE_BYTES: Final = 12
 CONNECTS_AT_ONCE: Final = 8
-"""Of people's logins, for instance after a restart of the PBX, which is no web server farm."""
+"""Most people's logins that connect at the same time, for instance after a restart of the PBX, which is not a web farm."""
 KEEP_ALIVE_SECONDS: Final = 40.0
-"""Published clients take 30 to 50 seconds. With 2,000 logins this makes 50 requests a second."""
+"""Interval of keep-alives. Published clients use 30 to 50 seconds. 2,000 logins make 50 requests a second."""
 
 
 class Use(StrEnum):
@@ -48,24 +48,24 @@ class User(Protocol):
     """One use of one login."""
 
     def heard(self, method: str, params: tuple[Any, ...]) -> None:
-        """An event of the PBX."""
+        """Called with the method and parameters of each event from the PBX."""
 
     def is_up(self, up: bool) -> None:
-        """The login stands, or is lost: events may be missing from then on."""
+        """Called when the login succeeds or is lost. Events may be missing after a loss."""
 
     def over(self, *, refused: bool) -> None:
-        """The use has ended; `refused`: because the PBX does not take the login any more."""
+        """Called when the use ends. `refused`: because the PBX no longer accepts the login."""
 
 
 Make = Callable[[int, UciSession], User]
-"""Of a PBX user's id and login."""
+"""Makes the user of a login from the PBX user's id and the UCI session."""
 
 
 @dataclass(slots=True)
 class _Held:
     credentials: CallsCredentials
     login_json: str
-    """The credentials as they are written: once, because each change writes the logins of all."""
+    """The credentials as JSON. Made once, because each change writes the logins of all people."""
     session: UciSession
     users: dict[Use, User] = field(default_factory=dict)
     task: asyncio.Task[None] | None = None
@@ -73,6 +73,8 @@ class _Held:
 
 
 class Logins:
+    """Holds the UCI logins of people."""
+
     def __init__(
         self,
         rest: StarfaceRest,
@@ -80,8 +82,8 @@ class Logins:
         state: State,
         uci_works: Callable[[], bool] = lambda: True,
     ) -> None:
-        """`uci_works`: whether the connector's own login is taken now; while it is not, a refusal is no word about a person's
-        password.
+        """`uci_works` returns whether UCI accepts the connector's own login now. While it does not, a refusal says nothing
+        about a person's password.
         """
         self._uci_works = uci_works
         self._rest = rest
@@ -90,29 +92,31 @@ class Logins:
         self._held: dict[int, _Held] = {}
         self._makers: dict[Use, Make] = {}
         self._changing: defaultdict[int, asyncio.Lock] = defaultdict(asyncio.Lock)
-        """For each person: a PBX that is slow with one login keeps nobody else waiting."""
+        """One lock for each person, so that a slow login does not delay other people's."""
         self._writing: asyncio.Task[None] | None = None
         self._next_writing: asyncio.Task[None] | None = None
         self._connecting = asyncio.Semaphore(CONNECTS_AT_ONCE)
 
     def serve(self, use: Use, make: Make) -> None:
-        """`make` is called for each login that is used so."""
+        """Register `make`, which is called for each login that has this use."""
         self._makers[use] = make
 
     def holders(self, use: Use) -> frozenset[int]:
+        """Return the ids of the PBX users whose login has this use."""
         return frozenset(user_id for user_id, held in self._held.items() if use in held.users)
 
     def session(self, user_id: int, use: Use) -> UciSession | None:
+        """Return the user's UCI session, or None if their login does not have this use."""
         held = self._held.get(user_id)
         return held.session if held is not None and use in held.users else None
 
     def user(self, user_id: int, use: Use) -> User | None:
-        """What was made for this use of this login."""
+        """Return the object that was made for this use of the login, or None."""
         held = self._held.get(user_id)
         return held.users.get(use) if held is not None else None
 
     async def run(self) -> None:
-        """Takes up what was held before a restart, until cancelled."""
+        """Resume the logins from before a restart; run until cancelled."""
         for user_id, (credentials, uses) in self._read().items():
             self._start(user_id, self._new(user_id, credentials, uses))
         try:
@@ -121,8 +125,8 @@ class Logins:
             await asyncio.gather(*(_end(held) for held in self._held.values()), return_exceptions=True)
 
     async def open(self, user_id: int, use: Use, credentials: CallsCredentials) -> None:
-        """From now on. Raises `LoginRejectedError` or another `PbxError` when UCI does not take the login; a login that
-        was held before then stays as it was.
+        """Log in and start a use. Raises `LoginRejectedError` or another `PbxError` if UCI does not accept the login; an
+        earlier login of the user then remains unchanged.
         """
         async with self._changing[user_id]:
             held = self._held.get(user_id)
@@ -143,9 +147,9 @@ class Logins:
         await self._save()
 
     async def keep_only(self, use: Use, user_ids: Sequence[int]) -> int:
-        """Ends this use for everybody else, and forgets the logins that have no other. How many ended."""
+        """End this use for all other users, delete logins without another use, and return how many uses ended."""
         gone = self.holders(use) - set(user_ids)
-        # At the same time: each says farewell to the PBX, which may be away.
+        # Concurrently, because each logs out from the PBX, which may be unreachable.
         await asyncio.gather(*(self._end_use(use, user_id) for user_id in gone))
         if gone:
             await self._save()
@@ -195,7 +199,7 @@ class Logins:
         held.task = asyncio.create_task(self._stay_until_refused(user_id, held))
 
     async def _stay_until_refused(self, user_id: int, held: _Held) -> None:
-        """The service learns of a refused login when it asks next who is served."""
+        """Keep the login until UCI refuses it. The service notices that when it next asks whose logins are in use."""
         await held.session.run()
         logger.warning("a user's UCI login is refused and forgotten", extra={"user_id": user_id})
         if self._held.get(user_id) is held:
@@ -219,12 +223,12 @@ class Logins:
             )
             return {int(user_id): _login_and_uses(held) for user_id, held in json.loads(opened).items()}
         except (InvalidTag, ValueError, TypeError, AttributeError):
-            # From another installation: these users are asked again by the tab.
+            # The file is from another installation: the tab asks these users again.
             logger.warning("the UCI logins of people cannot be read; nobody's are used")
             return {}
 
     async def _save(self) -> None:
-        """What is held now is on the disk when this returns. Who comes while it is written shares the next writing."""
+        """Return when the present logins are on disk. Callers that arrive during a write share the next one."""
         if self._next_writing is None:
             self._next_writing = asyncio.create_task(self._write(after=self._writing))
         await asyncio.shield(self._next_writing)
@@ -249,11 +253,11 @@ async def _end(held: _Held) -> None:
     if held.task is not None:
         held.task.cancel()
         await asyncio.gather(held.task, return_exceptions=True)
-    await held.session.end()  # a task that was never run has not
+    await held.session.end()  # a task that never ran has not ended it
 
 
 def _login_and_uses(held: dict[str, Any]) -> tuple[CallsCredentials, set[Use]]:
-    """Before there was the telephone, each login was for help alone and did not say so."""
+    """Read a stored login. Older versions knew only the use `HELP` and did not store it."""
     if "uses" not in held:
         return CallsCredentials.model_validate(held), {Use.HELP}
     return CallsCredentials.model_validate(held["login"]), {Use(use) for use in held["uses"]}

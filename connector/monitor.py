@@ -1,4 +1,4 @@
-"""Watches the PBX and tells how it stands: what `link.status` reports."""
+"""Watches the PBX and maintains the status that `link.status` reports."""
 
 import asyncio
 import logging
@@ -15,7 +15,7 @@ from wire.readings import ReadingPart
 logger = logging.getLogger(__name__)
 
 CHECK_SECONDS: Final = 15.0
-"""Four requests a minute: soon enough to explain a failed sign-in, too few to burden the PBX."""
+"""Interval of the checks. Four requests a minute are enough to explain a failed sign-in and do not burden the PBX."""
 _OF_LOGIN: Final = (PbxLoginFailedError, LoginPausedError, PbxForbiddenError)
 
 
@@ -31,7 +31,7 @@ class Monitor:
         active: bool,
         every: float = CHECK_SECONDS,
     ) -> None:
-        """`look` is set by a part that believes that something changed."""
+        """`look` is an event that another part sets when something may have changed, which triggers a check."""
         self._rest = rest
         self._uci = uci
         self._directory = directory
@@ -52,16 +52,17 @@ class Monitor:
                 continue
 
     def heard(self, rest: RestState) -> None:
-        """A request of the hub has met the PBX in this state: looked into when the status says otherwise."""
+        """Take the PBX's state as a request of the hub found it; check the PBX if the status differs."""
         if self.status.module_active and rest is not self.status.rest:
             self._look.set()
 
     def asked(self) -> None:
-        """Somebody runs the diagnosis: a login that was paused is tried once more."""
+        """Check the PBX because somebody runs the diagnosis; a paused login gets one more try."""
         self._rest.guard.allow_one()
         self._look.set()
 
     async def check(self) -> Status:
+        """Check the PBX and return the new status."""
         rest, detail = RestState.UNKNOWN, None
         if self.status.module_active:
             try:
@@ -90,7 +91,7 @@ class Monitor:
     def _put(self, rest: RestState, detail: str | None, version: str | None) -> None:
         holders = self._directory.holders
         permissions_read = self._readings.of(ReadingPart.PERMISSIONS) is not None
-        # A new model, not a changed copy: what is too long for the link must show here.
+        # A new model and not a changed copy, so that a value that is too long for the link fails here.
         status = Status(
             module_active=self.status.module_active,
             uci=self._uci.state if self.status.module_active else UciState.OFF,

@@ -1,6 +1,6 @@
-"""What the connector keeps: its identity, its sealing key, the PBX key. Readable by its user alone.
+"""The connector's stored state: its identity, its sealing key and the PBX key. Only the connector's user can read it.
 
-The identity is made once and never replaced by an update: the service binds the PBX name to it.
+The identity is created once and no update replaces it, because the service binds the PBX name to it.
 """
 
 import logging
@@ -39,14 +39,17 @@ _PREVIOUS: Final = "pbx-key.previous"
 
 
 class PreviousKey(WireModel):
-    """The PBX key before the last rotation, good until then."""
+    """The PBX key from before the last rotation, valid until `until`."""
 
     pbx_key: str
     until: Moment
 
 
 class State:
+    """The state directory. Its methods raise `ConnectorError` if a file cannot be read or written."""
+
     def __init__(self, directory: Path) -> None:
+        """Create the directory, the identity and the sealing key if they do not exist."""
         self.directory = directory
         try:
             directory.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -61,7 +64,7 @@ class State:
 
     @property
     def fingerprint(self) -> str:
-        """Of the identity, for people to compare."""
+        """The fingerprint of the identity, which people compare."""
         return fingerprint(self.identity_public)
 
     @property
@@ -70,14 +73,15 @@ class State:
 
     @property
     def sealing_signature(self) -> str:
+        """The identity's signature over the sealing key (base64url)."""
         return b64url(self.identity.sign(sealing_key_bytes(self.sealing_public)))
 
     def sign_capabilities(self, capabilities: Sequence[str]) -> str:
-        """For the browser, which does not take the service's word for what this connector can do."""
+        """Sign the capabilities for the browser, which does not trust the service about them."""
         return b64url(self.identity.sign(capabilities_bytes(self.sealing_public, capabilities)))
 
     def pbx_key(self) -> PbxKey:
-        """The PBX key; makes the first one."""
+        """Return the PBX key; create the first one if there is none."""
         path = self.directory / _KEY
         if not path.exists():
             return self.renew_pbx_key()
@@ -87,8 +91,9 @@ class State:
             raise ConnectorError(f"{path} holds no PBX key; 'pbx-connector key new' makes another") from fault
 
     def renew_pbx_key(self, keep_old: timedelta = timedelta(0)) -> PbxKey:
-        """Makes another key. The old one is good for so long still; written first, so that a crash between the two
-        leaves the old key as it was.
+        """Make and return a new key. The old one remains valid for `keep_old`.
+
+        The old key is saved first, so that after a crash between the two writes it is still the current key.
         """
         if keep_old and (self.directory / _KEY).exists():
             previous = PreviousKey(pbx_key=grouped(self.pbx_key()), until=datetime.now(UTC) + keep_old)
@@ -100,7 +105,7 @@ class State:
         return key
 
     def previous_pbx_key(self) -> tuple[PbxKey, datetime] | None:
-        """The key before the last rotation and until when it is good; None when it is no longer good."""
+        """Return the key from before the last rotation and its expiry, or None if it is no longer valid."""
         content = self.read(_PREVIOUS)
         if not content:
             return None
@@ -113,13 +118,14 @@ class State:
         return (key, previous.until) if datetime.now(UTC) < previous.until else None
 
     def pbx_key_stamp(self) -> int:
-        """Changes whenever the key does."""
+        """Return a number that changes whenever the key file changes; 0 if there is no key."""
         try:
             return (self.directory / _KEY).stat().st_mtime_ns
         except FileNotFoundError:
             return 0
 
     def key_file(self, pbx_name: str) -> KeyFile:
+        """Return the content of the key file that people drop on the sign-in page."""
         return KeyFile(
             pbx_name=pbx_name,
             pbx_key=grouped(self.pbx_key()),
@@ -128,17 +134,17 @@ class State:
         )
 
     def key_at_rest(self, purpose: bytes) -> bytes:
-        """A key of 32 bytes for what is kept encrypted here; it follows from the sealing key and leaves no file."""
+        """Derive a key of 32 bytes from the sealing key, to encrypt stored data. The derived key is never stored."""
         secret = self.sealing.private_numbers().private_value.to_bytes(32, "big")
         return HKDF(hashes.SHA256(), 32, None, purpose).derive(secret)
 
     def read(self, name: str) -> bytes:
-        """A file of the connector's own; empty when there is none."""
+        """Return the content of a file in the directory; empty if there is none."""
         path = self.directory / name
         return self._read(path) if path.exists() else b""
 
     def write(self, name: str, content: bytes) -> None:
-        """Whole or not at all."""
+        """Write a file in the directory atomically."""
         self._write(self.directory / name, content)
 
     def _identity(self) -> Ed25519PrivateKey:
@@ -169,7 +175,7 @@ class State:
 
     @staticmethod
     def _read_text(path: Path) -> str:
-        """Restored from a backup and looked at with an editor, it may be in that editor's encoding."""
+        """Read a text file in any encoding of an editor, because somebody may have restored and edited it."""
         try:
             return read_text(path)
         except OSError as fault:

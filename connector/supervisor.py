@@ -1,4 +1,4 @@
-"""Keeps the connector's parts running: one that fails is logged, started again with back-off, and never ends another."""
+"""Keeps the connector's parts running. A part that fails is logged and restarted with back-off; the others go on."""
 
 import asyncio
 import logging
@@ -12,7 +12,7 @@ logger = logging.getLogger(__name__)
 
 BACK_OFF_CAP_SECONDS: Final = 60.0
 STEADY_SECONDS: Final = 300.0
-"""A part that has run for so long begins with the shortest back-off again."""
+"""A part that has run this long starts again with the shortest back-off."""
 
 
 @dataclass(slots=True)
@@ -21,7 +21,7 @@ class PartState:
     running: bool = False
     restarts: int = 0
     last_fault: str | None = None
-    """The class of the last exception; its text may hold words of the PBX and stays in the log."""
+    """The class of the last exception. Its text appears only in the log, because it may contain words of the PBX."""
     failed_at: datetime | None = None
 
 
@@ -32,12 +32,12 @@ class Supervisor:
         self.parts: dict[str, PartState] = {}
 
     def start(self, name: str, run: Callable[[], Awaitable[None]]) -> None:
-        """`run` is called until the supervisor stops; one that returns has done its work and is not called again."""
+        """Call `run` again after each failure until the supervisor stops. If `run` returns, its work is done."""
         state = self.parts[name] = PartState(name)
         self._tasks.append(asyncio.create_task(self._keep(state, run), name=name))
 
     async def stop(self, seconds: float) -> None:
-        """Cancels every part; one that does not end in time is left behind."""
+        """Cancel all parts and wait `seconds` at most; parts that have not ended by then are abandoned."""
         for task in self._tasks:
             task.cancel()
         if self._tasks:
@@ -63,5 +63,5 @@ class Supervisor:
                 state.running = False
             failures = 1 if loop.time() - started > STEADY_SECONDS else failures + 1
             state.restarts += 1
-            # Full jitter, so that many connectors do not come back in step.
+            # Full jitter, so that many connectors do not return at the same moment.
             await asyncio.sleep(random.uniform(0, min(self._back_off_cap, 2.0**failures)))  # noqa: S311
