@@ -9,14 +9,14 @@ from bot.cards.parts import Card, Reader, card, card_time, execute, open_url, si
 from bot.cards.plain import Title
 from bot.commands import Command
 from core.audit.wording import describe_actor_of_notice
-from core.licensing.session import TOLD
+from core.licensing.session import NOTIFIED_CAUSES
 from core.signin.preferences import Preferences, Topic
 from core.signin.signin import State
 from core.store.audit import ActorKind
 from core.store.timestamps import from_ms
 from wire.bounds import Count, Line, Name
 
-KINDS: Final = frozenset(TOLD) | {"seat-offered", "offer-passed", "key-expires", "session-ends"}
+KINDS: Final = frozenset(NOTIFIED_CAUSES) | {"seat-offered", "offer-passed", "key-expires", "session-ends"}
 """Of the notices that this card tells; the advisor's has a card of its own."""
 CALL_TOGGLES: Final = ("calls-in-chat", "missed-calls", "numbers-in-chat")
 """Opt-in, so they are not among the topics."""

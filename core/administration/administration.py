@@ -16,7 +16,7 @@ from core.hub.bus import Bus, holders_topic, offers_topic
 from core.hub.registry import Registry
 from core.identity.teams_user import TeamsUser
 from core.identity.tenant_trust import Entry, TenantTrust, Trust, TrustedTenant
-from core.licensing.advice import Advice, Constant, advise, find_constant, looked_at_from
+from core.licensing.advice import Advice, Constant, advise, find_constant, get_history_start
 from core.licensing.ledger import Ledger
 from core.licensing.overview import HoldersPage, HoldersQuery, Overview
 from core.licensing.policy import Policy
@@ -251,7 +251,7 @@ class Administration:
         at = now()
         pbx = await self._registry.by_id(session.pbx_id)
         history_from = pbx.claimed_at if pbx is not None else at
-        since = looked_at_from(history_from, at)
+        since = get_history_start(history_from, at)
         days = await self._history.days(session.pbx_id, since, at, with_steps=True)
         long_days = await asyncio.to_thread(find_constant, days, history_from, at)
         names = await self._history.names(session.pbx_id, long_days, since, at)

@@ -77,7 +77,7 @@ def period_start(now: datetime) -> datetime:
     return (now - PERIOD).replace(hour=0, minute=0, second=0, microsecond=0)
 
 
-def looked_at_from(history_from: datetime, now: datetime) -> datetime:
+def get_history_start(history_from: datetime, now: datetime) -> datetime:
     """Return the start of what `advise` looks at, for a history that begins at `history_from`."""
     return max(history_from, period_start(now))
 
@@ -85,12 +85,12 @@ def looked_at_from(history_from: datetime, now: datetime) -> datetime:
 def find_constant(days: Sequence[SeatDay], history_from: datetime, now: datetime) -> Mapping[int, int]:
     """Return the constant users: PBX user id to the number of working days with at least `CONSTANT_HOURS`.
 
-    The result is empty while there are too few working days. `days` are those from `looked_at_from` until now, with steps.
+    The result is empty while there are too few working days. `days` are those from `get_history_start` until now, with steps.
     """
-    working = _working_days(looked_at_from(history_from, now), now)
+    working = _working_days(get_history_start(history_from, now), now)
     if len(working) < MIN_WORKING_DAYS:
         return {}
-    wanted = {_number(day) for day in working}
+    wanted = {_day_number(day) for day in working}
     enough = CONSTANT_HOURS * HOUR_MS
     long_days: Counter[int] = Counter()
     for day in days:
@@ -114,12 +114,14 @@ def advise(
     `days` are as for `find_constant`, and `constant` are the users that it found. `uals` and `seats` are the present
     numbers of licences. `history_from` is the start of the recorded history.
     """
-    since = looked_at_from(history_from, now)
+    since = get_history_start(history_from, now)
     working_days = len(_working_days(since, now))
     enough = working_days >= MIN_WORKING_DAYS
-    all_peak, all_percentile = _need(_hourly(days, since))
+    all_peak, all_percentile = _find_peak_and_percentile(_hourly_peaks(days, since))
     peak, percentile = (
-        _need(_hourly(days, since, without=constant.keys())) if constant else (all_peak, all_percentile)
+        _find_peak_and_percentile(_hourly_peaks(days, since, without=constant.keys()))
+        if constant
+        else (all_peak, all_percentile)
     )
     present = Mix(uals, seats)
     return Advice(
@@ -144,12 +146,14 @@ def _working_days(since: datetime, now: datetime) -> list[date]:
     return found
 
 
-def _number(day: date) -> int:
+def _day_number(day: date) -> int:
     """Return the number of a day: days since the epoch."""
     return to_ms(datetime(day.year, day.month, day.day, tzinfo=UTC)) // DAY_MS
 
 
-def _hourly(days: Sequence[SeatDay], since: datetime, *, without: Collection[int] = ()) -> Iterable[int]:
+def _hourly_peaks(
+    days: Sequence[SeatDay], since: datetime, *, without: Collection[int] = ()
+) -> Iterable[int]:
     """Return the peak of each hour since then. `without`: users who do not count."""
     for day in days:
         first = to_ms(since) - day.number * DAY_MS
@@ -160,7 +164,7 @@ def _hourly(days: Sequence[SeatDay], since: datetime, *, without: Collection[int
         yield from (hour.peak for hour in hours)
 
 
-def _need(hourly: Iterable[int]) -> tuple[int, int]:
+def _find_peak_and_percentile(hourly: Iterable[int]) -> tuple[int, int]:
     """Return the peak, and the 95th percentile of the hourly peaks. Hours in which nobody held a seat do not count."""
     peaks = sorted(peak for peak in hourly if peak)
     if not peaks:

@@ -41,7 +41,7 @@ from core.licensing.transactions import (
 )
 from core.licensing.transactions.ageing import SessionAge
 from core.licensing.transactions.handing_over import HandedOver
-from core.licensing.transactions.steps import RefusedError
+from core.licensing.transactions.steps import TransactionRefusedError
 from core.licensing.transactions.sweeping import SweepResult
 from core.licensing.transactions.trusting import TrustChange, TrustChanged
 from core.store.audit import Actor
@@ -78,7 +78,7 @@ class Ledger:
                 opened = await self._writer.run(make)
             else:
                 opened = await self._writer.run_together(OPEN, batched, make)
-        except RefusedError as refused:
+        except TransactionRefusedError as refused:
             return refused.finding
         if batched is None or isinstance(opened, Opened):
             result: Opened = opened
@@ -97,9 +97,9 @@ class Ledger:
         is_ended = await self._writer.run_together(END, batched, partial(sessions.sign_out, batched))
         return session if is_ended else None
 
-    async def followed(self, pbx_id: str) -> Sequence[int]:
+    async def list_followed_user_ids(self, pbx_id: str) -> Sequence[int]:
         """Return the ids of PBX users who are signed in or on the waiting list."""
-        return await self._writer.run_small(lambda: sessions.followed(pbx_id))
+        return await self._writer.run_small(lambda: sessions.list_followed_user_ids(pbx_id))
 
     async def follow_user(
         self, pbx_id: str, pbx_name: str, facts: UserFacts, now: datetime, epoch: int | None = None
@@ -222,13 +222,15 @@ class Ledger:
             lambda: sessions.put_administrator(session_id, is_administrator=is_administrator)
         )
 
-    async def due(self, now: datetime, age: SessionAge | None = None) -> Sequence[str]:
+    async def list_pbxs_to_sweep(self, now: datetime, age: SessionAge | None = None) -> Sequence[str]:
         """Return the ids of PBXs where `sweep` has something to do. `age` None: sessions have no maximum age."""
-        return await self._writer.run(lambda: sweeping.due(now, age))
+        return await self._writer.run(lambda: sweeping.list_pbxs_to_sweep(now, age))
 
-    async def expired(self, pbx_id: str, now: datetime, age: SessionAge | None = None) -> ExpiredHolders:
+    async def list_expired_holders(
+        self, pbx_id: str, now: datetime, age: SessionAge | None = None
+    ) -> ExpiredHolders:
         """Return who still holds a seat of an expired key, or has a session that is too old."""
-        return await self._writer.run(lambda: sweeping.expired(pbx_id, now, age))
+        return await self._writer.run(lambda: sweeping.list_expired_holders(pbx_id, now, age))
 
     async def sweep(
         self,
@@ -237,12 +239,12 @@ class Ledger:
         facts: CallFacts = NO_CALL_FACTS,
         age: SessionAge | None = None,
     ) -> SweepResult:
-        """Clean up one PBX; return what changed. `facts`: what the PBX reports about the users that `expired` returned."""
+        """Clean up one PBX; return what changed. `facts`: what the PBX reports about the users that `list_expired_holders` returned."""
         return await self._writer.run(lambda: sweeping.sweep(pbx_id=pbx_id, now=now, facts=facts, age=age))
 
-    async def forget_ends(self, now: datetime, age: SessionAge | None) -> None:
+    async def withdraw_warnings(self, now: datetime, age: SessionAge | None) -> None:
         """Withdraw the warnings that no longer apply after a change of the maximum age (None: no limit)."""
-        await self._writer.run(lambda: ageing.forget_ends(age, now))
+        await self._writer.run(lambda: ageing.withdraw_warnings(age, now))
 
     async def close(self) -> None:
         await self._writer.close()
@@ -250,7 +252,7 @@ class Ledger:
     async def _refusable(self, make: TransactionFactory[T]) -> T | Finding:
         try:
             return await self._writer.run(make)
-        except RefusedError as refused:
+        except TransactionRefusedError as refused:
             return refused.finding
 
 

@@ -108,7 +108,7 @@ def read(text: str, vendors: VendorKeys) -> LicenceKey:
 
 
 @dataclass(frozen=True, slots=True)
-class Fault:
+class InspectionFault:
     code: str
     words: str
 
@@ -117,7 +117,7 @@ class Fault:
 class Inspected:
     content: dict[str, Any] | None
     """`header` and `content` of the JWS, verified or not; None when the text is not a JWS."""
-    faults: tuple[Fault, ...]
+    faults: tuple[InspectionFault, ...]
     """All reasons why the key would be refused now."""
 
 
@@ -127,8 +127,10 @@ def inspect(text: str, vendors: VendorKeys, now: datetime) -> Inspected:
         decoded = jwt.api_jws.decode_complete(text.strip(), options={"verify_signature": False})
         content: dict[str, Any] = {"header": decoded["header"], "content": json.loads(decoded["payload"])}
     except (jwt.InvalidTokenError, ValueError, RecursionError) as fault:
-        return Inspected(None, (Fault(LicenceKeyFault.NOT_A_JWS, f"this is no licence key: {fault}"),))
-    faults: list[Fault] = []
+        return Inspected(
+            None, (InspectionFault(LicenceKeyFault.NOT_A_JWS, f"this is no licence key: {fault}"),)
+        )
+    faults: list[InspectionFault] = []
     try:
         read(text, vendors)
     except InvalidLicenceKeyError as invalid:
@@ -140,14 +142,14 @@ def inspect(text: str, vendors: VendorKeys, now: datetime) -> Inspected:
             LicenceKeyFault.NOT_A_JWS: "this is no licence key",
         }
         if invalid.fault is not LicenceKeyFault.BAD_CONTENT:
-            faults.append(Fault(invalid.fault, words[invalid.fault]))
+            faults.append(InspectionFault(invalid.fault, words[invalid.fault]))
     if content["header"].get("typ") != _TYPE:
-        faults.append(Fault(LicenceKeyFault.BAD_CONTENT, f"its type is not {_TYPE!r}"))
+        faults.append(InspectionFault(LicenceKeyFault.BAD_CONTENT, f"its type is not {_TYPE!r}"))
     try:
         key = LicenceKey.model_validate_json(decoded["payload"])
     except ValidationError as invalid_content:
         faults += [
-            Fault(
+            InspectionFault(
                 LicenceKeyFault.BAD_CONTENT,
                 f"{'.'.join(str(part) for part in error['loc']) or 'content'}: {error['msg']}",
             )
@@ -155,7 +157,7 @@ def inspect(text: str, vendors: VendorKeys, now: datetime) -> Inspected:
         ]
         return Inspected(content, tuple(faults))
     if now < key.starts:
-        faults.append(Fault(LicenceReason.KEY_NOT_YET_VALID, f"good from {key.valid_from} on"))
+        faults.append(InspectionFault(LicenceReason.KEY_NOT_YET_VALID, f"good from {key.valid_from} on"))
     if now >= key.ends:
-        faults.append(Fault(LicenceReason.KEY_EXPIRED, f"was good until {key.valid_until}"))
+        faults.append(InspectionFault(LicenceReason.KEY_EXPIRED, f"was good until {key.valid_until}"))
     return Inspected(content, tuple(faults))

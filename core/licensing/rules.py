@@ -130,7 +130,7 @@ def seat_choices(
     return tuple(sorted(choices, key=lambda choice: not choice.reservations))
 
 
-def exhausted(pbx_name: str, *, used: int, total: int, reserved: int) -> Finding:
+def exhausted_finding(pbx_name: str, *, used: int, total: int, reserved: int) -> Finding:
     """Return the finding that all seats are taken.
 
     `reserved` is the number of free seats that are reserved for others or offered to people on the waiting list.

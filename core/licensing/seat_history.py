@@ -32,7 +32,7 @@ OVER_AFTER: Final = timedelta(hours=2)
 """How long a day must be over before it is stored. No replica's clock is that late, and no commit takes that long."""
 DAYS_KEPT: Final = 31
 """How many days are stored. The longest view has 30 days, and the advice looks at 28."""
-LOOK_SECONDS: Final = 900.0
+POLL_SECONDS: Final = 900.0
 """How often days that are over are stored for large PBXs."""
 DOUBT_SECONDS: Final = 10.0
 """How soon to try again while the clock is in doubt."""
@@ -62,7 +62,7 @@ _KEEP: Final = "INSERT INTO usage_day (pbx_id, day, hours, steps) VALUES ($1, $2
 
 
 @dataclass(frozen=True, slots=True)
-class Holder:
+class HolderName:
     """The name of a user in a history."""
 
     name: str
@@ -111,24 +111,24 @@ class SeatHistory:
 
     async def names(
         self, pbx_id: str, user_ids: Iterable[int], since: datetime, now: datetime
-    ) -> Mapping[int, Holder]:
+    ) -> Mapping[int, HolderName]:
         """Return the names of users who have held a seat since then: the present one, or that of their last seat."""
         wanted = set(user_ids)
-        found: dict[int, Holder] = {}
+        found: dict[int, HolderName] = {}
         if not wanted:
             return found
         for row in await self._database.fetch_long(_NAMES_NOW, pbx_id):
             if row["pbx_user_id"] in wanted:
-                found[row["pbx_user_id"]] = Holder(row["display_name"], row["pbx_login"])
+                found[row["pbx_user_id"]] = HolderName(row["display_name"], row["pbx_login"])
         day = to_ms(now) // DAY_MS
         while len(found) < len(wanted) and day >= to_ms(since) // DAY_MS:
             # Read day by day, because most of them held a seat yesterday.
             rows = await self._database.fetch_long(_NAMES_THEN, pbx_id, day * DAY_MS, (day + 1) * DAY_MS)
             of_day = {row["pbx_user_id"]: row["subject"] for row in rows}
             for user_id in wanted.intersection(of_day).difference(found):
-                found[user_id] = Holder(of_day[user_id], "")
+                found[user_id] = HolderName(of_day[user_id], "")
             day -= 1
-        return found | {user_id: Holder(str(user_id), "") for user_id in wanted.difference(found)}
+        return found | {user_id: HolderName(str(user_id), "") for user_id in wanted.difference(found)}
 
     async def denials(self, pbx_id: str, since: datetime, now: datetime) -> Mapping[int, int]:
         """Return the number of denials in each hour since then. Keys are hours since the epoch."""
@@ -154,7 +154,7 @@ class SeatHistory:
             if at is not None:
                 await self.keep_large(at)
                 await self.forget_old(at)
-            await asyncio.sleep(LOOK_SECONDS if at is not None else DOUBT_SECONDS)
+            await asyncio.sleep(POLL_SECONDS if at is not None else DOUBT_SECONDS)
 
     async def keep_large(self, now: datetime) -> None:
         """Store the days of every PBX with many seats before anybody asks for them."""

@@ -41,7 +41,7 @@ class EndCause(StrEnum):
     """The session was proven by e-mail, and the PBX no longer trusts that tenant."""
 
 
-TOLD: Final = frozenset(EndCause) - {EndCause.SIGNED_OUT, EndCause.SWITCHED}
+NOTIFIED_CAUSES: Final = frozenset(EndCause) - {EndCause.SIGNED_OUT, EndCause.SWITCHED}
 """Causes that the user did not choose. The user is notified, in the tab and by the bot."""
 
 

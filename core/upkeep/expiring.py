@@ -47,7 +47,7 @@ class Expiring:
 
         The PBX is asked only if a licence key has expired there or a session is too old.
         """
-        expired = await self._ledger.expired(pbx_id, now(), self._age)
+        expired = await self._ledger.list_expired_holders(pbx_id, now(), self._age)
         if not expired.user_ids:
             return NO_CALL_FACTS
         groups: Mapping[int, Collection[int]] | None = {}

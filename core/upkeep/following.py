@@ -77,7 +77,7 @@ class Following:
                 logger.exception("users not compared", extra={"pbx_id": pbx_id})
 
     async def _compare_now(self, pbx_id: str) -> None:
-        user_ids = await self._ledger.followed(pbx_id)
+        user_ids = await self._ledger.list_followed_user_ids(pbx_id)
         pbx = await self._registry.by_id(pbx_id) if user_ids else None
         if pbx is None:
             return
@@ -97,7 +97,7 @@ class Following:
         pbx = await self._registry.by_id(pbx_id)
         if pbx is None:
             return
-        mine = set(await self._ledger.followed(pbx_id))
+        mine = set(await self._ledger.list_followed_user_ids(pbx_id))
         facts = [UserFacts(user_id, None) for user_id in gone if user_id in mine]
         known = [user for user in users if user.user_id in mine and _is_known(user)]
         for user, verdict in zip(known, await self._verdicts.of(pbx, known), strict=True):

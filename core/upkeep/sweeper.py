@@ -75,7 +75,11 @@ class Sweeper:
         at = self._clock.trusted_now()
         if at is None:
             return
-        due = [pbx_id for pbx_id in await self._ledger.due(at, self._age) if not self._setbacks.rests(pbx_id)]
+        due = [
+            pbx_id
+            for pbx_id in await self._ledger.list_pbxs_to_sweep(at, self._age)
+            if not self._setbacks.rests(pbx_id)
+        ]
         facts = await asyncio.gather(
             *(self._expiring.facts(pbx_id) for pbx_id in due), return_exceptions=True
         )
@@ -96,7 +100,7 @@ class Sweeper:
         await self._registry.forget_old(at - LINKS_KEPT)
 
     async def _forget_ends(self) -> None:
-        await self._ledger.forget_ends(now(), self._age)
+        await self._ledger.withdraw_warnings(now(), self._age)
 
     async def _sweep_one(self, pbx_id: str, known: CallFacts) -> None:
         at = self._clock.trusted_now()
@@ -106,7 +110,11 @@ class Sweeper:
         if swept:
             logger.info(
                 "swept",
-                extra={"pbx_id": pbx_id, "sessions": len(swept.sessions), "line_moved": swept.line_moved},
+                extra={
+                    "pbx_id": pbx_id,
+                    "sessions": len(swept.sessions),
+                    "waiting_list_changed": swept.waiting_list_changed,
+                },
             )
             self._sign_in.announce(pbx_id, *swept.sessions)
 

@@ -7,9 +7,9 @@ import pytest
 from bot.cards.notices import notice_card
 from bot.cards.parts import Reader
 from core.language import Language
-from core.licensing.session import TOLD
+from core.licensing.session import NOTIFIED_CAUSES
 
-KINDS = [*sorted(TOLD), "seat-offered", "offer-passed", "key-expires", "session-ends"]
+KINDS = [*sorted(NOTIFIED_CAUSES), "seat-offered", "offer-passed", "key-expires", "session-ends"]
 DETAIL = {
     "pbx_name": "pbx.example.com",
     "pbx_user": "Anna Berger",

@@ -34,9 +34,9 @@ from core.licensing.session import (
     SessionRequest,
     UserFacts,
 )
-from core.licensing.transactions.settling import OFFER_KEPT
+from core.licensing.transactions.settling import OFFER_LIFETIME
 from core.licensing.transactions.trusting import TrustChange
-from core.licensing.transactions.waiting_list import REFUSAL_COUNTS
+from core.licensing.transactions.waiting_list import REFUSAL_LIFETIME
 from core.store.audit import OPERATOR
 from core.store.transaction import Transaction, execute
 from tests.support.book import ADMIN, NOW, PBX, Book, person
@@ -261,7 +261,7 @@ class Machine(RuleBasedStateMachine):
         request = self.do(self.book.request(user, now=self.now))
         joined = self.do(self.book.ledger.join_waiting_list(request.teams_user, self.now))
         may = user in self.model.line or (
-            user in self.model.refused and self.now - self.model.refused[user] <= REFUSAL_COUNTS
+            user in self.model.refused and self.now - self.model.refused[user] <= REFUSAL_LIFETIME
         )
         assert isinstance(joined, str) == may
         if may and user not in self.model.line:
@@ -296,14 +296,14 @@ class Machine(RuleBasedStateMachine):
 
     def _sweep_at(self, moment: datetime, without_call: set[int]) -> None:
         self.now = moment
-        for pbx_id in self.do(self.book.ledger.due(self.now)):
+        for pbx_id in self.do(self.book.ledger.list_pbxs_to_sweep(self.now)):
             self.do(self.book.ledger.sweep(pbx_id, self.now, CallFacts(without_call)))
         model = self.model
         for user, (_, until) in list(model.offered.items()):
             if until <= self.now:
                 del model.offered[user]
                 model.line.remove(user)
-        model.refused = {u: at for u, at in model.refused.items() if self.now - at <= REFUSAL_COUNTS}
+        model.refused = {u: at for u, at in model.refused.items() if self.now - at <= REFUSAL_LIFETIME}
         expired = [user for user, serial in model.holders.items() if model.pools[serial].until <= self.now]
         sessions = {user: self.do(self.book.session_of(user)) for user in expired}
         for user, session in sessions.items():
@@ -409,7 +409,7 @@ class Machine(RuleBasedStateMachine):
         }
         assert {user for user, offered_at in waiting if offered_at is not None} == set(offers)
         for user, (_, until) in offers.items():
-            assert user in model.line and until <= self.now + OFFER_KEPT
+            assert user in model.line and until <= self.now + OFFER_LIFETIME
         # First come, first served: anyone who has no offer has come later than all who have, or no seat is free.
         without = [user for user, offered_at in waiting if offered_at is None]
         valid = set(self._valid())

@@ -13,8 +13,8 @@ from core.licensing.ledger import SeatsHeld
 from core.licensing.policy import People, Policy, Reservation
 from core.licensing.rules import GRACE, LicenceKind, TakeSeat, UseUal
 from core.licensing.session import CallFacts, EndCause, ExpiredHolders, Opened, UserFacts
-from core.licensing.transactions.settling import OFFER_KEPT
-from core.licensing.transactions.waiting_list import REFUSAL_COUNTS
+from core.licensing.transactions.settling import OFFER_LIFETIME
+from core.licensing.transactions.waiting_list import REFUSAL_LIFETIME
 from core.store.audit import OPERATOR, forget_audit
 from tests.support.book import ADMIN, NOW, PBX, Book, person
 
@@ -23,7 +23,7 @@ BOSS = replace(person(1), is_administrator=True)
 
 
 async def sweep(book: Book, now) -> None:
-    for pbx_id in await book.ledger.due(now):
+    for pbx_id in await book.ledger.list_pbxs_to_sweep(now):
         await book.ledger.sweep(pbx_id, now)
 
 
@@ -111,16 +111,16 @@ async def test_whoever_is_next_gets_the_seat_for_five_minutes_and_then_it_passes
     stranger = await book.take(9, now=later)
     assert isinstance(stranger, Finding) and stranger.evidence["reserved"] == 1
     place = (await book.states.of(await user_of(book, 2))).place
-    assert place is not None and place.offered_until == later + OFFER_KEPT
+    assert place is not None and place.offered_until == later + OFFER_LIFETIME
 
-    await sweep(book, later + OFFER_KEPT)
+    await sweep(book, later + OFFER_LIFETIME)
     assert await notices(book) == [
         ("object-2", "seat-offered"),
         ("object-2", "offer-passed"),
         ("object-3", "seat-offered"),
     ]
-    assert isinstance(await book.take(2, now=later + OFFER_KEPT), Finding)
-    assert isinstance(await book.take(3, now=later + OFFER_KEPT), Opened)
+    assert isinstance(await book.take(2, now=later + OFFER_LIFETIME), Finding)
+    assert isinstance(await book.take(3, now=later + OFFER_LIFETIME), Opened)
     assert await book.used() == (1, 1)
     assert (await book.states.of(await user_of(book, 3))).place is None
 
@@ -132,7 +132,7 @@ async def test_only_who_was_refused_lately_can_wait(book: Book) -> None:
     refused = await book.ledger.join_waiting_list(user, NOW)
     assert isinstance(refused, Finding) and refused.code is Code.NOT_REFUSED
     await book.deny(2)
-    late = await book.ledger.join_waiting_list(user, NOW + REFUSAL_COUNTS + MINUTE)
+    late = await book.ledger.join_waiting_list(user, NOW + REFUSAL_LIFETIME + MINUTE)
     assert isinstance(late, Finding)
     assert await book.ledger.join_waiting_list(user, NOW) == PBX
     assert await book.ledger.join_waiting_list(user, NOW) == PBX
@@ -318,7 +318,7 @@ async def test_while_no_administrator_is_signed_in_the_word_of_expiry_waits(book
     await book.put(1, until=date(2026, 12, 31))
     ends = NOW.replace(year=2027, month=1, day=1)
     await book.take(2, ual=True)
-    assert await book.ledger.due(ends - timedelta(days=25)) == [], "nobody is there to be told"
+    assert await book.ledger.list_pbxs_to_sweep(ends - timedelta(days=25)) == [], "nobody is there to be told"
     await book.ledger.sweep(PBX, ends - timedelta(days=25))
     await book.take(1, ual=True, person=BOSS)
     for days_ahead, told in ((20, 1), (19, 1), (7, 2)):
@@ -344,9 +344,9 @@ async def test_an_expired_key_ends_the_sessions_of_those_who_have_no_call(book: 
     await book.take(2)
     await book.take(3, ual=True)
     ends = NOW.replace(hour=0) + timedelta(days=1)
-    nobody = await book.ledger.expired(PBX, ends - timedelta(milliseconds=1))
+    nobody = await book.ledger.list_expired_holders(PBX, ends - timedelta(milliseconds=1))
     assert nobody == ExpiredHolders((), groups_matter=False)
-    assert sorted((await book.ledger.expired(PBX, ends)).user_ids) == [1, 2]
+    assert sorted((await book.ledger.list_expired_holders(PBX, ends)).user_ids) == [1, 2]
     begun = await book.ledger.sweep(PBX, ends)
     assert {session.person.pbx_user_id for session in begun.sessions} == {1, 2}, "their tabs tell of the hour"
     assert not await book.ledger.sweep(PBX, ends), "once"
@@ -365,7 +365,7 @@ async def test_who_is_admitted_to_another_key_by_a_group_moves_there(book: Book)
     policy = Policy(admitted=People(group_ids=(40,)))
     assert await book.ledger.put_policy(PBX, new.id, policy, ADMIN, NOW) is None
     ends = NOW.replace(hour=0) + timedelta(days=1)
-    assert (await book.ledger.expired(PBX, ends)).groups_matter
+    assert (await book.ledger.list_expired_holders(PBX, ends)).groups_matter
     await book.ledger.sweep(PBX, ends, CallFacts([1, 2], {1: (40,)}))
     moved, other = await book.session_of(1), await book.session_of(2)
     assert moved is not None and moved.pool_id == new.id
@@ -381,7 +381,7 @@ async def test_an_expired_key_that_was_taken_out_ends_its_sessions_as_well(book:
     assert await book.session_of(1) is not None
     await sweep(book, ends + GRACE)
     assert await book.session_of(1) is None
-    assert await book.ledger.due(ends + GRACE) == []
+    assert await book.ledger.list_pbxs_to_sweep(ends + GRACE) == []
 
 
 async def test_a_session_of_an_expired_pool_moves_to_another_that_has_room(book: Book) -> None:

@@ -10,7 +10,7 @@ from core.diagnosis.lights import Light, Part, lights
 from core.diagnosis.rules import PbxFacts, blocker, second_installation, warning
 from core.diagnosis.version import is_older
 from core.language import Language
-from core.licensing.rules import Pool, TakeSeat, UseUal, decide, exhausted
+from core.licensing.rules import Pool, TakeSeat, UseUal, decide, exhausted_finding
 from wire.link import RestState, Status, UciState
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
@@ -70,10 +70,13 @@ def test_the_licence_table(version, permission, pools, refused, verdict) -> None
 
 
 def test_an_exhausted_pool_tells_used_and_total() -> None:
-    refusal = exhausted("p", used=5, total=5, reserved=0)
+    refusal = exhausted_finding("p", used=5, total=5, reserved=0)
     assert "5 of 5" in explain(refusal, Language.EN).detail
     assert "5 von 5" in explain(refusal, Language.DE).detail
-    assert "3 more are reserved" in explain(exhausted("p", used=2, total=5, reserved=3), Language.EN).detail
+    assert (
+        "3 more are reserved"
+        in explain(exhausted_finding("p", used=2, total=5, reserved=3), Language.EN).detail
+    )
 
 
 GOOD = Status(module_active=True, uci=UciState.ON, rest=RestState.OK, pbx_version="6.7.3")

@@ -14,7 +14,7 @@ from sqlalchemy import insert
 from core.hub.registry import Registry
 from core.licensing.rules import GRACE
 from core.licensing.session import NO_CALL_FACTS, CallFacts, Opened, Proof
-from core.licensing.transactions.ageing import TOLD_BEFORE, SessionAge
+from core.licensing.transactions.ageing import WARNING_LEAD_TIME, SessionAge
 from core.store import tables
 from core.store.audio import AudioStore
 from core.store.clock_watch import ClockWatch
@@ -32,7 +32,7 @@ ENDS_AT = NOW + 30 * DAY
 async def sweep(
     book: Book, at: datetime, age: SessionAge | None = AGE, without_call: Sequence[int] = ()
 ) -> None:
-    for pbx_id in await book.ledger.due(at, age):
+    for pbx_id in await book.ledger.list_pbxs_to_sweep(at, age):
         facts = CallFacts(without_call, {}) if without_call else NO_CALL_FACTS
         await book.ledger.sweep(pbx_id, at, facts, age)
 
@@ -76,15 +76,18 @@ async def test_a_session_is_told_of_its_end_and_ends(book: Book) -> None:
     assert await book.rows("SELECT cause, ended_by_kind FROM session_end") == [("session-too-old", "system")]
     ((kind, detail),) = await book.rows("SELECT actor_kind, detail FROM audit WHERE kind = 'ended'")
     assert (kind, json.loads(detail)["cause"]) == ("system", "session-too-old")
-    assert await book.ledger.due(ENDS_AT + DAY, AGE) == []
+    assert await book.ledger.list_pbxs_to_sweep(ENDS_AT + DAY, AGE) == []
 
 
 async def test_it_ends_after_the_call_at_the_latest_an_hour_later(book: Book) -> None:
     await take(book)
     await sweep(book, TOLD_AT)
-    assert list((await book.ledger.expired(PBX, ENDS_AT - timedelta(milliseconds=1), AGE)).user_ids) == []
-    assert list((await book.ledger.expired(PBX, ENDS_AT, AGE)).user_ids) == [1]
-    assert list((await book.ledger.expired(PBX, ENDS_AT)).user_ids) == []
+    assert (
+        list((await book.ledger.list_expired_holders(PBX, ENDS_AT - timedelta(milliseconds=1), AGE)).user_ids)
+        == []
+    )
+    assert list((await book.ledger.list_expired_holders(PBX, ENDS_AT, AGE)).user_ids) == [1]
+    assert list((await book.ledger.list_expired_holders(PBX, ENDS_AT)).user_ids) == []
     await sweep(book, ENDS_AT)
     await sweep(book, ENDS_AT + GRACE - timedelta(milliseconds=1))
     assert await book.session_of(1) is not None
@@ -98,10 +101,10 @@ async def test_nobody_is_ended_who_was_not_told(book: Book) -> None:
         await take(book, number, now=NOW - 1000 * DAY)
     await sweep(book, NOW)
     assert await told(book) == [("object-1", "session-ends"), ("object-2", "session-ends")]
-    assert await ends_at(book) == NOW + TOLD_BEFORE
-    await sweep(book, NOW + TOLD_BEFORE - timedelta(milliseconds=1), without_call=[1, 2])
+    assert await ends_at(book) == NOW + WARNING_LEAD_TIME
+    await sweep(book, NOW + WARNING_LEAD_TIME - timedelta(milliseconds=1), without_call=[1, 2])
     assert await book.session_of(1) is not None and await book.session_of(2) is not None
-    await sweep(book, NOW + TOLD_BEFORE, without_call=[1, 2])
+    await sweep(book, NOW + WARNING_LEAD_TIME, without_call=[1, 2])
     assert await book.session_of(1) is None and await book.session_of(2) is None
 
 
@@ -109,7 +112,7 @@ async def test_nobody_is_ended_who_was_not_told(book: Book) -> None:
     ("days", "before"), [(1, timedelta(hours=6)), (8, 2 * DAY), (12, 3 * DAY), (3650, 3 * DAY)]
 )
 def test_a_short_life_is_told_a_quarter_of_it_before(days: int, before: timedelta) -> None:
-    assert SessionAge(days * DAY).told_before == before
+    assert SessionAge(days * DAY).warning_lead_time == before
 
 
 async def test_a_password_that_is_given_again_renews_it(book: Book) -> None:
@@ -141,7 +144,7 @@ async def test_an_address_renews_what_an_address_has_proven(book: Book, proof: P
 
 async def test_without_an_age_nothing_ends_and_nobody_is_told(book: Book) -> None:
     await take(book, now=NOW - 5000 * DAY)
-    assert await book.ledger.due(NOW, None) == []
+    assert await book.ledger.list_pbxs_to_sweep(NOW, None) == []
     await book.ledger.sweep(PBX, NOW, CallFacts([1], {}))
     assert await told(book) == [] and await book.session_of(1) is not None
 
@@ -151,16 +154,16 @@ async def test_an_age_that_is_changed_takes_back_what_was_told(book: Book) -> No
         await take(book, number, now=NOW - days * DAY)
     at = TOLD_AT
     await sweep(book, at)
-    assert await ends_at(book, 1) == ENDS_AT and await ends_at(book, 2) == at + TOLD_BEFORE
-    await book.ledger.forget_ends(at, AGE)
+    assert await ends_at(book, 1) == ENDS_AT and await ends_at(book, 2) == at + WARNING_LEAD_TIME
+    await book.ledger.withdraw_warnings(at, AGE)
     assert await ends_at(book, 1) == ENDS_AT, "the same age: the same end"
-    await book.ledger.forget_ends(at, SessionAge(60 * DAY))
+    await book.ledger.withdraw_warnings(at, SessionAge(60 * DAY))
     assert await ends_at(book, 1) is None
-    assert await ends_at(book, 2) == at + TOLD_BEFORE, "too old by either"
-    await book.ledger.forget_ends(at, None)
+    assert await ends_at(book, 2) == at + WARNING_LEAD_TIME, "too old by either"
+    await book.ledger.withdraw_warnings(at, None)
     assert await ends_at(book, 2) is None
     await sweep(book, NOW + 4000 * DAY)
-    assert await ends_at(book, 2) == NOW + 4000 * DAY + TOLD_BEFORE, "told again"
+    assert await ends_at(book, 2) == NOW + 4000 * DAY + WARNING_LEAD_TIME, "told again"
 
 
 async def test_two_replicas_tell_and_end_once(book: Book) -> None:
@@ -212,5 +215,5 @@ async def test_a_sign_in_by_a_clock_that_was_behind_ends_no_sooner(book: Book) -
     """Sessions that began in 1970, because the machine had no time yet, have the whole warning before them."""
     await take(book, now=from_ms(1))
     await sweep(book, NOW, without_call=[1])
-    assert await ends_at(book) == NOW + TOLD_BEFORE
+    assert await ends_at(book) == NOW + WARNING_LEAD_TIME
     assert await book.session_of(1) is not None

@@ -19,11 +19,11 @@ from core.licensing.advice import (
     Prices,
     advise,
     find_constant,
-    looked_at_from,
+    get_history_start,
     period_start,
 )
 from core.licensing.seat_day import DAY_MS, HOUR_MS, Held, Hour, SeatDay, Steps
-from core.licensing.seat_history import DAYS_KEPT, MANY_SEATS, Holder, SeatHistory
+from core.licensing.seat_history import DAYS_KEPT, MANY_SEATS, HolderName, SeatHistory
 from core.licensing.usage import Bucket, Span, usage
 from core.store import tables
 from core.store.timestamps import from_ms, to_ms
@@ -63,7 +63,7 @@ def advice_on(
     holdings: Sequence[Holding], *, uals: int, seats: int, history_from: datetime, now: datetime
 ) -> Advice:
     days = days_of(holdings, now)
-    names = {one.pbx_user_id: Holder(one.name, one.login) for one in holdings}
+    names = {one.pbx_user_id: HolderName(one.name, one.login) for one in holdings}
     constant = {
         user_id: Constant(names[user_id].name, names[user_id].login, count)
         for user_id, count in find_constant(days, history_from, now).items()
@@ -276,7 +276,7 @@ async def looked_at(book: Book, history: SeatHistory, now: datetime, claimed: da
         )
         for span in Span
     ]
-    since = looked_at_from(claimed, now)
+    since = get_history_start(claimed, now)
     days = await history.days(PBX, since, now, with_steps=True)
     long_days = find_constant(days, claimed, now)
     names = await history.names(PBX, long_days, since, now)
@@ -359,7 +359,10 @@ async def test_what_the_ledger_wrote_is_what_is_read(book: Book) -> None:
     today = (await history.days(PBX, now - DAY, now))[-1]
     held_hours = [(number, hour) for number, hour in enumerate(today.hours) if hour.held]
     assert held_hours == [(12, Hour(1, HOUR_MS)), (13, Hour(2, 2 * HOUR_MS)), (14, Hour(1, HOUR_MS))]
-    assert await history.names(PBX, [1, 2], NOW, now) == {2: Holder("User 2", "2"), 1: Holder("User 1", "")}
+    assert await history.names(PBX, [1, 2], NOW, now) == {
+        2: HolderName("User 2", "2"),
+        1: HolderName("User 1", ""),
+    }
     await book.take(5, now=now)
     await book.deny(3, now=now)
     await book.deny(4, now=now)

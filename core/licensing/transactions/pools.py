@@ -17,7 +17,7 @@ from core.licensing.session import (
 )
 from core.licensing.transactions.proofs import check_installation, is_newest_link
 from core.licensing.transactions.settling import mark_reservations, settle
-from core.licensing.transactions.steps import RefusedError, end_session, lock_pools, pbx_name_of
+from core.licensing.transactions.steps import TransactionRefusedError, end_session, get_pbx_name, lock_pools
 from core.store.audit import AN_HOUR, CONNECTOR, Actor, AuditKind, audit, count_audit
 from core.store.timestamps import new_id, to_ms
 from core.store.transaction import Transaction, count, execute, first
@@ -46,7 +46,7 @@ def put_pool(pbx_id: str, key: LicenceKey, now: datetime) -> Transaction[bool]:
         )
     else:
         pool_id, is_new = row["id"], bool(row["withdrawn"])
-        have = yield from _seats_of(pool_id)
+        have = yield from _count_seats(pool_id)
         if (row["valid_from"], row["valid_until"]) != (start, end):
             yield from execute("UPDATE pool SET expiry_told = NULL WHERE id = $1", pool_id)
             is_new = True
@@ -145,18 +145,20 @@ def put_policy(
 ) -> Transaction[None]:
     """Replace the rules of a pool.
 
-    `installation` is the installation under which the actor is an administrator. Raises RefusedError when the pool is
+    `installation` is the installation under which the actor is an administrator. Raises TransactionRefusedError when the pool is
     gone, when its rules reserve more seats than it has, or when the PBX has been handed over.
     """
     yield from lock_pools(pbx_id)
     if installation is not None:
-        yield from check_installation(pbx_id, installation, (yield from pbx_name_of(pbx_id)))
+        yield from check_installation(pbx_id, installation, (yield from get_pbx_name(pbx_id)))
     row = yield from first("SELECT serial, policy FROM pool WHERE id = $1 AND pbx_id = $2", pool_id, pbx_id)
     if row is None:
-        raise RefusedError(Finding(Code.POOL_GONE))
-    total = yield from _seats_of(pool_id)
+        raise TransactionRefusedError(Finding(Code.POOL_GONE))
+    total = yield from _count_seats(pool_id)
     if policy.reserved_seats > total:
-        raise RefusedError(Finding(Code.BAD_POLICY, {"reserved": policy.reserved_seats, "total": total}))
+        raise TransactionRefusedError(
+            Finding(Code.BAD_POLICY, {"reserved": policy.reserved_seats, "total": total})
+        )
     text = policy.model_dump_json(exclude_defaults=True)
     if text == row["policy"]:
         return
@@ -180,11 +182,11 @@ def release_key(
     """Unbind a licence key from its PBX, so that another PBX may register it; return the sessions that ended.
 
     While seats of the key are held and `end_sessions` is false, change nothing and return how many are held. Raises
-    RefusedError when no PBX has the key.
+    TransactionRefusedError when no PBX has the key.
     """
     row = yield from first("SELECT id, pbx_id FROM pool WHERE serial = $1", serial)
     if row is None:
-        raise RefusedError(Finding(Code.POOL_GONE))
+        raise TransactionRefusedError(Finding(Code.POOL_GONE))
     pbx_id, pool_id = row["pbx_id"], row["id"]
     yield from lock_pools(pbx_id)
     rows = yield from execute(
@@ -209,7 +211,7 @@ def release_key(
     return ended
 
 
-def _seats_of(pool_id: str) -> Transaction[int]:
+def _count_seats(pool_id: str) -> Transaction[int]:
     """Return how many seats the key grants, held or free. Retired seats do not count."""
     return count("SELECT count(*) AS n FROM seat WHERE pool_id = $1 AND NOT retired", pool_id)
 

@@ -9,17 +9,17 @@ from core.diagnosis.codes import Code
 from core.diagnosis.finding import Finding
 from core.identity.tenant_trust import Entry
 from core.licensing.session import Proof, SessionRequest
-from core.licensing.transactions.steps import RefusedError
+from core.licensing.transactions.steps import TransactionRefusedError
 from core.store.audit import AuditKind, audit
 from core.store.timestamps import to_ms
 from core.store.transaction import Transaction, execute, first
 
 
 def check_installation(pbx_id: str, installation: int, pbx_name: str) -> Transaction[None]:
-    """Raise RefusedError when `installation` is no longer the PBX's installation."""
+    """Raise TransactionRefusedError when `installation` is no longer the PBX's installation."""
     row = yield from first("SELECT installation FROM pbx WHERE id = $1 FOR KEY SHARE", pbx_id)
     if row is None or row["installation"] != installation:
-        raise RefusedError(Finding(Code.HANDED_OVER, {"pbx_name": pbx_name}))
+        raise TransactionRefusedError(Finding(Code.HANDED_OVER, {"pbx_name": pbx_name}))
 
 
 def is_newest_link(pbx_id: str, epoch: int) -> Transaction[bool]:
@@ -29,7 +29,7 @@ def is_newest_link(pbx_id: str, epoch: int) -> Transaction[bool]:
 
 
 def check_proof(request: SessionRequest) -> Transaction[None]:
-    """Raise RefusedError when the proof no longer holds: other installation, no trust, or another pinned identity."""
+    """Raise TransactionRefusedError when the proof no longer holds: other installation, no trust, or another pinned identity."""
     yield from check_installation(request.pbx_id, request.installation, request.pbx_name)
     if request.proof is not Proof.EMAIL:
         return
@@ -40,18 +40,18 @@ def check_proof(request: SessionRequest) -> Transaction[None]:
         user.tenant_id,
     )
     if trust is None or (request.is_keyless and trust["entry"] == Entry.WITH_KEY):
-        raise RefusedError(Finding(Code.TENANT_NOT_TRUSTED, {"pbx_name": request.pbx_name}))
-    pins = yield from _pins(request)
+        raise TransactionRefusedError(Finding(Code.TENANT_NOT_TRUSTED, {"pbx_name": request.pbx_name}))
+    pins = yield from _list_pins(request)
     if any(pin[:3] != _pinned_by(request) for pin in pins):
-        raise RefusedError(Finding(Code.IDENTITY_CHANGED, {"pbx_name": request.pbx_name}))
+        raise TransactionRefusedError(Finding(Code.IDENTITY_CHANGED, {"pbx_name": request.pbx_name}))
 
 
-def pin(request: SessionRequest) -> Transaction[None]:
+def pin_identity(request: SessionRequest) -> Transaction[None]:
     """Pin the PBX user to the Teams identity, after `check_proof`.
 
     A password always sets the pin. An e-mail address sets it only where neither of the two has a pin yet.
     """
-    pins = yield from _pins(request)
+    pins = yield from _list_pins(request)
     if request.proof is Proof.EMAIL and pins:
         return
     if pins == [(*_pinned_by(request), request.proof.value)]:
@@ -90,7 +90,7 @@ def _pinned_by(request: SessionRequest) -> tuple[int, str, str]:
     return (request.person.pbx_user_id, *request.teams_user.key)
 
 
-def _pins(request: SessionRequest) -> Transaction[list[tuple[int, str, str, str]]]:
+def _list_pins(request: SessionRequest) -> Transaction[list[tuple[int, str, str, str]]]:
     """Lock and return the pins of this PBX user or this Teams identity: PBX user, tenant, object id, proof."""
     rows = yield from execute(
         "SELECT pbx_user_id, tenant_id, object_id, proof FROM pinned_identity WHERE pbx_id = $1"

@@ -19,17 +19,17 @@ from core.licensing.session import (
     UserFacts,
     to_session,
 )
-from core.licensing.transactions.ageing import renew
-from core.licensing.transactions.proofs import check_proof, is_newest_link, pin
+from core.licensing.transactions.ageing import renew_session
+from core.licensing.transactions.proofs import check_proof, is_newest_link, pin_identity
 from core.licensing.transactions.settling import settle
 from core.licensing.transactions.steps import (
-    RefusedError,
+    TransactionRefusedError,
     change_licence,
     end_session,
+    find_session,
     keep_for_administration,
     lock_pools,
     put_session,
-    session_by,
     take_seat,
 )
 from core.licensing.transactions.waiting_list import stop_waiting
@@ -42,22 +42,22 @@ def open_session(request: SessionRequest) -> Transaction[Opened]:
     """Sign a Teams user in as a PBX user, or update the session that they already have as this PBX user.
 
     A session of this Teams user as another PBX user ends. So does a session of another Teams user as this PBX user, if
-    `take_over` is set. Raises RefusedError when the proof no longer holds, when another Teams user holds the session and
+    `take_over` is set. Raises TransactionRefusedError when the proof no longer holds, when another Teams user holds the session and
     `take_over` is not set, or when no seat is free.
     """
     user, person = request.teams_user, request.person
-    before = yield from session_by("tenant_id = $1 AND object_id = $2", user.tenant_id, user.object_id)
+    before = yield from find_session("tenant_id = $1 AND object_id = $2", user.tenant_id, user.object_id)
     pbx_ids = {request.pbx_id, before.pbx_id} if before else {request.pbx_id}
     yield from lock_pools(*pbx_ids)
     yield from check_proof(request)
-    own = yield from session_by("tenant_id = $1 AND object_id = $2", user.tenant_id, user.object_id)
-    other = yield from session_by("pbx_id = $1 AND pbx_user_id = $2", request.pbx_id, person.pbx_user_id)
+    own = yield from find_session("tenant_id = $1 AND object_id = $2", user.tenant_id, user.object_id)
+    other = yield from find_session("pbx_id = $1 AND pbx_user_id = $2", request.pbx_id, person.pbx_user_id)
     if other is not None and other.teams_user.key == user.key:
         other = None
     ended: list[Session] = []
     if other is not None:
         if not request.take_over:
-            raise RefusedError(_held_elsewhere(other))
+            raise TransactionRefusedError(_held_elsewhere(other))
         yield from end_session(
             other, Ending(cause=EndCause.TAKEN_OVER, actor=request.actor, reason="", now=request.now)
         )
@@ -101,9 +101,9 @@ def open_session(request: SessionRequest) -> Transaction[Opened]:
     yield from put_session(session)
     # A sign-in by e-mail does not renew a session that was proven by password.
     if own is not None and request.proof is session.proof:
-        yield from renew(session.id, request.now)
+        yield from renew_session(session.id, request.now)
     if request.proof is Proof.EMAIL or request.renews_pin:
-        yield from pin(request)
+        yield from pin_identity(request)
     if own is None:
         yield from audit(
             pbx_id=request.pbx_id,
@@ -129,7 +129,7 @@ def end_sessions(pbx_id: str, session_ids: Sequence[str], ending: Ending) -> Tra
     yield from lock_pools(pbx_id)
     ended: list[Session] = []
     for session_id in session_ids:
-        session = yield from session_by("id = $1 AND pbx_id = $2", session_id, pbx_id)
+        session = yield from find_session("id = $1 AND pbx_id = $2", session_id, pbx_id)
         if session is not None:
             yield from end_session(session, ending)
             ended.append(session)
@@ -163,7 +163,7 @@ def sign_out(request: BatchedSignOut) -> Transaction[bool]:
     return bool(ended)
 
 
-def followed(pbx_id: str) -> Transaction[list[int]]:
+def list_followed_user_ids(pbx_id: str) -> Transaction[list[int]]:
     """Return the ids of PBX users who have a session or wait for a seat."""
     rows = yield from execute(
         "SELECT pbx_user_id FROM session WHERE pbx_id = $1"
@@ -187,7 +187,7 @@ def follow_user(
     yield from lock_pools(pbx_id)
     if epoch is not None and not (yield from is_newest_link(pbx_id, epoch)):
         return None
-    session = yield from session_by("pbx_id = $1 AND pbx_user_id = $2", pbx_id, facts.pbx_user_id)
+    session = yield from find_session("pbx_id = $1 AND pbx_user_id = $2", pbx_id, facts.pbx_user_id)
     if session is None:
         if isinstance(facts.licence, UseUal) or facts.person is None:
             yield from stop_waiting(pbx_id, facts.pbx_user_id, None)
@@ -208,7 +208,7 @@ def follow_user(
                 session=followed, licence=licence, actor=SYSTEM, now=now, pbx_name=pbx_name
             )
             has_licence = True
-        except RefusedError:
+        except TransactionRefusedError:
             has_licence = False
             if followed.may_administer:
                 followed = yield from keep_for_administration(followed, now)

@@ -10,12 +10,12 @@ from typing import Final
 
 from core.licensing.policy import Policy
 from core.licensing.rules import seat_choices
-from core.licensing.transactions.steps import GRANTABLE, notify_user, pbx_name_of, pools_of
+from core.licensing.transactions.steps import GRANTABLE, get_pbx_name, list_pools, notify_user
 from core.store.audit import SYSTEM, AuditKind, audit
 from core.store.timestamps import to_ms
 from core.store.transaction import Transaction, count, execute, first, placeholders
 
-OFFER_KEPT: Final = timedelta(minutes=5)
+OFFER_LIFETIME: Final = timedelta(minutes=5)
 """How long an offered seat is held for a person on the waiting list."""
 
 
@@ -57,7 +57,7 @@ def settle(pbx_id: str, now: datetime) -> Transaction[bool]:
     """Restore the invariants after a change; return whether a seat was offered to somebody on the waiting list."""
     yield from _cover_surplus(pbx_id)
     yield from _take_back_stray_offers(pbx_id)
-    offered = yield from _offer(pbx_id, now)
+    offered = yield from _offer_seats(pbx_id, now)
     special = (
         "EXISTS (SELECT 1 FROM seat WHERE seat.pool_id = pool.id AND retired AND holder IS NOT NULL)"
         " OR EXISTS (SELECT 1 FROM seat WHERE seat.pool_id = pool.id AND kept_for IS NOT NULL)"
@@ -114,7 +114,7 @@ def _take_back_stray_offers(pbx_id: str) -> Transaction[None]:
     )
 
 
-def _offer(pbx_id: str, now: datetime) -> Transaction[bool]:
+def _offer_seats(pbx_id: str, now: datetime) -> Transaction[bool]:
     """Offer every free seat to the next person who may have it, and notify them; return whether anybody got an offer."""
     offered = False
     any_free = f"SELECT number FROM seat WHERE pbx_id = $1 AND {GRANTABLE} AND kept_for IS NULL LIMIT 1"
@@ -125,8 +125,8 @@ def _offer(pbx_id: str, now: datetime) -> Transaction[bool]:
     )
     if not line:
         return offered
-    pools = yield from pools_of(pbx_id)
-    until = now + OFFER_KEPT
+    pools = yield from list_pools(pbx_id)
+    until = now + OFFER_LIFETIME
     for place in line:
         if (yield from first(any_free, pbx_id)) is None:
             break
@@ -152,7 +152,7 @@ def _offer(pbx_id: str, now: datetime) -> Transaction[bool]:
                 pbx_id,
                 place["pbx_user_id"],
             )
-            pbx_name = yield from pbx_name_of(pbx_id)
+            pbx_name = yield from get_pbx_name(pbx_id)
             detail = {"pbx_name": pbx_name, "pbx_user": place["display_name"], "until": to_ms(until)}
             yield from notify_user(
                 tenant_id=place["tenant_id"],

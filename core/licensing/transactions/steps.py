@@ -8,10 +8,10 @@ from typing import Any, Final
 
 from core.diagnosis.finding import Finding
 from core.licensing.policy import Policy
-from core.licensing.rules import Administer, Grant, LicenceKind, Pool, TakeSeat, UseUal, exhausted
+from core.licensing.rules import Administer, Grant, LicenceKind, Pool, TakeSeat, UseUal, exhausted_finding
 from core.licensing.session import (
+    NOTIFIED_CAUSES,
     SESSION_COLUMNS,
-    TOLD,
     Ending,
     Proof,
     Session,
@@ -42,7 +42,7 @@ POOLS: Final = (
 _SESSION_UPDATES: Final = ", ".join(f"{name} = excluded.{name}" for name in SESSION_COLUMNS.split(", ")[1:])
 
 
-class RefusedError(Exception):
+class TransactionRefusedError(Exception):
     """A transaction refuses its request. The writer rolls the transaction back."""
 
     def __init__(self, finding: Finding) -> None:
@@ -60,13 +60,13 @@ def lock_pools(*pbx_ids: str) -> Transaction[None]:
 def take_seat(session: Session, request: TakeSeat, pbx_name: str, now: datetime) -> Transaction[Session]:
     """Take the best free seat for this user: first one offered to them, then a reserved one, then any other.
 
-    Return the session with the seat; it is not stored yet. Raises RefusedError when no seat is free for this user.
+    Return the session with the seat; it is not stored yet. Raises TransactionRefusedError when no seat is free for this user.
     """
     user_id = session.person.pbx_user_id
     kept = yield from first(
         "SELECT pool_id FROM seat WHERE pbx_id = $1 AND kept_for = $2", session.pbx_id, user_id
     )
-    pools = yield from pools_of(session.pbx_id)
+    pools = yield from list_pools(session.pbx_id)
     good = {pool.id for pool in pools if pool.is_valid(now)}  # the choices were computed a moment ago
     choices = [choice for choice in request.choices if choice.pool_id in good]
     if kept is not None:
@@ -92,8 +92,8 @@ def take_seat(session: Session, request: TakeSeat, pbx_name: str, now: datetime)
             )
     open_ids = {choice.pool_id for choice in request.choices}
     mine = [pool for pool in pools if pool.id in open_ids]
-    raise RefusedError(
-        exhausted(
+    raise TransactionRefusedError(
+        exhausted_finding(
             pbx_name,
             used=sum(pool.used for pool in mine),
             total=sum(pool.seats for pool in mine),
@@ -107,7 +107,7 @@ def change_licence(
 ) -> Transaction[Session]:
     """Move an existing session to the licence that its user is entitled to now, and audit the move.
 
-    Return the changed session; it is not stored yet. Raises RefusedError when a seat is needed and none is free.
+    Return the changed session; it is not stored yet. Raises TransactionRefusedError when a seat is needed and none is free.
     """
     before = session
     held_from: int | None = None
@@ -122,7 +122,7 @@ def change_licence(
         if session.kind is LicenceKind.FL:
             return session
         session = yield from take_seat(session=session, request=licence, pbx_name=pbx_name, now=now)
-    yield from _note_move(before=before, after=session, actor=actor, now=now, held_from=held_from)
+    yield from _audit_move(before=before, after=session, actor=actor, now=now, held_from=held_from)
     return session
 
 
@@ -132,11 +132,11 @@ def keep_for_administration(session: Session, now: datetime) -> Transaction[Sess
         session, kind=LicenceKind.ADMINISTRATION, pool_id=None, seat_number=None, licence_since=now
     )
     held_from = yield from free_seat(session)
-    yield from _note_move(before=session, after=kept, actor=SYSTEM, now=now, held_from=held_from)
+    yield from _audit_move(before=session, after=kept, actor=SYSTEM, now=now, held_from=held_from)
     return kept
 
 
-def _note_move(
+def _audit_move(
     before: Session, after: Session, actor: Actor, now: datetime, held_from: int | None
 ) -> Transaction[None]:
     yield from audit(
@@ -202,8 +202,8 @@ def end_session(session: Session, ending: Ending) -> Transaction[None]:
         pool_id=session.pool_id,
         held_from=held_from,
     )
-    if ending.cause in TOLD:
-        yield from _tell_of_the_end(session, ending)
+    if ending.cause in NOTIFIED_CAUSES:
+        yield from _notify_of_end(session, ending)
 
 
 def free_seat(session: Session) -> Transaction[int | None]:
@@ -218,12 +218,12 @@ def free_seat(session: Session) -> Transaction[int | None]:
     return to_ms(session.licence_since)
 
 
-def _tell_of_the_end(session: Session, ending: Ending) -> Transaction[None]:
+def _notify_of_end(session: Session, ending: Ending) -> Transaction[None]:
     """Store the end for the user's tab, and a notice for the bot.
 
     This is part of the transaction that ends the session, so a crash cannot lose the message.
     """
-    user, pbx_name = session.teams_user, (yield from pbx_name_of(session.pbx_id))
+    user, pbx_name = session.teams_user, (yield from get_pbx_name(session.pbx_id))
     yield from execute(
         "INSERT INTO session_end (tenant_id, object_id, pbx_name, cause, reason, at, ended_by, ended_by_kind,"
         " ended_by_tenant_id) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (tenant_id, object_id)"
@@ -273,13 +273,13 @@ def notify_user(
     )
 
 
-def pbx_name_of(pbx_id: str) -> Transaction[str]:
+def get_pbx_name(pbx_id: str) -> Transaction[str]:
     """Return the name of the PBX, or an empty string when there is no such PBX."""
     row = yield from first("SELECT name FROM pbx WHERE id = $1", pbx_id)
     return str(row["name"]) if row is not None else ""
 
 
-def pools_of(pbx_id: str) -> Transaction[list[Pool]]:
+def list_pools(pbx_id: str) -> Transaction[list[Pool]]:
     """Return the PBX's pools that are not withdrawn, the earliest expiry first."""
     rows = yield from execute(POOLS.format(pbx_id="$1"), pbx_id)
     return [to_pool(row) for row in rows]
@@ -300,7 +300,7 @@ def to_pool(row: Row) -> Pool:
     )
 
 
-def session_by(condition: str, *values: Any) -> Transaction[Session | None]:
+def find_session(condition: str, *values: Any) -> Transaction[Session | None]:
     """Return the first session that meets an SQL condition. `values` fill its placeholders, beginning with $1."""
     row = yield from first(f"SELECT {SESSION_COLUMNS} FROM session WHERE {condition}", *values)
     return to_session(row) if row is not None else None

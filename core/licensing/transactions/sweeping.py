@@ -17,28 +17,33 @@ from core.licensing.session import (
     Session,
     to_session,
 )
-from core.licensing.transactions.ageing import SessionAge, aged, due_by_age, leave_aged
+from core.licensing.transactions.ageing import (
+    SessionAge,
+    end_expired_sessions,
+    list_expired_user_ids,
+    list_pbxs_with_due_sessions,
+)
 from core.licensing.transactions.settling import settle
 from core.licensing.transactions.steps import (
     GRANTABLE,
     IS_ADMINISTRATOR,
-    RefusedError,
+    TransactionRefusedError,
     end_session,
     free_seat,
+    get_pbx_name,
     keep_for_administration,
+    list_pools,
     lock_pools,
     notify_user,
-    pbx_name_of,
-    pools_of,
     put_session,
     take_seat,
 )
-from core.licensing.transactions.waiting_list import REFUSAL_COUNTS
+from core.licensing.transactions.waiting_list import REFUSAL_LIFETIME
 from core.store.audit import SYSTEM, AuditKind, audit
 from core.store.timestamps import from_ms, to_ms
 from core.store.transaction import Row, Transaction, execute, first
 
-TELL_EXPIRY_DAYS: Final = (30, 7, 1)
+EXPIRY_WARNING_DAYS: Final = (30, 7, 1)
 """How many days before a key expires the administrators are warned: once for each number."""
 
 
@@ -47,11 +52,11 @@ class SweepResult:
     """What a sweep changed, so that the affected tabs can be updated."""
 
     sessions: tuple[Session, ...]
-    line_moved: bool
+    waiting_list_changed: bool
     """Somebody on the waiting list was offered a seat, or an offer expired."""
 
     def __bool__(self) -> bool:
-        return bool(self.sessions) or self.line_moved
+        return bool(self.sessions) or self.waiting_list_changed
 
 
 _EXPIRED: Final = (
@@ -59,12 +64,12 @@ _EXPIRED: Final = (
 )
 
 
-def due(now: datetime, age: SessionAge | None = None) -> Transaction[list[str]]:
+def list_pbxs_to_sweep(now: datetime, age: SessionAge | None = None) -> Transaction[list[str]]:
     """Return the ids of PBXs where a sweep has something to do. `age` None: sessions have no maximum age."""
     at = to_ms(now)
-    found: set[str] = (yield from due_by_age(age, now)) if age is not None else set()
+    found: set[str] = (yield from list_pbxs_with_due_sessions(age, now)) if age is not None else set()
     offer_missed = "SELECT DISTINCT pbx_id FROM seat WHERE kept_for IS NOT NULL AND kept_until <= $1"
-    passed_over = (
+    seats_unoffered = (
         "SELECT DISTINCT waiting.pbx_id FROM waiting JOIN seat ON seat.pbx_id = waiting.pbx_id"
         f" WHERE joined_at IS NOT NULL AND offered_at IS NULL AND {GRANTABLE} AND kept_for IS NULL"
     )
@@ -77,10 +82,10 @@ def due(now: datetime, age: SessionAge | None = None) -> Transaction[list[str]]:
     )
     queries: list[tuple[str, tuple[Any, ...]]] = [
         (offer_missed, (at,)),
-        (passed_over, ()),
-        (refusal_old, (to_ms(now - REFUSAL_COUNTS),)),
+        (seats_unoffered, ()),
+        (refusal_old, (to_ms(now - REFUSAL_LIFETIME),)),
         (key_expired, (at,)),
-        *((expiry_near, (at, to_ms(now + timedelta(days=days)), days)) for days in TELL_EXPIRY_DAYS),
+        *((expiry_near, (at, to_ms(now + timedelta(days=days)), days)) for days in EXPIRY_WARNING_DAYS),
     ]
     for text, values in queries:
         rows = yield from execute(text, *values)
@@ -104,13 +109,15 @@ def due(now: datetime, age: SessionAge | None = None) -> Transaction[list[str]]:
     return sorted(found)
 
 
-def expired(pbx_id: str, now: datetime, age: SessionAge | None = None) -> Transaction[ExpiredHolders]:
+def list_expired_holders(
+    pbx_id: str, now: datetime, age: SessionAge | None = None
+) -> Transaction[ExpiredHolders]:
     """Return the PBX users whose session ends as soon as they have no call: the key expired, or the session is too old."""
     rows = yield from execute(
         f"SELECT session.pbx_user_id FROM {_EXPIRED} AND pool.pbx_id = $2", to_ms(now), pbx_id
     )
-    pools = (yield from pools_of(pbx_id)) if rows else []
-    old = (yield from aged(pbx_id, now)) if age is not None else []
+    pools = (yield from list_pools(pbx_id)) if rows else []
+    old = (yield from list_expired_user_ids(pbx_id, now)) if age is not None else []
     return ExpiredHolders(
         tuple(dict.fromkeys([*(row["pbx_user_id"] for row in rows), *old])),
         groups_matter=any(pool.policy.names_groups for pool in pools if _has_room(pool, now)),
@@ -127,19 +134,21 @@ def sweep(
     """
     yield from lock_pools(pbx_id)
     touched: list[Session] = []
-    missed = yield from _pass_on(pbx_id, now)
+    missed = yield from _expire_offers(pbx_id, now)
     if age is not None:
-        touched += yield from leave_aged(pbx_id=pbx_id, age=age, without_call=facts.without_call, now=now)
-    pools = yield from pools_of(pbx_id)
+        touched += yield from end_expired_sessions(
+            pbx_id=pbx_id, age=age, without_call=facts.without_call, now=now
+        )
+    pools = yield from list_pools(pbx_id)
     over = yield from execute(
         f"SELECT DISTINCT pool.id, serial, valid_until FROM {_EXPIRED} AND pool.pbx_id = $2 ORDER BY pool.id",
         to_ms(now),
         pbx_id,
     )
     for row in over:  # including withdrawn pools, whose key is no longer in the connector's configuration
-        touched += yield from _leave_expired(pbx_id=pbx_id, pool=row, pools=pools, facts=facts, now=now)
+        touched += yield from _end_expired(pbx_id=pbx_id, pool=row, pools=pools, facts=facts, now=now)
     for pool in pools:
-        yield from _tell_expiry(pbx_id, pool, now)
+        yield from _warn_of_expiry(pbx_id, pool, now)
         if pool.policy.idle_hours is not None:
             before = to_ms(now - timedelta(hours=pool.policy.idle_hours))
             rows = yield from execute(
@@ -154,13 +163,13 @@ def sweep(
     yield from execute(
         "DELETE FROM waiting WHERE pbx_id = $1 AND joined_at IS NULL AND refused_at < $2",
         pbx_id,
-        to_ms(now - REFUSAL_COUNTS),
+        to_ms(now - REFUSAL_LIFETIME),
     )
     offered = yield from settle(pbx_id, now)
-    return SweepResult(tuple(touched), line_moved=missed or offered)
+    return SweepResult(tuple(touched), waiting_list_changed=missed or offered)
 
 
-def _pass_on(pbx_id: str, now: datetime) -> Transaction[bool]:
+def _expire_offers(pbx_id: str, now: datetime) -> Transaction[bool]:
     """Expire offers that were not accepted in time; return whether there were any.
 
     The person loses their place on the waiting list and is notified.
@@ -175,7 +184,7 @@ def _pass_on(pbx_id: str, now: datetime) -> Transaction[bool]:
             "DELETE FROM waiting WHERE pbx_id = $1 AND pbx_user_id = $2 RETURNING *", pbx_id, row["kept_for"]
         )
         if place is not None:
-            pbx_name = yield from pbx_name_of(pbx_id)
+            pbx_name = yield from get_pbx_name(pbx_id)
             detail = {"pbx_name": pbx_name, "pbx_user": place["display_name"]}
             yield from notify_user(
                 tenant_id=place["tenant_id"],
@@ -202,13 +211,13 @@ def _pass_on(pbx_id: str, now: datetime) -> Transaction[bool]:
     return bool(rows)
 
 
-def _tell_expiry(pbx_id: str, pool: Pool, now: datetime) -> Transaction[None]:
-    """Warn the signed-in administrators that a key expires soon, once for each number in `TELL_EXPIRY_DAYS`.
+def _warn_of_expiry(pbx_id: str, pool: Pool, now: datetime) -> Transaction[None]:
+    """Warn the signed-in administrators that a key expires soon, once for each number in `EXPIRY_WARNING_DAYS`.
 
     While no administrator is signed in, the warning stays due.
     """
     days = next(
-        (days for days in sorted(TELL_EXPIRY_DAYS) if pool.valid_until <= now + timedelta(days=days)), None
+        (days for days in sorted(EXPIRY_WARNING_DAYS) if pool.valid_until <= now + timedelta(days=days)), None
     )
     if days is None or pool.valid_until <= now:
         return
@@ -217,14 +226,14 @@ def _tell_expiry(pbx_id: str, pool: Pool, now: datetime) -> Transaction[None]:
     )
     if not administrators:
         return
-    is_news = yield from first(
+    updated = yield from first(
         "UPDATE pool SET expiry_told = $1 WHERE id = $2 AND (expiry_told IS NULL OR expiry_told > $1) RETURNING id",
         days,
         pool.id,
     )
-    if is_news is None:
+    if updated is None:
         return
-    pbx_name = yield from pbx_name_of(pbx_id)
+    pbx_name = yield from get_pbx_name(pbx_id)
     detail = {
         "pbx_name": pbx_name,
         "serial": pool.serial,
@@ -245,7 +254,7 @@ def _tell_expiry(pbx_id: str, pool: Pool, now: datetime) -> Transaction[None]:
     )
 
 
-def _leave_expired(
+def _end_expired(
     pbx_id: str, pool: Row, pools: Sequence[Pool], facts: CallFacts, now: datetime
 ) -> Transaction[list[Session]]:
     """Move sessions of an expired pool to another pool that has room, or end them; return the sessions that changed.
@@ -259,13 +268,13 @@ def _leave_expired(
         f"SELECT {SESSION_COLUMNS} FROM session WHERE pbx_id = $1 AND pool_id = $2", pbx_id, pool_id
     )
     sessions = [to_session(row) for row in rows]
-    is_news = yield from first(
+    updated = yield from first(
         "UPDATE pool SET expiry_told = 0 WHERE id = $1 AND (expiry_told IS NULL OR expiry_told > 0) RETURNING id",
         pool_id,
     )
-    touched = [] if is_news is None else list(sessions)  # their tabs show that the grace period has begun
+    touched = [] if updated is None else list(sessions)  # their tabs show that the grace period has begun
     may_move = any(_has_room(other, now) for other in pools)
-    pbx_name = yield from pbx_name_of(pbx_id)
+    pbx_name = yield from get_pbx_name(pbx_id)
     for session in sessions:
         user_id = session.person.pbx_user_id
         ends = is_over or user_id in facts.without_call
@@ -277,7 +286,7 @@ def _leave_expired(
         try:
             held_from = yield from free_seat(session)
             moved = yield from take_seat(session=session, request=request, pbx_name=pbx_name, now=now)
-        except RefusedError:
+        except TransactionRefusedError:
             yield from execute(
                 "UPDATE seat SET holder = $1 WHERE pool_id = $2 AND number = $3",
                 user_id,

@@ -11,7 +11,7 @@ from core.licensing.session import EndCause, Ending, Proof, Session
 from core.licensing.transactions.proofs import check_installation
 from core.licensing.transactions.sessions import end_all
 from core.licensing.transactions.settling import settle
-from core.licensing.transactions.steps import RefusedError, lock_pools, pbx_name_of
+from core.licensing.transactions.steps import TransactionRefusedError, get_pbx_name, lock_pools
 from core.licensing.transactions.waiting_list import end_waiting
 from core.store.audit import Actor, AuditKind, audit
 from core.store.timestamps import to_ms
@@ -53,13 +53,13 @@ class TrustChanged:
 def change_trust(change: TrustChange) -> Transaction[TrustChanged]:
     """Grant, change or withdraw trust in a tenant. Idempotent: a request that changes nothing is not audited.
 
-    Raises RefusedError when the PBX was handed over, when the actor may not decide this for the tenant, or when the tenant
+    Raises TransactionRefusedError when the PBX was handed over, when the actor may not decide this for the tenant, or when the tenant
     has another main PBX that the actor cannot overrule.
     """
     pbx_id, tenant_id = change.pbx_id, change.tenant_id
     yield from lock_pools(pbx_id)
     if change.installation is not None:
-        yield from check_installation(pbx_id, change.installation, (yield from pbx_name_of(pbx_id)))
+        yield from check_installation(pbx_id, change.installation, (yield from get_pbx_name(pbx_id)))
     row = yield from first(
         "SELECT entry, is_primary FROM trusted_tenant WHERE pbx_id = $1 AND tenant_id = $2 FOR UPDATE",
         pbx_id,
@@ -209,7 +209,7 @@ def _withdraw(change: TrustChange) -> Transaction[TrustChanged]:
 
 
 def _check_authority(change: TrustChange) -> Transaction[None]:
-    """Raise RefusedError when the actor may not let the tenant's members sign in without a key.
+    """Raise TransactionRefusedError when the actor may not let the tenant's members sign in without a key.
 
     That takes a person who speaks for the tenant, or the operator's approval in the tenant's place.
     """
@@ -221,20 +221,20 @@ def _check_authority(change: TrustChange) -> Transaction[None]:
         change.tenant_id,
     )
     if approval is None:
-        raise RefusedError(Finding(Code.TENANT_AUTHORITY_NEEDED))
+        raise TransactionRefusedError(Finding(Code.TENANT_AUTHORITY_NEEDED))
 
 
 def _overrule(change: TrustChange) -> Transaction[str | None]:
     """End another PBX's role as the tenant's main PBX, because a tenant has only one; return that PBX's id.
 
-    Raises RefusedError when there is one and the actor does not speak for the tenant.
+    Raises TransactionRefusedError when there is one and the actor does not speak for the tenant.
     """
     other = yield from _other_primary(change.pbx_id, change.tenant_id)
     if other is None:
         return None
     if not change.speaks_for_tenant:
-        pbx_name = yield from pbx_name_of(other)
-        raise RefusedError(Finding(Code.PRIMARY_ELSEWHERE, {"pbx_name": pbx_name}))
+        pbx_name = yield from get_pbx_name(other)
+        raise TransactionRefusedError(Finding(Code.PRIMARY_ELSEWHERE, {"pbx_name": pbx_name}))
     # The tenant's own decision takes precedence over an earlier approval by the operator.
     yield from end_approval(pbx_id=other, tenant_id=change.tenant_id, actor=change.actor, now=change.now)
     yield from _end_primary(pbx_id=other, tenant_id=change.tenant_id, actor=change.actor, now=change.now)

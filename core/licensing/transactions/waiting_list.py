@@ -11,37 +11,37 @@ from core.licensing.rules import UseUal
 from core.licensing.session import Ending, SessionRequest
 from core.licensing.transactions.proofs import check_proof
 from core.licensing.transactions.settling import settle
-from core.licensing.transactions.steps import RefusedError, lock_pools, notify_user, pbx_name_of
+from core.licensing.transactions.steps import TransactionRefusedError, get_pbx_name, lock_pools, notify_user
 from core.store.audit import AuditKind, audit
 from core.store.timestamps import to_ms
 from core.store.transaction import Transaction, execute, first
 
-SAME_DENIAL: Final = timedelta(minutes=1)
+SAME_DENIAL_WINDOW: Final = timedelta(minutes=1)
 """Refusals of the same user for the same reason within this time count as one, and are audited once."""
-REFUSAL_COUNTS: Final = timedelta(hours=1)
+REFUSAL_LIFETIME: Final = timedelta(hours=1)
 """How long after a refusal the user may join the waiting list."""
 
 
 def record_denial(request: SessionRequest, finding: Finding) -> Transaction[None]:
     """Audit a sign-in that was refused because no licence is available.
 
-    If the reason is that all seats are taken, the user may join the waiting list afterwards. Raises RefusedError when the
+    If the reason is that all seats are taken, the user may join the waiting list afterwards. Raises TransactionRefusedError when the
     proof no longer holds.
     """
     user, person = request.teams_user, request.person
     yield from check_proof(request)
     detail = {"code": finding.code, "reason": finding.evidence.get("reason")}
-    told_already = yield from first(
+    audited_before = yield from first(
         "SELECT id FROM audit WHERE pbx_id = $1 AND at > $2 AND kind = $3 AND actor_tenant_id = $4"
         " AND actor_object_id = $5 AND detail = $6 LIMIT 1",
         request.pbx_id,
-        to_ms(request.now - SAME_DENIAL),
+        to_ms(request.now - SAME_DENIAL_WINDOW),
         AuditKind.DENIED,
         user.tenant_id,
         user.object_id,
         json.dumps(detail),
     )
-    if told_already is None:
+    if audited_before is None:
         yield from audit(
             pbx_id=request.pbx_id,
             kind=AuditKind.DENIED,
@@ -80,15 +80,15 @@ def record_denial(request: SessionRequest, finding: Finding) -> Transaction[None
 def join_waiting_list(user: TeamsUser, now: datetime) -> Transaction[str]:
     """Put the user at the end of the waiting list of the PBX that refused them last; return the PBX's id.
 
-    Idempotent. Raises RefusedError when there was no such refusal within `REFUSAL_COUNTS`.
+    Idempotent. Raises TransactionRefusedError when there was no such refusal within `REFUSAL_LIFETIME`.
     """
     row = yield from first(
         "SELECT pbx_id, joined_at, refused_at FROM waiting WHERE tenant_id = $1 AND object_id = $2",
         user.tenant_id,
         user.object_id,
     )
-    if row is None or (row["joined_at"] is None and row["refused_at"] < to_ms(now - REFUSAL_COUNTS)):
-        raise RefusedError(Finding(Code.NOT_REFUSED))
+    if row is None or (row["joined_at"] is None and row["refused_at"] < to_ms(now - REFUSAL_LIFETIME)):
+        raise TransactionRefusedError(Finding(Code.NOT_REFUSED))
     pbx_id: str = row["pbx_id"]
     if row["joined_at"] is None:
         yield from lock_pools(pbx_id)
@@ -127,7 +127,7 @@ def end_waiting(pbx_id: str, ending: Ending, condition: str = "true", *values: o
         f"DELETE FROM waiting WHERE pbx_id = $1 AND {condition} RETURNING *", pbx_id, *values
     )
     joined = [place for place in places if place["joined_at"] is not None]
-    pbx_name = yield from pbx_name_of(pbx_id)
+    pbx_name = yield from get_pbx_name(pbx_id)
     for place in joined:
         detail = {"pbx_name": pbx_name, "pbx_user": place["display_name"]}
         yield from notify_user(
