@@ -1,4 +1,4 @@
-"""`python -m simulator`: each simulated part alone, or the whole demonstration."""
+"""`python -m simulator`: runs one simulated part, or the whole demonstration."""
 
 import argparse
 import asyncio

@@ -1,7 +1,7 @@
-"""The demonstration: the service, the simulated world around it, and a connector that links the two.
+"""The demonstration: the service, the simulated systems around it, and a connector that links the two.
 
-Service and connector are started by their own commands with their own configuration, as anyone would; nothing
-in them knows that the world is simulated.
+Service and connector are started by their own commands with their own configuration, as in production; they contain
+no code for the simulation.
 """
 
 import argparse
@@ -46,17 +46,17 @@ VENDOR_KID: Final = "demo"
 
 
 class CannotRunError(Exception):
-    """Something that the presenter can mend."""
+    """Raised for a problem that the presenter can fix."""
 
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """A customer's site: one PBX and the connector beside it."""
+    """A customer's site: one PBX and its connector."""
 
     pbx_name: str
     starface_port: int
     suffix: str = ""
-    """Of the names of its processes and files."""
+    """Appended to the names of its processes and files."""
 
     @property
     def serial(self) -> str:
@@ -68,7 +68,7 @@ CONNECTOR: Final = "connector.cli"
 
 
 class Demo:
-    """Ports, files and processes of one demonstration."""
+    """The ports, files and processes of one demonstration."""
 
     def __init__(self, options: argparse.Namespace) -> None:
         self.state: Path = options.state.absolute()
@@ -110,7 +110,7 @@ class Demo:
         await self._answers(f"http://127.0.0.1:{site.starface_port}/control/state")
 
     async def start_site(self, site: Site) -> None:
-        """A further PBX with its connector."""
+        """Start another PBX with its connector."""
         await self.start_pbx(site)
         await self.start_connector(site)
 
@@ -136,11 +136,11 @@ class Demo:
         await self._answers(f"http://127.0.0.1:{self.teams_port}/host/people")
 
     async def start_service(self, **settings: str) -> None:
-        """`settings`: in place of the demonstration's own."""
+        """Start the service. `settings` replaces the demonstration's own settings file."""
         await self.start_replica("service", self.service_port, **settings)
 
     async def start_replica(self, name: str, port: int, **settings: str) -> None:
-        """A process of the service; with NATS_URL there may be several."""
+        """Start one service process; with NATS_URL there may be several."""
         environment = self.service_environment() | {"PBX_TEAMS_PORT": str(port)} | settings
         await self._spawn(name, sys.executable, "-m", "app.cli", "serve", env=environment)
         await self._answers(f"http://127.0.0.1:{port}/readyz")
@@ -153,7 +153,9 @@ class Demo:
         module: str = CONNECTOR,
         **changes: str,
     ) -> None:
-        """`changes`: values of the configuration in place of the demonstration's own; `module`: another connector."""
+        """Start the connector. `changes` overrides values of its configuration; `module` runs a different
+        connector.
+        """
         site = site or self.site
         await self.write_connector_configuration(site, **changes)
         await self.write_key_file(site)
@@ -166,7 +168,7 @@ class Demo:
         await self._until(linked, "the connector has no link")
 
     async def connector(self, *arguments: str) -> str:
-        """A command of the first site's connector; gives what it prints."""
+        """Run a command of the first site's connector, and return its output."""
         return await self._output(
             *(sys.executable, "-m", "connector.cli", *self._connector_options(self.site), *arguments)
         )
@@ -188,7 +190,7 @@ class Demo:
 
     @property
     def gateway_url(self) -> str:
-        """Where a bot client without tokens sends its activities."""
+        """Return the URL to which a bot client without tokens sends its activities."""
         return f"http://127.0.0.1:{self.teams_port}/api/messages"
 
     @property
@@ -212,7 +214,7 @@ class Demo:
         return str(json.loads(self.key_file_of(site or self.site).read_text())["pbxKey"])
 
     def service_environment(self) -> dict[str, str]:
-        """The environment of the service: the settings, and the trust in the simulator's certificates."""
+        """Return the service's environment: its settings, and the trust in the simulator's certificates."""
         ca = str(self.state / "entra" / "ca.pem")
         return os.environ | {
             "SSL_CERT_FILE": ca,
@@ -222,7 +224,7 @@ class Demo:
         }
 
     async def write_connector_configuration(self, site: Site | None = None, **changes: str) -> None:
-        """`changes`: values in place of the demonstration's own."""
+        """Write the connector's configuration file. `changes` overrides single values."""
         site = site or self.site
         name = changes.get("name", site.pbx_name)
         code = await self.enrolment_code(name)
@@ -261,7 +263,9 @@ port = {changes.get("status_port", "0")}
         file.write_text(content, encoding="utf-8")
 
     async def enrolment_code(self, name: str) -> str:
-        """What an operator hands to the person who installs a connector; empty for a name that has its PBX."""
+        """Create the code that an operator gives to the installer of a connector; empty if the name already has its
+        PBX.
+        """
         if name not in self._enrolment_codes:
             command = (sys.executable, "-m", "app.cli", "pbx", "enrol", name, "--json")
             try:
@@ -274,7 +278,7 @@ port = {changes.get("status_port", "0")}
         return self._enrolment_codes[name]
 
     async def licence_key(self, seats: int, serial: str = "DEMO-1", *more: str) -> str:
-        """`more`: further arguments of `pbx-teams licence issue`."""
+        """Issue a licence key. `more` holds further arguments of `pbx-teams licence issue`."""
         return await self._output(
             *(sys.executable, "-m", "app.cli", "licence", "issue", "--serial", serial),
             *("--licensee", "Example Ltd", "--seats", str(seats), "--kid", VENDOR_KID),
@@ -290,7 +294,7 @@ port = {changes.get("status_port", "0")}
         return self.state / "vendor.pem"
 
     async def stop(self) -> None:
-        """In the order of dependence, each given time to close what it holds."""
+        """Stop all parts in the order of their dependencies, and give each time to close its connections."""
         if self.second is not None:
             await self.stop_site(self.second)
         for name in ("connector", "service", "teams", "starface", "entra"):
@@ -313,7 +317,7 @@ port = {changes.get("status_port", "0")}
         return self.state / f"{name}.log"
 
     def write_settings(self) -> None:
-        """The file that the service reads."""
+        """Write the service's settings file."""
         secrets_file = self.state / "pepper"
         if not secrets_file.exists():
             secrets_file.touch(mode=0o600)
@@ -325,7 +329,7 @@ port = {changes.get("status_port", "0")}
         settings = {
             "HOST": "127.0.0.1",
             "PORT": str(self.service_port),
-            # Teams reaches the tab through the host page, which passes it through under its own origin.
+            # Teams reaches the tab through the host page, which proxies it under its own origin.
             "PUBLIC_URL": self.teams_url,
             "KEY_PEPPER": secrets_file.read_text(),
             "APP_ID": APP_ID,
@@ -338,7 +342,7 @@ port = {changes.get("status_port", "0")}
             "ENTRA_AUTHORITY": f"https://127.0.0.1:{self.entra_port}",
             "CHANNEL_HOSTS": "127.0.0.1,localhost",
             "CALL_RECORDS": "true",
-            # Tests act as three people, much faster than people do.
+            # Tests act for three users, much faster than real users.
             "CHANGES_PER_MINUTE": "20000",
             "METRICS_TOKEN": self.metrics_token(),
             "GRAPH_URL": f"https://127.0.0.1:{self.entra_port}/graph",
@@ -353,7 +357,7 @@ port = {changes.get("status_port", "0")}
         file.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
     def metrics_token(self) -> str:
-        """What Prometheus would be told."""
+        """Return the token that Prometheus would use."""
         file = self.state / "metrics-token"
         if not file.exists():
             file.touch(mode=0o600)
@@ -406,7 +410,7 @@ port = {changes.get("status_port", "0")}
             raise CannotRunError(f"{complaint}; see the logs in {self.state}") from slow
 
     async def any_ended(self) -> None:
-        """Waits until a part ends by itself, and raises with the end of its log."""
+        """Wait until a part ends unexpectedly. Raises with the end of its log."""
         waits = [asyncio.create_task(process.wait()) for _, process in self.processes]
         try:
             await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
@@ -432,10 +436,10 @@ async def run(options: argparse.Namespace) -> int:
         loop.add_signal_handler(number, stopped.set)
     try:
         await demo.start()
-        # The state folder is hidden, and file choosers do not show it.
+        # The state folder is hidden, so file choosers do not show it.
         shown = Path(shutil.copy(demo.key_file, Path.cwd()))
         _print_words(demo, shown)
-        # With `--reload` a part that ends waits for the next change of its code.
+        # With `--reload`, a part that has ended is restarted at the next change of its code.
         ended = asyncio.create_task(_reload(demo) if options.reload else demo.any_ended())
         stopping = asyncio.create_task(stopped.wait())
         await asyncio.wait([ended, stopping], return_when=asyncio.FIRST_COMPLETED)

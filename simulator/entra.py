@@ -1,8 +1,7 @@
 """A simulated Entra ID and Bot Framework login: metadata, signing keys, token endpoints.
 
-Tokens have the shape that Teams SSO and the channel service issue. What Teams itself does with Microsoft's
-cloud (getting a token for the person who has the tab open, signing what the channel sends) is asked for under
-`/control/`.
+Tokens have the shape that Teams SSO and the channel service issue. What Teams itself does with Microsoft's cloud
+(getting a token for the user of the tab, signing the channel's activities) is available under `/control/`.
 """
 
 import base64
@@ -19,7 +18,7 @@ from simulator.people import APP_ID, APP_SECRET, PEOPLE, TENANT_ID, by_object_id
 
 TOKEN_SECONDS: Final = 3600
 ENDORSED: Final = ("msteams", "webchat", "directline")
-"""For which channels the channel's key speaks: Microsoft's keys are for many, too."""
+"""The channels for which the signing key is valid; Microsoft's keys are also valid for several."""
 CHANNEL_ISSUER: Final = "https://api.botframework.com"
 _ON_BEHALF_OF: Final = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 
@@ -30,7 +29,7 @@ class SigningKey:
         self.kid = secrets.token_urlsafe(16)
 
     def sign(self, claims: dict[str, Any], **header: Any) -> str:
-        """`header` replaces or, with None, removes members of the header."""
+        """Sign a JWT. `header` overrides header members, or removes those whose value is None."""
         members = {name: value for name, value in ({"kid": self.kid} | header).items() if value is not None}
         return jwt.encode(claims, self._private, algorithm="RS256", headers=members)
 
@@ -62,11 +61,11 @@ class Entra:
         self.users = SigningKey()
         self.channel = SigningKey()
         self.roles: tuple[str, ...] = ()
-        """Application permissions that the tenant's administrator has consented to."""
+        """Application permissions with the consent of the tenant's administrator."""
         self.secret_expired = False
 
     def sso_token(self, object_id: str, audience: str, seconds: int = TOKEN_SECONDS) -> str:
-        """What `authentication.getAuthToken` gives a tab."""
+        """Create the token that `authentication.getAuthToken` returns to a tab."""
         person, now = by_object_id(object_id), int(time.time())
         return self.users.sign(
             {
@@ -80,9 +79,9 @@ class Entra:
                 "name": person.name,
                 "oid": person.object_id,
                 "preferred_username": person.email,
-                # Asked for by infra/azure/register-app.sh. That they come in the access token is Microsoft's text
-                # (optional claims reference; `wids` by groupMembershipClaims); that verified_primary_email is a list
-                # and xms_edov a boolean is assumed from published tokens.
+                # Requested by infra/azure/register-app.sh. Microsoft documents that they are in the access token
+                # (optional claims reference; `wids` by groupMembershipClaims); that verified_primary_email is a
+                # list and xms_edov a boolean is assumed from published tokens.
                 "acct": 0,
                 "email": person.email,
                 "verified_primary_email": [person.email],
@@ -97,7 +96,7 @@ class Entra:
         )
 
     def channel_token(self, audience: str, service_url: str) -> str:
-        """With what the channel service signs an activity for a bot."""
+        """Create the token with which the channel service signs an activity for a bot."""
         now = int(time.time())
         return self.channel.sign(
             {
@@ -189,7 +188,7 @@ def create(public_url: str) -> web.Application:
         return _error(400, "unsupported_grant_type")
 
     async def managed_identity(request: web.Request) -> web.Response:
-        """The endpoint that App Service and Container Apps offer to a managed identity."""
+        """Serve the endpoint that App Service and Container Apps offer to a managed identity."""
         if request.headers.get("X-IDENTITY-HEADER") != APP_SECRET:
             return _error(401, "invalid_request")
         audience = request.query.get("resource", "")
@@ -211,7 +210,7 @@ def create(public_url: str) -> web.Application:
         )
 
     async def sign(request: web.Request) -> web.Response:
-        """Signs any claims with the key for users or the one for the channel: for tokens as they must not be."""
+        """Sign any claims with the users' key or the channel's key, to create invalid tokens."""
         body = await request.json()
         key = entra.channel if body.get("key") == "channel" else entra.users
         return web.json_response(
@@ -238,7 +237,7 @@ def create(public_url: str) -> web.Application:
     app.router.add_get("/msi/token", managed_identity)
 
     async def set_secret(request: web.Request) -> web.Response:
-        """`{"expired": true}`: from now on the app's client secret is past its end."""
+        """`{"expired": true}`: treat the app's client secret as expired from now on."""
         entra.secret_expired = bool((await request.json())["expired"])
         return web.json_response({})
 
@@ -250,7 +249,7 @@ def create(public_url: str) -> web.Application:
 
 
 def _client(request: web.Request, form: Any) -> tuple[str, str]:
-    """The one registered client, by form or by HTTP Basic; both are taken by Entra."""
+    """Authenticate the registered client by form or by HTTP Basic; Entra accepts both."""
     header = request.headers.get("Authorization", "")
     if header.startswith("Basic "):
         basic = base64.b64decode(header[6:]).decode()

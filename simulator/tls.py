@@ -1,8 +1,8 @@
 """Certificates of the simulator, and a port that speaks both TLS and plain HTTP.
 
-Microsoft's client libraries speak to https alone, people and curl like http: the first byte tells which it is
-(0x16 opens a TLS handshake, RFC 8446 section 5.1). Who connects by TLS trusts `ca.pem` of the state directory,
-through SSL_CERT_FILE and REQUESTS_CA_BUNDLE, as with any authority of one's own.
+Microsoft's client libraries require https, while people and curl prefer http. The first byte distinguishes them
+(0x16 opens a TLS handshake, RFC 8446 section 5.1). TLS clients trust `ca.pem` of the state directory, through
+SSL_CERT_FILE and REQUESTS_CA_BUNDLE, like any private authority.
 """
 
 import asyncio
@@ -28,8 +28,8 @@ def make_certificates(
     since: dt.datetime | None = None,
     name: str | None = None,
 ) -> None:
-    """`ca.pem`, and `server.pem` (certificate and key) for this machine's loopback names, or for `name` alone; good for a
-    year, or until a moment that may be over, or since one that may lie ahead.
+    """Create `ca.pem`, and `server.pem` (certificate and key) for this machine's loopback names or only for `name`.
+    It is valid for a year, or between given times, which may be in the past or future.
     """
     directory.mkdir(parents=True, exist_ok=True, mode=0o700)
     now = dt.datetime.now(dt.UTC)
@@ -107,7 +107,7 @@ def _builder(
 
 
 class BothWays:
-    """Listens on one port and passes each connection to the plain or to the TLS server behind it."""
+    """Listens on one port and passes each connection to the plain or the TLS server behind it."""
 
     def __init__(self, plain_port: int, tls_port: int) -> None:
         self._plain_port = plain_port

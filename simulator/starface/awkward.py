@@ -1,7 +1,8 @@
-"""What a real STARFACE, its network or its administrator may do and a well-behaved simulator would not.
+"""Awkward behaviours of a real STARFACE, its network or its administrator that a well-behaved simulator would not
+show.
 
 `PUT /control/awkward` switches one behaviour on or off, `GET` lists all of them, each with the source that states it or
-the word "assumed". `PUT /control/answers` replaces single answers altogether, for what no list foresees.
+the word "assumed". `PUT /control/answers` replaces single answers, for cases that are not in the list.
 """
 
 import asyncio
@@ -26,7 +27,7 @@ class Behaviour:
     what: str
     source: str = ASSUMED
     default: Any = None
-    """None: off."""
+    """None means that it is off."""
 
 
 CATALOGUE: Final[Mapping[str, Behaviour]] = {
@@ -121,7 +122,7 @@ CATALOGUE: Final[Mapping[str, Behaviour]] = {
 
 @dataclass(slots=True)
 class Answer:
-    """In place of what the PBX would answer."""
+    """An answer to give instead of the PBX's own."""
 
     path: re.Pattern[str]
     method: str | None
@@ -132,9 +133,9 @@ class Answer:
     hang: bool
     cut: bool
     times: int
-    """How often still; below zero: always."""
+    """How many more times to give it; negative means always."""
     contains: bytes = b""
-    """What the request's body must hold: of UCI, the method."""
+    """Text that the request's body must contain; for UCI, the method's name."""
 
     @classmethod
     def of(cls, rule: Mapping[str, Any]) -> "Answer":
@@ -182,19 +183,21 @@ def _defaults() -> dict[str, Any]:
 
 @dataclass(slots=True)
 class Awkward:
-    """What is switched on, and with which parameters."""
+    """The behaviours that are switched on, with their parameters."""
 
     answers: list[Answer] = field(default_factory=list)
     _on: dict[str, Any] = field(default_factory=_defaults)
 
     def get(self, name: str) -> Any:
-        """The parameters of a behaviour; None while it is off."""
+        """Return the parameters of a behaviour; None if it is off."""
         if name not in CATALOGUE:
             raise LookupError(name)
         return self._on.get(name)
 
     def put(self, name: str, on: Any) -> None:
-        """`on`: true, false, or the behaviour's parameters. Raises `LookupError` for an unknown name."""
+        """Switch a behaviour. `on` is true, false, or the behaviour's parameters. Raises `LookupError` for an
+        unknown name.
+        """
         if name not in CATALOGUE:
             raise LookupError(name)
         if on is False or on is None:
@@ -207,7 +210,7 @@ class Awkward:
         self._on = _defaults()
 
     def parameter(self, name: str, member: str, default: Any) -> Any:
-        """One parameter of a behaviour that is on; `default` where it is not given."""
+        """Return one parameter of a behaviour that is on; `default` if it is not set."""
         on = self.get(name)
         if isinstance(on, Mapping):
             return on.get(member, default)
@@ -224,7 +227,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 def middleware(awkward: Awkward) -> Any:
-    """What concerns a whole answer, whichever part of the PBX gives it."""
+    """Apply behaviours that affect a whole answer, from any part of the PBX."""
 
     @web.middleware
     async def awkwardly(request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -289,8 +292,8 @@ async def _cut_short(request: web.Request, body: bytes, status: int) -> web.Stre
 
 
 async def never(request: web.Request) -> None:
-    """Until the other side gives up, as behind a firewall that drops packets."""
-    # aiohttp tells a handler of a lost connection in no other way.
+    """Wait until the other side gives up, as behind a firewall that drops packets."""
+    # aiohttp has no other way to inform a handler of a lost connection.
     while request.transport is not None and not request.transport.is_closing():  # noqa: ASYNC110
         await asyncio.sleep(0.05)
     raise web.HTTPServiceUnavailable

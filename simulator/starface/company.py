@@ -1,6 +1,5 @@
-"""The demonstration's company: a small firm for heating and ventilation in Berlin, with its customers and a week of calls.
-
-All numbers are of ranges that the Bundesnetzagentur keeps free for films and examples.
+"""The demonstration's company: a small firm for heating and ventilation in Berlin, with its customers and a week of
+calls. All numbers are from ranges that the Bundesnetzagentur reserves for films and examples.
 """
 
 import uuid
@@ -14,7 +13,7 @@ NAMESPACE: Final = uuid.UUID("5b0e6f3c-6a51-4d53-9f3b-1d7c8f0f2a10")
 
 @dataclass(frozen=True, slots=True)
 class Partner:
-    """Somebody in the address book."""
+    """An entry of the address book."""
 
     first: str
     family: str
@@ -27,7 +26,7 @@ class Partner:
 
     @property
     def shown(self) -> str:
-        """As the PBX names a caller."""
+        """Return the name as the PBX shows a caller."""
         return f"{self.first} {self.family}"
 
 
@@ -132,7 +131,7 @@ def attribute(key: str, value: str) -> dict[str, Any]:
 
 
 def fill(telephony: Telephony) -> None:
-    """The address book: the same ids in each run."""
+    """Fill the address book, with the same ids in each run."""
     for name in dict.fromkeys(partner.tag for partner in PARTNERS):
         tag_id = str(uuid.uuid5(NAMESPACE, f"tag {name}"))
         telephony.tags[tag_id] = {"id": tag_id, "name": name, "alias": name, "owner": ""}
@@ -154,7 +153,7 @@ def fill(telephony: Telephony) -> None:
 
 
 def give_history(telephony: Telephony, user_id: int) -> None:
-    """A week of calls, a message in the box and a mobile phone: what a person would find who looks."""
+    """Add a week of calls, a voicemail and a mobile phone, so that the pages have content."""
     lindner, weiss, yildiz, hoelzl, zielinski, gross, straub, _novak = PARTNERS
     own = telephony.numbers[telephony.lines[user_id].primary_external_id].number
     calls = (

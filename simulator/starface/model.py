@@ -1,4 +1,4 @@
-"""The simulated PBX: users, permissions, sessions, calls. What HTTP and XML-RPC show of it is elsewhere."""
+"""The simulated PBX: users, permissions, sessions, calls. Other modules expose it over HTTP and XML-RPC."""
 
 import base64
 import hashlib
@@ -23,14 +23,14 @@ OAUTH_PERMISSION: Final = "API Zugriff mit OAuth Password Grant"
 CLIENT_ID: Final = "rest-client-headless"
 CLIENT_SECRET: Final = "headless-secret"
 WHITELIST_SECONDS: Final = 24 * 3600
-"""After a good login an address is not put on the blacklist for so long (knowledge.starface.de, 33786529)."""
+"""How long an address is exempt from the blacklist after a successful login (knowledge.starface.de, 33786529)."""
 ENGLISH_NAMES: Final = {
     ADMINISTRATOR_PERMISSION: "Administrator",
     LICENCE_PERMISSION: "Integration with Microsoft Teams",
     OAUTH_PERMISSION: "API access with Password Grant",
     "Rufumleitungen": "Call forwarding",
 }
-"""Permissions on an English system; the third is of StarCLX (10.0.2.6), the others are assumed."""
+"""Names of permissions on an English system; the third is from StarCLX (10.0.2.6), the others are assumed."""
 
 
 class LoginType(StrEnum):
@@ -39,8 +39,8 @@ class LoginType(StrEnum):
 
 
 class CallState(StrEnum):
-    """Names of UCI call states. Three independent v22 clients state the first six (IAH, ESPO, SPICE); PARKED, OUTGOING
-    and VOICEMAIL_LINKED are of the Java enum behind v30 (SFWiki).
+    """Names of UCI call states. Three independent v22 clients state the first six (IAH, ESPO, SPICE); PARKED,
+    OUTGOING and VOICEMAIL_LINKED are from the Java enum behind v30 (SFWiki).
     """
 
     PROCEEDING = "PROCEEDING"
@@ -53,7 +53,7 @@ class CallState(StrEnum):
     OUTGOING = "OUTGOING"
     VOICEMAIL_LINKED = "VOICEMAIL_LINKED"
     REQUESTED = "REQUESTED"
-    """Of a call that was asked for; never told by an event (UCP.PHP)."""
+    """A call that was requested; never sent in an event (UCP.PHP)."""
 
 
 @dataclass
@@ -67,11 +67,11 @@ class User:
     permissions: set[str]
     language: str = "de"
     person_id: str = field(default_factory=lambda: str(uuid.uuid4()))
-    """A UUID, as Gamoya/Starface reads it."""
+    """A UUID, as Gamoya/Starface expects."""
     rights: set[Right] = field(default_factory=lambda: set(Right))
-    """Of the telephone. PERM: each is a permission of its own; everybody has them here at first."""
+    """Rights for the telephone. PERM: each is a separate permission; here users have all of them by default."""
     more: dict[str, object] = field(default_factory=dict)
-    """What else was written of the user by REST."""
+    """Further members of the user that were written by REST."""
 
     @property
     def name(self) -> str:
@@ -87,7 +87,7 @@ class User:
         )
 
     def hold(self, names: Collection[str]) -> None:
-        """These permissions; rights of the telephone among them are added, never taken."""
+        """Add these permissions. Rights for the telephone among them are only added, never removed."""
         rights = {right for right, name in RIGHT_NAMES.items() if name in names}
         self.permissions = set(names) - set(RIGHT_NAMES.values())
         self.rights |= rights
@@ -99,7 +99,7 @@ class Group:
     name: str
     members: set[int] = field(default_factory=set)
     logged_off: set[int] = field(default_factory=set)
-    """Members for whom it does not ring at present."""
+    """Members who are logged off, so that their phones do not ring."""
 
 
 @dataclass
@@ -114,14 +114,14 @@ class Call:
     group_id: str = ""
     started: float = field(default_factory=time.time)
     timestamp: float = field(default_factory=time.time)
-    """Of its present state."""
+    """Time of the last change of the state."""
     is_outgoing: bool = False
     peer: str = ""
-    """The id of the other user's leg, when both are of this PBX."""
+    """The id of the other user's leg, if both users belong to this PBX."""
     arrival: str = ""
-    """Legs with the same one ring for the same call: the others end when one is answered."""
+    """Legs with the same value ring for the same call: when one is answered, the others end."""
     wanted: str = ""
-    """What a call that was asked for dials, once the own phone is picked up."""
+    """The number that a requested call dials once the user's own phone is picked up."""
     forwarded_to: str = ""
     answered_at: float | None = None
     mailbox: int | None = None
@@ -132,10 +132,10 @@ class Settings:
     version: str = "6.7.3.20"
     login_type: LoginType = LoginType.INTERNAL
     oauth: bool = False
-    """As version 10: OAuth beside the classic login."""
+    """Whether OAuth is supported in addition to the classic login, as in version 10."""
     oauth_scopes: tuple[str, ...] = ("login", "pbx-login")
     reachable: bool = True
-    """Off: every request is cut without an answer, as by a PBX that is gone."""
+    """If false, every request is dropped without an answer, as if the PBX were gone."""
     uci: bool = True
 
 
@@ -156,7 +156,7 @@ class Starface:
         self._uses: dict[str, int] = {}
         self._refresh: dict[str, tuple[int, float]] = {}
         self.refused_logins: dict[tuple[str, str], list[float]] = {}
-        """When logins were refused, for each address and door (REST and UCI have a list each)."""
+        """Times of refused logins, by address and interface (REST and UCI have separate lists)."""
         self._whitelisted: dict[str, float] = {}
         self.add_user(
             login="0001",
@@ -231,7 +231,7 @@ class Starface:
         return nonce
 
     def prove(self, login_type: str, nonce: str, secret: str) -> User | None:
-        """The user whose secret this is; a nonce is good once."""
+        """Return the user with this secret. A nonce can be used once."""
         told = self.awkward.parameter("login-type", "type", self.settings.login_type)
         if self._nonces.pop(nonce, 0.0) < time.monotonic() or login_type != told:
             return None
@@ -246,7 +246,7 @@ class Starface:
         return f"{user.login}:{sha512_hex(user.login + nonce + sha512_hex(user.password))}"
 
     def is_blacklisted(self, address: str, door: str) -> bool:
-        """Whether packets of this address are ignored (`blacklist` of the awkward behaviours)."""
+        """Return whether requests from this address are ignored (`blacklist` of the awkward behaviours)."""
         if not self.awkward.get("blacklist"):
             return False
         seconds = float(self.awkward.parameter("blacklist", "seconds", 600))
@@ -270,7 +270,7 @@ class Starface:
         self._whitelisted.clear()
 
     def name_of_permission(self, name: str) -> str:
-        """As the PBX shows it."""
+        """Return the name of a permission as the PBX shows it."""
         if self.awkward.parameter("permission-names", "language", None) == "en":
             name = ENGLISH_NAMES.get(name, name)
         return name + str(self.awkward.parameter("permission-suffix", "suffix", ""))
@@ -309,7 +309,7 @@ class Starface:
         self._tokens.clear()
 
     def user_of_uci(self, token: str, login: str | None = None) -> User | None:
-        """The user whose UCI token this is. Six independent clients send the token alone, without the login."""
+        """Return the user with this UCI token. Six independent clients send only the token, without the login."""
         for user in self.users.values():
             if login in (None, "", user.login) and any(
                 secrets.compare_digest(wanted.encode(), token.encode()) for wanted in self._uci_tokens(user)
@@ -328,7 +328,7 @@ class Starface:
     def new_call(
         self, login: str, number: str, name: str, *, is_outgoing: bool = False, group_id: str = ""
     ) -> Call:
-        """A call of this user with somebody else, who has that number and name."""
+        """Create a call between this user and another party with that number and name."""
         user = self.by_login(login)
         own_name = f"{user.first_name} {user.family_name}" if user else ""
         caller, called = (number, name), (login, own_name)

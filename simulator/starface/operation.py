@@ -1,4 +1,4 @@
-"""An operation of REST: its path in the vendor's description, who may ask for it, what answers, and on whose word."""
+"""A REST operation: its path in the vendor's description, the required rights, its handler, and its source."""
 
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -11,11 +11,11 @@ from simulator.starface.model import Starface, User
 from simulator.starface.telephony import Right
 
 DESCRIPTION: Final = "REST 6.7"
-"""The vendor's description states path, members and statuses; what it leaves open is assumed."""
+"""The vendor's description states path, members and statuses; everything else is assumed."""
 
 
 class RefusedError(Exception):
-    """An answer that is not 2xx, with the body of an error."""
+    """Raised to answer with an error status and an error body."""
 
     def __init__(self, status: int, message: str) -> None:
         super().__init__(message)
@@ -24,7 +24,7 @@ class RefusedError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Asking:
-    """One request and who asks."""
+    """One request and the user who sent it."""
 
     request: web.Request
     user: User
@@ -40,11 +40,11 @@ class Asking:
         return self.request.query.get(name, default)
 
     def owner(self, missing: int = 500) -> User:
-        """The user in the path: the asking one, or any for an administrator."""
+        """Return the user in the path, which must be the requesting user unless that is an administrator."""
         return self._allowed(self.pbx.users.get(self.id("userId")), missing)
 
     def on_behalf_of(self, name: str = "actOnBehalfOf") -> User:
-        """Another user by id or login needs administrative privileges (the description says so)."""
+        """Return another user by id or login, which needs administrative privileges (according to the description)."""
         wanted = self.query(name)
         if not wanted:
             return self.user
@@ -59,7 +59,7 @@ class Asking:
         return user
 
     async def body(self, **members: type) -> dict[str, Any]:
-        """An object with these members of these types."""
+        """Return the body, an object with these members of these types."""
         content = await self._json()
         if not isinstance(content, dict):
             raise RefusedError(500, "no object")
@@ -70,7 +70,7 @@ class Asking:
         return content
 
     async def items(self, kind: type = dict) -> list[Any]:
-        """A list of such things."""
+        """Return the body, a list of such objects."""
         content = await self._json()
         if not isinstance(content, list) or not all(isinstance(one, kind) for one in content):
             raise RefusedError(500, "no list")
@@ -83,7 +83,7 @@ class Asking:
             raise RefusedError(500, "no JSON") from fault
 
     def page(self, found: Sequence[Any]) -> tuple[list[Any], dict[str, Any]]:
-        """The page that is asked for, 20 long by default, and what is said of it. Pages count from 0 (assumed)."""
+        """Return the requested page, 20 entries by default, and its metadata. Pages count from 0 (assumed)."""
         size = max(1, min(int(self.query("pagesize") or 20), 1000))
         page = max(0, int(self.query("page") or 0))
         direction = "DESC" if self.query("sortdirection").upper() == "DESC" else "ASC"
@@ -105,10 +105,10 @@ Handler = Callable[[Asking], Awaitable[web.StreamResponse]]
 class Operation:
     method: str
     path: str
-    """As in the description, with `{userId}` for a number and `{redirectId:str}` for text."""
+    """The path of the description, with `{userId}` for a number and `{redirectId:str}` for text."""
     handler: Handler
     right: Right | None = None
-    """Which right a user needs is assumed, its name is not (PERM)."""
+    """The right that a user needs. That this right is needed is assumed; its name is sourced (PERM)."""
     administrators: bool = False
     source: str = DESCRIPTION
 
@@ -137,12 +137,12 @@ class Operation:
 
 
 def _parts(path: str) -> list[str]:
-    """Of "/users/{userId}/avatar" three: the names in braces stand alone."""
+    """Split a path: "/users/{userId}/avatar" has three parts, with the names in braces as separate parts."""
     return [piece for piece in re.split(r"({[^}]+})", path) if piece]
 
 
 def asking_user(pbx: Starface, request: web.Request) -> User | None:
-    """By `authToken`, from version 10 on by the bearer token as well."""
+    """Return the user of the request, by `authToken` or, from version 10 on, also by bearer token."""
     token = request.headers.get("authToken", "")
     if pbx.settings.oauth and not token:
         token = request.headers.get("Authorization", "").removeprefix("Bearer ")

@@ -38,7 +38,7 @@ FIRST: Final = (
     "GET /groups",
     "GET /groups/{groupid}",
 )
-"""Those that stand in this file."""
+"""The operations that this file defines."""
 Handler = Callable[[web.Request, User], Awaitable[web.StreamResponse]]
 
 
@@ -78,7 +78,7 @@ def add_routes(app: web.Application, pbx: Starface) -> None:
             user = None
         if user is None:
             pbx.login_refused(address, "rest")
-            # The description gives an AuthToken for 400 as well; the error's own members stand beside it.
+            # The description lists an AuthToken for 400 too; the members of the error are added to it.
             return web.json_response(
                 {"token": "", "code": "INVALID_LOGIN", "message": "login failed"}, status=400
             )
@@ -214,7 +214,7 @@ def add_routes(app: web.Application, pbx: Starface) -> None:
             return oauth_error(401, "invalid_client")
         refreshes = form.get("grant_type") == "refresh_token"
         scope = form.get("scope")
-        # A refresh may leave the scope out (RFC 6749, section 6), as SFWiki shows it.
+        # A refresh may omit the scope (RFC 6749, section 6), as in SFWiki.
         may_leave_it_out = refreshes and not pbx.awkward.get("oauth-refresh-with-scope")
         if scope not in pbx.settings.oauth_scopes and not (scope is None and may_leave_it_out):
             return oauth_error(400, "invalid_scope")
@@ -260,7 +260,7 @@ def add_routes(app: web.Application, pbx: Starface) -> None:
 
 
 def behaviours() -> list[dict[str, str]]:
-    """Every operation of REST with its source."""
+    """List every REST operation with its source."""
     return [
         *({"name": f"rest {name}", "what": "operation", "source": DESCRIPTION} for name in FIRST),
         {"name": "rest GET /server/version", "what": "operation", "source": "StarCLX, live against 10.0.2.6"},
@@ -281,7 +281,7 @@ def behaviours() -> list[dict[str, str]]:
 
 
 def client_of(request: web.Request, form: Any) -> tuple[str, str]:
-    """Id and secret of an OAuth client: from the form, or by HTTP Basic (RFC 6749, section 2.3.1)."""
+    """Return id and secret of an OAuth client, from the form or from HTTP Basic (RFC 6749, section 2.3.1)."""
     header = request.headers.get("Authorization", "")
     if header.startswith("Basic "):
         try:

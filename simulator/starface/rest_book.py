@@ -1,4 +1,6 @@
-"""REST of the address book: contacts and their tags. Values in a list are positional, by the schema of the same answer."""
+"""REST of the address book: contacts and their tags. Values in lists are positional, in the order of the schema in
+the same answer.
+"""
 
 import uuid
 from collections.abc import Sequence
@@ -36,7 +38,7 @@ async def get_contacts(asking: Asking) -> web.Response:
 
 
 async def post_contact(asking: Asking) -> web.Response:
-    """Into the own address book; an administrator may write for others."""
+    """Add a contact to the user's own address book; an administrator may write for others."""
     owner = asking.on_behalf_of("userId")
     contact = Contact(str(uuid.uuid4()), await _content(asking), owner.id)
     asking.pbx.telephony.contacts[contact.id] = contact

@@ -25,7 +25,7 @@ async def get_keys(asking: Asking) -> web.Response:
 
 
 async def post_key(asking: Asking) -> web.Response:
-    """Of the flat form, or of the edit form that a lamp needs; it is put where it says, else at the end."""
+    """Add a key in the flat form, or in the edit form that a lamp needs, at the given position or at the end."""
     keys, body = _set(asking), await asking.body()
     key = _flat(asking, body) | {"id": str(uuid.uuid4())}
     keys.keys.insert(int(body.get("position", len(keys.keys))), key)
@@ -34,7 +34,7 @@ async def post_key(asking: Asking) -> web.Response:
 
 
 async def put_keys(asking: Asking) -> web.Response:
-    """The list of keys as the description has it, or `{id, name, keyOrder}` as version 10 takes it."""
+    """Replace the keys: a list as in the description, or `{id, name, keyOrder}` as version 10 accepts it."""
     keys = _set(asking)
     content = await asking.request.json()
     known = {key["id"]: key for key in keys.keys}
@@ -72,7 +72,7 @@ async def get_edit(asking: Asking) -> web.Response:
 
 
 async def get_defaults(asking: Asking) -> web.Response:
-    """What a new key can be. Accounts that have a lamp already are left out."""
+    """Return possible new keys. Accounts that already have a lamp are left out."""
     return json(_edit(asking, {"functionKeyType": "BUSYLAMPFIELD", "name": ""}))
 
 
@@ -81,7 +81,7 @@ async def get_phones(asking: Asking) -> web.Response:
 
 
 async def put_phone(asking: Asking) -> web.Response:
-    """Refreshes the keys of a phone."""
+    """Refresh the keys of a phone."""
     if asking.query("phone") not in _set(asking).phones:
         raise RefusedError(404, "no such phone")
     return done(200)

@@ -39,7 +39,7 @@ async def post_user(asking: Asking) -> web.Response:
 
 
 async def put_user(asking: Asking) -> web.Response:
-    """The own user, or any for an administrator. An empty password leaves it as it is (assumed)."""
+    """Change the own user, or any user as an administrator. An empty password is ignored (assumed)."""
     user = asking.owner(404)
     _write_user(user, await asking.body(email=str, familyName=str, firstName=str, language=str, login=str))
     return done()
@@ -109,7 +109,7 @@ def _group(asking: Asking, group_id: int) -> Group:
 
 
 async def put_user_permissions(asking: Asking) -> web.Response:
-    """The whole set: what is not named is taken away."""
+    """Replace the whole set: permissions that are not named are removed."""
     user = asking.pbx.users.get(asking.id("userId"))
     if user is None:
         raise RefusedError(404, "no such user")
@@ -169,7 +169,7 @@ async def put_mailbox(asking: Asking) -> web.Response:
 
 
 async def get_mailbox(asking: Asking) -> web.Response:
-    """With the box's PIN: for administrators alone."""
+    """Return a box including its PIN; for administrators only."""
     box, pbx = _mailbox(asking, asking.id("voicemailboxid")), asking.pbx
     return json(
         {
@@ -356,4 +356,4 @@ OPERATIONS: Final = (
     Operation("PUT", "/permissions/users/{userId}", put_user_permissions, administrators=True),
     Operation("PUT", "/permissions/{permissionId}/users", put_permission_users, administrators=True),
 )
-"""Who may ask is assumed where the description does not speak of administrators."""
+"""Required rights are assumed unless the description mentions administrators."""

@@ -19,7 +19,7 @@ from simulator.starface.telephony import (
 from simulator.starface.uci_phone import redirects_of
 
 GROUP_ACCOUNTS: Final = 100_000
-"""Ids of groups' accounts begin here (assumed)."""
+"""First id of group accounts (assumed)."""
 _CLX: Final = "REST 6.7; StarCLX, live against 10.0.2.6"
 
 
@@ -83,7 +83,7 @@ async def get_phones(asking: Asking) -> web.Response:
 
 
 async def post_phone(asking: Asking) -> web.Response:
-    """An administrator gives a phone to a user."""
+    """Assign a phone to a user; for administrators."""
     owner = asking.owner()
     body = await asking.body(active=bool, isIFMC=bool, phoneId=int, phoneName=str, userId=int)
     telephony = asking.pbx.telephony
@@ -161,7 +161,7 @@ async def get_assignments(asking: Asking) -> web.Response:
 
 
 async def put_assignments(asking: Asking) -> web.Response:
-    """Gives numbers of the PBX to the user."""
+    """Assign numbers of the PBX to the user."""
     owner = asking.owner(400)
     for one in await asking.items():
         number = asking.pbx.telephony.numbers.get(one["phoneNumberId"])
@@ -221,7 +221,7 @@ async def get_redirect(asking: Asking) -> web.Response:
 
 
 async def put_redirect(asking: Asking) -> web.Response:
-    """The whole of it; number and trigger stay what they are (a fixed set, without POST and DELETE)."""
+    """Replace a redirect; number and trigger cannot change (a fixed set, without POST and DELETE)."""
     redirect = _own_redirect(asking)
     body = await asking.body(enabled=bool, id=str, redirectDestination=dict, redirectTrigger=dict)
     to = body["redirectDestination"]
@@ -247,7 +247,7 @@ async def get_fmc_phones(asking: Asking) -> web.Response:
 
 
 async def post_fmc_phone(asking: Asking) -> web.Response:
-    """A number may be iFMC once in a system (the vendor's manual)."""
+    """Add an iFMC phone. A number may be used only once per system (the vendor's manual)."""
     owner = asking.on_behalf_of("userId")
     phone = FmcPhone(
         id=str(uuid.uuid4()), user_id=owner.id, number="", active=False, confirm=False, delay=0, schedule=[]

@@ -44,7 +44,7 @@ def _reachable(pbx: Starface) -> Any:
 
 
 class Control:
-    """Everything that a test or a presenter does to the PBX. Not part of a STARFACE."""
+    """The control API for tests and presenters. Not part of a STARFACE."""
 
     def __init__(self, pbx: Starface, calls: Uci) -> None:
         self._pbx = pbx
@@ -162,12 +162,12 @@ class Control:
         return web.json_response({})
 
     async def drop_uci(self, _request: web.Request) -> web.Response:
-        """Forgets every UCI login, as a restarted PBX does."""
+        """Drop every UCI login, as a restarted PBX does."""
         self._uci.sessions.clear()
         return web.json_response({})
 
     async def reset_uci(self, _request: web.Request) -> web.Response:
-        """Tells every UCI login that it is logged out, and forgets it."""
+        """Inform every UCI login that it is logged out, and drop it."""
         self._uci.reset_clients()
         return web.json_response({})
 
@@ -184,19 +184,19 @@ class Control:
         return web.json_response({})
 
     async def reset_awkward(self, _request: web.Request) -> web.Response:
-        """Everything as it was at the start, blacklist and replaced answers included."""
+        """Restore the initial behaviour, including blacklist and replaced answers."""
         self._pbx.awkward.reset()
         self._pbx.forget_blacklist()
         return web.json_response({})
 
     async def put_answers(self, request: web.Request) -> web.Response:
-        """A list of `awkward.Answer`; replaces the one before."""
+        """Set a list of `awkward.Answer`, which replaces the previous one."""
         self._pbx.awkward.answers[:] = [Answer.of(rule) for rule in await request.json()]
         return web.json_response({})
 
     async def ring(self, request: web.Request) -> web.Response:
-        """A new call of one user, whatever redirects and do-not-disturb say. `direction`: in (default) or out; `group`: the
-        id of the group that is called.
+        """Start a call of one user, ignoring redirects and do-not-disturb. `direction`: in (default) or out;
+        `group`: id of the called group.
         """
         body = await read_object(request)
         call = self._pbx.new_call(
@@ -210,8 +210,8 @@ class Control:
         return web.json_response({"id": call.id}, status=201)
 
     async def arrive(self, request: web.Request) -> web.Response:
-        """Somebody outside dials a number of this PBX: `{"called": number, "callerNumber", "callerName"}`. Tells the calls
-        that ring for it.
+        """Simulate an incoming call from outside: `{"called": number, "callerNumber", "callerName"}`. Answers the
+        ringing calls.
         """
         body = await read_object(request)
         legs = self._uci.switchboard.arrive(
@@ -220,7 +220,7 @@ class Control:
         return web.json_response({"calls": [_shown(call) for call in legs]}, status=201)
 
     async def act(self, request: web.Request) -> web.Response:
-        """What happens to a call. `later`: by the PBX's clock, so many seconds after the call began."""
+        """Change a call. `later` advances the PBX's clock to that many seconds after the start of the call."""
         call = self._pbx.calls.get(request.match_info["call"])
         if call is None:
             raise web.HTTPNotFound
@@ -243,7 +243,7 @@ class Control:
         return web.json_response({"calls": [_shown(one) for one in self._pbx.calls.values()]})
 
     async def leave_message(self, request: web.Request) -> web.Response:
-        """Somebody outside speaks into a user's box: `{"login", "callerNumber", "callerName", "seconds"}`."""
+        """Leave a message from outside in a user's box: `{"login", "callerNumber", "callerName", "seconds"}`."""
         body = await read_object(request)
         user, switchboard = self._pbx.by_login(body["login"]), self._uci.switchboard
         call = (
@@ -263,12 +263,14 @@ class Control:
         return web.json_response({}, status=201)
 
     async def behaviours(self, _request: web.Request) -> web.Response:
-        """What this simulated PBX does, each with the source that states it or the word "assumed"."""
+        """List the behaviours of this simulated PBX, each with its source or the word "assumed"."""
         return web.json_response([*rest.behaviours(), *uci.behaviours()])
 
 
 def _shown(call: Call) -> dict[str, object]:
-    """`arrival`: the same for all legs that ring for one call; `waits`: for the own phone to be picked up."""
+    """Describe a call. `arrival` is the same for all legs that ring for one call; `waits` means that the user's own
+    phone must be picked up first.
+    """
     return {
         "id": call.id,
         "login": call.login,

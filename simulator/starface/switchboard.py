@@ -1,7 +1,8 @@
-"""The life of calls in the simulated PBX: who rings for whom, what redirects and do-not-disturb do, what the list keeps.
+"""The life cycle of calls in the simulated PBX: which phones ring, how redirects and do-not-disturb work, what the
+call list records.
 
-`RULES` says of each rule where it comes from. Nothing here happens by itself after a time: the person who presents or tests says
-when the phone is picked up and when the time of ringing is over (`/control/calls/{id}/…`).
+`RULES` gives the source of each rule. Nothing happens automatically after a time: the presenter or test decides
+when the phone is picked up and when ringing times out (`/control/calls/{id}/…`).
 """
 
 import time
@@ -84,8 +85,8 @@ class Switchboard:
         tell_renamed: Callable[[Call, str], None],
         tell_message: Callable[[Mailbox], None],
     ) -> None:
-        """`tell` sends a call's state to its user, `tell_new` the first of them, `tell_renamed` that it has another id
-        than the one given, `tell_message` that a box has a new message.
+        """`tell` sends a call's state to its user, `tell_new` its first state, `tell_renamed` that it no longer has
+        the given id, `tell_message` that a box has a new message.
         """
         self._pbx = pbx
         self._tell = tell
@@ -93,10 +94,10 @@ class Switchboard:
         self._tell_renamed = tell_renamed
         self._tell_message = tell_message
         self.at: float | None = None
-        """What the PBX's clock shows, where a test says so."""
+        """The time of the PBX's clock, if a test has set it."""
 
     def place(self, user: User, number: str, phone_name: str, call_id: str) -> str:
-        """The id of the call that waits for the own phone, or "" when the PBX refuses."""
+        """Place a call. Return the id of the call that waits for the user's own phone, or "" if the PBX refuses."""
         telephony = self._pbx.telephony
         primary = telephony.lines[user.id].primary_phone_id
         fits = [
@@ -131,7 +132,7 @@ class Switchboard:
         return call.id
 
     def lift(self, call: Call) -> None:
-        """The own phone is picked up: now the PBX dials."""
+        """Pick up the user's own phone; the PBX then dials."""
         if not call.wanted:
             self.connect(call)
             return
@@ -139,7 +140,7 @@ class Switchboard:
         self._put(call, CallState.PROCEEDING)
         target = self._pbx.telephony.number(number)
         if target is None:
-            return  # outside: `alert` and `connect` say what happens there
+            return  # an outside party: `alert` and `connect` decide what it does
         legs = self._arrive(target=target, number=call.caller_number, name=call.caller_name, caller=call)
         if legs:
             self._put(call, CallState.RINGBACK)
@@ -147,7 +148,9 @@ class Switchboard:
             self.hang_up(call)
 
     def arrive(self, called: str, caller_number: str, caller_name: str) -> list[Call]:
-        """Somebody outside dials a number of this PBX. The calls that ring, or that are linked to a box."""
+        """Simulate a call from outside to a number of this PBX. Return the calls that ring, or that are connected
+        to a box.
+        """
         target = self._pbx.telephony.number(called)
         name = caller_name or self._name_of(caller_number)
         return (
@@ -160,7 +163,7 @@ class Switchboard:
         self._put(call, CallState.RINGBACK if call.is_outgoing else CallState.RINGING)
 
     def connect(self, call: Call) -> None:
-        """Answered. Of the legs that ring for one call the others end."""
+        """Answer a call. If several legs ring for it, the others end."""
         if call.arrival:
             for other in list(self._pbx.calls.values()):
                 if other is not call and other.arrival == call.arrival and other.state in RINGS:
@@ -177,9 +180,7 @@ class Switchboard:
         self._put(call, CallState.PARKED)
 
     def hang_up(self, call: Call) -> None:
-        """Either side ends it for both. Of several that ring only the one that is refused ends, the last one for
-        all.
-        """
+        """End a call for both parties. If several legs ring, only the refused one ends; the last one ends the call."""
         peer = self._peer(call)
         siblings = [one for one in self._ringing_with(call) if one is not call]
         self._end(call)
@@ -190,7 +191,7 @@ class Switchboard:
             self._end(peer)
 
     def time_out(self, call: Call) -> list[Call]:
-        """Nobody has answered in time. Where the call goes on, if a redirect says so."""
+        """End ringing because nobody has answered. Return where the call continues, if a redirect applies."""
         legs = self._ringing_with(call) or [call]
         target = self._pbx.telephony.number(call.called_number)
         if call.group_id and call.group_id.isdigit():
@@ -209,7 +210,7 @@ class Switchboard:
         )
 
     def rename(self, call: Call) -> str:
-        """The call has another id from now on."""
+        """Give the call a new id."""
         before, call.id = call.id, str(uuid.uuid4())
         self._pbx.calls[call.id] = self._pbx.calls.pop(before)
         for other in self._pbx.calls.values():
@@ -219,7 +220,7 @@ class Switchboard:
         return call.id
 
     def forward(self, call: Call, number: str) -> bool:
-        """The one who has the call sends it to another number and is out of it."""
+        """Transfer the user's call to another number; the user leaves the call."""
         target, peer = self._pbx.telephony.number(number), self._peer(call)
         if not canonical(number) or call.state is CallState.HANGUP:
             return False
@@ -230,7 +231,7 @@ class Switchboard:
         return True
 
     def leave_message(self, user: User, caller_number: str, caller_name: str) -> Call | None:
-        """Somebody outside is linked to a user's box, and speaks until the call ends. None: the user has no box."""
+        """Connect an outside caller to a user's box until the call ends. Return None if the user has no box."""
         boxes = self._pbx.telephony.mailboxes_of(user.id)
         if not boxes:
             return None
@@ -363,7 +364,7 @@ class Switchboard:
         self.ended(call)
 
     def ended(self, call: Call) -> None:
-        """Into the call list of its user, and into the box when it was linked to one."""
+        """Add an ended call to its user's call list, and to the box if it was connected to one."""
         user = self._pbx.by_login(call.login)
         seconds = int(call.timestamp - call.answered_at) if call.answered_at is not None else 0
         if call.mailbox is not None:
@@ -418,7 +419,7 @@ class Switchboard:
         return number.number if number is not None else user.login
 
     def _name_of(self, number: str) -> str:
-        """The PBX looks a number up among its own and in its address book."""
+        """Look a number up among the PBX's own numbers and in its address book."""
         own = self._pbx.telephony.number(number)
         if own is not None:
             users = self._pbx.users.get(own.user_id or 0)

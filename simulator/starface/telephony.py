@@ -1,7 +1,5 @@
-"""What belongs to the telephones of the simulated PBX: numbers, phones, redirects, boxes, lists, keys, contacts.
-
-Members are those of the vendor's description of REST 6.7 where it has them. How the parts work together is assumed unless
-a source is named.
+"""The telephones of the simulated PBX: numbers, phones, redirects, boxes, lists, keys, contacts. Members follow the
+vendor's description of REST 6.7 where it has them. How the parts interact is assumed unless a source is named.
 """
 
 import itertools
@@ -13,14 +11,14 @@ from enum import StrEnum
 from typing import Any, Final
 
 BLOCK: Final = "00493023125"
-"""Of numbers that the Bundesnetzagentur keeps free for films and examples."""
+"""A block of numbers that the Bundesnetzagentur reserves for films and examples."""
 DIRECT_DIALS: Final = 800
-"""Users of this number and above have no number of their own from outside; from it on they belong to groups."""
+"""Users with this id and above have no direct outside number; numbers from it on belong to groups."""
 WHOLE_WEEK: Final = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 
 
 class Right(StrEnum):
-    """Rights of a telephone: names of the columns in the vendor's page on rights."""
+    """Rights for a telephone: names of the columns in the vendor's page on rights."""
 
     CALL = "callman_perm"
     REDIRECT = "redirect_perm"
@@ -42,7 +40,7 @@ RIGHT_NAMES: Final = {
     Right.SETTING: "Einstellungen",
     Right.IFMC: "iFMC",
 }
-"""As the list of permissions shows them (assumed)."""
+"""Names in the list of permissions (assumed)."""
 
 
 class Trigger(StrEnum):
@@ -77,17 +75,17 @@ class Number:
 class Phone:
     id: int
     name: str
-    """Its id in UCI, like "SIP/mydevice" (TMA, MXH)."""
+    """Its id in UCI, such as "SIP/mydevice" (TMA, MXH)."""
     user_id: int
     active: bool = True
     is_ifmc: bool = False
     silent_numbers: set[int] = field(default_factory=set)
-    """Ids of numbers for which it does not ring."""
+    """Ids of numbers for which this phone does not ring."""
 
 
 @dataclass
 class Line:
-    """What a user has set for the own telephone."""
+    """A user's settings for their own telephone."""
 
     user_id: int
     primary_phone_id: int
@@ -110,7 +108,7 @@ class Redirect:
     destination: Destination = Destination.MAILBOX
     phone_number: str = ""
     timeout: int = 20
-    """Seconds; UCI has them, REST does not."""
+    """In seconds; UCI has this member, REST does not."""
 
 
 @dataclass
@@ -139,7 +137,7 @@ class Mailbox:
 
 @dataclass
 class Message:
-    """A voicemail."""
+    """A voicemail message."""
 
     id: str
     mailbox_id: int
@@ -177,7 +175,7 @@ class KeySet:
 
 @dataclass
 class Contact:
-    """`content` is the body as REST writes it; None as owner: everybody's."""
+    """A contact. `content` is the body in REST format; without an owner it belongs to everybody."""
 
     id: str
     content: dict[str, Any]
@@ -197,7 +195,7 @@ class Contact:
 
 
 class Telephony:
-    """All of it, by the ids of users and groups."""
+    """All telephone data, by ids of users and groups."""
 
     def __init__(self) -> None:
         self._ids = itertools.count(1)
@@ -250,7 +248,7 @@ class Telephony:
             self._add_redirects(self.add_number(number, NumberKind.EXTERNAL, group_id=group_id), str(box.id))
 
     def remove(self, *, user_id: int | None = None, group_id: int | None = None) -> None:
-        """Everything of a user or a group that is no more."""
+        """Remove all data of a deleted user or group."""
         gone = {one.id for one in self.numbers.values() if (one.user_id, one.group_id) == (user_id, group_id)}
         for number_id in gone:
             del self.numbers[number_id]
@@ -304,19 +302,19 @@ class Telephony:
         return [one for one in self.key_sets.values() if one.user_id == user_id]
 
     def number(self, dialled: str) -> Number | None:
-        """The number of this PBX that is dialled, however it is written."""
+        """Return the number of this PBX that is dialled, in any notation."""
         wanted = canonical(dialled)
         return next((one for one in self.numbers.values() if one.number == wanted), None)
 
     def redirect(self, number: Number, trigger: Trigger) -> Redirect | None:
-        """The one that is switched on."""
+        """Return the active redirect."""
         for one in self.redirects.values():
             if one.number is number and one.trigger is trigger and one.enabled:
                 return one
         return None
 
     def _add_redirects(self, number: Number, mailbox_id: str) -> None:
-        """A fixed set: each number with each trigger (REST has neither POST nor DELETE)."""
+        """Add the fixed set: each number with each trigger (REST has neither POST nor DELETE)."""
         for trigger in Trigger:
             redirect = Redirect(
                 id=f"{number.id}-{trigger.lower()}", number=number, trigger=trigger, mailbox_id=mailbox_id
@@ -325,7 +323,9 @@ class Telephony:
 
 
 def canonical(number: str) -> str:
-    """As the PBX keeps it: 00, country, number (o-byte, Fluxpunkt); internal numbers and star codes as they are."""
+    """Return a number as the PBX stores it: 00, country, number (o-byte, Fluxpunkt); internal numbers and star
+    codes are unchanged.
+    """
     digits = "".join(sign for sign in number if sign.isdigit() or sign in "+*#")
     if digits.startswith("+"):
         return f"00{digits[1:]}"

@@ -1,4 +1,6 @@
-"""UCI of the simulated PBX: XML-RPC in, call events out to the callback that a login named in its address."""
+"""UCI of the simulated PBX: incoming XML-RPC requests, and outgoing call events to the callback that a login named
+in its URL.
+"""
 
 import asyncio
 import logging
@@ -25,12 +27,13 @@ defusedxml.xmlrpc.monkey_patch()
 logger = logging.getLogger(__name__)
 
 FORGOTTEN_AFTER: Final = 60.0
-"""Assumed: how long a login lives without keepAlive is stated nowhere (clients send it each 30 to 50 seconds)."""
+"""Seconds that a login lives without keepAlive. Assumed; no source states it (clients send one every 30 to 50
+seconds)."""
 _METHOD: Final = re.compile(r"ucp\.(v22|v30)\.requests\.(\w+\.\w+)")
 _METHOD_OF_V20: Final = re.compile(
     r"ucp\.(v20)\.server\.(connection)\.(\w+)|ucp\.(v20|v30)\.server\.(communication\.call)\.(\w+)"
 )
-"""The vendor's SugarCRM connector calls by `v30.server.communication.call` too (IAH, UcpServerProxyV30)."""
+"""The vendor's SugarCRM connector also uses `v30.server.communication.call` (IAH, UcpServerProxyV30)."""
 _PREFIX: Final = "de.vertico.starface."
 EVENTS: Final = ("ucp.v22.events.call", "ucp.v30.events.call")
 V20_EVENTS: Final = "ucp.v20.client.communication.call"
@@ -46,7 +49,7 @@ CONNECTION: Final = {
     "service.subscribeEvents": "tmachyshyn/StarfaceApi",
     "service.unsubscribeEvents": "tmachyshyn/StarfaceApi",
 }
-"""Requests of the login itself, with their sources."""
+"""Requests about the login itself, with their sources."""
 
 
 @dataclass
@@ -59,7 +62,7 @@ class UciSession:
     events: set[str] = field(default_factory=set)
     sending: asyncio.Lock = field(default_factory=asyncio.Lock)
     unsent: asyncio.Queue[str] = field(default_factory=asyncio.Queue)
-    """Events in their order, each sent when the one before was taken."""
+    """Pending events in order; each is sent when the previous one was delivered."""
 
 
 class Uci:
@@ -67,7 +70,7 @@ class Uci:
         self._pbx = pbx
         self.sessions: dict[str, UciSession] = {}
         self.asked_for_calls: Counter[str] = Counter()
-        """How often each login asked for its calls."""
+        """Number of requests for calls, by login."""
         self._sending: set[asyncio.Task[None]] = set()
         self.switchboard = Switchboard(
             pbx=pbx,
@@ -88,11 +91,11 @@ class Uci:
         await asyncio.gather(*self._sending, return_exceptions=True)
 
     def tell(self, call: Call) -> None:
-        """Tells every login of the call's own user."""
+        """Send the call's state to every login of its user."""
         self._send(call.login, "receiveCallState", lambda dialect: self.struct(call, dialect))
 
     def tell_new(self, call: Call) -> None:
-        """The first event of a call may come without state and numbers."""
+        """Send the first event of a call, which may lack state and numbers."""
         if self._pbx.awkward.get("uci-first-event-without-state"):
             empty = {"state": "", "callerNumber": "", "callerName": "", "calledNumber": "", "calledName": ""}
             self._send(call.login, "receiveCallState", lambda dialect: self.struct(call, dialect) | empty)
@@ -126,7 +129,7 @@ class Uci:
         task.add_done_callback(self._sending.discard)
 
     def reset_clients(self) -> None:
-        """Tells every login that it is logged out (`connection.reset`, UCP.PHP), and forgets it."""
+        """Inform every login that it is logged out (`connection.reset`, UCP.PHP), and drop it."""
         for session in self.sessions.values():
             if session.callback is not None:
                 is_v20 = V20_EVENTS in session.events
@@ -136,7 +139,7 @@ class Uci:
         self.sessions.clear()
 
     def struct(self, call: Call, dialect: str = "v22") -> dict[str, Any]:
-        """A call as this dialect writes it."""
+        """Return a call as this dialect encodes it."""
         match self._pbx.awkward.parameter("uci-timestamps", "unit", self._pbx.awkward.get("uci-timestamps")):
             case "s":
                 timestamp = str(int(call.timestamp))
@@ -236,7 +239,7 @@ class Uci:
                 session.events.discard(str(params[0]))
                 return _value(True)
             case "connection.setProvidedServices" if params and isinstance(params[0], list):
-                # What a client of v20 offers is what it is told (UCP.PHP).
+                # A client of v20 receives the events that it offers (UCP.PHP).
                 session.events = {V20_EVENTS} if V20_EVENTS in params[0] else set()
                 return _value(True)
             case "call.getCallIds":
@@ -272,7 +275,7 @@ class Uci:
                 if encoding
                 else text.encode()
             )
-            # The PBX appends who the event is for to the callback's address (UcpServerEventsAdapter, ESPO).
+            # The PBX appends the event's user to the callback URL (UcpServerEventsAdapter, ESPO).
             query = {f"{_PREFIX}user": session.user.login, f"{_PREFIX}auth": session.auth}
             try:
                 async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=5)) as http:
@@ -288,11 +291,11 @@ PROVIDED: Final = tuple(
     for dialect in ("v22", "v30")
     for service in sorted({name.partition(".")[0] for name in (*METHODS, *CONNECTION)})
 )
-"""The services whose requests a system offers, as `getProvidedRequests` names them."""
+"""The services whose requests the system offers, with the names of `getProvidedRequests`."""
 
 
 def behaviours() -> list[dict[str, str]]:
-    """Every request of UCI and every rule of a call, with its source."""
+    """List every UCI request and every call rule, with its source."""
     return [
         *(
             {"name": f"uci {name}", "what": "request", "source": source}
@@ -309,7 +312,9 @@ def behaviours() -> list[dict[str, str]]:
 
 
 def _dialect_and_method(name: str) -> tuple[str, str]:
-    """("v22", "call.getCallIds"); empty for a name that no dialect has. Dialects may be mixed on one login (MXH, IAH)."""
+    """Split a method name into dialect and method, such as ("v22", "call.getCallIds"); empty for an unknown name.
+    Dialects may be mixed in one login (MXH, IAH).
+    """
     if matched := _METHOD.fullmatch(name):
         return matched[1], matched[2]
     if matched := _METHOD_OF_V20.fullmatch(name):

@@ -1,7 +1,6 @@
-"""What a telephone asks of UCI: dialling, phones, call list, state of the user, redirects, groups, voicemail, keys.
-
-`METHODS` names each request with the right that it needs and with its source: "shapes assumed" where a source has the
-method's name alone.
+"""The UCI requests of a telephone: dialling, phones, call list, user state, redirects, groups, voicemail, keys.
+`METHODS` lists each request with the required right and its source: "shapes assumed" if the source only names the
+method.
 """
 
 import time
@@ -18,11 +17,11 @@ from simulator.starface.telephony import Destination, Line, Listed, Message, Pho
 TMA: Final = "tmachyshyn/StarfaceApi"
 NAME_ALONE: Final = f"{TMA} has the name; shapes assumed"
 MAX_LISTED: Final = 100
-"""Entries that one answer holds at most (assumed; a client asks for 100)."""
+"""Maximum number of entries in one answer (assumed; a client requests 100)."""
 
 
 class UciRequestError(Exception):
-    """A fault; the numbers of faults are public nowhere."""
+    """Raised to answer with a fault; no public source has the fault codes."""
 
     def __init__(self, code: int, words: str) -> None:
         super().__init__(words)
@@ -30,12 +29,12 @@ class UciRequestError(Exception):
 
 
 class UciPhone:
-    """The requests of one PBX; each gets the asking user and the parameters."""
+    """The requests to one PBX; each gets the requesting user and the parameters."""
 
     def __init__(
         self, pbx: Starface, switchboard: Switchboard, struct: Callable[[Call, str], dict[str, Any]]
     ) -> None:
-        """`struct` writes a call as the events of a dialect do."""
+        """`struct` encodes a call like the events of a dialect."""
         self._pbx = pbx
         self._switchboard = switchboard
         self._struct = struct
@@ -127,7 +126,7 @@ class UciPhone:
         offset: int = 0,
         limit: int = MAX_LISTED,
     ) -> dict[str, Any]:
-        """Before comes before after. Times are of UTC, as ProjektZeit reads them."""
+        """The first bound is "before", the second "after". Times are UTC, as ProjektZeit reads them."""
         found = [
             one
             for one in self._pbx.telephony.call_lists.get(user.id, ())
@@ -152,7 +151,7 @@ class UciPhone:
 
     # The user's state
     def get_user_state(self, user: User, _dialect: str) -> dict[str, Any]:
-        """Five members, do-not-disturb not among them."""
+        """Return five members, which do not include do-not-disturb."""
         states = {call.state for call in self._pbx.calls.values() if call.login == user.login}
         rings = states & {CallState.RINGING, CallState.INCOMING}
         telephony = "ACTIVE" if states - rings else "RINGING" if rings else "AVAILABLE"
@@ -181,7 +180,7 @@ class UciPhone:
         return [self._redirect(user, one) for one in redirects_of(self._pbx, user)]
 
     def set_redirect(self, user: User, _dialect: str, setting: Mapping[str, Any]) -> bool:
-        """Switching one on without a destination changes nothing (SFM)."""
+        """Change a redirect. Switching one on without a destination has no effect (SFM)."""
         found = next(
             (
                 one
@@ -253,7 +252,7 @@ class UciPhone:
         return _page([self._message(one) for one in found], offset, limit)
 
     def call_message(self, user: User, dialect: str, message_id: str, phone: str = "") -> str:
-        """The own phone rings; picked up, it plays the message."""
+        """Ring the user's own phone, which plays the message when picked up."""
         message = next((one for one in self._messages(user) if one.id == message_id), None)
         if message is None:
             return ""
@@ -283,7 +282,7 @@ class UciPhone:
 
     # Keys
     def get_keys(self, user: User, _dialect: str) -> list[dict[str, Any]]:
-        """A lamp shows the state of the user's telephone whose key it is."""
+        """Return the keys. A lamp shows the telephone state of the user that its key belongs to."""
         found = []
         for keys in self._pbx.telephony.key_sets_of(user.id):
             for key in keys.keys:
@@ -399,7 +398,7 @@ OF_V20: Final[Mapping[str, str]] = {
 
 
 def redirects_of(pbx: Starface, user: User) -> list[Redirect]:
-    """Of the user's own numbers, and of the groups' where the user may (PERM: a right of its own)."""
+    """Return the redirects of the user's own numbers and, with the right for it (PERM), those of the user's groups."""
     groups = {group.id for group in pbx.groups.values() if user.id in group.members}
     return [
         one
@@ -410,7 +409,7 @@ def redirects_of(pbx: Starface, user: User) -> list[Redirect]:
 
 
 def waiting(pbx: Starface, box_id: int) -> dict[str, Any]:
-    """The struct of `newMessageWaitingIndicationEvent`; members assumed."""
+    """Return the struct of `newMessageWaitingIndicationEvent`; its members are assumed."""
     new = [one for one in pbx.telephony.messages if (one.mailbox_id, one.folder) == (box_id, "INBOX")]
     return {"mailboxId": str(box_id), "newMessages": len(new)}
 
@@ -444,7 +443,7 @@ def _moment(at: float) -> xmlrpc.client.DateTime:
 
 
 def _seconds(moment: Any) -> float | None:
-    """Since the epoch; None for "", which means no bound."""
+    """Return the time in seconds since the epoch; None for "", which means no bound."""
     text = str(moment)
     if not text:
         return None

@@ -1,4 +1,5 @@
-"""The simulated channel: signs what a bot client sends, and is the connector API that a bot answers to.
+"""The simulated channel: signs the activities of a bot client, and serves the connector API that the bot answers
+to.
 
 Paths of the connector API: Bot Framework REST, `/v3/conversations/{id}/activities[/{activity}]`.
 """
@@ -18,19 +19,19 @@ from aiohttp import web
 from simulator.people import APP_ID, PEOPLE, TENANT_ID, Person, by_object_id
 
 _IDS: Final = itertools.count(int(time.time() * 1000))
-"""As Teams makes them: by the clock, so that none comes again after a restart."""
+"""Ids derived from the clock, like those of Teams, so that none repeats after a restart."""
 
 
 @dataclass
 class Chat:
-    """The personal chat of one person with the bot, as a client shows it."""
+    """The personal chat of one user with the bot, as a client shows it."""
 
     activities: list[dict[str, Any]] = field(default_factory=list)
     changed: asyncio.Condition = field(default_factory=asyncio.Condition)
     revision: int = 0
 
     async def put(self, activity: dict[str, Any]) -> None:
-        """Adds an activity, or replaces the one with its id."""
+        """Add an activity, or replace the one with the same id."""
         for index, old in enumerate(self.activities):
             if old["id"] == activity["id"]:
                 self.activities[index] = activity
@@ -44,7 +45,7 @@ class Chat:
 
 class Channel:
     http: aiohttp.ClientSession
-    """Set when the server starts: it needs the running loop."""
+    """Set when the server starts, because it needs the running loop."""
 
     def __init__(self, service_url: str, entra_url: str, own_url: str) -> None:
         self._messages_url = f"{service_url}/api/messages"
@@ -52,11 +53,11 @@ class Channel:
         self.own_url = own_url
         self.chats: defaultdict[str, Chat] = defaultdict(Chat)
         self.posts: list[dict[str, Any]] = []
-        """What the bot has sent, with what became of it."""
+        """Requests of the bot, with their results."""
         self.faults: list[dict[str, Any] | str] = []
 
     async def post(self, activity: dict[str, Any]) -> tuple[int, Any]:
-        """Signs an activity as the channel service does and hands it to the bot."""
+        """Sign an activity as the channel service does, and deliver it to the bot."""
         body = {"serviceUrl": activity["serviceUrl"]}
         async with self.http.post(f"{self._entra_url}/control/channel-token", json=body) as answer:
             token = (await answer.json())["token"]
@@ -84,20 +85,21 @@ class Channel:
         }
 
     def _fault(self) -> dict[str, Any] | str | None:
-        """What the next message of the bot meets."""
+        """Return the fault for the bot's next message."""
         if self.faults:
             return self.faults.pop(0)
         return None
 
     async def _set_faults(self, request: web.Request) -> web.Response:
-        """Of the bot's next messages: `lost-answer` (shown to the person, then the line is cut), a status code, with which
-        the message is not shown, or an object with `status`, `code` (of the error), `retryAfter` (the header) and `shown`.
+        """Set faults for the bot's next messages: `lost-answer` (the message is shown, then the connection is cut),
+        a status code (the message is not shown), or an object with `status`, `code` (of the error), `retryAfter`
+        (the header) and `shown`.
         """
         self.faults = list(await request.json())
         return web.json_response({})
 
     async def _posts(self, request: web.Request) -> web.Response:
-        """What the bot has sent since the last `DELETE`, at most the last hundred."""
+        """Return the bot's requests since the last `DELETE`, at most the last hundred."""
         if request.method == "DELETE":
             self.posts.clear()
         return web.json_response(self.posts[-100:])
@@ -138,9 +140,9 @@ class Channel:
         return web.json_response({"id": activity["id"]}, status=200 if updates else 201)
 
     async def _gateway(self, request: web.Request) -> web.Response:
-        """For a bot client without tokens (Microsoft's Agents Playground): makes its user one of the demo people.
-
-        `?person=OBJECT_ID&locale=de` choose; the client's own service address stays, so that it gets the answers.
+        """Gateway for a bot client without tokens (Microsoft's Agents Playground), whose user becomes one of the
+        demo people, selected by `?person=OBJECT_ID&locale=de`. The client's service URL is kept, so that it
+        receives the answers.
         """
         activity = await request.json()
         person = by_object_id(request.query.get("person", PEOPLE[0].object_id))
@@ -153,7 +155,7 @@ class Channel:
         return web.json_response(body, status=status)
 
     async def _show(self, request: web.Request) -> web.Response:
-        """The chat's activities; waits up to 20 s for something newer than `?after=REVISION`."""
+        """Return the chat's activities; waits up to 20 s for changes after `?after=REVISION`."""
         chat = self.chats[request.match_info["person"]]
         after = int(request.query.get("after", "-1"))
         try:
@@ -164,7 +166,7 @@ class Channel:
         return web.json_response({"revision": chat.revision, "activities": chat.activities})
 
     async def _say(self, request: web.Request) -> web.Response:
-        """What the person does in the chat: a message, a card's button, a dialog."""
+        """Perform an action of the user in the chat: a message, a card's button, a dialog."""
         person, body = by_object_id(request.match_info["person"]), await request.json()
         activity = self.activity(person, body.pop("locale", "en-US"), **body)
         if activity["type"] == "message":

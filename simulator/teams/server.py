@@ -29,11 +29,13 @@ _HOP_BY_HOP: Final = frozenset(
 
 
 def create(service_url: str, entra_url: str, own_url: str, starface_url: str = "") -> web.Application:
-    """`starface_url`: of the simulated PBX whose telephones the page drives; empty for none."""
+    """Create the application. `starface_url` is the simulated PBX whose telephones the page controls; empty if
+    there is none.
+    """
     app = web.Application(client_max_size=1024 * 1024)
 
     async def life(app: web.Application) -> AsyncIterator[None]:
-        # The service and Entra are on this machine, without a proxy between.
+        # The service and Entra are on this machine, without a proxy in between.
         async with aiohttp.ClientSession(auto_decompress=False) as http:
             app[_HTTP] = http
             channel.http = telephone.http = http
@@ -79,7 +81,7 @@ def create(service_url: str, entra_url: str, own_url: str, starface_url: str = "
     async def probe(request: web.Request) -> web.StreamResponse:
         return await _probe_through(request, app[_HTTP], service_url)
 
-    # The address that the tab shows for the audio probe is this one.
+    # The tab shows this address for the audio probe.
     app.router.add_get("/probe/link", probe)
     return app
 
@@ -90,7 +92,7 @@ _HTTP: Final = web.AppKey("http", aiohttp.ClientSession)
 async def _pass_through(
     request: web.Request, http: aiohttp.ClientSession, service_url: str
 ) -> web.StreamResponse:
-    """Passes the tab and its API through, streams included."""
+    """Proxy the tab and its API, including streams."""
     headers = {name: value for name, value in request.headers.items() if name.lower() not in _HOP_BY_HOP}
     try:
         async with http.request(
@@ -115,7 +117,7 @@ async def _pass_through(
 
 
 def _framed(name: str, value: str) -> str:
-    """Teams' own hosts may frame the tab; this one, which is none of them, puts itself beside them."""
+    """Add this host to the hosts that may frame the tab, because it is not one of Teams' own."""
     if name.lower() != "content-security-policy":
         return value
     return value.replace("frame-ancestors ", "frame-ancestors 'self' ")
@@ -124,7 +126,7 @@ def _framed(name: str, value: str) -> str:
 async def _probe_through(
     request: web.Request, http: aiohttp.ClientSession, service_url: str
 ) -> web.StreamResponse:
-    """Passes an audio probe's WebSocket through, as an ingress does; a refused handshake with its status."""
+    """Proxy an audio probe's WebSocket like an ingress, including the status of a refused handshake."""
     offered = request.headers.get("Sec-WebSocket-Protocol", "").split(",")
     protocols = [name for name in map(str.strip, offered) if name]
     try:
@@ -151,7 +153,7 @@ _WebSocket = web.WebSocketResponse | aiohttp.ClientWebSocketResponse
 
 
 async def _copy(source: _WebSocket, target: _WebSocket) -> None:
-    """Every frame and in the end the close code."""
+    """Copy every frame, and finally the close code."""
     with suppress(ConnectionError):
         async for message in source:
             if message.type is aiohttp.WSMsgType.BINARY:

@@ -1,6 +1,5 @@
-"""The telephones of the demo people at the simulated PBX, for a presenter: who calls, and who picks up.
-
-The host page's panel; it drives the PBX over its control API, and is no part of a Teams host.
+"""The telephones of the demo people at the simulated PBX, with which a presenter makes and answers calls. It is a
+panel of the host page that uses the PBX's control API, and is not part of a Teams host.
 """
 
 from typing import Any, Final
@@ -23,12 +22,12 @@ _ACTS: Final = {
     "hang-up": "hangup",
     "time-out": "timeout",
 }
-"""What the panel offers for a call, and what the control API names it."""
+"""Maps the panel's actions on a call to the names of the control API."""
 
 
 class Telephone:
     http: aiohttp.ClientSession
-    """Set when the server starts: it needs the running loop."""
+    """Set when the server starts, because it needs the running loop."""
 
     def __init__(self, starface_url: str) -> None:
         self._starface_url = starface_url
@@ -41,12 +40,12 @@ class Telephone:
         app.router.add_post("/host/telephones/{person}/calls/{call}/{act}", self._act)
 
     async def _callers(self, _request: web.Request) -> web.Response:
-        """Whom the PBX's address book knows."""
+        """Return the contacts of the PBX's address book."""
         callers = [{"name": partner.shown, "number": partner.office} for partner in PARTNERS]
         return web.json_response(callers if self._starface_url else None)
 
     async def _show(self, request: web.Request) -> web.Response:
-        """The calls of a person, each with what may happen to it."""
+        """Return a person's calls, each with the possible actions."""
         calls = (await self._pbx("GET", "state"))["calls"]
         login = _person(request).login
         mine = [
@@ -57,7 +56,9 @@ class Telephone:
         return web.json_response({"calls": mine})
 
     async def _ring(self, request: web.Request) -> web.Response:
-        """`{"number", "name", "group"}`: somebody outside calls the person, or with `group` a group of all demo people."""
+        """`{"number", "name", "group"}`: simulate a call from outside to the person, or with `group` to a group of
+        all demo people.
+        """
         body, called = await request.json(), _person(request).login
         if body.get("group"):
             (group, *_) = (await self._pbx("GET", "state"))["groups"]
@@ -106,7 +107,7 @@ class Telephone:
 
 
 def acts(call: dict[str, Any], with_it: list[dict[str, Any]]) -> list[str]:
-    """What may happen to a call now. `with_it`: the colleagues' legs that ring for the same caller."""
+    """Return the possible actions on a call. `with_it` are the colleagues' legs that ring for the same caller."""
     state = call["state"]
     if call["waits"]:
         return ["lift", "hang-up"]
@@ -114,7 +115,7 @@ def acts(call: dict[str, Any], with_it: list[dict[str, Any]]) -> list[str]:
         refuse = ["refuse"] if with_it else []
         return ["pick-up", *(["colleague"] if with_it else []), *refuse, "give-up", "time-out"]
     if state in ("PROCEEDING", "OUTGOING", "RINGBACK"):
-        # Where a leg of a colleague rings, that phone decides.
+        # While a colleague's leg rings, that phone decides.
         outside = [] if call["peer"] else (["answer-there"] if state == "RINGBACK" else ["ring-there"])
         return [*outside, "hang-up"]
     if state == "PARKED":
