@@ -1,4 +1,4 @@
-"""`python -m bench NAME [--json]`: one benchmark. Exit 1 when a ratio misses its bar."""
+"""`python -m bench NAME [--json]`: run one benchmark. Exits with 1 when a ratio misses its bar."""
 
 import argparse
 import asyncio
@@ -23,7 +23,7 @@ BENCHMARKS = (
     "site",
     "tab",
 )
-"""Modules of this package; each has `run`, which gives a `Report`."""
+"""Modules of this package; each has `run`, which returns a `Report`."""
 
 
 def main() -> int:

@@ -1,12 +1,13 @@
-"""An attack by strangers beside people who sign in: what the honest people notice of it.
+"""Measures how much honest users notice of an attack by outsiders while they sign in.
 
     honest_p99     the time within which 99 of 100 honest people are in while strangers attack, over the same time
                    without an attack
     honest_failed  honest requests that failed, in both kinds of rounds
 
 A hostile connector, a hostile guest, a hostile administrator of another tenant, and a hostile chat attack at once
-(`bench.strangers`), in a process of their own. Quiet and attacked rounds take turns, so that a slow moment of the
-machine meets both. A person is in when the answer to their sign-in has come: challenge, proof at the PBX, licence.
+(`bench.strangers`), in a process of their own. Quiet and attacked rounds alternate, so that slow moments of the
+machine affect both. A user is signed in when the answer to their sign-in has arrived: challenge, proof at the PBX,
+licence.
 """
 
 import asyncio
@@ -33,7 +34,7 @@ PEOPLE: Final = 50
 PEOPLE_PER_SECOND: Final = 5
 ROUNDS: Final = 3
 WARM_UP_SECONDS: Final = 2.0
-"""The strangers attack for so long before the first honest person comes."""
+"""How long the attack runs before the first honest user signs in."""
 BARS: Final = {
     "honest_p99": Bar(2.0, at_most=True),
     "honest_failed": Bar(0.0, at_most=True),
@@ -41,7 +42,7 @@ BARS: Final = {
 
 
 class HonestClient(TabClient):
-    """One of fifty colleagues of the demonstration's people; their token is made once, as Teams keeps it."""
+    """One of fifty colleagues of the demo people; the token is created once, like in Teams."""
 
     def __init__(self, world: World, person: Person) -> None:
         super().__init__(
@@ -61,7 +62,7 @@ class HonestClient(TabClient):
 
 async def run() -> Report:
     report = Report("attack", BARS)
-    # The strangers' tenants are let in, as at an operator who serves companies that do not know each other.
+    # The attackers' tenants are admitted, as at an operator who serves unrelated companies.
     os.environ["PBX_TEAMS_ALLOWED_TENANTS"] = ""
     with tempfile.TemporaryDirectory() as directory:
         world = World(Path(directory), seats=PEOPLE)
@@ -118,7 +119,9 @@ async def _hire(world: World, number: int) -> HonestClient:
 
 
 async def _round(world: World, people: list[HonestClient]) -> tuple[list[float], int]:
-    """Everybody signs in, looks at their state and signs out: the seconds until each is in, and what failed."""
+    """Everybody signs in, reads their state and signs out. Returns the seconds until each was signed in, and the
+    failures.
+    """
     clock = asyncio.get_running_loop().time
 
     async def come(number: int, client: HonestClient) -> tuple[float, int]:
@@ -136,7 +139,7 @@ async def _round(world: World, people: list[HonestClient]) -> tuple[list[float],
 
 @contextlib.asynccontextmanager
 async def _strangers(world: World) -> AsyncIterator[dict[str, int]]:
-    """The attack goes on while inside; afterwards the counts say what the strangers sent."""
+    """Attack while the context lasts; afterwards the counts say what the attackers sent."""
     counts: dict[str, int] = {}
     target = {
         "service": world.demo.service_url,
@@ -153,7 +156,7 @@ async def _strangers(world: World) -> AsyncIterator[dict[str, int]]:
 
 
 async def _enrolment_code(world: World) -> str:
-    """The operator lets the strangers' company in, as any other."""
+    """Create the enrolment code that the operator gives to the attackers' company, like to any other."""
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "app.cli", "pbx", "enrol", OWN_PBX),
         env=world.demo.service_environment(),
@@ -162,7 +165,7 @@ async def _enrolment_code(world: World) -> str:
     )
     out, _ = await process.communicate()
     code = re.search(r'enrolment_code = "([^"]+)"', out.decode())
-    return code.group(1) if code is not None else ""  # the name is theirs since an earlier round
+    return code.group(1) if code is not None else ""  # they own the name since an earlier round
 
 
 def _percentile(values: list[float], share: float) -> float:

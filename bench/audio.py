@@ -1,11 +1,11 @@
-"""How often two names are rightly told to be one device, on the labelled sets of `tests/core/audio`; what a comparison
-costs; and what the probe costs while nothing happens, and how soon it tells of a change.
+"""Measures how often the comparison of two device names is right, on the labelled sets of `tests/core/audio`; the
+cost of a comparison; the cost of an idle probe, and how soon it reports a change.
 
-The set is split by the hash of its sources: rules were made with one half, and the other half is only measured. Right is
-what is true of the pair, or what may be said beside it because the two names alone do not tell it
-(`tests/support/audio_labels.py`). A comparison is held against folding the two labels and comparing the results, the
-least that any comparison does. The probe's memory is held against a Python that has imported the same libraries and
-does nothing.
+The set is split by the hash of its sources: the rules were developed with one half, and the other half is only
+measured. An answer is right if it is true, or if it is acceptable because the two names alone do not reveal the
+truth (`tests/support/audio_labels.py`). A comparison is measured relative to folding the two labels and comparing
+the results, the minimum that any comparison does. The probe's memory is measured relative to an idle Python process
+with the same libraries.
 """
 
 import asyncio
@@ -74,7 +74,7 @@ def measure_half(half: str, pairs: list[LabelledPair], report: Report) -> None:
 
 
 def measure_cost(pairs: list[LabelledPair], report: Report) -> None:
-    """The best of some rounds, for this machine may be busy."""
+    """Return the best of several rounds, because this machine may be busy."""
     devices = [(AudioDevice(pair.one), AudioDevice(pair.other)) for pair in pairs]
     labels = sorted({label for pair in pairs for label in (pair.one, pair.other)})
 
@@ -99,7 +99,7 @@ def measure_cost(pairs: list[LabelledPair], report: Report) -> None:
 
 
 async def measure_probe(sound: SoundServer, directory: Path, report: Report) -> None:
-    """With two programs on one headset that just go on: the probe has nothing to tell."""
+    """Measure a probe with two programs that keep using one headset, so that it has nothing to report."""
     heard: asyncio.Queue[float] = asyncio.Queue()
     runner, port = await service(heard)
     config = directory / "probe"
@@ -143,7 +143,7 @@ async def measure_probe(sound: SoundServer, directory: Path, report: Report) -> 
 
 
 async def service(heard: asyncio.Queue[float]) -> tuple[web.AppRunner, int]:
-    """Takes every probe and every report."""
+    """A service that accepts every probe and every report."""
 
     async def link(request: web.Request) -> web.StreamResponse:
         socket = web.WebSocketResponse(protocols=(SUBPROTOCOL,))

@@ -1,14 +1,15 @@
-"""The bot: what a turn costs beside the SDK's own echo bot, and how quickly a thousand people are told something.
+"""Measures the cost of a turn of the bot relative to the SDK's own echo bot, and how quickly a thousand users are
+notified.
 
-    bot_turn       turns a second of the service over those of the stock SDK's echo bot. A turn is a message of a person
-                   who is signed in, with the channel's token, answered by one card that tells their state; every answer
-                   is taken by a simulated channel. The echo bot answers with one sentence
+    bot_turn       turns a second of the service over those of the stock SDK's echo bot. A turn is a message of a
+    signed-in user, with the channel's token, answered by one card with their state; a simulated channel accepts
+    every answer. The echo bot answers with one sentence
                    They have been seen a moment ago; what a turn costs the service when they were not is a figure
     bot_turn_bare  the same over a bare aiohttp handler that checks the token and posts a card
     proactive      notices a second to 1,000 people, over a bare program that posts as many cards
 
-Service, echo bot, bare program, channel and the people are processes of their own, and share the machine. Rounds take
-turns. The service runs as `pbx-teams serve`, on SQLite.
+Service, echo bot, bare program, channel and clients are separate processes that share the machine. Rounds
+alternate. The service runs as `pbx-teams serve`, on SQLite.
 """
 
 import argparse
@@ -44,16 +45,16 @@ from tests.support.world import free_ports
 
 BARS: Final = {"bot_turn": Bar(6.0), "proactive": Bar(0.5)}
 PEOPLE: Final = 200
-"""Who are signed in and talk with the bot again and again."""
+"""Signed-in users who write to the bot repeatedly."""
 RETURNING: Final = 1000
-"""Who are signed in, and say one thing after a night."""
+"""Signed-in users who write one message after a night."""
 CLIENTS: Final = 16
 ROUNDS: Final = 5
 ROUND_SECONDS: Final = 2.0
 TOLD: Final = 1000
 TELLINGS: Final = 3
 AT_ONCE: Final = 64
-"""Messages that the bare program has under way at the same time."""
+"""Messages that the bare program sends at the same time."""
 
 
 async def run() -> Report:
@@ -169,7 +170,7 @@ async def _measure(report: Report, demo: Demo, first_port: int) -> None:
 async def _proactive(
     report: Report, demo: Demo, http: aiohttp.ClientSession, service_url: str, bare_url: str
 ) -> None:
-    """By the channel's clock: from the first message to the last."""
+    """Measure from the first message to the last, by the channel's clock."""
     rates: dict[str, list[float]] = {"service": [], "bare": []}
     database = Database(demo.database_address)
     for _ in range(TELLINGS):
@@ -190,7 +191,7 @@ async def _proactive(
 
 
 async def _know_people(database_url: str, service_url: str, numbers: range) -> None:
-    """As if each of them had said something to the bot before."""
+    """Prepare the database as if each user had written to the bot before."""
     database = Database(database_url)
     rows = [
         {
@@ -246,7 +247,7 @@ async def _talk(options: dict[str, Any]) -> dict[str, float]:
 
 @contextlib.asynccontextmanager
 async def _server(kind: str, port: int, *arguments: str, environment: dict[str, str]) -> AsyncIterator[int]:
-    """Gives its process id."""
+    """Run a server and yield its process id."""
     server = started("bench.bot_servers", kind, str(port), *arguments, environment=environment)
     async with server as (process, line):
         assert line.strip() == b"ready", kind
@@ -254,7 +255,7 @@ async def _server(kind: str, port: int, *arguments: str, environment: dict[str, 
 
 
 def _cpu_seconds(pid: int) -> float:
-    """Of a process and its children."""
+    """Return the CPU time of a process and its children."""
     process = psutil.Process(pid)
     times = [one.cpu_times() for one in (process, *process.children(recursive=True))]
     return sum(one.user + one.system for one in times)

@@ -20,7 +20,7 @@ from simulator.people import APP_ID, TENANT_ID
 
 
 def object_id(number: int) -> str:
-    """Of the n-th person."""
+    """Return the object id of the n-th user."""
     return str(uuid.UUID(int=0x5000_8000_0000_0000_0000 + number, version=4))
 
 

@@ -34,7 +34,9 @@ CARD = {
 
 
 def channel() -> web.Application:
-    """`/count`: messages so far, and the seconds between the first and the last since the last look."""
+    """Serve the channel. `/count` returns the number of messages, and the seconds between the first and the last
+    since the previous call.
+    """
     numbers = itertools.count()
     times: list[float] = []
 
@@ -57,7 +59,7 @@ def channel() -> web.Application:
 
 
 class _Configuration:
-    """Every address of Microsoft's cloud is the simulator's."""
+    """All addresses of Microsoft's cloud are those of the simulator."""
 
     APP_ID = APP_ID
     APP_PASSWORD = "none"
@@ -76,7 +78,7 @@ class _Configuration:
 
 
 class _Credentials(ServiceClientCredentialsFactory):
-    """A token that is there: what the SDK does to get one would need Microsoft."""
+    """A token that is already available; the SDK would have to request one from Microsoft."""
 
     async def is_valid_app_id(self, app_id: str) -> bool:
         return app_id == APP_ID
@@ -109,7 +111,9 @@ def echo(metadata_url: str) -> web.Application:
 
 
 def bare(metadata_url: str) -> web.Application:
-    """Also sends a thousand messages by itself: GET /send?to=ADDRESS&count=N tells how many seconds they took."""
+    """Serve the bare bot. It can also send a thousand messages: GET /send?to=ADDRESS&count=N answers how many
+    seconds they took.
+    """
     keys: dict[str, Any] = {}
 
     async def life(app: web.Application) -> AsyncIterator[None]:

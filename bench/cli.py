@@ -1,8 +1,8 @@
-"""How soon a small command is done, beside the import of the one library that every message is made with.
+"""Measures how long a small command takes, relative to importing the one library that all messages are built with.
 
     compare_startup  wall time of `pbx-teams audio compare A B` over `python -c "import pydantic"`
 
-The two take turns, so that a slow moment of the machine meets both.
+The two alternate, so that slow moments of the machine affect both.
 """
 
 import asyncio

@@ -1,4 +1,5 @@
-"""Links: what a call to a PBX costs over the barest program that does the same hop, and what ten thousand links weigh.
+"""Measures the cost of a call to a PBX relative to the most minimal program with the same hop, and the memory of
+ten thousand links.
 
     one_replica   requests a second from HTTP through hub and connector and back, over a bare aiohttp program with
                   WebSockets that does the same hop
@@ -9,8 +10,8 @@
     reconnect     time until 10,000 connectors are back after a restart, over 10,000 bare handshakes: the same messages and
                   the same signature, and nothing that is kept
 
-Servers, connectors and callers are processes of their own. Rounds of baseline and measurement take turns, so that a
-slow moment of the machine meets both.
+Servers, connectors and callers are separate processes. Rounds of baseline and measurement alternate, so that slow
+moments of the machine affect both.
 """
 
 import contextlib
@@ -30,7 +31,7 @@ from tests.support.postgres import Postgres
 from tests.support.world import free_ports
 
 CLIENTS: Final = 128
-"""Spread over four PBXs: a link carries 64 calls at once."""
+"""Spread over four PBXs, because a link carries 64 calls at a time."""
 ROUNDS: Final = 5
 ROUND_SECONDS: Final = 2
 LINKS: Final = 10_000
@@ -113,7 +114,7 @@ async def _many(report: Report, directory: str) -> None:
                 before = _resident(port)
                 async with _client("hold", kind, port, LINKS) as held:
                     assert held["open"] == LINKS
-                    # The first turn makes the names; the others are what a restart is.
+                    # The first round creates the names; only the later rounds correspond to a restart.
                     if turn:
                         took[way].append(held["seconds"])
                     memory[way] = (_resident(port) - before) / LINKS
@@ -152,7 +153,7 @@ async def _calls(port: int, clients: int, seconds: float) -> dict[str, float]:
 
 
 def _resident(port: int) -> int:
-    """Bytes of the server on that port."""
+    """Return the resident memory in bytes of the server on that port."""
     return psutil.Process(_PIDS[port]).memory_info().rss
 
 

@@ -1,5 +1,5 @@
-"""The clients of `bench.links`: connectors that hold links and answer, and callers. A process of its own each; every
-command answers one line of JSON.
+"""The clients of `bench.links`: connectors that hold links and answer, and callers. Each is a separate process;
+every command answers one line of JSON.
 
     python -m bench.links_client answer hub|bare PORT          connectors of four PBXs that answer until they are ended
     python -m bench.links_client hold link|socket PORT COUNT   opens COUNT of them, tells how long it took, holds them
@@ -37,18 +37,18 @@ from wire.model import Empty
 
 NAME = "pbx-{}.example.com"
 CODE = "c" * 32
-"""Of every name; a connector may keep its code in its configuration, and goes on sending it."""
+"""The enrolment code of every name; a connector may keep its code in its configuration and continue to send it."""
 PBXS = 4
-"""Callers are spread over so many."""
+"""Number of PBXs that callers are spread over."""
 AT_ONCE = 256
-"""Openings under way at the same time."""
+"""Links that are opened at the same time."""
 ANSWER = LoginChallenge(method=LoginMethod.CHALLENGE, nonce="n" * 32)
 EXPECTED = ANSWER.model_dump(mode="json", by_alias=True)
 
 
 class Connector:
     def __init__(self, number: int, *, code: str = CODE, licence_keys: Sequence[str] = ()) -> None:
-        # The same identity in every run, so that a second run finds its names its own.
+        # The same identity in every run, so that a second run owns its names.
         self.identity = Ed25519PrivateKey.from_private_bytes(random.Random(number).randbytes(32))
         self.name = NAME.format(number)
         sealing = "A" * 87
@@ -140,7 +140,9 @@ async def hold(kind: str, port: str, count: str) -> None:
 
 
 async def call(port: str, clients: str, seconds: str) -> None:
-    """As lean as it gets, so that it is the server that is measured: a protocol each, no HTTP library."""
+    """Call with as little overhead as possible, so that the server is measured: one protocol object each, no HTTP
+    library.
+    """
     loop = asyncio.get_running_loop()
     took: list[float] = []
     ends = time.perf_counter() + float(seconds)
@@ -153,7 +155,7 @@ async def call(port: str, clients: str, seconds: str) -> None:
 
 
 class Caller(asyncio.Protocol):
-    """One connection that asks, waits for the whole answer, and asks again."""
+    """One connection that sends a request, waits for the complete answer, and repeats."""
 
     def __init__(self, took: list[float], ends: float, pbx: int) -> None:
         self._request = (

@@ -1,4 +1,5 @@
-"""The servers of `bench.links`, each a process of its own: the hub behind its door, and the barest program beside it.
+"""The servers of `bench.links`, each in a separate process: the hub with its endpoint, and the most minimal program
+for comparison.
 
 python -m bench.links_server hub PORT DATABASE_URL [NATS_URL]
 python -m bench.links_server bare PORT
@@ -45,7 +46,7 @@ UNSIGNED = ("signature", "previousKeyDigest", "previousKeyUntil")
 
 
 async def hub(port: int, database_url: str, nats_url: str | None = None) -> None:
-    """What composition makes of hub, licence keys and users, without the rest of the service."""
+    """Serve the part of the composition with hub, licence keys and users, without the rest of the service."""
     database = Database(database_url)
     ledger = open_ledger(database.address)
     registry = Registry(database, ledger.writer, PEPPER)
@@ -81,7 +82,7 @@ async def hub(port: int, database_url: str, nats_url: str | None = None) -> None
 
     async def call(request: web.Request) -> web.Response:
         name = request.match_info["name"]
-        # A caller has read the PBX's row before it calls (to check its key); what is measured is the hop.
+        # Real callers have already read the PBX's row (to check its key), so only the hop is measured.
         if name not in rows:
             row = await registry.by_name(name)
             assert row is not None
@@ -95,7 +96,7 @@ async def hub(port: int, database_url: str, nats_url: str | None = None) -> None
         )
         return web.Response(text=answer.model_dump_json(by_alias=True), content_type="application/json")
 
-    # As bare around the hop as the other program is: what is measured is the hop.
+    # As minimal as the other program, because only the hop is measured.
     app = web.Application()
     app.router.add_get("/connector/link", link)
     app.router.add_post("/call/{name}", call)
@@ -106,7 +107,7 @@ async def hub(port: int, database_url: str, nats_url: str | None = None) -> None
 
 
 async def enrol(database: Database) -> None:
-    """A code for every name, as an operator would hand out one after the other."""
+    """Create a code for every name, as an operator would one by one."""
     code_hash = hmac.new(PEPPER, CODE.encode(), hashlib.sha256).hexdigest()
     row = {"code_hash": code_hash, "expires_at": to_ms(now() + timedelta(days=1))}
     async with database.writing() as connection:
@@ -118,7 +119,7 @@ async def enrol(database: Database) -> None:
 
 
 async def bare(port: int) -> None:
-    """The same hop with nothing around it: no validation, no signature, no table, no bound, no deadline."""
+    """Serve the same hop with nothing else: no validation, signature, table, bounds or deadline."""
     sockets: dict[str, web.WebSocketResponse] = {}
     waiting: dict[int, asyncio.Future[Any]] = {}
     ids = itertools.count()
@@ -142,7 +143,7 @@ async def bare(port: int) -> None:
         return web.Response(text=json.dumps(await answered), content_type="application/json")
 
     async def handshake(request: web.Request) -> web.StreamResponse:
-        """The messages of a link's opening and its signature; then the link is only held."""
+        """Exchange the messages of a handshake with its signature; then only hold the link."""
         socket = web.WebSocketResponse(protocols=(SUBPROTOCOL,), compress=False)
         await socket.prepare(request)
         nonce = secrets.token_urlsafe(32)

@@ -1,9 +1,10 @@
-"""A morning of one company with 20,000 people, played with the figures that `tab`, `rush` and `bot` have measured.
+"""Simulates a morning at one company with 20,000 users, with the figures that `tab`, `rush` and `bot` have
+measured.
 
-Nothing is served here: it is a simulation of queues. Each replica is one process that does one thing at a time. People come
-to work, open their tab, sign in by password and leave the tab open; some ask the bot. What each step costs is the CPU that
-the benchmarks measured on this machine (`.cache/bench/NAME.json`, which they leave); that a PBX takes `PBX_SECONDS` for a
-step, and 64 steps at once over its link, is assumed. What it shows:
+No service runs: it simulates queues. Each replica is one process that does one thing at a time. Users come to work,
+open their tab, sign in by password and leave the tab open; some write to the bot. The cost of each step is the CPU
+time that the benchmarks measured on this machine (`.cache/bench/NAME.json`, which they leave); that a PBX takes
+`PBX_SECONDS` for a step, and 64 steps at once over its link, is assumed. What it shows:
 
     busy at the peak     the busiest minute of a replica: the part of it in which its process worked
     sign-in              seconds from the first request to the answer, without the time in which people type
@@ -26,24 +27,24 @@ from bench.report import KEPT, Report
 
 PEOPLE: Final = 20_000
 ASK_THE_BOT: Final = 0.05
-"""Part of the people who also say something to the bot."""
+"""Share of the users who also write to the bot."""
 TYPE_SECONDS: Final = 12.0
-"""Between the two steps of a sign-in: login and password are typed."""
+"""Time between the two steps of a sign-in, for typing login and password."""
 PBX_SECONDS: Final = 0.1
 PBX_AT_ONCE: Final = 64
 PACE_SECONDS: Final = 2.0
-"""What many see is sent to open tabs no more often (docs/decisions/0012-live-updates.md)."""
+"""Minimum time between two updates of shared numbers (docs/decisions/0012-live-updates.md)."""
 MORNINGS: Final = {"usual morning": 25 * 60.0, "a shift begins": 3 * 60.0}
-"""Standard deviation of when people come, in seconds."""
+"""Standard deviation of the arrival times, in seconds."""
 REPLICAS: Final = (1, 2, 4)
 RUSH_TABS: Final = 2_000
 RUSH_SIGN_INS: Final = 5
-"""A second, in `bench rush`."""
+"""Sign-ins a second in `bench rush`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Costs:
-    """Seconds of CPU, but for the last."""
+    """CPU seconds, except for the last member."""
 
     state: float
     sign_in: float
@@ -57,12 +58,12 @@ class Costs:
 
 
 def measured() -> Costs:
-    """Raises `SystemExit` where a benchmark has not been run on this machine."""
+    """Read the measured costs. Raises `SystemExit` if a benchmark has not been run on this machine."""
     tab, rush, bot = (_figures(name) for name in ("tab", "rush", "bot"))
     alone = rush["two replicas, no tab: CPU of a sign-in, ms"]
     watched = rush[f"two replicas, {RUSH_TABS} tabs: CPU of a sign-in, ms"]
     idle = rush[f"two replicas: CPU while {RUSH_TABS} tabs are open and nothing happens, ms a second"]
-    # In a rush of five a second the numbers that many see are sent once for ten sign-ins.
+    # At five sign-ins a second, the shared numbers are sent once for ten sign-ins.
     sign_ins_an_event = RUSH_SIGN_INS * PACE_SECONDS
     return Costs(
         state=tab["postgresql, service: CPU of a state, microseconds"] / 1e6,
@@ -104,10 +105,10 @@ class Morning:
         self._costs = costs
         self._random = random.Random(1)
         self._free_at = [0.0] * replicas
-        """When each replica's process has done what it has."""
+        """The time at which each replica has finished its work."""
         self._tabs = [0] * replicas
         self._busy: list[defaultdict[int, float]] = [defaultdict(float) for _ in range(replicas)]
-        """By minute."""
+        """CPU seconds of each replica, by minute."""
         self._changed = False
         self._pbx = [0.0] * PBX_AT_ONCE
         self._events: list[tuple[float, int, Callable[[float], None]]] = []
@@ -138,7 +139,7 @@ class Morning:
         heapq.heappush(self._events, (time, next(self._numbers), act))
 
     def _work(self, replica: int, time: float, seconds: float) -> float:
-        """When this work of a replica is done, after all that it was given before."""
+        """Return when this work of a replica is done, after all earlier work."""
         begun = max(time, self._free_at[replica])
         self._free_at[replica] = begun + seconds
         self._busy[replica][int(begun // 60)] += seconds
@@ -150,7 +151,7 @@ class Morning:
         return begun + PBX_SECONDS
 
     def _come(self, time: float) -> None:
-        """Opens the tab: its state, and the stream with what it is sent first."""
+        """Open the tab: its state, and the stream with its first events."""
         replica = self._random.randrange(len(self._tabs))
         shown = self._work(replica, time, 2 * self._costs.state)
         self._tabs[replica] += 1
@@ -159,12 +160,12 @@ class Morning:
             self._at(time + self._random.uniform(0, 3600), self._talk)
 
     def _begin(self, time: float, replica: int) -> None:
-        """The first step: the PBX's challenge."""
+        """Run the first step: the PBX's challenge."""
         asked = self._work(replica, time, self._costs.sign_in / 2)
         self._at(asked, lambda at: self._wait(at, lambda done: self._prove(done, replica, done - time)))
 
     def _prove(self, time: float, replica: int, waited: float) -> None:
-        """The second step, when login and password have been typed."""
+        """Run the second step, after login and password have been typed."""
 
         def prove(at: float) -> None:
             asked = self._work(replica, at, self._costs.sign_in / 2)
@@ -184,8 +185,9 @@ class Morning:
         self._work(self._random.randrange(len(self._tabs)), time, self._costs.bot_turn)
 
     def _tell_tabs(self, time: float) -> None:
-        """The numbers that everybody sees, to every open tab, and what open tabs cost by being open. All in one piece,
-        although the service lets others in between: so those who sign in wait longer here.
+        """Send the shared numbers to every open tab, and account for the cost of open tabs. This is one
+        uninterrupted piece of work, although the real service lets other tasks run in between, so sign-ins wait
+        longer here.
         """
         for replica, tabs in enumerate(self._tabs):
             event = tabs * self._costs.tell_tab if self._changed else 0.0

@@ -1,7 +1,9 @@
-"""How soon the tab's first views are usable on a phone, beside a bare page that loads as many bytes and does nothing.
+"""Measures how soon the tab's first views are usable on a phone, relative to a bare page that loads as many bytes
+and does nothing.
 
-Both by Lighthouse, which simulates a slow phone on a slow network; in turn, the median of three, so that a busy machine
-slows both. The bare page's one script has the size of everything that the tab's first view loads.
+Lighthouse measures both, and simulates a slow phone on a slow network. They alternate, and the median of three
+counts, so that a busy machine slows both. The bare page's one script has the size of everything that the tab's
+first view loads.
 """
 
 import base64
@@ -82,7 +84,7 @@ def median(found: list[dict[str, Any]], metric: str) -> float:
 
 
 async def bare_page() -> tuple[web.AppRunner, str]:
-    """A page whose one script is as large as the tab's first view and writes one heading."""
+    """Create a page whose only script is as large as the tab's first view and writes one heading."""
     dead = base64.b64encode(os.urandom(BARE_BYTES * 3 // 4)).decode()
     script = f'const dead = "{dead}"; document.body.innerHTML = "<h1>" + dead.slice(0, 8) + "</h1>";'
 

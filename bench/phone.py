@@ -1,4 +1,4 @@
-"""Telephones: what a line costs in the connector, and what it adds to a call.
+"""Measures the cost of a telephone line in the connector, and the delay that it adds to a call.
 
     line_memory          memory of the connector for each of 2,000 lines, over a bare program that keeps as many UCI logins
     idle_requests        requests a second that these lines send while nobody calls, over one in 40 seconds each
@@ -7,8 +7,8 @@
     event_p99_ms         from the moment in which the PBX tells of a call until the service has read the line: 500 lines,
                          50 events a second
 
-The connector is its own program; the PBX is the barest that it takes for one (`bench.phone_pbx`), because the simulated one
-looks every user up in a list. The service is its end of the link alone.
+The connector is the real program. The PBX is the most minimal one that it accepts (`bench.phone_pbx`), because the
+simulated one looks up every user in a list. Of the service, only its end of the link runs.
 """
 
 import asyncio
@@ -38,7 +38,7 @@ from wire.phone import PhoneMethod
 LINES: Final = 2000
 OPENED_AT_ONCE: Final = 16
 IDLE_SECONDS: Final = 40
-"""A whole period of the lines' questions."""
+"""One complete polling period of the lines."""
 DIALS: Final = 300
 EVENT_LINES: Final = 500
 EVENTS_A_SECOND: Final = 50
@@ -117,7 +117,7 @@ async def _lines(
 async def _restart(
     report: Report, connector: ConnectorProcess, pbx: str, http: aiohttp.ClientSession
 ) -> None:
-    """All log in again, for instance after the connector was updated."""
+    """Log in all lines again, for instance after an update of the connector."""
     before, begun = await _count(http, pbx, "logins"), time.monotonic()
     await connector.kill()
     await connector.start()
@@ -160,7 +160,7 @@ async def _dials(report: Report, hub: TinyHub, pbx: str, http: aiohttp.ClientSes
 
 async def _events(report: Report, hub: TinyHub, pbx: str, http: aiohttp.ClientSession) -> None:
     rung: dict[int, float] = {}
-    """When the PBX told of a call of that user."""
+    """The time at which the PBX sent the event about a call of that user."""
     took: list[float] = []
     reading: set[asyncio.Task[None]] = set()
 
@@ -203,7 +203,7 @@ async def _events(report: Report, hub: TinyHub, pbx: str, http: aiohttp.ClientSe
 
 
 async def _bare_memory() -> float:
-    """Bytes for each login of a program that keeps them and does nothing else."""
+    """Return the bytes per login of a program that only keeps them."""
     found = []
     async with _pbx() as port:
         for count in (1, LINES):

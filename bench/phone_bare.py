@@ -1,4 +1,6 @@
-"""The barest client that keeps so many UCI logins: a task, a secret path and what identifies the user, for each."""
+"""The most minimal client that keeps many UCI logins: for each, a task, a secret path and the user's
+identification.
+"""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""The barest PBX that the connector takes for one: it knows every user, keeps nothing but callbacks, and counts."""
+"""The most minimal PBX that the connector accepts: it knows every user, stores only callbacks, and counts."""
 
 import asyncio
 import sys
@@ -69,7 +69,7 @@ class BarePbx:
         return web.json_response({"requests": self.requests, "logins": self.logins})
 
     async def ring(self, request: web.Request) -> web.Response:
-        """Somebody calls this user."""
+        """Ring this user's phone."""
         self._http = self._http or aiohttp.ClientSession()
         login = request.match_info["login"]
         struct = {

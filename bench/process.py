@@ -1,4 +1,4 @@
-"""Programs of a benchmark in processes of their own."""
+"""Runs programs of a benchmark in separate processes."""
 
 import asyncio
 import contextlib
@@ -7,14 +7,14 @@ from collections.abc import AsyncIterator, Mapping
 from typing import Final
 
 MAX_LINE_BYTES: Final = 1024 * 1024
-"""Of what a process says."""
+"""Limit for one line of a process's output."""
 
 
 @contextlib.asynccontextmanager
 async def started(
     module: str, *arguments: str, said: bytes = b"", environment: Mapping[str, str] | None = None
 ) -> AsyncIterator[tuple[asyncio.subprocess.Process, bytes]]:
-    """A process that is told `said`, with the first line that it says. It is killed at the end."""
+    """Start a process, send it `said`, and yield it with the first line of its output. It is killed at the end."""
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", module, *arguments),
         stdin=asyncio.subprocess.PIPE,

@@ -1,4 +1,4 @@
-"""What a benchmark gives: ratios to a bare baseline of the same run, and the figures behind them."""
+"""The result of a benchmark: ratios to a bare baseline of the same run, and the figures behind them."""
 
 import json
 from dataclasses import dataclass, field
@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Final
 
 KEPT: Final = Path(".cache/bench")
-"""Where `python -m bench` leaves its reports, for programs that read them."""
+"""Where `python -m bench` stores its reports, for other programs."""
 
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """What a ratio must reach: at least, or at most."""
+    """The limit for a ratio: a minimum, or a maximum."""
 
     limit: float
     at_most: bool = False

@@ -1,4 +1,4 @@
-"""A Monday morning at one PBX: people sign in and are signed out while two thousand tabs are open.
+"""Simulates a Monday morning at one PBX: users sign in and are signed out while two thousand tabs are open.
 
     cpu             CPU of the service for a sign-in while 2,000 tabs of that PBX are open, over the same with no tab open
     latency         median time of a sign-in (challenge and sign-in), over the same with no tab open
@@ -7,9 +7,9 @@
 
 Five people sign in each second and one session is revoked. Every sign-in takes a seat, so that what every tab shows
 changes. No request may fail (`failed`), and afterwards every tab must show the right number of seats (`wrong_tabs`).
-A round without tabs goes before those with them, and one follows. The service's processes, a connector that answers at once, and the tabs are processes of their own. The CPU of a sign-in is all that the
-service's processes have used in a round, divided by the sign-ins: the revokes, the keep-alives and what the service does
-by itself are in it, on both sides.
+A round without tabs goes before those with them, and one follows. The service's processes, a connector that answers
+immediately, and the tabs are separate processes. The CPU of a sign-in is the total CPU of the service's processes
+in a round, divided by the number of sign-ins: it includes revokes, keep-alives and background work, on both sides.
 """
 
 import argparse
@@ -54,7 +54,7 @@ ROUNDS: Final = 4
 ROUND_SECONDS: Final = 8
 IDLE_SECONDS: Final = 3
 SETTLE_SECONDS: Final = 3.0
-"""After a round, until every tab must show what is true."""
+"""How long after a round every tab must show the true state."""
 NEWCOMERS: Final = ROUNDS * ROUND_SECONDS * SIGN_INS_PER_SECOND + 40
 PBX: Final = "pbx-0.example.com"
 KEY_DIGEST: Final = f"{0:064x}"
@@ -91,14 +91,14 @@ async def run() -> Report:
 
 
 class Service:
-    """One replica or two, with a PBX whose connector answers at once, and two thousand people who are signed in."""
+    """One or two replicas, with a PBX whose connector answers immediately, and two thousand signed-in users."""
 
     def __init__(self, demo: Demo, http: aiohttp.ClientSession) -> None:
         self.demo = demo
         self.http = http
         self.ports: list[int] = []
         self.tokens: list[str] = []
-        """Of the people who are signed in, the administrator first; then of the newcomers."""
+        """Tokens of the signed-in users, the administrator first; then those of the newcomers."""
         self.sessions: list[str] = []
         self.newcomers: Iterator[int] = iter(())
         self.leavers: Iterator[int] = iter(())
@@ -124,7 +124,7 @@ class Service:
             return await answer.json()
 
     async def sign_in(self, number: int) -> float | None:
-        """The seconds until the person is in; None when they were refused."""
+        """Return the seconds until the user is signed in; None if refused."""
         begun = time.monotonic()
         access = {"pbxName": PBX, "keyDigest": KEY_DIGEST}
         try:
@@ -137,7 +137,7 @@ class Service:
         return time.monotonic() - begun
 
     async def revoke(self, number: int) -> tuple[int, float] | None:
-        """Whose session, and when it was asked for; None when it was refused."""
+        """Return whose session was revoked, and when it was requested; None if refused."""
         begun = time.monotonic()
         try:
             await self.call(0, "licences/revoke", {"sessionIds": [self.sessions[number]], "reason": ""})
@@ -260,7 +260,7 @@ async def _measure(service: Service, report: Report, prefix: str) -> None:
     report.ratios[f"{prefix}cpu"] = cpu["tabs"] / cpu["no tab"]
     report.ratios[f"{prefix}latency"] = p50["tabs"] / p50["no tab"]
     report.ratios["failed"] += sum(one["failed"] for found in rounds.values() for one in found)
-    report.ratios[f"{prefix}affected_p99_s"] = affected[-1]  # of a few dozen, the longest
+    report.ratios[f"{prefix}affected_p99_s"] = affected[-1]  # the longest of a few dozen
     where = "two replicas" if prefix else "one replica"
     for kind, found in took.items():
         name = f"{where}, {TABS} tabs" if kind == "tabs" else f"{where}, no tab"
@@ -279,7 +279,9 @@ async def _measure(service: Service, report: Report, prefix: str) -> None:
 
 
 async def _round(service: Service) -> dict[str, Any]:
-    """Some people come, a few are signed out; when each was in, when each revoke was asked for, and the CPU of it."""
+    """Sign some users in and a few out. Return when each was signed in, when each revoke was requested, and the CPU
+    time.
+    """
     before = service.cpu_seconds()
 
     async def come(after: float) -> float | None:
@@ -305,10 +307,10 @@ async def _round(service: Service) -> dict[str, Any]:
 
 @contextlib.asynccontextmanager
 async def _tabs(service: Service) -> AsyncIterator[tuple[asyncio.subprocess.Process, dict[str, Any]]]:
-    """One tab of everybody who is signed in and has not been signed out."""
+    """Open one tab for every user who is signed in and has not been signed out."""
     gone = next(service.leavers)
     service.leavers = iter(range(gone, TABS))
-    # The administrator's, and as many as ever: those who were signed out before have none.
+    # The administrator's tab and the usual number of others: users who were signed out before have none.
     others = (0, *range(TABS, TABS + gone - 1))
     people = (*range(gone, TABS), *others)
     wanted = [[number, service.port_of(number), service.tokens[number]] for number in people]

@@ -1,4 +1,4 @@
-"""The clients of `bench.rush`, a process of its own each.
+"""The clients of `bench.rush`, each in a separate process.
 
 python -m bench.rush_client connector URL CODE LICENCE_KEY   a PBX whose connector answers at once
 python -m bench.rush_client watch FILE                       holds open tabs; FILE: a JSON list of [person, port, token]
@@ -27,7 +27,7 @@ from wire.link import IdParams, IdsParams, LoginChallenge, LoginMethod, LoginPar
 from wire.model import Empty
 
 AT_ONCE: Final = 64
-"""Tabs that open at the same time."""
+"""Tabs that are opened at the same time."""
 ADMINISTRATOR: Final = 1
 """The PBX user who revokes."""
 
@@ -77,7 +77,7 @@ async def connector(url: str, code: str, licence_key: str) -> None:
 
 
 class OpenTab(asyncio.Protocol):
-    """As lean as it gets, so that it is the service that is measured."""
+    """An open tab with as little overhead as possible, so that the service is measured."""
 
     def __init__(self, person: int, token: str) -> None:
         self.person = person

@@ -1,4 +1,4 @@
-"""Taking and freeing seats, with session and audit row, as a sign-in and a sign-out do it.
+"""Measures taking and freeing seats, with session and audit row, as in a sign-in and a sign-out.
 
     postgresql_hot_pool  over the plainest UPDATE of one hot row, 64 clients, on the same server in the same run
     sqlite_hot_pool      over the same rows written by sqlite3 itself, one commit for each take or free
@@ -71,7 +71,7 @@ _BARE_POSTGRESQL: Final = (
 )
 
 Rate = Callable[[float], Awaitable[float]]
-"""Works for so many seconds; gives operations per second."""
+"""Runs for the given number of seconds; returns operations per second."""
 
 
 async def run() -> Report:
@@ -211,7 +211,7 @@ async def _put_pools(book: Book) -> None:
 
 
 def _clients(book: Book, serials: list[str], clients: int) -> Rate:
-    """Clients that sign in and out, one after the other, at pools of their own share."""
+    """Run clients that sign in and out repeatedly, each at its share of the pools."""
 
     async def rate(seconds: float) -> float:
         ids = {pool.serial: pool.id for pool in await book.overview.pools(PBX)}
@@ -247,7 +247,7 @@ def _clients(book: Book, serials: list[str], clients: int) -> Rate:
 
 
 def _row(id_: str, session: tuple[SessionRequest, str], number: int) -> tuple[Any, ...]:
-    """A session's row, in the order of `SESSION_COLUMNS`."""
+    """Return a session's row, in the order of `SESSION_COLUMNS`."""
     return BatchedSignIn(session_id=id_, request=session[0], kind=LicenceKind.FL, pool_id=session[1]).row(
         number
     )

@@ -1,7 +1,7 @@
-"""A large site: 5,000 users, 300 groups, and a PBX that takes 0.4 s for each answer.
+"""Measures a large site: 5,000 users, 300 groups, and a PBX that takes 0.4 s for each answer.
 
-The first reading is held against a bare client that fetches the same answers, as many at once. Then: how many requests
-a minute the readings cost, and how soon the connector ends on SIGTERM while its PBX hangs.
+The first read is compared with a bare client that fetches the same answers with the same concurrency. It also
+measures the requests a minute that the reads need, and how soon the connector ends on SIGTERM while its PBX hangs.
 """
 
 import asyncio
@@ -86,7 +86,7 @@ class LargePbx:
 
 @asynccontextmanager
 async def large_pbx() -> AsyncIterator[LargePbx]:
-    """A simulated STARFACE in a process of its own."""
+    """Run a simulated STARFACE in a separate process."""
     port = free_ports(1)
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "simulator", "starface", "--port", str(port)),
@@ -118,7 +118,9 @@ async def large_pbx() -> AsyncIterator[LargePbx]:
 
 
 async def fetch_bare(pbx: LargePbx) -> float:
-    """Seconds of a client that only fetches: log in, users, permissions with their holders, groups, each group."""
+    """Return the seconds of a client that only fetches: log in, users, permissions with their holders, groups, each
+    group.
+    """
     begun = time.perf_counter()
     async with pbx.http.get(f"{pbx.url}/rest/login") as answer:
         template = await answer.json()
@@ -146,7 +148,9 @@ async def fetch_bare(pbx: LargePbx) -> float:
 
 
 async def time_to_stop(pbx_url: str) -> float:
-    """Seconds from SIGTERM to the end of a connector whose PBX and service take requests and never answer."""
+    """Return the seconds from SIGTERM to the end of a connector whose PBX and service accept requests and never
+    answer.
+    """
     with tempfile.TemporaryDirectory() as directory:
         configuration = Path(directory) / "connector.toml"
         configuration.write_text(
@@ -163,7 +167,7 @@ async def time_to_stop(pbx_url: str) -> float:
         assert process.stderr is not None
         async with asyncio.timeout(60):
             await process.stderr.readline()  # it runs
-        await asyncio.sleep(5)  # every part has asked and waits
+        await asyncio.sleep(5)  # every part has sent a request and waits
         if process.returncode is not None:
             raise RuntimeError((await process.stderr.read()).decode()[:2000])
         begun = time.perf_counter()

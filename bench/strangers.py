@@ -1,9 +1,9 @@
-"""The strangers of `python -m bench attack`: `python -m bench.strangers TARGET`, until standard input closes.
+"""The attackers of `python -m bench attack`: `python -m bench.strangers TARGET`, until standard input closes.
 
 TARGET is JSON: `service` and `entra` (addresses), `enrolmentCode` (with which the
 strangers' own connector comes in). Prints a line when the attack has begun, and at its end one with what was sent, as
-JSON. Every rate is bounded, everything goes to loopback, and the process gives way to others: an attack on a real
-service does not take the service's own processor.
+JSON. Every rate is limited, all traffic goes to loopback, and the process has low priority, because a real attacker
+does not use the service's own CPU.
 """
 
 import asyncio
@@ -65,7 +65,7 @@ HOSTILE_TEXTS: Final = (
 
 
 def token_claims(entra_port: int, tenant_id: str, person: Person, **more: Any) -> dict[str, Any]:
-    """What Entra puts into the tab's token for a member of a tenant; `more` replaces and adds."""
+    """Return the claims that Entra puts into the tab's token for a member of a tenant; `more` overrides and adds."""
     now = int(time.time())
     return {
         "aud": APP_ID,
@@ -97,7 +97,7 @@ class Strangers:
         self.sent: Counter[str] = Counter()
 
     async def attack(self) -> None:
-        """Everything at once, until cancelled."""
+        """Run all attacks in parallel until cancelled."""
         guest = await self._token(TENANT_ID, GUEST, acct=1, idp=f"https://sts.windows.net/{OWN_TENANT}/")
         boss = await self._token(OWN_TENANT, BOSS, wids=["62e90394-69f5-4237-9190-012177145e10"])
         async with asyncio.TaskGroup() as group:
@@ -118,7 +118,7 @@ class Strangers:
             await asyncio.sleep(1 / times_per_second)
 
     async def _flood_own_link(self) -> None:
-        """Opens a link of their own; answers every call with nonsense and reports a new status all the time."""
+        """Open their own link, answer every call with nonsense, and report a new status continuously."""
         async with self._http.ws_connect(
             f"{self._service}/connector/link", protocols=(SUBPROTOCOL,)
         ) as socket:
@@ -147,7 +147,7 @@ class Strangers:
             await asyncio.sleep(1 / STATUS_PER_SECOND)
 
     async def _knock(self) -> None:
-        """Claims the honest name and asks about others."""
+        """Claim the honest PBX name, and probe for other names."""
         name, method = random.choice(
             ((PBX_NAME, "link.hello"), (PBX_NAME, "link.check"), (f"{uuid.uuid4()}.example", "link.check"))
         )
@@ -174,7 +174,7 @@ class Strangers:
         self.sent["sign-ins by e-mail"] += 1
 
     async def _rule_own_tenant(self, token: str) -> None:
-        """Signs in at their own PBX, whose answers are hostile, and acts as its administrator."""
+        """Sign in at their own PBX, whose answers are hostile, and act as its administrator."""
         body = {"pbxName": OWN_PBX, "keyDigest": digest(self._key)}
         challenge = await self._api(method="POST", path="sign-in/challenge", token=token, body=body)
         proof = {"method": "challenge", "nonce": str(challenge.get("nonce", "")), "secret": "1:00"}
@@ -201,7 +201,7 @@ class Strangers:
                     await stream.content.readany()
 
     async def _chat(self) -> None:
-        """Activities that the channel has signed, as any Teams user can send them."""
+        """Send activities that the channel has signed, as any Teams user can."""
         text = random.choice(("<at>" * 7_000, "x" * 28_000, *HOSTILE_TEXTS))
         url = "http://127.0.0.1:9/"
         async with self._http.post(
@@ -266,7 +266,7 @@ def _call(method: str, params: Hello, call_id: int) -> dict[str, Any]:
 
 
 def _hostile_user() -> dict[str, Any]:
-    """An acceptable user but for one member, so that no other member keeps the hostile one out."""
+    """Return a valid user with a single hostile member, so that no other member gets the user rejected."""
     user: dict[str, Any] = {
         "userId": 1,
         "login": "1",
@@ -288,7 +288,7 @@ def _hostile_user() -> dict[str, Any]:
 
 
 def _hostile_answer(frame: dict[str, Any]) -> str:
-    """Users as no PBX has them, and members that no answer has."""
+    """Return users that no PBX has, and unknown members."""
     match frame["method"]:
         case "pbx.loginChallenge":
             result: Any = {"method": "challenge", "nonce": "n" * 20}

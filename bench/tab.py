@@ -1,4 +1,5 @@
-"""The tab's service: what a request, a sign-in and an open stream cost over the barest program that does the same.
+"""Measures the cost of a request, a sign-in and an open stream of the tab relative to the most minimal program that
+does the same.
 
     state_sqlite      GET /api/v1/state of signed-in people, requests a second of the real service process, over a bare aiohttp
                       handler that validates the same token with the same library, at every request, and reads one row with
@@ -11,8 +12,8 @@
                       committed, over a bare program with the same hops, token checks and one commit
     stream_memory     memory of the service with 5,000 open streams, for each, over a bare server-sent stream
 
-Service, bare program, connectors and callers are processes of their own. Rounds of baseline and measurement take turns, so
-that a slow moment of the machine meets both.
+Service, bare program, connectors and callers are separate processes. Rounds of baseline and measurement alternate,
+so that slow moments of the machine affect both.
 """
 
 import asyncio
@@ -52,10 +53,10 @@ CLIENTS: Final = 32
 ROUNDS: Final = 3
 ROUND_SECONDS: Final = 1.5
 SIGN_INS: Final = 120
-"""In one round."""
+"""Sign-ins in one round."""
 AT_ONCE: Final = 8
 CHANGES_A_SECOND: Final = 10
-"""While the licence page is busy: twice what people who come in the rush cause (`bench.rush`)."""
+"""Changes while the licence page is read: twice as many as in a rush (`bench.rush`)."""
 STREAMS: Final = 5_000
 STREAMS_EACH: Final = 5
 BARS: Final = {
@@ -93,7 +94,7 @@ async def run() -> Report:
 
 
 class Scene:
-    """A service with three PBXs and their holders, and the bare program beside it, with a database of the same schema."""
+    """A service with three PBXs and their holders, and the bare program with a database of the same schema."""
 
     def __init__(self, world: World, port: int, pids: dict[int, int]) -> None:
         self.world = world
@@ -178,7 +179,7 @@ async def _licences(report: Report, scene: Scene, database: str) -> None:
 
 @contextlib.asynccontextmanager
 async def _changes(url: str, pbx: int) -> AsyncIterator[None]:
-    """Sessions of a PBX change, a transaction each."""
+    """Change sessions of a PBX, one transaction each."""
     database = Database(url)
     session = tables.session.c
     of_pbx = select(tables.pbx.c.id).where(tables.pbx.c.name == NAMES[pbx]).scalar_subquery()
@@ -285,7 +286,7 @@ async def _scene(state: Path, database_url: str | None = None) -> AsyncIterator[
 
 
 async def _make_pbxs(url: str) -> None:
-    """For the bare program: the PBXs and pools that the service has from its connectors."""
+    """Create the PBXs and pools for the bare program, which the service gets from its connectors."""
     database = Database(url)
     async with database.writing() as connection:
         for pbx, name in enumerate(NAMES):
@@ -303,7 +304,7 @@ async def _make_pbxs(url: str) -> None:
 
 
 async def _fill(url: str) -> None:
-    """The holders, who signed in a moment ago."""
+    """Insert the holders, who signed in a moment ago."""
     database = Database(url)
     at = to_ms(now())
     async with database.writing() as connection:

@@ -1,5 +1,5 @@
-"""The clients of `bench.tab`, each a process of its own: `python -m bench.tab_client COMMAND ARGUMENTS`, ARGUMENTS as JSON.
-Every command answers one line of JSON.
+"""The clients of `bench.tab`, each in a separate process: `python -m bench.tab_client COMMAND ARGUMENTS`, ARGUMENTS
+as JSON. Every command answers one line of JSON.
 
     connect   connectors of several PBXs that answer every call at once, until they are ended
     get       clients that ask for one path again and again: rate, p50 and p99
@@ -38,13 +38,15 @@ from wire.link import (
 from wire.model import Empty
 
 ADMINISTRATOR = 1
-"""The id of every PBX's one administrator."""
+"""The user id of the only administrator of each PBX."""
 AT_ONCE = 64
-"""Streams that are being opened at the same time."""
+"""Streams that are opened at the same time."""
 
 
 def key_digest(number: int) -> str:
-    """Of the PBX with this number; no key has such a digest, and nobody here needs the key."""
+    """Return the key digest of the PBX with this number. No real key has such a digest, and nobody here needs the
+    key.
+    """
     return f"{number:064x}"
 
 
@@ -52,7 +54,7 @@ CHALLENGE = LoginChallenge(method=LoginMethod.CHALLENGE, nonce="n" * 32)
 
 
 class Connection(asyncio.Protocol):
-    """One connection, as lean as it gets, so that it is the server that is measured: no HTTP library."""
+    """One connection with as little overhead as possible, so that the server is measured: no HTTP library."""
 
     def __init__(self) -> None:
         self._received = b""
@@ -75,7 +77,7 @@ class Connection(asyncio.Protocol):
         length = head.lower().partition(b"content-length:")[2].split(maxsplit=1)
         if length and len(body) < int(length[0]):
             return
-        if not length and b"event: state" not in body:  # a stream: its first state is what is waited for
+        if not length and b"event: state" not in body:  # a stream: wait for its first state
             return
         answered, self._answered = self._answered, None
         if not answered.done():
@@ -87,7 +89,7 @@ class Connection(asyncio.Protocol):
             self._answered.set_exception(fault or ConnectionResetError())
 
     async def ask(self, method: str, path: str, token: str, body: Any = None) -> bytes:
-        """Gives head and body; the status must be 200."""
+        """Return head and body; the status must be 200."""
         content = b"" if body is None else json.dumps(body).encode()
         typed = f"Content-Type: application/json\r\nContent-Length: {len(content)}\r\n" if content else ""
         head = f"{method} {path} HTTP/1.1\r\nHost: bench\r\nAuthorization: Bearer {token}\r\n{typed}\r\n"
@@ -125,7 +127,7 @@ async def get(port: int, path: str, tokens: Sequence[str], clients: int, seconds
 async def sign_in(
     port: int, tokens: Sequence[str], logins: Sequence[int], clients: int, clear: str, **access: str
 ) -> None:
-    """`clear`: the path by which everybody is signed out, each on their own unless it is the bare program's."""
+    """Sign users in. `clear` is the path that signs everybody out; without it each user signs out separately."""
     connections = [await Connection.open(port) for _ in range(clients)]
     people = iter(list(zip(tokens, logins, strict=True)))
     took: list[float] = []
@@ -164,7 +166,9 @@ async def hold(port: int, tokens: Sequence[str], streams: int) -> None:
 
 
 async def connect(port: int, names: Sequence[str], codes: Sequence[str], keys: Sequence[str]) -> None:
-    """`codes`: enrolment codes, empty for the bare program; `keys`: a licence key of each PBX."""
+    """Connect the PBXs. `codes` are enrolment codes, empty for the bare program; `keys` has a licence key for each
+    PBX.
+    """
     async with aiohttp.ClientSession() as http:
         url = f"http://127.0.0.1:{port}/connector/link"
         if not codes:

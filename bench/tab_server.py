@@ -7,7 +7,7 @@
 
 GET /state validates the request's token with PyJWT and reads one row with the bare driver. POST /sign-in/challenge validates
 it and asks the one connector over its WebSocket; POST /sign-in does both and commits seat, session and audit row. GET /events
-validates it and holds a server-sent stream. Nothing else is done: no bound, no budget, no problem, no rule.
+validates it and holds a server-sent stream. Nothing else is done: no bounds, budgets, problems or rules.
 """
 
 import asyncio
@@ -35,7 +35,7 @@ TAKE_SEAT = """UPDATE seat SET holder = ? WHERE (pool_id, number) = (SELECT pool
 OPEN_SESSION = f"INSERT INTO session ({SESSION_COLUMNS}) VALUES ({', '.join('?' * 18)})"
 POOL_SIZE = 10
 RUSH_PBX, RUSH_POOL = "pbx-2", "pool-2"
-"""Where people sign in (`bench.tab`)."""
+"""The PBX and pool for sign-ins (`bench.tab`)."""
 
 Row = Callable[[str, str], Awaitable[Any]]
 
@@ -125,7 +125,7 @@ class Bare:
         return _json({"signedIn": True, "person": user, "since": now})
 
     async def clear(self, _request: web.Request) -> web.Response:
-        """Everybody signed out again: not measured."""
+        """Sign everybody out again; not measured."""
         assert self._sqlite is not None
         self._sqlite.execute("DELETE FROM session WHERE pool_id = ?", (RUSH_POOL,))
         self._sqlite.execute("UPDATE seat SET holder = NULL WHERE pool_id = ?", (RUSH_POOL,))

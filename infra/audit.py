@@ -1,10 +1,11 @@
-"""Licences, integrity and known vulnerabilities of every package that a lock names, for Python and npm.
+"""Checks licences, integrity and known vulnerabilities of every package in a lock, for Python and npm.
 
     make check
 
-A lock names exact versions with hashes and no registry, so that a package is the same wherever it is fetched from; no npm
-package runs a script when it is installed. The licence of every package must be one of those below. Vulnerabilities are
-asked of the package indexes (pip-audit, npm audit); where one cannot be reached, that is said and is no failure of the code.
+A lock has exact versions with hashes and no registry, so a package is the same from every source; no npm package
+runs a script when it is installed. The licence of every package must be one of those below. Vulnerabilities are
+requested from the package indexes (pip-audit, npm audit); an unreachable index is reported and does not fail the
+check.
 """
 
 import json
@@ -21,7 +22,7 @@ from typing import Any, Final
 ROOT: Final = Path(__file__).parents[1]
 LOCKS: Final = ROOT / "infra" / "locks"
 WHOLE: Final = "dev"
-"""The lock that every other one is a part of."""
+"""The lock that contains all others."""
 
 PERMISSIVE: Final = re.compile(
     r"\b(MIT|MIT-0|MIT-CMU|Apache|Apache-2\.0|BSD|BSD-[23]-Clause|0BSD|ISC|PSF|PSF-2\.0|Python-2\.0|MPL|MPL-2\.0"
@@ -29,27 +30,29 @@ PERMISSIVE: Final = re.compile(
 )
 """LGPL packages are used unchanged as libraries; MPL obliges file by file."""
 APPROVALS: Final = frozenset({"DFSG approved", "OSI Approved"})
-"""Classifiers that name somebody's judgement of a licence, not the licence."""
+"""Classifiers that name an organisation's approval, not a licence."""
 NOT_INSTALLED_HERE: Final = {
     "colorama": "BSD-3-Clause",
     "comtypes": "MIT",
     "pycaw": "MIT",
     "pywin32-ctypes": "BSD-3-Clause",
 }
-"""Packages for other systems, with the licence that they state: what is not installed cannot be asked."""
+"""Packages for other systems, with the licence that they state, because it cannot be read from packages that are
+not installed."""
 NEVER_SHIPPED: Final = frozenset({"@microsoft/m365agentsplayground", "dejavu-fonts-ttf"})
-"""Of tests/e2e, with licences of their own that allow what is done with them there: an evaluation, and a font."""
+"""Packages of tests/e2e whose own licences allow this use: an evaluation, and a font."""
 CHECKS_ALONE: Final = frozenset({"codespell"})
-"""Python programs of `make check` under the GPL, which allows to run them unchanged. In no lock but `dev`."""
+"""Python programs of `make check` under the GPL, which allows running them unchanged. They are only in the lock
+`dev`."""
 TESTS_ALONE: Final = "tests/e2e"
 UNREAD: Final = frozenset({"node_modules", ".venv", ".cache", ".git", ".demo"})
-"""Directories without locks of ours."""
+"""Directories without our own locks."""
 
 
 @dataclass(frozen=True, slots=True)
 class Package:
     name: str
-    """In the one form of PEP 503."""
+    """The normalised name (PEP 503)."""
     version: str
 
 
@@ -83,7 +86,7 @@ def python_faults() -> Iterator[str]:
 
 
 def read_lock(text: str) -> tuple[list[Package], list[str]]:
-    """The packages of a lock of pip, and what in it is neither an exact version nor one of its hashes."""
+    """Return the packages of a pip lock, and every line that is neither an exact version nor one of its hashes."""
     packages: list[Package] = []
     faults: list[str] = []
     hashed = True
@@ -114,7 +117,9 @@ def installed_licences() -> dict[str, str]:
 
 
 def is_permissive(licence: str) -> bool:
-    """Whether an SPDX expression, or a list of classifiers, is permissive: all parts of an AND, one part of an OR."""
+    """Return whether an SPDX expression, or a list of classifiers, is permissive: all parts of an AND, at least one
+    part of an OR.
+    """
     parts = [part.strip() for part in re.split(r";|\bAND\b", licence.strip("() "))]
     licences = [part for part in parts if part not in APPROVALS] or parts
     return all(any(PERMISSIVE.search(choice) for choice in re.split(r"\bOR\b", part)) for part in licences)
@@ -136,7 +141,7 @@ def npm_faults() -> Iterator[str]:
 
 
 def read_npm_lock(document: Mapping[str, Any], *, is_shipped: bool) -> Iterator[str]:
-    """What is wrong with a lock of npm (docs.npmjs.com, package-lock.json), version 3."""
+    """Return the faults of an npm lock (docs.npmjs.com, package-lock.json), version 3."""
     if document.get("lockfileVersion") != 3:
         yield "not a lock of version 3"
     for path, package in document.get("packages", {}).items():

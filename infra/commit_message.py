@@ -1,4 +1,4 @@
-"""The form of a commit's subject, as CONTRIBUTING.md asks for it. Git calls it with the file that holds the message."""
+"""Checks the form of a commit's subject, as described in CONTRIBUTING.md. Git passes the file with the message."""
 
 import sys
 from pathlib import Path
@@ -6,11 +6,11 @@ from typing import Final
 
 MAX_SUBJECT: Final = 72
 GENERATED: Final = ("Merge ", "Revert ", "fixup! ", "squash! ", "amend! ")
-"""Git's own subjects."""
+"""Prefixes of subjects that Git generates."""
 
 
 def faults_of(message: str) -> list[str]:
-    """What is wrong with a message; its comments are left out as Git does it."""
+    """Return the faults of a message; comments are ignored as Git does."""
     lines = [line for line in message.splitlines() if not line.startswith("#")]
     subject = next((line for line in lines if line.strip()), "")
     if subject.startswith(GENERATED):

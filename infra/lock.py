@@ -1,9 +1,11 @@
-"""Writes the locks again from pyproject.toml: exact versions with hashes, for every platform and Python from 3.11 on.
+"""Regenerates the locks from pyproject.toml: exact versions with hashes, for every platform and Python from 3.11
+on.
 
     make lock
 
-`dev.txt` decides the versions; `build.txt`, `runtime.txt`, `probe.txt` and `connector.txt` are parts of it: the last two are
-all that the audio probe needs on somebody's desktop, and the connector beside a PBX. No registry's host is written.
+`dev.txt` decides the versions; `build.txt`, `runtime.txt`, `probe.txt` and `connector.txt` are subsets of it; the
+last two have only what the audio probe needs on a desktop, and the connector at a site. No registry host is
+written.
 """
 
 import subprocess
@@ -14,7 +16,7 @@ from pathlib import Path
 LOCKS = Path(__file__).parent / "locks"
 ROOT = Path(__file__).parents[1]
 PROBE_NEEDS = ("aiohttp", "pydantic")
-"""Of the package's own dependencies; the rest is its extra."""
+"""The package's own dependencies that the probe needs; the others are in its extra."""
 CONNECTOR_NEEDS = (
     "aiohttp",
     "cryptography",

@@ -1,11 +1,11 @@
-"""Shows what a real STARFACE says, to a person who verifies what no source states (docs/facts/to-verify.md).
+"""Shows the answers of a real STARFACE, for verifying what no source states (docs/facts/to-verify.md).
 
     python3 infra/look_at_starface.py https://PBX LOGIN ask callList.getCallList '["…"]'
     python3 infra/look_at_starface.py https://PBX LOGIN watch --host MY_ADDRESS
     python3 infra/look_at_starface.py https://PBX LOGIN rest GET /redirects
 
-Needs Python 3.11 alone, and asks for the password. It changes nothing unless it is told to call a method that does.
-Digits of numbers after the fourth and all names are masked, so that what it prints may be sent to somebody.
+Needs only Python 3.11, and asks for the password. It changes nothing, unless you call a method that does. All
+names, and digits of numbers after the fourth, are masked, so that the output may be shared.
 """
 
 import argparse
@@ -45,7 +45,7 @@ class Starface:
         self.callback: dict[str, str] = {}
 
     def ask(self, method: str, *params: Any) -> Any:
-        """One call of UCI; `service.method` is meant of v30, a whole name is taken as it is."""
+        """Send one UCI call. `service.method` means v30; a full method name is used unchanged."""
         name = method if method.startswith("ucp.") else f"ucp.v30.requests.{method}"
         digest = _sha512(f"{self.login}*{_sha512(self._password)}")
         query = {"user": self.login, "auth": f"{self.login}:{digest}", **self.callback}
@@ -94,7 +94,7 @@ def mask_text(text: str) -> str:
 
 
 def mask(value: Any, key: str = "") -> Any:
-    """With the kind of each value in place of what it says of a person."""
+    """Replace personal values with the kind of each value."""
     if isinstance(value, dict):
         return {name: mask(one, name) for name, one in value.items()}
     if isinstance(value, list):
@@ -124,11 +124,11 @@ class _Heard(BaseHTTPRequestHandler):
         self.wfile.write(answer)
 
     def log_message(self, *_: Any) -> None:
-        """The address holds the token."""
+        """Log nothing, because the URL contains the token."""
 
 
 def watch(pbx: Starface, host: str, port: int, services: list[str], seconds: float) -> None:
-    """Prints each event as a line of JSON, until `seconds` are over or Ctrl-C."""
+    """Print each event as a line of JSON, for `seconds` or until Ctrl-C."""
     server = ThreadingHTTPServer((host, port), _Heard)
     pbx.callback = {
         "callback.host": host,

@@ -1,9 +1,9 @@
-"""Spelling, and phrases that nobody would say to a colleague: English in code, documents and words for people.
+"""Checks spelling, and rejects unnatural phrases, in the English of code, documents and texts for users.
 
     make check
 
-codespell knows common misspellings. `PHRASES` are those that were common in this house and are not plain English; each
-comes with better words. German words files are not looked at.
+codespell knows common misspellings. `PHRASES` lists phrases that were common in this repository and are not plain
+English, each with better wording. German language files are not checked.
 """
 
 import re
@@ -29,7 +29,7 @@ NOT_LOOKED_AT: Final = frozenset(
 )
 
 GERMAN_TOO: Final = frozenset({"docs/privacy.md", "tests/core/audio/situations.toml"})
-"""In both languages: not spelt in English throughout."""
+"""Files in both languages, which codespell skips."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,7 @@ class Fault:
 
 
 def faults_of(text: str) -> list[Fault]:
-    """The phrases of a text, with the numbers of their lines from 1."""
+    """Return the phrases found in a text, with line numbers from 1."""
     return [
         Fault(number, found.group(), phrase.better)
         for number, line in enumerate(text.splitlines(), 1)

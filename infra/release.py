@@ -1,4 +1,5 @@
-"""Makes a release: the version in pyproject.toml, the day in CHANGELOG.md, one commit and its tag. Nothing is pushed.
+"""Creates a release: the version in pyproject.toml, the date in CHANGELOG.md, one commit and its tag. Nothing is
+pushed.
 
     make release VERSION=0.2.0
 
@@ -20,11 +21,11 @@ UNRELEASED: Final = "## Unreleased\n"
 
 
 class ReleaseError(Exception):
-    """Why there is no release, for the person who asked for it."""
+    """The reason why a release is not possible, for the user of the command."""
 
 
 def parts_of(version: str) -> tuple[int, int, int]:
-    """Raises `ReleaseError`."""
+    """Parse a version. Raises `ReleaseError`."""
     if not re.fullmatch(r"(?:0|[1-9]\d{0,5})(?:\.(?:0|[1-9]\d{0,5})){2}", version):
         raise ReleaseError(f'"{version}" is no version: write it as 1.2.3')
     major, minor, patch = map(int, version.split("."))
@@ -32,7 +33,7 @@ def parts_of(version: str) -> tuple[int, int, int]:
 
 
 def new_project(project: str, version: str) -> str:
-    """pyproject.toml with the new version. Raises `ReleaseError` when that is not newer."""
+    """Return pyproject.toml with the new version. Raises `ReleaseError` if it is not newer."""
     old = tomllib.loads(project)["project"]["version"]
     if parts_of(version) <= parts_of(old):
         raise ReleaseError(f"{version} is not newer than {old}")
@@ -45,7 +46,9 @@ def new_project(project: str, version: str) -> str:
 
 
 def new_changelog(changelog: str, version: str, day: str) -> str:
-    """The changelog with the entries of "Unreleased" under the new version. Raises `ReleaseError` when there are none."""
+    """Return the changelog with the entries of "Unreleased" under the new version. Raises `ReleaseError` if there
+    are none.
+    """
     before, found, after = changelog.partition(UNRELEASED)
     entries = after.partition("\n## ")[0]
     if not found or not entries.strip():
@@ -54,7 +57,7 @@ def new_changelog(changelog: str, version: str, day: str) -> str:
 
 
 def release(root: Path, version: str) -> None:
-    """Raises `ReleaseError`."""
+    """Create the release. Raises `ReleaseError`."""
     if _git(root, "status", "--porcelain"):
         raise ReleaseError("the work tree is not clean: commit or remove what is there first")
     if _git(root, "tag", "--list", f"v{version}"):

@@ -1,6 +1,5 @@
-"""The Teams app package: manifest, icons, languages, in one .zip that can be sideloaded.
-
-The build refuses what Teams would refuse later, and says which field (`manifest.checks`).
+"""Builds the Teams app package: manifest, icons and languages in one .zip that can be sideloaded. The build rejects
+what Teams would reject later, and names the field (`manifest.checks`).
 """
 
 import json
@@ -25,7 +24,7 @@ _COMMANDS: Final = (
     *("sign-in", "sign-out", "help"),
 )
 _FIND, _CALL = "find-number", "call-number"
-"""Commands of the message extension (`bot.extension`)."""
+"""Command ids of the message extension (`bot.extension`)."""
 _SCHEMAS: Final = "https://developer.microsoft.com/json-schemas/teams"
 
 
@@ -33,7 +32,7 @@ _SCHEMAS: Final = "https://developer.microsoft.com/json-schemas/teams"
 class PackageSettings:
     public_url: str
     app_id: str
-    """Of the Entra app registration, for single sign-on."""
+    """Application id of the Entra app registration, for single sign-on."""
     bot_id: str
     teams_app_id: str
     application_id_uris: tuple[str, ...]
@@ -48,7 +47,7 @@ def app_version() -> str:
 
 
 def build(settings: PackageSettings, out: Path) -> None:
-    """Writes the package, whole or not at all."""
+    """Write the package atomically."""
     files = package(settings)
     try:
         handle, name = tempfile.mkstemp(dir=out.parent, prefix=f".{out.name}.")
@@ -67,7 +66,7 @@ def build(settings: PackageSettings, out: Path) -> None:
 
 
 def package(settings: PackageSettings) -> dict[str, bytes]:
-    """The files of the package by name."""
+    """Return the files of the package by name."""
     texts = {
         "manifest.json": manifest(settings),
         "de.json": language_file(Language.DE),
@@ -115,7 +114,7 @@ def manifest(settings: PackageSettings) -> dict[str, Any]:
                 "websiteUrl": tab,
                 "scopes": ["personal"],
             },
-            # The chat with the bot and the page about the app, in this order.
+            # The chat with the bot, then the page about the app.
             {"entityId": "conversations", "scopes": ["personal"]},
             {"entityId": "about", "scopes": ["personal"]},
         ],
@@ -202,7 +201,7 @@ def language_file(language: Language) -> dict[str, Any]:
 
 
 def _host(public_url: str) -> str:
-    """Teams loads tabs by https alone, and the service answers at the root of its host."""
+    """Return the host. Teams loads tabs only over https, and the service answers at the root of its host."""
     try:
         address = urlsplit(as_browsers_write(public_url))
     except ValueError as fault:
@@ -217,7 +216,7 @@ def _host(public_url: str) -> str:
 
 
 def _resource(settings: PackageSettings, host: str) -> str:
-    """The application ID URI: `api://HOST/APP_ID`, which Entra wants for single sign-on in a tab."""
+    """Return the application ID URI `api://HOST/APP_ID`, which Entra requires for single sign-on in a tab."""
     wanted = f"api://{host}/{settings.app_id}"
     if wanted not in settings.application_id_uris:
         raise ManifestError(

@@ -1,7 +1,7 @@
-"""Whether Teams would take a package: Microsoft's own schemas, and what they do not look at.
+"""Checks whether Teams would accept a package: Microsoft's own schemas, and rules that the schemas do not cover.
 
-The schemas in `schema/` are those of `@microsoft/app-manifest` (MIT), the newest that it knows;
-`tests/manifest` holds them against the package itself.
+The schemas in `schema/` are the newest ones of `@microsoft/app-manifest` (MIT); `tests/manifest` compares them with
+that package.
 """
 
 import copy
@@ -27,7 +27,7 @@ ICON_PIXELS: Final = {"color": 192, "outline": 32, "color32x32": 32}
 
 
 def check(files_: Mapping[str, bytes]) -> None:
-    """Raises `ManifestError` for the first thing that Teams would refuse."""
+    """Raise `ManifestError` for the first thing that Teams would reject."""
     manifest = json.loads(files_["manifest.json"])
     _fits(manifest, _MANIFEST, "manifest.json")
     for language in manifest["localizationInfo"]["additionalLanguages"]:
@@ -36,7 +36,7 @@ def check(files_: Mapping[str, bytes]) -> None:
             raise ManifestError(f"manifest.json: localizationInfo names {name}, which is not in the package")
         texts = json.loads(files_[name])
         _fits(texts, _LANGUAGE, name)
-        # What is translated must be no longer than what it replaces may be.
+        # A translation must not be longer than the limit for the text that it replaces.
         _fits(_translated(manifest, texts, name), _MANIFEST, name)
     _addresses(manifest)
     for kind, name in manifest["icons"].items():
@@ -61,7 +61,7 @@ def _path(parts: Any) -> str:
 
 
 def _translated(manifest: Any, texts: Mapping[str, str], file: str) -> Any:
-    """The manifest as people of that language see it; raises for a text that replaces nothing."""
+    """Return the manifest with the texts of a language. Raises if a text replaces nothing."""
     translated = copy.deepcopy(manifest)
     for place, text in texts.items():
         if place == "$schema":
@@ -71,7 +71,7 @@ def _translated(manifest: Any, texts: Mapping[str, str], file: str) -> Any:
             target = translated
             for part in way:
                 target = target[part]
-            target[last]  # raises where there is nothing to replace
+            target[last]  # raises if there is nothing to replace
             target[last] = text
         except (KeyError, IndexError, TypeError) as missing:
             raise ManifestError(f"{file}: {place}: manifest.json has no such text") from missing
@@ -79,7 +79,7 @@ def _translated(manifest: Any, texts: Mapping[str, str], file: str) -> Any:
 
 
 def _addresses(manifest: Any) -> None:
-    """Teams loads pages by https alone, and tabs only from the domains that the package names."""
+    """Check URLs. Teams loads pages only over https, and tabs only from the domains in the package."""
     domains = manifest["validDomains"]
     for index, tab in enumerate(manifest["staticTabs"]):
         for name in ("contentUrl", "websiteUrl"):

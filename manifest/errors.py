@@ -1,5 +1,5 @@
-"""What ends the build of a package."""
+"""The error that ends the build of a package."""
 
 
 class ManifestError(Exception):
-    """The package would not be taken; names the field."""
+    """Teams would reject the package; the message names the field."""

@@ -32,13 +32,13 @@ _TRANSPARENT: Final = (0, 0, 0, 0)
 
 
 def _png(size: int, background: _Colour, symbol: int, ink: _Colour = WHITE) -> bytes:
-    """Draws large and reduces, so that the edges are smooth."""
+    """Draw at a larger size and scale down, for smooth edges."""
     image = Image.new("RGBA", (size * _SUPERSAMPLING,) * 2, background)
     _draw_handset(
         draw=ImageDraw.Draw(image), middle=size * _SUPERSAMPLING / 2, size=symbol * _SUPERSAMPLING, ink=ink
     )
     image = image.resize((size, size), Image.Resampling.LANCZOS)
-    if background[3] == 0:  # one colour alone; only its transparency is graded
+    if background[3] == 0:  # a single colour, with graded transparency
         inked = Image.new("RGBA", image.size, ink)
         inked.putalpha(image.getchannel("A"))
         image = inked
@@ -49,7 +49,7 @@ def _png(size: int, background: _Colour, symbol: int, ink: _Colour = WHITE) -> b
 
 def _draw_handset(draw: ImageDraw.ImageDraw, middle: float, size: float, ink: _Colour) -> None:
     half, width = size / 2, size * 0.13
-    # Earpiece and mouthpiece, joined by an arc, and the link's dot above.
+    # Earpiece and mouthpiece, joined by an arc, and a dot for the link above.
     box = (middle - half + width / 2, middle - half * 0.55, middle + half - width / 2, middle + half * 1.35)
     draw.arc(box, 200, 340, fill=ink, width=round(width))
     for side in (-1, 1):
