@@ -1,7 +1,7 @@
-"""What the channel may send: an activity, validated before the SDK sees it, and rebuilt from what the bot reads.
+"""Validates activities of the channel before the SDK sees them, and rebuilds them from the members that the bot reads.
 
-Whatever is not named here is dropped, and whatever is no use where it may be missing counts as missing. So no content
-reaches the SDK's own parsers that they could stumble over. Schema:
+Other members are dropped, and an unusable optional member counts as missing. So no content reaches the SDK's own parsers
+that could make them fail. Schema:
 https://learn.microsoft.com/azure/bot-service/rest-api/bot-framework-rest-connector-api-reference#activity-object
 """
 
@@ -32,7 +32,7 @@ _LOCALE: Final = re.compile(r"[A-Za-z0-9-]{1,20}")
 
 
 class ActivityRejectedError(Exception):
-    """The body is not an activity; the message says what is wrong with it, without its content."""
+    """The body is not a valid activity. The message says what is wrong without quoting the content."""
 
 
 def _text(longest: int) -> BeforeValidator:
@@ -60,7 +60,7 @@ def _part_of_an_address(value: str) -> str:
 
 FIND_NUMBERS, OPEN_ACTION = "composeExtension/query", "composeExtension/fetchTask"
 SUBMIT_ACTION: Final = "composeExtension/submitAction"
-"""Invokes of the message extension (`bot.extension`)."""
+"""`FIND_NUMBERS`, `OPEN_ACTION` and `SUBMIT_ACTION` are the invokes of the message extension (`bot.extension`)."""
 MAX_ID: Final = 500
 Id = Annotated[str, AfterValidator(_part_of_an_address)]
 OptionalId = Annotated[str, BeforeValidator(lambda value: value if _is_id(value) else "")]
@@ -116,12 +116,12 @@ class _Activity(_Model):
     locale: Annotated[str, _matching(_LOCALE)] = ""
     local_timezone: Annotated[str, _matching(_TIME_ZONE)] = ""
     reply_to_id: OptionalId = ""
-    """Of an invoke: the message whose button it was."""
+    """For an invoke: the message that contains the button."""
     value: Any = None
 
 
 class _Submitted(_Model):
-    """The value of a message: of a button that writes in the person's name."""
+    """The value of a message that a button sent in the person's name."""
 
     command: Annotated[str, _text(100)] = ""
     language: Annotated[str, _text(10)] = ""
@@ -131,7 +131,7 @@ class _Execute(_Model):
     type: Literal["Action.Execute"]
     verb: Annotated[str, StringConstraints(max_length=100)]
     data: dict[str, Any] | None = None
-    """What the card carries and what was typed in it: nothing in it is trusted."""
+    """Data of the button and inputs of the card; not trusted."""
 
 
 class _CardAction(_Model):
@@ -147,7 +147,7 @@ class _Parameter(_Model):
 
 
 class _Search(_Model):
-    """Of the message extension; it has one parameter."""
+    """A search of the message extension, which has one parameter."""
 
     command_id: Annotated[str, _text(64)] = ""
     parameters: Annotated[list[_Parameter], BeforeValidator(_few_objects)] = []
@@ -167,7 +167,7 @@ class _MessagePayload(_Model):
 
 
 class _MessageAction(_Model):
-    """A command of the message extension is opened, on a message."""
+    """Opens a command of the message extension for a message."""
 
     command_id: Annotated[str, _text(64)] = ""
     message_payload: Annotated[_MessagePayload, ObjectOrNothing] = _MessagePayload()
@@ -194,7 +194,7 @@ _INVOKES: Final[dict[str, type[_Model]]] = {
 
 
 def parse(body: bytes) -> Activity:
-    """The activity in a request's body. Raises `ActivityRejectedError`."""
+    """Return the activity in a request body. Raises `ActivityRejectedError`."""
     try:
         content = safejson.parse(body)
     except ValueError as fault:

@@ -1,11 +1,11 @@
-"""The Bot Framework SDK's adapter: botbuilder 4.17.1, kept in few files so that its successor can take its place.
+"""The adapter of the Bot Framework SDK (botbuilder 4.17.1). Few files use the SDK, so that a successor can replace it.
 
-Mended here, because the SDK gets no more releases:
-- it serialises an invoke's body twice and answers 500, so the response is built here from a plain body;
-- its check of incoming tokens answers bad ones with 500 and takes one without expiry, and its parsers stumble over odd
-  content: token and activity are validated before it sees them (`core.identity.tokens`, `bot.activity`);
-- its client for sending blocks threads and hides what the channel says (`bot.channel`);
-- it copies every member of a card before sending it, which takes longer than the whole rest of a turn.
+Workarounds, because the SDK gets no more releases:
+- it serialises the body of an invoke response twice and answers 500, so the response is built here from a plain body;
+- its token check answers bad tokens with 500 and accepts tokens without an expiry, and its parsers fail on unusual
+  content, so token and activity are validated before it sees them (`core.identity.tokens`, `bot.activity`);
+- its client for sending blocks threads and hides the channel's answers (`bot.channel` replaces it);
+- it copies every member of a card before sending it, which takes longer than the rest of a turn.
 """
 
 import asyncio
@@ -27,7 +27,7 @@ from core.identity.tokens import ChannelTokenValidator, TokenRejectedError
 logger = logging.getLogger(__name__)
 
 _HANDLED: Final = frozenset((ActivityTypes.message, ActivityTypes.invoke, ActivityTypes.installation_update))
-"""The other types (typing, reactions, members of a conversation) are taken and lead to nothing."""
+"""Activity types that are processed. Others (typing, reactions, members of a conversation) are acknowledged only."""
 MAX_ACTIVITY_BYTES: Final = 256 * 1024
 _CALLER_ID: Final = "urn:botframework:azure"
 
@@ -40,10 +40,11 @@ class Adapter(CloudAdapter):
         self._tokens = tokens
 
     async def handle(self, request: web.Request, bot: Bot) -> web.Response:
-        """One POST of the channel.
+        """Handle one POST of the channel.
 
-        400: not an activity; 401: a token that is not good; 403: not from Teams. 503: the channel's keys cannot be had,
-        or the answer could not be delivered, so the channel should deliver the activity again.
+        Answers 400 for a body that is not an activity, 401 for an invalid token, 403 for an activity that is not from
+        Teams. Answers 503 if the channel's keys are not available or the bot's answer was not delivered, so that the
+        channel delivers the activity again.
         """
         try:
             activity = parse(await request.read())
@@ -84,7 +85,7 @@ class Adapter(CloudAdapter):
         except DeliveryError as fault:
             logger.warning("answer not delivered", extra={"outcome": fault.outcome, "reason": str(fault)})
             if fault.outcome is Outcome.REFUSED:
-                return web.Response(status=201)  # to be delivered again would not help
+                return web.Response(status=201)  # another delivery of the activity would not help
             wait = {"Retry-After": str(int(fault.wait.total_seconds()) + 1)} if fault.wait is not None else {}
             return _refuse(503, "the channel did not take the answer", wait)
         if response is None:
@@ -94,7 +95,7 @@ class Adapter(CloudAdapter):
 
 class _Turn(TurnContext):
     async def send_activities(self, activities: list[Activity]) -> list[ResourceResponse]:
-        """As the SDK's, without its copies: nobody keeps what is sent. The handlers that it has for others are not used."""
+        """Send activities as the SDK does, but without its copies and without its handlers, which are not used here."""
         heard = self.activity
         for activity in activities:
             activity.channel_id, activity.service_url = heard.channel_id, heard.service_url
@@ -111,7 +112,7 @@ def _refuse(status: int, error: str, headers: dict[str, str] | None = None) -> w
 
 
 async def keep_keys_warm(tokens: ChannelTokenValidator, every: float) -> None:
-    """Fetches the channel's keys before the first message needs them, and again before they grow old."""
+    """Fetch the channel's keys at the start and then every `every` seconds, so that no message has to wait for them."""
     while True:
         try:
             await tokens.keys.refresh()

@@ -1,4 +1,4 @@
-"""The answer to a command: from what the house knows of a person to a card for them. Every answer is the present state."""
+"""Answers commands with cards. Every card shows the present state."""
 
 import json
 import re
@@ -65,16 +65,17 @@ class Answers:
         }
 
     async def to(self, command: Command | None, asked: BotRequest) -> Card:
-        """None: what was said was not understood."""
+        """Return the card that answers a command. None stands for a message that was not understood."""
         if command in self._phone.commands:
             return await self._phone.to(command, asked)
         return await self._ways.get(command or Command.HELP, self._status)(asked)
 
     def reader(self, language: Language, channel_id: str) -> Reader:
+        """Return the reader of a card, with the tab's deep links."""
         return Reader(language, channel_id, *self._urls)
 
     def _open_url(self, page: str) -> str:
-        """Deep link to the personal tab (learn.microsoft.com, "Create deep links to a tab")."""
+        """Return the deep link to a page of the personal tab (learn.microsoft.com, "Create deep links to a tab")."""
         context = quote(json.dumps({"subEntityId": page}, separators=(",", ":")))
         return f"https://teams.microsoft.com/l/entity/{self._settings.teams_app_id}/home?context={context}"
 
@@ -108,13 +109,13 @@ class Answers:
         )
 
     async def _audio_notice(self, asked: BotRequest) -> Card:
-        """As it was while the devices still collide; else what is found now."""
+        """Refresh a notice about devices: unchanged unless the conflict is resolved, otherwise the present conclusion."""
         view = await self._advisor.view(asked.user)
         if isinstance(view, Finding):
             return await self._status(asked)
         detail = asked.data.get("detail")
         if view.conclusion.verdict is not Verdict.CLEAR and isinstance(detail, dict):
-            with suppress(ValueError):  # not a message of ours
+            with suppress(ValueError):  # not the data of one of our cards
                 return audio.audio_notice_card(detail, asked.reader)
         return audio.audio_card(view, asked.reader)
 
@@ -136,7 +137,7 @@ class Answers:
         return notices.settings_card(preferences, asked.reader, administrator=is_administrator, saved=saved)
 
     async def _save_notices(self, asked: BotRequest) -> Card:
-        """What the card did not show, or what is no time of day, stays as it was."""
+        """Store the preferences in the card. Values that it did not contain or that are invalid are not changed."""
         before = await self._preferences.of(asked.user.key)
         shown = asked.data.get("topics")
         topics = {topic for topic in Topic if isinstance(shown, list) and topic.value in shown}
@@ -158,14 +159,14 @@ class Answers:
         return await self._notices(asked, saved=True)
 
     async def _notice(self, asked: BotRequest) -> Card:
-        """A message that was written first, with what has become of it."""
+        """Refresh a notice, and add what has changed since."""
         kind, detail = asked.data.get("kind"), asked.data.get("detail")
         state = await self._sign_in.state(asked.user)
         if not isinstance(kind, str) or not isinstance(detail, dict):
             return person.status_card(state, asked.reader)
         try:
             return notices.notice_card(kind=kind, detail=detail, reader=asked.reader, state=state)
-        except ValueError:  # not a message of ours
+        except ValueError:  # not the data of one of our cards
             return person.status_card(state, asked.reader)
 
     async def _licences(self, asked: BotRequest, *notes: Card) -> Card:
@@ -203,7 +204,7 @@ class Answers:
 
 
 def _minute(value: object, before: int) -> int:
-    """Of a time field ("07:00"); what is none changes nothing."""
+    """Return the minute of the day in a time field ("07:00"); `before` if the value is invalid."""
     hours, _, minutes = value.partition(":") if isinstance(value, str) else ("", "", "")
     if not (_HOURS.fullmatch(hours) and _HOURS.fullmatch(minutes)):
         return before

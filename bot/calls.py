@@ -1,11 +1,11 @@
-"""Calls in the chat: one card for a call, for people who switched that on, and kept up to date while the call goes on.
+"""Calls in the chat: one card for each call, updated during the call, for people who switched that on.
 
-A card is written directly from what happens on the line, and what it tells is in this process's memory alone: nothing of a
-call is stored. So a replica that restarts leaves a card as it was; the card itself asks again when somebody looks at it
-(`Command.CALL_STATE`). Only the replica that holds the PBX's link begins a card.
+Cards follow the events on the line, and their content is only in this process's memory: nothing about a call is stored.
+After a restart a card is no longer updated, but it refreshes itself when somebody views it (`Command.CALL_STATE`). Only
+the replica that holds the PBX's link creates a card for an incoming call.
 
-The channel takes few messages of a bot in one chat, so a card is written at most four times: once new, and three times in
-its place (docs/facts/teams.md, "The channel").
+The channel limits the messages of a bot in one chat, so a card is written at most four times: sent once, updated three
+times (docs/facts/teams.md, "The channel").
 """
 
 import asyncio
@@ -38,21 +38,23 @@ logger = logging.getLogger(__name__)
 
 Person = tuple[str, str]
 UPDATES: Final = 3
-"""Of one card."""
+"""Updates of one card."""
 LOOKS_AT_ONCE: Final = 32
+"""Lines that are read at the same time."""
 MAX_PEOPLE: Final = 10_000
-"""With cards that may still change; beyond that the oldest are left as they are."""
+"""Number of people whose cards may still change. Beyond it the oldest cards are no longer updated."""
 MAX_MISSED: Final = 10
-"""Cards of one person that are rewritten when they call back."""
+"""Number of a person's cards of missed calls that are updated when they call back."""
 MISSED_SECONDS: Final = 12 * 3600.0
+"""How long a card of a missed call is updated."""
 MOST_AN_HOUR: Final = 60
-"""New cards for one person: a hotline's phone is no reason to flood a chat."""
+"""New cards for one person in an hour, so that a hotline's phone does not flood a chat."""
 SETTLING_SECONDS: Final = 60.0
-"""After the start of this process: calls that began before it, when a person's line is seen first, may have their card."""
+"""Period after the start in which older calls get no new card: an earlier process may have written one."""
 _OFF: Final = frozenset(
     (Code.NOT_SIGNED_IN, Code.PHONE_OFF, Code.PHONE_NEEDS_LICENCE, Code.PHONE_NOT_OFFERED, Code.UNKNOWN_PBX)
 )
-"""There is no telephone for this person any more; anything else may pass."""
+"""Codes that mean that this person has no telephone any more. Other refusals may be temporary."""
 
 
 @dataclass(slots=True)
@@ -66,19 +68,19 @@ class _Written:
     with_numbers: bool
     updates_left: int = UPDATES
     number: str = ""
-    """Of the other side, to notice that it is called back."""
+    """Number of the other party, to notice a call back."""
     missed_at: float = 0.0
 
 
 @dataclass(slots=True)
 class _Person:
     cards: dict[str, _Written] = field(default_factory=dict)
-    """By call, while it goes on."""
+    """Cards of ongoing calls, by call id."""
     missed: list[_Written] = field(default_factory=list)
     known: set[str] = field(default_factory=set)
-    """Calls for which no card begins (any more)."""
+    """Ids of calls that get no new card."""
     begun: deque[float] = field(default_factory=deque)
-    """When cards were begun, of the last hour."""
+    """Creation times of the cards of the last hour."""
     is_changed: bool = False
     may_begin: bool = False
     is_looked_at: bool = False
@@ -107,23 +109,23 @@ class CallCards:
         self._reader = reader
         self._people: OrderedDict[Person, _Person] = OrderedDict()
         self._seen: set[Person] = set()
-        """Whose lines were looked at while this process was young."""
+        """People whose lines were read during `SETTLING_SECONDS`."""
         self._started_at = now()
         self._settles_at = time.monotonic() + SETTLING_SECONDS
         self._looks = asyncio.Semaphore(LOOKS_AT_ONCE)
         self._background = Background()
         bus.listen("phone", self._hear)
-        bus.listen("user", self._hear)  # signed out, or without a licence
+        bus.listen("user", self._hear)  # the person may have signed out or lost the licence
 
     def changed(self, people: Collection[Person]) -> None:
-        """Something has changed on the lines of these people, at a PBX whose link is here."""
+        """Update the cards of people whose lines have changed, at a PBX whose link this replica holds."""
         for person in people:
             self._wake(person, may_begin=True)
 
     def follow(
         self, person: Person, shown: CallShown, activity_id: str, reference: str, reader: Reader
     ) -> None:
-        """A card that answered somebody tells of a call that goes on: it is kept up to date."""
+        """Keep a card up to date that the bot sent as an answer and that shows an ongoing call."""
         if activity_id:
             written = _Written(
                 activity_id=activity_id,
@@ -141,7 +143,7 @@ class CallCards:
         await self._background.finish()
 
     def _hear(self, rest: str) -> None:
-        """Of whichever replica: here only cards that are there already are of interest."""
+        """Update existing cards after a change that any replica published."""
         tenant_id, _, object_id = rest.partition(":")
         if (tenant_id, object_id) in self._people:
             self._wake((tenant_id, object_id), may_begin=False)
@@ -168,7 +170,7 @@ class CallCards:
                     known.is_changed = False
                     await self._look(person, known)
         except Exception:
-            # The next change looks again, and the tab shows the line whatever happens here.
+            # The next change tries again, and the tab shows the line in any case.
             logger.exception("calls in the chat were not brought up to date")
         finally:
             known.is_looked_at = False
@@ -211,7 +213,7 @@ class CallCards:
         return is_first
 
     async def _give_up(self, person: Person, known: _Person) -> None:
-        """Signed out, switched off, without a licence: nothing more is shown of calls that go on."""
+        """Stop showing ongoing calls of a person without a telephone (signed out, switched off, no licence)."""
         cards, known.cards = known.cards, {}
         known.missed.clear()
         known.known |= cards.keys()
@@ -222,7 +224,7 @@ class CallCards:
     async def _see(
         self, person: Person, known: _Person, call: PhoneCall, preferences: Preferences | None
     ) -> None:
-        """`preferences` None: no card begins."""
+        """Update the card of a call, or create one. Without `preferences`, none is created."""
         told = tell_call(call)
         if told is CallTold.CONNECTED or (call.direction is Direction.OUT and told is CallTold.OVER):
             await self._called_back(person, known, call)
@@ -230,7 +232,7 @@ class CallCards:
         if written is not None:
             await self._update(person=person, known=known, written=written, call=call)
         elif preferences is not None and call.call_id not in known.known and _begins(call, told, preferences):
-            known.known.add(call.call_id)  # before it is sent: once, or not at all
+            known.known.add(call.call_id)  # before sending, so that the card is sent at most once
             await self._begin(person=person, known=known, call=call, preferences=preferences)
 
     async def _begin(self, person: Person, known: _Person, call: PhoneCall, preferences: Preferences) -> None:
@@ -245,7 +247,7 @@ class CallCards:
         shown = CallShown.of(call, with_numbers=with_numbers)
         card = await self._card(person, shown, reader)
         try:
-            # So that the toast says who is calling, where the person has chosen that.
+            # The toast shows the caller if the person has chosen that.
             about = plain(shown.name or shown.number)
             activity_id = await self._channel.send(reference, message(card, about=about))
         except DeliveryError as fault:
@@ -277,7 +279,7 @@ class CallCards:
         has_changed = shown.told is not written.shown.told or (
             shown.told is CallTold.RINGING and (shown.name, shown.number) != _who(written.shown)
         )
-        # The last update is kept for the end.
+        # The last update is reserved for the end of the call.
         if not has_changed or (goes_on and written.updates_left <= 1):
             return
         await self._write(person, written, shown)
@@ -285,7 +287,7 @@ class CallCards:
             self._remember_missed(known, written)
 
     async def _called_back(self, person: Person, known: _Person, call: PhoneCall) -> None:
-        """The two have talked since: the cards of missed calls say so."""
+        """Mark cards of missed calls as settled after the two parties have talked."""
         known.missed = [one for one in known.missed if one.missed_at > time.monotonic() - MISSED_SECONDS]
         for written in [one for one in known.missed if call.number and one.number == call.number]:
             known.missed.remove(written)
@@ -293,7 +295,7 @@ class CallCards:
             await self._write(person, written, shown)
 
     async def _write(self, person: Person, written: _Written, shown: CallShown) -> None:
-        """In the card's place."""
+        """Update the card in place, if it has updates left."""
         if written.updates_left <= 0:
             return
         written.updates_left -= 1
@@ -333,8 +335,9 @@ class CallCards:
 
 
 def _begins(call: PhoneCall, told: CallTold, preferences: Preferences) -> bool:
-    """Whether a call is a reason to write first: it rings here, or it was missed. Not what the person began, and not a group's
-    call that somebody else may have taken.
+    """Return whether a call gets a card that nobody asked for: it rings here or was missed.
+
+    Outgoing calls and missed calls of a group, which somebody else may have answered, get none.
     """
     if call.direction is not Direction.IN or call.is_ours:
         return False

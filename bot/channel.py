@@ -1,7 +1,7 @@
-"""Sending to the channel: the Bot Framework's connector API, at the SDK's own place for it.
+"""Sends messages to the channel through the Bot Framework's connector API. Replaces the SDK's client.
 
-The SDK's client runs in threads, is created for each turn, and tells nothing of `Retry-After`. So this one stands in
-its place: https://learn.microsoft.com/azure/bot-service/rest-api/bot-framework-rest-connector-api-reference
+The SDK's client uses threads, is created for each turn, and does not report `Retry-After`. The API:
+https://learn.microsoft.com/azure/bot-service/rest-api/bot-framework-rest-connector-api-reference
 """
 
 import asyncio
@@ -40,44 +40,44 @@ MICROSOFT_HOSTS: Final = frozenset(
         "smba.infra.dod.teams.microsoft.us",
     )
 )
-"""Where Teams takes a bot's messages. The bot's token goes to these hosts and to those of the settings, nowhere else.
-https://learn.microsoft.com/microsoftteams/platform/bots/how-to/conversations/send-proactive-messages, and the clouds that
-Microsoft's Teams SDKs know. Not a suffix: anybody can have a name under trafficmanager.net.
+"""Hosts to which bots send messages. The bot's token is sent only to these hosts and to those in the settings. Sources:
+https://learn.microsoft.com/microsoftteams/platform/bots/how-to/conversations/send-proactive-messages and the clouds in
+Microsoft's Teams SDKs. Full names are compared, not suffixes: anybody can register a name under trafficmanager.net.
 """
 _LOOPBACK: Final = frozenset(("127.0.0.1", "localhost", "::1"))
 
 SEND_SECONDS: Final = 10.0
 CONNECT_SECONDS: Final = 4.0
 IDLE_SECONDS: Final = 15.0
-"""Shorter than the channel keeps an idle connection, so that no message meets one that is just being closed."""
+"""Idle time-out of our connections. It is shorter than the channel's, so that no message uses a closing connection."""
 MAX_ANSWER_BYTES: Final = 64 * 1024
 PATIENCE_SECONDS: Final = 8.0
-"""How long an answer waits in all while the channel asks for time: the channel itself waits 15 s for the turn."""
+"""Total time for retries of one answer. The channel waits 15 s for the turn."""
 MAX_WAITING: Final = 2_000
-"""Answers that wait at the same time while the channel asks for time. More are refused, and the channel delivers their
-activities again.
+"""Number of answers that may wait for a retry at the same time. More fail, and the channel delivers their activities
+again.
 """
 MAX_CONNECTIONS: Final = 256
-"""To the channel; a message more waits for one of them."""
+"""Number of connections to the channel. Further messages wait for one of them."""
 FIRST_PAUSE: Final = 1.0
-"""Before a repeat of which the channel has not said when; doubled each time."""
+"""First pause, in seconds, before a retry if the channel names none; it doubles each time."""
 
 
 class Outcome(StrEnum):
-    """What is known of a message after a failure."""
+    """What is known about a message after a failure."""
 
     NOT_DELIVERED = "not-delivered"
-    """Certainly not: it may be sent again."""
+    """Certainly not delivered. It may be sent again."""
     DOUBTFUL = "doubtful"
-    """The channel has failed over it. It may have been delivered all the same, so it is repeated once at most."""
+    """The channel reported an internal error. The message may have been delivered, so it is sent again at most once."""
     REFUSED = "refused"
-    """The channel will never take it."""
+    """The channel will never accept it."""
     UNKNOWN = "unknown"
-    """It was on its way when the line was lost: it may have arrived."""
+    """The connection was lost during the request. The message may have been delivered."""
 
 
 class DeliveryError(Exception):
-    """A message was not delivered, as far as is known."""
+    """A message was not delivered, or its delivery is uncertain."""
 
     def __init__(
         self,
@@ -91,15 +91,15 @@ class DeliveryError(Exception):
         super().__init__(reason)
         self.outcome = outcome
         self.wait = wait
-        """How long the channel wants to be left alone."""
+        """How long the channel asks to wait."""
         self.closed = closed
-        """The whole conversation takes no more messages."""
+        """Set if the whole conversation accepts no more messages."""
         self.is_throttled = is_throttled
-        """There were too many messages."""
+        """Whether the channel refused because of its rate limit."""
 
 
 _AGAIN: Final = frozenset((401, 408, 412, 429))
-"""Answers by which the channel says that it did not take a message, and that it may come again:
+"""Statuses that mean that the channel did not accept the message and that it may be sent again:
 https://learn.microsoft.com/microsoftteams/platform/bots/how-to/rate-limit#handle-http-429-responses
 """
 _CLOSED: Final[Mapping[str, ClosedReason]] = {
@@ -109,18 +109,21 @@ _CLOSED: Final[Mapping[str, ClosedReason]] = {
     "BotNotInConversationRoster": ClosedReason.REMOVED,
     "ConversationNotFound": ClosedReason.REMOVED,
 }
-"""Error codes of a 403 or 404 that say that the bot cannot write there. Another 403, say of a proxy, says nothing."""
+"""Error codes of a 403 or 404 that mean that the bot cannot write to the conversation. Another 403, for instance of a
+proxy, does not mean that.
+"""
 _CODE: Final = re.compile("|".join(_CLOSED))
 
 
 @dataclass(frozen=True, slots=True)
 class ChannelHosts:
-    """To which addresses the bot sends its token."""
+    """The hosts to which the bot may send its token."""
 
     more: frozenset[str] = frozenset()
-    """Host names, with a port where it is not 443. A loopback address may be of any port, and without TLS."""
+    """Further host names, with a port unless it is 443. A loopback host is allowed with any port and without TLS."""
 
     def have(self, service_url: str) -> bool:
+        """Return whether the bot may send its token to this service URL."""
         address = _read_address(service_url)
         if address is None:
             return False
@@ -133,12 +136,12 @@ class _Address(NamedTuple):
     scheme: str
     host: str
     named: str
-    """The host, with a port where it is not 443."""
+    """The host, with a port unless it is 443."""
 
 
 @lru_cache(maxsize=256)
 def _read_address(service_url: str) -> _Address | None:
-    """None: no address that a token may go to. The channel has few addresses, and each turn brings one."""
+    """Parse a service URL; return None if no token may be sent to it. Cached, because the channel uses few URLs."""
     try:
         parts = urlsplit(service_url)
         host, port = parts.hostname or "", parts.port
@@ -199,20 +202,24 @@ class Channel:
         return Connector(_Conversations(self, service_url))
 
     async def send(self, reference: Mapping[str, Any], message: Activity) -> str:
-        """To a stored conversation, once. Gives the message's id there, empty where it is not told. Raises `DeliveryError`."""
+        """Send a message to a stored conversation, without retries. Raises `DeliveryError`.
+
+        Returns the id of the message, or an empty string if the channel does not report it.
+        """
         url = self.address(reference["serviceUrl"], reference["conversation"]["id"])
         return str((await self.request("POST", url, _addressed(reference, message))).id or "")
 
     async def update(self, reference: Mapping[str, Any], activity_id: str, message: Activity) -> None:
-        """Puts a message in the place of an earlier one; what the channel did not take is repeated for a few seconds. Raises
-        `DeliveryError`.
-        """
+        """Replace an earlier message. Retries for up to `PATIENCE_SECONDS`. Raises `DeliveryError`."""
         url = self.address(reference["serviceUrl"], reference["conversation"]["id"], activity_id)
         addressed = _addressed(reference, message)
         await self.patiently(lambda: self.request("PUT", url, addressed))
 
     def address(self, service_url: str, *parts: str) -> URL:
-        """Of a conversation and, with its id, of an activity in it."""
+        """Return the URL of a conversation's activities, or of one activity. Raises `DeliveryError` for unknown hosts.
+
+        `parts` are the conversation's id and, if needed, the activity's id.
+        """
         if not self._hosts.have(service_url):
             raise DeliveryError(Outcome.REFUSED, "the service address is not a known one of the channel")
         conversation, *activity = (quote(part, safe="") for part in parts)
@@ -220,7 +227,7 @@ class Channel:
         return URL(f"{service_url.rstrip('/')}/{path}", encoded=True)
 
     async def request(self, method: str, url: URL, message: Activity) -> ResourceResponse:
-        """One try. Raises `DeliveryError`."""
+        """Send one request, without retries. Raises `DeliveryError`."""
         try:
             token = await self._token.get()
         except TokenUnavailableError as fault:
@@ -246,7 +253,10 @@ class Channel:
         raise _failure(status, answered, content)
 
     async def patiently(self, send: Callable[[], Awaitable[ResourceResponse]]) -> ResourceResponse:
-        """For an answer that somebody waits for: repeats what the channel did not take, for a few seconds in all."""
+        """Call `send`, with retries for up to `PATIENCE_SECONDS`, as for an answer that a person waits for.
+
+        Raises `DeliveryError`.
+        """
         left, pause, doubtful = PATIENCE_SECONDS, FIRST_PAUSE, False
         while True:
             try:
@@ -297,7 +307,10 @@ def _failure(status: int, headers: Mapping[str, str], content: bytes) -> Deliver
 
 
 def retry_after(header: str | None) -> timedelta | None:
-    """Seconds or a date (RFC 9110, 10.2.3); None for neither. Not bounded, and never negative."""
+    """Parse a Retry-After header: seconds or a date (RFC 9110, 10.2.3).
+
+    Returns None for anything else. The result is never negative; seconds are cut to a day, a date is not bounded.
+    """
     text = (header or "").strip()[:100]
     if text.isascii() and text.isdecimal():
         return timedelta(seconds=min(int(text), 86_400))
@@ -311,7 +324,7 @@ def retry_after(header: str | None) -> timedelta | None:
 
 
 def _content(message: Activity) -> dict[str, Any]:
-    """What the bot sends of an activity. The SDK's serialiser goes through every member of every card by its schema."""
+    """Serialise an activity. The SDK's own serialiser is slow, because it validates every member of every card."""
     members: dict[str, Any] = {
         "type": message.type,
         "text": message.text,
@@ -331,7 +344,7 @@ def _content(message: Activity) -> dict[str, Any]:
 
 
 def _account(account: ChannelAccount | Mapping[str, Any] | None) -> Any:
-    """As it came with an activity, or as it was stored."""
+    """Serialise an account of the SDK; a stored one is returned unchanged."""
     if not isinstance(account, ChannelAccount):
         return account
     members = {"id": account.id, "name": account.name, "aadObjectId": account.aad_object_id}
@@ -359,8 +372,10 @@ def _id_of(content: bytes) -> str:
 
 
 class ChannelAuthentication(BotFrameworkAuthentication):
-    """What the SDK's adapter asks for and this bot does not use: requests are authenticated before the SDK sees them, a
-    turn gets its connector from `Channel.connector`, and there are no sign-in cards.
+    """An object that the SDK's adapter requires and this bot does not use.
+
+    Requests are authenticated before the SDK sees them, a turn gets its connector from `Channel.connector`, and there are
+    no sign-in cards.
     """
 
     def create_connector_factory(self, claims_identity: ClaimsIdentity) -> Any:

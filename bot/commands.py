@@ -1,4 +1,4 @@
-"""What people type: the commands and their words in both languages, typos forgiven."""
+"""The bot's commands, and understanding what people type: words of both languages, with tolerance for typos."""
 
 import re
 from dataclasses import dataclass
@@ -18,35 +18,35 @@ class Command(StrEnum):
     LICENCE = "licence"
     AUDIO = "audio"
     AUDIO_NOT_NOW = "audio-not-now"
-    """A button under a message about devices."""
+    """Button of a notice about devices: no such notices for some days."""
     AUDIO_NEVER = "audio-never"
-    """The same, for one device."""
+    """Button of a notice about devices: no more notices about this device."""
     AUDIO_NOTICE = "audio-notice"
-    """Such a message is refreshed."""
+    """Refreshes a notice about devices."""
     NOTICES = "notices"
-    """Which messages the bot writes first."""
+    """Shows the preferences for messages that the bot sends first."""
     NOTICES_SAVE = "notices-save"
     NOTICE = "notice"
-    """A message that was written first is refreshed."""
+    """Refreshes a notice."""
     LICENCES = "licences"
-    """For administrators: who holds one."""
+    """For administrators: shows who holds a licence."""
     REVOKE_ASK = "revoke-ask"
     REVOKE = "revoke"
     SIGN_IN = "sign-in"
     SIGN_OUT = "sign-out"
     SIGN_OUT_ASK = "sign-out-ask"
-    """Probably meant, so it is asked."""
+    """Asks for a confirmation, because signing out was only probably meant."""
     HELP = "help"
     WELCOME = "welcome"
-    """The first message is refreshed."""
+    """Refreshes the first message."""
     CALL = "call"
     CALL_CONFIRMED = "call-confirmed"
-    """A button: the person has said yes to an emergency or premium number."""
+    """Button: the person confirms the call of an emergency or premium number."""
     CALL_STATE = "call-state"
-    """The card of a call is refreshed."""
+    """Refreshes the card of a call."""
     HANG_UP = "hang-up"
     CALLS = "calls"
-    """Those that were missed."""
+    """Shows missed calls."""
     DO_NOT_DISTURB = "do-not-disturb"
     REDIRECT = "redirect"
 
@@ -54,13 +54,13 @@ class Command(StrEnum):
 @dataclass(frozen=True, slots=True)
 class ParsedCommand:
     command: Command | None
-    """None: not understood."""
+    """None if the text was not understood."""
     language: Language | None
-    """The language that the word itself belongs to, None when it belongs to both."""
+    """The language of the command word; None if it belongs to both languages."""
     is_exact: bool = True
-    """Written exactly so; otherwise it is what was probably meant."""
+    """False if the text was only similar to the command, or was a sentence."""
     argument: str = ""
-    """Of commands of the telephone (`bot.phone_words`)."""
+    """Argument of a telephone command (`bot.phone_words`)."""
 
 
 _WORDS: Final[dict[str, tuple[Command, Language | None]]] = {
@@ -92,19 +92,19 @@ _WORDS: Final[dict[str, tuple[Command, Language | None]]] = {
     "hilfe": (Command.HELP, Language.DE),
 }
 MAX_TEXT: Final = 1_000
-"""Longer texts are cut before anything looks at them."""
+"""Number of characters that are read of a text."""
 _MENTION: Final = re.compile(r"<at>[^<]*</at>", re.IGNORECASE)
 _NOT_LETTERS: Final = re.compile(r"[^a-zäöüß]+")
 _LETTERS_A_TYPO: Final = 4
-"""One slip (a letter too many, missing, wrong, or two swapped) is forgiven for so many letters, two at most."""
+"""Letters for each tolerated typo (an extra, missing or wrong letter, or two swapped letters); at most `_MAX_SLIPS`."""
 _MAX_SLIPS: Final = 2
 _LONGEST_WORD: Final = max(map(len, _WORDS))
 MAX_WORDS: Final = 12
-"""In a longer text a command word is a coincidence."""
+"""Most words of a text in which a command word counts. In a longer text it is a coincidence."""
 
 
 def understand(text: str | None) -> ParsedCommand:
-    """A command by itself, with slips; or in a short sentence that holds the words of exactly one."""
+    """Parse a text: a command word with possible typos, or a short sentence with the words of exactly one command."""
     typed = _MENTION.sub("", (text or "")[:MAX_TEXT])
     phone = read_phone_words(typed)
     if phone is not None:
@@ -128,7 +128,7 @@ def understand(text: str | None) -> ParsedCommand:
 
 
 def _nearest(word: str) -> ParsedCommand | None:
-    """What was meant, where one command alone is so near."""
+    """Return the command with the most similar word, or None if there is none or the words of several are equally similar."""
     slips = min(len(word) // _LETTERS_A_TYPO, _MAX_SLIPS)
     if slips == 0 or len(word) > _LONGEST_WORD + _MAX_SLIPS:
         return None

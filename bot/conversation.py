@@ -1,4 +1,4 @@
-"""The conversation: from a message, a button or a dialog to the state of the person who asks."""
+"""Handles turns: answers messages, buttons and dialogs with the present state of the person who asks."""
 
 import asyncio
 import json
@@ -41,19 +41,20 @@ logger = logging.getLogger(__name__)
 
 DIALOG_WIDTH, DIALOG_HEIGHT = 520, 640
 TURN_SECONDS: Final = 14.0
-"""The channel waits 15 s, then delivers the activity again."""
+"""Time-out of a turn. After 15 s the channel delivers the activity again."""
 _ANSWERED_ONCE: Final = (ActivityTypes.message, ActivityTypes.installation_update)
-"""However often the channel delivers it. An invoke waits for its answer, so it gets one each time."""
+"""Types that are answered once, however often the channel delivers them. An invoke gets an answer each time."""
 _ADD, _REMOVE = "add", "remove"
 _WITH_EFFECT: Final = frozenset(
     (Command.SIGN_OUT, Command.CALL, Command.HANG_UP, Command.DO_NOT_DISTURB, Command.REDIRECT)
 )
-"""What a message does, and not only shows. Buttons are invokes, and each has its own answer."""
+"""Commands that change something when they arrive as a message. Buttons are invokes, which are answered each time."""
 _USER: Final = "user"
 _SAID: Final = "said"
 ZONE_SECONDS: Final = 600.0
-"""How long a time zone counts as stored."""
+"""How long a person's time zone is not compared with the stored one again."""
 MAX_ZONES: Final = 20_000
+"""Number of people whose time zone is cached."""
 
 
 class Conversation(TeamsActivityHandler):
@@ -72,14 +73,14 @@ class Conversation(TeamsActivityHandler):
         self._call_cards = call_cards
         self._deliveries = deliveries
         self._zones: dict[tuple[str, str], tuple[str, float]] = {}
-        """By person: the time zone that was seen last, and until when that counts."""
+        """Maps a person to the time zone seen last and the loop's time until which it needs no further check."""
         self._settings = settings
         self._answers = answers
         self._sign_in = sign_in
         self._conversations = conversations
 
     async def on_turn(self, turn_context: TurnContext) -> None:
-        """Raises `DeliveryError` where an answer could not be delivered; every other fault ends here."""
+        """Handle a turn. Raises `DeliveryError` if an answer was not delivered; other errors are logged and answered."""
         activity = turn_context.activity
         is_extension = activity.type == ActivityTypes.invoke and activity.name in extension.INVOKES
         user = admit(activity, self._settings.allowed_tenants, anywhere=is_extension)
@@ -90,7 +91,7 @@ class Conversation(TeamsActivityHandler):
                 await self._say(turn_context, words, markdown=user is Refusal.NOT_PERSONAL)
             return
         try:
-            # The chat in which the extension is used is not one to write to, so nothing is kept of it.
+            # The bot cannot write to the chat in which the extension is used, so its address is not stored.
             await (self._extend(turn_context, user) if is_extension else self._turn(turn_context, user))
         except DeliveryError:
             raise
@@ -100,7 +101,7 @@ class Conversation(TeamsActivityHandler):
             await self._say(turn_context, words)
 
     async def _extend(self, turn_context: TurnContext, user: TeamsUser) -> None:
-        """A use of the message extension."""
+        """Answer a use of the message extension."""
         activity, value = turn_context.activity, turn_context.activity.value
         data = value.get("data") or {}
         reader = self._answers.reader(_language(turn_context, data), activity.from_property.id)
@@ -143,14 +144,14 @@ class Conversation(TeamsActivityHandler):
                 await super().on_turn(turn_context)
         except DeliveryError as fault:
             if fault.outcome is Outcome.REFUSED:
-                # The channel will not take it the next time either.
+                # The channel would refuse it again.
                 logger.warning("answer refused by the channel", extra={"reason": str(fault)})
                 if fault.closed is not None:
                     await self._conversations.close(*user.key, fault.closed)
             raise
 
     async def _see_zone(self, user: TeamsUser, zone: str) -> None:
-        """Looks whether it is the stored one, once in a while."""
+        """Store the person's time zone if it is new, or if it was last stored `ZONE_SECONDS` ago."""
         if not zone:
             return
         time = asyncio.get_running_loop().time()
@@ -183,9 +184,7 @@ class Conversation(TeamsActivityHandler):
         await self._answer(Command.WELCOME, turn_context, _language(turn_context))
 
     async def on_adaptive_card_invoke(self, turn_context: TurnContext, invoke_value: Any) -> dict[str, Any]:
-        """A button of a card, or a client that refreshes one: answered with the card as it is now, in the old one's
-        place.
-        """
+        """Answer a button of a card, or a client that refreshes a card, with a new card that replaces the old one."""
         action = invoke_value.action  # the SDK hands it over as a plain dict
         data = action.get("data") or {}
         command = next((command for command in Command if command.value == action["verb"]), None)
@@ -202,7 +201,7 @@ class Conversation(TeamsActivityHandler):
     async def on_teams_task_module_fetch(
         self, turn_context: TurnContext, task_module_request: TaskModuleRequest
     ) -> TaskModuleResponse:
-        """Opens the tab's sign-in page as a dialog."""
+        """Open the tab's sign-in page as a dialog."""
         language = _language(turn_context, task_module_request.data)
         url = self._settings.tab_url + "?" + urlencode({"view": "sign-in", "dialog": "1"})
         task = TaskModuleTaskInfo(
@@ -217,11 +216,13 @@ class Conversation(TeamsActivityHandler):
     async def on_teams_task_module_submit(
         self, turn_context: TurnContext, task_module_request: TaskModuleRequest
     ) -> TaskModuleResponse | None:
-        """The dialog has closed after a sign-in: shows the state that came of it, whatever the dialog says."""
+        """Send the present state after the sign-in dialog has closed. What the dialog submits is not used."""
         language = _language(turn_context, task_module_request.data)
         try:
             await self._answer(Command.STATUS, turn_context, language)
-        except DeliveryError as fault:  # the dialog has done its work, and must not say that it failed
+        except (
+            DeliveryError
+        ) as fault:  # the sign-in itself succeeded, so the dialog must not report a failure
             logger.warning("state not shown after a dialog", extra={"reason": str(fault)})
         return None
 
@@ -233,7 +234,7 @@ class Conversation(TeamsActivityHandler):
         note: str = "",
         data: Mapping[str, Any] | None = None,
     ) -> None:
-        """One message, so that it arrives as a whole or not at all."""
+        """Send the answer in one message, so that it arrives completely or not at all."""
         card = await self._card(
             command=command, turn_context=turn_context, language=language, data=data or {}
         )
@@ -248,7 +249,7 @@ class Conversation(TeamsActivityHandler):
     def _follow(
         self, card: cards.Card, turn_context: TurnContext, language: Language, activity_id: str | None
     ) -> None:
-        """A card that tells of a call is kept up to date while the call goes on."""
+        """Have the card kept up to date if it shows an ongoing call."""
         shown = followed_call(card)
         if shown is not None and activity_id:
             activity, user = turn_context.activity, turn_context.turn_state[_USER]
@@ -272,7 +273,7 @@ class Conversation(TeamsActivityHandler):
         return await self._answers.to(command, BotRequest(turn_context.turn_state[_USER], reader, data))
 
     async def _say(self, turn_context: TurnContext, words: str, *, markdown: bool = False) -> None:
-        """A sentence: as a message, or in answer to a button or a dialog.
+        """Answer with a text: as a message, or as the response to a button or a dialog.
 
         https://learn.microsoft.com/adaptive-cards/authoring-cards/universal-action-model#response-format
         """
@@ -301,13 +302,13 @@ class Conversation(TeamsActivityHandler):
 
     @staticmethod
     def _create_invoke_response(body: object = None) -> InvokeResponse:
-        """A plain body: the SDK's own would be serialised a second time and fail."""
+        """Return a response with a plain body. The SDK's own version would be serialised twice and fail."""
         serialize = getattr(body, "serialize", None)
         return InvokeResponse(status=200, body=serialize() if serialize is not None else body)
 
 
 def reference_of(activity: Activity) -> str:
-    """Where to write to, and as whom: always the same text for the same place."""
+    """Return the conversation's address as JSON. The same conversation always gives the same text."""
     reference = {
         "channelId": activity.channel_id,
         "serviceUrl": activity.service_url,

@@ -1,4 +1,4 @@
-"""How the bot proves itself to the channel: tokens by azure-identity, for a secret as for a managed identity."""
+"""The bot's tokens for the channel, from azure-identity: by a client secret or a managed identity."""
 
 import asyncio
 import logging
@@ -21,10 +21,11 @@ from bot.settings import BotAppType, BotSettings
 logger = logging.getLogger(__name__)
 
 RENEW_SECONDS: Final = 300
-"""Before its end a token is renewed."""
+"""How long before its expiry a token is renewed."""
 WARM_SECONDS: Final = 60.0
+"""Interval at which the token is checked and renewed in the background."""
 PAUSE_SECONDS: Final = 5.0
-"""After a refusal nobody asks again for so long."""
+"""Pause after a failure before the next try."""
 _AADSTS: Final = re.compile(r"AADSTS[0-9]{3,10}")
 
 _PUBLIC_HOSTS: Final = (
@@ -39,8 +40,10 @@ class TokenSource(Protocol):
 
 
 def token_source(settings: BotSettings, tenant_id: str | None = None) -> TokenSource:
-    """The credential for the settings' app type, in its own tenant or another that it was consented to; it caches its
-    tokens and renews them before they expire. A managed identity has its own tenant only.
+    """Return the credential for the app type of the settings.
+
+    It is for the app's own tenant, or for another one that has consented; a managed identity works in its own tenant only.
+    The credential caches its tokens and renews them before they expire.
     """
     if settings.app_type is BotAppType.USER_ASSIGNED_MSI:
         return ManagedIdentityCredential(client_id=settings.app_id)
@@ -50,13 +53,13 @@ def token_source(settings: BotSettings, tenant_id: str | None = None) -> TokenSo
         settings.app_id,
         settings.app_password,
         authority=settings.authority,
-        # Microsoft's own hosts are looked up at Microsoft; an authority of somebody's own cannot be.
+        # Discovery asks Microsoft about the authority, which knows only Microsoft's own hosts.
         disable_instance_discovery=host not in _PUBLIC_HOSTS,
     )
 
 
 class BotTokenFault(StrEnum):
-    """Why Microsoft gives the bot no token."""
+    """Why Microsoft issues no token to the bot."""
 
     SECRET_EXPIRED = "secret-expired"  # noqa: S105 - a reason, not a secret
     SECRET_WRONG = "secret-wrong"  # noqa: S105 - a reason, not a secret
@@ -75,7 +78,7 @@ _CURES: Final[Mapping[BotTokenFault, str]] = {
 
 
 class TokenUnavailableError(Exception):
-    """Microsoft gives the bot no token, so that it cannot write to anybody."""
+    """Microsoft issues no token to the bot, so it cannot send messages."""
 
     def __init__(self, fault: BotTokenFault) -> None:
         super().__init__(fault.value)
@@ -83,7 +86,7 @@ class TokenUnavailableError(Exception):
 
 
 class ChannelToken:
-    """The bot's own token for the channel, kept until shortly before it ends."""
+    """The bot's token for the channel, cached until shortly before it expires."""
 
     def __init__(self, source: TokenSource, scope: str) -> None:
         self._source = source
@@ -92,11 +95,11 @@ class ChannelToken:
         self._fetching = asyncio.Lock()
         self._failed_at = -math.inf
         self.fault: BotTokenFault | None = None
-        """Why the last fetch failed; None while all is well."""
+        """Why the last fetch failed; None if it succeeded."""
         self.failures: Counter[BotTokenFault] = Counter()
 
     async def get(self) -> str:
-        """Raises `TokenUnavailableError`."""
+        """Return a valid token. Raises `TokenUnavailableError`."""
         if self._is_good():
             return self._token.token
         async with self._fetching:
@@ -109,12 +112,12 @@ class ChannelToken:
         return self._token.token
 
     def forget(self, token: str) -> None:
-        """The channel does not take it, however long it would be good."""
+        """Drop a token that the channel rejected before its expiry."""
         if token == self._token.token:
             self._token = AccessToken("", 0)
 
     async def keep_warm(self) -> None:
-        """Fetches the token before a message needs it, so that a secret that has expired is seen at once."""
+        """Renew the token in the background, so that no message waits for it and an expired secret is noticed soon."""
         while True:
             with suppress(TokenUnavailableError):
                 await self.get()
@@ -127,7 +130,7 @@ class ChannelToken:
         if self.fault is not None and time.monotonic() - self._failed_at < PAUSE_SECONDS:
             raise TokenUnavailableError(self.fault)
         try:
-            # In a thread: the library blocks. It caches tokens of its own and renews them.
+            # The library blocks, so it runs in a thread. It has its own cache of tokens.
             fetched = await asyncio.to_thread(self._source.get_token, self._scope)
         except Exception as refusal:
             fault = _fault_of(refusal)
@@ -145,7 +148,7 @@ class ChannelToken:
 
 
 def _fault_of(refusal: Exception) -> BotTokenFault:
-    """AADSTS codes: https://learn.microsoft.com/entra/identity-platform/reference-error-codes"""
+    """Classify a failure. AADSTS codes: https://learn.microsoft.com/entra/identity-platform/reference-error-codes"""
     if not isinstance(refusal, ClientAuthenticationError):
         return BotTokenFault.UNREACHABLE
     if "AADSTS7000222" in str(refusal):
@@ -156,6 +159,6 @@ def _fault_of(refusal: Exception) -> BotTokenFault:
 
 
 def _code_of(refusal: Exception) -> str:
-    """What of the answer may stand in the log: its code."""
+    """Return the AADSTS code of the answer, which is all that may be logged."""
     found = _AADSTS.search(str(refusal))
     return found[0] if found is not None else type(refusal).__name__

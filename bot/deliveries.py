@@ -1,13 +1,13 @@
-"""Which activities have been answered, so that one that the channel delivers again is not answered twice.
+"""Remembers answered activities, so that an activity that the channel delivers again is not answered twice.
 
-The channel delivers an activity again when it got no good answer within 15 seconds: mostly to the same replica, and never
-while all is well. So this replica's own memory comes first, and the database costs a turn one read and no write that
-anybody waits for:
+The channel repeats an activity if it gets no successful response within 15 seconds, usually to the same replica. Without
+failures there are no repetitions. So this replica's own memory is checked first, and a turn costs one database read and no
+write that it waits for:
 
-- what was answered is written a moment later, many at once (`Deliveries.run`). A process that dies within that moment has
-  sent its response already, so the activity comes again only if that response was lost as well;
-- an activity is claimed in the database, for the other replicas, when its turn lasts, and before it has an effect;
-- where to write to is stored when it has changed.
+- answered activities are written a moment later, in batches (`Deliveries.run`). If the process crashes in that moment, it
+  has sent its response already, so the activity is only repeated if the response was lost too;
+- an activity is claimed in the database, for other replicas, before it has an effect, or when its turn takes long;
+- the address of the conversation is stored when it has changed.
 """
 
 import asyncio
@@ -22,26 +22,27 @@ from core.store.timestamps import now
 logger = logging.getLogger(__name__)
 
 CLAIM_SECONDS: Final = 2.0
-"""A turn that lasts longer is claimed: the channel, or what stands between, may lose patience."""
+"""A turn that takes longer is claimed, because the channel or a proxy may time out and repeat the activity."""
 LOOK_SECONDS: Final = 0.5
-"""How often a second delivery looks what has become of the first, in another replica."""
+"""How often a repeated delivery checks the state of the first one at another replica."""
 WRITE_SECONDS: Final = 0.05
+"""How long answered activities are collected before they are written."""
 AT_ONCE: Final = 64
-"""Marks in one transaction."""
+"""Number of activities in one transaction."""
 MAX_REMEMBERED: Final = 20_000
-"""Answered activities, here and while the database is away; beyond that the oldest are forgotten."""
+"""Number of answered activities kept in memory, and of those not yet written. Beyond it the oldest are dropped."""
 
 Key = tuple[str, str, str]
 """Tenant id, object id, activity id."""
 
 
 class Delivery:
-    """An activity in this replica's hand. Ends with `answered` or `release`."""
+    """An activity that this replica is answering. Must end with `answered` or `release`."""
 
     def __init__(self, deliveries: "Deliveries", key: Key, conversation: Conversation) -> None:
         self.key = key
         self.is_claimed = False
-        """In the database."""
+        """Whether it is claimed in the database."""
         self._deliveries = deliveries
         self.conversation = conversation
         self._over = asyncio.Event()
@@ -49,11 +50,11 @@ class Delivery:
         self._lasts: asyncio.TimerHandle | None = None
 
     async def over(self) -> None:
-        """Waits until it is answered or released."""
+        """Wait until it is answered or released."""
         await self._over.wait()
 
     async def claim(self) -> Claim:
-        """For all replicas, until `answered` or `release`; `LEASE` at the longest."""
+        """Claim the activity for this replica until `answered` or `release`, at most for `LEASE`."""
         tenant_id, object_id, activity_id = self.key
         claim = await self._deliveries.conversations.open(
             tenant_id=tenant_id,
@@ -66,12 +67,12 @@ class Delivery:
         return claim
 
     def answered(self) -> None:
-        """The same activity is not answered again."""
+        """Record the answer. The same activity is not answered again."""
         self.drop()
         self._deliveries.note_answered(self.key)
 
     async def release(self) -> None:
-        """There was no answer: the same activity is answered when the channel delivers it again."""
+        """Record that there was no answer. The activity is answered when the channel delivers it again."""
         try:
             async with self._claiming:
                 if self.is_claimed:
@@ -92,7 +93,7 @@ class Delivery:
                 logger.warning("another replica answers the same activity", extra={"activity": self.key[2]})
 
     def drop(self) -> None:
-        """Not this request's to answer; the one that waits for it looks again."""
+        """Give the activity up, and wake the request that waits for it."""
         if self._lasts is not None:
             self._lasts.cancel()
         self._deliveries.ended(self)
@@ -112,10 +113,10 @@ class Deliveries:
     async def begin(
         self, person: tuple[str, str], conversation: Conversation, activity_id: str, *, has_effect: bool
     ) -> Delivery | None:
-        """None: it has been answered. While another request has it in hand, waits for what becomes of that.
+        """Begin to answer an activity; return None if it has been answered already.
 
-        Stores where to write to, if that has changed. `has_effect`: what it asks for must not be done twice, so it is
-        claimed at once.
+        While another request is answering it, wait for the outcome. The conversation's address is stored if it has
+        changed. With `has_effect`, the activity must not be carried out twice, so it is claimed immediately.
         """
         key = (*person, activity_id)
         while True:
@@ -147,7 +148,7 @@ class Deliveries:
         return await delivery.claim()
 
     async def met(self, person: tuple[str, str], conversation: Conversation) -> None:
-        """Stores where to write to, if that has changed."""
+        """Store the conversation's address if it has changed."""
         await self.conversations.open(*person, conversation, None, now())
 
     def note_answered(self, key: Key) -> None:
@@ -162,19 +163,19 @@ class Deliveries:
             del self._in_hand[delivery.key]
 
     async def run(self) -> None:
-        """Writes what was answered, for the other replicas and for this one after a restart."""
+        """Write answered activities, for other replicas and for this one after a restart, until cancelled."""
         while True:
             await self._noted.wait()
             await asyncio.sleep(WRITE_SECONDS)
             try:
                 await self.write()
-            except Exception as fault:  # noqa: BLE001 - it is tried again, whatever it is
+            except Exception as fault:  # noqa: BLE001 - any failure is retried
                 await asyncio.sleep(self._setbacks.failed("answered", fault, "answers not noted"))
             else:
                 self._setbacks.worked("answered")
 
     async def write(self) -> None:
-        """Everything that was answered until now."""
+        """Write everything that was answered until now."""
         self._noted.clear()
         try:
             while self._unwritten:

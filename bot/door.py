@@ -1,4 +1,4 @@
-"""Who may talk with the bot: the same people as with the tab, in their personal chat. Nothing is kept of anybody else."""
+"""Decides who may use the bot: the same people as the tab, in their personal chat. Nothing is stored about others."""
 
 import re
 from collections.abc import Collection
@@ -15,14 +15,16 @@ from core.identity.teams_user import TeamsUser
 from core.language import Language
 
 CHANNEL: Final = "msteams"
-"""Elsewhere the client writes who it is: https://learn.microsoft.com/azure/bot-service/bot-service-channels-reference"""
+"""On other channels the client itself states who it is:
+https://learn.microsoft.com/azure/bot-service/bot-service-channels-reference
+"""
 _GUID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _OF_A_BOT: Final = "28:"
 
 
 class Refusal(StrEnum):
     UNIDENTIFIED = "unidentified"
-    """Teams does not say which Microsoft account it is."""
+    """Teams does not state a Microsoft account."""
     TENANT_NOT_ALLOWED = "tenant-not-allowed"
     NOT_PERSONAL = "not-personal"
     """A group chat or a channel."""
@@ -31,8 +33,9 @@ class Refusal(StrEnum):
 def admit(
     activity: Activity, allowed_tenants: Collection[str], *, anywhere: bool = False
 ) -> TeamsUser | Refusal:
-    """Whom a validated activity comes from: tenant and object id as the channel states them. `anywhere`: of the message
-    extension, which is used in every chat and answers its user alone.
+    """Return the sender of a validated activity, by tenant and object id as the channel states them, or a refusal.
+
+    `anywhere` is for the message extension: it may be used in every chat, because only its user sees the answer.
     """
     tenant = _tenant_of(activity)
     object_id = activity.from_property.aad_object_id.lower()
@@ -48,18 +51,18 @@ def admit(
 
 
 def _tenant_of(activity: Activity) -> str:
-    """Empty where there is none, or where the channel states two."""
+    """Return the tenant id; empty if the channel states none, or two different ones."""
     stated = {activity.channel_data["tenant"]["id"].lower(), activity.conversation.tenant_id.lower()} - {""}
     return stated.pop() if len(stated) == 1 else ""
 
 
 def is_bot(activity: Activity) -> bool:
-    """Another bot, which would answer an answer."""
+    """Return whether the sender is a bot. Two bots could answer each other endlessly."""
     return bool(activity.from_property.id.startswith(_OF_A_BOT))
 
 
 def sentence(refusal: Refusal, language: Language, bot_id: str) -> str:
-    """What somebody hears who is not let in."""
+    """Return the text for a person who is refused."""
     if refusal is Refusal.TENANT_NOT_ALLOWED:
         explanation = explain(Finding(Code.TENANT_NOT_ALLOWED), language)
         return f"{explanation.title}. {explanation.detail} {explanation.cure}"

@@ -1,7 +1,8 @@
-"""The message extension: a search for numbers beside the compose box, and "Call the number in this message".
+"""The message extension: a search for numbers next to the compose box, and "Call the number in this message".
 
-It works in every chat, and answers the person who uses it alone: nothing is written into the chat by the bot, and where that
-chat is, is not kept. Shapes: https://learn.microsoft.com/microsoftteams/platform/messaging-extensions/how-to/search-commands/respond-to-search-command
+It works in every chat, and only its user sees the answers. The bot writes nothing into that chat and does not store its
+address. Message formats:
+https://learn.microsoft.com/microsoftteams/platform/messaging-extensions/how-to/search-commands/respond-to-search-command
 and …/action-commands/respond-to-task-module-submit.
 """
 
@@ -28,7 +29,7 @@ from wire.phone import Found
 
 INVOKES: Final = frozenset((FIND_NUMBERS, OPEN_ACTION, SUBMIT_ACTION))
 QUERY_SECONDS: Final = 4.0
-"""Teams waits about five for a search."""
+"""Time-out of a search. Teams waits about five seconds."""
 ANSWER_SECONDS: Final = 8.0
 MAX_NUMBER: Final = 100
 _GUID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
@@ -41,7 +42,7 @@ class Extension:
         self._teams_app_id = teams_app_id
 
     async def answer(self, name: str, value: Mapping[str, Any], asked: BotRequest) -> Body:
-        """The body of the answer to one of `INVOKES`."""
+        """Return the body of the response to one of `INVOKES`."""
         reader = asked.reader
         try:
             async with asyncio.timeout(QUERY_SECONDS if name == FIND_NUMBERS else ANSWER_SECONDS):
@@ -65,7 +66,7 @@ class Extension:
         return _results([self._result(one, asked.reader) for one in answer.found if one.number])
 
     def _result(self, found: Found, reader: Reader) -> Body:
-        """A card that goes into somebody's chat: the reader's own tab asks before it dials."""
+        """Return a card that the person may post in a chat. Its button opens the reader's own tab, which asks first."""
         card = {
             "type": "AdaptiveCard",
             "$schema": "http://adaptivecards.io/schemas/adaptive-card.json",
@@ -91,7 +92,7 @@ class Extension:
         }
 
     def _dial_url(self, number: str) -> str:
-        """Deep link to the tab, which asks before it dials."""
+        """Return a deep link to the tab, which asks before it dials."""
         context = quote(json.dumps({"subEntityId": f"dial:{number}"}, separators=(",", ":")))
         return f"https://teams.microsoft.com/l/entity/{self._teams_app_id}/home?context={context}"
 
@@ -136,7 +137,7 @@ class Extension:
 
 
 def refusal(name: str, words: str) -> Body:
-    """A sentence in answer to one of `INVOKES`."""
+    """Return the body of a response to one of `INVOKES` that only shows a text."""
     if name == FIND_NUMBERS:
         return {"composeExtension": {"type": "message", "text": words}}
     return {"task": {"type": "message", "value": words}}
@@ -168,7 +169,7 @@ def _ask(reader: Reader, typed: str, note: Card) -> Card:
 
 
 def _card(reader: Reader, body: list[Card], data: Mapping[str, Any]) -> Card:
-    """Of a dialog, where `Action.Submit` answers."""
+    """Return the card of a dialog, with an `Action.Submit` to call."""
     return {
         "type": "AdaptiveCard",
         "$schema": "http://adaptivecards.io/schemas/adaptive-card.json",
@@ -186,7 +187,7 @@ def _card(reader: Reader, body: list[Card], data: Mapping[str, Any]) -> Card:
 
 
 def _escaped(outside: str) -> Plain:
-    """Clients read the text of a preview as HTML."""
+    """Escape a text for a preview, because clients interpret it as HTML."""
     return Plain(html.escape(plain(outside), quote=False))
 
 

@@ -1,7 +1,7 @@
-"""Delivers notices: the bot writes first, to people whose conversation it has stored.
+"""Delivers notices: messages that the bot sends first, to people whose conversation is stored.
 
-Many are under way at the same time, but one at most to a person, so that they arrive in their order. When the channel says
-that an organisation gets too many, the others of that organisation wait as well; nobody else does.
+Many are sent at the same time, but at most one to each person, so that they arrive in order. If the channel throttles
+messages to an organisation, all notices to that organisation wait; others do not.
 """
 
 import asyncio
@@ -32,16 +32,17 @@ from core.store.timestamps import now
 logger = logging.getLogger(__name__)
 
 LOOK_SECONDS: Final = 5.0
-"""How often retries are looked for; a new notice wakes the notifier at once."""
+"""Interval at which due retries are searched. A new notice wakes the notifier immediately."""
 SEND_SECONDS: Final = 30.0
+"""Time-out for sending one notice."""
 TAKEN_FOR: Final = timedelta(seconds=2 * SEND_SECONDS)
-"""A replica that dies with a notice in its hand leaves it to another after this long."""
+"""Lease of a notice: if the replica that sends it crashes, another one takes it over after this time."""
 AT_ONCE: Final = 64
-"""Notices under way at the same time."""
+"""Notices that are sent at the same time."""
 GATHER_SECONDS: Final = 0.02
-"""What came of them is written together with what comes within this time."""
+"""How long outcomes are collected before they are written together."""
 CLOSE_SECONDS: Final = 5.0
-"""How long a service that stops waits for what is under way."""
+"""How long a stopping service waits for notices that are being sent."""
 
 
 Person = tuple[str, str]
@@ -49,7 +50,7 @@ Person = tuple[str, str]
 
 class Message(NamedTuple):
     reference: Mapping[str, Any]
-    """To which conversation, as the Bot Framework names it."""
+    """The conversation reference, as the Bot Framework defines it."""
     activity: Activity
 
 
@@ -64,20 +65,21 @@ class Notifier:
         self._bus = bus
         self._setbacks = Setbacks()
         self._under_way: dict[Person, asyncio.Task[None]] = {}
-        """By person."""
+        """Running deliveries, by person."""
         self._changes: dict[str, Change] = {}
-        """What came of notices, by id, not written yet. Until it is, their rows say that they may have arrived."""
+        """Unwritten outcomes, by notice id. Until they are written, the rows say that the notice may have arrived."""
         self._pauses = Pauses()
         self._woken = asyncio.Event()
 
     async def run(self) -> None:
+        """Deliver notices until cancelled."""
         with self._bus.watch(NOTICES_TOPIC) as self._woken:
             while True:
                 self._woken.clear()
                 more = False
                 try:
                     more = await self._deliver_due()
-                except Exception as fault:  # noqa: BLE001 - whatever it is, the next look may do better
+                except Exception as fault:  # noqa: BLE001 - any failure is retried after a pause
                     await asyncio.sleep(self._setbacks.failed("notices", fault, "notices not delivered"))
                 else:
                     self._setbacks.worked("notices")
@@ -89,14 +91,14 @@ class Notifier:
                         await asyncio.sleep(GATHER_SECONDS)
 
     async def close(self) -> None:
-        """Waits a while for what is under way, and writes what came of it."""
+        """Wait up to `CLOSE_SECONDS` for running deliveries, and write their outcomes."""
         if self._under_way:
             await asyncio.wait(self._under_way.values(), timeout=CLOSE_SECONDS)
         await cancel_and_wait(*self._under_way.values())
         await self._write([])
 
     async def _deliver_due(self) -> bool:
-        """Gives whether more may be due, for which there is room."""
+        """Begin to deliver due notices. Return whether more may be due and there is room for them."""
         room = AT_ONCE - len(self._under_way)
         found = await self._notices.due(now(), room) if room > AT_ONCE // 2 else []
         begun: dict[Person, tuple[Notice, Message]] = {}
@@ -110,7 +112,7 @@ class Notifier:
                 continue
             try:
                 drawn = self._decide(due)
-            except Exception as fault:  # noqa: BLE001 - one bad row keeps no other person's notice back
+            except Exception as fault:  # noqa: BLE001 - a bad row must not hold up other people's notices
                 self._setbacks.failed(notice.id, fault, "a notice cannot be delivered", kind=notice.kind)
                 drawn = failed(notice, now())
             if isinstance(drawn, Change):
@@ -120,7 +122,7 @@ class Notifier:
                 begun[person] = (notice, drawn)
         taken = await self._write([notice for notice, _ in begun.values()])
         for person, (notice, drawn) in begun.items():
-            if notice.id in taken:  # else another replica has it
+            if notice.id in taken:  # otherwise another replica delivers it
                 self._under_way[person] = asyncio.create_task(self._deliver(notice, drawn))
         return changed + len(taken) > 0 and AT_ONCE - len(self._under_way) > AT_ONCE // 2
 
@@ -136,7 +138,7 @@ class Notifier:
         return taken
 
     def _decide(self, due: Due) -> Change | Message:
-        """What becomes of a notice without being sent, or the message that it is."""
+        """Return the message to send for a notice, or the change of its row if it is not sent now."""
         notice, stored = due.notice, due.conversation
         if notice.sending:
             logger.warning("notice may have been delivered", extra={"notice": notice.id, "kind": notice.kind})
@@ -146,7 +148,7 @@ class Notifier:
         preferences, topic = to_preferences(due.preference), topic_of(notice.kind)
         if topic in preferences.muted:
             return given_up(notice)
-        # Nobody is told any longer that a session has ended who has begun another since.
+        # A notice about the end of a session is obsolete once the person has a newer session.
         if (
             topic is Topic.SESSION
             and due.session_since is not None
@@ -167,7 +169,7 @@ class Notifier:
         return Message(reference, message(notice_card(notice.kind, notice.detail, reader)))
 
     async def _deliver(self, notice: Notice, drawn: Message) -> None:
-        """Once, or not at all where nobody knows whether it has arrived: the tab and every card tell the same state."""
+        """Send a notice at most once. If its delivery is uncertain it is not repeated; tab and cards show the state."""
         try:
             self._changes[notice.id] = await self._send(notice, drawn)
             self._setbacks.worked(notice.id)

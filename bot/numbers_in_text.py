@@ -1,7 +1,7 @@
-"""Telephone numbers in a message of a chat.
+"""Finds telephone numbers in a chat message.
 
-Only what looks like a number of the public network is found: with an international prefix or a leading zero. Everything
-else in a message (dates, amounts, ids) is more often something different, and a person can type a number.
+Only numbers with an international prefix or a leading zero are found. Other digits in a message are usually dates, amounts
+or ids, and a person can type a number.
 """
 
 import html
@@ -19,7 +19,7 @@ _NEXT: Final = re.compile(r" (?=[+0])")
 
 
 def find_numbers(content: str) -> list[str]:
-    """Of a message's body (HTML or text), as they are written there, each once, at most `MAX_FOUND`."""
+    """Return the numbers in a message body (HTML or text) as written there, without duplicates, at most `MAX_FOUND`."""
     content = content[:MAX_TEXT]
     linked = _LINK.findall(content)
     # A tag ends a number as well as a space does.

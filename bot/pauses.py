@@ -1,8 +1,8 @@
-"""Organisations that get no notices for a moment, because the channel says that it takes too many.
+"""Pauses notices to an organisation while the channel throttles it.
 
-Teams counts the messages of a bot for each conversation and for each organisation (about 50 a second), and says by status
-429 that it is enough, but not of what. One conversation that is throttled says nothing of the others; two of an
-organisation at about the same time do. https://learn.microsoft.com/microsoftteams/platform/bots/how-to/rate-limit
+Teams limits the messages of a bot for each conversation and for each organisation (about 50 a second). Status 429 does not
+say which limit was reached. If two conversations of an organisation are throttled at about the same time, it is the limit
+of the organisation. https://learn.microsoft.com/microsoftteams/platform/bots/how-to/rate-limit
 """
 
 import asyncio
@@ -11,10 +11,12 @@ from datetime import timedelta
 from typing import Final
 
 AT_ABOUT_THE_SAME_TIME: Final = 10.0
+"""Longest interval, in seconds, between two throttled conversations of one organisation that counts as its limit."""
 SHORTEST: Final = timedelta(seconds=1)
-"""Also where the channel does not say: it counts by the second."""
+"""Shortest pause, also used if the channel names none, since it counts by the second."""
 LONGEST: Final = timedelta(minutes=1)
 MAX_TENANTS: Final = 10_000
+"""Number of organisations that are remembered."""
 
 
 @dataclass(slots=True)
@@ -29,7 +31,7 @@ class Pauses:
         self._tenants: dict[str, _Throttled] = {}
 
     def throttled(self, tenant_id: str, object_id: str, wait: timedelta | None) -> None:
-        """The channel did not take a message to this person, and has said how long to wait."""
+        """Record that the channel throttled a message to this person. `wait` is the pause that it asked for, if any."""
         time = asyncio.get_running_loop().time()
         before = self._tenants.pop(tenant_id, None)
         while len(self._tenants) >= MAX_TENANTS:
@@ -43,7 +45,7 @@ class Pauses:
             now.until = max(now.until, time + pause.total_seconds())
 
     def left(self, tenant_id: str) -> timedelta:
-        """How long the organisation is still left alone; zero: it is not."""
+        """Return the rest of the organisation's pause; zero if there is none."""
         throttled = self._tenants.get(tenant_id)
         seconds = throttled.until - asyncio.get_running_loop().time() if throttled is not None else 0.0
         return timedelta(seconds=max(seconds, 0.0))

@@ -1,7 +1,7 @@
-"""What the bot does with a person's telephone, and the card that tells what came of it.
+"""Telephone commands of the bot, and the cards that answer them.
 
-A call's id is made before the PBX is asked: from the message, or in the button. So what is delivered or clicked twice is one
-call, and a call whose answer was lost is looked up and never dialled again.
+A call's id is fixed before the PBX is asked: it is derived from the message or contained in the button. So a repeated
+message or click leads to one call, and a call whose answer was lost is looked up and never dialled again.
 """
 
 import asyncio
@@ -25,14 +25,14 @@ from wire.bounds import MAX_NAME
 from wire.phone import Access, CallState, HistoryFilter, PhoneCall, PhoneLine, RedirectTarget
 
 ANSWER_SECONDS: Final = 8.0
-"""A button must be answered within about ten."""
+"""Time-out of an answer. A button must be answered within about ten seconds."""
 MAX_NUMBER: Final = 100
 _GUID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _OF_MESSAGES: Final = uuid.UUID("6f0c52c5-2c0b-4a43-9c60-2f1c5f6a7d11")
 
 
 def id_of_call(user_key: tuple[str, str], activity_id: str) -> str:
-    """The id of the call that a message asks for: the same however often the message is delivered."""
+    """Return the id of the call that a message requests. Repeated deliveries of the message give the same id."""
     return str(uuid.uuid5(_OF_MESSAGES, "\n".join((*user_key, activity_id))))
 
 
@@ -94,7 +94,7 @@ class PhoneAnswers:
         return cards.refused_card(dialled, asked.reader)
 
     async def _look_for(self, call_id: str, asked: BotRequest) -> Card:
-        """The answer to "dial" was lost: is there such a call?"""
+        """Look a call up after the answer to its dial request was lost."""
         line = await self._telephone.line(asked.user)
         call = _call_of(line, call_id)
         if call is None:
@@ -102,7 +102,7 @@ class PhoneAnswers:
         return cards.call_card(CallShown.of(call, with_numbers=True), asked.reader)
 
     async def _call_state(self, asked: BotRequest) -> Card:
-        """A card of a call, as the call is now."""
+        """Refresh the card of a call."""
         shown = cards.data_of(asked.data.get("shown"))
         return await (self._calls(asked) if shown is None else self._as_it_is(shown, asked))
 
@@ -173,7 +173,7 @@ class PhoneAnswers:
                 asked.user, redirect.redirect_id, is_on=wanted != OFF, target=target, number=number
             )
             if isinstance(changed, Finding):
-                # Those before it are changed: what the PBX says now is shown beside the refusal.
+                # Earlier redirects have been changed, so the present state is shown with the refusal.
                 line = await self._telephone.line(asked.user)
                 return self._switches(line, Command.REDIRECT, asked, finding(reader, changed))
             line = changed
@@ -193,7 +193,7 @@ def _call_of(line: PhoneLine | Finding, call_id: str) -> PhoneCall | None:
 
 
 def _target(wanted: str, line: PhoneLine) -> tuple[RedirectTarget | None, str]:
-    """Where to; None: it stays as it is. The number is empty where no mobile phone is known."""
+    """Return target and number of a redirect; target None for no change. The number is empty if no mobile is known."""
     if wanted == OFF:
         return None, ""
     if wanted == "mailbox":

@@ -1,6 +1,6 @@
-"""What people type about their telephone: a command word at the beginning (or, in German, at the end), then what it is about.
+"""Parses telephone commands: a command word at the beginning (in German also at the end), and its argument.
 
-Nothing here is understood with slips, because these commands act.
+Typos are not tolerated here, because these commands have effects.
 """
 
 import re
@@ -38,12 +38,12 @@ _VERBS: Final[dict[str, tuple[str, Language | None]]] = {
     "verpasste anrufe": ("calls", _DE),
     "anrufliste": ("calls", _DE),
 }
-"""The command's name (`bot.commands.Command`), and the language that the words belong to."""
+"""Maps words to a command's name (`bot.commands.Command`) and their language."""
 _LONGEST_FIRST: Final = sorted(_VERBS, key=len, reverse=True)
 _AT_THE_END: Final = " anrufen"
 """„0721 123 anrufen“."""
 _ALONE: Final = frozenset(("hang-up", "calls"))
-"""Commands that take nothing; with more words it is a sentence."""
+"""Commands without an argument. With further words, the text is a sentence and no command."""
 _SWITCHES: Final = {
     "on": (ON, _EN),
     "an": (ON, _DE),
@@ -71,13 +71,13 @@ _NUMBER: Final = re.compile(r"[0-9+*#][0-9+*#()/.\s-]*")
 class PhoneWords:
     command: str
     argument: str
-    """Of `call`: a name or number. Of `do-not-disturb`: on, off or nothing. Of `redirect`: off, mobile, mailbox, a number or
-    nothing."""
+    """For `call`: a name or number. For `do-not-disturb`: on, off or empty. For `redirect`: off, mobile, mailbox, a number
+    or empty."""
     language: Language | None
 
 
 def read_phone_words(text: str) -> PhoneWords | None:
-    """None: these are no words about the telephone."""
+    """Parse a telephone command; return None if the text is none."""
     plain = _SPACES.sub(" ", text).strip()
     small = plain.lower().rstrip(".!?").rstrip()
     if len(plain) > MAX_ARGUMENT + 40:
@@ -97,7 +97,7 @@ def read_phone_words(text: str) -> PhoneWords | None:
 
 
 def is_number(text: str) -> bool:
-    """Typed as a telephone number, and no name."""
+    """Return whether the text is a telephone number and not a name."""
     return _NUMBER.fullmatch(text) is not None and any(sign.isdigit() for sign in text)
 
 

@@ -1,4 +1,4 @@
-"""What somebody asks of the bot, whichever way it came."""
+"""A request to the bot, from a message, a button or the message extension."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,14 +11,14 @@ from wire.bounds import clean_line
 
 @dataclass(frozen=True, slots=True)
 class BotRequest:
-    """What somebody wants to know or to have done."""
+    """A person's request, with the reader of the answer."""
 
     user: TeamsUser
     reader: Reader
     data: Mapping[str, Any]
-    """What the button carries and what was typed in its card; nothing in it is trusted."""
+    """Data of the button and inputs of its card; not trusted."""
 
     def said(self, name: str, longest: int) -> str:
-        """One line of what was typed or sent, empty where there is none."""
+        """Return one line of text from `data`, with at most `longest` characters; empty if there is none."""
         value = self.data.get(name)
         return clean_line(value[:longest], longest) if isinstance(value, str) else ""

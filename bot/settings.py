@@ -1,5 +1,7 @@
-"""What the bot must be told. Both app types are checked here, because the SDK takes an empty app id for "no
-authentication" and a misspelt type for MultiTenant.
+"""The bot's settings.
+
+The app type is an enum here, because the SDK treats a misspelt type as MultiTenant and an empty app id as "no
+authentication".
 """
 
 from dataclasses import dataclass
@@ -19,12 +21,12 @@ class BotSettings:
     app_password: str
     """Empty for a managed identity."""
     authority: str
-    """`https://login.microsoftonline.com`, without a final slash."""
+    """For instance `https://login.microsoftonline.com`, without a trailing slash."""
     oauth_scope: str
     tab_url: str
-    """Address of the tab, ending in `/tab/`."""
+    """URL of the tab, ending in `/tab/`."""
     teams_app_id: str
     allowed_tenants: frozenset[str] = frozenset()
-    """Microsoft tenants whose people the bot answers; empty: any."""
+    """Microsoft tenants whose members the bot answers; empty for any."""
     channel_hosts: frozenset[str] = frozenset()
-    """Hosts that the bot sends its token to, beside Microsoft's known ones (`bot.channel.ChannelHosts`)."""
+    """Hosts that the bot may send its token to, in addition to Microsoft's known ones (`bot.channel.ChannelHosts`)."""

@@ -1,4 +1,4 @@
-"""Cards about audio devices: what the advisor has found, and what to change."""
+"""Cards about audio devices: the advisor's conclusion and advice."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any
@@ -29,7 +29,7 @@ def audio_card(view: AudioView, reader: Reader) -> Card:
 
 
 class _Detail(BaseModel):
-    """`wording.Summary` as JSON: from the outbox, or back from a card, where nothing in it is trusted."""
+    """`wording.Summary` as JSON, from a stored notice or returned by a card. Data from a card is not trusted."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
@@ -43,9 +43,9 @@ class _Detail(BaseModel):
 
 
 def audio_notice_card(detail: Mapping[str, Any], reader: Reader) -> Card:
-    """Written first, after a call that ended at once or when a collision is seen. It is refreshed to what is found then.
+    """Return the notice about a conflict, sent after a call that ended at once or when a probe sees a conflict.
 
-    Raises `ValueError` for a detail that is none.
+    A refresh shows the conclusion of that time. Raises `ValueError` for an invalid `detail`.
     """
     told = wording.Summary.of_json(_Detail.model_validate(detail).model_dump())
     if not wording.is_reason(told.reason):
@@ -71,7 +71,7 @@ def audio_notice_card(detail: Mapping[str, Any], reader: Reader) -> Card:
 
 
 def audio_quiet_card(reader: Reader, device: str | None) -> Card:
-    """Instead of the message that somebody wanted no more of."""
+    """Return the card that replaces a notice after the person has switched such notices off."""
     words = reader.t("audio.quiet-device", device=device) if device is not None else reader.t("audio.quiet")
     actions = [open_url(reader, reader.audio_url, "action.open-audio")]
     return card(

@@ -1,4 +1,4 @@
-"""Cards for administrators: who holds a licence, and taking one back after a question."""
+"""Cards for administrators: who holds a licence, and revoking a licence after a confirmation."""
 
 from typing import Final
 
@@ -19,11 +19,11 @@ from core.diagnosis.finding import Finding
 from core.licensing.session import Session
 
 HOLDERS_SHOWN: Final = 25
-"""What a phone's list is still quick with; the search finds the others."""
+"""Number of holders in the list, so that it stays fast on a phone. The search finds the others."""
 
 
 def licences_card(view: LicenceView, search: str, reader: Reader, *notes: Card) -> Card:
-    """`notes`: what has just happened."""
+    """Return the list of holders. `notes` are shown above it and say what has just happened."""
     pools = view.pools
     used, total = sum(pool.used for pool in pools), sum(pool.seats for pool in pools)
     given = [
@@ -80,7 +80,7 @@ def licences_card(view: LicenceView, search: str, reader: Reader, *notes: Card) 
 
 
 def confirm_card(session: Session, reason: str, reader: Reader) -> Card:
-    """Asks before a licence is taken back. The login, because two people can have the same name."""
+    """Return the confirmation before a licence is revoked. It shows the login, because names are not unique."""
     person = session.person
     body = [text(reader.t("licences.really-text", name=person.display_name, login=person.login))]
     if reason:
@@ -107,7 +107,7 @@ def confirm_card(session: Session, reason: str, reader: Reader) -> Card:
 
 
 def refused_card(refusal: Finding, reader: Reader) -> Card:
-    """Somebody who may not, or a PBX that cannot be asked whether they may."""
+    """Return the refusal for a person without the permission, or if the PBX cannot be asked about it."""
     actions = [
         execute(reader, Command.STATUS, reader.title("action.status")),
         open_url(reader, reader.home_url),

@@ -1,4 +1,4 @@
-"""Cards that the bot writes first, and the one that decides which of them somebody wants."""
+"""Notices (cards that the bot sends first), and the card with a person's preferences for them."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any, Final
@@ -17,14 +17,14 @@ from core.store.timestamps import from_ms
 from wire.bounds import Count, Line, Name
 
 KINDS: Final = frozenset(NOTIFIED_CAUSES) | {"seat-offered", "offer-passed", "key-expires", "session-ends"}
-"""Of the notices that this card tells; the advisor's has a card of its own."""
+"""Kinds of notices that `notice_card` shows. The audio advisor's notice has its own card."""
 CALL_TOGGLES: Final = ("calls-in-chat", "missed-calls", "numbers-in-chat")
-"""Opt-in, so they are not among the topics."""
+"""Preferences about calls. They are opt-in, so they are not topics that a person may mute."""
 _YEAR_9000: Final = 221_845_392_000_000
 
 
 class NoticeDetail(BaseModel):
-    """What a notice tells. It comes from the outbox, or back from a card, where nothing in it is trusted."""
+    """Content of a notice, as stored or as returned by a card. Data from a card is not trusted."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
@@ -32,9 +32,9 @@ class NoticeDetail(BaseModel):
     pbx_user: Name = ""
     actor: Name = ""
     actor_kind: ActorKind | None = None
-    """None: the notice is of an earlier version."""
+    """None in notices of an earlier version."""
     other_organisation: bool = False
-    """The actor is of another one than the reader."""
+    """Whether the actor belongs to another organisation than the reader."""
     reason: Annotated[str, Line(500)] = ""
     serial: Name = ""
     until: Annotated[int, Field(ge=0, le=_YEAR_9000)] = 0
@@ -43,7 +43,10 @@ class NoticeDetail(BaseModel):
 
 
 def notice_card(kind: str, detail: Mapping[str, Any], reader: Reader, state: State | None = None) -> Card:
-    """`state`: the card is refreshed, and tells what has become of it. Raises `ValueError` for what is no notice."""
+    """Return the card of a notice. With `state`, it is a refresh and also says what has changed since.
+
+    Raises `ValueError` for an unknown kind or an invalid `detail`.
+    """
     if kind not in KINDS:
         raise ValueError("no notice of this kind")
     told = NoticeDetail.model_validate(detail)
@@ -71,11 +74,11 @@ def notice_card(kind: str, detail: Mapping[str, Any], reader: Reader, state: Sta
 
 
 def _since(kind: str, state: State) -> str | None:
-    """What has happened since the card was sent."""
+    """Return the key of the text that says what has changed since the notice was sent, or None."""
     if kind == "key-expires":
         return None
     if kind == "session-ends" and state.session_ends is not None:
-        return None  # it still does
+        return None  # the session still ends soon
     if state.session is not None:
         return "signed-in-since"
     if kind == "seat-offered" and (state.place is None or state.place.offered_until is None):

@@ -1,6 +1,6 @@
-"""What every card is made of. Adaptive Cards, schema 1.5, which every Teams client shows; words come from `words/`.
+"""The elements of cards: Adaptive Cards, schema 1.5, which every Teams client supports. Texts are in `words/`.
 
-Each card carries how it is refreshed (Universal Actions), so that one in the history tells the present state:
+Each card contains its refresh action (Universal Actions), so that a card in the history shows the present state:
 https://learn.microsoft.com/microsoftteams/platform/task-modules-and-cards/cards/universal-actions-for-adaptive-cards/up-to-date-views
 """
 
@@ -24,30 +24,32 @@ Card = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Reader:
-    """For whom a card is made."""
+    """The person for whom a card is made."""
 
     language: Language
     channel_id: str
-    """The id that the channel knows the person by ("29:…"): whose client refreshes the card by itself."""
+    """The person's id on the channel ("29:…"). Their client refreshes the card automatically."""
     home_url: str
-    """Deep links to pages of the tab."""
+    """This and the following fields are deep links to pages of the tab."""
     audio_url: str
     licences_url: str
     phone_url: str = ""
 
     def t(self, key: str, **values: object) -> Plain:
-        """Words; the values may come from outside."""
+        """Return a text with its placeholders filled. The values may come from outside."""
         filled = {name: plain(value) for name, value in values.items()}
         return Plain(WORDS.text(self.language, key, **filled))
 
     def title(self, key: str) -> Title:
-        """Words without placeholders."""
+        """Return a text without placeholders."""
         return Title(WORDS.text(self.language, key))
 
 
 def message(card: Card, note: str = "", about: str = "") -> Activity:
-    """A card as a message. Its summary is what toasts, the lock screen and the list of chats show of it; `note` is said
-    above it, and `about` is added to the summary.
+    """Return a message with a card.
+
+    `note` is shown above the card. `about` is added to the summary, which toasts, the lock screen and the list of chats
+    show.
     """
     return Activity(
         type=ActivityTypes.message,
@@ -70,7 +72,7 @@ def card(
     refresh: Command,
     data: Mapping[str, Any] | None = None,
 ) -> Card:
-    """`refresh`, with its data, is what rebuilds this card."""
+    """Return a card. `refresh` is the command that rebuilds it, with `data`."""
     return {
         "type": "AdaptiveCard",
         "$schema": "http://adaptivecards.io/schemas/adaptive-card.json",
@@ -88,7 +90,7 @@ def card(
 
 
 def _heading(words: Title) -> Card:
-    """Of a card; a TextBlock, because only that can tell a screen reader that it is a heading."""
+    """Return a card's heading: a TextBlock, because only that can be a heading for screen readers."""
     return {
         "type": "TextBlock",
         "text": words,
@@ -100,12 +102,12 @@ def _heading(words: Title) -> Card:
 
 
 def text(words: Plain, **style: object) -> Card:
-    """A paragraph. `style`: of a TextRun."""
+    """Return a paragraph. `style` are members of its TextRun."""
     return {"type": "RichTextBlock", "inlines": [{"type": "TextRun", "text": words, **style}]}
 
 
 def facts(given: list[tuple[Plain, Plain]]) -> list[Card]:
-    """A list of labels and values. Rows of columns, because a FactSet reads Markdown."""
+    """Return a list of labels and values, as columns, because a FactSet would interpret Markdown."""
     return [
         {
             "type": "ColumnSet",
@@ -135,13 +137,13 @@ def finding(reader: Reader, found: Finding) -> Card:
 def execute(
     reader: Reader, command: Command, title: Title, data: Mapping[str, Any] | None = None, **more: Any
 ) -> Card:
-    """A button that the bot answers with a card in this one's place; what was typed in the card comes with it."""
+    """Return a button that sends `data` and the card's inputs. The bot answers with a card that replaces this one."""
     sent = {**(data or {}), "language": reader.language}
     return {"type": "Action.Execute", "verb": command, "title": title, "data": sent, **more}
 
 
 def sign_in(reader: Reader) -> Card:
-    """Opens the tab's sign-in page as a dialog: the PBX key is never asked for in the chat."""
+    """Return a button that opens the tab's sign-in page as a dialog, so that no PBX key is typed in the chat."""
     data = {"msteams": {"type": "task/fetch"}, "command": Command.SIGN_IN, "language": reader.language}
     return {"type": "Action.Submit", "title": reader.title("action.sign-in"), "data": data}
 
@@ -151,6 +153,6 @@ def open_url(reader: Reader, url: str, title: str = "action.open-tab") -> Card:
 
 
 def card_time(moment: datetime) -> Plain:
-    """Adaptive Cards show this in the reader's own zone and language."""
+    """Return a time that Adaptive Cards show in the reader's time zone and language."""
     stamp = moment.strftime("%Y-%m-%dT%H:%M:%SZ")
     return Plain(f"{{{{DATE({stamp},SHORT)}}}} {{{{TIME({stamp})}}}}")

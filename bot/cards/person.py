@@ -100,7 +100,7 @@ def signed_out_card(state: State, reader: Reader) -> Card:
 
 
 def help_card(state: State, reader: Reader, *, welcome: bool = False) -> Card:
-    """What the bot understands; `welcome`: said for the first time."""
+    """Return the list of commands; with `welcome`, as the bot's first message."""
     commands = [
         *(Command.CALL, Command.HANG_UP, Command.CALLS, Command.DO_NOT_DISTURB, Command.REDIRECT),
         *(Command.STATUS, Command.LICENCE, Command.AUDIO, Command.NOTICES),
@@ -123,7 +123,7 @@ def help_card(state: State, reader: Reader, *, welcome: bool = False) -> Card:
 
 
 def really_card(reader: Reader) -> Card:
-    """Signing out was probably meant: asked, because it frees the licence for somebody else."""
+    """Return the confirmation of a sign-out that was only probably meant, because it frees the licence for others."""
     actions = [
         execute(reader, Command.SIGN_OUT, reader.title("action.sign-out")),
         execute(reader, Command.HELP, reader.title("action.help")),

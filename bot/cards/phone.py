@@ -1,7 +1,7 @@
 """Cards of a person's telephone: a call, whom to call, switches, missed calls.
 
-A card in the chat lies with Microsoft. So a card that the bot writes first shows name and number only where the person
-has chosen that (`CallShown.of`), and what is shown is also all that its buttons and its refresh carry.
+Microsoft stores the cards of a chat. So a card that the bot sends first shows name and number only if the person has
+chosen that (`CallShown.of`). Its buttons and its refresh action contain no more than it shows.
 """
 
 from collections.abc import Mapping, Sequence
@@ -43,7 +43,7 @@ _YEAR_9000: Final = 221_845_392_000_000
 
 
 class CallTold(StrEnum):
-    """What a card says of a call."""
+    """The state of a call as a card shows it."""
 
     RINGING = "ringing"
     DIALLING = "dialling"
@@ -57,7 +57,7 @@ class CallTold(StrEnum):
     AT_ONCE = "at-once"
     CALLED_BACK = "called-back"
     GONE = "gone"
-    """Nothing is known of it any more."""
+    """Nothing is known about the call any more."""
 
 
 _OF_STATES: Final[Mapping[CallState, CallTold]] = {
@@ -80,7 +80,7 @@ _OF_ENDS: Final[Mapping[CallEnd | None, CallTold]] = {
 }
 GOES_ON: Final = frozenset((CallTold.RINGING, CallTold.DIALLING, CallTold.CONNECTED, CallTold.HELD))
 ASK_TO_CALL_BACK: Final = frozenset((CallTold.MISSED, CallTold.VOICEMAIL, CallTold.AT_ONCE))
-"""Of an incoming call: the person was called and has not talked."""
+"""States of an incoming call in which the person was called and has not talked."""
 
 
 def tell_call(call: PhoneCall) -> CallTold:
@@ -90,7 +90,7 @@ def tell_call(call: PhoneCall) -> CallTold:
 
 
 class CallShown(BaseModel):
-    """What a card shows of a call. It comes back with the card, where nothing in it is trusted."""
+    """What a card shows of a call. The card returns it with its buttons; that data is not trusted."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
@@ -104,9 +104,9 @@ class CallShown(BaseModel):
     """Milliseconds since 1970."""
     seconds: Count = 0
     phone: Name = ""
-    """Which phone rings for a call that is dialled."""
+    """Name of the phone that rings for an outgoing call."""
     is_quiet: bool = False
-    """Name and number are kept back, because the person has not chosen that messages show them."""
+    """Whether name and number are withheld, because the person has not chosen that messages show them."""
 
     @classmethod
     def of(cls, call: PhoneCall, *, with_numbers: bool) -> Self:
@@ -138,7 +138,7 @@ class CallShown(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Colleague:
-    """Somebody to whom the person can write in Teams instead."""
+    """The other party of a call, if the person can write to them in Teams instead."""
 
     email: str
 
@@ -182,7 +182,7 @@ def call_card(shown: CallShown, reader: Reader, colleague: Colleague | None = No
 
 
 def followed_call(made: Card) -> CallShown | None:
-    """Of which call that goes on a card of ours tells."""
+    """Return the call that a card shows if it is ongoing, or None."""
     action = made["refresh"]["action"]
     if action["verb"] != Command.CALL_STATE:
         return None
@@ -191,7 +191,7 @@ def followed_call(made: Card) -> CallShown | None:
 
 
 def call_button(reader: Reader, number: str, name: str = "", word: str = "action.call") -> Card:
-    """The call's id is in the button, so that a second click is no second call."""
+    """Return a button that calls a number. It contains the call's id, so that a second click starts no second call."""
     data = {"number": number, "name": name, "id": str(uuid4())}
     return execute(reader=reader, command=Command.CALL, title=reader.title(word), data=data)
 
@@ -207,7 +207,7 @@ def ask_card(reader: Reader) -> Card:
 
 
 def choices_card(search: str, found: Sequence[Found], reader: Reader) -> Card:
-    """Several people, or nobody, whom the words may mean."""
+    """Return the results of a search: a choice of several numbers, or that nobody was found."""
     if not found:
         body = [text(reader.t("phone.none-found", search=search)), _whom(reader, search)]
         return card(
@@ -238,7 +238,7 @@ def choices_card(search: str, found: Sequence[Found], reader: Reader) -> Card:
 
 
 def confirm_card(refusal: Finding, number: str, name: str, call_id: str, reader: Reader) -> Card:
-    """Before an emergency or premium number is dialled."""
+    """Return the confirmation before an emergency or premium number is dialled."""
     data = {"number": number, "name": name, "id": call_id}
     actions = [
         execute(
@@ -274,7 +274,7 @@ def refused_card(refusal: Finding, reader: Reader) -> Card:
 
 
 def unknown_card(reader: Reader, command: Command) -> Card:
-    """The PBX did not answer in time, so nobody knows whether it was done. It is not tried again."""
+    """Return the card for a time-out of the PBX. The command may have been carried out, so it is not retried."""
     word = (
         "phone.unknown-call" if command in (Command.CALL, Command.CALL_CONFIRMED) else "phone.unknown-other"
     )
@@ -289,7 +289,7 @@ def unknown_card(reader: Reader, command: Command) -> Card:
 
 
 def hang_up_card(calls: Sequence[PhoneCall], reader: Reader, note: str = "") -> Card:
-    """Which of several calls; or that there is none."""
+    """Return a choice among several calls to hang up, or the text `note`, by default that there is no call."""
     actions: list[Card] = []
     body = [text(reader.t(note or ("phone.which-call" if calls else "phone.no-call")))]
     if calls:
@@ -311,7 +311,7 @@ def hang_up_card(calls: Sequence[PhoneCall], reader: Reader, note: str = "") -> 
 
 
 def calls_card(entries: Sequence[HistoryEntry], reader: Reader) -> Card:
-    """The missed calls that the PBX lists, the newest first."""
+    """Return the latest missed calls of the PBX's call list, newest first."""
     shown = entries[:MISSED_SHOWN]
     given = [(card_time(entry.began_at), plain(_entry(entry, reader))) for entry in shown]
     body = facts(given) if given else [text(reader.t("phone.none-missed"))]
@@ -345,7 +345,7 @@ def calls_card(entries: Sequence[HistoryEntry], reader: Reader) -> Card:
 
 
 def switches_card(line: PhoneLine, command: Command, reader: Reader, *notes: Card) -> Card:
-    """Do not disturb and redirects, as the PBX says them."""
+    """Return do not disturb and redirects, as the PBX reports them."""
     given: list[tuple[Plain, Plain]] = []
     actions: list[Card] = []
     if line.do_not_disturb is not None:
@@ -371,7 +371,7 @@ def switches_card(line: PhoneLine, command: Command, reader: Reader, *notes: Car
 
 
 def own_redirects(line: PhoneLine) -> list[Redirect]:
-    """Those of the person that send every call elsewhere; the other kinds are set on the page."""
+    """Return the person's own redirects of all calls. The tab's page handles the other kinds."""
     return [one for one in line.redirects or () if one.trigger is RedirectTrigger.ALWAYS and not one.group]
 
 
@@ -438,14 +438,15 @@ def _call_typed(reader: Reader, word: str = "action.call") -> Card:
 
 
 def _chat_url(colleague: Colleague) -> str:
-    """Deep link to a chat (learn.microsoft.com, "Deep link to start a new chat"): by the name that somebody signs in with,
-    which we assume to be the e-mail address that the PBX has of them.
+    """Return a deep link to a chat (learn.microsoft.com, "Deep link to start a new chat").
+
+    The link needs the user name in Entra. We assume that it is the e-mail address that the PBX has.
     """
     return f"https://teams.microsoft.com/l/chat/0/0?users={quote(colleague.email)}"
 
 
 def data_of(outside: Any) -> CallShown | None:
-    """What a card of ours carried; None for anything else."""
+    """Return what one of our cards contained, or None for any other data."""
     if not isinstance(outside, Mapping):
         return None
     try:

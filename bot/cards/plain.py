@@ -1,12 +1,12 @@
-"""Text from outside in cards: shown as it is, whatever stands in it.
+"""Text from outside in cards, shown literally.
 
-In a TextBlock, a FactSet and the labels of inputs clients read Markdown, each a little differently, escapes included
-(https://learn.microsoft.com/microsoftteams/platform/task-modules-and-cards/cards/cards-format and
-https://github.com/MicrosoftDocs/msteams-docs/issues/5793). In a TextRun they do not:
-https://learn.microsoft.com/adaptive-cards/authoring-cards/text-features. So what comes from outside stands in TextRuns,
-and in the choices of a compact list, which are plain text as well.
+Clients interpret Markdown in a TextBlock, a FactSet and the labels of inputs, with differences between clients, also in
+how escapes work (https://learn.microsoft.com/microsoftteams/platform/task-modules-and-cards/cards/cards-format and
+https://github.com/MicrosoftDocs/msteams-docs/issues/5793). They do not in a TextRun:
+https://learn.microsoft.com/adaptive-cards/authoring-cards/text-features. So text from outside is put into TextRuns only,
+and into the choices of a compact list, which are plain text too.
 
-What is left in a TextRun are the functions `{{DATE(…)}}` and `{{TIME(…)}}`.
+A TextRun still interprets the functions `{{DATE(…)}}` and `{{TIME(…)}}`; `plain` disables them.
 """
 
 import re
@@ -20,21 +20,19 @@ _WORD_JOINER: Final = "\u2060"
 
 
 class Plain(str):
-    """Text of which nothing is read as anything else, when it stands in a TextRun: the words of the language files, and
-    what went through `plain`.
-    """
+    """Text that a TextRun shows literally: texts of the language files, and results of `plain`."""
 
     __slots__ = ()
 
 
 class Title(str):
-    """Words of a language file without any placeholder: the only text that may stand where clients read Markdown."""
+    """A text of a language file without placeholders. Only such texts may be used where clients interpret Markdown."""
 
     __slots__ = ()
 
 
 def plain(outside: object) -> Plain:
-    """Takes the meaning from text that comes from outside; at most `MAX_OUTSIDE` characters of it."""
+    """Make a text from outside safe for a TextRun. At most `MAX_OUTSIDE` characters are kept."""
     if isinstance(outside, Plain):
         return outside
     text = clean_lines(str(outside)[:MAX_OUTSIDE], MAX_OUTSIDE)
