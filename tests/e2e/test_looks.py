@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw
 from playwright.async_api import Browser, Playwright
 
 from tests.support import looks
-from tests.support.browser import overflow
+from tests.support.browser import Tab, overflow
 from tests.support.looks import View
 from tests.support.world import World
 
@@ -37,25 +37,25 @@ async def view(request: pytest.FixtureRequest, shown: World) -> View:
     return request.param
 
 
+@pytest.fixture(scope="module", params=looks.LOCALES)
+async def locale(request: pytest.FixtureRequest) -> str:
+    return request.param
+
+
+@pytest.fixture(scope="module")
+async def tab(own_browser: Browser, shown: World, view: View, locale: str) -> AsyncIterator[Tab]:
+    tab = await looks.open_view(own_browser, shown, view, locale)
+    yield tab
+    await tab.close()
+
+
 @pytest.mark.parametrize("width", looks.WIDTHS)
 @pytest.mark.parametrize("theme", looks.THEMES)
-@pytest.mark.parametrize("locale", looks.LOCALES)
-async def test_the_page(
-    shown: World,
-    own_browser: Browser,
-    view: View,
-    locale: str,
-    theme: str,
-    width: int,
-    tmp_path: Path,
-) -> None:
-    tab = await looks.open_view(own_browser, shown, view, locale, theme, width)
-    try:
-        assert await tab.violations() == []
-        assert await overflow(tab) <= 0
-        picture = await looks.picture(tab, view)
-    finally:
-        await tab.close()
+async def test_the_page(tab: Tab, view: View, locale: str, theme: str, width: int, tmp_path: Path) -> None:
+    await looks.show(tab, theme, width)
+    assert await tab.violations() == []
+    assert await overflow(tab) <= 0
+    picture = await looks.picture(tab, view)
     name = looks.name_of(view, locale, theme, width)
     difference = looks.difference(picture, (looks.REFERENCES / name).read_bytes())
     (tmp_path / name).write_bytes(picture)
