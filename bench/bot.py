@@ -2,8 +2,8 @@
 notified.
 
     bot_turn       turns a second of the service over those of the stock SDK's echo bot. A turn is a message of a
-    signed-in user, with the channel's token, answered by one card with their state; a simulated channel accepts
-    every answer. The echo bot answers with one sentence
+                   signed-in user, with the channel's token, answered by one card with their state; a simulated channel
+                   accepts every answer. The echo bot answers with one sentence
                    They have been seen a moment ago; what a turn costs the service when they were not is a figure
     bot_turn_bare  the same over a bare aiohttp handler that checks the token and posts a card
     proactive      notices a second to 1,000 people, over a bare program that posts as many cards

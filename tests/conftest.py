@@ -18,7 +18,7 @@ MARKERS = {
     "database_url": "postgres",
     "empty_database_url": "postgres",
 }
-"""What a fixture asks of the machine: the world's processes, a browser, a PostgreSQL."""
+"""Maps a fixture to the marker for what it needs: the world's processes, a browser, a PostgreSQL."""
 
 
 @pytest.fixture(scope="session")
@@ -35,14 +35,14 @@ async def the_world(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[W
 
 @pytest.fixture
 async def world(the_world: World) -> World:
-    """The one world of this process, as it was at the beginning."""
+    """The world of this test process, reset to its initial state."""
     await the_world.reset()
     return the_world
 
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[Postgres]:
-    """The one PostgreSQL of this process."""
+    """The PostgreSQL server of this test process."""
     server = Postgres()
     server.start()
     yield server
@@ -51,7 +51,9 @@ def postgres() -> Iterator[Postgres]:
 
 @pytest.fixture(scope="session")
 def sqlite_with_tables(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A database with all tables and no rows, to be copied: the migrations take ten times as long as a copy."""
+    """A database with all tables and no rows, as a template: running the migrations takes ten times as long as a
+    copy.
+    """
     path = tmp_path_factory.mktemp("tables") / "tables.db"
     in_a_thread(upgrade, f"sqlite:///{path}")
     return path
@@ -59,20 +61,20 @@ def sqlite_with_tables(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def postgres_with_tables(postgres: Postgres) -> str:
-    """The name of such a database."""
+    """The name of the template database on PostgreSQL."""
     in_a_thread(upgrade, postgres.new_database("with_tables"))
     return "with_tables"
 
 
 def in_a_thread(work: Callable[[str], None], url: str) -> None:
-    """The session's event loop may run already."""
+    """Run a coroutine in a thread, because the session's event loop may already be running."""
     with ThreadPoolExecutor(1) as thread:
         thread.submit(work, url).result()
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """A database with all tables and no rows, once of each kind."""
+    """A database with all tables and no rows, once for each kind."""
     if request.param == "sqlite":
         path = shutil.copy2(request.getfixturevalue("sqlite_with_tables"), tmp_path / "test.db")
         return f"sqlite:///{path}"
@@ -82,7 +84,7 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def empty_database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """A database without any table, once of each kind."""
+    """A database without tables, once for each kind."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path / 'test.db'}"
     server: Postgres = request.getfixturevalue("postgres")
@@ -91,14 +93,14 @@ def empty_database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 @pytest.fixture
 async def book(database_url: str) -> AsyncIterator[Book]:
-    """A ledger on each of the two databases."""
+    """A ledger, once for each kind of database."""
     book = await Book(database_url).open()
     yield book
     await book.close()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Marks each test by the fixtures that it uses, so that `-m` can choose what needs little."""
+    """Mark each test by the fixtures that it uses, so that `-m` can select tests by their needs."""
     for item in items:
         for fixture in getattr(item, "fixturenames", ()):
             if (marker := MARKERS.get(fixture)) is not None:

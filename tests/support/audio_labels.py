@@ -1,4 +1,4 @@
-"""The labelled names: lists of one machine each, from public reports, and pairs with what is expected of them.
+"""The labelled device names: one list for each machine, from public reports, and pairs with their expected results.
 
 What is true of two names of one machine follows from what they are; what may be answered beside it is said here, once.
 """
@@ -32,13 +32,13 @@ class LabelledPair:
     other: str
     truth: Sameness
     right: frozenset[Sameness]
-    """The truth, and what may be said instead because the two names alone do not tell it."""
+    """The true answer, and acceptable answers if the two names alone do not reveal it."""
     held_out: bool
-    """Of the half that no rule was made with."""
+    """Whether it belongs to the half that was not used to develop the rules."""
 
 
 def machines() -> Iterator[tuple[str, list[tuple[str, str]]]]:
-    """Source, and of each device what it is and its label."""
+    """Return for each machine its source, and for each device what it is and its label."""
     for machine in _LABELS["machines"]:
         yield machine["source"], [(device["device"], device["label"]) for device in machine["devices"]]
     for machine in _MACHINES["machine"]:
@@ -46,7 +46,7 @@ def machines() -> Iterator[tuple[str, list[tuple[str, str]]]]:
 
 
 def is_held_out(source: str) -> bool:
-    """By the source alone, so that all lists of one report are on one side."""
+    """Decide by the source, so that all lists of one report are in the same half."""
     return hashlib.sha256(source.split(",")[0].encode()).digest()[0] % 2 == 1
 
 
@@ -63,11 +63,11 @@ def labelled_pairs() -> list[LabelledPair]:
 
 def _truth(one: str, other: str, label: str, second: str) -> tuple[Sameness, tuple[Sameness, ...]]:
     if "-" in (one, other):
-        return Sameness.UNSURE, ()  # whatever the default is, it may be that device
+        return Sameness.UNSURE, ()  # the default may be that device
     (device, _, socket), (its_device, _, its_socket) = one.partition("#"), other.partition("#")
     if device != its_device:
         if "~" in (one[0], other[0]):
-            # Sound passes through it, to a device that its name does not tell.
+            # Sound passes through it to a device that its name does not reveal.
             return Sameness.UNSURE, (Sameness.DIFFERENT,) if one[0] == other[0] else ()
         return Sameness.DIFFERENT, ()
     if socket != its_socket or one.startswith("~"):
@@ -80,10 +80,10 @@ def _truth(one: str, other: str, label: str, second: str) -> tuple[Sameness, tup
             )
         )
     if _PIECE.findall(label) != _PIECE.findall(second):
-        return Sameness.SAME, (Sameness.UNSURE,)  # a second piece, or one that was plugged in elsewhere
+        return Sameness.SAME, (Sameness.UNSURE,)  # a second unit, or one that was plugged in elsewhere
     short, long = sorted((label, second), key=len)
     if len(short) == WAVE_NAME_LENGTH and not short.endswith(")"):
-        # What was cut off may have told the model.
+        # The truncated part may have named the model.
         return Sameness.SAME, (Sameness.UNSURE,) if _tells_more(short, long) else ()
     return Sameness.SAME, ()
 
@@ -107,14 +107,14 @@ _DRIVERS_WORDS = frozenset(
         *("smartaudio", "hd", "realtek", "r", "camera", "webcam"),
     )
 )
-"""Words of a driver: they tell no model."""
+"""Words in names of drivers, which do not identify a model."""
 
 
 def _tells_more(short: str, long: str) -> bool:
-    """What was cut off may have told the model: it holds a digit, or a word that is no driver's."""
+    """Return whether the truncated part may have named the model: it has a digit, or a word that is not a driver's."""
     begun, inner = (label.partition("(")[2].strip().lower() for label in (short, long))
     if len(long) <= WAVE_NAME_LENGTH and not long.endswith(")"):
-        return True  # the longer one is cut as well
+        return True  # the longer one is truncated too
     if not inner.startswith(begun):
         return False
     start = max(inner.rfind(" ", 0, len(begun) + 1), 0)

@@ -1,4 +1,4 @@
-"""A ledger on a database of its own, with one PBX, for tests of licensing."""
+"""A ledger on its own database, with one PBX, for tests of licensing."""
 
 from dataclasses import replace
 from datetime import UTC, date, datetime
@@ -27,7 +27,7 @@ class Book:
     def __init__(self, url: str) -> None:
         self.url = url
         self.installation = 1
-        """Of the PBX, as the next sign-ins name it."""
+        """The installation of the PBX that the next sign-ins refer to."""
 
     async def open(self, *, prepare: bool = True) -> "Book":
         if prepare:
@@ -58,7 +58,7 @@ class Book:
             )
 
     async def tried_by(self, identity: str) -> None:
-        """Another installation has tried the PBX's name: it can be handed over to it."""
+        """Let another installation try the PBX's name, so that the name can be handed over to it."""
         claim = {"identity": identity, "address": "a", "address_group": "a", "connector_version": "1"}
         async with self.database.writing() as connection:
             await connection.execute(
@@ -102,7 +102,7 @@ class Book:
         return await self.ledger.open_session(await self.request(number, ual=ual, **changes))
 
     async def deny(self, number: int, **changes: Any) -> Finding:
-        """A sign-in that must be refused, and is written down."""
+        """Sign in, and check that it is refused and recorded."""
         request = await self.request(number, **changes)
         refused = await self.ledger.open_session(request)
         assert isinstance(refused, Finding)
@@ -117,7 +117,7 @@ class Book:
         return len(await self.ledger.end_sessions(PBX, ids, Ending(cause, ADMIN, "because", now)))
 
     async def session_of(self, number: int) -> Session | None:
-        """Of this PBX user, whichever Teams account it belongs to."""
+        """Return the session of this PBX user, with any Teams account."""
         sessions = await self.overview.all_holders(PBX)
         return next((session for session in sessions if session.person.pbx_user_id == number), None)
 

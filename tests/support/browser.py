@@ -1,4 +1,4 @@
-"""A real Chromium at the Teams host, and axe in it."""
+"""A real Chromium that shows the Teams host, and axe in it."""
 
 import shutil
 from pathlib import Path
@@ -21,13 +21,13 @@ _ARGUMENTS = (
 
 
 async def launch(playwright: Playwright, *more: str, environment: dict[str, str] | None = None) -> Browser:
-    """The machine's Chromium, or Playwright's own where there is none."""
+    """Start the machine's Chromium, or Playwright's own if there is none."""
     path = next((found for name in CHROMIUM if (found := shutil.which(name))), None)
     return await playwright.chromium.launch(executable_path=path, args=[*_ARGUMENTS, *more], env=environment)
 
 
 class Tab:
-    """One person's Teams window with the tab in it."""
+    """One user's Teams window that shows the tab."""
 
     def __init__(self, page: Page, world: World, person: Any) -> None:
         self.page = page
@@ -48,7 +48,7 @@ class Tab:
         script: str | None = None,
         **query: str,
     ) -> "Tab":
-        # Without motion: colours in the middle of a transition are nobody's colours.
+        # Without motion, because colours in the middle of a transition are meaningless.
         context = await browser.new_context(
             viewport={"width": width, "height": height}, timezone_id="Europe/Berlin", reduced_motion="reduce"
         )
@@ -56,7 +56,7 @@ class Tab:
             await context.add_init_script(script)
         page = await context.new_page()
         tab = cls(page, world, person)
-        # Otherwise the telephone comes first where the PBX offers one.
+        # Otherwise the telephone page comes first if the PBX offers telephones.
         query = {"page": "state"} | query
         more = "".join(f"&{name}={value}" for name, value in query.items())
         await page.goto(
@@ -91,7 +91,7 @@ class Tab:
         await self.button("Sign in").click()
 
     async def try_to_sign_in(self) -> None:
-        """With everything right; what comes of it is for the caller to see."""
+        """Sign in with valid data; the caller checks the result."""
         await self.enter_pbx(self.world.pbx_name, self.world.key)
         await self.enter_user(self.person.login, self.person.password)
 
@@ -107,7 +107,7 @@ class Tab:
         await expect(self.view.get_by_role("alert")).to_contain_text(text)
 
     async def violations(self) -> list[str]:
-        """What axe finds in the tab, as lines that say what and where."""
+        """Return axe's findings in the tab, one line for each rule and element."""
         frame = self.frame()
         if not await frame.evaluate("'axe' in window"):
             await frame.evaluate((E2E / "node_modules/axe-core/axe.min.js").read_text())
@@ -120,6 +120,6 @@ class Tab:
 
 
 async def overflow(tab: Tab) -> int:
-    """By how many pixels the tab is wider than its window."""
+    """Return by how many pixels the tab is wider than its window."""
     width = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
     return int(await tab.frame().evaluate(width))

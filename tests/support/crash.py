@@ -1,4 +1,4 @@
-"""Cycles of work and kill -9, and the check of what is left."""
+"""Repeated cycles of work and kill -9, with a check of the remaining data."""
 
 import asyncio
 import random
@@ -18,7 +18,7 @@ from tests.support.postgres import Postgres
 SEATS = 20
 CLIENTS = 64
 ANSWERS = (40, 200)
-"""After how many, at least and at most, a process is killed."""
+"""The minimum and maximum number of answers before a process is killed."""
 WORK_SECONDS = 60
 WHAT_IS_LEFT = """
 SELECT 'seat' AS what, '' AS who, holder AS pbx_user, number, 0 AS amount FROM seat WHERE holder IS NOT NULL
@@ -27,9 +27,9 @@ UNION ALL SELECT 'audit', kind, 0, 0, count(*) FROM audit GROUP BY kind
 UNION ALL SELECT 'notices', '', 0, 0, count(*) FROM notice
 UNION ALL SELECT 'told', '', 0, 0, count(*) FROM audit WHERE kind = 'ended' AND detail LIKE '%revoked%'
 """
-"""One statement, so one moment: what the killed process had sent, PostgreSQL may still be doing."""
+"""One statement, so one snapshot: PostgreSQL may still execute what the killed process had sent."""
 USERS = 40
-"""Fewer than clients: two Teams users now and then want to be the same PBX user."""
+"""Fewer than clients, so that two Teams users sometimes want to be the same PBX user."""
 
 
 class Crash:
@@ -81,7 +81,7 @@ class Crash:
         self.recovery.append(time.monotonic() - started)
 
     async def _work_seen(self, output: asyncio.StreamReader, answers: int) -> bytes:
-        """Until so many answers were given, however fast the machine is; and then into the middle of the next ones."""
+        """Wait for that many answers, at any speed of the machine; the kill then interrupts the next ones."""
         seen = b""
         async with asyncio.timeout(WORK_SECONDS):
             while answers:
@@ -93,7 +93,7 @@ class Crash:
         return seen
 
     def _read(self, output: str) -> None:
-        """Only whole lines: the last may have been cut by the kill."""
+        """Read only complete lines: the kill may have truncated the last one."""
         for line in output.splitlines(keepends=True):
             if line.endswith("\n"):
                 word, user = line.split()
@@ -115,10 +115,10 @@ class Crash:
         assert notices == told_ends, "an end without its notice"
         signed_in = {who for who, _, _ in sessions}
         for user, word in self._told.items():
-            # Between "leaving" and "out" (and "coming" and "in") either is right.
+            # Between "leaving" and "out" (and "coming" and "in") both states are valid.
             assert word != "in" or user in signed_in, f"{user} was told that they are signed in, and are not"
             assert word != "out" or user not in signed_in, f"{user} was told that they are out, and are not"
-        # The next process goes on: everybody out, and all seats can be taken again.
+        # The next process continues: everybody signs out, and all seats can be taken again.
         ids = [session.id for session in await book.overview.all_holders(PBX)]
         await book.ledger.end_sessions(PBX, ids, Ending(EndCause.REVOKED, ADMIN, "", NOW))
         self._told.clear()

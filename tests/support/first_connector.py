@@ -1,7 +1,7 @@
-"""A connector of the first version (0.1.0 as it was released): the present one, held to that version's wire.
+"""A connector of the first version (0.1.0 as released): the current one, restricted to that version's protocol.
 
-It offers the first subprotocol alone, says nothing of capabilities, refuses members that it does not know, and hands
-out the PBX's own nonce, whose answer then crosses the service unsealed.
+It offers only the first subprotocol, reports no capabilities, rejects unknown members, and passes on the PBX's own
+nonce, whose answer then crosses the service unsealed.
 """
 
 import sys

@@ -34,11 +34,11 @@ class Fleet(World):
         await super().stop()
 
     def at(self, replica: str, person: object = ANNA) -> TabClient:
-        """A tab whose requests arrive at this replica."""
+        """Return a tab whose requests arrive at this replica."""
         return TabClient(self.http, f"http://127.0.0.1:{self.ports[replica]}", self.entra_url, person, "en")
 
     async def link_to(self, replica: str) -> None:
-        """Sees to it that the link sits on this replica, and that every replica knows it."""
+        """Make sure that this replica holds the link, and that every replica knows it."""
         other = SECOND if replica == FIRST else FIRST
         self.balancer.backends = [self.ports[replica], self.ports[other]]
         before = self.links(replica)

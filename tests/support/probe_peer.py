@@ -1,4 +1,4 @@
-"""An audio probe made by hand, at the door of a running service."""
+"""A hand-made audio probe that connects to a running service."""
 
 import asyncio
 import json
@@ -13,7 +13,7 @@ from wire.probe import SUBPROTOCOL
 
 
 class Peer:
-    """Anything that speaks to the door."""
+    """A client that can send anything to the probes' endpoint."""
 
     def __init__(self, socket: aiohttp.ClientWebSocketResponse) -> None:
         self.socket = socket
@@ -29,7 +29,7 @@ class Peer:
         return await self.call("probe.pair", code=code, machine="laptop", platform="windows", version="1")
 
     async def is_cut(self) -> int:
-        """Waits for the end; the code that the service gives for it."""
+        """Wait for the end, and return the service's close code."""
         async with asyncio.timeout(15):
             while True:
                 message = await self.socket.receive()

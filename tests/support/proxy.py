@@ -1,4 +1,4 @@
-"""A company's proxy on loopback: CONNECT and absolute form, with a login or without, and with a company's habits."""
+"""A corporate proxy on loopback: CONNECT and absolute form, with or without a login, and with common quirks."""
 
 import asyncio
 import base64
@@ -8,7 +8,7 @@ from typing import Self
 
 
 class Proxy:
-    """Whatever host is asked for, it leads to `backend` (a port of this machine)."""
+    """A proxy that leads every host to `backend` (a port of this machine)."""
 
     def __init__(
         self,
@@ -20,9 +20,10 @@ class Proxy:
         strips_upgrade: bool = False,
         cuts: bool = False,
     ) -> None:
-        """`schemes`: what a 407 offers; `login`: `user:password` that is let through by Basic, nobody's when None while there
-        are schemes. `refuses`: a status line in place of every way. `strips_upgrade`: hop-by-hop headers are not passed
-        on (RFC 9110, section 7.6.1), as by a proxy that knows no WebSocket. `cuts`: the line ends after the request.
+        """`schemes` are offered in a 407; `login` is the `user:password` that Basic accepts, None to accept nobody
+        while there are schemes. `refuses` is a status line to answer every request with. `strips_upgrade` drops
+        hop-by-hop headers (RFC 9110, section 7.6.1), like a proxy without WebSocket support. `cuts` closes the
+        connection after the request.
         """
         self.backend = backend
         self.seen: list[str] = []

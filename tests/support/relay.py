@@ -1,4 +1,6 @@
-"""A TCP relay on loopback between a connector and the service: a load balancer, and every fault of a line."""
+"""A TCP relay on loopback between a connector and the service: a load balancer that can simulate every network
+fault.
+"""
 
 import asyncio
 import contextlib
@@ -11,17 +13,17 @@ from enum import Enum, auto
 class Fault(Enum):
     NONE = auto()
     RESET = auto()
-    """Taken, and cut at once."""
+    """Connections are accepted and reset immediately."""
     SWALLOW = auto()
-    """Half-open: everything is taken, nothing arrives, nothing is said."""
+    """Half-open: all data is accepted, nothing is delivered, and nothing is answered."""
     CORRUPT = auto()
-    """Bits of what the service says are turned over."""
+    """Bits in the service's data are flipped."""
     TRUNCATE = auto()
-    """The service's words end in their middle, and the line with them."""
+    """The service's data is truncated, and the connection closed."""
 
 
 class Relay:
-    """Passes every connection to the first of `backends` (ports) that takes it."""
+    """Forwards every connection to the first of `backends` (ports) that accepts it."""
 
     def __init__(self, *backends: int) -> None:
         self.backends = list(backends)
@@ -48,7 +50,7 @@ class Relay:
         await self.cut()
 
     async def cut(self) -> None:
-        """Resets every line that is open."""
+        """Reset every open connection."""
         lines = list(self._lines)
         for line in lines:
             line.cancel()
@@ -107,12 +109,12 @@ class Relay:
                     return
                 writer.write(data)
                 await writer.drain()
-        if self.fault is Fault.SWALLOW:  # not even the end of one side is told to the other
+        if self.fault is Fault.SWALLOW:  # not even a close is passed on
             await asyncio.Event().wait()
 
 
 def _reset(writer: asyncio.StreamWriter) -> None:
-    """RST instead of FIN, as when a machine loses its power."""
+    """Send RST instead of FIN, as when a machine loses power."""
     raw = writer.get_extra_info("socket")
     if raw is not None:
         with contextlib.suppress(OSError):

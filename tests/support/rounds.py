@@ -1,7 +1,8 @@
-"""Barrier rounds: processes that take seats of one pool at the same moment, again and again.
+"""Barrier rounds: processes that repeatedly take seats of one pool at the same moment.
 
-Every process starts a round when the clock says so. In a round each of its clients takes once; more ask than
-there are seats, so in the end exactly as many hold one as there are. Between rounds everybody signs out.
+Every process starts a round at the same clock time. In a round each of its clients takes a seat once; there are
+more requests than seats, so exactly as many clients must hold one as there are seats. Everybody signs out between
+rounds.
 """
 
 import asyncio
@@ -20,7 +21,7 @@ from tests.support.book import Book
 
 
 class WrongWay(StrEnum):
-    """The two ways of the design's table that oversell: controls."""
+    """The two methods of the design's table that oversell, as controls."""
 
     NO_LOCK = "count, then insert, without a lock"
     LATE_LOCK = "count and insert with the advisory lock in the same statement"
@@ -31,11 +32,11 @@ class Round:
     granted: int
     refused: int
     held: int
-    """Seats that the database says are held after the round."""
+    """Seats that are held after the round according to the database."""
 
 
 def check_round(one: Round, seats: int) -> str | None:
-    """What is wrong with a round in which more asked than there are seats."""
+    """Return what is wrong with a round that had more requests than seats."""
     if one.held > seats or one.granted > seats:
         return f"oversold: {one}"
     if one.granted < seats:
@@ -145,7 +146,7 @@ class _Right:
 
 
 class _Wrong:
-    """Each client with a connection of its own, as a service with a pool of connections would."""
+    """Every client has its own connection, like a service with a connection pool."""
 
     def __init__(self, url: str, way: WrongWay, users: Sequence[int]) -> None:
         self._url, self._way, self._users = url, way, users

@@ -34,12 +34,12 @@ async def main() -> int:
         await world.start()
         try:
             async with async_playwright() as playwright:
-                # A sound server of its own, so that the audio page lists the same devices on every machine.
+                # A separate sound server, so that the audio page lists the same devices on every machine.
                 browser = await launch(
                     playwright, "--use-fake-ui-for-media-stream", environment=sound.environment
                 )
                 history.write(world)
-                # Somebody else wants the name for a day: that comes last, because other pages show it as well.
+                # Somebody else claims the name: this comes last, because other pages show it for a day too.
                 for step in (take, examine):
                     for locale in ("de-DE", "en-US"):
                         for theme in ("default", "dark", "contrast"):
@@ -92,7 +92,7 @@ async def take(world: World, browser, locale: str, theme: str) -> None:
 
 
 async def examine(world: World, browser, locale: str, theme: str) -> None:
-    """Clara has the connector examine itself while UCI is off, and somebody else wants the name."""
+    """Clara runs the connector's diagnostics while UCI is off, and another installation claims the name."""
     for person in (ANNA, BEN, CLARA):
         await world.client(person).sign_in(world.pbx_name, world.key)
     async with connected(world) as (socket, nonce):
@@ -109,7 +109,7 @@ async def examine(world: World, browser, locale: str, theme: str) -> None:
 
 
 async def share_a_headset(world: World, browser, locale: str, theme: str, out: Path) -> None:
-    """Anna says that both programs use her headset."""
+    """Anna declares that both programs use her headset."""
     anna = world.client(ANNA)
     uses = [
         {"program": program, "device": {"kind": kind, "label": HEADSET}}
@@ -128,7 +128,7 @@ async def share_a_headset(world: World, browser, locale: str, theme: str, out: P
 
 
 async def wait_for_a_seat(world: World, browser, locale: str, theme: str, out: Path) -> None:
-    """Ben without a licence of his own finds the seats taken, and waits."""
+    """Ben, who has no user-assigned licence, finds all seats taken, and waits."""
     await world.client(BEN).sign_out()
     await world.pbx("PATCH", f"users/{BEN.login}", {"permissions": []})
     await world.client(BEN).sign_in(world.pbx_name, world.key)

@@ -1,6 +1,7 @@
-"""The logs of a world, searched for every secret that was used in it.
+"""Searches the logs of a world for every secret that was used in it.
 
-Each process of a run searches its world's logs at the end (`conftest.py`); `test_secrets.py` searches them in between.
+Each process of a test run searches its world's logs at the end (`conftest.py`); `test_secrets.py` searches them in
+between.
 """
 
 import re
@@ -14,7 +15,7 @@ from wire.pbxkey import digest, parse_key
 
 
 async def what_a_probe_knows(world: World) -> dict[str, str]:
-    """Pairs one and lets it say hello, so that code and token have been through the service."""
+    """Pair a probe and let it connect, so that code and token have passed through the service."""
     anna = world.client(ANNA)
     answer = await anna.sign_in(world.pbx_name, world.key)
     assert answer.status == 200, answer.body
@@ -28,7 +29,7 @@ async def what_a_probe_knows(world: World) -> dict[str, str]:
 
 
 async def check_logs(world: World) -> None:
-    """Raises AssertionError."""
+    """Raise AssertionError if a secret is in a log."""
     demo = world.demo
     secrets = {
         "the PBX key": world.key,

@@ -1,4 +1,4 @@
-"""A real sound server without any sound card: two headsets and a laptop, made of null sinks and virtual sources."""
+"""A real sound server without sound cards: two headsets and a laptop, made of null sinks and virtual sources."""
 
 import asyncio
 import os
@@ -31,7 +31,7 @@ class SoundServer:
         return pulsectl.Pulse("tests", server=f"unix:{self.socket}")
 
     async def ready(self) -> "SoundServer":
-        """Waits until all devices are there."""
+        """Wait until all devices exist."""
 
         async def listed() -> bool:
             try:
@@ -44,7 +44,7 @@ class SoundServer:
         return self
 
     def move(self, name: str, *, speaker: str, microphone: str) -> None:
-        """Gives a running program other devices, as its own settings would."""
+        """Move a running program to other devices, as its own settings would."""
         with self.client() as pulse:
             for stream in pulse.sink_input_list():
                 if stream.proplist.get("application.name") == name:
@@ -56,7 +56,7 @@ class SoundServer:
 
 @contextmanager
 def sound_server(directory: Path) -> Iterator[SoundServer]:
-    """PulseAudio of its own, on a socket in `directory`."""
+    """A separate PulseAudio, with its socket in `directory`."""
     socket = directory / "pulse.sock"
     devices = [
         ("headset", HEADSET),
@@ -109,7 +109,7 @@ def sound_server(directory: Path) -> Iterator[SoundServer]:
 
 @asynccontextmanager
 async def program(server: SoundServer, name: str, *, speaker: str, microphone: str) -> AsyncIterator[None]:
-    """A real program of that name which plays on one device and records from another."""
+    """A real program with that name that plays on one device and records from another."""
     commands = [
         ("pacat", f"--device={speaker}", "/dev/zero"),
         ("parecord", f"--device={microphone}", "--raw", "/dev/null"),
@@ -124,14 +124,14 @@ async def program(server: SoundServer, name: str, *, speaker: str, microphone: s
         yield
     finally:
         for process in processes:
-            if process.returncode is None:  # it ends with its sound server
+            if process.returncode is None:  # it may have ended together with its sound server
                 process.terminate()
                 await process.wait()
 
 
 @asynccontextmanager
 async def probe(server: SoundServer, config: Path) -> AsyncIterator[asyncio.subprocess.Process]:
-    """The real probe, paired before."""
+    """The real probe, already paired."""
     with (config / "log").open("w") as log:
         process = await asyncio.create_subprocess_exec(
             sys.executable,
@@ -153,7 +153,7 @@ async def probe(server: SoundServer, config: Path) -> AsyncIterator[asyncio.subp
 
 
 async def probe_command(server: SoundServer, config: Path, *arguments: str) -> tuple[int, str]:
-    """One command of the probe; its code and all it printed."""
+    """Run one command of the probe; return its exit code and all its output."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",

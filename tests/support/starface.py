@@ -12,14 +12,14 @@ from tests.support.world import free_ports
 
 @asynccontextmanager
 async def running_starface(settings: Settings | None = None) -> AsyncIterator[int]:
-    """Gives its port on 127.0.0.1."""
+    """Run it, and yield its port on 127.0.0.1."""
     async with serving(create(settings or Settings())) as port:
         yield port
 
 
 @asynccontextmanager
 async def serving(app: web.Application) -> AsyncIterator[int]:
-    """Gives the port on 127.0.0.1. At the end, what still waits for an answer is cut."""
+    """Serve an application, and yield its port on 127.0.0.1. At the end, pending requests are cut off."""
     port = free_ports(1)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
     await runner.setup()

@@ -1,4 +1,4 @@
-"""What the tab in a browser does, without a browser: the same requests, the same proofs."""
+"""Does what the tab in a browser does, without a browser: the same requests, the same proofs."""
 
 import json
 from collections.abc import AsyncIterator, Sequence
@@ -30,7 +30,7 @@ class Answer:
 
 
 class TabClient:
-    """One demo person at the tab API."""
+    """One demo user of the tab API."""
 
     def __init__(
         self,
@@ -69,7 +69,7 @@ class TabClient:
 
     @asynccontextmanager
     async def get(self, path: str) -> AsyncIterator[aiohttp.ClientResponse]:
-        """The response as it comes in."""
+        """Send a GET request and yield the response as it arrives."""
         headers = {"Authorization": f"Bearer {await self.token()}", "Accept-Language": self.language}
         async with self._http.get(f"{self._service_url}/api/v1/{path}", headers=headers) as response:
             yield response
@@ -78,7 +78,9 @@ class TabClient:
         return (await self.call("GET", "state")).body
 
     async def prepare(self, pbx_name: str, key: str, methods: Sequence[str] = METHODS) -> Answer:
-        """`methods`: what this tab knows beside the methods of the first version; one of that version says nothing."""
+        """Request a challenge. `methods` are those that this tab supports in addition to those of the first
+        version, which sends none.
+        """
         body: dict[str, Any] = {"pbxName": pbx_name, "keyDigest": digest(parse_key(key))}
         if methods:
             body["methods"] = list(methods)
@@ -87,7 +89,7 @@ class TabClient:
     def proof(
         self, challenge: dict[str, Any], key: str, login: str | None = None, password: str | None = None
     ) -> dict[str, Any]:
-        """What the tab makes of a challenge, a login and a password."""
+        """Compute the tab's answer to a challenge, with login and password."""
         login, password = login or self.person.login, password or self.person.password
         method, nonce = challenge["method"], challenge["nonce"]
         if method == "challenge":
@@ -128,7 +130,7 @@ class TabClient:
     async def follow_calls(
         self, pbx_name: str, key: str, *, login: str | None = None, password: str | None = None
     ) -> Answer:
-        """The consent to help with calls."""
+        """Consent to the help with calls."""
         return await self._give_login("audio/calls", CALLS, pbx_name, key, login, password)
 
     async def switch_phone_on(
@@ -139,7 +141,7 @@ class TabClient:
     async def _give_login(
         self, path: str, purpose: str, pbx_name: str, key: str, login: str | None, password: str | None
     ) -> Answer:
-        """Seals the UCI login to the connector."""
+        """Seal the UCI login to the connector."""
         prepared = await self.call("POST", f"{path}/challenge")
         if prepared.status != 200:
             return prepared

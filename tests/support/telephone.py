@@ -1,4 +1,4 @@
-"""A person who has switched their telephone on, with a chat, and the phone on their desk at the simulated PBX."""
+"""A user who has switched their telephone on, with a chat, and the phone on their desk at the simulated PBX."""
 
 import json
 from typing import Any
@@ -18,7 +18,7 @@ SECONDS = 25.0
 
 
 async def switch_on(client: TabClient, pbx_name: str, key: str) -> Answer:
-    """The consent: seals the UCI login to the connector."""
+    """Give the consent: seal the UCI login to the connector."""
     prepared = await client.call("POST", "phone/challenge")
     if prepared.status != 200:
         return prepared
@@ -36,7 +36,7 @@ class DeskPhone:
         self.client = world.client(person)
 
     async def begin(self, *, ends_calls: bool = True) -> "DeskPhone":
-        """Signs in, switches the telephone on, and waits until its line is up."""
+        """Sign in, switch the telephone on, and wait until its line is up."""
         if ends_calls:
             await self.end_calls()
         await self.client.sign_in(self.world.pbx_name, self.world.key)
@@ -51,7 +51,7 @@ class DeskPhone:
         return self
 
     async def forgets_calls(self) -> None:
-        """Those that have ended are shown for some seconds."""
+        """Wait until ended calls, which are shown for some seconds, have disappeared."""
 
         async def none() -> bool:
             return (await self.client.call("GET", "phone")).body["line"]["calls"] == []
@@ -67,7 +67,7 @@ class DeskPhone:
         return [call for call in calls if everybody or call["login"] == self.person.login]
 
     async def ring(self, number: str = OUTSIDE, name: str = OUTSIDE_NAME, called: str = "") -> dict[str, Any]:
-        """Somebody outside calls; the person's own leg."""
+        """Call the user from outside; return the user's own leg."""
         body = {
             "called": called or self.person.login,
             "callerNumber": number,
@@ -81,7 +81,7 @@ class DeskPhone:
 
 
 async def cards(world: World, person: Any) -> list[dict[str, Any]]:
-    """What the chat shows of the bot, newest last."""
+    """Return the bot's activities in the chat, newest last."""
     return [
         activity["attachments"][0]["content"]
         for activity in await world.chat(person)

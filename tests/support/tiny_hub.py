@@ -1,4 +1,4 @@
-"""A service that does nothing but hold one connector's link, for tests of the connector alone."""
+"""A service that only holds one connector's link, for tests of the connector."""
 
 import asyncio
 import json
@@ -42,7 +42,7 @@ class TinyHub:
         self.endpoint: Endpoint | None = None
         self.hellos: list[Hello] = []
         self.changed: list[tuple[float, list[int]]] = []
-        """When, and whose lines."""
+        """Times of notifications, with the users whose lines changed."""
         self.when_changed: Callable[[list[int]], None] = lambda _user_ids: None
         self.url = ""
 
@@ -91,12 +91,12 @@ class TinyHub:
         await eventually(is_linked, "the connector is linked", SECONDS)
 
     async def call(self, method: str, **params: Any) -> dict[str, Any]:
-        """Raises `RpcRefusalError`."""
+        """Call the connector. Raises `RpcRefusalError`."""
         assert self.endpoint is not None, "no link"
         return await self.endpoint.call(method, params, deadline=SECONDS)
 
     async def open_phone(self, state: State, user_id: int, login: str, password: str, **changes: str) -> None:
-        """Switches a person's telephone on, as their browser would."""
+        """Switch a user's telephone on, as their browser would."""
         nonce = (await self.call(Method.CALLS_CHALLENGE))["nonce"]
         content = json.dumps({"login": login, "uciToken": uci_token(login, password)}).encode()
         context = seal_context(**({"pbx_name": NAME, "nonce": nonce, "purpose": PHONE, **WHOM} | changes))
@@ -124,7 +124,7 @@ async def tiny_hub() -> AsyncIterator[TinyHub]:
 
 
 class ConnectorProcess:
-    """The connector's own program beside a PBX at that port."""
+    """The real connector program, with a PBX on that port."""
 
     def __init__(self, directory: Path, hub: TinyHub, pbx_port: int) -> None:
         self.directory = directory
@@ -150,7 +150,7 @@ class ConnectorProcess:
 
     @property
     def resident(self) -> int:
-        """Bytes."""
+        """Return the resident memory in bytes."""
         return self._running().memory_info().rss
 
     @property
@@ -163,7 +163,7 @@ class ConnectorProcess:
         return psutil.Process(self._process.pid)
 
     async def kill(self) -> None:
-        """kill -9."""
+        """Kill the process with SIGKILL."""
         if self._process is not None:
             self._process.kill()
             await self._process.wait()

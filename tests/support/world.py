@@ -1,4 +1,4 @@
-"""The whole world of a test run: service, simulator and connector as processes of their own."""
+"""The complete environment of a test run: service, simulator and connector as separate processes."""
 
 import argparse
 import asyncio
@@ -26,7 +26,7 @@ from tests.support.tab_client import TabClient
 ANNA, BEN, CLARA = PEOPLE
 SECONDS = 15.0
 BY_DAY = {"muted": [], "quiet": False, "quietFrom": 1320, "quietUntil": 420}
-"""Settings of notices for tests that expect one: they run at night, too."""
+"""Notice settings without quiet hours, for tests that expect a notice and may run at night."""
 
 
 class World:
@@ -66,7 +66,7 @@ class World:
         return self.demo.teams_url
 
     async def enrolment_code(self, name: str) -> str:
-        """As `pbx-teams pbx enrol` makes one."""
+        """Create a code with `pbx-teams pbx enrol`."""
         database = Database(self.demo.database_address)
         writer = open_writer(database.address)
         pepper = (self.demo.state / "pepper").read_text().encode()
@@ -81,7 +81,7 @@ class World:
         return TabClient(self.http, self.demo.service_url, self.entra_url, person, language)
 
     async def pbx(self, method: str, path: str, body: Any = None) -> Any:
-        """The control API of the simulated STARFACE."""
+        """Call the control API of the simulated STARFACE."""
         async with self.http.request(method, f"{self.starface_url}/control/{path}", json=body) as answer:
             assert answer.status < 300, await answer.text()
             return await answer.json()
@@ -92,7 +92,7 @@ class World:
             return (await answer.json())["token"]
 
     async def say(self, person: Any, locale: str = "en-US", **activity: Any) -> Any:
-        """What a person does in the chat with the bot."""
+        """Perform an action of a user in the chat with the bot."""
         body = {"locale": locale, **activity}
         async with self.http.post(
             f"{self.demo.teams_url}/host/chats/{person.object_id}", json=body
@@ -100,23 +100,23 @@ class World:
             return await answer.json()
 
     async def chat(self, person: Any) -> list[dict[str, Any]]:
-        """The activities of a chat, newest last."""
+        """Return the activities of a chat, newest last."""
         async with self.http.get(f"{self.demo.teams_url}/host/chats/{person.object_id}") as answer:
             return (await answer.json())["activities"]
 
     async def forget_throttles(self) -> None:
-        """Throttles live in the service's memory."""
+        """Restart the service, because throttles are in its memory."""
         await self.demo.stop_part("service")
         await self.demo.start_service()
         await self.connected()
 
     async def connected(self) -> None:
-        """Waits until the connector has found its way back."""
+        """Wait until the connector is linked again."""
 
         async def is_connected() -> bool:
             if (
                 not self.is_linked()
-            ):  # after a hand-over no key is good until then, and wrong ones are throttled
+            ):  # after a hand-over no key is valid until then, and wrong ones are throttled
                 return False
             answer = await self.client(CLARA).prepare(self.pbx_name, self.key)
             return answer.status == 200
@@ -133,11 +133,13 @@ class World:
         return row is not None and bool(row[0])
 
     def database(self) -> sqlite3.Connection:
-        """The service's own database, for what would otherwise take days."""
+        """Access the service's own database, for changes that would otherwise take days."""
         return sqlite3.connect(self.demo.state / "pbx-teams.db", timeout=10)
 
     def forget_pins(self) -> None:
-        """As if nobody had ever signed in or out: who is who at the PBX is open again, and nobody has chosen to stay out."""
+        """Reset identities as if nobody had ever signed in or out: pins are removed, and nobody has chosen to stay
+        signed out.
+        """
         if (self.demo.state / "pbx-teams.db").exists():
             with closing(self.database()) as database, database:
                 database.execute("DELETE FROM pinned_identity")
@@ -146,7 +148,7 @@ class World:
 
     @contextmanager
     def expired_key(self) -> Iterator[None]:
-        """The last day of the licence key is over since a minute; afterwards it is as before."""
+        """Let the licence key have expired a minute ago; restore it afterwards."""
 
         def put(until: int) -> int:
             with closing(self.database()) as database, database:
@@ -171,8 +173,8 @@ class World:
         return [json.loads(line) for line in self.log().splitlines() if line.startswith("{")]
 
     async def reset(self) -> None:
-        """Everybody signed out and pinned to nobody, nobody's messages held back at night, the PBX as it was and without
-        calls, no tenant trusted.
+        """Reset: everybody signed out and unpinned, no quiet hours, the PBX in its initial state without calls, no
+        trusted tenants.
         """
         await self.http.delete(f"{self.demo.teams_url}/control/posts")
         await self.pbx(
@@ -194,7 +196,7 @@ class World:
         await self.connected()
         self.forget_pins()
         clara = self.client(CLARA)
-        # By password: an e-mail address makes no administrator.
+        # By password, because sign-in by e-mail gives no administrator rights.
         answer = await clara.sign_in(self.pbx_name, self.key)
         assert answer.status == 200, f"an earlier test has left the world unusable: {answer.body}"
         await clara.call("PUT", "trust", {"trusted": False})
@@ -206,7 +208,7 @@ class World:
 
 
 async def eventually(check: Callable[[], Awaitable[Any]], what: str, seconds: float = SECONDS) -> Any:
-    """Waits until `check` gives something true, and returns that."""
+    """Wait until `check` returns something truthy, and return it."""
     loop = asyncio.get_running_loop()
     ends = loop.time() + seconds
     while not (found := await check()):
@@ -217,9 +219,8 @@ async def eventually(check: Callable[[], Awaitable[Any]], what: str, seconds: fl
 
 
 def free_ports(count: int) -> int:
-    """The first of `count` consecutive ports that are free, and that no other process of a run is given.
-
-    They stay ours until this process ends: what is stopped may start again at its port.
+    """Return the first of `count` consecutive free ports that no other process of the run gets. They stay reserved
+    until this process ends, so that a stopped part may restart on its port.
     """
     directory = Path(tempfile.gettempdir()) / "pbx-teams-ports"
     directory.mkdir(exist_ok=True)
@@ -239,6 +240,6 @@ def free_ports(count: int) -> int:
 
 
 FIRST_PORT, LAST_PORT = 20_000, 30_000
-"""Below the ports that the system gives to outgoing connections."""
+"""Below the range that the system uses for outgoing connections."""
 PORTS_AT_ONCE = 8
 _claims: list[TextIO] = []
