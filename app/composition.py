@@ -325,12 +325,12 @@ def create(settings: Settings) -> web.Application:
     app.add_subapp("/tab", web_app.pages())
 
     async def life(_app: web.Application) -> AsyncIterator[None]:
-        plane.start(hub.answer, bus.hear, bus.missed)
+        plane.start(hub.answer, bus.deliver, bus.notify_missed)
         await replicas.enter()
         background = [
             asyncio.create_task(supervise(name, work))
             for name, work in (
-                ("replicas", partial(replicas.run, hub.fence, links_closed)),
+                ("replicas", partial(replicas.run, hub.close_all, links_closed)),
                 ("hub", hub.run),
                 ("signing keys", partial(keep_keys_warm, channel_tokens, REFRESH_SECONDS / 2)),
                 ("channel token", channel_token.keep_warm),

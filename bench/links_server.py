@@ -69,10 +69,10 @@ async def hub(port: int, database_url: str, nats_url: str | None = None) -> None
         on_lines=unheard,
     )
     replicas = Replicas(ledger.writer, plane.replica_id, is_alone=plane.is_alone)
-    plane.start(the_hub.answer, bus.hear, bus.missed)
+    plane.start(the_hub.answer, bus.deliver, bus.notify_missed)
     await replicas.enter()
     background = [
-        asyncio.create_task(replicas.run(the_hub.fence, lambda _closed: None)),
+        asyncio.create_task(replicas.run(the_hub.close_all, lambda _closed: None)),
         asyncio.create_task(the_hub.run()),
     ]
     rows: dict[str, Pbx] = {}

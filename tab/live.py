@@ -65,7 +65,7 @@ class LiveUpdates:
         bus.listen("connection", self._of_connection)
         bus.listen("claims", self._of_claims)
         bus.listen("pbx", self._of_pbx)
-        bus.when_missed(self._missed)
+        bus.on_missed(self._missed)
 
     async def run(self) -> None:
         """Check all streams periodically until cancelled, so that no stream needs its own timer or task."""

@@ -13,7 +13,7 @@ from core.diagnosis.codes import Code
 from core.diagnosis.finding import Finding
 from core.hub.bus import NOTICES_TOPIC, Bus
 from core.hub.hub import Hub, PbxRefusedError
-from core.hub.keeping import Keeper, Kept, PreparedConsent, prepare_consent
+from core.hub.keeping import Keeper, KeptLogins, PreparedConsent, prepare_consent
 from core.hub.registry import Registry
 from core.identity.teams_user import TeamsUser
 from core.licensing.overview import Overview
@@ -55,14 +55,14 @@ class CallHelp:
             hub=hub,
             registry=registry,
             bus=bus,
-            kept=Kept(
+            kept=KeptLogins(
                 what="whose calls to follow",
                 method=Method.CALLS_KEEP,
                 params=KeepParams,
                 answer=Followed,
                 limit=MAX_FOLLOWED,
-                wanted=store.helped,
-                lost=self._lost,
+                read_consents=store.helped,
+                on_lost=self._lost,
             ),
         )
 
@@ -93,7 +93,7 @@ class CallHelp:
             before = (await self._store.of(user.key)).choices.help_since
             await self._store.set_help(user.key, before or now(), now())
             # The list that the connector has is outdated from here on, even if the answer to this call is lost.
-            self._keeper.tell_anew(session.pbx_id)
+            self._keeper.forget_informed(session.pbx_id)
             refusal = await self._follow(user=user, session=session, nonce=nonce, box=box)
             if refusal is not None:
                 if before is None:
@@ -135,7 +135,7 @@ class CallHelp:
             return ()
         found: set[int] = set()
         try:
-            async for _, answer in self._hub.about_users(
+            async for _, answer in self._hub.call_for_users(
                 pbx=pbx, method=Method.CALLS_OVER, user_ids=asked, answer=CallsOver, seconds=seconds
             ):
                 found.update(answer.user_ids)

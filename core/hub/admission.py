@@ -69,7 +69,7 @@ class Admission:
         if not self._links[group]:
             del self._links[group]
 
-    def failed(self, address: str) -> None:
+    def count_failure(self, address: str) -> None:
         """Count a failed attempt against the address."""
         self._failures[address_group(address)].spend()
 

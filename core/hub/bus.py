@@ -16,7 +16,7 @@ from core.hub.plane import Plane
 logger = logging.getLogger(__name__)
 
 Listener = Callable[[str], None]
-Missed = Callable[[], None]
+OnMissed = Callable[[], None]
 
 _OF_A_PBX: Final = ("connection", "seats", "holders", "claims")
 """Kinds whose rest is a PBX id."""
@@ -27,14 +27,14 @@ class Bus:
         self._plane = plane
         self._watchers: defaultdict[str, set[asyncio.Event]] = defaultdict(set)
         self._listeners: defaultdict[str, list[Listener]] = defaultdict(list)
-        self._on_missed: list[Missed] = []
+        self._missed_callbacks: list[OnMissed] = []
 
     def publish(self, *topics: str) -> None:
         """Call the subscribers of these topics here, and send the topics to the other replicas."""
-        self.hear(topics)
+        self.deliver(topics)
         self._plane.publish([*topics, *_older(topics)])
 
-    def hear(self, topics: Sequence[str]) -> None:
+    def deliver(self, topics: Sequence[str]) -> None:
         """Call the subscribers of topics that were published here or by another replica."""
         said_for_others = set(_older(topics))
         for topic in topics:
@@ -49,17 +49,17 @@ class Bus:
                 except Exception:  # a topic that is not understood must not affect the others
                     logger.exception("a topic was not understood", extra={"kind": kind})
 
-    def missed(self) -> None:
-        """Wake all watchers and call `when_missed` callbacks: topics of other replicas may have been lost."""
+    def notify_missed(self) -> None:
+        """Wake all watchers and call `on_missed` callbacks: topics of other replicas may have been lost."""
         for watchers in self._watchers.values():
             for watcher in watchers:
                 watcher.set()
-        for on_missed in self._on_missed:
+        for on_missed in self._missed_callbacks:
             on_missed()
 
-    def when_missed(self, on_missed: Missed) -> None:
+    def on_missed(self, on_missed: OnMissed) -> None:
         """Subscribe a callback that is called when topics of other replicas may have been lost."""
-        self._on_missed.append(on_missed)
+        self._missed_callbacks.append(on_missed)
 
     def listen(self, kind: str, listener: Listener) -> None:
         """Subscribe a callback to a kind. It is called with the rest of each topic, including those published here."""

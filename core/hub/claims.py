@@ -46,7 +46,7 @@ class LinkEventKind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Claim:
+class NameClaim:
     """A connector's request to open a link for a PBX name."""
 
     hello: Hello
@@ -83,8 +83,8 @@ class NotEnrolled:
     """The name is free, but this identity may not claim it: there is no valid code, or the name is not a host name."""
 
 
-def claim(claim: Claim) -> Transaction[Claimed | BoundElsewhere | NotEnrolled]:
-    """Claim a PBX name for an identity and open its link; the epoch rises with each link."""
+def claim(claim: NameClaim) -> Transaction[Claimed | BoundElsewhere | NotEnrolled]:
+    """NameClaim a PBX name for an identity and open its link; the epoch rises with each link."""
     hello, at = claim.hello, to_ms(claim.now)
     row = yield from first(
         "SELECT id, identity, key_hmac, link_epoch, link_closed_at, link_replica FROM pbx WHERE name = $1 FOR UPDATE",
@@ -185,7 +185,7 @@ def report(pbx_id: str, epoch: int, status: Status, now: datetime) -> Transactio
         yield from _event(pbx_id=pbx_id, kind=LinkEventKind.STATUS, detail=detail, at=to_ms(now))
 
 
-def closed(pbx_id: str, epoch: int, reason: str, now: datetime) -> Transaction[None]:
+def record_closed(pbx_id: str, epoch: int, reason: str, now: datetime) -> Transaction[None]:
     """Store the end of a link; ignore it when a newer link has replaced that link."""
     rows = yield from execute(
         "UPDATE pbx SET link_closed_at = $1 WHERE id = $2 AND link_epoch = $3 AND link_closed_at IS NULL RETURNING id",
@@ -355,7 +355,7 @@ def note_refused_claim(
     )
 
 
-def _is_enrolled(claim: Claim) -> Transaction[bool]:
+def _is_enrolled(claim: NameClaim) -> Transaction[bool]:
     """Return whether the claim has a valid enrolment code, and use the code up."""
     name = claim.hello.pbx_name
     if claim.enrolment_hash is not None:

@@ -19,7 +19,7 @@ from core.hub.bus import Bus, connection_topic, pbx_topics
 from core.hub.line_changes import LINE_CHANGES, LineChanges
 from core.hub.link import CloseCode, Link, Transport
 from core.hub.opening import Opening, RegisterLicenceKeys
-from core.hub.plane import NobodyThereError, Plane, PlaneDownError, Question, Reply
+from core.hub.plane import NobodyThereError, OutgoingCall, Plane, PlaneDownError, Reply
 from core.hub.registry import Pbx, Registry
 from core.store.database import STORAGE_ERRORS
 from core.store.timestamps import now
@@ -51,7 +51,7 @@ TICKS: Final = 5
 CHANGES: Final = (1.0, 20)
 """Reports of one PBX about its status, users and calls, per second and as a burst. Beyond that, a status is delayed and
 replaced by newer ones, and other reports are answered later."""
-LOOK_SECONDS: Final = 30.0
+COMPARE_SECONDS: Final = 30.0
 """How often a replica compares its links with the table, in case it missed that one was replaced."""
 
 M = TypeVar("M", bound=WireModel)
@@ -150,8 +150,8 @@ class Hub:
         self._changes = Budgets(*CHANGES)
         """Kept for each PBX, so that reconnecting does not refill the budget."""
         self._line_changes = Budgets(*LINE_CHANGES)
-        bus.listen("link", self._hear_of_newer)
-        bus.listen("handed-over", self._hear_of_hand_over)
+        bus.listen("link", self._on_newer_link)
+        bus.listen("handed-over", self._on_hand_over)
 
     @property
     def linked(self) -> list[str]:
@@ -176,8 +176,8 @@ class Hub:
         looked = clock()
         while True:
             await asyncio.sleep(self._heartbeat / TICKS)
-            self._beat(clock())
-            if clock() - looked >= LOOK_SECONDS:
+            self._check_heartbeats(clock())
+            if clock() - looked >= COMPARE_SECONDS:
                 looked = clock()
                 try:
                     await self.close_stale()
@@ -200,18 +200,18 @@ class Hub:
             return
         # Keep an idle link small: drop everything that only the handshake needed.
         link, hello_id, welcome = opened.link, opened.hello_id, opened.welcome
-        link.on(
+        link.add_handlers(
             {
                 Method.STATUS: self._status_handler(link, opened.status),
                 Method.USERS_CHANGED: self._event_handler(link, UsersChanged, self._on_users),
                 Method.CALL_ENDED_AT_ONCE: self._event_handler(link, CallEndedAtOnce, self._on_call),
                 PhoneMethod.CHANGED: LineChanges(
-                    partial(self._line_changes.__getitem__, link.pbx_id), partial(self._tell_lines, link)
+                    partial(self._line_changes.__getitem__, link.pbx_id), partial(self._notify_lines, link)
                 ).take,
             }
         )
         del opened
-        if not self._take(link):
+        if not self._add_link(link):
             await transport.close(CloseCode.REPLACED, "replaced by a newer link")
             return
         self.openings["opened"] += 1
@@ -230,9 +230,11 @@ class Hub:
             self.admission.link_closed(address)
             logger.info("link closed", extra={"pbx": link.pbx_name, "epoch": link.epoch, "reason": link.end})
             if link.was_abused:
-                self.admission.failed(address)
+                self.admission.count_failure(address)
             with suppress(*STORAGE_ERRORS):  # `close_stale` stores it when the database is back
-                await self._registry.closed(pbx_id=link.pbx_id, epoch=link.epoch, reason=link.end, now=now())
+                await self._registry.record_closed(
+                    pbx_id=link.pbx_id, epoch=link.epoch, reason=link.end, now=now()
+                )
             self._bus.publish(connection_topic(link.pbx_id))
 
     async def call(
@@ -251,7 +253,7 @@ class Hub:
         self.calls["answered"] += 1
         return found
 
-    async def about_users(
+    async def call_for_users(
         self,
         pbx: Pbx,
         method: Method,
@@ -280,13 +282,13 @@ class Hub:
         self, pbx: Pbx, method: AnyMethod, params: WireModel, answer: type[M], seconds: float
     ) -> M:
         link = self._links.get(pbx.id)
-        if link is not None and link.is_good(pbx.link_epoch):
+        if link is not None and link.is_usable(pbx.link_epoch):
             try:
                 result = await link.endpoint.call(method, params, deadline=seconds)
             except _LINK_FAULTS as fault:
-                raise _refused(pbx, method, *_word_for(fault)) from fault
+                raise _refused(pbx, method, *_code_for(fault)) from fault
         else:
-            result = await self._ask_others(pbx=pbx, method=method, params=params, seconds=seconds)
+            result = await self._call_elsewhere(pbx=pbx, method=method, params=params, seconds=seconds)
         try:
             return answer.model_validate(result)
         except ValidationError as misfit:
@@ -295,12 +297,12 @@ class Hub:
     async def answer(self, call: PlaneCall) -> Reply:
         """Answer a call of another replica for a link that this one holds."""
         link = self._links.get(call.pbx_id)
-        if link is None or not link.is_good(call.epoch):
+        if link is None or not link.is_usable(call.epoch):
             return Reply(code=NOT_HERE)
         try:
             result = await link.endpoint.call(call.method, call.params, deadline=call.deadline)
         except _LINK_FAULTS as fault:
-            code, evidence = _word_for(fault)
+            code, evidence = _code_for(fault)
             return Reply(code=code, evidence=evidence)
         return Reply(result)
 
@@ -312,18 +314,20 @@ class Hub:
         so a link counts as missing only when two comparisons in a row miss it.
         """
         before = dict(self._links)
-        held = await self._registry.holds(self._plane.replica_id)
+        held = await self._registry.list_held_links(self._plane.replica_id)
         missed = {pbx_id: epoch for pbx_id, epoch in held.items() if pbx_id not in self._links}
         for pbx_id, epoch in missed.items():
             if self._missed.get(pbx_id) == epoch:
-                await self._registry.closed(pbx_id=pbx_id, epoch=epoch, reason="connection-lost", now=now())
+                await self._registry.record_closed(
+                    pbx_id=pbx_id, epoch=epoch, reason="connection-lost", now=now()
+                )
                 self._bus.publish(connection_topic(pbx_id))
         self._missed = missed
         for pbx_id, link in before.items():
             if held.get(pbx_id) != link.epoch:
                 self._retire(link)
 
-    def fence(self) -> None:
+    def close_all(self) -> None:
         """Close all links after this replica was evicted; their connectors reconnect."""
         for link in list(self._links.values()):
             self._under_way.start(link.retire(CloseCode.GOING_AWAY, "this replica was taken for dead", 0))
@@ -341,7 +345,7 @@ class Hub:
                 await asyncio.sleep(seconds / 50)
         await self._under_way.finish()
 
-    def _beat(self, clock: float) -> None:
+    def _check_heartbeats(self, clock: float) -> None:
         for link in list(self._links.values()):  # nothing here may raise: all links depend on this heartbeat
             silent = link.silent_for(clock)
             if silent >= self._heartbeat * HEARTBEATS_MISSED:
@@ -350,7 +354,7 @@ class Hub:
                 link.pinged_at = clock
                 self._under_way.start(link.ping())
 
-    async def _ask_others(
+    async def _call_elsewhere(
         self, pbx: Pbx, method: AnyMethod, params: WireModel, seconds: float
     ) -> dict[str, Any]:
         """Send the call through the replica that holds the link according to `pbx`.
@@ -358,33 +362,33 @@ class Hub:
         If the link has moved since that row was read, the call was not sent, so it is tried once more with the present row.
         """
         try:
-            return await self._ask_other(pbx=pbx, method=method, params=params, seconds=seconds)
+            return await self._call_replica(pbx=pbx, method=method, params=params, seconds=seconds)
         except _NotHereError:
             current = await self._registry.by_id(pbx.id)
         if current is None or current.link_epoch == pbx.link_epoch:
             raise PbxRefusedError(_link_down(current or pbx))
         link = self._links.get(pbx.id)
         try:
-            if link is not None and link.is_good(current.link_epoch):
+            if link is not None and link.is_usable(current.link_epoch):
                 return await link.endpoint.call(method, params, deadline=seconds)
-            return await self._ask_other(pbx=current, method=method, params=params, seconds=seconds)
+            return await self._call_replica(pbx=current, method=method, params=params, seconds=seconds)
         except _LINK_FAULTS as fault:
-            raise _refused(pbx, method, *_word_for(fault)) from fault
+            raise _refused(pbx, method, *_code_for(fault)) from fault
         except _NotHereError:
             raise PbxRefusedError(_link_down(current)) from None
 
-    async def _ask_other(
+    async def _call_replica(
         self, pbx: Pbx, method: AnyMethod, params: WireModel, seconds: float
     ) -> dict[str, Any]:
         if not pbx.is_linked or pbx.link_replica is None:
             raise PbxRefusedError(_link_down(pbx))
         if pbx.link_replica == self._plane.replica_id:
             raise _NotHereError
-        question = Question(
+        outgoing = OutgoingCall(
             pbx_id=pbx.id, epoch=pbx.link_epoch, method=method, params=params, deadline=seconds
         )
         try:
-            answered = await self._plane.call(pbx.link_replica, question)
+            answered = await self._plane.call(pbx.link_replica, outgoing)
         except NobodyThereError as nobody:  # the replica has died, but was not evicted yet
             raise _NotHereError from nobody
         except PlaneDownError as down:
@@ -397,7 +401,7 @@ class Hub:
             raise _refused(pbx=pbx, method=method, code=answered.code, evidence=answered.evidence)
         return answered.result or {}
 
-    def _take(self, link: Link) -> bool:
+    def _add_link(self, link: Link) -> bool:
         """Add the link, replacing an older one; return False when a newer link of the same PBX is already here."""
         old = self._links.get(link.pbx_id)
         if old is not None and old.epoch > link.epoch:
@@ -408,13 +412,13 @@ class Hub:
         self._links[link.pbx_id] = link
         return True
 
-    def _hear_of_newer(self, rest: str) -> None:
+    def _on_newer_link(self, rest: str) -> None:
         pbx_id, _, epoch = rest.partition(":")
         link = self._links.get(pbx_id)
         if link is not None and link.epoch < int(epoch):
             self._retire(link)
 
-    def _hear_of_hand_over(self, rest: str) -> None:
+    def _on_hand_over(self, rest: str) -> None:
         """Close the link of the old owner at once, without waiting for its answers."""
         pbx_id, _, epoch = rest.partition(":")
         link = self._links.get(pbx_id)
@@ -426,11 +430,11 @@ class Hub:
             del self._links[link.pbx_id]
         self._under_way.start(link.retire(CloseCode.REPLACED, "replaced by a newer link", grace))
 
-    def _status_handler(self, link: Link, at_first: Status) -> Callable[[dict[str, Any]], Awaitable[Empty]]:
+    def _status_handler(self, link: Link, initial: Status) -> Callable[[dict[str, Any]], Awaitable[Empty]]:
         newest: Status | None = None
         is_writing = False
         # Kept as text: a model needs ten times the memory, and most links never report again.
-        last = at_first.model_dump_json()
+        last = initial.model_dump_json()
 
         async def take(params: dict[str, Any]) -> Empty:
             """Store a reported status. Reports may run concurrently: one of them writes, always the newest status, and no
@@ -465,7 +469,7 @@ class Hub:
         if seconds := self._changes[link.pbx_id].reserve():
             await asyncio.sleep(seconds)
 
-    async def _tell_lines(self, link: Link, user_ids: Collection[int]) -> None:
+    async def _notify_lines(self, link: Link, user_ids: Collection[int]) -> None:
         if self._links.get(link.pbx_id) is link:
             with suppress(*STORAGE_ERRORS):  # the readers of the line get the error
                 await self._on_lines(link.pbx_id, user_ids)
@@ -497,7 +501,7 @@ def _refusing_unstorable() -> Iterator[None]:
         raise RpcRefusalError(Code.UNSTORABLE_VALUE, "a value cannot be stored") from unstorable
 
 
-def _word_for(fault: Exception) -> tuple[str, dict[str, Any]]:
+def _code_for(fault: Exception) -> tuple[str, dict[str, Any]]:
     """Return the code and the evidence for a call that got no result from a link."""
     if isinstance(fault, RpcRefusalError):
         return fault.code, fault.evidence

@@ -22,19 +22,19 @@ from wire.link import CallsChallenge, Followed, KeepParams, Method, UciState
 from wire.model import Empty
 from wire.phone import KeepLines, KeptLines
 
-LOOK_SECONDS: Final = 5.0
+POLL_SECONDS: Final = 5.0
 """How long to wait at most until the consents are read again."""
-TOLD_AT_ONCE: Final = 64
+MAX_INFORMED_AT_ONCE: Final = 64
 """How many connectors are informed at the same time. Each may take its time to answer."""
 PAUSE_SECONDS: Final = 0.5
 """Pause between two reads, so that not every sign-in of a morning rush causes one."""
 
-Wanted = Mapping[str, Sequence[int]]
+UsersByPbx = Mapping[str, Sequence[int]]
 """Maps a PBX id to the ids of its users with consent."""
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class KeptLogins:
     """One purpose for which connectors keep logins."""
 
     what: str
@@ -44,9 +44,9 @@ class Kept:
     answer: type[Followed | KeptLines]
     limit: int
     """The largest number of users of one PBX."""
-    wanted: Callable[[], Awaitable[Wanted]]
+    read_consents: Callable[[], Awaitable[UsersByPbx]]
     """Reads the consents from the database."""
-    lost: Callable[[str, int], Awaitable[bool]]
+    on_lost: Callable[[str, int], Awaitable[bool]]
     """Called with the PBX id and a user whose login the connector does not have. Returns False when the consent may be newer
     than the list that the connector got; then the connector is informed again."""
     is_offered: Callable[[Pbx], bool] = lambda _pbx: True
@@ -56,15 +56,15 @@ class Kept:
 class Keeper:
     """Keeps all connectors that are linked to this replica informed about one purpose."""
 
-    def __init__(self, hub: Hub, registry: Registry, bus: Bus, kept: Kept) -> None:
+    def __init__(self, hub: Hub, registry: Registry, bus: Bus, kept: KeptLogins) -> None:
         self._hub = hub
         self._registry = registry
         self._bus = bus
         self._kept = kept
-        self._told: dict[str, tuple[int, tuple[int, ...]]] = {}
+        self._informed: dict[str, tuple[int, tuple[int, ...]]] = {}
         """For each PBX: the epoch of the link, and the user ids that its connector got last."""
-        self._setbacks = Setbacks(first_pause=LOOK_SECONDS)
-        self._telling = asyncio.Semaphore(TOLD_AT_ONCE)
+        self._setbacks = Setbacks(first_pause=POLL_SECONDS)
+        self._informing = asyncio.Semaphore(MAX_INFORMED_AT_ONCE)
         self._changing: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         """For each PBX: held while a consent is stored and sent, so that a concurrent update does not drop it."""
 
@@ -72,9 +72,9 @@ class Keeper:
         """Return the lock to hold while a consent is stored and then sent to the connector."""
         return self._changing[pbx_id]
 
-    def tell_anew(self, pbx_id: str) -> None:
+    def forget_informed(self, pbx_id: str) -> None:
         """Make sure that the connector is informed again, although the list has not changed."""
-        self._told.pop(pbx_id, None)
+        self._informed.pop(pbx_id, None)
 
     async def run(self) -> None:
         """Keep the connectors up to date until cancelled."""
@@ -82,57 +82,57 @@ class Keeper:
             while True:
                 woken.clear()
                 try:
-                    await self.tell_connectors()
+                    await self.inform_connectors()
                 except Exception as fault:  # noqa: BLE001 - the next attempt may succeed
-                    self._setbacks.failed("connectors", fault, f"connectors not told {self._kept.what}")
+                    self._setbacks.failed("connectors", fault, f"connectors not informed {self._kept.what}")
                 else:
                     self._setbacks.worked("connectors")
                 await asyncio.sleep(PAUSE_SECONDS)
                 try:
-                    async with asyncio.timeout(LOOK_SECONDS):
+                    async with asyncio.timeout(POLL_SECONDS):
                         await woken.wait()
                 except TimeoutError:
                     continue
 
-    async def tell_connectors(self) -> None:
+    async def inform_connectors(self) -> None:
         """Inform all connectors whose list has changed, in parallel, so that a slow PBX does not delay the others."""
-        wanted = await self._kept.wanted()
+        consents = await self._kept.read_consents()
         linked = self._hub.linked
-        self._told = {pbx_id: told for pbx_id, told in self._told.items() if pbx_id in linked}
+        self._informed = {pbx_id: informed for pbx_id, informed in self._informed.items() if pbx_id in linked}
         for pbx_id in self._changing.keys() - set(linked):
             if not self._changing[pbx_id].locked():
                 del self._changing[pbx_id]
-        changed = [pbx_id for pbx_id in linked if not self._is_told(pbx_id, wanted)]
+        changed = [pbx_id for pbx_id in linked if not self._is_informed(pbx_id, consents)]
         await asyncio.gather(
-            *(self._tell_safely(pbx_id) for pbx_id in changed if not self._setbacks.rests(pbx_id))
+            *(self._inform_safely(pbx_id) for pbx_id in changed if not self._setbacks.rests(pbx_id))
         )
 
-    def _is_told(self, pbx_id: str, wanted: Wanted) -> bool:
+    def _is_informed(self, pbx_id: str, consents: UsersByPbx) -> bool:
         link = self._hub.link(pbx_id)
-        return link is None or self._told.get(pbx_id) == (link.epoch, self._users(pbx_id, wanted))
+        return link is None or self._informed.get(pbx_id) == (link.epoch, self._users(pbx_id, consents))
 
-    def _users(self, pbx_id: str, wanted: Wanted) -> tuple[int, ...]:
-        return tuple(sorted(wanted.get(pbx_id, ())))[: self._kept.limit]
+    def _users(self, pbx_id: str, consents: UsersByPbx) -> tuple[int, ...]:
+        return tuple(sorted(consents.get(pbx_id, ())))[: self._kept.limit]
 
-    async def _tell_safely(self, pbx_id: str) -> None:
+    async def _inform_safely(self, pbx_id: str) -> None:
         try:
-            async with self._telling, self._changing[pbx_id]:
-                await self._tell(pbx_id)
+            async with self._informing, self._changing[pbx_id]:
+                await self._inform(pbx_id)
         except PbxRefusedError as refused:
-            what = f"a connector was not told {self._kept.what}"
+            what = f"a connector was not informed {self._kept.what}"
             self._setbacks.refused(pbx_id, refused.finding.code, what)
         except Exception as fault:  # noqa: BLE001 - the other connectors must be informed all the same
-            self._setbacks.failed(pbx_id, fault, f"a connector cannot be told {self._kept.what}")
+            self._setbacks.failed(pbx_id, fault, f"a connector cannot be informed {self._kept.what}")
         else:
             self._setbacks.worked(pbx_id)
 
-    async def _tell(self, pbx_id: str) -> None:
-        wanted = await self._kept.wanted()  # read again: somebody may just have consented
+    async def _inform(self, pbx_id: str) -> None:
+        consents = await self._kept.read_consents()  # read again: somebody may just have consented
         link = self._hub.link(pbx_id)
         pbx = await self._registry.by_id(pbx_id)
-        if link is None or pbx is None or self._is_told(pbx_id, wanted):
+        if link is None or pbx is None or self._is_informed(pbx_id, consents):
             return
-        users = self._users(pbx_id, wanted)
+        users = self._users(pbx_id, consents)
         lost: set[int] = set()
         if self._kept.is_offered(pbx):
             params = self._kept.params(user_ids=list(users))
@@ -140,10 +140,10 @@ class Keeper:
                 pbx=pbx, method=self._kept.method, params=params, answer=self._kept.answer
             )
             lost = set(users) - set(answer.user_ids)
-        self._told[pbx_id] = (link.epoch, users)
+        self._informed[pbx_id] = (link.epoch, users)
         for user_id in lost:
-            if not await self._kept.lost(pbx_id, user_id):
-                self.tell_anew(pbx_id)
+            if not await self._kept.on_lost(pbx_id, user_id):
+                self.forget_informed(pbx_id)
 
 
 @dataclass(frozen=True, slots=True)

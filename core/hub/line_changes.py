@@ -16,32 +16,32 @@ class LineChanges:
     """The reports of one link.
 
     Ids that arrive while earlier ones wait are passed on together with them. So a connector that sends too much is delayed
-    but blocks nothing. `tell` is called with the ids of users whose line changed.
+    but blocks nothing. `notify` is called with the ids of users whose line changed.
     """
 
     def __init__(
-        self, budget: Callable[[], Budget], tell: Callable[[Collection[int]], Awaitable[None]]
+        self, budget: Callable[[], Budget], notify: Callable[[Collection[int]], Awaitable[None]]
     ) -> None:
         self._budget = budget
-        self._tell = tell
+        self._notify = notify
         self._changed: set[int] = set()
-        self._is_telling = False
+        self._is_notifying = False
 
     async def take(self, params: dict[str, Any]) -> Empty:
         """Handle `phone.changed`."""
         named = LinesChanged.model_validate(params).user_ids
         if len(self._changed) + len(named) <= MAX_LINES:  # no PBX has more lines of signed-in users
             self._changed.update(named)
-        if self._is_telling:
+        if self._is_notifying:
             return Empty()
-        self._is_telling = True
+        self._is_notifying = True
         try:
             while self._changed:
                 if seconds := self._budget().reserve():
                     await asyncio.sleep(seconds)
-                told = frozenset(self._changed)
+                changed = frozenset(self._changed)
                 self._changed.clear()
-                await self._tell(told)
+                await self._notify(changed)
         finally:
-            self._is_telling = False
+            self._is_notifying = False
         return Empty()

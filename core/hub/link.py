@@ -82,11 +82,11 @@ class Link:
         """Whether the link ended because the peer violated the protocol or sent too much."""
         return self.end in (_END_OF[CloseCode.POLICY], _END_OF[CloseCode.FLOODED])
 
-    def is_good(self, epoch: int) -> bool:
+    def is_usable(self, epoch: int) -> bool:
         """Return whether a caller that has read this epoch in the table may use the link: not older, and not retired."""
         return self.epoch >= epoch and not self.is_retired
 
-    def on(self, methods: Mapping[str, Handler]) -> None:
+    def add_handlers(self, methods: Mapping[str, Handler]) -> None:
         """Add handlers for methods that the connector calls."""
         self._methods.update(methods)
 

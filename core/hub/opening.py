@@ -45,7 +45,7 @@ EVIDENCE_AT_ONCE: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
-class Opened:
+class OpenedLink:
     """A successful handshake; the welcome is still to be sent."""
 
     link: Link
@@ -82,7 +82,7 @@ class Opening:
         self._evidence_of_address = Budgets(*EVIDENCE_OF_ADDRESS)
         self._writing = Background()
 
-    async def open(self, transport: Transport, address: str) -> Opened | None:
+    async def open(self, transport: Transport, address: str) -> OpenedLink | None:
         """Perform the handshake; return None when it failed and the connection was closed.
 
         A failure counts against the address, unless the database is away.
@@ -93,15 +93,15 @@ class Opening:
             logger.warning("no link is taken while the database is away", extra={"address": address})
             await transport.close(CloseCode.TRY_LATER, "the database is away")
         except ConnectionError:
-            self._admission.failed(address)
+            self._admission.count_failure(address)
         except Exception:
             logger.exception("opening failed", extra={"address": address})
             self._outcomes[Code.INTERNAL] += 1
-            self._admission.failed(address)
+            self._admission.count_failure(address)
             await transport.close(CloseCode.POLICY, "internal error")
         return None
 
-    async def _open(self, transport: Transport, address: str) -> Opened | None:
+    async def _open(self, transport: Transport, address: str) -> OpenedLink | None:
         challenge = Challenge(nonce=secrets.token_urlsafe(32), server_time=now())
         frame: Frame | None = None
         try:
@@ -111,7 +111,7 @@ class Opening:
         except (TimeoutError, ConnectionError):
             logger.info("no hello in time", extra={"address": address})
             self._outcomes["no-hello"] += 1
-            self._admission.failed(address)
+            self._admission.count_failure(address)
             await transport.close(CloseCode.HELLO_TIMEOUT, "no hello in time")
             return None
         answered_at = asyncio.get_running_loop().time() + STRANGERS_ANSWERED_AFTER
@@ -142,7 +142,7 @@ class Opening:
         if not self._admission.may_check(address):
             await self._throttle(transport, "too many checks from this address")
             return
-        may_try_code = self._takes_code(hello, address)
+        may_try_code = self._take_code(hello, address)
         checked = await self._registry.check(hello, now(), may_try_code=may_try_code)
         if checked.name in (NameState.MINE, NameState.FREE):
             self._give_back_code(hello, address, taken=may_try_code)
@@ -157,12 +157,12 @@ class Opening:
 
     async def _claim(
         self, transport: Transport, frame: Frame, hello: Hello, address: str, answered_at: float
-    ) -> Opened | None:
+    ) -> OpenedLink | None:
         if not self._admission.may_open(hello.identity):
-            self._admission.failed(address)
+            self._admission.count_failure(address)
             await self._throttle(transport, "too many links of this connector")
             return None
-        may_try_code = self._takes_code(hello, address)
+        may_try_code = self._take_code(hello, address)
         may_be_new = not self._registry.enrolment_required and self._admission.take_new_name(address)
         claim = await self._registry.claim(
             hello=hello,
@@ -179,7 +179,7 @@ class Opening:
             known = is_host_name(hello.pbx_name)
             code = Code.ENROLMENT_NEEDED if known else Code.PBX_NAME_INVALID
             await self._refuse(transport=transport, frame=frame, code=code, address=address)
-            self._note(claim, hello, address)
+            self._record_refusal(claim, hello, address)
             return None
         self._give_back_code(hello, address, taken=may_try_code)
         self._evidence.forget((claim.pbx_id, hello.identity))  # it may lose the name again later
@@ -188,16 +188,16 @@ class Opening:
         states = await self._register_licence_keys(claim.pbx_id, hello.licence_keys, claim.epoch)
         link = Link(transport=transport, pbx_id=claim.pbx_id, epoch=claim.epoch, pbx_name=hello.pbx_name)
         welcome = Welcome(pbx_id=claim.pbx_id, heartbeat_seconds=self._heartbeat, licence_keys=states)
-        return Opened(link=link, hello_id=frame.id, welcome=welcome, status=hello.status)
+        return OpenedLink(link=link, hello_id=frame.id, welcome=welcome, status=hello.status)
 
-    def _takes_code(self, hello: Hello, address: str) -> bool:
+    def _take_code(self, hello: Hello, address: str) -> bool:
         return bool(hello.enrolment_code) and self._admission.take_code(hello.pbx_name, address)
 
     def _give_back_code(self, hello: Hello, address: str, *, taken: bool) -> None:
         if taken:
             self._admission.give_back_code(hello.pbx_name, address)
 
-    def _note(self, claim: BoundElsewhere | NotEnrolled, hello: Hello, address: str) -> None:
+    def _record_refusal(self, claim: BoundElsewhere | NotEnrolled, hello: Hello, address: str) -> None:
         """Record a refused claim for the administrators of the name, after the answer and at most once a minute."""
         if not isinstance(claim, BoundElsewhere) or len(self._writing) >= EVIDENCE_AT_ONCE:
             return
@@ -218,7 +218,7 @@ class Opening:
     async def _refuse(self, transport: Transport, frame: Frame | None, code: Code, address: str) -> None:
         logger.warning("link refused", extra={"code": code, "address": address})
         self._outcomes[code] += 1
-        self._admission.failed(address)
+        self._admission.count_failure(address)
         error = {"code": int(RpcErrorCode.REFUSED), "message": code, "data": {"code": code, "evidence": {}}}
         await transport.send(dump(id=frame.id if frame else None, error=error))
         await transport.close(CloseCode.REFUSED, code)

@@ -33,7 +33,7 @@ ANSWER_GRACE: Final = 1.0
 """How long to wait beyond a call's deadline. A living replica reports a time-out of the link itself within that time."""
 LEAVE_SECONDS: Final = 2.0
 """How long a stopping replica goes on answering calls that have arrived. Its links are closed by then."""
-MAX_ASKED: Final = 2048
+MAX_CALLS_IN_PROGRESS: Final = 2048
 """How many calls of other replicas are answered here at the same time. Further calls are refused immediately."""
 MAX_MESSAGE_BYTES: Final = 512 * 1024
 """Half of the default limit of NATS. One line is shorter than a frame of a link (256 KiB)."""
@@ -46,8 +46,8 @@ NOBODY_LISTENS: Final = "503"
 _CALL: Final = b"c"
 _ANSWER: Final = b"a"
 
-Hear = Callable[[Sequence[str]], None]
-Missed = Callable[[], None]
+OnTopics = Callable[[Sequence[str]], None]
+OnMissed = Callable[[], None]
 
 
 class NobodyThereError(Exception):
@@ -59,7 +59,7 @@ class PlaneDownError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class OutgoingCall:
     """A call of this replica for a link of another one; sent as `wire.plane.PlaneCall`. `deadline` is in seconds."""
 
     pbx_id: str
@@ -118,14 +118,14 @@ class Plane(Protocol):
     @property
     def is_up(self) -> bool: ...
 
-    def start(self, answer: Answer, hear: Hear, missed: Missed) -> None:
+    def start(self, answer: Answer, hear: OnTopics, missed: OnMissed) -> None:
         """Connect in the background.
 
         `answer` is called with calls of other replicas, `hear` with their topics, and `missed` after an interruption, in
         which topics may have been lost.
         """
 
-    async def call(self, replica_id: str, question: Question) -> PlaneAnswer:
+    async def call(self, replica_id: str, question: OutgoingCall) -> PlaneAnswer:
         """Send a call to another replica and return its answer.
 
         Raises NobodyThereError, PlaneDownError, or TimeoutError when the outcome is unknown.
@@ -145,10 +145,10 @@ class NoPlane:
     def __init__(self) -> None:
         self.replica_id = new_id()
 
-    def start(self, answer: Answer, hear: Hear, missed: Missed) -> None:
+    def start(self, answer: Answer, hear: OnTopics, missed: OnMissed) -> None:
         """Do nothing: there are no other replicas."""
 
-    async def call(self, replica_id: str, question: Question) -> PlaneAnswer:
+    async def call(self, replica_id: str, question: OutgoingCall) -> PlaneAnswer:
         del question
         raise NobodyThereError(replica_id)
 
@@ -193,27 +193,27 @@ class NatsPlane:
         self._calls: Subscription | None = None
         self._peers: dict[str, ReplicaPeer] = {}
         self._tasks = Background()
-        self._asked: set[asyncio.Task[None]] = set()
+        self._answering: set[asyncio.Task[None]] = set()
         """Tasks that answer calls of other replicas; none of them raises."""
-        self._unsaid: list[str] = []
+        self._unsent_topics: list[str] = []
         """Topics of this turn of the event loop; they are sent as one message."""
 
     @property
     def is_up(self) -> bool:
         return self._client.is_connected
 
-    def start(self, answer: Answer, hear: Hear, missed: Missed) -> None:
+    def start(self, answer: Answer, hear: OnTopics, missed: OnMissed) -> None:
         self._connecting = asyncio.create_task(self._connect(answer, hear, missed))
 
-    def call(self, replica_id: str, question: Question) -> Coroutine[Any, Any, PlaneAnswer]:
+    def call(self, replica_id: str, question: OutgoingCall) -> Coroutine[Any, Any, PlaneAnswer]:
         if not self._client.is_connected:  # the client would buffer it and send it after its deadline
             raise PlaneDownError
         return self._peer(replica_id).call(question)
 
     def publish(self, topics: Sequence[str]) -> None:
-        if not self._unsaid:
-            asyncio.get_running_loop().call_soon(self._say)
-        self._unsaid.extend(topics)
+        if not self._unsent_topics:
+            asyncio.get_running_loop().call_soon(self._publish_unsent)
+        self._unsent_topics.extend(topics)
 
     async def close(self) -> None:
         if self._connecting is not None:
@@ -222,7 +222,7 @@ class NatsPlane:
         for peer in self._peers.values():
             peer.close()
         self._tasks.cancel()
-        for task in self._asked:
+        for task in self._answering:
             task.cancel()
         client = self._client
         # A client that has not begun to connect, or has given up, raises an AssertionError when it is closed.
@@ -237,13 +237,13 @@ class NatsPlane:
         with suppress(NatsError, OSError, TimeoutError):
             async with asyncio.timeout(LEAVE_SECONDS):
                 await self._calls.drain()  # type: ignore[no-untyped-call]
-                while self._asked:
-                    await asyncio.wait(self._asked)
+                while self._answering:
+                    await asyncio.wait(self._answering)
                 await asyncio.sleep(0)  # let the answers of this turn of the event loop be sent
                 await self._tasks.finish()
                 await self._client.flush()
 
-    async def _connect(self, answer: Answer, hear: Hear, missed: Missed) -> None:
+    async def _connect(self, answer: Answer, hear: OnTopics, missed: OnMissed) -> None:
         async def on_fault(fault: Exception) -> None:
             logger.warning("NATS: %s", str(fault)[:300] or type(fault).__name__)
 
@@ -306,12 +306,12 @@ class NatsPlane:
                 logger.warning("a message of another replica cannot be read", extra={"replica": replica_id})
 
     def _answer(self, peer: "ReplicaPeer", call: PlaneCall, answer: Answer) -> None:
-        if len(self._asked) >= MAX_ASKED:
+        if len(self._answering) >= MAX_CALLS_IN_PROGRESS:
             peer.send(Reply(code=Code.PBX_BUSY).line(call.id))
             return
         task = asyncio.create_task(_respond(peer, call, answer))
-        self._asked.add(task)
-        task.add_done_callback(self._asked.discard)
+        self._answering.add(task)
+        task.add_done_callback(self._answering.discard)
 
     def _peer(self, replica_id: str) -> "ReplicaPeer":
         peer = self._peers.get(replica_id)
@@ -327,8 +327,8 @@ class NatsPlane:
             peer = self._peers[replica_id] = ReplicaPeer(replica_id, post)
         return peer
 
-    def _say(self) -> None:
-        topics, self._unsaid = self._unsaid, []
+    def _publish_unsent(self) -> None:
+        topics, self._unsent_topics = self._unsent_topics, []
         if not self._client.is_connected:
             return  # the other replicas read the database when the plane is back (`missed`)
         for start in range(0, len(topics), MAX_TOPICS):
@@ -356,7 +356,7 @@ class ReplicaPeer:
         """The call ids in each of the last messages. If NATS reports that nobody listens, these were not delivered."""
         self._last_message = 0
 
-    async def call(self, question: Question) -> PlaneAnswer:
+    async def call(self, question: OutgoingCall) -> PlaneAnswer:
         loop = asyncio.get_running_loop()
         self._last_id = call_id = self._last_id + 1
         waiting: asyncio.Future[PlaneAnswer] = loop.create_future()

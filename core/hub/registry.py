@@ -201,13 +201,13 @@ class Registry:
         may_be_new: bool = True,
         may_try_code: bool = True,
     ) -> Claimed | BoundElsewhere | NotEnrolled:
-        """Claim the name in a hello and open its link. The first identity that claims a name owns it.
+        """NameClaim the name in a hello and open its link. The first identity that claims a name owns it.
 
         Raises the link's epoch. `may_be_new` and `may_try_code` say whether the rate limits (`Admission`) allow a new name
         without a code, and trying a code.
         """
         previous = hello.previous_key_digest
-        claim = claims.Claim(
+        claim = claims.NameClaim(
             hello=hello,
             key_hmac=self._hmac(hello.key_digest),
             previous_key_hmac=self._hmac(previous) if previous is not None else None,
@@ -264,13 +264,13 @@ class Registry:
             lambda: claims.report(pbx_id=pbx_id, epoch=epoch, status=status, now=now)
         )
 
-    async def closed(self, pbx_id: str, epoch: int, reason: str, now: datetime) -> None:
+    async def record_closed(self, pbx_id: str, epoch: int, reason: str, now: datetime) -> None:
         """Store that a link has ended; ignore an older link that closes late."""
         await self._writer.run_small(
-            lambda: claims.closed(pbx_id=pbx_id, epoch=epoch, reason=reason, now=now)
+            lambda: claims.record_closed(pbx_id=pbx_id, epoch=epoch, reason=reason, now=now)
         )
 
-    async def holds(self, replica_id: str) -> dict[str, int]:
+    async def list_held_links(self, replica_id: str) -> dict[str, int]:
         """Return the links that a replica holds according to the table: PBX id to epoch."""
         query = select(_pbx.id, _pbx.link_epoch).where(
             _pbx.link_replica == replica_id, _pbx.link_closed_at.is_(None)

@@ -14,7 +14,7 @@ from core.diagnosis.codes import Code
 from core.diagnosis.finding import Finding
 from core.hub.bus import NOTICES_TOPIC, Bus, phone_topic
 from core.hub.hub import Hub, PbxRefusedError
-from core.hub.keeping import Keeper, Kept, PreparedConsent, Wanted, prepare_consent
+from core.hub.keeping import Keeper, KeptLogins, PreparedConsent, UsersByPbx, prepare_consent
 from core.hub.registry import PBX_COLUMNS, REFUSED_CLAIM_AT, Pbx, Registry, to_pbx
 from core.identity.teams_user import TeamsUser
 from core.licensing.rules import LicenceKind
@@ -103,20 +103,20 @@ class Telephone:
             hub=hub,
             registry=registry,
             bus=bus,
-            kept=Kept(
+            kept=KeptLogins(
                 what="whose telephones to keep",
                 method=PhoneMethod.KEEP,
                 params=KeepLines,
                 answer=KeptLines,
                 limit=MAX_LINES,
-                wanted=self._wanted,
-                lost=self._lost,
+                read_consents=self._wanted,
+                on_lost=self._lost,
                 is_offered=lambda pbx: pbx.has_telephone,
             ),
         )
         self._looks = Shared[tuple[str, str], PhoneLine | Finding]()
         bus.listen("phone", self._changed)
-        bus.when_missed(self._looks.forget_all)
+        bus.on_missed(self._looks.forget_all)
 
     async def run(self) -> None:
         """Keep the connectors informed about whose lines to hold, until cancelled."""
@@ -165,7 +165,7 @@ class Telephone:
         async with self._keeper.changing(pbx.id):
             was_off = await self._store.switch_on(user.key, session.id, now())
             # The list that the connector has is outdated from here on, even if the answer to this call is lost.
-            self._keeper.tell_anew(pbx.id)
+            self._keeper.forget_informed(pbx.id)
             try:
                 await self._hub.call(pbx=pbx, method=PhoneMethod.OPEN, params=params, answer=Empty)
             except PbxRefusedError as refused:
@@ -355,7 +355,7 @@ class Telephone:
         session, pbx = to_session(Prefixed(row, "session_")), to_pbx(Prefixed(row, "pbx_"))
         return offers_telephone(session, pbx) or _Access(session, pbx, row["since"] is not None)
 
-    async def _wanted(self) -> Wanted:
+    async def _wanted(self) -> UsersByPbx:
         return await self._store.kept(now())
 
     async def _lost(self, pbx_id: str, user_id: int) -> bool:

@@ -60,7 +60,7 @@ class Expiring:
     async def _groups_of(self, pbx_id: str, user_ids: Sequence[int]) -> Mapping[int, Collection[int]] | None:
         """Return the group ids of each user, or None if the PBX does not answer."""
         pbx = await self._registry.existing(pbx_id)
-        answers = self._hub.about_users(
+        answers = self._hub.call_for_users(
             pbx=pbx, method=Method.USERS_BY_IDS, user_ids=user_ids, answer=PbxUsers, seconds=ASKED_SECONDS
         )
         try:

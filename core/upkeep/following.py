@@ -82,7 +82,7 @@ class Following:
         if pbx is None:
             return
         try:
-            async for asked, found in self._hub.about_users(
+            async for asked, found in self._hub.call_for_users(
                 pbx=pbx, method=Method.USERS_BY_IDS, user_ids=user_ids, answer=PbxUsers
             ):
                 there = {user.user_id for user in found.users}

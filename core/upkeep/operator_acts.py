@@ -68,7 +68,7 @@ class OperatorActs:
         news = acts - self._seen if self._seen is not None else frozenset()
         if any(act.concerns_pbx for act in news):
             await self._close_stale_links()
-        self._bus.hear([topic for act in news for topic in act.topics])
+        self._bus.deliver([topic for act in news for topic in act.topics])
         self._seen = acts
 
     async def _recent(self) -> frozenset[_Act]:

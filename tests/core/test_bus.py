@@ -44,15 +44,15 @@ async def test_nobody_of_this_version_does_the_work_twice(wire: Wire) -> None:
     ours, theirs = Bus(wire), Bus(Wire())
     heard_here, heard_there = heard_by(ours), heard_by(theirs)
     ours.publish(user_topic("t", "o"), *pbx_topics("p"))
-    theirs.hear(wire.said)
+    theirs.deliver(wire.said)
     assert heard_here == heard_there == ["user:t:o", *pbx_topics("p")]
 
 
 async def test_what_the_version_before_says_is_heard(wire: Wire) -> None:
     bus = Bus(wire)
     heard = heard_by(bus)
-    bus.hear(["user:t:o", "pbx:p", "notices"])
+    bus.deliver(["user:t:o", "pbx:p", "notices"])
     assert heard == ["user:t:o", "pbx:p"]
     with bus.watch("pbx:p") as woken:
-        bus.hear(["pbx:p"])
+        bus.deliver(["pbx:p"])
         await asyncio.wait_for(woken.wait(), 20)

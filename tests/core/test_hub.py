@@ -256,19 +256,19 @@ async def test_an_older_link_that_opens_late_is_turned_away(place: Place, monkey
 async def test_an_end_that_could_not_be_written_down_is_written_later(place: Place, monkeypatch: Any) -> None:
     peer = Peer("unwritten.example.com")
     socket = await place.connect(peer)
-    write = place.registry.closed
+    write = place.registry.record_closed
 
     async def away(*_end: Any) -> None:
         raise StorageUnavailableError
 
-    monkeypatch.setattr(place.registry, "closed", away)
+    monkeypatch.setattr(place.registry, "record_closed", away)
     await socket.close()
 
     async def is_gone() -> bool:
         return place.hub.link(peer.pbx_id) is None
 
     await eventually(is_gone, "the link is gone")
-    monkeypatch.setattr(place.registry, "closed", write)
+    monkeypatch.setattr(place.registry, "record_closed", write)
     await place.hub.close_stale()
     pbx = await place.registry.by_id(peer.pbx_id)
     assert pbx is not None and pbx.is_linked  # it might be an opening under way

@@ -74,7 +74,7 @@ async def test_five_hundred_replacements_and_no_stale_write(records: Records) ->
                 first.pbx_id, epoch, status.model_copy(update={"detail": f"stale {epoch}"}), now()
             )
         else:
-            await registry.closed(first.pbx_id, epoch, "late", now())
+            await registry.record_closed(first.pbx_id, epoch, "late", now())
 
     epochs = [first.epoch]
     for number in range(500):
@@ -237,7 +237,7 @@ async def test_what_a_pbx_reports_cannot_fill_its_history(records: Records) -> N
     omitted = [json.loads(row.detail) for row in rows if row.kind == LinkEventKind.OMITTED]
     assert omitted == [{"count": 31}]  # the opening was the first row
     later = begun + timedelta(hours=2)
-    await registry.closed(claimed.pbx_id, claimed.epoch, "silent", later)
+    await registry.record_closed(claimed.pbx_id, claimed.epoch, "silent", later)
     history = await registry.history(claimed.pbx_id, later)
     assert [event.kind for event in history.events] == [LinkEventKind.CLOSED]
 
@@ -352,7 +352,7 @@ async def test_what_happened_is_kept_with_its_reason(records: Records) -> None:
     await registry.report(
         claimed.pbx_id, claimed.epoch, status.model_copy(update={"module_active": False}), now()
     )
-    await registry.closed(claimed.pbx_id, claimed.epoch, "silent", now())
+    await registry.record_closed(claimed.pbx_id, claimed.epoch, "silent", now())
     await claim(registry, peer)
     history = await registry.history(claimed.pbx_id, now() - timedelta(days=1))
     assert [event.kind.value for event in history.events] == ["opened", "closed", "status", "opened"]
@@ -371,7 +371,7 @@ async def test_a_name_that_nobody_uses_can_be_removed(records: Records) -> None:
         return records.writer.run(lambda: remove_pbx(claimed.pbx_id, at))
 
     assert await remove(begun + 2 * UNUSED_FOR) == StillUsed(None)  # it is linked
-    await registry.closed(claimed.pbx_id, claimed.epoch, "silent", begun)
+    await registry.record_closed(claimed.pbx_id, claimed.epoch, "silent", begun)
     early = await remove(begun + UNUSED_FOR - timedelta(minutes=1))
     assert isinstance(early, StillUsed) and early.last_linked is not None
     assert await remove(begun + UNUSED_FOR + timedelta(minutes=1)) == Removed(0)

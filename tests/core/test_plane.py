@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from core.hub.plane import NatsPlane, NobodyThereError, PlaneDownError, Question, Reply
+from core.hub.plane import NatsPlane, NobodyThereError, OutgoingCall, PlaneDownError, Reply
 from tests.support.nats import Nats
 from tests.support.world import eventually
 from wire.model import Empty
@@ -56,7 +56,7 @@ async def test_a_replica_that_stops_leaves_no_call_without_an_answer(nats: Nats)
 
     async def ask() -> None:
         while not outcomes["nobody there"]:
-            question = Question(PBX_ID, 1, "pbx.loginChallenge", Empty(), deadline=1.0)
+            question = OutgoingCall(PBX_ID, 1, "pbx.loginChallenge", Empty(), deadline=1.0)
             try:
                 await here.call(there.replica_id, question)
             except NobodyThereError:
@@ -68,7 +68,7 @@ async def test_a_replica_that_stops_leaves_no_call_without_an_answer(nats: Nats)
 
     async def is_answered() -> bool:
         try:
-            await here.call(there.replica_id, Question(PBX_ID, 1, "link.ping", Empty(), deadline=1.0))
+            await here.call(there.replica_id, OutgoingCall(PBX_ID, 1, "link.ping", Empty(), deadline=1.0))
         except (NobodyThereError, PlaneDownError, TimeoutError):
             return False
         return True

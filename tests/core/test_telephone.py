@@ -254,7 +254,7 @@ async def test_an_old_connector_offers_no_telephone_and_is_asked_nothing(
     anna = await site.sign_in(1)
     assert code_of(await site.telephone.line(anna)) is Code.PHONE_NOT_OFFERED
     assert code_of(await site.telephone.open(anna, "n", BOX)) is Code.PHONE_NOT_OFFERED
-    await site.telephone._keeper.tell_connectors()
+    await site.telephone._keeper.inform_connectors()
     assert site.connector.asked == []
 
 
