@@ -1,8 +1,9 @@
-"""The border to the PBX: every answer becomes a record here, or a `PbxAnswerError`.
+"""Parses the PBX's answers: each becomes a record or raises a `PbxAnswerError`.
 
-The shapes are those of the vendor's REST description 6.7.0.22. What real systems send beside it is read as well: ids as
-text, members that are missing or null, further members. A record that cannot be read is left out and counted, so that
-one odd user takes the service from nobody; an answer that is not a list at all is an error and never an empty list.
+The shapes are those of the vendor's REST description 6.7.0.22. Known deviations of real systems are accepted as well: ids
+as text, members that are missing or null, additional members. A record that cannot be parsed is skipped and counted, so
+that one odd user does not lock out the others. An answer that should be a list and is not is an error, never an empty
+list.
 """
 
 import json
@@ -23,9 +24,9 @@ MAX_RECORDS: Final = 100_000
 MAX_TOKEN_CHARS: Final = 8192
 EXCERPT_CHARS: Final = 80
 NO_ID: Final = -1
-"""Of a permission that a user holds and whose id is not told."""
+"""The id of a permission that a user holds and that has no id in the answer."""
 DEFAULT_EXPIRY_SECONDS: Final = 300.0
-"""Of an access token whose life is not told (STARFACE 10: 300 s)."""
+"""The life of an access token without `expires_in` (STARFACE 10: 300 s)."""
 
 _TEXT_CHARSETS: Final[Mapping[str, str]] = {
     "iso-8859-1": "cp1252",  # as browsers read it (WHATWG, Encoding)
@@ -36,7 +37,7 @@ _TEXT_CHARSETS: Final[Mapping[str, str]] = {
     **{f"iso-8859-{part}": f"iso-8859-{part}" for part in (2, 3, 4, 5, 6, 7, 8, 9, 10, 13, 14, 15, 16)},
     **{f"windows-{page}": f"cp{page}" for page in (1250, 1251, 1253, 1254, 1255, 1256, 1257, 1258)},
 }
-"""Of texts whose bytes do not tell it. Python knows more, among them some that take a long time to decode."""
+"""Encodings that an answer may declare. Python knows more, but some of them take long to decode."""
 _NONCE: Final[TypeAdapter[str]] = TypeAdapter(Nonce)
 
 T = TypeVar("T")
@@ -44,12 +45,12 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Records(Generic[T]):
-    """What could be read of a list."""
+    """The records of a list that could be parsed."""
 
     items: Sequence[T]
     skipped: int = 0
     reason: str | None = None
-    """Why the first of the skipped ones could not be read; without its content."""
+    """Why the first skipped record could not be parsed; without its content."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,9 +74,9 @@ class Group:
     name: str
     members: Sequence[int] = field(default=())
     others: Sequence[int] = field(default=())
-    """Who does not belong to it, by the PBX's word."""
+    """Ids of users who do not belong to the group, according to the PBX."""
     skipped: int = 0
-    """Users of it that could not be read."""
+    """The number of its users that could not be parsed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,11 +87,11 @@ class OAuthToken:
 
 
 class _OddRecordError(ValueError):
-    """One record cannot be read; the message says which member is odd."""
+    """A record cannot be parsed; the message names the odd member."""
 
 
 def parsed(path: str, status: int, body: bytes, charset: str | None, *, is_secret: bool = False) -> Any:
-    """JSON of an answer. `is_secret`: nothing of the body stands in an error, for instance at a login."""
+    """Return the JSON of an answer. `is_secret`: errors must not quote the body, for instance at a login."""
     text = _decoded(body, charset)
     try:
         return json.loads(text)
@@ -101,42 +102,44 @@ def parsed(path: str, status: int, body: bytes, charset: str | None, *, is_secre
 
 
 def users(path: str, answer: Any) -> Records[User]:
-    """`GET /users`."""
+    """Parse `GET /users`."""
     return _records(path, answer, _user)
 
 
 def user(path: str, answer: Any) -> User:
-    """`GET /users/{id}`, `GET /users/me`."""
+    """Parse `GET /users/{id}` or `GET /users/me`."""
     return _one(path, answer, _user)
 
 
 def permissions(path: str, answer: Any) -> Records[Permission]:
-    """`GET /permissions`."""
+    """Parse `GET /permissions`."""
     return _records(path, answer, _permission)
 
 
 def held_permissions(path: str, answer: Any) -> Records[Permission]:
-    """`GET /permissions/users/{id}`. They count by their names, so one without an id counts too."""
+    """Parse `GET /permissions/users/{id}`. Permissions are compared by name, so one without an id is accepted."""
     return _records(path, answer, _held_permission)
 
 
 def holders(path: str, answer: Any) -> Records[int]:
-    """`GET /permissions/{id}/users`: ids. Whatever else is odd about a holder takes the permission from nobody."""
+    """Parse the user ids of `GET /permissions/{id}/users`. Other members are ignored, so that an odd one costs nobody the
+    permission.
+    """
     return _records(path, answer, lambda record: _id(record.get("id")))
 
 
 def groups(path: str, answer: Any) -> Records[Group]:
-    """`GET /groups`: without members."""
+    """Parse `GET /groups`, which has no members."""
     return _records(path, answer, _named_group)
 
 
 def group(path: str, answer: Any) -> Group:
-    """`GET /groups/{id}`. One without a list of its members is not understood: it does not say that there are none."""
+    """Parse `GET /groups/{id}`. A group without a list of members is an error, because it may still have members."""
     return _one(path, answer, _group)
 
 
 def version(answer: Any) -> str | None:
-    """`GET /server/version`, or what UCI tells: a text, a number, or an object that holds one. None: none is told."""
+    """Parse the version of `GET /server/version` or UCI: text, a number, or an object with one of them. None without one."""
     if isinstance(answer, Mapping):
         named = [answer[name] for name in ("version", "serverVersion", "Version") if name in answer]
         answer = named[0] if named else next((one for one in answer.values() if isinstance(one, str)), None)
@@ -147,11 +150,11 @@ def version(answer: Any) -> str | None:
 
 
 def login_template(path: str, answer: Any) -> dict[str, Any]:
-    """`GET /login`: `nonce`, and `loginType` ("Internal" where it is missing, as in the vendor's JavaScript client)."""
+    """Parse `GET /login`: `nonce` and `loginType` ("Internal" if missing, as in the vendor's JavaScript client)."""
     fields = _object(path, answer)
     try:
         nonce = _NONCE.validate_python(fields.get("nonce"), strict=True)
-    except ValidationError as fault:  # the link could not carry it
+    except ValidationError as fault:  # the link cannot carry it
         raise PbxAnswerError(path, 200, "no nonce that could be used") from fault
     if not nonce:
         raise PbxAnswerError(path, 200, "no nonce")
@@ -164,12 +167,12 @@ def login_template(path: str, answer: Any) -> dict[str, Any]:
 
 
 def auth_token(path: str, answer: Any) -> str:
-    """`POST /login`."""
+    """Parse the token of `POST /login`."""
     return _secret(path, _object(path, answer).get("token"), "no token")
 
 
 def oauth_token(path: str, answer: Any) -> OAuthToken:
-    """RFC 6749, section 5.1. `expires_in` may be missing, null or text."""
+    """Parse a token answer (RFC 6749, section 5.1). `expires_in` may be missing, null or text."""
     fields = _object(path, answer)
     refresh = fields.get("refresh_token")
     return OAuthToken(
@@ -256,14 +259,14 @@ def _group(record: Mapping[str, Any]) -> Group:
 
 
 def _flag(value: Any) -> bool | None:
-    """A boolean, also where it is written as a number or as text; None: not understood."""
+    """Return a boolean that may be written as a number or as text, or None if it is something else."""
     if isinstance(value, str):
         return {"true": True, "1": True, "false": False, "0": False}.get(value.strip().lower())
     return bool(value) if isinstance(value, int) and value in (0, 1) else None
 
 
 def _id(value: Any) -> int:
-    """An id is a number; some systems write it as text."""
+    """Return an id, which some systems write as text. Raises `_OddRecordError`."""
     if isinstance(value, str) and value.strip().isascii() and value.strip().isdigit() and len(value) < 20:
         value = int(value)
     if isinstance(value, float) and value.is_integer():
@@ -276,7 +279,7 @@ def _id(value: Any) -> int:
 
 
 def _text(value: Any) -> str:
-    """Text as it is, numbers as text; whatever else a member holds counts as missing."""
+    """Return text unchanged and a number as text; any other value counts as missing."""
     if isinstance(value, str):
         return value
     return (
@@ -313,7 +316,7 @@ def _seconds(value: Any) -> float:
 
 
 def _kind(value: Any) -> str:
-    """For an error: never the value itself."""
+    """Return the kind of a value for an error message, never the value itself."""
     if value is None:
         return "null"
     names = {
@@ -328,8 +331,11 @@ def _kind(value: Any) -> str:
 
 
 def _decoded(body: bytes, charset: str | None) -> str:
-    """JSON is UTF-8 (RFC 8259), UTF-16 or UTF-32 (RFC 7159, by its zeros); older systems send ISO-8859-1 without saying so,
-    and servers name ISO-8859-1 by default although the text is UTF-8. What is UTF-8 by its bytes is hardly anything else.
+    """Decode a JSON text. `charset`: the encoding that the answer declares.
+
+    JSON is UTF-8 (RFC 8259), UTF-16 or UTF-32 (RFC 7159, detected by its zero bytes). Older systems send ISO-8859-1
+    without declaring it, and servers declare ISO-8859-1 by default although the text is UTF-8. Bytes that are valid UTF-8
+    are hardly ever anything else, so UTF-8 is tried first.
     """
     told = _TEXT_CHARSETS.get((charset or "").strip().lower().replace("_", "-"))
     for encoding in (json.detect_encoding(body), told, "cp1252"):

@@ -1,9 +1,9 @@
-"""Follows the calls of users who asked for it, to tell them when one ends at once (docs/audio.md).
+"""Follows the calls of users who asked for help, and reports calls that end at once (docs/audio.md).
 
-What a user's UCI login needs comes sealed from the browser, is kept encrypted here, at the customer's site, and is
-forgotten when the service says that the user has signed out or wants it no longer. Nothing about a call leaves this
-program but the fact that one ended at once, and when; and, asked while a licence key has expired, who has none now, so
-that nobody's session ends in mid-call.
+The credentials of a user's UCI login come sealed from the browser and are stored encrypted at the customer's site. They
+are deleted when the service says that the user has signed out or no longer wants help. This program reports only that a
+call ended at once, and when. While a licence key has expired, it also answers which users have no call, so that no
+session ends during a call.
 """
 
 import asyncio
@@ -23,7 +23,7 @@ logger = logging.getLogger(__name__)
 
 MAX_UNREPORTED: Final = 100
 MAX_QUESTIONS: Final = 8
-"""At a time, to the PBX."""
+"""Most concurrent requests to the PBX."""
 
 
 class Calls:
@@ -39,19 +39,19 @@ class Calls:
         return self._logins.holders(Use.HELP)
 
     async def follow(self, user_id: int, credentials: CallsCredentials) -> None:
-        """From now on. Raises `LoginRejectedError` or another `PbxError` when UCI does not take the login."""
+        """Start to follow a user's calls. Raises `LoginRejectedError` or another `PbxError` if UCI refuses the login."""
         await self._logins.open(user_id, Use.HELP, credentials)
         logger.info("calls of a user are followed", extra={"user_id": user_id})
 
     async def keep_only(self, user_ids: Sequence[int]) -> None:
-        """Forgets everybody else."""
+        """Stop following all other users."""
         gone = await self._logins.keep_only(Use.HELP, user_ids)
         if gone:
             logger.info("calls are followed no longer", extra={"users": gone})
 
     async def over(self, user_ids: Sequence[int]) -> list[int]:
-        """Which of these have no call at all now, not even one that rings; users who are not followed, or for whom the
-        PBX does not answer, are not among them.
+        """Return those of the users who have no call now, not even a ringing one. Users who are not followed, and those for
+        whom the PBX does not answer, are not among them.
         """
         sessions = [(user_id, self._logins.session(user_id, Use.HELP)) for user_id in user_ids]
         followed = [(user_id, session) for user_id, session in sessions if session is not None]
@@ -106,7 +106,7 @@ class _Followed:
             self._calls.ended_at_once(self._user_id)
 
     def is_up(self, up: bool) -> None:
-        """A call of which an event is missing is not the symptom."""
+        """Do nothing: a call with a missing event does not show the symptom."""
 
     def over(self, *, refused: bool) -> None:
-        """Nothing is left to do."""
+        """Do nothing."""

@@ -1,7 +1,8 @@
-"""The PBX's users with their permissions and groups, read as a whole and kept; what changed is reported to the service.
+"""Reads and keeps the PBX's users with their permissions and groups, and reports changes to the service.
 
-Three requests in each reading for any number of users, and at most two for groups: six a minute. What cannot be read changes nothing: users, permissions and groups each stay as they were last known. A user that
-the list lacks is gone only when the PBX says so of that user.
+Each reading makes three requests for any number of users and at most two for groups: six a minute. If users, permissions
+or groups cannot be read, the last known ones remain. A user who is missing in the list counts as gone only if the PBX says
+so about that user.
 """
 
 import asyncio
@@ -32,18 +33,18 @@ from wire.readings import ReadingPart
 logger = logging.getLogger(__name__)
 
 READ_SECONDS: Final = 50.0
-"""A change is known within a minute (design: users and permissions), reporting included."""
+"""Interval of the readings, so that the service learns of a change within a minute."""
 PERMISSIONS_SECONDS: Final = 600.0
-"""Which permissions there are changes with the PBX's version and language."""
+"""How long the list of permissions is kept; it changes only with the PBX's version and language."""
 GROUP_REQUESTS: Final = 2
-"""In each reading after the first: the list of groups every second time, and otherwise groups, in turn."""
+"""Requests for groups in each reading after the first: the list every second time, and otherwise single groups in turn."""
 MAX_GROUPS: Final = 500
 MAX_GONE_ASKED: Final = 100
-"""Users that a list lacks and that are asked about in one turn, and holders of a permission, and groups; the others stay
-until the next.
+"""Most users missing in a list about whom the PBX is asked in one reading; likewise holders of a permission, and groups.
+The others remain until the next reading.
 """
 SERVICE_WAITS_SECONDS: Final = 9.0
-"""A little less than the service waits for an answer."""
+"""A little less than the time that the service waits for an answer."""
 FRESH_SECONDS: Final = 5.0
 MAX_FOUND: Final = 20
 
@@ -63,17 +64,17 @@ class Directory:
         self._holders = Holders(None, None, licence_permission_found=False)
         self._groups: dict[int, Group] = {}
         self._listed_groups: Records[Group] | None = None
-        """The list to go by; None: to be read."""
+        """The list of groups in use; None if it must be read again."""
         self._next_group = 0
         self._unreported: dict[int, PbxUser | None] = {}
         self._reading: asyncio.Task[None] | None = None
         self._owes_everybody = False
-        """The service asked about users, for instance when a link opened, and has had no answer in time."""
+        """The service asked about users, for instance when a link opened, and its request timed out or failed."""
         self.changed = asyncio.Event()
 
     @property
     def holders(self) -> Holders:
-        """As last read."""
+        """The holders of the two permissions as last read."""
         return self._holders
 
     async def run(self) -> None:
@@ -86,8 +87,9 @@ class Directory:
             await asyncio.sleep(self._every)
 
     async def by_ids(self, user_ids: Sequence[int]) -> list[PbxUser]:
-        """Those of them that there are, as they are now; one that is missing is gone by the PBX's own word. Raises
-        `PbxError` when that cannot be said.
+        """Return the present records of those users that exist. A missing user does not exist, according to the PBX.
+
+        Raises `PbxError` if that cannot be found out.
         """
         begun = time.monotonic()
         try:
@@ -131,7 +133,7 @@ class Directory:
         return there + [user for task in tasks if (user := task.result()) is not None]
 
     async def people(self, search: str, user_ids: Sequence[int]) -> People:
-        """Users and groups by a part of their name or login, at most `MAX_FOUND` users, and those with these ids."""
+        """Return users whose name or login contains `search`, at most `MAX_FOUND`, those with these ids, and all groups."""
         if self._users is None:
             await self._read()
         term = search.casefold().strip()
@@ -146,16 +148,16 @@ class Directory:
         )
 
     def groups_of(self, user_id: int) -> tuple[int, ...]:
-        """As last read; empty for somebody who was not there then."""
+        """Return the ids of the user's groups as last read."""
         return tuple(group.id for group in self._groups.values() if user_id in group.members)
 
     def group_name(self, group_id: str) -> str:
-        """As last read; the id itself for a group that was not there then."""
+        """Return the name of a group as last read, or the id if the group is unknown."""
         group = self._groups.get(int(group_id)) if group_id.isascii() and group_id.isdigit() else None
         return group.name if group is not None else group_id
 
     def unreported(self) -> list[UsersChanged]:
-        """What the service does not know yet, in portions that fit a frame."""
+        """Return the changes that the service does not know yet, in portions that fit a frame."""
         items = list(self._unreported.items())
         portions = [items[at : at + MAX_USERS_AT_ONCE] for at in range(0, len(items), MAX_USERS_AT_ONCE)]
         return [
@@ -167,7 +169,7 @@ class Directory:
         ]
 
     def reported(self, portion: UsersChanged) -> None:
-        """The service has taken these; one that has changed again meanwhile stays."""
+        """Mark a portion as received by the service. A user that has changed again since stays unreported."""
         for user in portion.users:
             if self._unreported.get(user.user_id) == user:
                 del self._unreported[user.user_id]
@@ -176,7 +178,7 @@ class Directory:
                 del self._unreported[user_id]
 
     async def _read(self) -> None:
-        """One reading for all who want one at the same time; nobody holds a lock while the PBX thinks."""
+        """Read everything. Concurrent callers share one reading, and none holds a lock while the PBX works on it."""
         if self._reading is None or self._reading.done():
             self._reading = asyncio.create_task(self._read_now())
         await asyncio.shield(self._reading)
@@ -216,7 +218,7 @@ class Directory:
             changes = {user_id: user for user_id, user in users.items() if before.get(user_id) != user}
             changes |= {user_id: None for user_id in before if user_id not in users}
         if self._owes_everybody:
-            changes |= users  # the service takes those whom it knows
+            changes |= users  # the service ignores users whom it does not know
             self._owes_everybody = False
         if changes:
             logger.info("users changed", extra={"count": len(changes)})
@@ -224,7 +226,7 @@ class Directory:
             self.changed.set()
 
     async def _gone(self, user_ids: Sequence[int]) -> set[int]:
-        """Those that the PBX itself says do not exist."""
+        """Return those of the users that do not exist, according to the PBX."""
         slots = asyncio.Semaphore(REQUESTS_AT_ONCE)
 
         async def is_gone(user_id: int) -> bool:
@@ -238,7 +240,7 @@ class Directory:
         return {user_id for user_id, gone in zip(user_ids, answers, strict=True) if gone}
 
     async def _read_holders(self) -> None:
-        """Who holds the two permissions. What cannot be read stays as it was last known."""
+        """Read the holders of the two permissions. If they cannot be read, the last known ones remain."""
         try:
             now = time.monotonic()
             if self._permissions is None or now - self._permissions_read_at > PERMISSIONS_SECONDS:
@@ -272,12 +274,14 @@ class Directory:
         else:
             self._readings.read(ReadingPart.PERMISSIONS, skipped=found.skipped, detail=found.reason)
             if not found.licence_permission_found:
-                self._permissions = None  # it may be a matter of the PBX's language: look again each time
+                self._permissions = None  # the PBX's language may differ: read the list each time
 
     async def _confirmed(
         self, before: frozenset[int] | None, found: frozenset[int] | None, which: int
     ) -> frozenset[int] | None:
-        """A list that lacks a holder may only be cut, or odd: a permission is lost when the user's own record says so."""
+        """Return the confirmed holders. The list may be incomplete or odd, so a missing user loses the permission only if
+        their own record says so.
+        """
         if found is None or before is None:
             return before if found is None else found
         missing = sorted(before - found)
@@ -297,12 +301,14 @@ class Directory:
         return found | (before - lost)
 
     def _has_no_such_permission(self) -> bool:
-        """The licence permission comes with 6.7.3: before, nobody holds it, and that is known."""
+        """Return whether the PBX is older than 6.7.3, which introduced the licence permission: then nobody holds it."""
         version = self._readings.pbx_version
         return version is not None and is_older(version, UAL_SINCE)
 
     async def _read_groups(self) -> None:
-        """All of them at first, several at once; then a few in each turn. One that cannot be read stays as it was."""
+        """Read all groups the first time, several concurrently, and then a few in each reading. A group that cannot be read
+        remains as last known.
+        """
         listed, self._listed_groups = self._listed_groups, None
         left = GROUP_REQUESTS
         if listed is None:
@@ -317,7 +323,7 @@ class Directory:
         new = [group_id for group_id in ids if group_id not in self._groups]
         turn = [ids[(self._next_group + offset) % len(ids)] for offset in range(min(left, len(ids)))]
         self._next_group = (self._next_group + left) % max(1, len(ids))
-        # A list may be cut: a group that it lacks is gone when the PBX says so of that group.
+        # The list may be incomplete: a missing group is gone only if the PBX says so about that group.
         wanted = list(dict.fromkeys((*new, *turn, *missing[:MAX_GONE_ASKED])))
         slots = asyncio.Semaphore(REQUESTS_AT_ONCE)
         faults: list[PbxError] = []
@@ -343,7 +349,7 @@ class Directory:
         }
         self._groups = known
         if faults:
-            self._listed_groups = None  # one of them may be gone
+            self._listed_groups = None  # one of the groups may be gone
             self._readings.failed(ReadingPart.GROUPS, faults[0])
         else:
             self._readings.read(ReadingPart.GROUPS, skipped=listed.skipped, detail=listed.reason)
@@ -361,18 +367,19 @@ class Directory:
             return None
         if user_id in holders or not self._holders.skipped:
             return user_id in holders
-        # It may be this user's record that could not be read. Who held the permission before has lost it by their own.
+        # It may be this user's record that could not be read. Somebody who held the permission before loses it only if
+        # their own record says so.
         before = (self._users or {}).get(user_id)
         return False if before is not None and _flags(before)[which] is not None else None
 
 
 def _flags(user: PbxUser) -> tuple[bool | None, bool | None]:
-    """In the order of `Holders.of`."""
+    """Return the two flags of a user in the order of `Holders.of`."""
     return user.has_licence_permission, user.is_administrator
 
 
 def _with_unsure(group: Group, before: Group | None) -> Group:
-    """Where a user of the group could not be read: with those members of before about whom it says nothing."""
+    """Return the group; if some of its users could not be read, add the earlier members about whom it says nothing."""
     if before is None or not group.skipped:
         return group
     told = {*group.members, *group.others}

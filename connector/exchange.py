@@ -1,4 +1,4 @@
-"""One request to the PBX. No redirect is followed: login, password or token would go along to wherever it leads."""
+"""One request to the PBX. No redirect is followed, because it would take login, password or token to its target."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -14,7 +14,7 @@ from wire import outbound
 
 
 class RedirectedError(PbxUnreachableError):
-    """The PBX answers that it is elsewhere."""
+    """The PBX answered with a redirect."""
 
     def __init__(self, path: str, redirect: outbound.RedirectedError) -> None:
         self.target = redirect.target
@@ -37,7 +37,7 @@ class EndpointElsewhereError(PbxUnreachableError):
 async def exchange(
     http: HttpClient, method: str, url: str, **options: Any
 ) -> AsyncIterator[aiohttp.ClientResponse]:
-    """Raises `RedirectedError` in place of following a redirect."""
+    """Send a request. Raises `RedirectedError` instead of following a redirect, and the errors of `HttpClient.request`."""
     try:
         async with http.request(method, url, **options) as response:
             yield response
@@ -58,13 +58,13 @@ async def bytes_of(response: aiohttp.ClientResponse, path: str, most: int = MAX_
 
 
 async def content_of(response: aiohttp.ClientResponse, path: str, *, is_secret: bool = False) -> Any:
-    """The JSON of an answer. `is_secret`: nothing of it stands in an error."""
+    """Return the JSON of an answer. `is_secret`: errors must not quote it. Raises `PbxAnswerError`."""
     body = await bytes_of(response, path)
     return parsed(path=path, status=response.status, body=body, charset=response.charset, is_secret=is_secret)
 
 
 def is_of_the_pbx(endpoint: str, base_url: str) -> bool:
-    """Whether login and client secret may go to this address: the configured PBX itself, or https on its host."""
+    """Return whether login and client secret may go to this address: it is the configured PBX, or https on its host."""
     try:
         there, here = urlsplit(endpoint), urlsplit(base_url)
         ports = (_port(there.scheme, there.port), _port(here.scheme, here.port))

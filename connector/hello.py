@@ -1,4 +1,4 @@
-"""The connector's opening words: of the link, and of the doctor, who only asks what they would meet."""
+"""The hello of the connector: the link opens with it, and the doctor only checks how it would be answered."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -21,7 +21,9 @@ def hello(
     *,
     subprotocol: str | None,
 ) -> Hello:
-    """`subprotocol`: the one that the service has chosen; a service of before there were capabilities would refuse them."""
+    """Return the signed hello. `subprotocol`: the one that the service has chosen; an older service would refuse the
+    capabilities, so they are then omitted.
+    """
     previous = state.previous_pbx_key()
     tells = subprotocol == SUBPROTOCOL_WITH_CAPABILITIES
     return Hello(

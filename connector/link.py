@@ -1,4 +1,4 @@
-"""The connector's end of the link: outbound, signed, with heartbeat, back for as long as it takes."""
+"""The connector's end of the link: an outbound, signed connection with heartbeats that reconnects until it succeeds."""
 
 import asyncio
 import logging
@@ -50,19 +50,19 @@ logger = logging.getLogger(__name__)
 
 BACK_OFF_FIRST: Final = 1.0
 BACK_OFF_CAP: Final = 60.0
-"""Full jitter between 0 and min(cap, first * 2^n): after an outage of the service, a hundred thousand connectors
-do not come back in the same second."""
+"""Seconds. Full jitter between 0 and min(cap, first * 2^n), so that a hundred thousand connectors do not reconnect in the
+same second after an outage of the service."""
 OPEN_SECONDS: Final = 15.0
 TICKS: Final = 5
-"""How often within a heartbeat the silence is looked at."""
+"""How often within a heartbeat the link is checked for silence."""
 KEY_CHECK_SECONDS: Final = 2.0
 USERS_SECONDS: Final = 60.0
 COALESCE_SECONDS: Final = 0.1
-"""Changes of lines within so long are told together."""
+"""Changes of lines within this time are reported together."""
 
 
 class RefusedError(Exception):
-    """The hub refuses the link; `code` is one of the service's table."""
+    """The hub refused the link; `code` is one of `core.diagnosis.codes`."""
 
     def __init__(self, code: str) -> None:
         super().__init__(code)
@@ -80,7 +80,7 @@ class LinkClient:
         lines: Lines,
         handlers: Mapping[str, Handler],
     ) -> None:
-        """Raises `ConnectorError` when `ca_file` in [service] cannot be used."""
+        """Raises `ConnectorError` if `ca_file` in [service] cannot be used."""
         context_for(Target.service(config.service))
         self._config = config
         self._state = state
@@ -94,10 +94,10 @@ class LinkClient:
         self.opened_at: datetime | None = None
         self.last_fault: str | None = None
         self.last_finding: Finding | None = None
-        """Why there is no link, where it did not come about: what the doctor finds too."""
+        """Why the last attempt to open a link failed, as the doctor would report it."""
 
     async def run(self) -> None:
-        """Runs until cancelled."""
+        """Keep a link open until cancelled."""
         failures = 0
         while True:
             close_code: int | None = None
@@ -128,12 +128,12 @@ class LinkClient:
             self.is_open.clear()
             failures = 1 if was_open else failures + 1
             if close_code == aiohttp.WSCloseCode.GOING_AWAY:
-                failures = 0  # a replica that stops spreads its links itself
+                failures = 0  # a replica that stops closes its links one after the other
             delay = random.uniform(0, min(BACK_OFF_CAP, BACK_OFF_FIRST * 2 ** min(failures, 10)))  # noqa: S311
             await asyncio.sleep(delay)
 
     def _words_for(self, code: str) -> str:
-        """What the log says of a refusal: the words of the one rule base."""
+        """Return the text for the log about a refusal."""
         finding = self._finding_of(code)
         return words_of(finding, with_cure=True) if finding is not None else code
 
@@ -142,9 +142,9 @@ class LinkClient:
         return refusal(known, self._config, self._state) if known is not None else None
 
     async def _once(self) -> int | None:
-        """One link from its opening to its end; gives the code with which it was closed."""
+        """Open one link, serve it to its end, and return the code with which it was closed."""
         url = f"{self._config.service.url}/connector/link"
-        # A client for each try: an authority that was added to this machine's counts without a restart.
+        # A new client for each try, so that a newly installed certificate authority is trusted without a restart.
         async with HttpClient(target := Target.service(self._config.service)) as http:
             socket = await http.websocket(
                 url, protocols=SUBPROTOCOLS, max_msg_size=MAX_FRAME_BYTES, compress=0
@@ -181,7 +181,7 @@ class LinkClient:
                 await endpoint.call(Method.PING, Empty(), deadline=every)
 
         async def beat(every: float) -> None:
-            """Ends when nothing was heard for three heartbeats. What comes of a ping shows in that."""
+            """Ping at each heartbeat; raise when nothing was received for three heartbeats. A lost ping shows in that."""
             pinged = clock()
             while clock() - heard < every * HEARTBEATS_MISSED:
                 await asyncio.sleep(every / TICKS)
@@ -245,14 +245,14 @@ class LinkClient:
             raise RefusedError("protocol-error") from misfit
 
     async def _report(self, endpoint: Endpoint, subprotocol: str | None) -> None:
-        """Sends the status as it is now, then whenever it changes."""
+        """Send the present status, then each change."""
         while True:
             self._monitor.changed.clear()
             await endpoint.notify(Method.STATUS, self._monitor.status.for_hub(subprotocol))
             await self._monitor.changed.wait()
 
     async def _report_users(self, endpoint: Endpoint) -> None:
-        """Reports what changed of the PBX's users; what the service has not taken is reported on the next link."""
+        """Report changed users. Changes that the service has not acknowledged are reported on the next link."""
         while True:
             self._directory.changed.clear()
             for portion in self._directory.unreported():
@@ -261,7 +261,7 @@ class LinkClient:
             await self._directory.changed.wait()
 
     async def _report_calls(self, endpoint: Endpoint) -> None:
-        """Reports calls that ended at once; what the service has not taken is reported on the next link."""
+        """Report calls that ended at once. Those that the service has not acknowledged are reported on the next link."""
         while True:
             self._calls.changed.clear()
             for call in self._calls.unreported():
@@ -270,8 +270,8 @@ class LinkClient:
             await self._calls.changed.wait()
 
     async def _report_lines(self, endpoint: Endpoint) -> None:
-        """Says whose telephones have changed, and nothing of what has; what changed while there was no link is said on the
-        next one.
+        """Report the users whose telephones have changed, but not what has changed. Changes without a link are reported on
+        the next one.
         """
         while True:
             await self._lines.changed.wait()
@@ -281,7 +281,7 @@ class LinkClient:
                 await endpoint.notify(PhoneMethod.CHANGED, changed)
 
     async def _watch_key(self) -> None:
-        """Ends the link when `key new` has made another key: the next opening brings it."""
+        """Return when `key new` has made another key. That ends the link, and the next hello has the new key."""
         stamp = self._state.pbx_key_stamp()
         while self._state.pbx_key_stamp() == stamp:  # noqa: ASYNC110 - another process writes the file
             await asyncio.sleep(KEY_CHECK_SECONDS)

@@ -1,4 +1,4 @@
-"""The connector's log: a line an event, for a person at a terminal or in the journal."""
+"""The connector's log: one line for each event, for people at a terminal or in the journal."""
 
 import logging
 import sys

@@ -1,4 +1,4 @@
-"""What the hub may ask of the connector: each method checks its params and answers from the PBX."""
+"""The methods of the connector that the hub may call. Each validates its params and answers from the PBX."""
 
 import asyncio
 import secrets
@@ -62,7 +62,7 @@ class _Nonce:
     ends: float
     """On the monotonic clock."""
     pbx_nonce: str
-    """The PBX's own nonce that was handed out with it; empty when there was none."""
+    """The PBX's own nonce that was issued with it; empty if there was none."""
 
 
 class PbxMethods:
@@ -106,8 +106,9 @@ class PbxMethods:
         }
 
     async def _login_challenge(self, params: dict[str, Any]) -> LoginChallenge:
-        """The PBX's own challenge for who can seal its answer; else the password itself is sealed. The answer is never
-        asked for unsealed: anyone who carries it could try passwords against it.
+        """Offer the PBX's own challenge if the browser can seal the answer; otherwise the browser seals the password itself.
+
+        An unsealed answer is never requested, because every program that carries it could try passwords against it.
         """
         methods = LoginChallengeParams.model_validate(params).methods
         if LoginMethod.SEALED_CHALLENGE in methods and not self._uses_oauth:
@@ -122,8 +123,8 @@ class PbxMethods:
         login = LoginParams.model_validate(params)
         proof = login.proof
         if isinstance(proof, ChallengeProof):
-            # From a tab that asked before this connector was updated, or from a service that hides what this
-            # connector can do. The tab asks again and gets a challenge whose answer is sealed.
+            # It comes from a tab that asked before this connector was updated, or from a service that hides the
+            # connector's capabilities. The tab asks again and gets a challenge whose answer is sealed.
             raise ChallengeExpiredError("answers are taken sealed only")
         whom = (login.tenant_id, login.object_id)
         if isinstance(proof, SealedChallengeProof):
@@ -180,7 +181,7 @@ class PbxMethods:
         return CallsOver(user_ids=await self._calls.over(IdsParams.model_validate(params).user_ids))
 
     async def _doctor(self, params: dict[str, Any]) -> DoctorReport:
-        """One at a time: it logs in to the PBX like a technician would."""
+        """Run the doctor, one run at a time, because it logs in to the PBX as a technician would."""
         Empty.model_validate(params)
         async with self._examining:
             return await self._examine()
@@ -189,7 +190,7 @@ class PbxMethods:
         return user.model_copy(update={"group_ids": self._directory.groups_of(user.user_id)})
 
     def _told(self, run: Callable[[dict[str, Any]], Awaitable[BaseModel]]) -> Handler:
-        """Turns what the PBX does wrong into a refusal that crosses the link."""
+        """Return a handler that turns a `PbxError` of `run` into a refusal that crosses the link."""
 
         async def handler(params: dict[str, Any]) -> BaseModel:
             try:
@@ -215,8 +216,9 @@ class PbxMethods:
     def opened(
         self, nonce: str, box: SealedBox, tenant_id: str, object_id: str, purpose: str, kind: type[M]
     ) -> tuple[str, M]:
-        """What the box holds, with the PBX's own nonce that belongs to ours. Each nonce is good once. Raises
-        `ChallengeExpiredError` or `LoginRejectedError`.
+        """Open a box; return the PBX's own nonce that was issued with ours, and the content of the box.
+
+        Each nonce is valid once. Raises `ChallengeExpiredError` or `LoginRejectedError`.
         """
         issued = self._nonces.pop(nonce, None)
         if issued is None or issued.ends < time.monotonic():
@@ -235,7 +237,7 @@ class PbxMethods:
                 return issued.pbx_nonce, kind.model_validate_json(content)
             except ValidationError:
                 break
-        # Outside of the handlers: the validation error would carry the opened password into the log.
+        # Raised outside of the except blocks, because the validation error would put the opened password into the log.
         raise LoginRejectedError("the sealed login cannot be opened")
 
 

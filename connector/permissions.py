@@ -1,4 +1,4 @@
-"""Finding a permission by its name: ids and internal names differ between systems, and names follow the PBX's language."""
+"""Finds a permission by its name. Ids and internal names differ between systems, and names depend on the PBX's language."""
 
 import unicodedata
 from collections.abc import Iterable, Sequence
@@ -12,7 +12,7 @@ KNOWN_NAMES: Final[Sequence[frozenset[str]]] = (
     frozenset({"Administrator", "Administrators"}),
     frozenset({"API Zugriff mit OAuth Password Grant", "API access with Password Grant"}),
 )
-"""One set for each permission. The German names are the vendor's; "API access with Password Grant" was seen on an English
+"""The names of each permission. The German names are the vendor's; "API access with Password Grant" was seen on an English
 10.0.2.6 (StarCLX). The other English names are assumed."""
 
 MAX_CANDIDATES: Final = 10
@@ -20,12 +20,12 @@ _HINTS: Final = ("teams", "microsoft")
 
 
 def canonical(name: str) -> str:
-    """The form in which names are compared: case, kind of blanks and their number do not count."""
+    """Return the form in which names are compared; case, and the kind and number of blanks, do not matter."""
     return " ".join(unicodedata.normalize("NFKC", name).casefold().split())
 
 
 def names_of(configured: str) -> frozenset[str]:
-    """Canonical names under which a permission may stand: the configured one, and its translations if it is a known one."""
+    """Return the canonical names that a permission may have: the configured one and, if it is known, its translations."""
     wanted = canonical(configured)
     known = next((names for names in KNOWN_NAMES if wanted in map(canonical, names)), frozenset[str]())
     return frozenset({wanted, *map(canonical, known)})
@@ -36,7 +36,7 @@ def is_named(permission: Permission, names: frozenset[str]) -> bool:
 
 
 def candidates(permissions: Iterable[Permission]) -> Sequence[str]:
-    """Names that look like the licence permission, for a technician who has to enter it."""
+    """Return names similar to the licence permission, for a technician who has to enter it."""
     found = {
         name for one in permissions for name in one.names if any(hint in canonical(name) for hint in _HINTS)
     }

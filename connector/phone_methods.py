@@ -1,4 +1,4 @@
-"""What the hub may ask of people's telephones (`wire.phone`)."""
+"""The methods of people's telephones that the hub may call (`wire.phone`)."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final, TypeVar
@@ -37,7 +37,7 @@ from wire.sealing import SealedBox
 
 M = TypeVar("M", bound=WireModel)
 Open = Callable[[str, SealedBox, str, str, str, type[CallsCredentials]], tuple[str, CallsCredentials]]
-"""Of nonce, box, tenant, object id, purpose and model: what the box holds (`PbxMethods.opened`)."""
+"""Opens a box, given nonce, box, tenant, object id, purpose and model (`PbxMethods.opened`)."""
 
 MAX_WORDS: Final = 500
 
@@ -120,7 +120,7 @@ class PhoneMethods:
 
 
 def _told(kind: type[M], run: Callable[[M], Awaitable[BaseModel]]) -> Handler:
-    """Turns what goes wrong into a refusal that crosses the link."""
+    """Return a handler that validates its params and turns a `PbxError` of `run` into a refusal that crosses the link."""
 
     async def handler(params: dict[str, Any]) -> BaseModel:
         wanted = kind.model_validate(params)
@@ -129,7 +129,7 @@ def _told(kind: type[M], run: Callable[[M], Awaitable[BaseModel]]) -> Handler:
         except PhoneError as refused:
             raise RpcRefusalError(refused.code, str(refused), dict(refused.evidence)) from refused
         except PbxAnswerError as fault:
-            # Without the excerpt of the answer: it may hold somebody's name or number.
+            # Without the excerpt of the answer, which may contain somebody's name or number.
             words = f"{fault.path} answers {fault.status}, which is not understood"
             raise RpcRefusalError(fault.code, words, {"error": words}) from fault
         except PbxError as fault:

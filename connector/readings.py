@@ -1,4 +1,4 @@
-"""What the connector has read of its PBX, part by part: since when each part is read, or why it is not."""
+"""What the connector has read from its PBX, part by part: since when a part can be read, or why it cannot."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -12,19 +12,19 @@ MAX_DETAIL: Final = 500
 
 class Readings:
     def __init__(self, on_change: Callable[[], None]) -> None:
-        """`on_change` is called when a part is read again, or no longer; not at every reading."""
+        """`on_change` is called when the state of a part changes, not at every reading."""
         self._on_change = on_change
         self._parts: dict[ReadingPart, Reading] = {}
         self.pbx_version: str | None = None
-        """As last told."""
+        """The version that the PBX last reported."""
 
     def read(self, part: ReadingPart, *, skipped: int = 0, detail: str | None = None) -> None:
-        """The part was read. `skipped`: records of it that could not be understood."""
+        """Mark a part as read. `skipped`: the number of its records that could not be parsed."""
         self._put(part=part, state=ReadingState.OK, code=None, detail=detail, skipped=skipped)
 
     def failed(self, part: ReadingPart, fault: PbxError) -> None:
-        """The part could not be read; what was known of it before stays. Between two tries of a refused login the
-        refusal is what counts, not the wait.
+        """Mark a part as failed; values that were read before remain. A pause between two tries of a refused login does not
+        replace the refusal.
         """
         before = self._parts.get(part)
         if isinstance(fault, LoginPausedError) and not fault.is_final and before is not None and before.code:
@@ -32,11 +32,11 @@ class Readings:
         self._put(part=part, state=ReadingState.FAILED, code=fault.code, detail=str(fault), skipped=0)
 
     def incomplete(self, part: ReadingPart, code: str, detail: str) -> None:
-        """The part was read and lacks something that is needed of it."""
+        """Mark a part that was read but lacks something necessary."""
         self._put(part=part, state=ReadingState.FAILED, code=code, detail=detail, skipped=0)
 
     def of(self, part: ReadingPart) -> Reading | None:
-        """None: not tried yet."""
+        """Return the state of a part, or None if it was not tried yet."""
         return self._parts.get(part)
 
     @property
@@ -49,7 +49,7 @@ class Readings:
         before = self._parts.get(part)
         detail = detail[:MAX_DETAIL] if detail else None
         if before is not None and (before.state, before.code, before.skipped) == (state, code, skipped):
-            # Only the words differ, for instance the seconds of a wait: that is no change.
+            # A difference only in the detail, for instance the seconds of a wait, is not a change.
             return
         since = datetime.now(UTC) if before is None or before.state is not state else before.since
         self._parts[part] = Reading(

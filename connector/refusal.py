@@ -1,4 +1,4 @@
-"""What a refusal of the service means here: for the log, the status page and the doctor."""
+"""Explains a refusal of the service: for the log, the status page and the doctor."""
 
 from connector.config import Config
 from connector.state import State
@@ -7,7 +7,7 @@ from core.diagnosis.finding import Finding
 
 
 def refusal(code: Code, config: Config, state: State) -> Finding:
-    """With the evidence that its words need: the name, and the identity that the installer reads out."""
+    """Return the finding of a refusal, with the PBX name and with the fingerprint that the installer tells the operator."""
     evidence = {"pbx_name": config.pbx.name, "identity": state.fingerprint}
     variant = None
     if code is Code.ENROLMENT_NEEDED and config.service.enrolment_code:

@@ -1,6 +1,6 @@
-"""The STARFACE REST client: what the connector reads of users, permissions and version.
+"""The STARFACE REST client: reads users, permissions, groups and the version.
 
-Every answer passes `connector.answers`. What cannot be read raises a `PbxError`, whatever it was, and changes nothing.
+Every answer is parsed by `connector.answers`. An answer that cannot be read raises a `PbxError` and changes nothing.
 """
 
 import asyncio
@@ -52,34 +52,34 @@ logger = logging.getLogger(__name__)
 
 LOG_OUT_SECONDS: Final = 1.0
 EXPLAIN_SECONDS: Final = 1.0
-"""For each layer of the way, while somebody waits for the answer."""
+"""Time-out for each layer when a failed request is explained, because somebody waits for the answer."""
 REQUESTS_AT_ONCE: Final = 8
-"""For readings of many records: a PBX is no web server farm."""
+"""Most concurrent requests when many records are read, because a PBX is not a web farm."""
 MAX_SAME_EMAIL: Final = 2
-"""So many users of one address are enough to know that it is not one user's alone."""
+"""How many users with one e-mail address are returned: two prove that the address does not identify one user."""
 FORBIDDEN: Final = 403
 LICENCE: Final = 0
 ADMINISTRATOR: Final = 1
-"""Which of the two permissions, in `Holders.of` and `StarfaceRest.holds`."""
+"""The positions of the two permissions in `Holders.of` and `StarfaceRest.holds`."""
 
 
 class NotThereError(PbxAnswerError):
-    """404: there is nothing under this path, or no such record."""
+    """The PBX answered 404: there is nothing under this path, or no such record."""
 
 
 @dataclass(frozen=True, slots=True)
 class Holders:
-    """Who holds the two permissions. None: not known, which is not the same as nobody."""
+    """The users who hold the two permissions. None means unknown, not nobody."""
 
     licensed: frozenset[int] | None
     administrators: frozenset[int] | None
     licence_permission_found: bool
     candidates: Sequence[str] = ()
-    """Names that look like the licence permission, while it is not found."""
+    """Permissions with a name similar to the licence permission, while that is not found."""
     fault: PbxError | None = None
-    """Why one of the two is not known although the permission is there."""
+    """Why the holders of one permission are unknown although the permission exists."""
     skipped: int = 0
-    """Holders that could not be read. So who is not among the others may hold the permission all the same."""
+    """The number of holders that could not be read. So a user who is not listed may still hold the permission."""
     reason: str | None = None
 
     def of(self, which: int) -> frozenset[int] | None:
@@ -87,10 +87,10 @@ class Holders:
 
 
 class StarfaceRest:
-    """One STARFACE, used with the connector's own login; proves other users' logins."""
+    """Client of one STARFACE. It uses the connector's own login and verifies other users' logins."""
 
     def __init__(self, config: Pbx, guard: LoginGuard | None = None) -> None:
-        """`guard`: shared by all parts that log in."""
+        """`guard` is shared by all parts that log in."""
         self._config = config
         self._rest_url = f"{config.url}/rest"
         self._password = config.read_password()
@@ -126,19 +126,22 @@ class StarfaceRest:
     async def close(self) -> None:
         if self._logging_in is not None:
             self._logging_in.cancel()
-        with suppress(UnreachedError, PbxError, *NETWORK_FAULTS):  # else it dies after four hours
+        with suppress(UnreachedError, PbxError, *NETWORK_FAULTS):  # else it expires in four hours
             async with asyncio.timeout(LOG_OUT_SECONDS):
                 await self.own_login.end(self.http)
         await self.http.close()
 
     async def login_challenge(self) -> tuple[str, str]:
-        """(loginType, nonce) as the PBX gives them."""
+        """Return loginType and nonce as the PBX sends them. Raises `PbxError`."""
         async with self.understood("/login"):
             template = await challenge(self.http, self._rest_url)
         return str(template["loginType"]), str(template["nonce"])
 
     async def prove_challenge(self, nonce: str, secret: str, who: str = "") -> PbxUser:
-        """A secret that the browser computed for the PBX's own nonce."""
+        """Verify a secret that the browser computed for the PBX's own nonce, and return its user. `who`: the Teams identity.
+
+        Raises `LoginRejectedError` or another `PbxError`.
+        """
         login = secret.partition(":")[0]
         async with self.understood("/login"):
             template = {"loginType": "Internal", "nonce": nonce, "secret": secret}
@@ -162,25 +165,25 @@ class StarfaceRest:
         return await self._with_permissions(me)
 
     async def user(self, user_id: int) -> PbxUser | None:
-        """None: the PBX says that there is no such user."""
+        """Return a user with their permissions, or None if the PBX says that there is no such user."""
         found = await self._user(user_id)
         return await self._with_permissions(found) if found is not None else None
 
     async def is_gone(self, user_id: int) -> bool:
-        """Whether the PBX itself says that there is no such user: a list that lacks one may only be cut."""
+        """Return whether the PBX says that there is no such user. A list without the user may only be incomplete."""
         return await self._user(user_id) is None
 
     async def users_by_email(self, email: str) -> list[PbxUser]:
-        """At most `MAX_SAME_EMAIL` of them."""
+        """Return the users with this e-mail address, at most `MAX_SAME_EMAIL`."""
         wanted = canonical_email(email)
         if wanted is None:
             return []
-        listed = {user.id: user for user in (await self.users()).items}  # a list may hold somebody twice
+        listed = {user.id: user for user in (await self.users()).items}  # a list may contain a user twice
         found = [user for user in listed.values() if canonical_email(user.email) == wanted]
         return [await self._with_permissions(user) for user in found[:MAX_SAME_EMAIL]]
 
     async def users(self) -> Records[User]:
-        """Every user. A list without the connector's own user is not the whole list."""
+        """Return all users. Raises `PbxAnswerError` if the connector's own user is missing: the list is then incomplete."""
         own_id = self._own_id if self._own_id is not None else (await self.check()).id
         found = answers.users("/users", await self._own("/users"))
         if all(user.id != own_id for user in found.items):
@@ -188,7 +191,7 @@ class StarfaceRest:
         return found
 
     async def holders(self, permissions: Sequence[Permission]) -> Holders:
-        """Who holds the licence permission and the administrator's; of each found one a request."""
+        """Return the holders of the licence and the administrator permission; needs one request for each permission found."""
         fault: PbxError | None = None
         ids: list[frozenset[int] | None] = []
         found: list[bool] = []
@@ -216,7 +219,7 @@ class StarfaceRest:
         )
 
     async def holds(self, user_id: int) -> tuple[bool | None, bool | None]:
-        """Whether this user holds the licence permission, and the administrator's, by their own record. None: not known."""
+        """Return whether the user's own record shows the licence permission and the administrator's; None if unknown."""
         held = await self.permissions_of(user_id)
         return self._holds(held, self._licence_names), self._holds(held, self._administrator_names)
 
@@ -228,11 +231,11 @@ class StarfaceRest:
         return answers.held_permissions(path, await self._own(path))
 
     async def groups(self) -> Records[Group]:
-        """Every group, without its members."""
+        """Return all groups, without their members."""
         return answers.groups("/groups", await self._own("/groups"))
 
     async def group(self, group_id: int) -> Group:
-        """One group with its members."""
+        """Return one group with its members."""
         path = f"/groups/{group_id}"
         found = answers.group(path, await self._own(path))
         if found.id != group_id:
@@ -240,12 +243,12 @@ class StarfaceRest:
         return found
 
     async def token_endpoint(self) -> None:
-        """Whether the PBX offers OAuth; raises a `PbxError` when it does not."""
+        """Check that the PBX offers OAuth. Raises a `PbxError` if it does not."""
         async with self.understood("OAuth discovery"):
             await discover(self.http, self._config.url)
 
     async def version(self) -> str | None:
-        """`GET /server/version` of newer systems; None when it is not told. Never cause for alarm: 403 and 404 are usual."""
+        """Return the version from `GET /server/version`, which newer systems have; None without one. 403 and 404 are common."""
         try:
             return answers.version(await self._own("/server/version"))
         except PbxError as untold:
@@ -253,13 +256,15 @@ class StarfaceRest:
             return None
 
     async def check(self) -> User:
-        """Logs in (or proves that the login still stands) and reads the connector's own user."""
+        """Log in, or check that the login is still valid, and return the connector's own user. Raises `PbxError`."""
         me = answers.user("/users/me", await self._own("/users/me"))
         self._own_id = me.id
         return me
 
     async def own_uci_query(self) -> dict[str, str]:
-        """What identifies the connector's own user in a UCI address. Never tried while the login is refused."""
+        """Return the query parameters that identify the connector's own user in a UCI address. Raises `PbxError`, without
+        asking the PBX while the login is paused.
+        """
         async with self.understood("/login"):
             await self._own_headers()
             return await self.own_login.uci_query(self.http)
@@ -269,7 +274,7 @@ class StarfaceRest:
         try:
             found = answers.user(path, await self._own(path))
         except NotThereError:
-            await self.check()  # else everything is 404, and that says nothing of this user
+            await self.check()  # raises if everything is 404, which says nothing about this user
             return None
         if found.id != user_id:
             raise PbxAnswerError(path, 200, "another user")
@@ -295,11 +300,11 @@ class StarfaceRest:
         return answers.user("/users/me", await self._read("/users/me", headers))
 
     async def get(self, path: str, query: Mapping[str, str] | None = None) -> Any:
-        """JSON of what the connector's own login may read; `query` stands in no error. Raises `PbxError`."""
+        """Read JSON with the connector's own login; errors never contain `query`. Raises `PbxError`."""
         return await self._own(path, query)
 
     async def put(self, path: str, body: Any, query: Mapping[str, str] | None = None) -> None:
-        """Writes with the connector's own login. Raises `PbxError`."""
+        """Write JSON with the connector's own login. Raises `PbxError`."""
         async with self.understood(path):
             for _attempt in range(2):
                 headers = {**HEADERS, **await self._own_headers()}
@@ -316,7 +321,7 @@ class StarfaceRest:
             raise PbxLoginFailedError("the PBX takes no token that it has just given")
 
     async def _own(self, path: str, query: Mapping[str, str] | None = None) -> Any:
-        """Reads with the connector's own login; logs in again once when the token has expired."""
+        """Read with the connector's own login; log in again once if the token has expired."""
         async with self.understood(path):
             for _attempt in range(2):
                 headers = await self._own_headers()
@@ -327,7 +332,9 @@ class StarfaceRest:
             raise PbxLoginFailedError("the PBX takes no token that it has just given")
 
     async def _own_headers(self) -> dict[str, str]:
-        """One login for all parts that want one at the same time; nobody holds a lock while the PBX thinks."""
+        """Return the headers of the own login. Concurrent callers share one login, and none holds a lock while the PBX works
+        on it.
+        """
         if self.own_login.is_current:
             return await self.own_login.headers(self.http)
         if self._logging_in is None or self._logging_in.done():
@@ -359,7 +366,7 @@ class StarfaceRest:
                 raise NotThereError(path, status, "nothing there")
             content = parsed(path, status, body, response.charset)
             if status == 404:
-                # A page of HTML says nothing about the record: the address may be wrong.
+                # An HTML page fails above: it says nothing about the record, because the address may be wrong.
                 raise NotThereError(path, status, "nothing there")
             if status != 200:
                 raise PbxAnswerError(path, status, "no result")
@@ -367,7 +374,7 @@ class StarfaceRest:
 
     @asynccontextmanager
     async def understood(self, what: str) -> AsyncIterator[None]:
-        """Turns whatever goes wrong with the PBX into a `PbxError`."""
+        """Turn every failure of a request into a `PbxError`. `what`: the path, for the message."""
         try:
             yield
         except PbxError:
@@ -392,14 +399,14 @@ class StarfaceRest:
             ) from fault
 
     async def _unreached(self, fault: BaseException) -> PbxUnreachableError:
-        """In the doctor's words, where the way does not come about."""
+        """Return the error of a request that did not reach the PBX, explained as the doctor explains it."""
         finding = await self.http.explain(fault, EXPLAIN_SECONDS)
         if finding is None:
             return PbxUnreachableError(f"the connection is lost ({type(fault).__name__})")
         return PbxUnreachableError(words_of(finding), finding)
 
     def _blocked(self) -> PbxError | None:
-        """Silence after refused logins looks like the PBX's blacklist."""
+        """Return a `PbxBlockedError` if a login was refused recently: silence then looks like the PBX's blacklist."""
         if not self.guard.refused_recently:
             return None
         return PbxBlockedError("the PBX does not answer since it refused logins from this address")
@@ -439,6 +446,6 @@ def _refuse_status(path: str, status: int) -> None:
 
 
 def _seen(task: asyncio.Task[dict[str, str]]) -> None:
-    """The caller may be gone."""
+    """Mark the task's exception as retrieved, because its caller may be gone."""
     if not task.cancelled():
         task.exception()

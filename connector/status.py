@@ -1,4 +1,4 @@
-"""How the connector stands: a page and metrics on loopback, and what `pbx-connector status` prints."""
+"""The connector's status: a page and metrics on loopback, and the output of `pbx-connector status`."""
 
 import html
 import logging
@@ -50,7 +50,7 @@ class ConnectorStatus(WireModel):
     linked_since: Moment | None
     links_opened: int
     last_fault: str | None
-    """Why there was no link the last time."""
+    """Why the last attempt to open a link failed."""
     pbx: Status
     events_received: int
     old_key_until: Moment | None
@@ -58,7 +58,7 @@ class ConnectorStatus(WireModel):
 
 
 class StatusPage:
-    """On 127.0.0.1 only: it names the PBX and the service, and no secret."""
+    """The status page, on 127.0.0.1 only. It shows the PBX and the service, but no secret."""
 
     def __init__(
         self,
@@ -115,7 +115,7 @@ class StatusPage:
         )
 
     async def start(self) -> web.AppRunner | None:
-        """None when the port is taken: the connector does its work without the page."""
+        """Start the page. Returns None if the port is in use; the connector then runs without the page."""
         app = web.Application(middlewares=[_own_host_only])
         app.router.add_get("/", self._page)
         app.router.add_get("/status", self._json)
@@ -171,8 +171,10 @@ class StatusPage:
 async def _own_host_only(
     request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
 ) -> web.StreamResponse:
-    """A page of the Internet can give its own name this machine's address (DNS rebinding) and would then read, as its
-    own, what a browser here is shown. Its requests carry its name.
+    """Refuse requests for other host names.
+
+    A website can resolve its own name to this machine's address (DNS rebinding) and could then read the page in a local
+    browser as if it were its own. Its requests have its own name as the host.
     """
     try:
         host = urlsplit(f"//{request.headers.get('Host', '')}").hostname or ""
@@ -187,7 +189,7 @@ async def _own_host_only(
 
 
 def lines(status: ConnectorStatus) -> list[tuple[str, str]]:
-    """What a person reads, on the page and at the terminal."""
+    """Return the labels and values that the page and the terminal show."""
     since = f" since {status.linked_since:%Y-%m-%d %H:%M} UTC" if status.linked_since is not None else ""
     found = [
         ("PBX name", status.pbx_name),
@@ -226,7 +228,7 @@ def lines(status: ConnectorStatus) -> list[tuple[str, str]]:
 
 
 async def ask(port: int) -> ConnectorStatus:
-    """The status of the connector that runs on this machine."""
+    """Return the status of the connector that runs on this machine. Raises `ConnectorError`."""
     if not port:
         raise ConnectorError("the status page is switched off: give [status] a port")
     try:

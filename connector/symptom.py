@@ -1,8 +1,8 @@
-"""The symptom in call events: a call that the user answered, and that our side ended at once. Pure; tested by table.
+"""Finds the symptom in call events: a call that the user answered and that our side ended at once. Pure; tested by table.
 
-UCI tells states and no reason for an end, so one call proves nothing: the service waits for a second one, or for other
-evidence. The states and their order are those of docs/facts/starface.md, "Calls and their states". The direction of a call is not
-told: it follows from the states before the answer.
+UCI sends states but no reason for an end, so one call proves nothing: the service waits for a second one, or for other
+evidence. The states and their order are those of docs/facts/starface.md, "Calls and their states". UCI does not send the
+direction of a call; it is derived from the states before the answer.
 """
 
 import math
@@ -14,17 +14,17 @@ from typing import Any, Final
 AT_ONCE_SECONDS: Final = 2.0
 """Teams declines within about two seconds of the answer (docs/facts/teams.md, "Audio devices and their names")."""
 MAX_CALLS: Final = 50
-"""Calls of one user that are followed at the same time; the oldest is forgotten first."""
+"""Most calls of one user that are followed at the same time; the oldest is dropped first."""
 
 
 class Phase(StrEnum):
-    """What a state means here."""
+    """The meaning of a state for the symptom."""
 
     RINGING_IN = "ringing-in"
     OUTGOING = "outgoing"
     ANSWERED = "answered"
     ELSEWHERE = "elsewhere"
-    """Parked, transferred, in a conference, at the voicemail: whatever ends this, it is not the symptom."""
+    """Parked, transferred, in a conference or at the voicemail: the end of such a call is not the symptom."""
     ENDED = "ended"
     ENDED_BY_OTHER = "ended-by-other"
     UNKNOWN = "unknown"
@@ -63,16 +63,16 @@ PHASES: Final[dict[str, Phase]] = {
     "FORWARDED": Phase.ELSEWHERE,
 }
 SECONDS_BELOW: Final = 1e11
-"""A time below this is in seconds since the epoch (the year 5138); as milliseconds it would be 1973."""
+"""A time below this is in seconds since the epoch (before the year 5138); in milliseconds it would be before 1973."""
 MILLISECONDS_BELOW: Final = 1e14
 MAX_DELIVERY_SECONDS: Final = 6.0
-"""By how much two events may arrive further apart than the PBX's own times say; beyond it those times are not the
-events' own, for instance the call's beginning."""
+"""How much further apart two events may arrive than the PBX's own times say. Beyond it, those times are not the events'
+own, but for instance the beginning of the call."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Moment:
-    """Two clocks that are never compared with each other."""
+    """The time of an event by two clocks, which are never compared with each other."""
 
     heard: float
     pbx: float | None
@@ -85,7 +85,7 @@ class _Call:
     rang_at: _Moment | None = None
     answered_at: _Moment | None = None
     disturbed: bool = False
-    """Something else happened to it on the way."""
+    """Something else happened to the call, for instance a transfer."""
 
 
 class Symptom:
@@ -95,7 +95,7 @@ class Symptom:
         self._calls: OrderedDict[str, _Call] = OrderedDict()
 
     def state(self, event: dict[str, Any], heard_at: float) -> bool:
-        """Takes a `receiveCallState` struct; True when this event ends a call at once. Times in seconds."""
+        """Process a `receiveCallState` struct and return whether it ends a call at once. `heard_at`: seconds."""
         call_id, name = event.get("id"), event.get("state")
         if not isinstance(call_id, str) or not call_id or not isinstance(name, str):
             return False
@@ -112,12 +112,12 @@ class Symptom:
         return False
 
     def new_id(self, old: str, new: str) -> None:
-        """`callChangesIdEvent`: the same call goes on under another id."""
+        """Process a `callChangesIdEvent`: the call continues under another id."""
         call = self._calls.pop(old, None)
         if call is not None:
             known = self._calls.get(new)
             self._calls[new] = call
-            if known is not None:  # its first event came before the new id was told
+            if known is not None:  # its first event arrived before the new id
                 call.answered_at = call.answered_at or known.answered_at
                 call.disturbed |= known.disturbed
                 call.rang_in |= known.rang_in
@@ -126,7 +126,7 @@ class Symptom:
     @staticmethod
     def _take(call: _Call, phase: Phase, at: _Moment) -> None:
         if phase is Phase.RINGING_IN:
-            # A second ring after the answer is a call that comes back, for instance from a transfer.
+            # A call that rings again after the answer has come back, for instance from a transfer.
             call.disturbed |= call.answered_at is not None or call.phase is Phase.OUTGOING
             call.rang_in = True
             call.rang_at = call.rang_at or at
@@ -136,7 +136,7 @@ class Symptom:
         elif phase in (Phase.OUTGOING, Phase.ELSEWHERE):
             call.disturbed = True
         elif phase is Phase.UNKNOWN:
-            # What an unknown state after the answer does to the call is not known.
+            # The effect of an unknown state after the answer is not known.
             call.disturbed |= call.answered_at is not None
         if phase is not Phase.UNKNOWN:
             call.phase = phase
@@ -153,13 +153,13 @@ def _ended_at_once(call: _Call, at: _Moment) -> bool:
 
 
 def _stands_still(call: _Call, at: _Moment) -> bool:
-    """All events of the call carry the same time: it is the call's, not theirs."""
+    """Return whether all events have the same PBX time, which is then the call's and not the events'."""
     times = {one.pbx for one in (call.rang_at, call.answered_at, at) if one is not None}
     return len(times) == 1
 
 
 def seconds_of(timestamp: Any) -> float | None:
-    """The PBX's own time, in seconds since the epoch; None where it gives none. The wire type is not known."""
+    """Return the PBX's time in seconds since the epoch, or None without one. The type on the wire is not known."""
     if isinstance(timestamp, bool) or not isinstance(timestamp, int | float | str):
         return None
     try:

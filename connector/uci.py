@@ -1,8 +1,8 @@
-"""The UCI client (XML-RPC): logs in, subscribes to call events, keeps itself alive, comes back after a loss.
+"""The UCI client (XML-RPC): logs in, subscribes to call events, sends keep-alives and reconnects after a loss.
 
-Source of the methods and addresses: docs/facts/starface.md, "UCI". A UCI login is told of its
-own user's calls only; the connector's login proves here that events arrive, and users who asked for it have logins
-of their own (`connector.calls`).
+The methods and addresses are those of docs/facts/starface.md, "UCI". A UCI login gets only its own user's events. The
+connector's login shows that events arrive. Users who asked for help with calls or a telephone have logins of their own
+(`connector.logins`).
 """
 
 import asyncio
@@ -46,23 +46,23 @@ defusedxml.xmlrpc.monkey_patch()
 logger = logging.getLogger(__name__)
 
 KEEP_ALIVE_SECONDS: Final = 25.0
-"""Well within the minute after which the PBX forgets a login."""
+"""Interval of keep-alives; the PBX forgets a login after one minute."""
 RETRY_CAP_SECONDS: Final = 30.0
 MAX_EVENT_BYTES: Final = 64 * 1024
 MAX_ANSWER_BYTES: Final = 1024 * 1024
-"""Of UCI: XML is slow to read, and a page of the call list has less than 100 KiB."""
+"""Largest UCI answer that is read. XML is slow to parse, and a page of the call list has less than 100 KiB."""
 MAX_COOKIES: Final = 20
 MAX_COOKIE_CHARS: Final = 4096
 MAX_REFUSALS: Final = 3
 REFUSED_SECONDS: Final = 60.0
-"""Between two tries of a login that UCI refuses: a fault may also mean that UCI is switched off for a while."""
+"""How long to wait between two tries of a login that UCI refuses; UCI may also be switched off for a while."""
 LOG_OUT_SECONDS: Final = 1.0
 MAX_FAULT_CHARS: Final = 200
 MAX_CALL_IDS: Final = 100
 MAX_PROVIDED: Final = 1000
-"""Names of requests or events that a system may offer."""
+"""Most names of requests or events that are read from a PBX."""
 CALL_EVENTS: Final = ("ucp.v22.events.call", "ucp.v30.events.call")
-"""In the order of preference; which of them a system has, it tells at login."""
+"""In order of preference. The PBX says at login which of them it has."""
 
 _NO_CHARACTER: Final = re.compile(
     r"[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]|&#(?:0*(?:[0-8]|1[124-9]|2\d|3[01])|[xX]0*(?:[0-8bBcCeEfF]|1[\da-fA-F]));"
@@ -75,19 +75,21 @@ _USER: Final = "de.vertico.starface.user"
 _AUTH: Final = "de.vertico.starface.auth"
 
 OnEvent = Callable[[str, tuple[Any, ...]], None]
-"""Method ("receiveCallState") and its parameters."""
+"""Called with the method of an event ("receiveCallState") and its parameters."""
 Identity = Callable[[], Mapping[str, str]]
 Query = Callable[[HttpClient], Awaitable[dict[str, str]]]
-"""What identifies a user in a UCI address."""
+"""Returns the query parameters that identify a user in a UCI address."""
 
 
 class UciFaultError(PbxUnreachableError):
-    """The PBX answers a call with a fault."""
+    """The PBX answered a call with an XML-RPC fault, or refused it."""
 
 
 def read_xmlrpc(content: bytes) -> tuple[tuple[Any, ...], str | None]:
-    """Parameters and method. The parser reads the encoding from the XML declaration. What it does not take is tried once
-    more as older systems and hand-made servers mean it. Raises `xmlrpc.client.Fault`, or whatever the parser finds.
+    """Return the parameters and the method of an XML-RPC message; the method is None for an answer.
+
+    The parser reads the encoding from the XML declaration. If it fails, the faults that older systems and hand-made
+    servers make are repaired and the message is parsed again. Raises `xmlrpc.client.Fault`, or any error of the parser.
     """
     try:
         return xmlrpc.client.loads(content)
@@ -101,8 +103,10 @@ def read_xmlrpc(content: bytes) -> tuple[tuple[Any, ...], str | None]:
 
 
 def _mended(content: bytes) -> str | None:
-    """ISO-8859-1 without a declaration, or one of an encoding that is not there; blanks before the declaration; characters
-    that XML does not have, for instance in the name of a caller; a bare `&`; `true` and `false`. None: nothing of it.
+    """Return the message with known faults repaired, or None if it has none of them.
+
+    The faults are: ISO-8859-1 without a declaration, or with a declaration of another encoding; blanks before the
+    declaration; characters that XML does not permit, for instance in a caller's name; a bare `&`; `true` and `false`.
     """
     told = json.detect_encoding(content)
     try:
@@ -119,7 +123,7 @@ def _mended(content: bytes) -> str | None:
 
 
 class Callbacks:
-    """The small HTTP server that the PBX sends events to: a secret path for each login."""
+    """The small HTTP server to which the PBX sends events. Each login has a secret path."""
 
     def __init__(self, config: Uci) -> None:
         self._config = config
@@ -130,8 +134,8 @@ class Callbacks:
         self.events_refused = 0
 
     async def start(self) -> None:
-        """Listens on the one address that the PBX was given. Raises `OSError` when that cannot be opened, and
-        `ConnectorError` when the certificate cannot be used.
+        """Listen on the one address that the PBX gets as the callback. Raises `OSError` if it cannot be opened, and
+        `ConnectorError` if the certificate cannot be used.
         """
         tls = self._config.tls()
         app = web.Application(client_max_size=MAX_EVENT_BYTES)
@@ -154,7 +158,9 @@ class Callbacks:
             await self._runner.cleanup()
 
     def open(self, on_event: OnEvent, identity: Identity = dict) -> str:
-        """The secret of a path. `identity` gives what identified the login in its own requests."""
+        """Open a path and return its secret. `identity` returns the query parameters that identify the login in its own
+        requests.
+        """
         secret = secrets.token_urlsafe(24)
         self._receivers[secret] = (on_event, identity)
         return secret
@@ -183,31 +189,31 @@ class Callbacks:
             return web.Response(status=403)
         try:
             params, method = read_xmlrpc(await request.read())
-        except Exception as odd:  # noqa: BLE001 - whatever a stranger sends to the port
+        except Exception as odd:  # noqa: BLE001 - a stranger may send anything to the port
             self.events_refused += 1
             logger.warning("a call event is not understood", extra={"reason": type(odd).__name__})
             return web.Response(status=400)
         try:
             receiver((method or "").rpartition(".")[2], params)
-        except Exception as fault:  # noqa: BLE001 - whatever stands in it
+        except Exception as fault:  # noqa: BLE001 - the event may contain anything
             self.events_refused += 1
-            # Without the exception: its words may hold a number or a name.
+            # Without the exception, because its text may contain a number or a name.
             logger.error("a call event could not be taken", extra={"reason": type(fault).__name__})  # noqa: TRY400
         return web.Response(text=xmlrpc.client.dumps((True,), methodresponse=True), content_type="text/xml")
 
 
 def is_foreign(told: Mapping[str, str], own: Mapping[str, str]) -> bool:
-    """Whether an event's address names another user than the login's own.
+    """Return whether the address of an event names a user other than the login's own.
 
-    The PBX appends `de.vertico.starface.user` and `.auth` of the login that the event is for (EspoCRM's extension compares
-    the latter, iahcti, SpiceCRM). What it does not send, or sends in an encoding that is not understood, says nothing; nor
-    does a login by OAuth, whose address held neither.
+    The PBX appends `de.vertico.starface.user` and `.auth` of the login for which the event is (EspoCRM's extension compares
+    the latter; iahcti, SpiceCRM). A parameter that is missing or has an unknown encoding is ignored, and so is an OAuth
+    login, whose address has neither.
     """
     for name in (_USER, _AUTH):
         there, here = told.get(name, ""), own.get(name, "")
         if not there or not here or "%" in there or "\ufffd" in there:
             continue
-        # Base64 has signs that some systems do not encode in an address: "+" is read as a blank.
+        # Some systems do not encode the characters of base64 in an address, so that "+" arrives as a blank.
         there = there.strip() if name == _USER else there.replace(" ", "+")
         pair = [text.strip().casefold().encode("utf-8", "surrogatepass") for text in (there, here)]
         if not hmac.compare_digest(*pair):
@@ -216,7 +222,7 @@ def is_foreign(told: Mapping[str, str], own: Mapping[str, str]) -> bool:
 
 
 class UciSession:
-    """One user's UCI login."""
+    """One user's UCI login. It reconnects after a loss."""
 
     def __init__(
         self,
@@ -232,11 +238,11 @@ class UciSession:
         turns: asyncio.Semaphore | None = None,
         on_offer: Callable[[Sequence[str], Sequence[str]], None] | None = None,
     ) -> None:
-        """`next_token`: the token was refused; True when the next query carries another form of it. `on_fault` is told
-        why there is no login, and None once there is one. `gives_up`: asked after `MAX_REFUSALS` in a row, which take a
-        minute at least; True when they are this login's fault: then the session ends. `turns`: of how many log in at the
-        same time. `on_offer`: is told the names of requests and of events that the PBX offers, after each
-        login.
+        """`next_token` is called when the PBX refuses the token; it returns True if the next query has another form of it.
+        `on_fault` is called with the reason for each failed login, and with None after a successful one. `gives_up` is
+        called after `MAX_REFUSALS` in a row, which take at least a minute; if it returns True, they are this login's fault
+        and the session ends. `turns` limits how many sessions log in at the same time. `on_offer` is called after each
+        login with the names of the requests and of the events that the PBX offers.
         """
         self._rest = rest
         self._callbacks = callbacks
@@ -252,17 +258,17 @@ class UciSession:
         self._is_connected = False
         self._is_over = False
         self.provided_events: tuple[str, ...] = ()
-        """Names that the PBX told at the last login."""
+        """The names of events that the PBX offered at the last login."""
         self._identity: dict[str, str] = {}
-        """What identified the user in the address of the last request."""
+        """The query parameters that identified the user in the last request."""
         self._secret = callbacks.open(self._take, lambda: self._identity)
         self._was_reset = asyncio.Event()
-        # For each login: with a common jar, a question about one user goes out with another's session. They go back to the
-        # one address from which they came, whatever they say of host, path and time.
+        # Each login has its own cookies; with a common jar, a request for one user would use another's session. They are
+        # sent back to the address from which they came; their host, path and expiry attributes are ignored.
         self._cookies: dict[str, str] = {}
 
     async def run(self) -> None:
-        """Stays logged in until cancelled, then logs out."""
+        """Stay logged in until cancelled, then log out. Returns early only if `gives_up` says so."""
         await self._callbacks.ready.wait()
         failures = refusals = 0
         try:
@@ -281,7 +287,7 @@ class UciSession:
                     if self._gives_up is not None and refusals >= MAX_REFUSALS and self._gives_up():
                         return
                 failures += 1
-                # A PBX that is starting may refuse everybody for a while: no hurry to be refused for good.
+                # A PBX that is starting may refuse everybody for a while, so the last tries are a minute apart.
                 is_patient = self._gives_up is not None and refusals > 1
                 await asyncio.sleep(_delay(failures, MAX_REFUSALS if is_patient else refusals))
         finally:
@@ -295,7 +301,7 @@ class UciSession:
                 await self.connect()
 
     async def is_logged_in(self) -> bool:
-        """Asks the PBX, for instance after a fault, which may mean anything; when it says no, the connector logs in again."""
+        """Ask the PBX whether the login is still valid, for instance after a fault. If not, the session logs in again."""
         try:
             stands = not says_no(await self.call("ucp.v22.requests.connection.keepAlive"))
         except (UciFaultError, RedirectedError):
@@ -306,16 +312,16 @@ class UciSession:
         return False
 
     async def provided_requests(self) -> tuple[str, ...]:
-        """Names of the requests, or of their services, that the PBX offers this user; empty: it does not say. Raises
-        `PbxError`.
+        """Return the names of the requests, or of their services, that the PBX offers this user; empty if it does not say.
+        Raises `PbxError`.
         """
         return _names(await self.call("ucp.v22.requests.service.getProvidedRequests"))
 
     async def _stay(self) -> None:
-        """Returns never; raises when the PBX has forgotten the login, or says that it has ended it (`reset`)."""
+        """Send keep-alives until the PBX has forgotten the login or ended it (`reset`); then raise `PbxUnreachableError`."""
         while True:
             with suppress(TimeoutError):
-                # Not in step: after a restart of the PBX all have logged in at the same time.
+                # With jitter, because after a restart of the PBX all sessions have logged in at the same time.
                 async with asyncio.timeout(self._keep_alive * random.uniform(0.9, 1.0)):  # noqa: S311
                     await self._was_reset.wait()
             if self._was_reset.is_set():
@@ -324,7 +330,7 @@ class UciSession:
                 raise PbxUnreachableError("the PBX has forgotten the UCI login")
 
     async def connect(self) -> None:
-        """Logs in and subscribes. Raises `PbxError`."""
+        """Log in and subscribe to call events. Raises `PbxError`."""
         if not self._callbacks.ready.is_set():
             raise PbxUnreachableError("the UCI connector is off")
         self._was_reset.clear()
@@ -336,7 +342,7 @@ class UciSession:
             await self._log_in()
         await self._subscribe()
         if self._on_offer is not None:
-            # What it offers shows when it is asked for something.
+            # Not fatal: a request that is not offered will be refused.
             with suppress(UciFaultError, PbxAnswerError):
                 self._on_offer(await self.provided_requests(), self.provided_events)
         self._is_connected = True
@@ -344,7 +350,7 @@ class UciSession:
         self._on_state(UciState.ON)
 
     async def _subscribe(self) -> None:
-        """To the call events that the PBX offers; where it does not say which, to those that it takes."""
+        """Subscribe to the call events that the PBX offers, or, if it does not say which, to the first that it accepts."""
         offered: Sequence[str] = CALL_EVENTS
         try:
             provided = await self.call("ucp.v22.requests.service.getProvidedEvents")
@@ -382,8 +388,9 @@ class UciSession:
             self._on_event(method, params)
 
     async def calls(self) -> list[str]:
-        """The ids of the user's present calls, whatever their state. Raises `PbxError`, also for an answer that is no
-        list: who has no call must not be guessed.
+        """Return the ids of the user's present calls in any state.
+
+        Raises `PbxError`, also for an answer that is not a list, because such an answer does not mean "no calls".
         """
         ids = await self.call("ucp.v30.requests.call.getCallIds")
         if not isinstance(ids, list):
@@ -391,14 +398,14 @@ class UciSession:
         return [str(call_id) for call_id in ids[:MAX_CALL_IDS]]
 
     async def call_state(self, call_id: str) -> dict[str, Any]:
-        """The struct of a call; empty when the PBX does not know it. Raises `PbxError`, also for what is no struct."""
+        """Return the struct of a call, empty if the PBX does not know it. Raises `PbxError`, also if it is not a struct."""
         struct = await self.call("ucp.v30.requests.call.getCallState", call_id)
         if not isinstance(struct, dict):
             raise PbxUnreachableError("UCI answers no struct of a call")
         return struct
 
     async def end(self) -> None:
-        """Logs out, once."""
+        """Log out; later calls have no effect."""
         if self._is_over:
             return
         self._is_over = True
@@ -408,6 +415,7 @@ class UciSession:
                 await self.call("ucp.v22.requests.connection.logout")
 
     async def call(self, method: str, *params: Any) -> Any:
+        """Call a UCI method and return its first value, None without one. Raises `PbxError`."""
         body = xmlrpc.client.dumps(params, methodname=method)
         async with self._rest.understood("UCI"):
             status, content = await self._post(body)
@@ -447,8 +455,9 @@ class UciSession:
 
 
 def says_no(value: Any) -> bool:
-    """Whether an answer that should be a boolean is a no: `false`, also as a number or as text. An answer without a value
-    is none: what comes of the request shows in the next one.
+    """Return whether an answer means `false`, which may also be a number or text.
+
+    An answer without a value does not: the next request shows whether the first one worked.
     """
     if isinstance(value, str):
         return value.strip().lower() in ("false", "0", "no")
@@ -456,7 +465,9 @@ def says_no(value: Any) -> bool:
 
 
 def ids_of(params: tuple[Any, ...]) -> tuple[str, str]:
-    """Old and new id of `callChangesIdEvent`: a struct, by one source; its members' names are assumed."""
+    """Return the old and the new id of a `callChangesIdEvent`. It is a struct by one source; the members' names are
+    assumed.
+    """
     if params and isinstance(params[0], dict):
         members = params[0]
         return str(members.get("oldId", "")), str(members.get("newId", members.get("id", "")))
@@ -469,14 +480,14 @@ def _names(value: Any) -> tuple[str, ...]:
 
 
 def _delay(failures: int, refusals: int) -> float:
-    """Seconds with full jitter; once the login itself is refused, at most one try a minute."""
+    """Return the seconds until the next try: full jitter, but one try a minute once the login itself is refused."""
     if refusals >= MAX_REFUSALS:
         return REFUSED_SECONDS
     return random.uniform(0, min(RETRY_CAP_SECONDS, 2.0**failures))  # noqa: S311 - jitter
 
 
 async def _address_of(host: str) -> str:
-    """One address of a host of this machine: with port 0, two addresses would listen on two ports."""
+    """Return a single address of the host: with port 0, two addresses would listen on two different ports."""
     loop = asyncio.get_running_loop()
     found = await loop.getaddrinfo(host, None, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     addresses = sorted(found, key=lambda info: info[0] is not socket.AF_INET)
@@ -484,7 +495,7 @@ async def _address_of(host: str) -> str:
 
 
 class UciClient:
-    """The connector's own login, which shows whether UCI works at all."""
+    """The connector's own UCI login, which shows whether UCI works."""
 
     def __init__(
         self,
@@ -511,7 +522,7 @@ class UciClient:
         )
         self._logged_offer: Sequence[str] | None = None
         self.provided_requests: Sequence[str] = ()
-        """Names of what the PBX offers to the connector's own login; empty while it is not known."""
+        """Names of the requests that the PBX offers to the connector's own login; empty while unknown."""
         self._rest = rest
         self._readings = readings
         self.state = UciState.CONNECTING if config.enabled else UciState.OFF
@@ -520,7 +531,7 @@ class UciClient:
         self.last_event: dict[str, Any] | None = None
 
     async def run(self) -> None:
-        """Runs until cancelled. Switched off in the configuration, it ends at once."""
+        """Run until cancelled. Return immediately if UCI is switched off or the callbacks cannot be opened."""
         if not self._config.enabled:
             return
         try:
@@ -559,7 +570,7 @@ class UciClient:
             self._readings.failed(ReadingPart.UCI, fault)
 
     def _offered(self, requests: Sequence[str], events: Sequence[str]) -> None:
-        """Logged once, and again when it has changed: what a real system offers answers many questions about it."""
+        """Store the offer and log it when it has changed, because support often needs to know it."""
         self.provided_requests = requests
         if self._logged_offer != (offer := (*requests, *events)):
             self._logged_offer = offer

@@ -1,4 +1,4 @@
-"""`pbx-connector doctor`: finds out, step by step, why there is no open connection."""
+"""`pbx-connector doctor`: finds out step by step why there is no connection."""
 
 import argparse
 import asyncio

@@ -1,4 +1,4 @@
-"""`pbx-connector run`: puts the connector together and runs it, until it is stopped."""
+"""`pbx-connector run`: assembles the connector and runs it until it is stopped."""
 
 import argparse
 import asyncio
@@ -31,7 +31,7 @@ from wire.link import UciState
 
 FIRST_CHECK_SECONDS: Final = 5.0
 STOP_SECONDS: Final = 1.5
-"""For the parts; with logging out and the status page the whole ends within three seconds, whatever hangs."""
+"""How long the parts may take to stop. With the log-out and the status page, the program ends within three seconds."""
 
 logger = logging.getLogger(__name__)
 
@@ -109,7 +109,7 @@ async def _link(config: Config) -> None:
         async with asyncio.timeout(FIRST_CHECK_SECONDS):
             await monitor.check()
     for name, part in (
-        ("logins", logins.run),  # before the link: the hub asks who is served
+        ("logins", logins.run),  # before the link, because the hub asks whose logins are in use
         ("uci", uci.run),
         ("monitor", monitor.run),
         ("link", link.run),

@@ -1,4 +1,4 @@
-"""`pbx-connector status`: how the connector that runs here stands."""
+"""`pbx-connector status`: prints the status of the connector that runs on this machine."""
 
 import argparse
 import asyncio

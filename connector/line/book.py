@@ -1,4 +1,4 @@
-"""Whom a person may call: colleagues and contacts of the PBX, and their own last calls."""
+"""Search for people to call: colleagues and contacts of the PBX, and the person's own last calls."""
 
 import asyncio
 import logging
@@ -19,11 +19,13 @@ ACCOUNTS_SECONDS: Final = 300.0
 MAX_ACCOUNTS: Final = 20_000
 PAGE: Final = 20
 MIN_LETTERS: Final = 2
-"""What is shorter finds half of everybody."""
+"""Shorter search terms match too many people."""
 
 
 class Book:
-    """Of one PBX. Colleagues are read once for all; contacts are asked for each search, as the person sees them."""
+    """The address book of one PBX. Colleagues are read once for all people; contacts are requested for each search, with
+    the person's own view.
+    """
 
     def __init__(self, rest: RestPhone, plan: NumberPlan) -> None:
         self._rest = rest
@@ -33,7 +35,7 @@ class Book:
         self._reading: asyncio.Task[None] | None = None
 
     async def search(self, user_id: int, text: str, calls: Sequence[HistoryEntry]) -> list[Found]:
-        """At most `MAX_FOUND`, each number once: colleagues, contacts, then whom the person has spoken to."""
+        """Return at most `MAX_FOUND` entries, each number once: colleagues, contacts, then `calls`, the last calls."""
         term = text.casefold().strip()
         if len(term) < MIN_LETTERS:
             return []
@@ -63,7 +65,7 @@ class Book:
         self._accounts_until = time.monotonic() + ACCOUNTS_SECONDS
 
     async def _contacts(self, user_id: int, text: str) -> list[Found]:
-        """As this person sees them: with the connector's own eyes there would be somebody else's private contacts."""
+        """Return the contacts that this person may see; the connector's own view could include other people's private ones."""
         if not await self._rest.may(user_id, Area.CONTACTS):
             return []
         query = {"userId": str(user_id), "searchTerms": text, "page": "0", "pagesize": str(PAGE)}
@@ -86,7 +88,7 @@ class Book:
 
 
 def contacts(answer: Any) -> Iterator[Found]:
-    """`GET /contacts`: the values of each are positional, by the two schemas of the same answer."""
+    """Parse `GET /contacts`. The values of a contact are positional; two schemas in the same answer describe them."""
     whole = readers.mapping(answer)
     names, numbers = (_labels(whole.get(f"{part}BlockSchema")) for part in ("summary", "phoneNumbers"))
     for contact in readers.records(whole.get("contacts"))[: PAGE * 2]:
@@ -103,7 +105,7 @@ def contacts(answer: Any) -> Iterator[Found]:
 
 
 def _labels(schema: Any) -> list[tuple[str, str]]:
-    """Key and what people read, in the order of the values."""
+    """Return key and label of each value, in the order of the values."""
     return [
         (readers.text(one.get("displayKey")).upper(), readers.line(one.get("i18nDisplayName"), MAX_NAME))
         for one in readers.records(readers.mapping(schema).get("attributes"))
@@ -115,7 +117,7 @@ def _texts(values: Any) -> list[str]:
 
 
 def _colleague(account: Mapping[str, Any]) -> Found | None:
-    """`GET /accounts`."""
+    """Parse one record of `GET /accounts`; None without a name or a number."""
     name = readers.line(account.get("displayInformation"), MAX_NAME)
     number = readers.line(account.get("primaryInternalPhoneNumber"))
     return Found(source=Source.COLLEAGUE, name=name, number=number) if name and number else None

@@ -1,10 +1,10 @@
-"""The calls of one line, from what the PBX tells of them. Pure; tested by traces.
+"""The calls of one line, as the PBX reports them. Pure; tested by traces.
 
-The truth is the PBX: events tell a change at once, and a *look* (all ids, and the struct of each) puts right what events
-have missed. A call keeps the id under which it was first known, so that a page or a card that shows it finds it again
-when the PBX gives it another (`callChangesIdEvent`).
+The PBX is the truth. Events report a change immediately, and a *look* (a poll of all ids and their structs) corrects what
+events have missed. A call keeps the id by which it was first known, so that a page or a card finds it again when the PBX
+changes its id (`callChangesIdEvent`).
 
-States, their order and what of it is assumed: docs/facts/starface.md, "Calls and their states".
+docs/facts/starface.md, "Calls and their states", describes the states, their order and what is assumed.
 """
 
 from collections import OrderedDict
@@ -18,18 +18,18 @@ from wire.bounds import MAX_NAME, clean_line
 from wire.phone import MAX_CALLS, CallEnd, CallState, Direction, PhoneCall
 
 ENDED_SECONDS: Final = 20.0
-"""So long an ended call is shown, so that a page can say how it ended."""
+"""How long an ended call is shown, so that a page can say how it ended."""
 TOMBSTONE_SECONDS: Final = 120.0
-"""So long an ended call is known: an event that comes late must not bring it back."""
+"""How long an ended call is remembered, so that a late event does not bring it back."""
 PLACED_SECONDS: Final = 8.0
-"""So long a call that was just placed need not be in the PBX's list."""
+"""How long a newly placed call may be missing in the PBX's list."""
 MAX_KNOWN: Final = 60
-"""Calls of one line in memory, ended ones included."""
+"""Most calls of one line in memory, including ended ones."""
 MAX_ID: Final = 100
 MAX_NUMBER: Final = 100
 MAX_AGE_SECONDS: Final = 24 * 3600.0
 MAX_AHEAD_SECONDS: Final = 60.0
-"""Times of the PBX outside of these are not believed."""
+"""A PBX time that is older, or further ahead, is ignored."""
 
 _IN, _OUT = Direction.IN, Direction.OUT
 STATES: Final[Mapping[str, tuple[CallState | None, Direction | None]]] = {
@@ -40,7 +40,7 @@ STATES: Final[Mapping[str, tuple[CallState | None, Direction | None]]] = {
     "RINGING": (CallState.RINGING, _IN),
     "CONNECTED": (CallState.CONNECTED, None),
     "HANGUP": (CallState.ENDED, None),
-    # Of `getCallState` alone (UCP.PHP).
+    # Only in answers of `getCallState` (UCP.PHP).
     "REQUESTED": (CallState.DIALLING, _OUT),
     # The Java enum behind UCI v30 (SFWiki).
     "OUTGOING": (CallState.DIALLING, _OUT),
@@ -60,7 +60,7 @@ STATES: Final[Mapping[str, tuple[CallState | None, Direction | None]]] = {
     "CALL_BACK_ON_BUSY": (CallState.DIALLING, _OUT),
     "MUSIC_ON_HOLD_TEST": (CallState.UNKNOWN, _OUT),
 }
-"""What a state of the PBX means here, and which direction it shows. None: says nothing of it."""
+"""The meaning of each PBX state, and the direction that it implies. None: it implies none."""
 _TALKS: Final = frozenset({CallState.CONNECTED, CallState.HELD, CallState.CONFERENCE})
 _NOT_FORWARDED: Final = frozenset({"", "NONE"})
 
@@ -68,12 +68,12 @@ _NOT_FORWARDED: Final = frozenset({"", "NONE"})
 @dataclass(slots=True)
 class _Call:
     call_id: str
-    """Under which it was first known."""
+    """The id by which the call was first known."""
     pbx_id: str
-    """Under which the PBX knows it now."""
+    """The PBX's present id of the call."""
     began: float
     heard: float
-    """When the PBX last said something of it."""
+    """When the PBX last reported something about the call."""
     state: CallState = CallState.UNKNOWN
     direction: Direction = Direction.UNKNOWN
     caller: tuple[str, str] = ("", "")
@@ -84,45 +84,45 @@ class _Call:
     end: CallEnd | None = None
     is_ours: bool = False
     is_set_up: bool = False
-    """The PBX dials: until then the own phone is what rings."""
+    """The PBX dials the other side; before that, the person's own phone rings."""
     was_hung_up_here: bool = False
     ended_by_event: bool = False
     forwarded: bool = False
     is_hidden: bool = False
-    """Ended, and shown long enough."""
+    """The call has ended and is no longer shown."""
 
 
 class CallModel:
-    """All times are seconds since the epoch, by the connector's clock, except where the PBX's are named."""
+    """The calls of one line. All times are seconds since the epoch by the connector's clock, unless named as the PBX's."""
 
     def __init__(self) -> None:
         self._calls: OrderedDict[str, _Call] = OrderedDict()
-        """By the PBX's id of now."""
+        """Calls by the PBX's present id."""
         self.own_numbers: frozenset[str] = frozenset()
-        """Of the person, as the PBX writes them: a phone that rings with one of them as the caller's is the own phone, which
-        rings before the PBX dials.
+        """The person's numbers as the PBX writes them. If one of them is the caller of a ringing call, it is the own phone
+        that rings before the PBX dials.
         """
         self._symptom = Symptom()
 
     def event(self, struct: Mapping[str, Any], at: float) -> bool:
-        """Takes the struct of a `receiveCallState`; True when something that is shown has changed."""
+        """Process the struct of a `receiveCallState`; return whether something visible has changed."""
         pbx_id = _id(struct.get("id"))
         if not pbx_id:
             return False
         at_once = self._symptom.state(dict(struct), at)
         call = self._calls.get(pbx_id)
         if call is not None and call.ended is not None and call.ended_by_event:
-            return False  # a late event of a call that is over
+            return False  # a late event of an ended call
         if call is None:
             if _state_name(struct) == "HANGUP":
-                return False  # nothing was known of it, and it is over
+                return False  # an unknown call that has ended
             call = self._add(pbx_id, at)
         before = _shown(call)
         self._put(call, struct, at, at_once=at_once, is_event=True)
         return before != _shown(call)
 
     def renamed(self, old: str, new: str, at: float) -> bool:
-        """`callChangesIdEvent`: the same call goes on under another id."""
+        """Process a `callChangesIdEvent`: the call continues under another id. Return whether the call is known."""
         old, new = _id(old), _id(new)
         if not old or not new or old == new:
             return False
@@ -132,14 +132,14 @@ class CallModel:
             return False
         call.pbx_id, call.heard = new, at
         if not call.ended_by_event:
-            _revive(call)  # a look missed it under its old id
-        if known is not None:  # its first event came before the new id was told
+            _revive(call)  # a look did not find it under its old id
+        if known is not None:  # its first event arrived before the new id
             _merge(call, known)
         self._calls[new] = call
         return True
 
     def placed(self, call_id: str, number: str, at: float) -> None:
-        """`phone.dial` has given this call to the PBX, which tells of it when the own phone is picked up, or sooner."""
+        """Add a call that `phone.dial` gave to the PBX. The PBX reports it at the latest when the own phone is picked up."""
         call = self._calls.get(call_id) or self._add(call_id, at)
         call.is_ours, call.direction = True, Direction.OUT
         if call.state in (CallState.UNKNOWN, CallState.RINGING):
@@ -148,7 +148,7 @@ class CallModel:
             call.called = (clean_line(number, MAX_NUMBER), call.called[1])
 
     def hung_up(self, call_id: str) -> None:
-        """The person has ended it from here; the PBX says when it is over."""
+        """Mark a call that the person has ended from here; the PBX reports when it is over."""
         call = self._of(call_id)
         if call is not None:
             call.was_hung_up_here = True
@@ -156,8 +156,10 @@ class CallModel:
     def looked(
         self, ids: Iterable[str], structs: Mapping[str, Mapping[str, Any]], asked: float, at: float
     ) -> bool:
-        """What the PBX answered to a look that was begun at `asked`: whatever was heard since then is newer. `structs`: of
-        those ids that were asked about; an empty one says that the PBX knows no such call.
+        """Process the result of a look; return whether something visible has changed.
+
+        The look began at `asked`, so what was reported after that is newer. `structs`: the structs of the ids that were
+        requested; an empty struct means that the PBX knows no such call.
         """
         found = {known for one in ids if (known := _id(one)) and structs.get(one) != {}}
         changed = False
@@ -185,7 +187,7 @@ class CallModel:
         return changed
 
     def forgotten(self, at: float) -> bool:
-        """Drops ended calls that were shown long enough; True when one of them was shown until now."""
+        """Hide and drop ended calls that are old enough; return whether one of them was visible until now."""
         gone = [one.pbx_id for one in self._calls.values() if _age(one, at) > TOMBSTONE_SECONDS]
         for pbx_id in gone:
             del self._calls[pbx_id]
@@ -195,7 +197,7 @@ class CallModel:
         return bool(hidden)
 
     def pbx_id(self, call_id: str) -> str | None:
-        """Under which id the PBX knows this call now; None when it is over or unknown."""
+        """Return the PBX's present id of a call, or None if it has ended or is unknown."""
         call = self._of(call_id)
         return call.pbx_id if call is not None and call.ended is None else None
 
@@ -204,22 +206,22 @@ class CallModel:
 
     @property
     def live(self) -> list[str]:
-        """The PBX's ids of calls that are not over."""
+        """The PBX's ids of calls that have not ended."""
         return [one.pbx_id for one in self._calls.values() if one.ended is None]
 
     @property
     def awaits_phone(self) -> bool:
-        """A call of ours waits for the own phone to be picked up: no event says when the PBX gives it up."""
+        """Whether a call of ours waits for the own phone to be picked up; no event reports that the PBX gives it up."""
         return any(one.ended is None and one.is_ours and not one.is_set_up for one in self._calls.values())
 
     @property
     def next_forgetting(self) -> float | None:
-        """When an ended call is to be hidden."""
+        """When the next ended call must be hidden; None without one."""
         times = [one.ended + ENDED_SECONDS for one in self._calls.values() if one.ended and not one.is_hidden]
         return min(times, default=None)
 
     def calls(self, at: float, group_name: Callable[[str], str] = lambda group: group) -> list[PhoneCall]:
-        """The newest last; at most `MAX_CALLS`, of which those that go on come first."""
+        """Return the visible calls, newest last, at most `MAX_CALLS`; if there are more, calls that go on are preferred."""
         shown = [one for one in self._calls.values() if _age(one, at) <= ENDED_SECONDS]
         if len(shown) > MAX_CALLS:
             shown.sort(key=lambda one: (one.ended is not None, -one.began))
@@ -251,7 +253,7 @@ class CallModel:
         call.forwarded |= isinstance(forward, str) and forward.strip().upper() not in _NOT_FORWARDED
         name = _state_name(struct)
         if not name:
-            return  # the first event of a call may come without a state (IAH)
+            return  # the first event of a call may have no state (IAH)
         state, direction = STATES.get(name, (None, None))
         if state is CallState.ENDED:
             self._end(call, at, _end(call, at_once=at_once), by_event=True)
@@ -259,14 +261,14 @@ class CallModel:
         _revive(call)
         self._direct(call=call, state=state, direction=direction, own=self.own_numbers)
         if name == "CONSULT" and call.connected is None:
-            state = CallState.CONNECTED  # it is the consultation itself, not the call beside it (assumed)
+            state = CallState.CONNECTED  # it is the consultation call itself (assumed)
             if call.direction is Direction.UNKNOWN:
                 call.direction = Direction.OUT
         if state is CallState.RINGING and call.direction is Direction.OUT and not call.is_set_up:
             state = CallState.DIALLING  # the own phone rings first
         if state in (CallState.DIALLING, CallState.RINGING_THERE):
             call.is_set_up |= name != "REQUESTED" and direction is Direction.OUT and state_is_set_up(name)
-            call.connected = None  # the own phone was picked up, and the other side was not yet
+            call.connected = None  # the own phone was picked up, but the other side not yet
         if state in _TALKS and call.connected is None:
             call.connected = at if is_event else _moment(struct, at)
         if state is not None:
@@ -276,11 +278,11 @@ class CallModel:
     def _direct(
         call: _Call, state: CallState | None, direction: Direction | None, own: frozenset[str]
     ) -> None:
-        """The direction, which the states show until the call is connected."""
+        """Derive the direction from the states before the call is connected."""
         if direction is None or call.is_ours or call.connected is not None:
             return
         if state is CallState.RINGING and call.direction is Direction.OUT:
-            return  # a call that comes back, or the own phone
+            return  # the call has come back, or the own phone rings
         is_own_phone = call.caller[0] in own and call.called[0] not in own
         call.direction = Direction.OUT if is_own_phone else direction
 
@@ -291,12 +293,12 @@ class CallModel:
 
 
 def state_is_set_up(name: str) -> bool:
-    """The PBX dials the other side; before it, the own phone is what rings."""
+    """Return whether the PBX dials the other side; before that, the own phone rings."""
     return name in ("PROCEEDING", "OUTGOING", "RINGBACK", "RING_BACK")
 
 
 def _end(call: _Call, *, at_once: bool) -> CallEnd:
-    """How a call ended of whose end an event told."""
+    """Return how a call ended, if an event reported its end."""
     if at_once:
         return CallEnd.AT_ONCE
     if call.state is CallState.VOICEMAIL and call.connected is None:
@@ -311,7 +313,7 @@ def _end(call: _Call, *, at_once: bool) -> CallEnd:
 
 
 def _end_unheard(call: _Call) -> CallEnd:
-    """How a call ended that a look misses: whether it was answered in between is not known."""
+    """Return how a call ended, if a look no longer finds it; whether it was answered in between is not known."""
     if call.connected is not None or call.was_hung_up_here:
         return CallEnd.DONE
     if call.state is CallState.VOICEMAIL:
@@ -320,13 +322,13 @@ def _end_unheard(call: _Call) -> CallEnd:
 
 
 def _revive(call: _Call) -> None:
-    """A look has missed the call, and it goes on."""
+    """Reopen a call that a look did not find but that goes on."""
     if call.ended is not None:
         call.ended, call.end, call.state, call.is_hidden = None, None, CallState.UNKNOWN, False
 
 
 def _merge(call: _Call, known: _Call) -> None:
-    """`known` is the same call under its new id, and newer."""
+    """Merge `known`, the same call under its new id, whose data is newer, into `call`."""
     call.caller = (known.caller[0] or call.caller[0], known.caller[1] or call.caller[1])
     call.called = (known.called[0] or call.called[0], known.called[1] or call.called[1])
     call.group = call.group or known.group
@@ -364,7 +366,7 @@ def _phone_call(call: _Call, group_name: Callable[[str], str]) -> PhoneCall:
 
 
 def _other(call: _Call) -> tuple[str, str]:
-    """Number and name of the other side."""
+    """Return number and name of the other side."""
     if call.direction is Direction.OUT:
         return call.called
     if call.direction is Direction.IN or any(call.caller):
@@ -381,16 +383,16 @@ def _age(call: _Call, at: float) -> float:
 
 
 def _told(struct: Mapping[str, Any], side: str, known: tuple[str, str]) -> tuple[str, str]:
-    """Number and name as they are now: what is empty is not known yet, and what was known stays."""
+    """Return the present number and name. An empty value is not known yet, so the known one remains."""
     number = clean_line(_text(struct.get(f"{side}Number")), MAX_NUMBER)
     name = clean_line(_text(struct.get(f"{side}Name")), MAX_NAME)
     if number and number != known[0]:
-        return number, name  # somebody else, for instance after a transfer: the old name is not theirs
+        return number, name  # another person, for instance after a transfer, so the old name is wrong
     return number or known[0], name or known[1]
 
 
 def _group(struct: Mapping[str, Any]) -> str:
-    """The type of its value is not known; 0 and nothing say that there is none (assumed)."""
+    """Return the group, empty without one. The type of the value is not known; 0 and an empty value mean none (assumed)."""
     text = clean_line(_text(struct.get("groupID", struct.get("groupId"))), MAX_NAME)
     return "" if text in ("0", "-1", "null") else text
 
@@ -400,7 +402,7 @@ def _state_name(struct: Mapping[str, Any]) -> str:
 
 
 def _moment(struct: Mapping[str, Any], at: float) -> float:
-    """Since when a call goes on that was found by a look; the PBX's times are believed where they can be."""
+    """Return since when a call that a look found is connected: the PBX's time if it is plausible, else `at`."""
     for member in ("connectedTimestamp", "timestamp"):
         told = seconds_of(struct.get(member))
         if told is not None and at - MAX_AGE_SECONDS < told < at + MAX_AHEAD_SECONDS:
@@ -409,7 +411,7 @@ def _moment(struct: Mapping[str, Any], at: float) -> float:
 
 
 def _id(value: Any) -> str:
-    """Empty for what is no id: it would be another call's when it were changed."""
+    """Return an id, or an empty string for an unusable value. It is never changed: it could become another call's id."""
     text = _text(value)
     return (
         text if 0 < len(text) <= MAX_ID and text.isascii() and text.isprintable() and " " not in text else ""

@@ -1,7 +1,7 @@
-"""What a PBX offers a person, from what it says at login and what it has refused since. Pure.
+"""What a PBX offers a person: what it lists at login without what it has refused since. Pure.
 
-The form of the names that `getProvidedRequests` gives is not known: services (`ucp.v30.requests.call`) or single requests
-(`ucp.v30.requests.call.hangupCall`). Both are understood. A PBX that says nothing is not taken to offer nothing.
+It is not known whether `getProvidedRequests` returns services (`ucp.v30.requests.call`) or single requests
+(`ucp.v30.requests.call.hangupCall`), so both are understood. If the PBX lists nothing, every request counts as offered.
 """
 
 from collections.abc import Collection, Mapping
@@ -34,27 +34,27 @@ _NEEDED: Final[Mapping[Feature, tuple[str, str | None]]] = {
     Feature.REDIRECTS: (REDIRECTS, SET_REDIRECT),
     Feature.VOICEMAIL: (VOICEMAILS, PLAY_VOICEMAIL),
 }
-"""By UCI alone: the request that shows it, and the one that changes it."""
+"""Features by UCI: the request that shows the feature, and the request that changes it."""
 
 
 class Offer:
-    """Of one PBX to one person."""
+    """The requests that a PBX offers one person."""
 
     def __init__(self, provided: Collection[str] = (), refused: Collection[str] = ()) -> None:
-        """`provided`: names that the PBX gave; none: it did not say. `refused`: requests that it has refused since."""
+        """`provided`: the names that the PBX listed, empty if it listed none. `refused`: requests that it has refused."""
         self._names = frozenset(provided)
         self._provided = frozenset(_bare(name) for name in provided)
         self.refused = frozenset(refused)
 
     def as_told(self) -> "Offer":
-        """Without what was refused."""
+        """Return the offer as the PBX listed it, without the refusals."""
         return Offer(self._names)
 
     def refusing(self, request: str) -> "Offer":
         return Offer(self._names, {*self.refused, request})
 
     def full_name(self, request: str) -> str:
-        """With the dialect that the PBX has for it; dialects may be mixed on one login (MXH, IAH)."""
+        """Return the request's full name in the PBX's dialect; one login may mix dialects (MXH, IAH)."""
         service = request.partition(".")[0]
         old = {f"ucp.v22.requests.{one}" for one in (request, service)}
         new = {f"ucp.v30.requests.{one}" for one in (request, service)}
@@ -65,17 +65,17 @@ class Offer:
         return request in self.refused
 
     def names(self, request: str) -> bool:
-        """The PBX says so itself."""
+        """Return whether the PBX lists the request or its service."""
         return bool(self._provided & {request, request.partition(".")[0]})
 
     def has(self, request: str) -> bool:
-        """`request`: service and method, for instance `call.hangupCall`."""
+        """Return whether a request counts as offered. `request`: service and method, for instance `call.hangupCall`."""
         if request in self.refused:
             return False
         return not self._provided or self.names(request)
 
     def features(self, rest: Mapping[Feature, Access]) -> dict[Feature, Access]:
-        """With what REST offers beside it, as far as that is known."""
+        """Return the features by UCI together with `rest`, those by REST."""
         found = dict(rest)
         for feature, (shows, changes) in _NEEDED.items():
             if self.has(shows) and (feature is not Feature.REDIRECTS or feature not in rest):
@@ -87,12 +87,12 @@ class Offer:
 
 
 def services(provided: Collection[str]) -> str:
-    """Short names of what a PBX offers, for a technician."""
+    """Return the short names of what a PBX offers, for a technician."""
     return ", ".join(sorted({_bare(name) for name in provided}))
 
 
 def _bare(name: str) -> str:
-    """`ucp.v30.requests.call` and `ucp.v30.server.communication.call` are both `call`."""
+    """Return the short name: `call` for both `ucp.v30.requests.call` and `ucp.v30.server.communication.call`."""
     for mark in (".requests.", ".server.communication.", ".server."):
         if mark in name:
             return name.partition(mark)[2]

@@ -1,6 +1,6 @@
-"""A person's telephone as the connector's own parts see it: a snapshot, a sign that it changed, and what can be asked.
+"""The interface of a person's telephone within the connector: a snapshot and operations.
 
-Nothing here knows how the PBX is spoken to, so that another protocol can stand behind it.
+It does not depend on the PBX's protocol, so that another protocol can implement it.
 """
 
 from typing import Protocol
@@ -20,15 +20,15 @@ from wire.phone import (
 
 
 class Line(Protocol):
-    """Every operation raises `PhoneError`, or another `PbxError` where the PBX cannot be used.
+    """One person's telephone. Every operation raises `PhoneError`, or another `PbxError` if the PBX cannot be used.
 
-    A change is reported to the creator of the line; what has changed shows in the next snapshot.
+    The line notifies its creator of a change; the next snapshot shows what has changed.
     """
 
     async def snapshot(self) -> PhoneLine: ...
 
     async def dial(self, wanted: Dial) -> Dialled:
-        """A call id that was dialled before is answered from what is known, and never dialled twice."""
+        """Place a call. It is idempotent: a repeated call id gets the known result and is not dialled again."""
         ...
 
     async def hang_up(self, call_id: str) -> None: ...

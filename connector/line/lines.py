@@ -1,4 +1,4 @@
-"""The lines of this PBX: who has one, and whose has changed."""
+"""The lines of this PBX: which users have one, and which have changed."""
 
 import asyncio
 import logging
@@ -23,7 +23,7 @@ from wire.phone import MAX_CHANGED, LinesChanged, LineState, PhoneLine
 logger = logging.getLogger(__name__)
 
 MAX_REFUSED: Final = 10_000
-"""People whose login the PBX takes no more, and who have not switched their telephone on again."""
+"""Most users in memory whose login the PBX refuses and who have not switched their telephone on again."""
 
 
 class Lines:
@@ -35,8 +35,8 @@ class Lines:
         group_name: Callable[[str], str],
         provided_requests: Callable[[], Collection[str]] = tuple,
     ) -> None:
-        """`group_name`: of a group's id, or the id where there is no such group. `provided_requests`: names that the PBX
-        offers by UCI to the connector's own login; none while they are not known.
+        """`group_name` maps a group id to its name and returns the id if the group is unknown. `provided_requests` returns
+        the names of the requests that UCI offers to the connector's own login, empty while they are unknown.
         """
         self._logins = logins
         self._refused: dict[int, None] = {}
@@ -56,19 +56,19 @@ class Lines:
 
     @property
     def kept(self) -> frozenset[int]:
-        """Ids of the PBX users whose telephone is on; also of those whose login the PBX refuses now, until they switch it on
-        again: a page says so as long as this program runs.
+        """Ids of the PBX users whose telephone is on, including those whose login the PBX now refuses, until they switch it
+        on again. A page shows the refusal as long as this program runs.
         """
         return self._logins.holders(Use.PHONE) | self._refused.keys()
 
     async def open(self, user_id: int, credentials: CallsCredentials) -> None:
-        """Raises `LoginRejectedError` or another `PbxError` when UCI does not take the login."""
+        """Switch a telephone on. Raises `LoginRejectedError` or another `PbxError` if UCI refuses the login."""
         await self._logins.open(user_id, Use.PHONE, credentials)
         self._refused.pop(user_id, None)
         logger.info("a user's telephone is on", extra={"user_id": user_id})
 
     async def keep_only(self, user_ids: Sequence[int]) -> None:
-        """Forgets everybody else."""
+        """Switch off the telephones of all other users."""
         wanted = set(user_ids)
         gone = await self._logins.keep_only(Use.PHONE, user_ids)
         for user_id in [one for one in self._refused if one not in wanted]:
@@ -77,7 +77,7 @@ class Lines:
             logger.info("telephones are off", extra={"users": gone})
 
     def line(self, user_id: int) -> Line:
-        """Raises `PhoneError` for who has none."""
+        """Return the user's line. Raises `PhoneError` if there is none."""
         line = self._logins.user(user_id, Use.PHONE)
         if isinstance(line, UciLine):
             return line
@@ -86,13 +86,13 @@ class Lines:
         raise PhoneError(Code.PHONE_OFF, "the telephone of this user is off")
 
     async def snapshot(self, user_id: int) -> PhoneLine:
-        """Of who had a line until the PBX refused the login, too."""
+        """Return the user's telephone as it is now; `REFUSED` if the PBX has refused the login. Raises `PhoneError`."""
         if user_id in self._refused:
             return PhoneLine(state=LineState.REFUSED, features={}, calls=[], phones=[])
         return await self.line(user_id).snapshot()
 
     def take_changed(self) -> LinesChanged | None:
-        """Whose lines have changed since, at most `MAX_CHANGED` of them; None: nobody's."""
+        """Return and clear the users whose lines have changed, at most `MAX_CHANGED`; None if there is none."""
         if not self._changed:
             self.changed.clear()
             return None

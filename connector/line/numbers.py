@@ -1,9 +1,9 @@
-"""What a person typed, and what the PBX is given to dial. Pure; tested by table.
+"""Converts typed numbers into what the PBX dials. Pure; tested by table.
 
-Internal numbers, star codes and emergency numbers are decided before anything is parsed, because libphonenumber takes
-`110` and `*971` for numbers of a city, and are never rewritten. A number that the PBX itself has told is dialled as it
-told it. What is left is written as the PBX writes numbers, `00`, country, number (o-byte, Fluxpunkt), and what is not
-understood goes to the PBX as it was typed: it knows its own plan better.
+Internal numbers, star codes and emergency numbers are recognised before anything is parsed and are never rewritten,
+because libphonenumber takes `110` and `*971` for numbers of a city. A number that came from the PBX is dialled unchanged.
+Other numbers are written as the PBX writes them: `00`, country, number (o-byte, Fluxpunkt). A number that cannot be
+parsed goes to the PBX as typed, because the PBX knows its own plan better.
 """
 
 import re
@@ -18,33 +18,33 @@ from connector.config import Telephone
 from wire.phone import NumberKind
 
 MAX_DIGITS: Final = 32
-"""An international number has 15 (ITU-T E.164); exit codes, extensions and codes of a PBX come before and after."""
+"""An international number has 15 digits (ITU-T E.164); exit codes, extensions and codes of a PBX may be added."""
 _DECORATION: Final = frozenset(" ()/-.\u2010\u2011\u2012\u2013\u2212")
 _SIGNS: Final = frozenset("0123456789*#+")
 _EMERGENCY: Final = frozenset({"112"})
-"""Everywhere in Europe and in every mobile network; the region's own are libphonenumber's."""
+"""Valid everywhere in Europe and in every mobile network; libphonenumber knows the region's own."""
 _PREMIUM: Final = {"DE": ("900",), "AT": ("900", "901", "930", "931"), "CH": ("900", "901", "906")}
-"""Beginnings of national numbers that cost more, where libphonenumber knows none of that length."""
+"""Prefixes of national premium numbers, for lengths that libphonenumber does not know."""
 _ENQUIRIES: Final = re.compile(r"118\d{2,3}")
 _ENQUIRIES_IN: Final = frozenset({"DE", "AT"})
-"""Directory enquiries, which libphonenumber does not know: premium there."""
+"""Regions where directory enquiries are premium numbers; libphonenumber does not know them."""
 _FORMAT: Final = PhoneNumberFormat.E164
 
 
 class UnusableNumberError(ValueError):
-    """Not a telephone number. Says nothing of what was typed."""
+    """The text is not a telephone number. The message does not contain the text."""
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
     dial: str
-    """What the PBX is given."""
+    """The number for the PBX."""
     kind: NumberKind | None = None
-    """Why it asks first."""
+    """Why the person must confirm the number; None if they need not."""
 
 
 class NumberPlan:
-    """The numbers of one PBX."""
+    """The number plan of one PBX."""
 
     def __init__(self, settings: Telephone) -> None:
         self._region = settings.region
@@ -55,7 +55,7 @@ class NumberPlan:
         self._abroad: str = "00" if self._region not in ("US", "CA") else "011"
 
     def wanted(self, typed: str, *, is_raw: bool = False) -> Wanted:
-        """`is_raw`: the PBX has told this number itself. Raises `UnusableNumberError`."""
+        """Convert a typed number. `is_raw`: the number came from the PBX. Raises `UnusableNumberError`."""
         signs = _signs(typed)
         bare = self._without_exit(typed, signs)
         if self._is_emergency(signs) or self._is_emergency(bare):
@@ -70,7 +70,7 @@ class NumberPlan:
         return Wanted(f"{self._exit}00{written[1:]}", kind)
 
     def key(self, number: str) -> str:
-        """Equal for two ways to write one number; empty for what is none."""
+        """Return a key that is equal for different spellings of one number; empty if it is not a number."""
         try:
             signs = _signs(number)
         except UnusableNumberError:
@@ -81,12 +81,12 @@ class NumberPlan:
         return phonenumbers.format_number(parsed, _FORMAT) if parsed is not None else signs
 
     def _is_special(self, signs: str) -> bool:
-        """Internal numbers and codes."""
+        """Return whether it is an internal number or a code."""
         return signs[0] in "*#" or "*" in signs or "#" in signs or len(signs) <= self._internal
 
     def _is_emergency(self, signs: str) -> bool:
         if not signs.isdigit():
-            return False  # libphonenumber takes *112 for 112
+            return False  # libphonenumber would read *112 as 112
         return signs in _EMERGENCY or shortnumberinfo.is_emergency_number(signs, self._region)
 
     def _is_premium(self, signs: str, number: PhoneNumber | None) -> bool:
@@ -104,7 +104,7 @@ class NumberPlan:
         return national.startswith(_PREMIUM.get(self._region, ("-",)))
 
     def _without_exit(self, typed: str, signs: str) -> str:
-        """Without the code for a line outside, which people type as they do on their desk phone."""
+        """Return the number without the exit code, which people type as on their desk phone."""
         if not self._exit or not signs.startswith(self._exit) or signs == self._exit:
             return signs
         rest = signs[len(self._exit) :]
@@ -113,10 +113,10 @@ class NumberPlan:
         return signs if self._parsed(signs) is not None else rest
 
     def _parsed(self, signs: str) -> PhoneNumber | None:
-        """A number of the world's plan; None for what cannot be told for sure."""
+        """Return the parsed international number, or None if it is ambiguous or invalid."""
         is_whole = signs.startswith(("+", self._abroad))
         if self._trunk == "0" and not is_whole and not signs.startswith("0"):
-            return None  # without its area code; or 49721…, which may be either
+            return None  # without area code, or ambiguous: 49721… may be national or international
         try:
             number = phonenumbers.parse(signs, self._region)
         except phonenumbers.NumberParseException:
@@ -125,11 +125,11 @@ class NumberPlan:
 
 
 def _signs(typed: str) -> str:
-    """Digits, `*`, `#` and a leading `+`. Raises `UnusableNumberError`."""
+    """Return the digits, `*`, `#` and a leading `+` of the text. Raises `UnusableNumberError`."""
     text = unicodedata.normalize("NFKC", typed).strip()
     text = text[4:] if text[:4].casefold() == "tel:" else text
     if text.startswith("+"):
-        text = text.replace("(0)", "", 1)  # +49 (0)30 …: the trunk prefix, which is left out abroad
+        text = text.replace("(0)", "", 1)  # +49 (0)30 …: the trunk prefix, which is omitted from abroad
     found = []
     for sign in text:
         if sign in _DECORATION or sign.isspace() or unicodedata.category(sign) == "Cf":

@@ -1,7 +1,7 @@
-"""What UCI and REST answer of a person's telephone, read into the records of `wire.phone`. Pure.
+"""Parses the answers of UCI and REST about a person's telephone into the records of `wire.phone`. Pure.
 
-Members of UCI structs are sourced for the call list (ProjektZeit) and assumed for the rest, from the names of their Java
-twins (SFWiki); what REST answers is the vendor's description 6.7. A record that cannot be read is left out.
+The members of UCI structs have a source for the call list (ProjektZeit); the others are assumed from the names of their
+Java equivalents (SFWiki). REST answers follow the vendor's description 6.7. A record that cannot be parsed is skipped.
 """
 
 import hashlib
@@ -37,13 +37,15 @@ TRIGGERS: Final = {
     "TIMEOUT": RedirectTrigger.NO_ANSWER,
 }
 MAILBOX: Final = frozenset({"VOICEMAIL", "MAILBOX"})
-"""UCI's Java twin says the former, REST the latter."""
+"""UCI's Java equivalent uses the former name, REST the latter."""
 _TIME: Final = re.compile(r"(\d{4})-?(\d\d)-?(\d\d)T(\d\d):(\d\d):(\d\d)", re.ASCII)
 _TOKEN: Final = re.compile(r"[!-~]{1,40}")
 
 
 def phones(ids: Any, primary: Any, rest: Sequence[Mapping[str, Any]]) -> list[PhoneDevice]:
-    """`phone.getPhoneIds` and `getPrimaryPhoneId`; `rest`: of `/users/{id}/phoneconfig/phones`, empty when not known."""
+    """Parse `phone.getPhoneIds` and `getPrimaryPhoneId`. `rest`: the records of `/users/{id}/phoneconfig/phones`, empty if
+    unknown.
+    """
     known = {text(one.get("phoneName")): one for one in rest}
     found = []
     names = [name for name in ids if isinstance(name, str)] if isinstance(ids, list) else []
@@ -67,7 +69,7 @@ def phones(ids: Any, primary: Any, rest: Sequence[Mapping[str, Any]]) -> list[Ph
 
 
 def shown_numbers(numbers: Any, chosen: Any) -> list[ShownNumber]:
-    """`phone.getAvailableDisplayNumbers`: EspoCRM reads `number`; which member is the id is assumed."""
+    """Parse `phone.getAvailableDisplayNumbers`. EspoCRM reads `number`; the member with the id is assumed."""
     found = []
     for one in records(numbers)[:MAX_PHONES]:
         number_id = text(one.get("id", one.get("phoneNumberId")))
@@ -80,7 +82,7 @@ def shown_numbers(numbers: Any, chosen: Any) -> list[ShownNumber]:
 def uci_redirects(
     settings: Any, mailboxes: Mapping[str, str], access: Access
 ) -> list[tuple[Redirect, dict[str, Any]]] | None:
-    """`redirect.getRedirectSettings`, each beside its struct; None for what is no list of them."""
+    """Parse `redirect.getRedirectSettings` into redirects with their structs; None if it is not a list."""
     if not isinstance(settings, list):
         return None
     found = []
@@ -110,7 +112,7 @@ def uci_redirects(
 def rest_redirects(
     answer: Any, mailboxes: Mapping[str, str], access: Access
 ) -> list[tuple[Redirect, dict[str, Any]]] | None:
-    """`GET /redirects`, each beside its record."""
+    """Parse `GET /redirects` into redirects with their records; None if it is not a list."""
     if not isinstance(answer, list):
         return None
     found = []
@@ -142,7 +144,7 @@ def rest_redirects(
 
 
 def mailboxes(answer: Any) -> dict[str, str]:
-    """Names by id: `voicemailList.getMailboxes`."""
+    """Parse `voicemailList.getMailboxes` into names by id."""
     return {
         box_id: line(one.get("name")) or box_id
         for one in records(answer)[:MAX_PHONES]
@@ -151,7 +153,7 @@ def mailboxes(answer: Any) -> dict[str, str]:
 
 
 def mobiles(answer: Any, access: Access) -> list[tuple[Mobile, dict[str, Any]]] | None:
-    """`GET /fmcPhones`, each beside its record."""
+    """Parse `GET /fmcPhones` into iFMC phones with their records; None if it is not a list."""
     if not isinstance(answer, list):
         return None
     return [
@@ -165,7 +167,7 @@ def mobiles(answer: Any, access: Access) -> list[tuple[Mobile, dict[str, Any]]] 
 
 
 def new_voicemails(answer: Any) -> int | None:
-    """`call.getCurrentMessageWaitingState`; None where no number is found."""
+    """Parse `call.getCurrentMessageWaitingState`; None without a number."""
     for member in ("newMessages", "newMessageCount"):
         value = mapping(answer).get(member)
         if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= 100_000:
@@ -174,7 +176,9 @@ def new_voicemails(answer: Any) -> int | None:
 
 
 def entries(answer: Any) -> tuple[list[HistoryEntry], int, int] | None:
-    """`callList.getCallList`: what can be read of a page, the total, and how many the page holds; None for what is none."""
+    """Parse `callList.getCallList` into the entries that can be parsed, the total, and the size of the page; None if it is
+    not a page.
+    """
     page = mapping(answer)
     if not isinstance(page.get("entries"), list):
         return None
@@ -185,7 +189,7 @@ def entries(answer: Any) -> tuple[list[HistoryEntry], int, int] | None:
 
 
 def voicemails(answer: Any) -> list[Voicemail] | None:
-    """`voicemailList.getVoicemailList`; None for what is no page of it."""
+    """Parse `voicemailList.getVoicemailList`; None if it is not a page."""
     page = answer if isinstance(answer, list) else mapping(answer).get("entries")
     return list(_each(records(page)[:MAX_PAGE], _voicemail)) if isinstance(page, list) else None
 
@@ -230,7 +234,7 @@ def _voicemail(one: Mapping[str, Any]) -> Voicemail | None:
 
 
 def moment(value: Any) -> datetime | None:
-    """A time of UCI: without a zone, and of UTC as ProjektZeit reads it."""
+    """Parse a time of UCI, which has no zone; it is UTC, as ProjektZeit reads it."""
     raw = str(value) if isinstance(value, xmlrpc.client.DateTime | str) else ""
     found = _TIME.match(raw[:40])
     if found is None:
@@ -243,12 +247,12 @@ def moment(value: Any) -> datetime | None:
 
 
 def wire_moment(at: datetime) -> xmlrpc.client.DateTime:
-    """As UCI wants it: in whole seconds, those that are over."""
+    """Return a time in the form of UCI, in whole seconds, rounded down."""
     return xmlrpc.client.DateTime(at.astimezone(UTC).strftime("%Y%m%dT%H:%M:%S"))
 
 
 def record_id(*parts: str) -> str:
-    """An id of our own for a record that has none, or none that could be one: the same in each reading."""
+    """Make an id for a record that has no usable one. It is the same in each reading."""
     return (
         f"{parts[0]}-{hashlib.sha256(chr(0).join(parts).encode('utf-8', 'surrogatepass')).hexdigest()[:32]}"
     )

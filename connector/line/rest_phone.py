@@ -1,9 +1,9 @@
-"""REST of people's telephones, asked with the connector's own login.
+"""REST requests about people's telephones, made with the connector's own login.
 
-That login may see other users' telephones only with administrative rights (REST 6.7, `actOnBehalfOf`). Where it has none,
-the PBX answers 403, and what REST alone has (iFMC, the flag of do-not-disturb, contacts) is not offered; it is asked again
-after a while. By UCI the PBX checks the person's own rights; by REST it may check those of this login alone, so what is
-changed here needs a permission that the person holds. Permissions are found by their names, as everywhere: their ids differ.
+That login may access other users' telephones only with administrative rights (REST 6.7, `actOnBehalfOf`). Without them
+the PBX answers 403, and what only REST has (iFMC, the do-not-disturb flag, contacts) is not offered; the connector tries
+again after a while. By UCI the PBX checks the person's own rights. By REST it may check only those of this login, so a
+change here requires that the person holds a permission for it. Permissions are found by their names, because ids differ.
 """
 
 import logging
@@ -36,7 +36,7 @@ HINTS: Final[Mapping[Area, tuple[str, ...]]] = {
     Area.MOBILES: ("ifmc",),
     Area.CONTACTS: ("adressbuch", "address"),
 }
-"""Parts of the names of the permissions that these need (PERM and StarCLX have internal names; the words are assumed)."""
+"""Parts of the names of the permissions that an area needs (PERM and StarCLX have internal names; these are assumed)."""
 _OF_GROUPS: Final = ("group", "grupp")
 PERMISSIONS_SECONDS: Final = 600.0
 HELD_SECONDS: Final = 60.0
@@ -44,7 +44,7 @@ MAX_HELD: Final = 1000
 
 
 class NotOfferedError(PhoneError):
-    """By REST, to the connector's login, at present."""
+    """REST does not offer the area to the connector's login at present."""
 
     def __init__(self, area: Area) -> None:
         super().__init__(Code.PHONE_NOT_OFFERED, f"REST does not offer {area.value} to the connector's login")
@@ -57,15 +57,16 @@ class RestPhone:
         self._permissions: Sequence[Permission] = ()
         self._permissions_until = 0.0
         self._held: dict[int, tuple[float, tuple[Permission, ...]]] = {}
-        """Until when they count, and what a person holds."""
+        """By user: until when the entry is valid, and the permissions that the person holds."""
 
     async def may_change(self, user_id: int, area: Area) -> bool:
-        """Whether this login may write, and the person holds the permission for it."""
+        """Return whether the connector's login may write and the person holds the permission for the area."""
         return not self._is_denied(area, "PUT") and await self.may(user_id, area)
 
     async def may(self, user_id: int, area: Area) -> bool:
-        """Whether the person holds a permission for it; where the PBX has no permission of that name, nobody needs one. Not
-        known counts as no: it would be done with other rights than the person's.
+        """Return whether the person holds a permission for the area; if the PBX has no such permission, nobody needs one.
+
+        Unknown means no here, because the request would use other rights than the person's.
         """
         now = time.monotonic()
         try:
@@ -86,7 +87,7 @@ class RestPhone:
         return any(_is_for(one, area) for one in held)
 
     async def get(self, area: Area, path: str, query: Mapping[str, str] | None = None) -> Any:
-        """Raises `NotOfferedError` or another `PbxError`."""
+        """Return the JSON of a path. Raises `NotOfferedError` or another `PbxError`."""
         if self._is_denied(area, "GET"):
             raise NotOfferedError(area)
         try:
@@ -96,7 +97,7 @@ class RestPhone:
             raise NotOfferedError(area) from fault
 
     async def put(self, area: Area, path: str, body: Any, query: Mapping[str, str] | None = None) -> None:
-        """Raises `NotOfferedError` or another `PbxError`."""
+        """Write JSON to a path. Raises `NotOfferedError` or another `PbxError`."""
         try:
             await self._rest.put(path, body, query)
         except PbxForbiddenError as fault:

@@ -1,4 +1,4 @@
-"""A person's line by UCI, and by REST where UCI does not have it."""
+"""A person's line by UCI, and by REST for what UCI lacks."""
 
 import asyncio
 import logging
@@ -38,35 +38,35 @@ from wire.phone import (
 logger = logging.getLogger(__name__)
 
 LOOK_SECONDS: Final = 15.0
-"""Between two looks at the PBX's calls while there is one."""
+"""Interval at which the PBX's calls are polled while there is one."""
 LOOK_CAP_SECONDS: Final = 60.0
-"""Of a call that lasts."""
+"""The longest interval, for a long call."""
 AWAITS_PHONE_SECONDS: Final = 5.0
-"""While the own phone is waited for: a call that the PBX gives up then is told by no event."""
+"""Interval while the PBX waits for the own phone to be picked up: no event reports that the PBX gives up such a call."""
 MAX_DIALLED: Final = 50
-"""Calls of one line that are known to have been dialled."""
+"""Most dialled calls of one line in memory."""
 AFTER_START_SECONDS: Final = 600.0
-"""So long the PBX is asked about a call id before it is dialled: this program may have dialled it before it was started
-again."""
+"""For this long after the line was opened, the PBX is asked about a call id before it is dialled, because this program may
+have dialled it before a restart."""
 MAX_TOLD: Final = 300
-"""Numbers that the PBX has told, which are dialled as it told them."""
+"""Most numbers in memory that came from the PBX; they are dialled unchanged."""
 
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """What the lines of one PBX share."""
+    """What all lines of one PBX share."""
 
     rest: RestPhone
     plan: NumberPlan
     book: Book
     group_name: Callable[[str], str]
-    """Of a group's id, or the id."""
+    """Maps a group id to its name; returns the id if the group is unknown."""
     has_by_uci: Callable[[str], bool]
-    """Whether the PBX as such has a request by UCI, no matter to whom it is offered."""
+    """Returns whether the PBX itself has a request by UCI, even if it is not offered to this person."""
     changed: Callable[[int], None]
-    """Is told whose line has changed."""
+    """Called with the PBX user id whose line changed."""
     dropped: Callable[[int], None]
-    """Is told whose login the PBX takes no more."""
+    """Called with the PBX user id whose login the PBX no longer accepts."""
 
 
 class UciLine:
@@ -155,16 +155,16 @@ class UciLine:
             while len(self._dialling) > MAX_DIALLED:
                 self._dialling.popitem(last=False)
         try:
-            # The caller may go away; the PBX has been asked for the call all the same.
+            # Shielded: if the caller is cancelled, the PBX may still place the call.
             return await asyncio.shield(known)
         except asyncio.CancelledError:
-            if known.cancelled():  # the login has ended meanwhile
+            if known.cancelled():  # the login has ended in the meantime
                 raise PhoneError(Code.LINE_DOWN, "the line was closed") from None
             raise
         except PbxError as refused:
             if refused.code != Code.OUTCOME_UNKNOWN:
                 if self._dialling.get(wanted.call_id) is known:
-                    del self._dialling[wanted.call_id]  # nothing was dialled: the person may try again
+                    del self._dialling[wanted.call_id]  # not dialled: the person may try again
             elif self._model.is_known(wanted.call_id):  # found since
                 return Dialled(call_id=wanted.call_id, number=self._number(wanted).dial, phone="")
             raise
@@ -264,14 +264,14 @@ class UciLine:
         return await self._dialled(wanted, number)
 
     async def _dialled(self, wanted: Dial, number: Wanted) -> Dialled:
-        """The call is on its way; which phone rings may have to be asked still."""
+        """Return the answer for a placed call; the phones may still have to be read for their names."""
         await self._settings.read_soon()
         phone = self._settings.phone_name(wanted.phone_id) or ""
         return Dialled(call_id=wanted.call_id, number=number.dial, phone=phone)
 
     async def _was_placed(self, call_id: str, *, after_loss: bool = False) -> bool:
-        """Whether the PBX has this call already, by a request of before this program was started, or of before its
-        answer was lost.
+        """Return whether the PBX already has this call from an earlier request: from before a restart of this program, or
+        one whose answer was lost (`after_loss`).
         """
         if self._model.is_known(call_id):
             return True
@@ -301,7 +301,7 @@ class UciLine:
         self._watch()
 
     def _watch(self) -> None:
-        """Looks at the PBX's calls while there are some."""
+        """Schedule the hiding of ended calls, and poll the PBX's calls while there are some."""
         if (ends := self._model.next_forgetting) is not None and self._hiding is None:
             delay = max(0.0, ends - time.time()) + 0.05
             self._hiding = asyncio.get_running_loop().call_later(delay, self._hide)
@@ -327,7 +327,7 @@ class UciLine:
                 is_looked = False
 
     async def _look(self) -> bool:
-        """Puts right what events have missed; False when the PBX did not answer."""
+        """Poll the PBX's calls and correct what events have missed. Return False if the PBX did not answer."""
         asked = time.time()
         try:
             ids = await self._session.calls()
@@ -368,7 +368,7 @@ class UciLine:
         self._site.changed(self.user_id)
 
     def _remember(self, *numbers: str) -> None:
-        """Numbers that the PBX has told."""
+        """Remember numbers that came from the PBX."""
         for number in numbers:
             if number:
                 self._told[number] = None
@@ -378,6 +378,6 @@ class UciLine:
 
 
 def _seen(task: "asyncio.Task[Dialled]") -> None:
-    """The caller may be gone."""
+    """Mark the task's exception as retrieved, because its caller may be gone."""
     if not task.cancelled():
         task.exception()

@@ -1,7 +1,7 @@
 """A person's call list and voicemail by UCI (`callList`, `voicemailList`).
 
 `getCallList(start before, start after, direction, result, group, order by, order, offset, limit)`: ProjektZeit, which
-cites the vendor's javadoc. Times are of UTC. Nothing of it is kept but the newest page, for a minute, to search in.
+cites the vendor's javadoc. Times are in UTC. Only the newest page is kept, for one minute, for searches.
 """
 
 import time
@@ -25,7 +25,7 @@ from wire.phone import (
 )
 
 BEGINNING: Final = datetime(2000, 1, 1, tzinfo=UTC)
-"""Before any call list: the request has a bound at both ends, and whether one may be left out is not known."""
+"""Earlier than any call list. The request has a lower and an upper bound; whether one may be omitted is not known."""
 SEARCHED_SECONDS: Final = 60.0
 _FILTERS: Final = {
     HistoryFilter.ALL: ("", ""),
@@ -33,9 +33,9 @@ _FILTERS: Final = {
     HistoryFilter.IN: ("INBOUND", ""),
     HistoryFilter.OUT: ("OUTBOUND", ""),
 }
-"""Direction and result."""
+"""Direction and result of each filter."""
 ANY_GROUP: Final = ""
-"""Calls of groups too; a client passes "NON_GROUP" to leave them out, other values are assumed."""
+"""Includes calls of groups. A client passes "NON_GROUP" to exclude them; other values are assumed."""
 
 
 class UciLists:
@@ -74,7 +74,7 @@ class UciLists:
         )
 
     async def newest(self) -> list[HistoryEntry]:
-        """The last calls, for a search as somebody types."""
+        """Return the last calls, cached for a search while somebody types."""
         if time.monotonic() >= self._newest_until:
             self._newest = (await self.history(HistoryParams(user_id=0, limit=MAX_PAGE))).entries
             self._newest_until = time.monotonic() + SEARCHED_SECONDS
@@ -84,7 +84,7 @@ class UciLists:
         self._newest, self._newest_until = [], 0.0
 
     async def voicemails(self) -> Voicemails:
-        """Order of the parameters and members: SFWiki, GetVoiceMails."""
+        """Return the voicemails. The order of parameters and members is from SFWiki, GetVoiceMails."""
         answer = await self._uci.ask(
             features.VOICEMAILS,
             readers.wire_moment(datetime.now(UTC) + timedelta(days=1)),
@@ -102,7 +102,7 @@ class UciLists:
         return Voicemails(messages=found)
 
     async def play(self, wanted: PlayVoicemail) -> str:
-        """The phone rings, and plays the message when it is picked up. The id of that call, where the PBX tells it."""
+        """Let the phone ring and play the message when it is picked up; return the id of that call, empty if unknown."""
         answer = await self._uci.ask(
             features.PLAY_VOICEMAIL, wanted.message_id, wanted.phone_id, is_particular=True
         )

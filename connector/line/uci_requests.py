@@ -1,4 +1,4 @@
-"""Requests of one person's UCI login, and what a refusal of one means."""
+"""Requests over one person's UCI login, and the meaning of a refusal."""
 
 import logging
 import time
@@ -13,7 +13,7 @@ from core.diagnosis.codes import Code
 logger = logging.getLogger(__name__)
 
 OFFER_SECONDS: Final = 600.0
-"""So old may be what the PBX said it offers, before somebody who looks lets it be asked again."""
+"""How long the PBX's list of offered requests is valid. After that, the next reading of the telephone renews it."""
 
 
 class UciRequests:
@@ -24,9 +24,11 @@ class UciRequests:
         self.is_up = False
 
     async def ask(self, request: str, *params: Any, is_particular: bool = False) -> Any:
-        """`request`: service and method. A fault may mean anything, its codes are public nowhere: while the login stands it
-        is taken for a right that is missing, until the next login. `is_particular`: it may also be about these
-        parameters, and says nothing of the next request. Raises `PhoneError` or another `PbxError`.
+        """Call a request (service and method) and return its answer. Raises `PhoneError` or another `PbxError`.
+
+        A fault may mean anything, because its codes are not published. While the login is valid, a fault counts as a
+        missing right until the next login. `is_particular`: the fault may concern these parameters only, so later requests
+        are still made.
         """
         if not self.is_up:
             raise PhoneError(Code.LINE_DOWN, "there is no UCI login")
@@ -37,11 +39,13 @@ class UciRequests:
                 raise PhoneError(Code.LINE_DOWN, "the PBX has forgotten the UCI login") from fault
             if not is_particular:
                 self.offer = self.offer.refusing(request)
-            # Without the PBX's words: they may hold a number.
+            # Without the PBX's words, which may contain a number.
             raise PhoneError(Code.PHONE_NOT_OFFERED, f"UCI refuses {request}") from fault
 
     async def learn(self) -> None:
-        """What the PBX offers, from time to time. Raises nothing: who is not told goes by what was known."""
+        """Renew the list of offered requests if it is too old. It never raises; if the PBX does not answer, every request
+        that it has not refused counts as offered.
+        """
         if self._offered_at is not None and time.monotonic() - self._offered_at < OFFER_SECONDS:
             return
         provided: tuple[str, ...] = ()
@@ -49,11 +53,11 @@ class UciRequests:
             provided = await self._session.provided_requests()
         except PbxError as untold:
             logger.debug("the PBX does not tell what it offers", extra={"reason": type(untold).__name__})
-        refused = self.offer.refused if self._offered_at is None else ()  # a right may have been given since
+        refused = self.offer.refused if self._offered_at is None else ()  # it may be granted now
         self.offer = Offer(provided, refused)
         self._offered_at = time.monotonic()
 
     def forget(self) -> None:
-        """At a new login all may be different."""
+        """Forget the refusals and the age of the offer, because both may differ after a new login."""
         self._offered_at = None
         self.offer = self.offer.as_told()

@@ -1,8 +1,8 @@
-"""What is set on a person's telephone: phones, numbers, do-not-disturb, redirects, iFMC, new messages.
+"""The settings of a person's telephone: phones, numbers, do-not-disturb, redirects, iFMC, new messages.
 
-Read when somebody looks, kept for a while, and read again after each change: what is shown is what the PBX says. What
-cannot be read is not known, and what was known of it before stays. By UCI wherever it has it: there the person's own
-rights count. REST has the flag of do-not-disturb, the iFMC phones, and redirects where UCI tells none.
+They are read on demand, kept for a while, and read again after each change, so that people see what the PBX says. If a
+setting cannot be read, the last known value remains. UCI is preferred, because there the person's own rights apply. REST
+has the do-not-disturb flag, the iFMC phones, and redirects if UCI has none.
 """
 
 import asyncio
@@ -36,7 +36,7 @@ logger = logging.getLogger(__name__)
 
 FRESH_SECONDS: Final = 30.0
 WAIT_SECONDS: Final = 1.5
-"""Who looks for the first time waits so long for it; the calls are known without."""
+"""How long the first snapshot waits for the settings; the calls are known without them."""
 
 
 class UciSettings:
@@ -83,7 +83,7 @@ class UciSettings:
         )
 
     def phone_name(self, phone_id: str) -> str | None:
-        """Empty: not known. None: not one of the person's phones."""
+        """Return the name of a phone: empty if unknown, None if it is not one of the person's phones."""
         if self._phones is None:
             return ""
         if not phone_id:
@@ -95,7 +95,7 @@ class UciSettings:
         return frozenset(one.number for one in self._numbers)
 
     def outdate(self) -> None:
-        """The PBX says that something has changed, or may have."""
+        """Mark the settings as outdated, because something has changed or may have changed."""
         self._is_outdated = True
 
     def stop(self) -> None:
@@ -103,12 +103,14 @@ class UciSettings:
             self._reading.cancel()
 
     def begin_to_read(self) -> None:
-        """Unless it is known."""
+        """Start to read the settings if they have never been read."""
         if self._read_at is None:
             self._begin()
 
     async def read_soon(self) -> None:
-        """Who looks first waits a little; later ones get what is known, and a change is told."""
+        """Read outdated settings in the background. The first caller waits a little for them; later ones use the known
+        settings, and `changed` is called if they differ.
+        """
         age = time.monotonic() - self._read_at if self._read_at is not None else FRESH_SECONDS
         if age < FRESH_SECONDS and not self._is_outdated:
             return
@@ -117,7 +119,7 @@ class UciSettings:
             await asyncio.wait({reading}, timeout=WAIT_SECONDS)
 
     async def show_number(self, number_id: str) -> None:
-        """The number that the called person sees, of this call and of later ones: the PBX has one for each person."""
+        """Set the number that the called person sees, for this and later calls: the PBX stores one for each person."""
         if number_id and not any(one.number_id == number_id and one.is_chosen for one in self._numbers):
             await self._change(features.SET_SHOWN_NUMBER, number_id)
 
@@ -125,7 +127,7 @@ class UciSettings:
         await self._change(features.SET_PRIMARY, phone_id)
 
     async def set_do_not_disturb(self, *, on: bool) -> None:
-        """By UCI: writing it by REST would write back the phone and number that were read a moment before."""
+        """Set do-not-disturb by UCI; by REST, it would also write back the phone and number that were read before."""
         await self._change(features.SET_DO_NOT_DISTURB, on)
 
     async def set_redirect(self, wanted: SetRedirect) -> None:
@@ -176,7 +178,7 @@ class UciSettings:
         await self._read_after_change()
 
     async def _change(self, request: str, *params: Any) -> None:
-        """Raises `PhoneError` when the PBX says no."""
+        """Change a setting by UCI and read the settings again. Raises `PhoneError` if the PBX refuses."""
         if await self._uci.ask(request, *params) is False:
             raise PhoneError(Code.PHONE_NOT_OFFERED, f"the PBX does not take {request}")
         await self._read_after_change()
@@ -187,7 +189,7 @@ class UciSettings:
         self._changed()
 
     async def _read_now(self) -> None:
-        """What the PBX says from now on, not what a reading that began before has found."""
+        """Wait for a new reading; a reading that began earlier does not count."""
         if self._reading is not None and not self._reading.done():
             await asyncio.wait({self._reading})
         await asyncio.shield(self._begin())
@@ -253,8 +255,8 @@ class UciSettings:
             self._mailboxes = readers.mailboxes(await self._uci.ask(features.MAILBOXES))
 
     async def _read_redirects(self) -> None:
-        """By UCI, which has the seconds and the person's own rights. By REST where this PBX has none by UCI: not where UCI
-        refuses them to this person.
+        """Read redirects by UCI, which has the seconds and applies the person's own rights. Use REST only if this PBX has no
+        redirects by UCI, not if UCI refuses them to this person.
         """
         self._by_rest.pop(Feature.REDIRECTS, None)
         self._are_redirects_of_uci = self._uci.offer.has(features.REDIRECTS)
@@ -264,7 +266,7 @@ class UciSettings:
             if found or answer == []:
                 self._redirects = found
                 return
-            self._are_redirects_of_uci = False  # not understood
+            self._are_redirects_of_uci = False  # the answer cannot be parsed
         elif self._uci.offer.is_refused(features.REDIRECTS) or self._has_by_uci(features.REDIRECTS):
             self._redirects = None
             return
