@@ -85,6 +85,8 @@ READINESS: Final = web.AppKey("readiness", Readiness)
 CLOCK: Final = web.AppKey("clock", ClockWatch)
 CHANNEL_TOKEN: Final[web.AppKey[ChannelToken]] = web.AppKey("channel_token")
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+READY_AGAIN_SECONDS: Final = 5
+"""When a replica that is not ready is worth asking again."""
 
 
 def create(settings: Settings) -> web.Application:
@@ -397,4 +399,5 @@ async def _readyz(request: web.Request) -> web.Response:
         "bot": "ok" if fault is None else f"no token: {fault}",
         "clock": app[CLOCK].doubt or "ok",
     }
-    return web.json_response(body, status=200 if ready else 503)
+    headers = {} if ready else {"Retry-After": str(READY_AGAIN_SECONDS)}
+    return web.json_response(body, status=200 if ready else 503, headers=headers)

@@ -10,6 +10,7 @@ Workarounds, because the SDK gets no more releases:
 
 import asyncio
 import logging
+from datetime import timedelta
 from typing import Final
 
 from aiohttp import web
@@ -29,6 +30,8 @@ logger = logging.getLogger(__name__)
 _HANDLED: Final = frozenset((ActivityTypes.message, ActivityTypes.invoke, ActivityTypes.installation_update))
 """Activity types that are processed. Others (typing, reactions, members of a conversation) are acknowledged only."""
 MAX_ACTIVITY_BYTES: Final = 256 * 1024
+AGAIN_AFTER: Final = timedelta(seconds=4)
+"""Where nobody says how long: a fault of the channel or of Entra that passes."""
 _CALLER_ID: Final = "urn:botframework:azure"
 
 
@@ -59,7 +62,7 @@ class Adapter(CloudAdapter):
             logger.info("token rejected", extra={"reason": rejected.fault, "path": request.path})
             return _refuse(401, "token rejected")
         except KeysUnavailableError:
-            return _refuse(503, "signing keys unavailable")
+            return _postpone("signing keys unavailable")
         if activity.channel_id != CHANNEL:
             logger.info("activity of another channel refused", extra={"channel": activity.channel_id})
             return _refuse(403, "this bot is for Microsoft Teams only")
@@ -86,8 +89,7 @@ class Adapter(CloudAdapter):
             logger.warning("answer not delivered", extra={"outcome": fault.outcome, "reason": str(fault)})
             if fault.outcome is Outcome.REFUSED:
                 return web.Response(status=201)  # another delivery of the activity would not help
-            wait = {"Retry-After": str(int(fault.wait.total_seconds()) + 1)} if fault.wait is not None else {}
-            return _refuse(503, "the channel did not take the answer", wait)
+            return _postpone("the channel did not take the answer", fault.wait or AGAIN_AFTER)
         if response is None:
             return web.Response(status=201)
         return web.json_response(response.body, status=response.status)
@@ -107,8 +109,14 @@ class _Turn(TurnContext):
         return sent
 
 
-def _refuse(status: int, error: str, headers: dict[str, str] | None = None) -> web.Response:
-    return web.json_response({"error": error}, status=status, headers=headers)
+def _refuse(status: int, error: str) -> web.Response:
+    return web.json_response({"error": error}, status=status)
+
+
+def _postpone(error: str, wait: timedelta = AGAIN_AFTER) -> web.Response:
+    """The channel is to deliver the activity again, after `wait`."""
+    headers = {"Retry-After": str(int(wait.total_seconds()) + 1)}
+    return web.json_response({"error": error}, status=503, headers=headers)
 
 
 async def keep_keys_warm(tokens: ChannelTokenValidator, every: float) -> None:

@@ -13,7 +13,7 @@ from tab.budgets import Cost
 from tab.export import MEDIA_TYPES, ExportFile, Format
 from tab.operation import Operation
 from tab.operations import OPERATIONS
-from tab.problems import status_of
+from tab.problems import RETRIED_STATUSES, status_of
 from wire.tab import Problem
 from wire.tab_events import HoldersChange, SeatsChange
 
@@ -49,9 +49,9 @@ def document() -> dict[str, Any]:
         "summary": _WATCH,
         "responses": {
             "200": {"description": "OK", "content": {"text/event-stream": {"schema": {"type": "string"}}}},
-            "401": _problem_response([Code.TOKEN_REJECTED]),
-            "403": _problem_response([Code.TENANT_NOT_ALLOWED]),
-            "429": _problem_response([Code.THROTTLED]),
+            "401": _problem_response(401, [Code.TOKEN_REJECTED]),
+            "403": _problem_response(403, [Code.TENANT_NOT_ALLOWED]),
+            "429": _problem_response(429, [Code.THROTTLED]),
         },
     }
     return {
@@ -90,7 +90,7 @@ def _operation(operation: Operation) -> dict[str, Any]:
         "operationId": operation.id,
         "summary": operation.summary,
         "responses": {"200": _answer(operation)}
-        | {str(status): _problem_response(codes) for status, codes in sorted(by_status.items())},
+        | {str(status): _problem_response(status, codes) for status, codes in sorted(by_status.items())},
     }
     parameters: list[dict[str, Any]] = [
         {"name": name, "in": "path", "required": True, "schema": _IN_PATH}
@@ -128,8 +128,15 @@ def _answer(operation: Operation) -> dict[str, Any]:
     return {"description": "OK", "content": {"application/json": {"schema": schema}}}
 
 
-def _problem_response(codes: list[Code]) -> dict[str, Any]:
-    return {
+def _problem_response(status: int, codes: list[Code]) -> dict[str, Any]:
+    described: dict[str, Any] = {
         "description": ", ".join(codes),
         "content": {"application/problem+json": {"schema": {"$ref": _REF.format(model="Problem")}}},
     }
+    if status in RETRIED_STATUSES:
+        seconds = {"type": "integer", "minimum": 1}
+        described["headers"] = {
+            "Retry-After": {"description": "Seconds until it is worth asking again", "required": True}
+            | {"schema": seconds}
+        }
+    return described

@@ -81,6 +81,10 @@ _NAME_FAULTS: Final = ("value_error", "string_too_long")
 """Pydantic's error types for an invalid PBX name. A user may have typed it, so it has its own message."""
 _UNAVAILABLE: Final = 503
 """Status for every problem at the PBX or on the connection to it."""
+RETRIED_STATUSES: Final = (429, _UNAVAILABLE)
+"""Answers that say by `Retry-After` when to ask again."""
+_RETRY_SECONDS: Final = {429: 60, _UNAVAILABLE: 10}
+_MOST_RETRY_SECONDS: Final = 3600
 
 
 class ProblemError(Exception):
@@ -121,9 +125,17 @@ def problem(request: web.Request, finding: Finding) -> web.Response:
         response.force_close()
     if status == 401:
         response.headers["WWW-Authenticate"] = 'Bearer error="invalid_token"'
-    elif status == 429:
-        response.headers["Retry-After"] = str(finding.evidence.get("seconds", 60))
+    elif status in RETRIED_STATUSES:
+        response.headers["Retry-After"] = str(_retry_seconds(finding, status))
     return response
+
+
+def _retry_seconds(finding: Finding, status: int) -> int:
+    """As the finding says, where it says a number: a connector's evidence may hold anything under this name."""
+    seconds = finding.evidence.get("seconds")
+    if type(seconds) is not int or seconds < 1:
+        return _RETRY_SECONDS[status]
+    return min(seconds, _MOST_RETRY_SECONDS)
 
 
 @web.middleware

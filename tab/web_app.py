@@ -170,7 +170,9 @@ async def _to_tab(_request: web.Request) -> web.Response:
 async def _page(_request: web.Request) -> web.StreamResponse:
     page = DIST / "index.html"
     if not page.is_file():
-        return web.Response(text="The tab is not built yet: run 'make install'.", status=503)
+        return web.Response(
+            text="The tab is not built yet: run 'make install'.", status=503, headers={"Retry-After": "60"}
+        )
     # Never answer "not modified": the pages of two builds have the same size, and may have the same time if an
     # image sets one time for all files. A browser with the old page would request files that no longer exist.
     headers = {"Cache-Control": "no-cache", "Content-Type": _MEDIA_TYPES[".html"]}

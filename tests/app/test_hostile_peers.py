@@ -176,6 +176,43 @@ async def test_a_refusal_may_carry_any_evidence(quiet: World) -> None:
         refusing.cancel()
 
 
+async def test_when_to_ask_again_is_a_number_of_our_own(quiet: World) -> None:
+    """`Retry-After` is a header: what a connector puts into its evidence does not get there, unless it is a number."""
+    peer, client = await enrolled(quiet, "again.example.com"), quiet.client(BEN)
+    headers = {"Authorization": f"Bearer {await client.token()}"}
+    body = {"pbxName": peer.name, "keyDigest": digest(peer.key)}
+    url = f"{quiet.demo.service_url}/api/v1/sign-in/challenge"
+    odd = [seconds for seconds in (*ODD_VALUES, -1, 0, 2**53 - 1, "1\r\nX-Evil: 1") if as_json(seconds)]
+    said = [(code, seconds) for code in (Code.LOGIN_PAUSED, Code.PBX_BUSY, Code.PBX_SLOW) for seconds in odd]
+    said = [one for one in said if is_frame({"seconds": one[1]})] + [(Code.LOGIN_PAUSED, 90)]
+    seen = set()
+    async with connected(quiet) as (socket, nonce):
+        assert "result" in await say(socket, peer.hello(nonce))
+
+        async def refuse_all() -> None:
+            async for message in socket:
+                frame = json.loads(message.data)
+                if "method" in frame and "id" in frame:
+                    code, seconds = said[0]
+                    error = {"code": -32000, "message": "no"}
+                    error["data"] = {"code": code, "evidence": {"seconds": seconds}}
+                    await socket.send_str(
+                        as_json({"jsonrpc": "2.0", "id": frame["id"], "error": error}) or ""
+                    )
+
+        refusing = asyncio.create_task(refuse_all())
+        while said:
+            async with quiet.http.post(url, json=body, headers=headers) as answer:
+                assert (await answer.json())["code"] == said[0][0]
+                assert answer.status in (429, 503)
+                assert answer.headers["Retry-After"].isdecimal(), said[0]
+                assert 1 <= int(answer.headers["Retry-After"]) <= 3600, said[0]
+                seen.add(answer.headers["Retry-After"])
+            said.pop(0)
+        refusing.cancel()
+    assert "90" in seen  # what is right is told
+
+
 async def test_a_connector_speaks_for_its_pbx_alone(quiet: World) -> None:
     """It may say that its PBX is away, or that a password is wrong: nothing of tokens, tenants, licences or the service."""
     peer, client = await enrolled(quiet, "ventriloquist.example.com"), quiet.client(BEN)

@@ -2164,6 +2164,8 @@ export interface operations {
             /** @description identity-unavailable */
             503: {
                 headers: {
+                    /** @description Seconds until it is worth asking again */
+                    "Retry-After": number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -2260,6 +2262,8 @@ export interface operations {
             /** @description throttled, login-paused */
             429: {
                 headers: {
+                    /** @description Seconds until it is worth asking again */
+                    "Retry-After": number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -2287,6 +2291,8 @@ export interface operations {
             /** @description identity-unavailable, never-connected, link-down, module-inactive, pbx-unreachable, pbx-login-failed, pbx-answer-unclear, pbx-restarting, pbx-slow, pbx-rights-missing, pbx-address-blocked, pbx-cloud, pbx-busy */
             503: {
                 headers: {
+                    /** @description Seconds until it is worth asking again */
+                    "Retry-After": number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -2392,6 +2398,8 @@ export interface operations {
             /** @description throttled, login-paused */
             429: {
                 headers: {
+                    /** @description Seconds until it is worth asking again */
+                    "Retry-After": number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -2419,6 +2427,8 @@ export interface operations {
             /** @description identity-unavailable, never-connected, link-down, module-inactive, pbx-unreachable, pbx-login-failed, pbx-answer-unclear, pbx-restarting, pbx-slow, pbx-rights-missing, pbx-address-blocked, pbx-cloud, pbx-busy */
             503: {
                 headers: {
+                    /** @description Seconds until it is worth asking again */
+                    "Retry-After": number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -2524,6 +2534,8 @@ export interface operations {
             /** @description throttled, login-paused */
             429: {
                 headers: {
+                    /** @description Seconds until it is worth asking again */
+                    "Retry-After": number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -2551,6 +2563,8 @@ export interface operations {
             /** @description identity-unavailable, never-connected, link-down, module-inactive, pbx-unreachable, pbx-login-failed, pbx-answer-unclear, pbx-restarting, pbx-slow, pbx-rights-missing, pbx-address-blocked, pbx-cloud, pbx-busy */
             503: {
                 headers: {
+                    /** @description Seconds until it is worth asking again */
+                    "Retry-After": number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -2607,6 +2621,8 @@ export interface operations {
             /** @description throttled */
             429: {
                 headers: {
+                    /** @description Seconds until it is worth asking again */
+                    "Retry-After": number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -2625,6 +2641,8 @@ export interface operations {
             /** @description identity-unavailable */
             503: {
                 headers: {
+                    /** @description Seconds until it is worth asking again */
+                    "Retry-After": number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -2681,6 +2699,8 @@ export interface operations {
             /** @description throttled */
             429: {
                 headers: {
+                    /** @description Seconds until it is worth asking again */
+                    "Retry-After": number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -2699,6 +2719,8 @@ export interface operations {
             /** @description identity-unavailable */
             503: {
                 headers: {
+                    /** @description Seconds until it is worth asking again */
+                    "Retry-After": number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -2746,6 +2768,8 @@ export interface operations {
             /** @description throttled */
             429: {
                 headers: {
+                    /** @description Seconds until it is worth asking again */
+                    "Retry-After": number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -2764,6 +2788,8 @@ export interface operations {
             /** @description identity-unavailable */
             503: {
                 headers: {
+                    /** @description Seconds until it is worth asking again */
+                    "Retry-After": number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -2862,6 +2888,8 @@ export interface operations {
             /** @description identity-unavailable */
             503: {
                 headers: {
+                    /** @description Seconds until it is worth asking again */
+                    "Retry-After": number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -2953,6 +2981,8 @@ export interface operations {
             /** @description throttled */
             429: {
                 headers: {
+                    /** @description Seconds until it is worth asking again */
+                    "Retry-After": number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -2971,6 +3001,8 @@ export interface operations {
             /** @description identity-unavailable */
             503: {
                 headers: {
+                    /** @description Seconds until it is worth asking again */
+                    "Retry-After": number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -3056,6 +3088,8 @@ export interface operations {
             /** @description throttled */
             429: {
                 headers: {
+                    /** @description Seconds until it is worth asking again */
+                    "Retry-After": number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -3074,6 +3108,8 @@ export interface operations {
             /** @description identity-unavailable */
             503: {
                 headers: {
+                    /** @description Seconds until it is worth asking again */
+                    "Retry-After": number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -3160,6 +3196,8 @@ export interface operations {
             /** @description throttled */
             429: {
                 headers: {
+                    /** @description Seconds until it is worth asking again */
+                    "Retry-After": number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -3178,6 +3216,8 @@ export interface operations {
             /** @description identity-unavailable */
             503: {
                 headers: {
+                    /** @description Seconds until it is worth asking again */
+                    "Retry-After": number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -3272,6 +3312,8 @@ export interface operations {
             /** @description throttled */
             429: {
                 headers: {
+                    /** @description Seconds until it is worth asking again */
+                    "Retry-After": number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -3299,6 +3341,8 @@ export interface operations {
             /** @description identity-unavailable, link-down, pbx-busy */
             503: {
                 headers: {
+                    /** @description Seconds until it is worth asking again */
+                    "Retry-After": number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -3413,6 +3457,8 @@ export interface operations {
             /** @description throttled */
             429: {
                 headers: {
+                    /** @description Seconds until it is worth asking again */
+                    "Retry-After": number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -3440,6 +3486,8 @@ export interface operations {
             /** @description identity-unavailable, link-down, pbx-busy */
             503: {
                 headers: {
+                    /** @description Seconds until it is worth asking again */
+                    "Retry-After": number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -3542,6 +3590,8 @@ export interface operations {
             /** @description throttled */
             429: {
                 headers: {
+                    /** @description Seconds until it is worth asking again */
+                    "Retry-After": number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -3560,6 +3610,8 @@ export interface operations {
             /** @description identity-unavailable */
             503: {
                 headers: {
+                    /** @description Seconds until it is worth asking again */
+                    "Retry-After": number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -3665,6 +3717,8 @@ export interface operations {
             /** @description throttled */
             429: {
                 headers: {
+                    /** @description Seconds until it is worth asking again */
+                    "Retry-After": number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -3692,6 +3746,8 @@ export interface operations {
             /** @description identity-unavailable, link-down, pbx-busy */
             503: {
                 headers: {
+                    /** @description Seconds until it is worth asking again */
+                    "Retry-After": number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -3757,6 +3813,8 @@ export interface operations {
             /** @description identity-unavailable */
             503: {
                 headers: {
+                    /** @description Seconds until it is worth asking again */
+                    "Retry-After": number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -3853,6 +3911,8 @@ export interface operations {
             /** @description throttled */
             429: {
                 headers: {
+                    /** @description Seconds until it is worth asking again */
+                    "Retry-After": number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -3880,6 +3940,8 @@ export interface operations {
             /** @description identity-unavailable, link-down, pbx-busy */
             503: {
                 headers: {
+                    /** @description Seconds until it is worth asking again */
+                    "Retry-After": number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -3985,6 +4047,8 @@ export interface operations {
             /** @description throttled */
             429: {
                 headers: {
+                    /** @description Seconds until it is worth asking again */
+                    "Retry-After": number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4012,6 +4076,8 @@ export interface operations {
             /** @description identity-unavailable, link-down, pbx-busy */
             503: {
                 headers: {
+                    /** @description Seconds until it is worth asking again */
+                    "Retry-After": number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4077,6 +4143,8 @@ export interface operations {
             /** @description identity-unavailable */
             503: {
                 headers: {
+                    /** @description Seconds until it is worth asking again */
+                    "Retry-After": number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4124,6 +4192,8 @@ export interface operations {
             /** @description throttled */
             429: {
                 headers: {
+                    /** @description Seconds until it is worth asking again */
+                    "Retry-After": number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4142,6 +4212,8 @@ export interface operations {
             /** @description identity-unavailable */
             503: {
                 headers: {
+                    /** @description Seconds until it is worth asking again */
+                    "Retry-After": number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4229,6 +4301,8 @@ export interface operations {
             /** @description throttled */
             429: {
                 headers: {
+                    /** @description Seconds until it is worth asking again */
+                    "Retry-After": number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4247,6 +4321,8 @@ export interface operations {
             /** @description identity-unavailable */
             503: {
                 headers: {
+                    /** @description Seconds until it is worth asking again */
+                    "Retry-After": number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4334,6 +4410,8 @@ export interface operations {
             /** @description throttled */
             429: {
                 headers: {
+                    /** @description Seconds until it is worth asking again */
+                    "Retry-After": number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4352,6 +4430,8 @@ export interface operations {
             /** @description identity-unavailable */
             503: {
                 headers: {
+                    /** @description Seconds until it is worth asking again */
+                    "Retry-After": number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4399,6 +4479,8 @@ export interface operations {
             /** @description throttled */
             429: {
                 headers: {
+                    /** @description Seconds until it is worth asking again */
+                    "Retry-After": number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4417,6 +4499,8 @@ export interface operations {
             /** @description identity-unavailable */
             503: {
                 headers: {
+                    /** @description Seconds until it is worth asking again */
+                    "Retry-After": number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4504,6 +4588,8 @@ export interface operations {
             /** @description throttled */
             429: {
                 headers: {
+                    /** @description Seconds until it is worth asking again */
+                    "Retry-After": number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4522,6 +4608,8 @@ export interface operations {
             /** @description identity-unavailable */
             503: {
                 headers: {
+                    /** @description Seconds until it is worth asking again */
+                    "Retry-After": number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4578,6 +4666,8 @@ export interface operations {
             /** @description throttled, login-paused */
             429: {
                 headers: {
+                    /** @description Seconds until it is worth asking again */
+                    "Retry-After": number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4605,6 +4695,8 @@ export interface operations {
             /** @description identity-unavailable, link-down, pbx-busy, pbx-unreachable, pbx-login-failed, pbx-answer-unclear, pbx-restarting, pbx-slow, pbx-rights-missing, pbx-address-blocked, pbx-cloud */
             503: {
                 headers: {
+                    /** @description Seconds until it is worth asking again */
+                    "Retry-After": number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4710,6 +4802,8 @@ export interface operations {
             /** @description throttled, login-paused */
             429: {
                 headers: {
+                    /** @description Seconds until it is worth asking again */
+                    "Retry-After": number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4737,6 +4831,8 @@ export interface operations {
             /** @description identity-unavailable, link-down, pbx-busy, pbx-unreachable, pbx-login-failed, pbx-answer-unclear, pbx-restarting, pbx-slow, pbx-rights-missing, pbx-address-blocked, pbx-cloud */
             503: {
                 headers: {
+                    /** @description Seconds until it is worth asking again */
+                    "Retry-After": number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4793,6 +4889,8 @@ export interface operations {
             /** @description throttled */
             429: {
                 headers: {
+                    /** @description Seconds until it is worth asking again */
+                    "Retry-After": number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4811,6 +4909,8 @@ export interface operations {
             /** @description identity-unavailable */
             503: {
                 headers: {
+                    /** @description Seconds until it is worth asking again */
+                    "Retry-After": number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4907,6 +5007,8 @@ export interface operations {
             /** @description throttled */
             429: {
                 headers: {
+                    /** @description Seconds until it is worth asking again */
+                    "Retry-After": number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4925,6 +5027,8 @@ export interface operations {
             /** @description identity-unavailable, call-records-unavailable */
             503: {
                 headers: {
+                    /** @description Seconds until it is worth asking again */
+                    "Retry-After": number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5012,6 +5116,8 @@ export interface operations {
             /** @description throttled */
             429: {
                 headers: {
+                    /** @description Seconds until it is worth asking again */
+                    "Retry-After": number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5030,6 +5136,8 @@ export interface operations {
             /** @description identity-unavailable */
             503: {
                 headers: {
+                    /** @description Seconds until it is worth asking again */
+                    "Retry-After": number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5086,6 +5194,8 @@ export interface operations {
             /** @description identity-unavailable */
             503: {
                 headers: {
+                    /** @description Seconds until it is worth asking again */
+                    "Retry-After": number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5133,6 +5243,8 @@ export interface operations {
             /** @description throttled */
             429: {
                 headers: {
+                    /** @description Seconds until it is worth asking again */
+                    "Retry-After": number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5151,6 +5263,8 @@ export interface operations {
             /** @description identity-unavailable */
             503: {
                 headers: {
+                    /** @description Seconds until it is worth asking again */
+                    "Retry-After": number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5198,6 +5312,8 @@ export interface operations {
             /** @description throttled */
             429: {
                 headers: {
+                    /** @description Seconds until it is worth asking again */
+                    "Retry-After": number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5225,6 +5341,8 @@ export interface operations {
             /** @description identity-unavailable, link-down, pbx-busy */
             503: {
                 headers: {
+                    /** @description Seconds until it is worth asking again */
+                    "Retry-After": number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5330,6 +5448,8 @@ export interface operations {
             /** @description throttled */
             429: {
                 headers: {
+                    /** @description Seconds until it is worth asking again */
+                    "Retry-After": number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5348,6 +5468,8 @@ export interface operations {
             /** @description identity-unavailable */
             503: {
                 headers: {
+                    /** @description Seconds until it is worth asking again */
+                    "Retry-After": number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5404,6 +5526,8 @@ export interface operations {
             /** @description identity-unavailable */
             503: {
                 headers: {
+                    /** @description Seconds until it is worth asking again */
+                    "Retry-After": number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5491,6 +5615,8 @@ export interface operations {
             /** @description throttled */
             429: {
                 headers: {
+                    /** @description Seconds until it is worth asking again */
+                    "Retry-After": number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5509,6 +5635,8 @@ export interface operations {
             /** @description identity-unavailable */
             503: {
                 headers: {
+                    /** @description Seconds until it is worth asking again */
+                    "Retry-After": number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5583,6 +5711,8 @@ export interface operations {
             /** @description throttled, login-paused */
             429: {
                 headers: {
+                    /** @description Seconds until it is worth asking again */
+                    "Retry-After": number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5610,6 +5740,8 @@ export interface operations {
             /** @description identity-unavailable, line-down, link-down, pbx-unreachable, pbx-login-failed, pbx-answer-unclear, pbx-restarting, pbx-slow, pbx-rights-missing, pbx-address-blocked, pbx-cloud, pbx-busy */
             503: {
                 headers: {
+                    /** @description Seconds until it is worth asking again */
+                    "Retry-After": number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5724,6 +5856,8 @@ export interface operations {
             /** @description throttled, login-paused */
             429: {
                 headers: {
+                    /** @description Seconds until it is worth asking again */
+                    "Retry-After": number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5751,6 +5885,8 @@ export interface operations {
             /** @description identity-unavailable, line-down, link-down, pbx-unreachable, pbx-login-failed, pbx-answer-unclear, pbx-restarting, pbx-slow, pbx-rights-missing, pbx-address-blocked, pbx-cloud, pbx-busy */
             503: {
                 headers: {
+                    /** @description Seconds until it is worth asking again */
+                    "Retry-After": number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5807,6 +5943,8 @@ export interface operations {
             /** @description throttled */
             429: {
                 headers: {
+                    /** @description Seconds until it is worth asking again */
+                    "Retry-After": number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5825,6 +5963,8 @@ export interface operations {
             /** @description identity-unavailable */
             503: {
                 headers: {
+                    /** @description Seconds until it is worth asking again */
+                    "Retry-After": number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5899,6 +6039,8 @@ export interface operations {
             /** @description throttled, login-paused */
             429: {
                 headers: {
+                    /** @description Seconds until it is worth asking again */
+                    "Retry-After": number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5926,6 +6068,8 @@ export interface operations {
             /** @description identity-unavailable, line-down, link-down, pbx-unreachable, pbx-login-failed, pbx-answer-unclear, pbx-restarting, pbx-slow, pbx-rights-missing, pbx-address-blocked, pbx-cloud, pbx-busy */
             503: {
                 headers: {
+                    /** @description Seconds until it is worth asking again */
+                    "Retry-After": number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -6040,6 +6184,8 @@ export interface operations {
             /** @description throttled, login-paused */
             429: {
                 headers: {
+                    /** @description Seconds until it is worth asking again */
+                    "Retry-After": number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -6067,6 +6213,8 @@ export interface operations {
             /** @description identity-unavailable, line-down, link-down, pbx-unreachable, pbx-login-failed, pbx-answer-unclear, pbx-restarting, pbx-slow, pbx-rights-missing, pbx-address-blocked, pbx-cloud, pbx-busy */
             503: {
                 headers: {
+                    /** @description Seconds until it is worth asking again */
+                    "Retry-After": number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -6161,6 +6309,8 @@ export interface operations {
             /** @description throttled, login-paused */
             429: {
                 headers: {
+                    /** @description Seconds until it is worth asking again */
+                    "Retry-After": number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -6188,6 +6338,8 @@ export interface operations {
             /** @description identity-unavailable, line-down, link-down, pbx-unreachable, pbx-login-failed, pbx-answer-unclear, pbx-restarting, pbx-slow, pbx-rights-missing, pbx-address-blocked, pbx-cloud, pbx-busy */
             503: {
                 headers: {
+                    /** @description Seconds until it is worth asking again */
+                    "Retry-After": number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -6303,6 +6455,8 @@ export interface operations {
             /** @description throttled, login-paused */
             429: {
                 headers: {
+                    /** @description Seconds until it is worth asking again */
+                    "Retry-After": number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -6330,6 +6484,8 @@ export interface operations {
             /** @description identity-unavailable, line-down, link-down, pbx-unreachable, pbx-login-failed, pbx-answer-unclear, pbx-restarting, pbx-slow, pbx-rights-missing, pbx-address-blocked, pbx-cloud, pbx-busy */
             503: {
                 headers: {
+                    /** @description Seconds until it is worth asking again */
+                    "Retry-After": number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -6442,6 +6598,8 @@ export interface operations {
             /** @description throttled, login-paused */
             429: {
                 headers: {
+                    /** @description Seconds until it is worth asking again */
+                    "Retry-After": number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -6469,6 +6627,8 @@ export interface operations {
             /** @description identity-unavailable, line-down, link-down, pbx-unreachable, pbx-login-failed, pbx-answer-unclear, pbx-restarting, pbx-slow, pbx-rights-missing, pbx-address-blocked, pbx-cloud, pbx-busy */
             503: {
                 headers: {
+                    /** @description Seconds until it is worth asking again */
+                    "Retry-After": number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -6583,6 +6743,8 @@ export interface operations {
             /** @description throttled, login-paused */
             429: {
                 headers: {
+                    /** @description Seconds until it is worth asking again */
+                    "Retry-After": number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -6610,6 +6772,8 @@ export interface operations {
             /** @description identity-unavailable, line-down, link-down, pbx-unreachable, pbx-login-failed, pbx-answer-unclear, pbx-restarting, pbx-slow, pbx-rights-missing, pbx-address-blocked, pbx-cloud, pbx-busy */
             503: {
                 headers: {
+                    /** @description Seconds until it is worth asking again */
+                    "Retry-After": number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -6693,6 +6857,8 @@ export interface operations {
             /** @description throttled, login-paused */
             429: {
                 headers: {
+                    /** @description Seconds until it is worth asking again */
+                    "Retry-After": number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -6720,6 +6886,8 @@ export interface operations {
             /** @description identity-unavailable, line-down, link-down, pbx-unreachable, pbx-login-failed, pbx-answer-unclear, pbx-restarting, pbx-slow, pbx-rights-missing, pbx-address-blocked, pbx-cloud, pbx-busy */
             503: {
                 headers: {
+                    /** @description Seconds until it is worth asking again */
+                    "Retry-After": number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -6834,6 +7002,8 @@ export interface operations {
             /** @description throttled, login-paused */
             429: {
                 headers: {
+                    /** @description Seconds until it is worth asking again */
+                    "Retry-After": number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -6861,6 +7031,8 @@ export interface operations {
             /** @description identity-unavailable, line-down, link-down, pbx-unreachable, pbx-login-failed, pbx-answer-unclear, pbx-restarting, pbx-slow, pbx-rights-missing, pbx-address-blocked, pbx-cloud, pbx-busy */
             503: {
                 headers: {
+                    /** @description Seconds until it is worth asking again */
+                    "Retry-After": number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -6975,6 +7147,8 @@ export interface operations {
             /** @description throttled, login-paused */
             429: {
                 headers: {
+                    /** @description Seconds until it is worth asking again */
+                    "Retry-After": number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -7002,6 +7176,8 @@ export interface operations {
             /** @description identity-unavailable, line-down, link-down, pbx-unreachable, pbx-login-failed, pbx-answer-unclear, pbx-restarting, pbx-slow, pbx-rights-missing, pbx-address-blocked, pbx-cloud, pbx-busy */
             503: {
                 headers: {
+                    /** @description Seconds until it is worth asking again */
+                    "Retry-After": number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -7116,6 +7292,8 @@ export interface operations {
             /** @description throttled, login-paused */
             429: {
                 headers: {
+                    /** @description Seconds until it is worth asking again */
+                    "Retry-After": number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -7143,6 +7321,8 @@ export interface operations {
             /** @description identity-unavailable, line-down, link-down, pbx-unreachable, pbx-login-failed, pbx-answer-unclear, pbx-restarting, pbx-slow, pbx-rights-missing, pbx-address-blocked, pbx-cloud, pbx-busy */
             503: {
                 headers: {
+                    /** @description Seconds until it is worth asking again */
+                    "Retry-After": number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -7226,6 +7406,8 @@ export interface operations {
             /** @description throttled, login-paused */
             429: {
                 headers: {
+                    /** @description Seconds until it is worth asking again */
+                    "Retry-After": number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -7253,6 +7435,8 @@ export interface operations {
             /** @description identity-unavailable, line-down, link-down, pbx-unreachable, pbx-login-failed, pbx-answer-unclear, pbx-restarting, pbx-slow, pbx-rights-missing, pbx-address-blocked, pbx-cloud, pbx-busy */
             503: {
                 headers: {
+                    /** @description Seconds until it is worth asking again */
+                    "Retry-After": number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -7367,6 +7551,8 @@ export interface operations {
             /** @description throttled, login-paused */
             429: {
                 headers: {
+                    /** @description Seconds until it is worth asking again */
+                    "Retry-After": number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -7394,6 +7580,8 @@ export interface operations {
             /** @description identity-unavailable, line-down, link-down, pbx-unreachable, pbx-login-failed, pbx-answer-unclear, pbx-restarting, pbx-slow, pbx-rights-missing, pbx-address-blocked, pbx-cloud, pbx-busy */
             503: {
                 headers: {
+                    /** @description Seconds until it is worth asking again */
+                    "Retry-After": number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -7450,6 +7638,8 @@ export interface operations {
             /** @description throttled */
             429: {
                 headers: {
+                    /** @description Seconds until it is worth asking again */
+                    "Retry-After": number;
                     [name: string]: unknown;
                 };
                 content: {
