@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from aiohttp import web
-from aiohttp.http_exceptions import HttpProcessingError
+from aiohttp.http_exceptions import BadHttpMessage, HttpProcessingError
 from aiohttp.web_protocol import RequestHandler
 
 from core.background import cancel_and_wait
@@ -143,6 +143,7 @@ class _Connection(RequestHandler):
         """Log malformed HTTP in one line without a traceback, because anybody can send it at will."""
         if not isinstance(exc, HttpProcessingError):
             return super().handle_error(request, status, exc, message)
+        status = min(status, exc.code)
         self._sockets.malformed += 1
         logger.info("malformed request", extra={"peer": request.remote, "fault": type(exc).__name__})
         if request.writer.output_size > 0:
@@ -155,7 +156,13 @@ class _Connection(RequestHandler):
 
 class _Server(web.Server):
     def __init__(self, made: web.Server, sockets: Sockets, **options: Any) -> None:
-        super().__init__(made.request_handler, request_factory=made.request_factory, **options)
+        async def handle(request: web.BaseRequest) -> web.StreamResponse:
+            # aiohttp answers what it does not expect with that text, before any door is asked.
+            if not request.headers.get("Expect", "").isascii():
+                raise BadHttpMessage("Expect is no text")
+            return await made.request_handler(request)
+
+        super().__init__(handle, request_factory=made.request_factory, **options)
         self._sockets = sockets
 
     def __call__(self) -> RequestHandler:

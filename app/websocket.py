@@ -126,7 +126,10 @@ async def serve(
         timeout=CLOSE_SECONDS,
         autoping=False,
     )
-    await socket.prepare(request)
+    try:
+        await socket.prepare(request)
+    except ValueError:  # aiohttp says 400 to what is wrong, and stumbles over bytes that are no text
+        return web.json_response({"error": "no WebSocket handshake"}, status=400)
     try:
         await serve_transport(WebSocketTransport(socket, request.transport), request.remote or "")
     except Exception:  # an unexpected error ends this connection only

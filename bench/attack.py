@@ -3,6 +3,7 @@
     honest_p99     the time within which 99 of 100 honest people are in while strangers attack, over the same time
                    without an attack
     honest_failed  honest requests that failed, in both kinds of rounds
+    faults         answers of 5xx to strangers, but for those that tell of their own PBX
 
 A hostile connector, a hostile guest, a hostile administrator of another tenant, and a hostile chat attack at once
 (`bench.strangers`), in a process of their own. Quiet and attacked rounds alternate, so that slow moments of the
@@ -16,6 +17,7 @@ import json
 import math
 import os
 import re
+import secrets
 import sys
 import tempfile
 import uuid
@@ -25,11 +27,12 @@ from typing import Final
 
 from bench.process import started
 from bench.report import Bar, Report
-from bench.strangers import OWN_PBX, token_claims
+from bench.strangers import FAULTS, FLOODING_PBX, OWN_PBX, token_claims
 from simulator.people import LICENCE_PERMISSION, TENANT_ID, Person
 from tests.support.tab_client import TabClient
 from tests.support.world import World
 
+STRANGERS_PBXS: Final = (OWN_PBX, FLOODING_PBX)
 PEOPLE: Final = 50
 PEOPLE_PER_SECOND: Final = 5
 ROUNDS: Final = 3
@@ -38,6 +41,7 @@ WARM_UP_SECONDS: Final = 2.0
 BARS: Final = {
     "honest_p99": Bar(2.0, at_most=True),
     "honest_failed": Bar(0.0, at_most=True),
+    "faults": Bar(0.0, at_most=True),
 }
 
 
@@ -79,10 +83,11 @@ async def _measure(world: World, report: Report) -> None:
     took: dict[str, list[float]] = {"quiet": [], "attacked": []}
     failed: dict[str, int] = {"quiet": 0, "attacked": 0}
     sent: dict[str, int] = {}
+    identities = {name: secrets.token_hex(32) for name in STRANGERS_PBXS}
     await _round(world, people)  # warms up caches and connections
     for _round_number in range(ROUNDS):
         for kind in took:
-            attack = _strangers(world) if kind == "attacked" else contextlib.nullcontext({})
+            attack = _strangers(world, identities) if kind == "attacked" else contextlib.nullcontext({})
             async with attack as counts:
                 seconds, failures = await _round(world, people)
             took[kind] += seconds
@@ -92,6 +97,8 @@ async def _measure(world: World, report: Report) -> None:
     p99 = {kind: _percentile(seconds, 0.99) for kind, seconds in took.items()}
     report.ratios["honest_p99"] = p99["attacked"] / p99["quiet"]
     report.ratios["honest_failed"] = float(sum(failed.values()))
+    faults = sum(count for name, count in sent.items() if name.startswith(FAULTS))
+    report.ratios["faults"] = float(faults)
     for kind, seconds in took.items():
         report.figures |= {
             f"{kind}: p50 until a person is in, ms": round(_percentile(seconds, 0.5) * 1000, 1),
@@ -138,13 +145,15 @@ async def _round(world: World, people: list[HonestClient]) -> tuple[list[float],
 
 
 @contextlib.asynccontextmanager
-async def _strangers(world: World) -> AsyncIterator[dict[str, int]]:
+async def _strangers(world: World, identities: dict[str, str]) -> AsyncIterator[dict[str, int]]:
     """Attack while the context lasts; afterwards the counts say what the attackers sent."""
     counts: dict[str, int] = {}
     target = {
         "service": world.demo.service_url,
         "entra": world.entra_url,
-        "enrolmentCode": await _enrolment_code(world),
+        "channel": f"http://127.0.0.1:{world.demo.teams_port}",
+        "enrolmentCodes": {name: await _enrolment_code(world, name) for name in STRANGERS_PBXS},
+        "identities": identities,
     }
     async with started("bench.strangers", json.dumps(target)) as (process, _ready):
         assert process.stdin is not None
@@ -155,10 +164,10 @@ async def _strangers(world: World) -> AsyncIterator[dict[str, int]]:
         counts |= json.loads(await process.stdout.readline())
 
 
-async def _enrolment_code(world: World) -> str:
+async def _enrolment_code(world: World, name: str) -> str:
     """Create the enrolment code that the operator gives to the attackers' company, like to any other."""
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "app.cli", "pbx", "enrol", OWN_PBX),
+        *(sys.executable, "-m", "app.cli", "pbx", "enrol", name),
         env=world.demo.service_environment(),
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.DEVNULL,

@@ -1,9 +1,9 @@
 """The attackers of `python -m bench attack`: `python -m bench.strangers TARGET`, until standard input closes.
 
-TARGET is JSON: `service` and `entra` (addresses), `enrolmentCode` (with which the
-strangers' own connector comes in). Prints a line when the attack has begun, and at its end one with what was sent, as
-JSON. Every rate is limited, all traffic goes to loopback, and the process has low priority, because a real attacker
-does not use the service's own CPU.
+TARGET is JSON: `service`, `entra` and `channel` (addresses), `enrolmentCodes` and `identities` of the attackers' own
+connectors, by name (private keys in hexadecimal). Prints a line when the attack has begun, and at its end one with what
+was sent, as JSON. Every rate is limited, all traffic goes to loopback, and the process has low priority, because a real
+attacker does not use the service's own CPU.
 """
 
 import asyncio
@@ -16,7 +16,7 @@ import sys
 import time
 import uuid
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -30,8 +30,18 @@ from wire.pbxkey import digest, new_key
 from wire.sealing import b64url, public_bytes
 
 OWN_PBX: Final = "pbx.strangers.example"
+"""Answers whatever it is asked with nonsense."""
+FLOODING_PBX: Final = "flood.strangers.example"
+"""Reports without end, and is cut for it."""
 OWN_TENANT: Final = "99999999-9999-4999-8999-999999999999"
 STATUS_PER_SECOND: Final = 400
+FAULTS: Final = "faults of the service"
+"""What the counts of answers begin with that no stranger should be able to cause."""
+FLOOD_ADDRESS, KNOCK_ADDRESS = "127.0.0.62", "127.0.0.61"
+"""Each has budgets of its own, so that the one attack does not end the other."""
+OF_OWN_PBX: Final = ("link-down", "protocol-error", "outcome-unknown", "pbx-busy")
+BOSSES_AT_ONCE: Final = 3
+"""An answer that cannot be read lets them wait until the call's deadline."""
 MAX_SECONDS: Final = 120.0
 NICENESS: Final = 10
 
@@ -87,12 +97,16 @@ def token_claims(entra_port: int, tenant_id: str, person: Person, **more: Any) -
 
 
 class Strangers:
-    def __init__(self, http: aiohttp.ClientSession, target: dict[str, str]) -> None:
+    def __init__(self, http: aiohttp.ClientSession, target: dict[str, Any]) -> None:
         self._http = http
         self._service = target["service"]
         self._entra = target["entra"]
-        self._enrolment_code = target["enrolmentCode"]
-        self._identity = Ed25519PrivateKey.generate()
+        self._channel = target["channel"]
+        self._enrolment_codes: dict[str, str] = target["enrolmentCodes"]
+        self._identities = {
+            name: Ed25519PrivateKey.from_private_bytes(bytes.fromhex(seed))
+            for name, seed in target["identities"].items()
+        }
         self._key = new_key()
         self.sent: Counter[str] = Counter()
 
@@ -101,11 +115,13 @@ class Strangers:
         guest = await self._token(TENANT_ID, GUEST, acct=1, idp=f"https://sts.windows.net/{OWN_TENANT}/")
         boss = await self._token(OWN_TENANT, BOSS, wids=["62e90394-69f5-4237-9190-012177145e10"])
         async with asyncio.TaskGroup() as group:
+            group.create_task(self._forever(self._answer_nonsense, 1))
             group.create_task(self._forever(self._flood_own_link, 1))
             group.create_task(self._forever(self._knock, 10))
             group.create_task(self._forever(lambda: self._guess_keys(guest), 20))
             group.create_task(self._forever(lambda: self._enter_by_mail(guest), 10))
-            group.create_task(self._forever(lambda: self._rule_own_tenant(boss), 5))
+            for _ in range(BOSSES_AT_ONCE):
+                group.create_task(self._forever(lambda: self._rule_own_tenant(boss), 5))
             group.create_task(self._forever(lambda: self._hold_streams(boss), 2))
             group.create_task(self._forever(self._chat, 5))
 
@@ -117,24 +133,34 @@ class Strangers:
                 await act()
             await asyncio.sleep(1 / times_per_second)
 
+    async def _answer_nonsense(self) -> None:
+        async with self._link(OWN_PBX, self._http) as socket:
+            async for message in socket:
+                frame = json.loads(message.data)
+                if "method" in frame and "id" in frame:
+                    await socket.send_str(_hostile_answer(frame))
+                    self.sent["hostile answers"] += 1
+
     async def _flood_own_link(self) -> None:
-        """Open their own link, answer every call with nonsense, and report a new status continuously."""
-        async with self._http.ws_connect(
-            f"{self._service}/connector/link", protocols=(SUBPROTOCOL,)
-        ) as socket:
-            nonce = (await socket.receive_json())["params"]["nonce"]
-            hello = self._hello(OWN_PBX, nonce, enrolment_code=self._enrolment_code)
-            await socket.send_json(_call("link.hello", hello, 1))
-            self.sent["links opened"] += 1
+        async with _session(FLOOD_ADDRESS) as http, self._link(FLOODING_PBX, http) as socket:
             flood = asyncio.create_task(self._flood(socket))
             try:
-                async for message in socket:
-                    frame = json.loads(message.data)
-                    if "method" in frame and "id" in frame:
-                        await socket.send_str(_hostile_answer(frame))
-                        self.sent["hostile answers"] += 1
+                async for _message in socket:
+                    pass
             finally:
                 flood.cancel()
+
+    @contextlib.asynccontextmanager
+    async def _link(
+        self, name: str, http: aiohttp.ClientSession
+    ) -> AsyncIterator[aiohttp.ClientWebSocketResponse]:
+        async with http.ws_connect(f"{self._service}/connector/link", protocols=(SUBPROTOCOL,)) as socket:
+            nonce = (await socket.receive_json())["params"]["nonce"]
+            code = self._enrolment_codes.get(name)
+            hello = _hello(name, nonce, self._identities[name], self._key, enrolment_code=code)
+            await socket.send_json(_call("link.hello", hello, 1))
+            self.sent["links opened"] += 1
+            yield socket
 
     async def _flood(self, socket: aiohttp.ClientWebSocketResponse) -> None:
         for number in itertools.count():
@@ -151,13 +177,12 @@ class Strangers:
         name, method = random.choice(
             ((PBX_NAME, "link.hello"), (PBX_NAME, "link.check"), (f"{uuid.uuid4()}.example", "link.check"))
         )
-        async with self._http.ws_connect(
-            f"{self._service}/connector/link", protocols=(SUBPROTOCOL,)
-        ) as socket:
+        async with (
+            _session(KNOCK_ADDRESS) as http,
+            http.ws_connect(f"{self._service}/connector/link", protocols=(SUBPROTOCOL,)) as socket,
+        ):
             nonce = (await socket.receive_json())["params"]["nonce"]
-            self._identity, before = Ed25519PrivateKey.generate(), self._identity
-            hello = self._hello(name, nonce)
-            self._identity = before
+            hello = _hello(name, nonce, Ed25519PrivateKey.generate(), self._key)
             await socket.send_json(_call(method, hello, 1))
             await socket.receive(timeout=5)
         self.sent["knocks"] += 1
@@ -203,7 +228,7 @@ class Strangers:
     async def _chat(self) -> None:
         """Send activities that the channel has signed, as any Teams user can."""
         text = random.choice(("<at>" * 7_000, "x" * 28_000, *HOSTILE_TEXTS))
-        url = "http://127.0.0.1:9/"
+        url = self._channel
         async with self._http.post(
             f"{self._entra}/control/channel-token", json={"serviceUrl": url}
         ) as answer:
@@ -224,36 +249,53 @@ class Strangers:
             f"{self._service}/api/messages", data=json.dumps(activity), headers=headers
         ) as answered:
             await answered.read()
+            self._count("chat", answered.status)
         self.sent["chat messages"] += 1
-
-    def _hello(self, name: str, nonce: str, **more: Any) -> Hello:
-        sealing = b64url(public_bytes(ec.generate_private_key(ec.SECP256R1()).public_key()))
-        hello = Hello(
-            pbx_name=name,
-            identity=b64url(self._identity.public_key().public_bytes_raw()),
-            nonce=nonce,
-            sealing_key=sealing,
-            sealing_signature=b64url(self._identity.sign(sealing_key_bytes(sealing))),
-            key_digest=digest(self._key),
-            licence_keys=[],
-            connector_version="strangers",
-            status=Status(module_active=True, uci=UciState.ON, rest=RestState.OK, pbx_version="6.7.3"),
-            **more,
-        )
-        return hello.signed_by(self._identity)
 
     async def _token(self, tenant_id: str, person: Person, **more: Any) -> str:
         claims = token_claims(urlsplit(self._entra).port or 0, tenant_id, person, **more)
         async with self._http.post(f"{self._entra}/control/sign", json={"claims": claims}) as answer:
             return str((await answer.json())["token"])
 
+    def _count(self, door: str, status: int, code: str = "", *, is_fault: bool = True) -> None:
+        self.sent[f"answers {status // 100}xx"] += 1
+        if status >= 500:
+            self.sent[f"{FAULTS if is_fault else 'of their own PBX'}: {door} {status} {code}"] += 1
+
     async def _api(self, method: str, path: str, token: str, body: Any = None) -> dict[str, Any]:
         headers = {"Authorization": f"Bearer {token}"}
         url = f"{self._service}/api/v1/{path}"
         async with self._http.request(method, url, json=body, headers=headers) as answer:
-            self.sent[f"answers {answer.status // 100}xx"] += 1
-            content = await answer.json(content_type=None)
-            return content if isinstance(content, dict) else {}
+            content: Any = None
+            with contextlib.suppress(ValueError):  # an export is no JSON
+                content = await answer.json(content_type=None)
+            content = content if isinstance(content, dict) else {}
+            code = str(content.get("code", ""))
+            # Of the strangers' own PBX, by its name and with its key: it is away, or what it says cannot be used.
+            is_of_own_pbx = code in OF_OWN_PBX and (answer.status != 503 or "Retry-After" in answer.headers)
+            self._count(path.partition("?")[0], answer.status, code, is_fault=not is_of_own_pbx)
+            return content
+
+
+def _session(address: str) -> aiohttp.ClientSession:
+    return aiohttp.ClientSession(connector=aiohttp.TCPConnector(local_addr=(address, 0)))
+
+
+def _hello(name: str, nonce: str, identity: Ed25519PrivateKey, key: bytes, **more: Any) -> Hello:
+    sealing = b64url(public_bytes(ec.generate_private_key(ec.SECP256R1()).public_key()))
+    hello = Hello(
+        pbx_name=name,
+        identity=b64url(identity.public_key().public_bytes_raw()),
+        nonce=nonce,
+        sealing_key=sealing,
+        sealing_signature=b64url(identity.sign(sealing_key_bytes(sealing))),
+        key_digest=digest(key),
+        licence_keys=[],
+        connector_version="strangers",
+        status=Status(module_active=True, uci=UciState.ON, rest=RestState.OK, pbx_version="6.7.3"),
+        **more,
+    )
+    return hello.signed_by(identity)
 
 
 def _call(method: str, params: Hello, call_id: int) -> dict[str, Any]:

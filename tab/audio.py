@@ -312,6 +312,6 @@ AUDIO_OPERATIONS: Final = (
         run=get_conflicts,
         answer=AudioConflicts,
         body=None,
-        problems=(Code.NOT_SIGNED_IN, Code.NOT_ADMINISTRATOR),
+        problems=(Code.NOT_SIGNED_IN, Code.NOT_ADMINISTRATOR, Code.PASSWORD_NEEDED),
     ),
 )

@@ -297,8 +297,11 @@ class Administration:
         )
 
     async def people(self, user: TeamsUser, search: str) -> People | Finding:
-        """Return PBX users and groups for the policy editor: search results, and those that policies already name."""
-        session = await self._guard.may_read(user, Act.CHANGE_RULES)
+        """Return PBX users and groups for the policy editor: search results, and those that policies already name.
+
+        The permission is checked at the PBX each time, because the list also has people who do not use this service.
+        """
+        session = await self._guard.may_act(user, Act.CHANGE_RULES)
         if isinstance(session, Finding):
             return session
         named: set[int] = set()
