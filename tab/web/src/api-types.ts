@@ -5173,7 +5173,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description tenant-not-allowed, not-signed-in, not-administrator */
+            /** @description tenant-not-allowed, not-signed-in, not-administrator, password-needed */
             403: {
                 headers: {
                     [name: string]: unknown;
