@@ -1,1 +1,1 @@
-"""`pbx-connector doctor`: step by step what a technician would check, and the name and the cure of what fails."""
+"""`pbx-connector doctor`: checks step by step what a technician would check, and names each fault and its cure."""

@@ -1,4 +1,4 @@
-"""The whole examination: configuration and state first, then the way to the service and the way to the PBX."""
+"""Runs all steps: configuration and state first, then the path to the service and the path to the PBX."""
 
 import stat
 from collections.abc import Callable
@@ -20,7 +20,7 @@ OnStep = Callable[[DoctorStep], None]
 
 
 async def examine(path: Path, told: OnStep = lambda _step: None, event_seconds: float = 0) -> DoctorReport:
-    """Runs every step; `told` hears of each as soon as it is done."""
+    """Run every step and return the report. `told` is called with each step as soon as it is done."""
     steps: list[DoctorStep] = []
     at_first = Chain(steps, told)
 
@@ -46,7 +46,7 @@ async def examine_ways(
     told: OnStep = lambda _step: None,
     event_seconds: float = 0,
 ) -> DoctorReport:
-    """Both ways are gone to their end: what stops one says nothing of the other."""
+    """Check both paths completely, because a fault on one says nothing about the other."""
     try:
         service = ServiceCheck(config, state)
     except ConnectorError as fault:  # ca_file cannot be read

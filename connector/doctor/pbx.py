@@ -1,4 +1,4 @@
-"""The way to the PBX: its host, its REST interface, the connector's login and rights, version, UCI and events."""
+"""Checks the PBX: its host, its REST interface, the connector's login and rights, version, UCI and events."""
 
 import asyncio
 from collections.abc import Sequence
@@ -45,8 +45,8 @@ GROUPS_TRIED: Final = 20
 
 class PbxCheck:
     def __init__(self, config: Config, event_seconds: float = 0, state: State | None = None) -> None:
-        """`event_seconds`: how long a call of the connector's own PBX user is waited for. `state` holds the last refused
-        logins of whatever process. Raises `ConnectorError` when the password cannot be read.
+        """`event_seconds`: how long to wait for a call of the connector's own PBX user. `state` has the last refused logins
+        of all processes. Raises `ConnectorError` if the password cannot be read.
         """
         self._config = config
         self._event_seconds = event_seconds
@@ -97,7 +97,7 @@ class PbxCheck:
             await self._rest.close()
 
     def _misled(self, fault: BaseException) -> FoundError | None:
-        """The PBX sends the login elsewhere, or the way to it ends; None for every other fault."""
+        """Return a finding if the PBX sends the login elsewhere or cannot be reached; None for every other fault."""
         if isinstance(fault, RedirectedError):
             return FoundError.of(self._target.finding("redirect", location=fault.location))
         if isinstance(fault, EndpointElsewhereError):
@@ -143,7 +143,7 @@ class PbxCheck:
         return True, {"login": self._config.pbx.login}
 
     async def _permissions(self) -> tuple[bool, dict[str, Any]]:
-        """Both permissions are found by name; anyone who may not list them has too few rights."""
+        """Find both permissions by name. A login that may not list them has too few rights."""
         pbx = self._config.pbx
         try:
             found = (await self._rest.permissions()).items
@@ -173,7 +173,7 @@ class PbxCheck:
         return True, {"permission": pbx.licence_permission}
 
     async def _users(self) -> tuple[bool, dict[str, Any]]:
-        """All that the running connector reads of users and groups is read once."""
+        """Read once what the running connector reads of users and groups."""
         users = await self._rest.users()
         groups = await self._rest.groups()
         for group in groups.items[:GROUPS_TRIED]:
@@ -191,7 +191,7 @@ class PbxCheck:
 
     async def _version(self) -> tuple[str | None, dict[str, Any]]:
         version = await self._rest.version()
-        if version is None:  # older systems tell it by UCI alone
+        if version is None:  # older systems report it only by UCI
             session = UciSession(
                 rest=self._rest,
                 callbacks=Callbacks(self._config.uci),
@@ -223,7 +223,7 @@ class PbxCheck:
         try:
             await session.connect()
         except (PbxAnswerError, PbxRestartingError, PbxSlowError, PbxBlockedError):
-            raise  # that is not about UCI being switched off
+            raise  # does not mean that UCI is switched off
         except PbxError as fault:
             raise FoundError(
                 Code.UCI_CONNECTOR_OFF, "doctor", pbx_name=self._config.pbx.name, error=fault

@@ -1,4 +1,4 @@
-"""The doctor's words for a person at a terminal: placeholders and colours, and under what fails its cause and cure."""
+"""Prints the doctor's steps at a terminal, with the cause and cure below each step that fails."""
 
 import sys
 import textwrap
@@ -28,7 +28,7 @@ class Printer:
 
     def step(self, step: DoctorStep) -> None:
         mark, colour = _MARKS[step.outcome]
-        # What a server calls itself is printed, not obeyed.
+        # Escapes control characters in texts from servers.
         step = step.model_copy(update={"evidence": {k: one_line(v) for k, v in step.evidence.items()}})
         evidence = ", ".join(step.evidence.values()) if step.outcome is Outcome.OK else ""
         line = f"{self._coloured(mark, colour)} {step_title(step.step, self._language)}"
@@ -53,7 +53,7 @@ class Printer:
 
 
 def _folded(text: str) -> str:
-    """Names, fingerprints and commands stay whole, so that they can be copied."""
+    """Wrap the text without breaking names, fingerprints and commands, so that they can be copied."""
     return textwrap.fill(
         text,
         _WIDTH,

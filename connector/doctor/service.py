@@ -1,4 +1,4 @@
-"""The way to the service: clock, name, proxy, TCP, TLS, WebSocket, challenge, and whether name and key are known there."""
+"""Checks the service: clock, host name, proxy, TCP, TLS, WebSocket, challenge, and whether it knows name and key."""
 
 import asyncio
 from datetime import UTC, datetime
@@ -32,12 +32,12 @@ from wire.link import (
 )
 
 SECONDS: Final = 15.0
-"""For a word of the service: as long as the link waits for it."""
+"""Time-out for a message of the service, the same as the link's."""
 
 
 class ServiceCheck:
     def __init__(self, config: Config, state: State | None) -> None:
-        """Raises `ConnectorError` when `ca_file` cannot be used."""
+        """Raises `ConnectorError` if `ca_file` cannot be used."""
         self._config = config
         self._state = state
         self._target = Target.service(config.service)
@@ -111,7 +111,7 @@ class ServiceCheck:
 
 
 class _Socket:
-    """The WebSocket to the hub, by the same client as the link's."""
+    """The WebSocket to the hub, opened by the same client as the link's."""
 
     def __init__(self, http: HttpClient) -> None:
         self._target = http.target
@@ -120,7 +120,7 @@ class _Socket:
 
     @property
     def subprotocol(self) -> str | None:
-        """The one that the service has chosen."""
+        """The subprotocol that the service has chosen."""
         return self._socket.protocol if self._socket is not None else None
 
     async def open(self) -> tuple[bool, dict[str, Any]]:
@@ -144,7 +144,7 @@ class _Socket:
         raise FoundError.of(no_greeting(self._target, code))
 
     async def check(self, opening: Hello) -> Checked | Code:
-        """What the hub says of the name, or the code with which it refuses to say."""
+        """Return the hub's answer about the name, or the code with which it refuses."""
         assert self._socket is not None  # noqa: S101 - the step before opened it
         await self._socket.send_str(dump(id=1, method=Method.CHECK, params=opening))
         frame = await self._frame()

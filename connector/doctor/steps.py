@@ -1,4 +1,4 @@
-"""Steps in chains: when one fails, those after it in its chain have nothing to stand on and are skipped."""
+"""Chains of steps: if a step fails, the later steps of its chain are skipped."""
 
 import time
 from collections.abc import Awaitable, Callable
@@ -14,7 +14,7 @@ T = TypeVar("T")
 
 
 class FoundError(Exception):
-    """What is the matter, with its evidence."""
+    """A step failed: the code of the fault, with its evidence."""
 
     def __init__(self, code: Code, variant: str | None = None, **evidence: object) -> None:
         super().__init__(code)
@@ -28,11 +28,11 @@ class FoundError(Exception):
 
 
 class WarningFoundError(FoundError):
-    """Works, and costs something: the chain goes on."""
+    """It works, but with a disadvantage: the chain continues."""
 
 
 class Chain:
-    """The steps of one chain, each added to the common list."""
+    """One chain of steps, which are added to a common list."""
 
     def __init__(self, steps: list[DoctorStep], told: Callable[[DoctorStep], None]) -> None:
         self._steps = steps
@@ -40,14 +40,14 @@ class Chain:
         self.is_broken = False
 
     async def step(self, name: str, work: Callable[[], Awaitable[tuple[T, dict[str, Any]]]]) -> T | None:
-        """Runs one step; gives what it found, None when it was not run or failed."""
+        """Run one step; return its result, or None if it was skipped, failed or warns."""
         if self.is_broken:
             self._add(DoctorStep(step=name, outcome=Outcome.SKIPPED))
             return None
         begun = time.monotonic()
         try:
             found, evidence = await work()
-        except Exception as fault:  # noqa: BLE001 - a step that stumbles is a finding, never the end of the doctor
+        except Exception as fault:  # noqa: BLE001 - a failed step is a finding, never the end of the doctor
             fault = fault if isinstance(fault, FoundError) else _unforeseen(fault)
             is_warning = isinstance(fault, WarningFoundError)
             self.is_broken = not is_warning
@@ -67,7 +67,7 @@ class Chain:
         return found
 
     def skip(self, name: str) -> None:
-        """A step that does not apply here."""
+        """Add a step that is not run, because it does not apply or an earlier one failed."""
         self._add(DoctorStep(step=name, outcome=Outcome.SKIPPED))
 
     def _add(self, step: DoctorStep) -> None:

@@ -1,4 +1,4 @@
-"""The way to a target, layer by layer: name, proxy, TCP, TLS. What the link and REST use is what is examined."""
+"""Checks the path to a target layer by layer: name, proxy, TCP, TLS. It uses the same code as the link and REST."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ from wire.hosts import crosses_in_clear
 
 class WayCheck:
     def __init__(self, http: HttpClient, name: str) -> None:
-        """`name`: which of the two ways, for the steps' names and the words."""
+        """`name`: "service" or "pbx", the prefix of the steps' names."""
         self.target = http.target
         self._tls = http.tls
         self._name = name
@@ -23,7 +23,7 @@ class WayCheck:
         self._addresses: list[str] = []
 
     async def find_proxy(self) -> Proxy | None:
-        """An address of a proxy that cannot be used is told in its step."""
+        """Return the proxy to use, or None. The proxy step reports an unusable setting."""
         try:
             self._proxy = await proxy_for(self.target)
         except ProxySettingError as fault:
@@ -51,7 +51,7 @@ class WayCheck:
                 return True, shown
             if self._proxy is None:
                 raise FoundError.of(unreached.finding) from unreached
-            # Behind a proxy a company's machines often resolve no outside names at all.
+            # Behind a proxy, a company's machines often cannot resolve external names.
             return True, {**shown, "resolved_by": self._proxy.shown}
         return True, {**shown, "addresses": ", ".join(self._addresses)}
 

@@ -1,4 +1,4 @@
-"""The one way to the PBX and to the service: proxy, addresses, certificates, time limits and the words for what fails.
+"""The network path to the PBX and to the service: proxy, addresses, certificates, time-outs, and explanations of failures.
 
-Link, REST, UCI and doctor all go it, so that the doctor finds what the link meets.
+Link, REST, UCI and doctor all use it, so that the doctor finds the same faults as the link.
 """

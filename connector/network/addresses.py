@@ -1,4 +1,4 @@
-"""The addresses of a host, as aiohttp asks for them."""
+"""Resolves the addresses of a host in the same way as aiohttp."""
 
 import asyncio
 import ipaddress
@@ -6,7 +6,7 @@ import socket
 
 
 async def addresses_of(host: str, port: int, seconds: float) -> list[str]:
-    """In the system's order of preference. Raises `OSError`, `TimeoutError` among them."""
+    """Return the addresses of a host in the system's order of preference. Raises `OSError`, which includes `TimeoutError`."""
     try:
         return [str(ipaddress.ip_address(host.partition("%")[0]))]
     except ValueError:

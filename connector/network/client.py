@@ -1,7 +1,7 @@
-"""The HTTP client of all parts: one for each target, with its proxy, certificates and time limits.
+"""The HTTP client of all parts: one for each target, with its proxy, certificates and time-outs.
 
-No redirect is followed: login, password or token would go along to wherever it leads. No cookie is kept: who needs one
-keeps it per login (`connector.uci`). No `.netrc` is read.
+It follows no redirect, because that would take login, password or token to another place. It stores no cookies; UCI stores
+its own for each login (`connector.uci`). It reads no `.netrc`.
 """
 
 import asyncio
@@ -33,16 +33,18 @@ from core.diagnosis.finding import Finding
 from wire import outbound
 
 ROUTE_SECONDS: Final = 60.0
-"""So long a decision for or against the proxy holds: a name may get another address."""
+"""How long the choice of a proxy is kept; after that, the host may have another address."""
 CLOSE_SECONDS: Final = 2.0
-"""A farewell of a WebSocket is waited for no longer: the line may be dead."""
+"""Time-out for the close handshake of a WebSocket, because the connection may be dead."""
 MAX_CONNECTIONS: Final = 20
 EXPLAIN_SECONDS: Final = 5.0
 
 
 class HttpClient:
+    """The HTTP client of one target."""
+
     def __init__(self, target: Target) -> None:
-        """Raises `ConnectorError` when the target's certificates cannot be used."""
+        """Raises `ConnectorError` if the target's certificates cannot be used."""
         self.target = target
         self.tls = context_for(target)
         self._session: aiohttp.ClientSession | None = None
@@ -51,7 +53,7 @@ class HttpClient:
 
     @asynccontextmanager
     async def request(self, method: str, url: str, **options: Any) -> AsyncIterator[aiohttp.ClientResponse]:
-        """As aiohttp's, without redirects. Raises one of `NETWORK_FAULTS`, or `UnreachedError`."""
+        """Send a request as aiohttp does, without following redirects. Raises `UnreachedError` or one of `NETWORK_FAULTS`."""
         options = await self._routed(options)
         async with self._opened().request(method, url, **options) as response:
             if response.status == 407 and self._proxy is not None and not self.target.is_secure:
@@ -65,7 +67,7 @@ class HttpClient:
             yield response
 
     async def websocket(self, url: str, **options: Any) -> aiohttp.ClientWebSocketResponse:
-        """Raises `UnreachedError` whatever keeps it from opening, within the target's limits."""
+        """Open a WebSocket within the target's limits. Raises `UnreachedError` for every failure."""
         try:
             async with asyncio.timeout(self.target.limits.whole):
                 options = await self._routed(options)
@@ -78,8 +80,8 @@ class HttpClient:
             raise UnreachedError(finding or no_greeting(self.target, None, word_of(fault))) from fault
 
     async def explain(self, fault: BaseException, seconds: float = EXPLAIN_SECONDS) -> Finding | None:
-        """Why a request did not come about. Where the fault alone does not say, the way is gone layer by layer, each in
-        so many seconds; None: to its end.
+        """Explain why a request failed. If the fault alone does not show it, test the path layer by layer, with `seconds` as
+        the time-out of each layer. Returns None if every layer works.
         """
         proxy = self._proxy
         target = replace(self.target, limits=replace(self.target.limits, connect=seconds))
@@ -111,7 +113,7 @@ class HttpClient:
         if self._proxy is None:
             return options
         routed = {**options, "proxy": self._proxy.url}
-        if self.target.is_secure:  # for CONNECT alone
+        if self.target.is_secure:  # only for CONNECT
             return {**routed, "proxy_headers": self._proxy.headers}
         return {**routed, "headers": {**options.get("headers", {}), **self._proxy.headers}}
 
@@ -123,6 +125,6 @@ class HttpClient:
                     ssl=self.tls, limit=MAX_CONNECTIONS, happy_eyeballs_delay=FAMILY_DELAY
                 ),
                 cookie_jar=aiohttp.DummyCookieJar(),
-                trust_env=False,  # `proxy_for` has read it, and a proxy is all that is wanted of it
+                trust_env=False,  # `proxy_for` reads the proxy; nothing else of it is wanted
             )
         return self._session

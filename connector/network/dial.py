@@ -1,5 +1,6 @@
-"""The way layer by layer, as the doctor shows it: addresses, TCP, the proxy's tunnel, TLS. Nothing secret is sent on it
-but the login at the proxy. Faults are `UnreachedError`.
+"""Tests the network path layer by layer, as the doctor shows it: addresses, TCP, the proxy's tunnel, TLS.
+
+The only secret that is sent is the login at the proxy. Faults raise `UnreachedError`.
 """
 
 import asyncio
@@ -29,16 +30,17 @@ from core.diagnosis.finding import Finding
 
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 MAX_ADDRESSES: Final = 8
-"""Tried one by one for the report."""
+"""Most addresses of a host that are tried for the report."""
 FAMILY_SECONDS: Final = 3.0
-"""So long an address may take before its family counts as dead: the other one has answered long since."""
+"""Time-out for an address before its family counts as dead; by then the other family has answered."""
 CLOCK_OFF_SECONDS: Final = 120.0
-"""Certificates and tokens are good to the minute; a clock that is further off fails sooner or later."""
+"""Largest tolerated clock error. Certificates and tokens are valid to the minute, so a larger one fails sooner or later."""
 RELEASED: Final = datetime(2026, 11, 1, tzinfo=UTC)
-"""No clock that is right shows a time before this."""
+"""A clock that shows an earlier time is wrong."""
 
 
 async def resolve(target: Target) -> list[str]:
+    """Return the target's addresses. Raises `UnreachedError`."""
     try:
         return await addresses_of(target.host, target.port, target.limits.connect)
     except OSError as fault:
@@ -50,7 +52,10 @@ def _dns_reason(fault: OSError) -> str:
 
 
 async def connect(target: Target, proxy: Proxy | None, address: str | None = None) -> Streams:
-    """TCP to the target, through the proxy's tunnel if there is one; `address`: to this one of its addresses."""
+    """Open TCP to the target, through the proxy's tunnel if there is one. `address`: use this one of its addresses.
+
+    Raises `UnreachedError`.
+    """
     host, port = (proxy.host, proxy.port) if proxy is not None else (address or target.host, target.port)
     try:
         async with asyncio.timeout(target.limits.connect):
@@ -69,7 +74,7 @@ async def connect(target: Target, proxy: Proxy | None, address: str | None = Non
 
 
 async def reach(target: Target, proxy: Proxy | None) -> None:
-    """TCP. A line that is taken and cut at once is reached: the next step says what cuts it."""
+    """Test TCP. A connection that is accepted and then cut counts as reached; the next step shows what cuts it."""
     try:
         _, writer = await connect(target, proxy)
     except UnreachedError as unreached:
@@ -80,7 +85,7 @@ async def reach(target: Target, proxy: Proxy | None) -> None:
 
 
 async def dead_addresses(target: Target, addresses: list[str]) -> dict[str, str]:
-    """Which of the addresses lead nowhere, and why."""
+    """Return the unreachable ones of the addresses, each with the reason."""
 
     async def look(address: str) -> str | None:
         try:
@@ -100,7 +105,7 @@ async def dead_addresses(target: Target, addresses: list[str]) -> dict[str, str]
 
 
 def dead_family(target: Target, addresses: list[str], dead: dict[str, str]) -> Finding | None:
-    """A family all of whose addresses are dead while the other one works."""
+    """Return a finding if all addresses of one family are dead while the other family works."""
     for family in ("IPv6", "IPv4"):
         of_family = [address for address in addresses[:MAX_ADDRESSES] if family_of(address) == family]
         if of_family and all(one in dead for one in of_family) and len(dead) < len(addresses):
@@ -113,7 +118,7 @@ def dead_family(target: Target, addresses: list[str], dead: dict[str, str]) -> F
 async def _tunnel(
     target: Target, proxy: Proxy, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
 ) -> None:
-    """CONNECT (RFC 9110, section 9.3.6)."""
+    """Open a tunnel with CONNECT (RFC 9110, section 9.3.6)."""
     host = f"[{target.host}]" if ":" in target.host else target.host
     lines = [f"CONNECT {host}:{target.port} HTTP/1.1", f"Host: {host}:{target.port}"]
     lines += [f"{name}: {value}" for name, value in proxy.headers.items()]
@@ -139,8 +144,10 @@ async def _tunnel(
 
 
 async def handshake(target: Target, proxy: Proxy | None, context: ssl.SSLContext) -> dict[str, str]:
-    """TLS, verified as the connector does it; gives what the certificate says. As with aiohttp, the address that answers
-    first decides: the other family is no way around a wrong certificate.
+    """Test TLS, verified as the connector does it, and return the TLS version and a description of the certificate.
+
+    As in aiohttp, only the address that answers first is used: the other family is no way around a wrong certificate.
+    Raises `UnreachedError`.
     """
     try:
         _, writer = await connect(target, proxy)
@@ -158,7 +165,7 @@ async def handshake(target: Target, proxy: Proxy | None, context: ssl.SSLContext
         raise UnreachedError(await certificate_refused(target, proxy, refused)) from refused
     except OSError as fault:
         raise UnreachedError(target.finding("tls", error=reason_of(fault))) from fault
-    except ValueError as odd:  # a certificate that cannot be parsed although OpenSSL has taken it
+    except ValueError as odd:  # OpenSSL accepted a certificate that cannot be parsed
         return {"version": "", "issuer": type(odd).__name__}
     finally:
         writer.close()
@@ -167,7 +174,7 @@ async def handshake(target: Target, proxy: Proxy | None, context: ssl.SSLContext
 async def certificate_refused(
     target: Target, proxy: Proxy | None, refused: ssl.SSLCertVerificationError
 ) -> Finding:
-    """Looks at the certificate that is refused, and at a clock that is not ours where its time is the reason."""
+    """Explain why a certificate is refused. If its dates are the reason, check our clock against the service's first."""
     variant = tls.variant_of(refused)
     if variant in ("tls-expired", "tls-not-yet") and not target.is_on_site:
         there = await time_of(target, proxy)
@@ -179,7 +186,7 @@ async def certificate_refused(
     if looked is not None:
         certificate, address = looked
         evidence |= tls.described(certificate)
-        if proxy is None and address != target.host:  # of several addresses one may lead elsewhere
+        if proxy is None and address != target.host:  # one of several addresses may lead elsewhere
             evidence["error"] += f", at {address}"
     return target.finding(variant, **evidence)
 
@@ -200,7 +207,7 @@ async def _certificate(target: Target, proxy: Proxy | None) -> tuple[x509.Certif
 
 
 def wrong_clock(target: Target, here: datetime, there: datetime | None) -> Finding | None:
-    """`there`: by the `Date` of the service. None: the clock is right, as far as can be known."""
+    """Return a finding if our clock `here` is wrong, else None. `there`: the service's time, None if unknown."""
     if here < RELEASED and there is None:
         return target.finding("clock", here=f"{here:%Y-%m-%d %H:%M} UTC", there="?")
     if there is None or abs((here - there).total_seconds()) <= CLOCK_OFF_SECONDS:
@@ -209,8 +216,8 @@ def wrong_clock(target: Target, here: datetime, there: datetime | None) -> Findi
 
 
 async def time_of(target: Target, proxy: Proxy | None) -> datetime | None:
-    """The `Date` of any answer of the host: a clock that is not ours. Its certificate is not looked at, because a
-    wrong clock of our own would refuse it; nothing but the time is taken.
+    """Return the time from the `Date` header of an answer of the host, or None. The certificate is not verified, because a
+    wrong clock here would refuse it; only the time is used.
     """
     with suppress(
         UnreachedError, OSError, ValueError, asyncio.IncompleteReadError, asyncio.LimitOverrunError
@@ -236,7 +243,7 @@ async def time_of(target: Target, proxy: Proxy | None) -> datetime | None:
 
 
 async def walk(target: Target, proxy: Proxy | None, context: ssl.SSLContext) -> None:
-    """Layer by layer, to where it ends."""
+    """Test all layers in order. Raises `UnreachedError` at the first that fails."""
     if proxy is None:
         await resolve(target)
     await reach(target, proxy)

@@ -1,4 +1,4 @@
-"""Faults on the way in the words of the rule base: one reading of errors for link, REST and doctor."""
+"""Turns network faults into findings, in the same way for link, REST and doctor."""
 
 import errno
 import os
@@ -24,11 +24,11 @@ _CUT_AT_ONCE: Final = (errno.ECONNRESET, errno.ENOTCONN, errno.EPIPE, errno.ECON
 _HELD_UP: Final = (aiohttp.WSCloseCode.GOING_AWAY, aiohttp.WSCloseCode.TRY_AGAIN_LATER)
 
 NETWORK_FAULTS: Final = (aiohttp.ClientError, OSError, ProxySettingError)
-"""What goes wrong on a way before anybody has answered. `TimeoutError` is an `OSError`."""
+"""The errors of a request that got no answer. `TimeoutError` is an `OSError`."""
 
 
 class UnreachedError(Exception):
-    """The way to the target does not come about; the finding says where it ends and what to do."""
+    """The target cannot be reached; the finding says where the path ends and what to do."""
 
     def __init__(self, finding: Finding) -> None:
         self.finding = finding
@@ -36,14 +36,14 @@ class UnreachedError(Exception):
 
 
 def words_of(finding: Finding, *, with_cure: bool = False) -> str:
-    """For log and status page: the words that the doctor prints."""
+    """Return the text that the doctor prints about a finding, for log and status page."""
     explanation = explain(finding, Language.EN)
     said = f"{explanation.title}. {explanation.detail}"
     return f"{said} {explanation.cure}" if with_cure else said
 
 
 def reason_of(fault: BaseException) -> str:
-    """A fault of the system in its own words, without addresses of memory and without what a peer wrote."""
+    """Return the system's words for a fault, without memory addresses and without text from the peer."""
     if isinstance(fault, TimeoutError):
         return IN_TIME
     if isinstance(fault, ssl.SSLError):
@@ -60,7 +60,7 @@ def reason_of(fault: BaseException) -> str:
 
 
 def is_cut(fault: BaseException) -> bool:
-    """Taken, and cut in the middle: the peer does not speak the protocol, or a proxy forbids it."""
+    """Return whether the connection was accepted and then cut: the peer speaks another protocol, or a proxy forbids it."""
     if isinstance(fault, ssl.SSLError):
         return False
     return isinstance(fault, ConnectionResetError | ConnectionAbortedError | BrokenPipeError) or (
@@ -69,7 +69,7 @@ def is_cut(fault: BaseException) -> bool:
 
 
 def word_of(fault: BaseException) -> str:
-    """For a WebSocket that does not come about although the way is good."""
+    """Return a short reason why a WebSocket cannot be opened although the path works."""
     if isinstance(fault, TimeoutError):
         return IN_TIME
     inner = getattr(fault, "os_error", fault)
@@ -93,7 +93,7 @@ def proxy_refused(target: Target, proxy: Proxy, reason: str) -> Finding:
 def proxy_answer(
     target: Target, proxy: Proxy, status: int, reason: str, authenticate: Sequence[str]
 ) -> Finding:
-    """What a proxy says instead of letting through. A 407 is told by its schemes: Basic alone is spoken here."""
+    """Return the finding for a proxy's refusal. For a 407 its schemes decide, because the connector supports only Basic."""
     if status != 407:
         return proxy_refused(target, proxy, clean_line(f"{status} {reason}", MAX_WORD))
     schemes = schemes_of(authenticate)
@@ -104,10 +104,10 @@ def proxy_answer(
 
 
 def handshake_answer(target: Target, status: int, headers: Mapping[str, str] | None) -> Finding:
-    """What comes in place of a WebSocket."""
+    """Return the finding for an HTTP answer that came instead of a WebSocket."""
     headers = CIMultiDict(headers or {})
     shown = {"status": status, "server": clean_line(headers.get("Server", "?"), MAX_WORD)}
-    if status == 511:  # RFC 6585, section 6: a network that wants a sign-in first
+    if status == 511:  # RFC 6585, section 6: the network requires a sign-in first
         return target.finding("sign-in-page", **shown)
     if status in (200, 404, 405):
         return target.finding("not-the-service", **shown)
@@ -117,14 +117,14 @@ def handshake_answer(target: Target, status: int, headers: Mapping[str, str] | N
 
 
 def no_greeting(target: Target, close_code: int | None, word: str = "-") -> Finding:
-    """The WebSocket opens, and the service's first word does not come."""
+    """Return the finding for a WebSocket that opened without the service's first message."""
     variant = "stopping" if close_code in _HELD_UP else "websocket"
     return target.finding(variant, status=close_code or "-", server=word)
 
 
 def finding_of(target: Target, proxy: Proxy | None, fault: BaseException) -> Finding | None:
-    """What a fault of the HTTP client or of a socket means; None: the fault alone does not say (a silence, a line that
-    is cut behind a proxy, a certificate that must be looked at).
+    """Return the finding for a fault of the HTTP client or of a socket. None if the fault alone does not show it: a
+    time-out, a connection that is cut behind a proxy, a certificate that must be examined.
     """
     if isinstance(fault, UnreachedError):
         return fault.finding
@@ -153,8 +153,9 @@ def finding_of(target: Target, proxy: Proxy | None, fault: BaseException) -> Fin
         return target.finding("tls", error=reason_of(fault.os_error))
     if isinstance(fault, aiohttp.ClientConnectorError) and not isinstance(fault, aiohttp.ClientSSLError):
         if is_cut(fault.os_error) and not target.is_secure and proxy is None:
-            return None  # taken, and cut before or after aiohttp has noticed that it was taken
-        # Behind a proxy only TLS comes after the tunnel; directly, a line that was open and is cut.
+            return None  # accepted, then cut before or after aiohttp noticed the acceptance
+        # It is a fault of TLS if it came later than TCP: behind a proxy, after the tunnel; directly, an open connection
+        # that was cut.
         is_later = target.is_secure and (proxy is not None or is_cut(fault.os_error))
         return target.finding("tls" if is_later else "tcp", error=reason_of(fault.os_error))
     return None

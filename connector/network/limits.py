@@ -1,4 +1,4 @@
-"""How long the connector waits on its ways. One table, so that the doctor waits as long as the part that it examines."""
+"""The connector's time-outs. They are in one place, so that the doctor waits as long as the part that it examines."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -8,14 +8,14 @@ import aiohttp
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """In seconds."""
+    """Time-outs of one target, in seconds."""
 
     connect: float
-    """For the name, TCP, the proxy's tunnel and TLS, each."""
+    """For each of name resolution, TCP, the proxy's tunnel and TLS."""
     whole: float
-    """For a whole answer; of the link, for its opening."""
+    """For a whole answer; for the link, the time until it is open."""
     between_bytes: float | None
-    """None: something else watches the silence."""
+    """None: something else detects silence."""
 
     def timeout(self) -> aiohttp.ClientTimeout:
         return aiohttp.ClientTimeout(
@@ -24,15 +24,15 @@ class Limits:
 
 
 SERVICE: Final = Limits(connect=10.0, whole=15.0, between_bytes=None)
-"""connect: a first packet that is lost is sent again after 1, 3 and 7 seconds (RFC 6298). whole: longer than that, and
-shorter than a person waits who watches the connector start. Once the link is open, its heartbeat watches it."""
+"""connect: a lost first packet is sent again after 1, 3 and 7 seconds (RFC 6298). whole: longer than that, but shorter than
+a person waits who watches the connector start. Once the link is open, the heartbeat detects silence."""
 
 PBX: Final = Limits(connect=5.0, whole=8.0, between_bytes=8.0)
-"""connect: the PBX stands in the same house. whole: below the hub's own deadline, so that a person is told of the PBX and
-not of the link. A PBX may think for as long as it may answer."""
+"""connect: the PBX is at the same site. whole: less than the hub's deadline, so that a person sees an error about the PBX
+and not about the link. between_bytes: the PBX may use the whole time before its first byte."""
 
 CLOCK: Final = Limits(connect=5.0, whole=5.0, between_bytes=5.0)
-"""For a look at somebody's `Date` and certificate: worth no more waiting."""
+"""For reading a host's `Date` and certificate, which is not worth a longer wait."""
 
 FAMILY_DELAY: Final = 0.25
-"""After so long the next address is tried beside the first (RFC 8305, section 5; aiohttp's default)."""
+"""How long after the first address the next one is tried in parallel (RFC 8305, section 5; aiohttp's default)."""

@@ -1,18 +1,18 @@
-"""Which proxy leads to an address: by the configuration, else by HTTPS_PROXY, HTTP_PROXY and NO_PROXY.
+"""Chooses the proxy for an address: from the configuration, else from HTTPS_PROXY, HTTP_PROXY and NO_PROXY.
 
-There is no standard for these variables; what is done here is what several of curl, requests, Go and Python agree on:
+There is no standard for these variables. This module does what several of curl, requests, Go and Python agree on:
 
-- A name in lower case wins over upper case (curl, requests, Python); an empty one in lower case takes the proxy away.
-- A value without a scheme means http (curl, Go `httpproxy`). A proxy that is itself spoken to by https or SOCKS is
-  refused by name: aiohttp would ignore it in silence, and the connection would go another way than meant.
+- A name in lower case wins over upper case (curl, requests, Python); an empty one in lower case means no proxy.
+- A value without a scheme means http (curl, Go `httpproxy`). A proxy that must itself be reached by https or SOCKS is
+  refused with a message: aiohttp would silently ignore it, and the connection would take an unintended path.
 - NO_PROXY holds names (with their subdomains, a leading dot or `*.` changes nothing: curl, Python), addresses, networks
   as `10.0.0.0/8` (curl since 7.86, Go; requests for IPv4), each with or without a port (Go), and `*`. From Windows come
   `;` as separator, `10.*` and `<local>`, a name without a dot (ProxyOverride of WinINET).
 - A loopback address never goes through a proxy: the proxy's own loopback is another machine (Go `httpproxy`: "localhost
   or a loopback address"; Java's default of http.nonProxyHosts).
 - Our own rule: a PBX on a private address is reached directly unless `proxy` in [pbx] says otherwise. A company's proxy
-  leads out of the house; what stands in it is often not excepted, and UCI puts its token into the address, which a
-  proxy writes into its log. The same for the PBX's name, when all its addresses are private or excepted.
+  leads to the Internet, local hosts are often not excepted, and UCI has its token in the address, which a proxy logs. The
+  same applies to the PBX's name if all its addresses are private or excepted.
 """
 
 import base64
@@ -27,7 +27,7 @@ from typing import Final
 from urllib.parse import unquote
 
 DEFAULT_PORT: Final = 80
-"""Of a proxy whose port is not given (RFC 9110, section 4.2.1, for http)."""
+"""The port of a proxy without a given port (RFC 9110, section 4.2.1, for http)."""
 NONE: Final = "none"
 ENVIRONMENT: Final = "environment"
 _HOST: Final = re.compile(r"[A-Za-z0-9._~-]+|\[[0-9A-Fa-f:.]+\]")
@@ -36,7 +36,7 @@ _Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
 class ProxySettingError(ValueError):
-    """The address of the proxy cannot be used. Its text is never shown, because it may hold a password."""
+    """The address of the proxy cannot be used. The message does not contain it, because it may contain a password."""
 
     def __init__(self, source: str, reason: str) -> None:
         super().__init__(f"{source}: {reason}")
@@ -49,7 +49,7 @@ class Proxy:
     host: str
     port: int
     source: str
-    """Who names it: a variable of the environment, or the configuration."""
+    """Where it is set: a variable of the environment, or the configuration."""
     credentials: str | None = field(default=None, repr=False)
     """`user:password`, never shown."""
 
@@ -60,20 +60,21 @@ class Proxy:
 
     @property
     def url(self) -> str:
-        """Without the login, which aiohttp would show in its messages."""
+        """The URL without the login, which aiohttp would show in its messages."""
         return f"http://{self.shown}"
 
     @property
     def headers(self) -> dict[str, str]:
-        """Basic (RFC 7617), in UTF-8 as curl on a terminal and browsers send it."""
+        """The header for Basic authentication (RFC 7617), in UTF-8 like curl on a terminal and browsers."""
         if self.credentials is None:
             return {}
         return {"Proxy-Authorization": f"Basic {base64.b64encode(self.credentials.encode()).decode()}"}
 
 
 def parse_proxy(text: str, source: str) -> Proxy:
-    """`[http://][user:password@]host[:port]`. User and password may be percent-encoded, and need not be: they reach to
-    the last `@`. Raises `ProxySettingError`.
+    """Parse `[http://][user:password@]host[:port]`. User and password may be percent-encoded; they extend to the last `@`.
+
+    Raises `ProxySettingError`.
     """
     text = text.strip().strip("\"'").strip()
     scheme, separator, rest = text.partition("://")
@@ -95,10 +96,10 @@ def parse_proxy(text: str, source: str) -> Proxy:
 
 @dataclass(frozen=True, slots=True)
 class Environment:
-    """What the environment says of proxies."""
+    """The proxy settings of the environment."""
 
     proxies: Mapping[str, tuple[str, str]] = field(default_factory=dict, repr=False)
-    """By the scheme of the target: the variable's name and its value."""
+    """Maps the scheme of the target to the variable's name and its value."""
     exceptions: str = ""
 
     @classmethod
@@ -117,7 +118,7 @@ class Environment:
         return cls(proxies, named[1] if named else "")
 
     def proxy(self, *, is_secure: bool) -> Proxy | None:
-        """Raises `ProxySettingError`."""
+        """Return the proxy for https or http, or None. Raises `ProxySettingError`."""
         source, text = self.proxies.get("https" if is_secure else "http", ("", ""))
         return parse_proxy(text, source) if text.strip() else None
 
@@ -128,13 +129,13 @@ class Environment:
 
 
 def is_private(address: str) -> bool:
-    """Whether an address leads to no place in the Internet (RFC 1918, 4193, 6598, 3927 and the like)."""
+    """Return whether an IP address is not global (RFC 1918, 4193, 6598, 3927 and similar)."""
     parsed = _address(address)
     return parsed is not None and not parsed.is_global
 
 
 def is_excepted(host: str, port: int, exceptions: str) -> bool:
-    """Whether NO_PROXY excepts it."""
+    """Return whether `exceptions`, the value of NO_PROXY, excepts this host and port."""
     name = _canonical(host)
     address = _address(name)
     return any(
@@ -167,7 +168,7 @@ def _matches(entry: str, name: str, address: _Address | None, port: int) -> bool
 
 
 def _split(entry: str) -> tuple[str, int | None]:
-    """Host and port, if there is one; an IPv6 address has one only in brackets."""
+    """Split an entry into host and port; an IPv6 address has a port only in brackets."""
     if found := re.fullmatch(r"\[([^\]]*)\](?::(\d{1,5}))?", entry):
         return found[1], int(found[2]) if found[2] else None
     if entry.count(":") == 1:
@@ -210,7 +211,7 @@ def _named(variables: Mapping[str, str], name: str) -> tuple[str, str] | None:
 
 
 def schemes_of(headers: Sequence[str]) -> list[str]:
-    """The schemes that `Proxy-Authenticate` offers, as written there (RFC 9110, section 11.6.1)."""
+    """Return the schemes that `Proxy-Authenticate` offers, as written there (RFC 9110, section 11.6.1)."""
     found: dict[str, str] = {}
     for header in headers:
         bare = re.sub(r'"[^"]*"', "", header[:4096])

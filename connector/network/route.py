@@ -1,4 +1,4 @@
-"""Which way a request to a target takes: directly, or through a proxy."""
+"""Decides whether a request to a target goes directly or through a proxy."""
 
 from connector.network.addresses import addresses_of
 from connector.network.proxy import ENVIRONMENT, NONE, Environment, Proxy, is_private, parse_proxy
@@ -7,7 +7,7 @@ from wire.hosts import is_loopback
 
 
 async def proxy_for(target: Target, environment: Environment | None = None) -> Proxy | None:
-    """None: directly. Raises `ProxySettingError`."""
+    """Return the proxy for a target, or None for a direct connection. Raises `ProxySettingError`."""
     setting = target.proxy.get_secret_value().strip() if target.proxy is not None else ""
     if setting.lower() == NONE:
         return None

@@ -1,4 +1,4 @@
-"""What the connector wants to reach: the service, or the PBX."""
+"""A host that the connector must reach: the service or the PBX."""
 
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
@@ -18,23 +18,23 @@ MAX_EVIDENCE_CHARS = 300
 class Target:
     url: str
     code: Code
-    """Under which a fault on the way is told."""
+    """The code of the findings about faults on the path."""
     limits: Limits
     proxy: SecretStr | None = None
-    """As the configuration has it: an address, "none" or "environment"."""
+    """As in the configuration: an address, "none" or "environment"."""
     authorities: str | None = field(default=None, repr=False)
-    """PEM: what is trusted beside the system's authorities."""
+    """Certificates (PEM) that are trusted in addition to the system's authorities."""
     is_on_site: bool = False
-    """Stands beside the connector, as a PBX does: on a private address it is reached without a proxy."""
+    """It is at the connector's site, as a PBX is: on a private address it is reached without a proxy."""
 
     @classmethod
     def service(cls, config: Service) -> "Target":
-        """Raises `ConnectorError` when `ca_file` cannot be read."""
+        """Return the service as a target. Raises `ConnectorError` if `ca_file` cannot be read."""
         return cls(config.url, Code.SERVICE_UNREACHABLE, limits.SERVICE, config.proxy, config.certificates())
 
     @classmethod
     def pbx(cls, config: Pbx) -> "Target":
-        """Raises `ConnectorError` when `ca_file` cannot be read."""
+        """Return the PBX as a target. Raises `ConnectorError` if `ca_file` cannot be read."""
         return cls(
             config.url,
             Code.PBX_UNREACHABLE,
@@ -58,6 +58,6 @@ class Target:
         return urlsplit(self.url).scheme == "https"
 
     def finding(self, variant: str, **evidence: object) -> Finding:
-        """What is wrong on the way, with what its words need."""
+        """Return a finding about the path to this target, with host, port and `evidence` for its text."""
         shown = {name: str(value)[:MAX_EVIDENCE_CHARS] for name, value in evidence.items()}
         return Finding(self.code, {"host": self.host, "port": str(self.port), **shown}, variant)

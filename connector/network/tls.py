@@ -1,7 +1,7 @@
-"""Whom the connector trusts: the system's authorities, and those of `ca_file` beside them.
+"""The certificate authorities that the connector trusts: the system's, and those of `ca_file`.
 
-The system's are what OpenSSL finds on Linux (SSL_CERT_FILE and SSL_CERT_DIR lead elsewhere) and the certificate stores on
-Windows; a company's authority that is installed there, for a proxy that opens TLS, counts.
+The system's are those that OpenSSL finds on Linux (SSL_CERT_FILE and SSL_CERT_DIR override them) and the certificate
+stores on Windows. They include a company's authority that is installed there for a proxy that intercepts TLS.
 """
 
 import ssl
@@ -20,7 +20,7 @@ WRONG_NAME: Final = (62, 64)
 
 
 def context_for(target: Target) -> ssl.SSLContext:
-    """Raises `ConnectorError` when `ca_file` holds no certificate."""
+    """Return the TLS context of a target. Raises `ConnectorError` if `ca_file` has no certificate."""
     context = ssl.create_default_context()
     if target.authorities is not None:
         try:
@@ -31,7 +31,7 @@ def context_for(target: Target) -> ssl.SSLContext:
 
 
 def unverified() -> ssl.SSLContext:
-    """To look at a certificate, or at a clock, and never to send anything that is secret."""
+    """Return a context that verifies nothing. It only serves to read a certificate or a clock; never send secrets with it."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
@@ -39,7 +39,7 @@ def unverified() -> ssl.SSLContext:
 
 
 def variant_of(refused: ssl.SSLCertVerificationError) -> str:
-    """Which words tell why a certificate is refused."""
+    """Return the variant of the finding that says why a certificate is refused."""
     if refused.verify_code == EXPIRED:
         return "tls-expired"
     if refused.verify_code == NOT_YET_VALID:
@@ -50,6 +50,7 @@ def variant_of(refused: ssl.SSLCertVerificationError) -> str:
 
 
 def described(certificate: x509.Certificate) -> dict[str, str]:
+    """Return issuer, subject and dates of a certificate as evidence."""
     return {
         "issuer": _common_name(certificate.issuer),
         "subject": _common_name(certificate.subject),
