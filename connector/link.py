@@ -128,7 +128,7 @@ class LinkClient:
             self.is_open.clear()
             failures = 1 if was_open else failures + 1
             if close_code == aiohttp.WSCloseCode.GOING_AWAY:
-                failures = 0  # a replica that stops closes its links one after the other
+                failures = 0  # a stopping replica spreads the closing of its links over time
             delay = random.uniform(0, min(BACK_OFF_CAP, BACK_OFF_FIRST * 2 ** min(failures, 10)))  # noqa: S311
             await asyncio.sleep(delay)
 

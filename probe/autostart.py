@@ -1,4 +1,4 @@
-"""Starts the probe with the session: a .desktop file, a value below Run, or a launch agent."""
+"""Starts the probe with the user's session: by a .desktop file, a value of the registry key Run, or a launch agent."""
 
 import plistlib
 import shlex
@@ -13,11 +13,12 @@ MAC_LABEL: Final = "com.pbx-teams.audio-probe"
 
 
 def command() -> list[str]:
+    """Return the command line that starts the probe."""
     return [sys.executable, "-m", "probe.cli", "run"]
 
 
 def desktop_entry(arguments: list[str]) -> str:
-    """https://specifications.freedesktop.org/autostart-spec/latest/"""
+    """Return the .desktop file. Source: https://specifications.freedesktop.org/autostart-spec/latest/"""
     return "\n".join(
         (
             "[Desktop Entry]",
@@ -35,20 +36,23 @@ def desktop_entry(arguments: list[str]) -> str:
 
 
 def launch_agent(arguments: list[str]) -> bytes:
-    """launchd.plist(5)"""
+    """Return the launch agent. Source: launchd.plist(5)"""
     return plistlib.dumps(
         {"Label": MAC_LABEL, "ProgramArguments": arguments, "RunAtLoad": True, "ProcessType": "Background"}
     )
 
 
 def run_value(arguments: list[str]) -> str:
-    """learn.microsoft.com, "Run and RunOnce Registry Keys"; without a console window."""
+    """Return the registry value, which starts the probe without a console window.
+
+    Source: learn.microsoft.com, "Run and RunOnce Registry Keys".
+    """
     first, *rest = arguments
     return " ".join(f'"{argument}"' for argument in (first.replace("python.exe", "pythonw.exe"), *rest))
 
 
 def switch_on(home: Path | None = None) -> str:
-    """Returns where it stands now. Raises `ProbeError` when it cannot be written."""
+    """Set up the autostart and return its place. Raises `ProbeError` if it cannot be written."""
     home = home or Path.home()
     try:
         if sys.platform == "win32":
@@ -61,6 +65,7 @@ def switch_on(home: Path | None = None) -> str:
 
 
 def switch_off(home: Path | None = None) -> None:
+    """Remove the autostart, if there is one."""
     home = home or Path.home()
     if sys.platform == "win32":
         _windows(None)

@@ -1,6 +1,6 @@
 """`pbx-audio-probe`: the desktop side of the audio advisor.
 
-Each command imports what it needs when it runs (`probe.commands`), so that a small one starts at once.
+Each command imports its dependencies when it runs (`probe.commands`), so that a small command starts quickly.
 """
 
 import argparse
@@ -67,7 +67,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _later(module: str) -> Command:
-    """A command of `probe.commands`, imported when it runs."""
+    """Return a command of `probe.commands` that is imported when it runs."""
     return partial(_import_and_run, f"probe.commands.{module}", "run")
 
 

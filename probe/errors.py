@@ -1,9 +1,9 @@
-"""What a user can cause: each message is the whole output, with what to do."""
+"""Errors that a user can cause. The command prints the message, which says what to do, and nothing else."""
 
 
 class ProbeError(Exception):
-    """Ends a command with one line."""
+    """An error that ends a command; its message is one line."""
 
 
 class NoSoundSystemError(ProbeError):
-    """There is nothing to read devices from."""
+    """There is no sound system from which devices can be read."""

@@ -1,4 +1,4 @@
-"""The probe's end of the connection: pairs or says hello, reports what changes, comes back for as long as it takes."""
+"""The probe's end of the connection: it pairs or says hello, reports changes, and reconnects until it succeeds."""
 
 import asyncio
 import logging
@@ -33,11 +33,12 @@ logger = logging.getLogger(__name__)
 OPEN_SECONDS: Final = 15.0
 CALL_SECONDS: Final = 10.0
 BACK_OFF_CAP: Final = 300.0
-"""Full jitter, as the connector's: after an outage a company's laptops do not come back in one second."""
+"""Seconds. Full jitter, as in the connector, so that a company's laptops do not reconnect in the same second after an
+outage."""
 
 
 class UnpairedError(ProbeError):
-    """The service knows this probe no longer."""
+    """The service no longer knows this probe."""
 
 
 _REFUSALS: Final = {
@@ -48,7 +49,7 @@ _REFUSALS: Final = {
 
 
 async def pair(service: str, params: PairParams) -> Paired:
-    """Pairs with the person who asked for the code. Raises `ProbeError` with what to do."""
+    """Pair with the person who requested the code. Raises `ProbeError`, whose message says what to do."""
     async with _connected(service) as link:
         try:
             return Paired.model_validate(await link.call(ProbeMethod.PAIR, params))
@@ -59,7 +60,7 @@ async def pair(service: str, params: PairParams) -> Paired:
 
 
 class Reporter:
-    """Keeps the service up to date: `current` is sent on each connection, and whenever it changes."""
+    """Keeps the service up to date: sends the current report on each new connection and after each change."""
 
     def __init__(self, service: str, token: str) -> None:
         self._service = service
@@ -69,12 +70,13 @@ class Reporter:
         self.is_connected = asyncio.Event()
 
     def set(self, report: ProbeReport) -> None:
+        """Set the current report."""
         if report != self._report:
             self._report = report
             self._changed.set()
 
     async def run(self) -> None:
-        """Runs until cancelled. Raises `UnpairedError` when the person has removed this probe."""
+        """Keep a connection until cancelled. Raises `UnpairedError` if the person has removed this probe."""
         failures = 0
         while True:
             try:
@@ -121,6 +123,8 @@ async def _pings(link: "Link") -> None:
 
 
 class Link:
+    """One connection to the service."""
+
     def __init__(self, socket: aiohttp.ClientWebSocketResponse) -> None:
         self._socket = socket
         self._endpoint = Endpoint(socket.send_str, {ProbeMethod.UNPAIRED: self._unpaired})
@@ -128,12 +132,14 @@ class Link:
         self._reading = asyncio.create_task(self._read())
 
     async def call(self, method: ProbeMethod, params: WireModel) -> dict[str, Any]:
+        """Call a method of the service. Raises `RpcRefusalError`, `LinkClosedError` or `TimeoutError`."""
         try:
             return await self._endpoint.call(method, params, deadline=CALL_SECONDS)
         except LinkBusyError as busy:
             raise LinkClosedError from busy
 
     async def until_closed(self, *work: Awaitable[None]) -> None:
+        """Run `work` until the connection closes or one of its parts fails. Raises `ProbeError` for a refused report."""
         tasks = [self._reading, *(asyncio.ensure_future(one) for one in work)]
         try:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -164,7 +170,7 @@ class Link:
 
 @asynccontextmanager
 async def _connected(service: str) -> AsyncIterator[Link]:
-    """A link to the service; HTTPS_PROXY and NO_PROXY hold."""
+    """Open a link to the service, through the proxy of HTTPS_PROXY and NO_PROXY. Raises `ProbeError`."""
     timeout = aiohttp.ClientTimeout(total=None, sock_connect=OPEN_SECONDS)
     connector = aiohttp.TCPConnector(ssl=ssl.create_default_context())
     async with outbound.client(timeout=timeout, connector=connector) as http:

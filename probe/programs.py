@@ -1,8 +1,8 @@
-r"""Which program is Teams, and which is a softphone: by names of processes, bundles and streams.
+r"""Recognises Teams and softphones by the names of processes, bundles and streams.
 
 The names of Microsoft's programs are published (learn.microsoft.com, "New Teams client: file locations"; the classic
-client was Teams.exe). STARFACE's are not: every name with "STARFACE" or "UCC Client" in it is taken, and the list can
-be extended in `programs.toml` beside the probe's settings:
+client was Teams.exe). STARFACE's are not, so every name that contains "STARFACE" or "UCC Client" is accepted. Users can
+extend the list in `programs.toml` in the folder of the probe's settings:
 
     [[program]]
     kind = "softphone"          # or "teams"
@@ -44,7 +44,7 @@ BUILT_IN: Final = (
         r"microsoft teams(?: \(.*\)| classic)?(?: (?:webview|helper|modulehost).*)?(?:\.app)?",
         r"com\.microsoft\.teams2?(?:\..*)?",
         r"teams-for-linux(?:\..*)?",
-        # Teams as an app of a browser: the address it was started with.
+        # Teams as a browser app, by the address with which it was started.
         r"--app=https://teams\.(?:microsoft\.com|cloud\.microsoft|live\.com).*",
     ),
     *_rules(Program.SOFTPHONE, r".*starface.*", r".*ucc[ _-]?client.*"),
@@ -52,11 +52,13 @@ BUILT_IN: Final = (
 
 
 class Recogniser:
+    """Recognises a program by its names. The `extra` rules take precedence over the built-in ones."""
+
     def __init__(self, extra: Sequence[Rule] = ()) -> None:
         self._rules = (*extra, *BUILT_IN)
 
     def __call__(self, names: Iterable[str]) -> Program | None:
-        """The program that one of these names belongs to; the nearest name first (stream, process, parents)."""
+        """Return the program to which one of the names belongs, or None. `names`: nearest first (stream, process, parents)."""
         for name in names:
             for rule in self._rules:
                 if rule.name.fullmatch(name.strip()):
@@ -65,7 +67,7 @@ class Recogniser:
 
 
 def load_rules(path: Path) -> tuple[Rule, ...]:
-    """The user's own rules. Raises `ProbeError` that names what cannot be read."""
+    """Return the user's own rules. Raises `ProbeError`, whose message names the faulty entry."""
     try:
         content = tomllib.loads(read_text(path))
     except FileNotFoundError:

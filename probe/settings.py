@@ -1,4 +1,4 @@
-"""What the probe keeps: the service's address in a file, its token in the system's keyring."""
+"""The probe's stored pairing: the service's address in a file, the token in the system's keyring."""
 
 import json
 import os
@@ -22,7 +22,7 @@ class Pairing:
     service: str
     token: str
     allow_http: bool = False
-    """The person has said that an unencrypted line is private."""
+    """The person has confirmed that the network is private, so that the connection may be unencrypted."""
 
 
 class Settings:
@@ -38,7 +38,7 @@ class Settings:
         return self.directory / "pairing.json"
 
     def pairing(self) -> Pairing:
-        """Raises `ProbeError` when the probe is paired with nobody."""
+        """Return the stored pairing. Raises `ProbeError` if there is none or it cannot be read."""
         try:
             stored = json.loads(read_text(self._file))
             service, token = stored["service"], stored.get("token") or self._from_keyring(stored["service"])
@@ -53,7 +53,7 @@ class Settings:
         return Pairing(service, token, stored.get("allowHttp") is True)
 
     def keep(self, pairing: Pairing) -> bool:
-        """Keeps it; False when there is no keyring, and the token is in a file that only this user can read."""
+        """Store the pairing. Return False if there is no keyring; the token is then in a file that only this user can read."""
         try:
             keyring.set_password(NAME, pairing.service, pairing.token)
             in_keyring = keyring.get_password(NAME, pairing.service) == pairing.token
@@ -68,6 +68,7 @@ class Settings:
         return in_keyring
 
     def forget(self) -> None:
+        """Delete the pairing and its token."""
         try:
             service = json.loads(self._file.read_text(encoding="utf-8")).get("service", "")
             keyring.delete_password(NAME, service)
@@ -85,7 +86,7 @@ class Settings:
             ) from fault
 
     def _write(self, content: str) -> None:
-        """Whole or not at all."""
+        """Write the file atomically. Raises `ProbeError`."""
         try:
             self.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
             temporary = self._file.with_name(f"{self._file.name}.{secrets.token_hex(4)}")

@@ -1,4 +1,4 @@
-"""What a reader sees at one moment, and what of it is reported."""
+"""The state of the sound system at one moment, and the report that is made from it."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -13,14 +13,14 @@ KINDS: Final[tuple[Kind, ...]] = ("input", "output")
 
 @dataclass(frozen=True, slots=True)
 class Stream:
-    """One program on one device."""
+    """A stream of one program on one device."""
 
     names: tuple[str, ...]
-    """What the program is called, nearest first: the stream, the process, its parents."""
+    """The program's names, nearest first: of the stream, the process, its parents."""
     kind: Kind
     device: ProbeDevice
     active: bool = True
-    """False: the program has the device open and plays or records nothing (Windows' inactive sessions)."""
+    """False: the program has opened the device but plays or records nothing (Windows' inactive sessions)."""
     exclusive: bool = False
 
 
@@ -30,18 +30,18 @@ class Snapshot:
     defaults: Mapping[Kind, ProbeDevice] = field(default_factory=dict)
     """The system's default devices for calls."""
     running: tuple[tuple[str, ...], ...] = ()
-    """Names of programs that run, whether or not they have a stream."""
+    """Names of all running programs, with or without a stream."""
     note: str = ""
-    """What this system cannot tell."""
+    """What cannot be read on this system, as a sentence; empty without a limitation."""
     unreadable: int = 0
-    """So many devices and sessions could not be read; the others could."""
+    """The number of devices and sessions that could not be read."""
 
 
 class Reader(Protocol):
-    """Reads one sound system. `watch` blocks until `stop`, and calls back with each change."""
+    """Reads one sound system. `watch` blocks until `stop` and calls `on_change` with each new snapshot."""
 
     def snapshot(self) -> Snapshot:
-        """Raises `NoSoundSystemError`."""
+        """Return the present state. Raises `NoSoundSystemError`."""
 
     def watch(self, on_change: Callable[[Snapshot], None]) -> None: ...
 
@@ -49,7 +49,9 @@ class Reader(Protocol):
 
 
 def report(snapshot: Snapshot, recognise: Recogniser) -> ProbeReport:
-    """Only what Teams and the softphone use. A program that runs without any stream may follow the default."""
+    """Make the report: only devices that Teams and the softphone use. For a program that runs without a stream, it has the
+    default devices, marked as assumed.
+    """
     uses: dict[tuple[Program, Kind, str], ProbeUse] = {}
     for stream in snapshot.streams:
         program = recognise(stream.names)

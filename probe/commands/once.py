@@ -1,4 +1,4 @@
-"""`pbx-audio-probe once`: shows what would be sent, and sends nothing."""
+"""`pbx-audio-probe once`: shows what would be sent, but sends nothing."""
 
 import argparse
 import json

@@ -1,4 +1,4 @@
-"""`pbx-audio-probe pair`: this computer gets a token of the person whose tab shows the code."""
+"""`pbx-audio-probe pair`: gets a token for this computer from the service, for the person whose tab shows the code."""
 
 import argparse
 import asyncio

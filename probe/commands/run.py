@@ -1,4 +1,4 @@
-"""`pbx-audio-probe run`: reports what changes, until it is stopped."""
+"""`pbx-audio-probe run`: reports changes until it is stopped."""
 
 import argparse
 import asyncio
@@ -40,13 +40,13 @@ async def _report_changes(pairing: Pairing, reader: Reader, recognise: Recognise
     failed: asyncio.Future[None] = loop.create_future()
 
     def changed(snapshot: Snapshot) -> None:
-        with suppress(RuntimeError):  # the loop has ended meanwhile
+        with suppress(RuntimeError):  # the loop has already ended
             loop.call_soon_threadsafe(reporter.set, report(snapshot, recognise))
 
     def watch() -> None:
         try:
             reader.watch(changed)
-        except Exception as fault:  # noqa: BLE001 - told in the main thread
+        except Exception as fault:  # noqa: BLE001 - raised in the main thread
             loop.call_soon_threadsafe(failed.set_exception, fault)
 
     thread = threading.Thread(target=watch, daemon=True, name="reader")

@@ -1,4 +1,4 @@
-"""`pbx-audio-probe unpair`: the token is forgotten."""
+"""`pbx-audio-probe unpair`: deletes the token and the autostart."""
 
 import argparse
 

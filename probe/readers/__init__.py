@@ -1,4 +1,4 @@
-"""One reader for each system; only the one that is needed is imported, because each needs its system's libraries."""
+"""One reader for each operating system. Only the needed one is imported, because each needs its system's libraries."""
 
 import importlib
 import sys
@@ -16,7 +16,7 @@ _READERS: Final = {
 
 
 def this_system() -> tuple[ProbePlatform, Reader]:
-    """Raises `ProbeError` on a system that none is for, or where its libraries are missing."""
+    """Return this system's platform and reader. Raises `ProbeError` if there is no reader or its libraries are missing."""
     found = _READERS.get(sys.platform)
     if found is None:
         raise ProbeError(f"there is no audio probe for {sys.platform}: choose the devices in the tab instead")

@@ -1,4 +1,4 @@
-"""One thing that cannot be read does not end the reading, and a sound system that goes away does not end the watching."""
+"""Reading that tolerates failures: one unreadable device does not end a reading, and a lost sound system not the watch."""
 
 import logging
 import threading
@@ -18,7 +18,9 @@ Facts = TypeVar("Facts")
 def read_each(
     things: Iterable[Thing], read: Callable[[Thing], Facts], faults: tuple[type[Exception], ...]
 ) -> tuple[list[Facts], int]:
-    """What can be read, and how many things could not: one may be unplugged between the listing and the question."""
+    """Read each thing; return the facts, and the number of things that raised one of `faults`, for instance because a
+    device was unplugged after it was listed.
+    """
     found: list[Facts] = []
     unreadable = 0
     for thing in things:
@@ -37,8 +39,8 @@ def keep_following(
     faults: tuple[type[Exception], ...],
     retry_seconds: float = RETRY_SECONDS,
 ) -> None:
-    """Until `stopped`. `follow` raises when the sound system goes away, such as when its service is restarted: then
-    nothing is in use, and it is tried again.
+    """Call `follow` repeatedly until `stopped`. When it raises because the sound system is gone, for instance while its
+    service restarts, report an empty snapshot and try again.
     """
     expected: tuple[type[Exception], ...] = (NoSoundSystemError, *faults)
     while not stopped.is_set():

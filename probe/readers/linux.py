@@ -1,4 +1,4 @@
-"""PulseAudio, and PipeWire by its PulseAudio interface."""
+"""Reads PulseAudio, and PipeWire through its PulseAudio interface."""
 
 import logging
 import threading
@@ -18,11 +18,11 @@ logger = logging.getLogger(__name__)
 CLIENT: Final = "pbx-audio-probe"
 EVENTS: Final = ("sink", "source", "sink_input", "source_output", "server")
 LOST: Final = (pulsectl.PulseError, pulsectl.PulseDisconnected, pulsectl.pulsectl.c.pa.CallError)
-"""What pulsectl raises when the server is not there, or goes away in the middle of a call."""
+"""What pulsectl raises if the server does not run or stops during a call."""
 RETRY_SECONDS: Final = 5.0
 STOP_TRIES: Final = 20
 SETTLE_SECONDS: Final = 0.1
-"""One change comes as several events; they are read together."""
+"""How long to wait after an event, because one change causes several events."""
 
 
 class PulseReader:
@@ -56,7 +56,7 @@ class PulseReader:
 
     def stop(self) -> None:
         self._stopped.set()
-        # A call that comes just before the reader listens is lost: pulsectl's own word on `event_listen_stop`.
+        # `event_listen_stop` has no effect before the reader listens (pulsectl's documentation), so it is repeated.
         for _ in range(STOP_TRIES):
             if (pulse := self._pulse) is None:
                 return
@@ -78,7 +78,7 @@ class PulseReader:
         while not self._stopped.is_set():
             changed = False
             on_change(self._read(pulse))
-            # Events come in while the reader asks as well: then it asks again instead of waiting for the next one.
+            # If an event arrives during the reading, read again instead of waiting for the next event.
             if not changed:
                 listening = True
                 pulse.event_listen(timeout=SCAN_SECONDS)
@@ -120,7 +120,7 @@ class PulseReader:
             ]
             parents = self._processes.names_of(int(pid)) if pid.isdigit() else ()
             names = tuple(name for name in (*own, *parents) if name)
-            if names:  # a stream of one of the server's own modules has none
+            if names:  # streams of the server's own modules have none
                 streams.append(Stream(names, kind, device, active=not stream.corked))  # corked: paused
         return streams
 

@@ -1,6 +1,6 @@
-"""macOS' CoreAudio by its C interface: only the calls; what follows from them is in `macos_facts`.
+"""Reads macOS' CoreAudio through its C interface. It only makes the calls; `macos_facts` interprets the results.
 
-Not tried on a Mac here; see docs/audio.md for what was tried where.
+It has not been tried on a Mac; docs/audio.md says what was tried where.
 """
 
 import ctypes
@@ -17,7 +17,7 @@ from probe.snapshot import Kind, Snapshot
 
 SYSTEM_OBJECT: Final = 1
 LOOK_SECONDS: Final = 2.0
-"""Whether a process plays is asked for: a listener on each process object would come and go with it."""
+"""Interval of the polls. It polls because a listener would have to be added to and removed from each process object."""
 _UTF8: Final = 0x08000100
 
 
@@ -39,7 +39,7 @@ class _Address(ctypes.Structure):
 
 
 def _declare(audio: ctypes.CDLL, foundation: ctypes.CDLL) -> None:
-    """What the functions take and give (AudioHardware.h, CFString.h): without it ctypes passes a CFIndex as 32 bits."""
+    """Declare the functions' types (AudioHardware.h, CFString.h): without them, ctypes passes a CFIndex as 32 bits."""
     number, pointer = ctypes.c_uint32, ctypes.c_void_p
     address, size = ctypes.POINTER(_Address), ctypes.POINTER(ctypes.c_uint32)
     audio.AudioObjectGetPropertyDataSize.argtypes = (number, address, number, pointer, size)
@@ -85,7 +85,7 @@ class MacReader:
         )
 
     def watch(self, on_change: Callable[[Snapshot], None]) -> None:
-        """A restarted coreaudiod is asked again with the next look."""
+        """Poll CoreAudio. A restarted coreaudiod answers again at the next poll."""
         keep_following(
             follow=lambda: on_change(self.snapshot()),
             on_change=on_change,
@@ -132,7 +132,7 @@ class MacReader:
         return int.from_bytes(data[:4], "little") if data else 0
 
     def _text(self, owner: int, selector: int) -> str:
-        """A CFString, which we own and release."""
+        """Return the text of a CFString property; we own the CFString and release it."""
         data = self._get(owner, selector)
         reference = ctypes.c_void_p(int.from_bytes(data[:8], "little")) if data else None
         if reference is None or not reference.value:

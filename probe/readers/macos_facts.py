@@ -1,4 +1,4 @@
-"""What macOS' CoreAudio says, as data, and what follows from it. No call of the system is made here.
+"""Interprets the data of macOS' CoreAudio. This module makes no system calls.
 
 Source: AudioHardware.h of the macOS 14.2 SDK (process objects); UIDs of USB devices as `AppleUSBAudioEngine` builds
 them: "AppleUSBAudioEngine:MAKER:PRODUCT:SERIAL:INTERFACES", model UIDs "PRODUCT:VVVV:PPPP".
@@ -35,12 +35,14 @@ class Process:
     bundle_id: str
     devices: Mapping[Kind, Sequence[int]] = field(default_factory=dict)
     running: frozenset[Kind] = frozenset()
-    """Directions in which it plays or records at this moment."""
+    """The directions in which it plays or records at this moment."""
 
 
 def running_kinds(devices: Mapping[Kind, Sequence[int]], *, plays: bool) -> frozenset[Kind]:
-    """`plays`: 'piro'. Its counterpart 'piri' is true of a process's first input stream only, so that a process
-    records when the list of the devices it uses for input ('pdv#') has one.
+    """Return the directions in which a process plays or records. `plays`: the property 'piro'.
+
+    Its counterpart 'piri' covers only a process's first input stream. So a process counts as recording if the list of its
+    input devices ('pdv#') is not empty.
     """
     used: dict[Kind, bool] = {"input": bool(devices.get("input")), "output": plays}
     return frozenset(kind for kind, is_used in used.items() if is_used)
@@ -53,7 +55,7 @@ def to_snapshot(
     names_of: Callable[[int], tuple[str, ...]],
     running: tuple[tuple[str, ...], ...] = (),
 ) -> Snapshot:
-    """`processes` None: a system that has no process objects."""
+    """Make a snapshot. `processes` is None on a system without process objects."""
     known = {device.object_id: to_device(device) for device in devices}
     streams = [
         Stream(names=names, kind=kind, device=known[object_id], active=kind in process.running)
@@ -72,6 +74,7 @@ def to_snapshot(
 
 
 def to_device(device: Device) -> ProbeDevice:
+    """Convert a device; its USB ids and serial number come from its UIDs."""
     model = _MODEL.search(device.model_uid)
     parts = device.uid.split(":")
     is_usb = parts[0] == "AppleUSBAudioEngine" and len(parts) >= 5

@@ -1,4 +1,4 @@
-"""Names of processes and their parents, and which of the programs run."""
+"""Names of processes and their parents, and of all running programs."""
 
 import re
 import time
@@ -7,7 +7,7 @@ from typing import Final
 import psutil
 
 SCAN_SECONDS: Final = 60.0
-"""How often all processes are looked through for programs that have no stream; it takes a few milliseconds."""
+"""How often all processes are listed to find programs without a stream; this takes a few milliseconds."""
 
 BROWSER: Final = re.compile(
     r"(?:google[ -])?chrome(?:-stable|-beta)?(?:\.exe)?|chromium(?:-browser)?(?:\.exe)?|(?:ms|microsoft[ -])edge(?:-stable)?"
@@ -15,7 +15,7 @@ BROWSER: Final = re.compile(
     r"|safari",
     re.IGNORECASE,
 )
-"""Its main process. `msedgewebview2.exe` is none: what it plays is of the program that it belongs to."""
+"""Names of browsers' main processes. `msedgewebview2.exe` is not one: it plays the sound of the program that embeds it."""
 
 
 class Processes:
@@ -25,7 +25,9 @@ class Processes:
         self._scanned_at = float("-inf")
 
     def names_of(self, pid: int) -> tuple[str, ...]:
-        """The process, then its parents: Teams' sound is played by a helper of a helper. Empty when it is gone."""
+        """Return the names of a process and its parents, because a helper of a helper plays Teams' sound. Empty if the
+        process has ended.
+        """
         try:
             process = psutil.Process(pid)
             chain = (process, *process.parents())
@@ -36,7 +38,7 @@ class Processes:
             own = _names(one)
             names += own
             if own and BROWSER.fullmatch(own[0]):
-                break  # a program that started the browser by a link does not play what the browser plays
+                break  # a program that opened the browser by a link does not play its sound
         return tuple(names)
 
     def running(self) -> tuple[tuple[str, ...], ...]:
@@ -48,8 +50,8 @@ class Processes:
 
 
 def _names(process: psutil.Process) -> list[str]:
-    """Name of the program, and the address it was started with as an app of a browser; no other argument. The
-    arguments of a program with more rights are not told, its name is.
+    """Return the program's name and, for a browser app, the argument with its address; no other arguments. The arguments of
+    a program with higher privileges cannot be read, but its name can.
     """
     name = _name(process)
     if not name:
@@ -61,7 +63,7 @@ def _names(process: psutil.Process) -> list[str]:
 
 
 def _name(process: psutil.Process) -> str:
-    """Empty for a process that has ended, or that the system does not tell of."""
+    """Return the name of a process; empty if it has ended or the system does not reveal it."""
     try:
         return process.name()
     except (psutil.Error, OSError):

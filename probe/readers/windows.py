@@ -1,6 +1,6 @@
-"""Windows' Core Audio, through pycaw and comtypes: only the calls; what follows from them is in `windows_facts`.
+"""Reads Windows' Core Audio through pycaw and comtypes. It only makes the calls; `windows_facts` interprets the results.
 
-Tried under Wine only; docs/audio.md says what of it.
+It was tried under Wine only; docs/audio.md says what was tried.
 """
 
 import ctypes
@@ -39,7 +39,7 @@ _FLOWS: Final[tuple[tuple[Any, Kind], ...]] = ((EDataFlow.eRender, "output"), (E
 VT_CLSID: Final = 72
 SETTLE_SECONDS: Final = 0.1
 FAULTS: Final = (comtypes.COMError, OSError, ValueError)
-"""What a call of the system ends with when a device has gone, or the audio service with all of them."""
+"""What a system call raises if a device or the whole audio service is gone."""
 
 
 class WindowsReader:
@@ -48,9 +48,9 @@ class WindowsReader:
         self._changed = threading.Event()
         self._stopped = threading.Event()
         self._registered: dict[str, Any] = {}
-        """What keeps the callbacks of an endpoint alive, by its id."""
+        """Objects that keep the callbacks of an endpoint alive, by endpoint id."""
         self._exclusive: dict[str, tuple[frozenset[int], bool]] = {}
-        """Of an endpoint: who had sound when it was asked last, and the answer."""
+        """By endpoint id: the process ids with sound at the last test for exclusive use, and its result."""
 
     def snapshot(self) -> Snapshot:
         with _apartment():
@@ -116,7 +116,7 @@ class WindowsReader:
         return endpoints, unreadable
 
     def _endpoint(self, listed: Any, kind: Kind, default: str | None) -> tuple[Endpoint, int]:
-        """It is worth knowing without its sessions as well: it may be the default device."""
+        """Read an endpoint, even if its sessions cannot be read, because it may be the default device."""
         device = AudioUtilities.CreateDevice(listed)
         sessions, unreadable = read_each([device], self._sessions, FAULTS)
         found = sessions[0] if sessions else []
@@ -147,12 +147,14 @@ class WindowsReader:
             return found
 
         sessions, _ended = read_each(range(listed.GetCount()), session, FAULTS)
-        with suppress(*FAULTS):  # then the next look through all programs tells
+        with suppress(*FAULTS):  # without callbacks, the next scan finds changes
             self._register(device.id, manager, watched)
         return sessions
 
     def _is_exclusive(self, device: Any, sessions: list[Session]) -> bool:
-        """Asked for once while the same programs have sound: the question opens a stream, which wakes the reader."""
+        """Return whether a program has exclusive use of the device. It is tested only when the programs with sound change,
+        because the test opens a stream, which wakes the reader.
+        """
         active = frozenset(one.pid for one in sessions if one.state is SessionState.ACTIVE)
         asked, answer = self._exclusive.get(device.id, (frozenset(), False))
         if active != asked:
@@ -161,7 +163,7 @@ class WindowsReader:
         return answer
 
     def _register(self, device_id: str, manager: Any, controls: list[Any]) -> None:
-        """Sessions come, go and fall silent: each wakes the reader. Registered again with each reading."""
+        """Register callbacks that wake the reader when sessions start, end or become silent. Repeated at each reading."""
         before = self._registered.pop(device_id, None)
         if before is not None:
             with suppress(*FAULTS):
@@ -171,7 +173,7 @@ class WindowsReader:
 
 @contextmanager
 def _apartment() -> Iterator[None]:
-    """The multi-threaded one, in this thread: Microsoft asks for it where sessions are to notify."""
+    """Enter the multi-threaded apartment in this thread, which Microsoft requires for session notifications."""
     comtypes.CoInitializeEx(comtypes.COINIT_MULTITHREADED)
     try:
         yield
@@ -237,12 +239,12 @@ def _default(enumerator: Any, flow: Any) -> str | None:
     try:
         device = enumerator.GetDefaultAudioEndpoint(flow.value, ERole.eCommunications.value)
     except comtypes.COMError:
-        return None  # there is none
+        return None  # no default device
     return str(device.GetId())
 
 
 def _container_id(device: Any) -> str:
-    """Read here: pycaw answers nothing for a property that is a GUID (VT_CLSID, a pointer to one)."""
+    """Read the container id directly, because pycaw returns nothing for a GUID property (VT_CLSID, a pointer)."""
     key = PROPERTYKEY()
     key.fmtid, key.pid = comtypes.GUID(CONTAINER_ID[0]), CONTAINER_ID[1]
     with suppress(*FAULTS):
@@ -256,7 +258,9 @@ def _container_id(device: Any) -> str:
 
 
 def _is_exclusive(device: Any) -> bool:
-    """Asks for a shared stream, which is never started. Speakers only: a microphone would show that it is used."""
+    """Test by requesting a shared stream, which is never started. Use it for speakers only: a microphone would be shown as
+    in use.
+    """
     try:
         client = device._dev.Activate(IAudioClient._iid_, comtypes.CLSCTX_ALL, None).QueryInterface(  # noqa: SLF001
             IAudioClient

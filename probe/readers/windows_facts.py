@@ -1,4 +1,4 @@
-"""What Windows' Core Audio says, as data, and what follows from it. No call of the system is made here.
+"""Interprets the data of Windows' Core Audio. This module makes no system calls.
 
 Sources: learn.microsoft.com, "MMDevice API", "Device Properties" and "IAudioSessionControl2".
 """
@@ -20,7 +20,7 @@ DESCRIPTION: Final = "{A45C254E-DF1C-4EFD-8020-67D146A850E0} 2"
 CONTAINER_ID: Final = ("{8C7ED206-3F8A-4827-B3AB-AE9E1FAEFC6C}", 2)
 """PKEY_Device_ContainerId."""
 _USB: Final = re.compile(r"USB\\VID_([0-9A-F]{4})&PID_([0-9A-F]{4})", re.IGNORECASE)
-"""In the path of the endpoint's driver, which is one of its properties; which one differs by version."""
+"""The USB ids in the path of the endpoint's driver, which is one of its properties; which one depends on the version."""
 _GUID: Final = re.compile(r"\{[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\}", re.IGNORECASE)
 
 
@@ -46,11 +46,11 @@ class Endpoint:
     properties: Mapping[str, Any]
     sessions: Sequence[Session] = ()
     is_default_for_calls: bool = False
-    """It has the role `eCommunications`, which programs for calls follow."""
+    """It has the role `eCommunications`, which programs for calls use."""
     container_id: str = ""
-    """Of `PKEY_Device_ContainerId`; pycaw gives no value for a property of that type (VT_CLSID)."""
+    """The value of `PKEY_Device_ContainerId`; pycaw returns no value for a property of that type (VT_CLSID)."""
     is_exclusive: bool = False
-    """Somebody has it to himself: shared streams are refused with AUDCLNT_E_DEVICE_IN_USE."""
+    """A program has exclusive use of it: shared streams are refused with AUDCLNT_E_DEVICE_IN_USE."""
 
 
 def to_snapshot(
@@ -84,13 +84,14 @@ def to_snapshot(
 
 
 def guid_at(address: int) -> str:
-    """The text of a GUID in memory, as VT_CLSID points to one; empty for no address."""
+    """Return the text of the GUID at a memory address, to which a VT_CLSID points; empty for address 0."""
     if not address:
         return ""
     return f"{{{uuid.UUID(bytes_le=ctypes.string_at(address, 16))}}}"
 
 
 def to_device(endpoint: Endpoint) -> ProbeDevice:
+    """Convert an endpoint; its USB ids come from its properties."""
     texts = [str(value) for value in endpoint.properties.values()]
     usb = next((found for text in texts if (found := _USB.search(text))), None)
     container = _GUID.search(endpoint.container_id)
