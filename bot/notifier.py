@@ -26,7 +26,16 @@ from core.hub.bus import NOTICES_TOPIC, Bus
 from core.language import Language
 from core.signin.preferences import Topic, to_preferences, topic_of
 from core.store.conversations import Conversations
-from core.store.notices import Change, Due, Notice, Notices, delivered, failed, given_up, postponed
+from core.store.notices import (
+    DueNotice,
+    Notice,
+    NoticeChange,
+    Notices,
+    give_up,
+    mark_delivered,
+    postpone,
+    schedule_retry,
+)
 from core.store.timestamps import now
 
 logger = logging.getLogger(__name__)
@@ -66,7 +75,7 @@ class Notifier:
         self._setbacks = Setbacks()
         self._under_way: dict[Person, asyncio.Task[None]] = {}
         """Running deliveries, by person."""
-        self._changes: dict[str, Change] = {}
+        self._changes: dict[str, NoticeChange] = {}
         """Unwritten outcomes, by notice id. Until they are written, the rows say that the notice may have arrived."""
         self._pauses = Pauses()
         self._woken = asyncio.Event()
@@ -100,7 +109,7 @@ class Notifier:
     async def _deliver_due(self) -> bool:
         """Begin to deliver due notices. Return whether more may be due and there is room for them."""
         room = AT_ONCE - len(self._under_way)
-        found = await self._notices.due(now(), room) if room > AT_ONCE // 2 else []
+        found = await self._notices.list_due(now(), room) if room > AT_ONCE // 2 else []
         begun: dict[Person, tuple[Notice, Message]] = {}
         changed = 0
         for due in found:
@@ -114,8 +123,8 @@ class Notifier:
                 drawn = self._decide(due)
             except Exception as fault:  # noqa: BLE001 - a bad row must not hold up other people's notices
                 self._setbacks.failed(notice.id, fault, "a notice cannot be delivered", kind=notice.kind)
-                drawn = failed(notice, now())
-            if isinstance(drawn, Change):
+                drawn = schedule_retry(notice, now())
+            if isinstance(drawn, NoticeChange):
                 self._changes[notice.id] = drawn
                 changed += 1
             else:
@@ -137,30 +146,30 @@ class Notifier:
             del self._changes[notice_id]
         return taken
 
-    def _decide(self, due: Due) -> Change | Message:
+    def _decide(self, due: DueNotice) -> NoticeChange | Message:
         """Return the message to send for a notice, or the change of its row if it is not sent now."""
         notice, stored = due.notice, due.conversation
         if notice.sending:
             logger.warning("notice may have been delivered", extra={"notice": notice.id, "kind": notice.kind})
-            return given_up(notice)
+            return give_up(notice)
         if stored is None or stored.closed is not None:
-            return given_up(notice)
+            return give_up(notice)
         preferences, topic = to_preferences(due.preference), topic_of(notice.kind)
         if topic in preferences.muted:
-            return given_up(notice)
+            return give_up(notice)
         # A notice about the end of a session is obsolete once the person has a newer session.
         if (
             topic is Topic.SESSION
             and due.session_since is not None
             and due.session_since >= notice.created_at
         ):
-            return given_up(notice)
+            return give_up(notice)
         at = now()
         morning = preferences.quiet_ends(at) if topic is not None else None
         if morning is not None:
-            return postponed(notice, morning)
+            return postpone(notice, morning)
         if pause := self._pauses.left(notice.tenant_id):
-            return postponed(notice, at + pause)
+            return postpone(notice, at + pause)
         reference = json.loads(stored.reference)
         channel_id = str((reference.get("user") or {}).get("id", ""))
         reader = self._answers.reader(Language.of(stored.locale), channel_id)
@@ -177,7 +186,7 @@ class Notifier:
             del self._under_way[notice.tenant_id, notice.object_id]
             self._woken.set()
 
-    async def _send(self, notice: Notice, drawn: Message) -> Change:
+    async def _send(self, notice: Notice, drawn: Message) -> NoticeChange:
         try:
             async with asyncio.timeout(SEND_SECONDS):
                 await self._channel.send(drawn.reference, drawn.activity)
@@ -185,10 +194,10 @@ class Notifier:
             return await self._not_delivered(notice, fault)
         except Exception:
             logger.exception("notice not delivered", extra={"notice": notice.id, "kind": notice.kind})
-            return failed(notice, now(), doubtful=True)
-        return delivered(notice, now())
+            return schedule_retry(notice, now(), doubtful=True)
+        return mark_delivered(notice, now())
 
-    async def _not_delivered(self, notice: Notice, fault: DeliveryError) -> Change:
+    async def _not_delivered(self, notice: Notice, fault: DeliveryError) -> NoticeChange:
         logger.warning(
             "notice not delivered",
             extra={"notice": notice.id, "outcome": fault.outcome, "reason": str(fault)},
@@ -198,5 +207,5 @@ class Notifier:
         if fault.closed is not None:
             await self._conversations.close(notice.tenant_id, notice.object_id, fault.closed)
         if fault.outcome in (Outcome.NOT_DELIVERED, Outcome.DOUBTFUL):
-            return failed(notice, now(), wait=fault.wait, doubtful=fault.outcome is Outcome.DOUBTFUL)
-        return given_up(notice)
+            return schedule_retry(notice, now(), wait=fault.wait, doubtful=fault.outcome is Outcome.DOUBTFUL)
+        return give_up(notice)

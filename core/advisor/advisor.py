@@ -70,7 +70,7 @@ class Advisor:
 
     async def look(self, person: Person) -> AudioView:
         """Draw a conclusion from everything that is stored about a person."""
-        stored = await self._store.of(person)
+        stored = await self._store.get(person)
         conclusion = conclude((*stored.uses, *stored.calls), now())
         return AudioView(conclusion, advise(conclusion, stored.present), stored)
 
@@ -94,7 +94,7 @@ class Advisor:
         seen = {(use.program, use.kind) for use in uses if not use.assumed}
         before = [
             _past(use, at)
-            for use in await self._store.reported_by(person, probe_id)
+            for use in await self._store.get_report(person, probe_id)
             if not use.assumed and (use.program, use.kind) not in seen
         ]
         await self._store.report(
@@ -104,7 +104,7 @@ class Advisor:
 
     async def unseen(self, person: Person, probe_id: str) -> None:
         """Turn the active uses of a probe that has disconnected into past ones."""
-        uses, at = await self._store.reported_by(person, probe_id), now()
+        uses, at = await self._store.get_report(person, probe_id), now()
         if any(use.active for use in uses):
             past = [_past(use, at) for use in uses if not use.assumed]
             await self._store.report(person=person, source=Source.PROBE, uses=past, at=at, origin=probe_id)
@@ -143,7 +143,7 @@ class Advisor:
 
     async def never(self, person: Person, device: str) -> None:
         """Send this person no more notices about this device."""
-        stored = await self._store.of(person)
+        stored = await self._store.get(person)
         names = dict.fromkeys((*stored.choices.never, device[:200]))
         await self._store.choose(person, never=json.dumps(list(names)[-MAX_NEVER:]))
 
@@ -158,7 +158,7 @@ class Advisor:
         session = await self._guard.may_read(user, Act.VIEW_AUDIO)
         if isinstance(session, Finding):
             return session
-        found, people = await self._store.conflicts(session.pbx_id, now())
+        found, people = await self._store.count_conflicts(session.pbx_id, now())
         return ConflictView(found, people)
 
     async def _allowed(self, user: TeamsUser) -> Finding | None:
@@ -185,7 +185,7 @@ class Advisor:
         told = summarise(view.conclusion, view.advice)
         if told.device in view.stored.choices.never:
             return
-        if await self._store.tell(
+        if await self._store.add_notice(
             person=person, kind=NOTICE, detail=told.as_json(), at=now(), every=TELL_EVERY
         ):
             self._bus.publish(NOTICES_TOPIC)

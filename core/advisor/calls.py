@@ -61,7 +61,7 @@ class CallHelp:
                 params=KeepParams,
                 answer=Followed,
                 limit=MAX_FOLLOWED,
-                read_consents=store.helped,
+                read_consents=store.list_helped_users,
                 on_lost=self._lost,
             ),
         )
@@ -90,7 +90,7 @@ class CallHelp:
         if session is None:
             return Finding(Code.NOT_SIGNED_IN)
         async with self._keeper.changing(session.pbx_id):
-            before = (await self._store.of(user.key)).choices.help_since
+            before = (await self._store.get(user.key)).choices.help_since
             await self._store.set_help(user.key, before or now(), now())
             # The list that the connector has is outdated from here on, even if the answer to this call is lost.
             self._keeper.forget_informed(session.pbx_id)
@@ -119,7 +119,7 @@ class CallHelp:
         """
         if (await self._registry.existing(pbx_id)).link_epoch != epoch:
             return
-        person = await self._store.helped_person(pbx_id, call.user_id)
+        person = await self._store.get_helped_person(pbx_id, call.user_id)
         if person is not None:
             await self._advisor.call_ended_at_once(person, min(call.at, now()))
 
@@ -128,7 +128,7 @@ class CallHelp:
 
         Only users with a consent are known. `seconds` limits how long the PBX is asked.
         """
-        helped = set((await self._store.helped()).get(pbx_id, ()))
+        helped = set((await self._store.list_helped_users()).get(pbx_id, ()))
         asked = [user_id for user_id in user_ids if user_id in helped]
         pbx = await self._registry.by_id(pbx_id) if asked else None
         if pbx is None:
@@ -148,7 +148,7 @@ class CallHelp:
 
         The tab then asks the person again.
         """
-        person = await self._store.helped_person(pbx_id, user_id)
+        person = await self._store.get_helped_person(pbx_id, user_id)
         if person is not None:
             logger.info("help with calls was lost at the connector", extra={"pbx_id": pbx_id})
             await self._store.set_help(person=person, since=None, at=now(), cause="lost")

@@ -91,7 +91,7 @@ class Probes:
 
     async def remove_all(self, user: TeamsUser) -> None:
         """Notify and disconnect all probes of a person whose data is being deleted."""
-        probes = (await self._store.of(user.key)).probes
+        probes = (await self._store.get(user.key)).probes
         self._bus.publish(*(f"probe-unpaired:{probe.id}" for probe in probes))
 
     async def close(self) -> None:
@@ -106,13 +106,13 @@ class Probes:
         old, self._connected[probe.id] = self._connected.get(probe.id), connected
         if old is not None:
             await old.close(CloseCode.REPLACED, "replaced by a newer connection")
-        await self._store.connected(probe.id, self._replica_id)
+        await self._store.mark_connected(probe.id, self._replica_id)
         self._bus.publish(f"probe-connected:{probe.id}:{self._replica_id}", audio_topic(*probe.person))
 
     async def closed(self, probe: Probe, connected: "Connected") -> None:
         if self._connected.get(probe.id) is connected:
             del self._connected[probe.id]
-            await self._store.disconnected(probe.id, self._replica_id)
+            await self._store.mark_disconnected(probe.id, self._replica_id)
             await self._advisor.unseen(probe.person, probe.id)
 
     async def pair(self, params: PairParams, group: str) -> tuple[Probe, str]:
@@ -139,7 +139,7 @@ class Probes:
         # A token of 256 bits cannot be guessed. Only wrong ones are counted, since many probes of a company may reconnect.
         if not self._attempts.has(group):
             raise RpcRefusalError("throttled", "too many attempts; wait a minute")
-        probe = await self._store.probe_of(params.token, params.version, now())
+        probe = await self._store.get_probe(params.token, params.version, now())
         if probe is None:
             self._attempts[group].spend()
             raise RpcRefusalError("probe-unpaired", "this probe is paired with nobody any more")

@@ -124,7 +124,7 @@ class Telephone:
 
     async def lines_changed(self, pbx_id: str, user_ids: Collection[int]) -> Collection[tuple[str, str]]:
         """Publish that the lines of these PBX users changed. Return the people, as (tenant id, object id)."""
-        persons = await self._store.persons(pbx_id, user_ids)
+        persons = await self._store.list_persons(pbx_id, user_ids)
         if persons:
             self._bus.publish(*(phone_topic(*person) for person in persons))
         return persons
@@ -356,7 +356,7 @@ class Telephone:
         return offers_telephone(session, pbx) or _Access(session, pbx, row["since"] is not None)
 
     async def _wanted(self) -> UsersByPbx:
-        return await self._store.kept(now())
+        return await self._store.list_users_by_pbx(now())
 
     async def _lost(self, pbx_id: str, user_id: int) -> bool:
         """End the consent for a line that the connector no longer holds, for instance after a reinstallation.
@@ -364,7 +364,9 @@ class Telephone:
         The page then asks the person again. Return whether there was such a consent.
         """
         moment = now()
-        person = await self._store.lost(pbx_id=pbx_id, user_id=user_id, before=moment - OPENING, at=moment)
+        person = await self._store.mark_lost(
+            pbx_id=pbx_id, user_id=user_id, before=moment - OPENING, at=moment
+        )
         if person is None:
             return False
         logger.info("a telephone was lost at the connector", extra={"pbx_id": pbx_id})

@@ -119,7 +119,7 @@ class AudioStore:
         self._database = database
         self._pepper = pepper
 
-    async def of(self, person: Person) -> AudioData:
+    async def get(self, person: Person) -> AudioData:
         """Read everything that is stored about a person."""
         async with self._database.reading() as connection:
             reports = (
@@ -166,7 +166,7 @@ class AudioStore:
             person=person, source=source, origin=origin, at=at, content=_USES.dump_json(list(uses)).decode()
         )
 
-    async def reported_by(self, person: Person, origin: str) -> Sequence[DeviceUse]:
+    async def get_report(self, person: Person, origin: str) -> Sequence[DeviceUse]:
         """Return the last report of one probe."""
         query = select(_report.content).where(_is(_report, person), _report.origin == origin)
         async with self._database.reading() as connection:
@@ -264,7 +264,7 @@ class AudioStore:
             )
         return probe, token
 
-    async def probe_of(self, token: str, version: str, at: datetime) -> Probe | None:
+    async def get_probe(self, token: str, version: str, at: datetime) -> Probe | None:
         """Return the probe with this token, and note that it was seen; None when no probe has it."""
         async with self._database.writing() as connection:
             row = (
@@ -282,14 +282,14 @@ class AudioStore:
             found = await connection.execute(select(_probe.id).where(_probe.id == probe_id))
             return found.one_or_none() is not None
 
-    async def connected(self, probe_id: str, replica_id: str) -> None:
+    async def mark_connected(self, probe_id: str, replica_id: str) -> None:
         """Store which replica the probe is connected to."""
         async with self._database.writing() as connection:
             await connection.execute(
                 update(tables.audio_probe).where(_probe.id == probe_id).values(replica=replica_id)
             )
 
-    async def disconnected(self, probe_id: str, replica_id: str) -> None:
+    async def mark_disconnected(self, probe_id: str, replica_id: str) -> None:
         """Store that the probe is no longer connected to this replica. It may be connected to another one by now."""
         async with self._database.writing() as connection:
             await connection.execute(
@@ -353,7 +353,7 @@ class AudioStore:
                 at=at,
             )
 
-    async def helped(self) -> Mapping[str, list[int]]:
+    async def list_helped_users(self) -> Mapping[str, list[int]]:
         """Return the signed-in users who agreed to help with calls: PBX id to PBX user ids.
 
         The consent of anyone who has signed out in the meantime is deleted.
@@ -379,7 +379,7 @@ class AudioStore:
                 by_pbx.setdefault(row.pbx_id, []).append(row.pbx_user_id)
         return by_pbx
 
-    async def helped_person(self, pbx_id: str, pbx_user_id: int) -> Person | None:
+    async def get_helped_person(self, pbx_id: str, pbx_user_id: int) -> Person | None:
         """Return the person who is signed in as this PBX user and agreed to help with calls."""
         query = (
             select(_session.tenant_id, _session.object_id)
@@ -394,7 +394,7 @@ class AudioStore:
             row = (await connection.execute(query)).one_or_none()
         return (row.tenant_id, row.object_id) if row is not None else None
 
-    async def tell(
+    async def add_notice(
         self, person: Person, kind: str, detail: Mapping[str, Any], at: datetime, every: timedelta
     ) -> bool:
         """Store a notice, unless one was stored less than `every` ago or the person wants none now.
@@ -461,7 +461,7 @@ class AudioStore:
                 .values(verdict=None, model=None, concluded_at=None)
             )
 
-    async def conflicts(self, pbx_id: str, at: datetime) -> tuple[Sequence[ConflictCount], int]:
+    async def count_conflicts(self, pbx_id: str, at: datetime) -> tuple[Sequence[ConflictCount], int]:
         """Return the conflicts of people who are signed in at this PBX, by device model, the most frequent first.
 
         The second value is the number of people about whom there is any conclusion.

@@ -244,7 +244,7 @@ def count_audit(
     at, text = to_ms(now), json.dumps(detail)
     span = at // (within // timedelta(milliseconds=1))
     key = _key(pbx_id, kind, actor.kind, actor.tenant_id, actor.object_id, what, span)
-    if (yield from _counted_again(key, times)):
+    if (yield from _increment(key, times)):
         return
     singly = yield from first(
         "SELECT count(*) AS n FROM audit WHERE pbx_id = $1 AND at > $2 AND kind = $3 AND coalesce_key IS NOT NULL",
@@ -254,7 +254,7 @@ def count_audit(
     )
     if singly is not None and singly["n"] >= SINGLY_PER_HOUR:
         key = _key(pbx_id, kind, at // _HOUR_MS)
-        if (yield from _counted_again(key, times)):
+        if (yield from _increment(key, times)):
             return
         actor, text = SEVERAL, "{}"
     yield from execute(
@@ -265,7 +265,7 @@ def count_audit(
     )
 
 
-def _counted_again(key: str, times: int) -> Transaction[bool]:
+def _increment(key: str, times: int) -> Transaction[bool]:
     found = yield from execute(
         "UPDATE audit SET times = times + $1 WHERE coalesce_key = $2 RETURNING id", times, key
     )

@@ -45,7 +45,7 @@ class ClockDoubt(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class ClockReading:
     """A reading of both clocks at one moment, in seconds. `wall` counts from 1970, `steady` from an arbitrary moment."""
 
     wall: float
@@ -60,22 +60,22 @@ class Look:
 class ClockState:
     """What is known of the clocks after a reading."""
 
-    last: Look
-    good: Look | None
+    last: ClockReading
+    good: ClockReading | None
     """The reading to which the wall clock is compared while it is trusted; None when it can no longer confirm anything."""
     doubt: ClockDoubt | None = None
-    since: Look | None = None
+    since: ClockReading | None = None
     """While in doubt: the reading at which the new time began; since then both clocks have agreed."""
 
 
-def at_start(look: Look, newest: float | None) -> ClockState:
+def start_state(look: ClockReading, newest: float | None) -> ClockState:
     """Return the state at the start of the service. `newest`: the last moment in the database; None if it is empty."""
     if newest is None or -BEHIND_SECONDS <= look.wall - newest <= FAR_AHEAD_SECONDS:
         return ClockState(look, look)
     return ClockState(last=look, good=None, doubt=ClockDoubt.UNLIKE_RECORDS, since=look)
 
 
-def after(state: ClockState, look: Look, confirm_seconds: float = CONFIRM_SECONDS) -> ClockState:
+def advance(state: ClockState, look: ClockReading, confirm_seconds: float = CONFIRM_SECONDS) -> ClockState:
     """Return the state after another reading."""
     elapsed = look.steady - state.last.steady
     if not 0 <= elapsed <= GAP_SECONDS:
@@ -85,9 +85,9 @@ def after(state: ClockState, look: Look, confirm_seconds: float = CONFIRM_SECOND
         if abs(off) > TOLERANCE_SECONDS:
             return ClockState(last=look, good=state.good, doubt=ClockDoubt.JUMPED, since=look)
         drift = max(-elapsed * SLEW, min(off, elapsed * SLEW))
-        return ClockState(look, Look(look.wall - off + drift, look.steady))
+        return ClockState(look, ClockReading(look.wall - off + drift, look.steady))
     if state.good is not None and abs(off) <= TOLERANCE_SECONDS:  # the old time is back
-        return ClockState(look, Look(look.wall, look.steady))
+        return ClockState(look, ClockReading(look.wall, look.steady))
     if state.since is None or abs(look.wall - state.since.at(look.steady)) > TOLERANCE_SECONDS:
         return replace(state, last=look, since=look)
     if look.steady - state.since.steady >= confirm_seconds:

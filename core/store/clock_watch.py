@@ -14,17 +14,17 @@ from core.store.clock import (
     CONFIRM_SECONDS,
     DATABASE_SECONDS,
     ClockDoubt,
+    ClockReading,
     ClockState,
-    Look,
-    after,
-    at_start,
+    advance,
+    start_state,
 )
 from core.store.database import Database, PostgresAddress, upsert
 from core.store.timestamps import from_ms, to_ms
 
 logger = logging.getLogger(__name__)
 
-LOOK_SECONDS: Final = 1.0
+READ_SECONDS: Final = 1.0
 """How often the clocks are read."""
 SLOW_SECONDS: Final = 30.0
 """If the database takes longer to report its time, the answer is too inaccurate to compare."""
@@ -49,40 +49,40 @@ class ClockWatch:
         self._confirm_seconds = confirm_seconds
         self._state: ClockState | None = None
         self._is_unlike_database = False
-        self._said: ClockDoubt | None = ClockDoubt.UNKNOWN
+        self._reported_doubt: ClockDoubt | None = ClockDoubt.UNKNOWN
 
     @property
     def doubt(self) -> ClockDoubt | None:
         """Why the clock is not trusted at this moment; None when it is trusted."""
         self._look()
-        return self._said
+        return self._reported_doubt
 
     def trusted_now(self) -> datetime | None:
         """Return the time for actions that delete or end something; None while nothing may be deleted or ended."""
         look = self._look()
-        return datetime.fromtimestamp(look.wall, UTC) if self._said is None else None
+        return datetime.fromtimestamp(look.wall, UTC) if self._reported_doubt is None else None
 
     async def run(self) -> None:
         """Read the clocks regularly until cancelled, so that a jump is noticed even if nobody asks for the time."""
         while True:
             self._look()
-            await asyncio.sleep(LOOK_SECONDS)
+            await asyncio.sleep(READ_SECONDS)
 
     async def prove(self) -> None:
         """Store the trusted time and compare it with the database's clock. Raises an error when it cannot be stored."""
         if self._state is None:
             newest = await self._newest()
-            self._state = at_start(self._read(), newest.timestamp() if newest is not None else None)
+            self._state = start_state(self._read(), newest.timestamp() if newest is not None else None)
         at = self.trusted_now()
         async with self._database.writing() as connection:
             if isinstance(self._database.address, PostgresAddress):
                 before = self._read()
-                told = (
+                database_time = (
                     await connection.execute(text("SELECT extract(epoch FROM clock_timestamp())"))
                 ).scalar_one()
                 now = self._read()
                 if now.steady - before.steady <= SLOW_SECONDS:
-                    self._is_unlike_database = abs(float(told) - now.wall) > DATABASE_SECONDS
+                    self._is_unlike_database = abs(float(database_time) - now.wall) > DATABASE_SECONDS
             # While in doubt, the same value is written again: that tests the database as well.
             kept = {"at": to_ms(at)} if at is not None else {"at": tables.clock_mark.c.at}
             first = to_ms(at) if at is not None else 0
@@ -99,21 +99,21 @@ class ClockWatch:
             newest = marked or (await connection.execute(select(func.max(tables.audit.c.at)))).scalar_one()
         return from_ms(newest) if newest is not None else None
 
-    def _look(self) -> Look:
+    def _look(self) -> ClockReading:
         look = self._read()
         if self._state is None:
             return look
-        self._state = after(self._state, look, self._confirm_seconds)
+        self._state = advance(self._state, look, self._confirm_seconds)
         doubt = self._state.doubt or (ClockDoubt.UNLIKE_DATABASE if self._is_unlike_database else None)
-        if doubt is not self._said:
+        if doubt is not self._reported_doubt:
             if doubt is not None:
                 logger.error(
                     "the clock is not trusted: nothing is deleted or ended by it", extra={"clock": doubt}
                 )
-            elif self._said is not ClockDoubt.UNKNOWN:
-                logger.warning("the clock is trusted again", extra={"clock": self._said})
-            self._said = doubt
+            elif self._reported_doubt is not ClockDoubt.UNKNOWN:
+                logger.warning("the clock is trusted again", extra={"clock": self._reported_doubt})
+            self._reported_doubt = doubt
         return look
 
-    def _read(self) -> Look:
-        return Look(self._wall(), self._steady())
+    def _read(self) -> ClockReading:
+        return ClockReading(self._wall(), self._steady())

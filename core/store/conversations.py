@@ -71,7 +71,7 @@ class Known:
         """Return the state of an activity at this moment, without claiming it."""
         if activity_id in self.answered:
             return Claim.ANSWERED
-        return Claim.IN_HAND if activity_id in _living(self.in_hand, to_ms(at)) else Claim.NEW
+        return Claim.IN_HAND if activity_id in _keep_valid_claims(self.in_hand, to_ms(at)) else Claim.NEW
 
 
 class Conversations:
@@ -132,7 +132,7 @@ class Conversations:
         return Known(conversation, json.loads(row["answered"]), json.loads(row["in_hand"]))
 
 
-def _living(in_hand: Mapping[str, int], at: int) -> dict[str, int]:
+def _keep_valid_claims(in_hand: Mapping[str, int], at: int) -> dict[str, int]:
     """Return the claims whose lease has not expired. Claims from the future, made by a wrong clock, do not count."""
     return {claimed: since for claimed, since in in_hand.items() if since <= at < since + _LEASE_MS}
 
@@ -153,7 +153,7 @@ def _open(
     answered, in_hand = json.loads(row["answered"]), json.loads(row["in_hand"])
     if activity_id in answered:
         return Claim.ANSWERED
-    in_hand = _living(in_hand, at)
+    in_hand = _keep_valid_claims(in_hand, at)
     if activity_id in in_hand:
         return Claim.IN_HAND
     if activity_id is not None:

@@ -79,7 +79,7 @@ def _detail(text: str) -> dict[str, Any]:
 
 
 @dataclass(frozen=True, slots=True)
-class Due:
+class DueNotice:
     """A notice that is due, with everything needed to decide about it."""
 
     notice: Notice
@@ -91,26 +91,28 @@ class Due:
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class NoticeChange:
     """New values for columns of a notice."""
 
     notice_id: str
     values: Mapping[str, int | bool]
 
 
-def delivered(notice: Notice, at: datetime) -> Change:
+def mark_delivered(notice: Notice, at: datetime) -> NoticeChange:
     """Mark the notice as delivered."""
-    return Change(notice.id, {"delivered_at": to_ms(at)})
+    return NoticeChange(notice.id, {"delivered_at": to_ms(at)})
 
 
-def failed(notice: Notice, at: datetime, *, wait: timedelta | None = None, doubtful: bool = False) -> Change:
+def schedule_retry(
+    notice: Notice, at: datetime, *, wait: timedelta | None = None, doubtful: bool = False
+) -> NoticeChange:
     """Schedule a retry after `wait` (if the channel asked for it), but not before the back-off; or give up.
 
     `doubtful`: the notice may have been delivered. That is risked once; the second time it is given up.
     """
     attempts = notice.attempts + 1
     pause = max(FIRST_RETRY * 2**notice.attempts, min(wait or timedelta(), LONGEST_WAIT))
-    return Change(
+    return NoticeChange(
         notice.id,
         {
             "attempts": attempts,
@@ -122,14 +124,14 @@ def failed(notice: Notice, at: datetime, *, wait: timedelta | None = None, doubt
     )
 
 
-def postponed(notice: Notice, until: datetime) -> Change:
+def postpone(notice: Notice, until: datetime) -> NoticeChange:
     """Move the notice to a later time. It was not sent, so this does not count as an attempt."""
-    return Change(notice.id, {"next_attempt_at": to_ms(until), "sending": False})
+    return NoticeChange(notice.id, {"next_attempt_at": to_ms(until), "sending": False})
 
 
-def given_up(notice: Notice) -> Change:
+def give_up(notice: Notice) -> NoticeChange:
     """Give up the notice: it cannot be sent, is not wanted, or may already have been delivered."""
-    return Change(notice.id, {"given_up": True})
+    return NoticeChange(notice.id, {"given_up": True})
 
 
 PREFERENCE_COLUMNS: Final = (
@@ -155,13 +157,13 @@ class Notices:
         self._database = database
         self._writer = writer
 
-    async def due(self, at: datetime, limit: int = 100) -> Sequence[Due]:
+    async def list_due(self, at: datetime, limit: int = 100) -> Sequence[DueNotice]:
         """Return notices that are due, the oldest first. One that a wrong clock has delayed for very long is due as well."""
         rows = await self._database.fetch(_DUE, to_ms(at), to_ms(at + LONGEST_DELAY), limit)
         return [_to_due(row) for row in rows]
 
     async def write(
-        self, changes: Sequence[Change], wanted: Sequence[Notice], at: datetime, until: datetime
+        self, changes: Sequence[NoticeChange], wanted: Sequence[Notice], at: datetime, until: datetime
     ) -> set[str]:
         """Store changes, and lease those of the wanted notices that are still due, until `until`; return their ids.
 
@@ -173,7 +175,7 @@ class Notices:
         return await self._writer.run_small(lambda: _write(changes, ids, *times))
 
 
-def _to_due(row: Row) -> Due:
+def _to_due(row: Row) -> DueNotice:
     notice = Notice(
         id=row["id"],
         tenant_id=row["tenant_id"],
@@ -192,11 +194,11 @@ def _to_due(row: Row) -> Due:
         conversation = Conversation(row["reference"], row["locale"], closed)
     preference = {name: row[name] for name in PREFERENCE_COLUMNS} if row["muted"] is not None else None
     since = from_ms(row["started_at"]) if row["started_at"] is not None else None
-    return Due(notice=notice, conversation=conversation, preference=preference, session_since=since)
+    return DueNotice(notice=notice, conversation=conversation, preference=preference, session_since=since)
 
 
 def _write(
-    changes: Sequence[Change], wanted: Sequence[str], at: int, far: int, until: int
+    changes: Sequence[NoticeChange], wanted: Sequence[str], at: int, far: int, until: int
 ) -> Transaction[set[str]]:
     # Sorted, so that two replicas cannot deadlock.
     for change in sorted(changes, key=lambda change: change.notice_id):

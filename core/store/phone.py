@@ -75,7 +75,7 @@ class PhoneStore:
                 )
         return session_id is not None
 
-    async def kept(self, at: datetime) -> Mapping[str, list[int]]:
+    async def list_users_by_pbx(self, at: datetime) -> Mapping[str, list[int]]:
         """Return the users whose telephones are on: PBX id to PBX user ids.
 
         Consents whose session or licence has ended are deleted.
@@ -93,7 +93,7 @@ class PhoneStore:
                 await self._end((row.tenant_id, row.object_id), row.session_id, at)
         return by_pbx
 
-    async def persons(self, pbx_id: str, user_ids: Collection[int]) -> list[Person]:
+    async def list_persons(self, pbx_id: str, user_ids: Collection[int]) -> list[Person]:
         """Return the Teams users behind those of these PBX users whose telephones are on."""
         ids, found = list(user_ids), list[Person]()
         for begin in range(0, len(ids), _ASKED[-1]):
@@ -106,7 +106,7 @@ class PhoneStore:
             found += [(row["tenant_id"], row["object_id"]) for row in rows]
         return found
 
-    async def lost(self, pbx_id: str, user_id: int, before: datetime, at: datetime) -> Person | None:
+    async def mark_lost(self, pbx_id: str, user_id: int, before: datetime, at: datetime) -> Person | None:
         """Switch off the telephone of this PBX user if it was switched on before `before`; return whose it was.
 
         For a connector that no longer has the user's login.

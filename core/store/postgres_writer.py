@@ -53,7 +53,7 @@ _CONFLICTS: Final = (
 
 
 @dataclass(slots=True)
-class _Waiting:
+class _QueuedPayload:
     payload: Any
     done: asyncio.Future[Any]
 
@@ -70,7 +70,7 @@ class PostgresWriter:
         self._dsn = dsn
         self._tls = tls
         self._groups = groups or {}
-        self._waiting: defaultdict[str, list[_Waiting]] = defaultdict(list)
+        self._waiting: defaultdict[str, list[_QueuedPayload]] = defaultdict(list)
         self._closed = False
         self._pool: asyncpg.Pool[Any] | None = None
         self._pool_lock = asyncio.Lock()
@@ -92,11 +92,11 @@ class PostgresWriter:
     async def run_together(self, group: str, payload: Any, make: TransactionFactory[T]) -> T:
         if self._closed:
             raise WriterClosedError
-        waiting = _Waiting(payload, asyncio.get_running_loop().create_future())
+        waiting = _QueuedPayload(payload, asyncio.get_running_loop().create_future())
         if self._work is None and not self._sending.locked():
             # Fast path: a single caller sends directly; a helper task would add about 5 % latency.
             async with self._sending:
-                await self._together(group, [waiting])
+                await self._run_batch(group, [waiting])
         else:
             self._waiting[group].append(waiting)
             if self._work is None:
@@ -164,16 +164,16 @@ class PostgresWriter:
                         members = self._waiting[group][:MAX_TOGETHER]
                         if members:
                             del self._waiting[group][: len(members)]
-                            await self._together(group, members)
+                            await self._run_batch(group, members)
                     # Callers that have just been answered and call again at once form the next batch together.
                     await asyncio.sleep(0)
         finally:
             self._work = None
             # The queue is empty unless this task was cancelled; then each caller runs its own transaction.
             for group in list(self._waiting):
-                _answer(self._waiting.pop(group), NEEDS_TRANSACTION)
+                _resolve(self._waiting.pop(group), NEEDS_TRANSACTION)
 
-    async def _together(self, group: str, members: list[_Waiting]) -> None:
+    async def _run_batch(self, group: str, members: list[_QueuedPayload]) -> None:
         """Run a batch as one statement, which is its own transaction. If it fails, each member runs its own transaction."""
         outcome: Any = NEEDS_TRANSACTION
         try:
@@ -199,9 +199,9 @@ class PostgresWriter:
                 "a group failed; its members run one by one", extra=_context(group, members, fault)
             )
         finally:
-            _answer(members, outcome)
+            _resolve(members, outcome)
 
-    async def _send(self, group: str, members: list[_Waiting]) -> Sequence[Any]:
+    async def _send(self, group: str, members: list[_QueuedPayload]) -> Sequence[Any]:
         connection = self._together_connection
         if connection is None or connection.is_closed():
             connection = self._together_connection = await asyncpg.connect(
@@ -225,7 +225,7 @@ class PostgresWriter:
             self._together_connection = None
 
 
-def _answer(members: Sequence[_Waiting], outcome: Any) -> None:
+def _resolve(members: Sequence[_QueuedPayload], outcome: Any) -> None:
     """Hand the outcome to the callers: a result for each, or an error or `NEEDS_TRANSACTION` for all."""
     for index, waiting in enumerate(members):
         if waiting.done.done():
@@ -236,7 +236,7 @@ def _answer(members: Sequence[_Waiting], outcome: Any) -> None:
             waiting.done.set_result(NEEDS_TRANSACTION if outcome is NEEDS_TRANSACTION else outcome[index])
 
 
-def _context(group: str, members: Sequence[_Waiting], fault: BaseException) -> dict[str, Any]:
+def _context(group: str, members: Sequence[_QueuedPayload], fault: BaseException) -> dict[str, Any]:
     return {"group": group, "transactions": len(members), "reason": describe(fault)}
 
 

@@ -40,7 +40,7 @@ _STEP: Final = 10_000
 """After how many instructions the limits are checked."""
 
 
-class _Connection:
+class _ReadConnection:
     """A connection that opens with the first read and again after an error.
 
     `read` is interrupted after `instructions` or `seconds`.
@@ -93,7 +93,7 @@ class _Connection:
 
 
 @dataclass(slots=True)
-class _Asked:
+class _PendingRead:
     text: str
     values: Sequence[Any]
     done: asyncio.Future[list[sqlite3.Row]]
@@ -105,12 +105,12 @@ class SqliteReader:
     def __init__(self, path: Path, *, statement_seconds: float = STATEMENT_SECONDS) -> None:
         self._path = path
         self._statement_seconds = statement_seconds
-        self._here = _Connection(
+        self._here = _ReadConnection(
             path=path, busy_seconds=0, instructions=HERE_INSTRUCTIONS, seconds=statement_seconds
         )
         self._elsewhere: dict[str, int] = {}
         """Maps the text of a long statement to the number of times it still goes to a thread."""
-        self._queue: queue.SimpleQueue[_Asked | None] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[_PendingRead | None] = queue.SimpleQueue()
         self._threads: list[threading.Thread] = []
 
     async def fetch_long(self, text: str, values: Sequence[Any]) -> Sequence[sqlite3.Row]:
@@ -156,7 +156,7 @@ class SqliteReader:
                 thread = threading.Thread(target=self._work, args=(self._queue,), name=name, daemon=True)
                 thread.start()
                 self._threads.append(thread)
-        asked = _Asked(text, values, asyncio.get_running_loop().create_future())
+        asked = _PendingRead(text, values, asyncio.get_running_loop().create_future())
         self._queue.put(asked)
         try:
             async with asyncio.timeout(STUCK_SECONDS):
@@ -164,8 +164,8 @@ class SqliteReader:
         except TimeoutError as slow:
             raise StorageUnavailableError("the reader is stuck") from slow
 
-    def _work(self, asked_for: "queue.SimpleQueue[_Asked | None]") -> None:
-        connection = _Connection(
+    def _work(self, asked_for: "queue.SimpleQueue[_PendingRead | None]") -> None:
+        connection = _ReadConnection(
             path=self._path, busy_seconds=BUSY_SECONDS, instructions=math.inf, seconds=self._statement_seconds
         )
         while (asked := asked_for.get()) is not None:
@@ -183,7 +183,7 @@ class SqliteReader:
                 error = StorageUnavailableError(f"{type(fault).__name__}: {fault}")
                 error.__cause__ = fault
             with contextlib.suppress(RuntimeError):  # the event loop has ended, and so has the caller
-                asked.done.get_loop().call_soon_threadsafe(_answer, asked, rows, error)
+                asked.done.get_loop().call_soon_threadsafe(_resolve, asked, rows, error)
         connection.close()
 
     def _is_long(self, text: str) -> None:
@@ -192,7 +192,7 @@ class SqliteReader:
         self._elsewhere[text] = NEXT_ELSEWHERE
 
 
-def _answer(asked: _Asked, rows: list[sqlite3.Row], error: Exception | None) -> None:
+def _resolve(asked: _PendingRead, rows: list[sqlite3.Row], error: Exception | None) -> None:
     if asked.done.done():
         return
     if error is not None:

@@ -64,7 +64,7 @@ class _TransactionLostError(Exception):
 
 
 @dataclass(slots=True, eq=False)
-class _Waiting:
+class _QueuedTransaction:
     make: TransactionFactory[Any]
     group: str | None
     payload: Any
@@ -84,14 +84,16 @@ class SqliteWriter:
         self._groups = {**(groups or {}), _SMALL: _run_small_ones}
         self._stuck_seconds = stuck_seconds
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._together: list[_Waiting] = []
-        self._handed_over: set[_Waiting] = set()  # transactions that the thread has not answered yet
+        self._together: list[_QueuedTransaction] = []
+        self._handed_over: set[_QueuedTransaction] = (
+            set()
+        )  # transactions that the thread has not answered yet
         self._answers = 0
         self._watching: asyncio.TimerHandle | None = None
         self._commit_seconds = 0.0  # a moving average, so that a single checkpoint does not matter much
         self._here = ReplaceableConnection(path, timeout=0)
         self._in_thread = ReplaceableConnection(path, timeout=BUSY_SECONDS)
-        self._queue: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[_QueuedTransaction | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._work, name="sqlite-writer", daemon=True)
         self._closed = False
         self._thread.start()
@@ -125,14 +127,14 @@ class SqliteWriter:
             self._watching.cancel()
         self._here.close()
 
-    def _waiting(self, make: TransactionFactory[Any], group: str | None, payload: Any) -> _Waiting:
+    def _waiting(self, make: TransactionFactory[Any], group: str | None, payload: Any) -> _QueuedTransaction:
         if self._closed:
             raise WriterClosedError
         if self._loop is None:
             self._loop = asyncio.get_running_loop()
-        return _Waiting(make=make, group=group, payload=payload, done=self._loop.create_future())
+        return _QueuedTransaction(make=make, group=group, payload=payload, done=self._loop.create_future())
 
-    def _hand_over(self, members: Sequence[_Waiting]) -> None:
+    def _hand_over(self, members: Sequence[_QueuedTransaction]) -> None:
         if not members:
             return
         self._handed_over.update(members)
@@ -156,12 +158,12 @@ class SqliteWriter:
     def _flush(self) -> None:
         members, self._together = self._together, []
         try:
-            while members and self._run_here(members[:MAX_TOGETHER]):
+            while members and self._run_on_loop(members[:MAX_TOGETHER]):
                 del members[:MAX_TOGETHER]
         finally:
             self._hand_over(members)
 
-    def _run_here(self, members: list[_Waiting]) -> bool:
+    def _run_on_loop(self, members: list[_QueuedTransaction]) -> bool:
         """Run transactions on the event loop, if that is cheap; return False when they are left to the thread, unchanged.
 
         A member that needs its own transaction goes to the thread.
@@ -182,12 +184,12 @@ class SqliteWriter:
             self._here.undo()
             _log_fault("a transaction on the event loop failed; the thread runs it again", fault, members)
             for waiting in members:
-                _start_over(waiting)
+                _reset(waiting)
             if isinstance(fault, KeyboardInterrupt):  # Ctrl-C happened to arrive here
                 raise
             return False
         left = [waiting for waiting in members if waiting.result is NEEDS_TRANSACTION]
-        _hand_out([waiting for waiting in members if waiting not in left] if left else members)
+        _resolve([waiting for waiting in members if waiting not in left] if left else members)
         for waiting in left:
             waiting.group = None
         self._hand_over(left)
@@ -213,7 +215,7 @@ class SqliteWriter:
                     self._loop.call_soon_threadsafe(self._answered, members)
         self._in_thread.close()
 
-    def _gather(self, one: _Waiting) -> tuple[list[_Waiting], bool]:
+    def _gather(self, one: _QueuedTransaction) -> tuple[list[_QueuedTransaction], bool]:
         members = [one]
         while len(members) < MAX_TOGETHER:
             try:
@@ -225,7 +227,7 @@ class SqliteWriter:
             members.append(following)
         return members, False
 
-    def _run_members(self, members: list[_Waiting]) -> None:
+    def _run_members(self, members: list[_QueuedTransaction]) -> None:
         """Run all members in one transaction; if that fails, run each in its own."""
         if not members:
             return
@@ -248,9 +250,9 @@ class SqliteWriter:
             else:
                 _fail(members, fault)
 
-    def _run_one_by_one(self, members: list[_Waiting]) -> None:
+    def _run_one_by_one(self, members: list[_QueuedTransaction]) -> None:
         for waiting in members:
-            _start_over(waiting)
+            _reset(waiting)
         for index, waiting in enumerate(members):
             try:
                 connection = self._in_thread.begin()
@@ -272,38 +274,43 @@ class SqliteWriter:
         took = time.perf_counter() - started
         self._commit_seconds += _NEWEST_COUNTS * (took - self._commit_seconds)
 
-    def _answered(self, members: list[_Waiting]) -> None:
+    def _answered(self, members: list[_QueuedTransaction]) -> None:
         self._handed_over.difference_update(members)
         self._answers += 1
-        _hand_out(members)
+        _resolve(members)
 
 
 def _run_groups(
-    connection: sqlite3.Connection, groups: Mapping[str, Group], members: Sequence[_Waiting]
+    connection: sqlite3.Connection, groups: Mapping[str, Group], members: Sequence[_QueuedTransaction]
 ) -> None:
-    grouped: defaultdict[str, list[_Waiting]] = defaultdict(list)
+    grouped: defaultdict[str, list[_QueuedTransaction]] = defaultdict(list)
     for waiting in members:
         if waiting.group is not None:
             grouped[waiting.group].append(waiting)
     for name, together in grouped.items():
         connection.execute("SAVEPOINT together")
-        if not _is_done(connection=connection, groups=groups, name=name, together=together):
+        if not _run_batch(connection=connection, groups=groups, name=name, together=together):
             _check_open(connection)
             connection.execute("ROLLBACK TO together")
         _check_open(connection)
         connection.execute("RELEASE together")
 
 
-def _run_alone(connection: sqlite3.Connection, groups: Mapping[str, Group], waiting: _Waiting) -> None:
+def _run_alone(
+    connection: sqlite3.Connection, groups: Mapping[str, Group], waiting: _QueuedTransaction
+) -> None:
     """Run the batch of a single member, which needs no savepoint."""
-    if not _is_done(connection=connection, groups=groups, name=waiting.group or "", together=[waiting]):
+    if not _run_batch(connection=connection, groups=groups, name=waiting.group or "", together=[waiting]):
         _check_open(connection)
         connection.execute("ROLLBACK")
         connection.execute("BEGIN IMMEDIATE")
 
 
-def _is_done(
-    connection: sqlite3.Connection, groups: Mapping[str, Group], name: str, together: Sequence[_Waiting]
+def _run_batch(
+    connection: sqlite3.Connection,
+    groups: Mapping[str, Group],
+    name: str,
+    together: Sequence[_QueuedTransaction],
 ) -> bool:
     """Run a batch; return False when it failed. Then each member runs alone, so that only the faulty one fails."""
     try:
@@ -342,12 +349,12 @@ def _check_open(connection: sqlite3.Connection) -> None:
         raise _TransactionLostError
 
 
-def _start_over(waiting: _Waiting) -> None:
+def _reset(waiting: _QueuedTransaction) -> None:
     """Reset a member so that it runs again in its own transaction, because the batch may be what failed."""
     waiting.result, waiting.error, waiting.group = NEEDS_TRANSACTION, None, None
 
 
-def _fail(members: Sequence[_Waiting], fault: BaseException) -> None:
+def _fail(members: Sequence[_QueuedTransaction], fault: BaseException) -> None:
     if isinstance(fault, (sqlite3.Error, OSError, _TransactionLostError)):
         logger.error("commit failed", extra={"transactions": len(members), "reason": describe(fault)})
     for waiting in members:
@@ -367,7 +374,7 @@ def _error_for_caller(fault: BaseException) -> Exception:
     return error
 
 
-def _run_one(connection: sqlite3.Connection, waiting: _Waiting) -> None:
+def _run_one(connection: sqlite3.Connection, waiting: _QueuedTransaction) -> None:
     """Run one transaction in a savepoint. Raises an error only when the shared transaction as a whole is in doubt."""
     connection.execute("SAVEPOINT one")
     try:
@@ -392,11 +399,11 @@ def drive(connection: sqlite3.Connection, transaction: Transaction[T]) -> T:
         return result
 
 
-def _log_fault(what: str, fault: BaseException, members: Sequence[_Waiting]) -> None:
+def _log_fault(what: str, fault: BaseException, members: Sequence[_QueuedTransaction]) -> None:
     logger.warning(what, extra={"transactions": len(members), "reason": describe(fault)})
 
 
-def _hand_out(members: Sequence[_Waiting]) -> None:
+def _resolve(members: Sequence[_QueuedTransaction]) -> None:
     for waiting in members:
         if waiting.done.done():  # the caller was cancelled, or got "outcome unknown"
             continue

@@ -57,26 +57,26 @@ async def test_what_was_reported_comes_back_whole(store: AudioStore) -> None:
     await store.report(ANNA, Source.DECLARED, [use(Source.DECLARED)], NOW)
     await store.set_present(ANNA, [AudioDevice("A", Kind.OUTPUT, Platform.BROWSER, "id", "group")], NOW)
     await store.add_call(ANNA, NOW)
-    stored = await store.of(ANNA)
+    stored = await store.get(ANNA)
     assert stored.uses == (use(Source.DECLARED),)
     assert stored.present == (AudioDevice("A", Kind.OUTPUT, Platform.BROWSER, "id", "group"),)
     assert [call.at for call in stored.calls] == [NOW]
-    assert (await store.of(BEN)).uses == ()
+    assert (await store.get(BEN)).uses == ()
 
 
 async def test_a_report_replaces_the_one_before(store: AudioStore) -> None:
     for label in ("first", "second"):
         await store.report(ANNA, Source.DECLARED, [use(Source.DECLARED, label)], NOW)
-    assert [use.device.label for use in (await store.of(ANNA)).uses] == ["second"]
+    assert [use.device.label for use in (await store.get(ANNA)).uses] == ["second"]
 
 
 async def test_of_two_machines_the_one_that_reported_last_counts(store: AudioStore) -> None:
     office, home = (await pair(store))[0], (await pair(store))[0]
     await store.report(ANNA, Source.PROBE, [use(label="office")], NOW, office)
     await store.report(ANNA, Source.PROBE, [use(label="home")], NOW + timedelta(hours=1), home)
-    assert [use.device.label for use in (await store.of(ANNA)).uses] == ["home"]
+    assert [use.device.label for use in (await store.get(ANNA)).uses] == ["home"]
     await store.remove_probe(ANNA, home, NOW)
-    assert [use.device.label for use in (await store.of(ANNA)).uses] == ["office"]
+    assert [use.device.label for use in (await store.get(ANNA)).uses] == ["office"]
 
 
 async def test_a_code_pairs_one_probe_once(store: AudioStore) -> None:
@@ -87,10 +87,10 @@ async def test_a_code_pairs_one_probe_once(store: AudioStore) -> None:
     assert len(redeemed) == 1
     probe, token = redeemed[0]
     assert probe.person == ANNA
-    found = await store.probe_of(token, "2", NOW)
+    found = await store.get_probe(token, "2", NOW)
     assert found is not None
     assert (found.id, found.version) == (probe.id, "2")
-    assert await store.probe_of("other", "2", NOW) is None
+    assert await store.get_probe("other", "2", NOW) is None
 
 
 @pytest.mark.parametrize("spelt", [str.lower, lambda code: code.replace("-", ""), lambda code: f" {code} "])
@@ -138,9 +138,9 @@ async def test_a_stolen_row_does_not_let_anyone_try_codes(store: AudioStore, dat
 async def test_nobody_removes_the_probe_of_another(store: AudioStore) -> None:
     probe_id, token = await pair(store)
     assert not await store.remove_probe(BEN, probe_id, NOW)
-    assert await store.probe_of(token, "1", NOW) is not None
+    assert await store.get_probe(token, "1", NOW) is not None
     assert await store.remove_probe(ANNA, probe_id, NOW)
-    assert await store.probe_of(token, "1", NOW) is None
+    assert await store.get_probe(token, "1", NOW) is None
 
 
 async def test_forgetting_leaves_no_row_of_this_person_and_all_of_others(
@@ -170,7 +170,7 @@ async def test_what_is_kept_no_longer_goes(store: AudioStore) -> None:
     await pair(store, at=NOW - timedelta(days=179))
     await store.choose(ANNA, verdict="conflict", model="Jabra", concluded_at=to_ms(at), named=True)
     await store.forget_old(NOW)
-    stored = await store.of(ANNA)
+    stored = await store.get(ANNA)
     assert len(stored.probes) == 1
     assert (stored.verdict, stored.choices.named) == (None, True)
     assert [use.source for use in stored.uses] == [Source.DECLARED]
@@ -184,7 +184,7 @@ async def test_a_person_is_told_once_a_day_however_many_reports_come_at_once(
     day = timedelta(days=1)
 
     async def tell(at: datetime) -> bool:
-        return await store.tell(ANNA, "audio-conflict", {"a": 1}, at, day)
+        return await store.add_notice(ANNA, "audio-conflict", {"a": 1}, at, day)
 
     assert sorted(await asyncio.gather(*(tell(NOW) for _ in range(5)))) == [False] * 4 + [True]
     assert not await tell(NOW + timedelta(hours=23))
@@ -195,5 +195,5 @@ async def test_a_person_is_told_once_a_day_however_many_reports_come_at_once(
 
 async def test_who_wants_quiet_is_not_told(store: AudioStore) -> None:
     await store.choose(ANNA, quiet_until=to_ms(NOW + timedelta(days=7)))
-    assert not await store.tell(ANNA, "audio-conflict", {}, NOW + timedelta(days=6), timedelta(days=1))
-    assert await store.tell(ANNA, "audio-conflict", {}, NOW + timedelta(days=7), timedelta(days=1))
+    assert not await store.add_notice(ANNA, "audio-conflict", {}, NOW + timedelta(days=6), timedelta(days=1))
+    assert await store.add_notice(ANNA, "audio-conflict", {}, NOW + timedelta(days=7), timedelta(days=1))

@@ -12,7 +12,7 @@ from core.licensing.session import NO_CALL_FACTS, Opened
 from core.store import retention, tables
 from core.store.audio import AudioStore
 from core.store.audit import forget_audit
-from core.store.clock import ClockDoubt, ClockState, Look, after, at_start
+from core.store.clock import ClockDoubt, ClockReading, ClockState, advance, start_state
 from core.store.clock_watch import ClockWatch
 from core.store.database import PostgresAddress
 from core.store.notices import Notices, new_notice
@@ -29,7 +29,7 @@ WALL = 1_800_000_000.0
 def follow(
     steps: list[tuple[float, float]], newest: float | None = WALL, look_every: float = 1.0
 ) -> list[ClockDoubt | None]:
-    state, wall, steady = at_start(Look(WALL, 50.0), newest), WALL, 50.0
+    state, wall, steady = start_state(ClockReading(WALL, 50.0), newest), WALL, 50.0
     doubts = [state.doubt]
     for passes, jump in steps:
         left = passes
@@ -37,7 +37,7 @@ def follow(
         while left > 0:
             step = min(look_every, left)
             wall, steady, left = wall + step, steady + step, left - step
-            state = after(state, Look(wall, steady))
+            state = advance(state, ClockReading(wall, steady))
         doubts.append(state.doubt)
     return doubts
 
@@ -90,18 +90,18 @@ def test_a_start_is_compared_with_what_the_database_knows(
 
 @pytest.mark.parametrize("steady_jump", [500 * DAY, -500 * DAY])
 def test_two_clocks_that_jump_together_prove_nothing_to_each_other(steady_jump: float) -> None:
-    state = after(at_start(Look(WALL, 0), WALL), Look(WALL + steady_jump, steady_jump))
+    state = advance(start_state(ClockReading(WALL, 0), WALL), ClockReading(WALL + steady_jump, steady_jump))
     assert state.doubt is PAUSED
-    back = after(state, Look(WALL + 1, 1.0))
+    back = advance(state, ClockReading(WALL + 1, 1.0))
     assert back.doubt is PAUSED, "nor when they come back"
-    assert lasts(back, Look(WALL + 1, 1.0)) == (True, False)
+    assert lasts(back, ClockReading(WALL + 1, 1.0)) == (True, False)
 
 
-def lasts(state: ClockState, look: Look) -> tuple[bool, bool]:
+def lasts(state: ClockState, look: ClockReading) -> tuple[bool, bool]:
     """Whether it is doubted just before and after its hour."""
     doubts = []
     for second in range(1, int(HOUR) + 10, 10):
-        state = after(state, Look(look.wall + second, look.steady + second))
+        state = advance(state, ClockReading(look.wall + second, look.steady + second))
         doubts.append(state.doubt is not None)
     return doubts[-3], doubts[-1]
 
@@ -291,9 +291,11 @@ async def test_a_notice_that_a_wrong_clock_has_put_off_is_delivered(book: Book) 
     notices = Notices(book.database, book.ledger.writer)
     async with book.database.writing() as connection:
         await connection.execute(new_notice(("t", "o"), "revoked", {}, NOW))
-    (due,) = await notices.due(NOW)
+    (due,) = await notices.list_due(NOW)
     assert await notices.write([], [due.notice], NOW, NOW + timedelta(days=500)) == {due.notice.id}
-    assert [found.notice.id for found in await notices.due(NOW + timedelta(seconds=5))] == [due.notice.id]
+    assert [found.notice.id for found in await notices.list_due(NOW + timedelta(seconds=5))] == [
+        due.notice.id
+    ]
 
 
 async def test_a_notice_that_cannot_be_read_keeps_no_other_back(book: Book) -> None:
@@ -301,4 +303,4 @@ async def test_a_notice_that_cannot_be_read_keeps_no_other_back(book: Book) -> N
     async with book.database.writing() as connection:
         for detail in ("no json", "[]", "{}"):
             await connection.execute(new_notice(("t", "o"), "revoked", {}, NOW).values(detail=detail))
-    assert len(await notices.due(NOW)) == 3
+    assert len(await notices.list_due(NOW)) == 3

@@ -149,7 +149,7 @@ async def test_pairing_codes_of_before_the_pepper_are_good_no_longer(empty_datab
     async with database.reading() as connection:
         assert (await connection.execute(select(tables.audio_pairing))).all() == []
     assert await store.redeem(code, "m", "linux", "1", at) is None
-    assert await store.probe_of("token", "1", at) is not None
+    assert await store.get_probe("token", "1", at) is not None
     code, _ = await store.new_code(("t", "anna"), at)
     assert await store.redeem(code, "m", "linux", "1", at) is not None
     await database.close()
