@@ -50,7 +50,7 @@ from wire.link import PbxGroup, PbxUser
 
 logger = logging.getLogger(__name__)
 
-LOG_OUT_SECONDS: Final = 1.0
+LOG_OUT_SECONDS: Final = 0.6
 EXPLAIN_SECONDS: Final = 1.0
 """Time-out for each layer when a failed request is explained, because somebody waits for the answer."""
 REQUESTS_AT_ONCE: Final = 8

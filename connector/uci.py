@@ -282,10 +282,15 @@ class UciSession:
                     self._is_connected = False
                     logger.warning("UCI connection lost", extra={"reason": str(fault)})
                     self._on_fault(fault)
-                    self._on_state(UciState.FAILED if failures else UciState.CONNECTING)
+                    self._say(UciState.FAILED if failures else UciState.CONNECTING)
                     refusals = refusals + 1 if isinstance(fault, LoginRejectedError) else 0
                     if self._gives_up is not None and refusals >= MAX_REFUSALS and self._gives_up():
                         return
+                except Exception as odd:  # noqa: BLE001 - nobody foresaw it; no login ends by it
+                    self._is_connected = False
+                    # Without the exception: its words may hold a number or a name.
+                    logger.error("a UCI login is made again", extra={"reason": type(odd).__name__})  # noqa: TRY400
+                    self._say(UciState.CONNECTING)
                 failures += 1
                 # A PBX that is starting may refuse everybody for a while, so the last tries are a minute apart.
                 is_patient = self._gives_up is not None and refusals > 1
@@ -347,7 +352,13 @@ class UciSession:
                 self._on_offer(await self.provided_requests(), self.provided_events)
         self._is_connected = True
         self._on_fault(None)
-        self._on_state(UciState.ON)
+        self._say(UciState.ON)
+
+    def _say(self, state: UciState) -> None:
+        try:
+            self._on_state(state)
+        except Exception as odd:  # noqa: BLE001 - of who listens; the login stands all the same
+            logger.error("a change of a UCI login could not be taken", extra={"reason": type(odd).__name__})  # noqa: TRY400
 
     async def _subscribe(self) -> None:
         """Subscribe to the call events that the PBX offers, or, if it does not say which, to the first that it accepts."""
@@ -404,12 +415,16 @@ class UciSession:
             raise PbxUnreachableError("UCI answers no struct of a call")
         return struct
 
+    def abandon(self) -> None:
+        """Ends it without logging out."""
+        self._is_over = True
+        self._callbacks.close(self._secret)
+
     async def end(self) -> None:
         """Log out; later calls have no effect."""
         if self._is_over:
             return
-        self._is_over = True
-        self._callbacks.close(self._secret)
+        self.abandon()
         with suppress(PbxError, TimeoutError):
             async with asyncio.timeout(LOG_OUT_SECONDS):
                 await self.call("ucp.v22.requests.connection.logout")

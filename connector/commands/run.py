@@ -3,8 +3,10 @@
 import argparse
 import asyncio
 import logging
+import os
 import signal
-from contextlib import suppress
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
 from connector.calls import Calls
@@ -30,8 +32,11 @@ from wire.doctor import DoctorReport
 from wire.link import UciState
 
 FIRST_CHECK_SECONDS: Final = 5.0
-STOP_SECONDS: Final = 1.5
+STOP_SECONDS: Final = 1.2
 """How long the parts may take to stop. With the log-out and the status page, the program ends within three seconds."""
+THREADS_SECONDS: Final = 0.3
+"""For files that are being written. A name look-up runs in a thread, cannot be cancelled, and may take minutes."""
+THREADS: Final = "connector"
 
 logger = logging.getLogger(__name__)
 
@@ -44,6 +49,12 @@ def run(options: argparse.Namespace) -> int:
 
 
 async def _link(config: Config) -> None:
+    stopped = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    threads = ThreadPoolExecutor(thread_name_prefix=THREADS)
+    loop.set_default_executor(threads)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stopped.set)
     for warning in config.in_clear():
         logger.warning("%s", warning)
     state = State(config.state_directory)
@@ -105,9 +116,7 @@ async def _link(config: Config) -> None:
         supervisor=supervisor,
     )
     serving = await page.start() if config.status.port else None
-    with suppress(TimeoutError):  # a PBX that is slow or gone is reported over the link
-        async with asyncio.timeout(FIRST_CHECK_SECONDS):
-            await monitor.check()
+    await _first_check(monitor, stopped)
     for name, part in (
         ("logins", logins.run),  # before the link, because the hub asks whose logins are in use
         ("uci", uci.run),
@@ -116,13 +125,32 @@ async def _link(config: Config) -> None:
         ("directory", directory.run),
     ):
         supervisor.start(name, part)
-    stopped = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stopped.set)
     await stopped.wait()
     await supervisor.stop(STOP_SECONDS)
     await rest.close()
     if serving is not None:
         await serving.cleanup()
     logger.info("stopped")
+    await _end_threads(threads)
+
+
+async def _first_check(monitor: Monitor, stopped: asyncio.Event) -> None:
+    """A PBX that is slow or gone is reported over the link."""
+    check, stop = asyncio.create_task(monitor.check()), asyncio.create_task(stopped.wait())
+    await asyncio.wait({check, stop}, timeout=FIRST_CHECK_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+    for task in (check, stop):
+        task.cancel()
+    await asyncio.wait({check, stop})
+    if not check.cancelled():
+        check.result()
+
+
+async def _end_threads(threads: ThreadPoolExecutor) -> None:
+    """Python would wait for each of them, however long it takes."""
+    threads.shutdown(wait=False, cancel_futures=True)
+    ends = asyncio.get_running_loop().time() + THREADS_SECONDS
+    while any(one.name.startswith(THREADS) for one in threading.enumerate()):
+        if asyncio.get_running_loop().time() > ends:
+            logging.shutdown()
+            os._exit(0)
+        await asyncio.sleep(0.02)
