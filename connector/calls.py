@@ -101,7 +101,7 @@ class _Followed:
         if (
             method == "receiveCallState"
             and isinstance(event, dict)
-            and self._symptom.state(event, time.time())
+            and self._symptom.state(event, time.monotonic())
         ):
             self._calls.ended_at_once(self._user_id)
 

@@ -97,6 +97,8 @@ class Symptom:
     def state(self, event: dict[str, Any], heard_at: float) -> bool:
         """Process a `receiveCallState` struct and return whether it ends a call at once. `heard_at`: seconds."""
         call_id, name = event.get("id"), event.get("state")
+        if isinstance(call_id, int) and not isinstance(call_id, bool):
+            call_id = str(call_id)
         if not isinstance(call_id, str) or not call_id or not isinstance(name, str):
             return False
         phase = PHASES.get(name.strip().upper(), Phase.UNKNOWN)

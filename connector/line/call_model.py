@@ -93,9 +93,11 @@ class _Call:
 
 
 class CallModel:
-    """The calls of one line. All times are seconds since the epoch by the connector's clock, unless named as the PBX's."""
+    """The calls of one line. All times are seconds since the epoch by a clock that never jumps, unless named as the PBX's."""
 
     def __init__(self) -> None:
+        self.shift = 0.0
+        """Seconds to add to get the time of day."""
         self._calls: OrderedDict[str, _Call] = OrderedDict()
         """Calls by the PBX's present id."""
         self.own_numbers: frozenset[str] = frozenset()
@@ -227,7 +229,7 @@ class CallModel:
             shown.sort(key=lambda one: (one.ended is not None, -one.began))
             shown = shown[:MAX_CALLS]
         shown.sort(key=lambda one: one.began)
-        return [_phone_call(one, group_name) for one in shown]
+        return [_phone_call(one, group_name, self.shift) for one in shown]
 
     def _of(self, call_id: str) -> _Call | None:
         found = self._calls.get(call_id)
@@ -270,7 +272,7 @@ class CallModel:
             call.is_set_up |= name != "REQUESTED" and direction is Direction.OUT and state_is_set_up(name)
             call.connected = None  # the own phone was picked up, but the other side not yet
         if state in _TALKS and call.connected is None:
-            call.connected = at if is_event else _moment(struct, at)
+            call.connected = at if is_event else _moment(struct, at + self.shift) - self.shift
         if state is not None:
             call.state = state
 
@@ -348,7 +350,7 @@ def _merge(call: _Call, known: _Call) -> None:
         call.end, call.state = _end(call, at_once=False), state
 
 
-def _phone_call(call: _Call, group_name: Callable[[str], str]) -> PhoneCall:
+def _phone_call(call: _Call, group_name: Callable[[str], str], shift: float) -> PhoneCall:
     number, name = _other(call)
     return PhoneCall(
         call_id=call.call_id,
@@ -357,9 +359,9 @@ def _phone_call(call: _Call, group_name: Callable[[str], str]) -> PhoneCall:
         number=number,
         name=name,
         group=group_name(call.group) if call.group else "",
-        began_at=_utc(call.began),
-        connected_at=_utc(call.connected) if call.connected is not None else None,
-        ended_at=_utc(call.ended) if call.ended is not None else None,
+        began_at=_utc(call.began + shift),
+        connected_at=_utc(call.connected + shift) if call.connected is not None else None,
+        ended_at=_utc(call.ended + shift) if call.ended is not None else None,
         end=call.end,
         is_ours=call.is_ours,
     )

@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Final
 from urllib.parse import quote
 
-from connector.errors import PbxError, PhoneError
+from connector.errors import PbxAnswerError, PbxError, PhoneError
 from connector.line import features, readers
 from connector.line.rest_phone import Area, RestPhone
 from connector.line.uci_requests import UciRequests
@@ -192,7 +192,7 @@ class UciSettings:
         """Wait for a new reading; a reading that began earlier does not count."""
         if self._reading is not None and not self._reading.done():
             await asyncio.wait({self._reading})
-        await asyncio.shield(self._begin())
+        await asyncio.wait({self._begin()})  # it may end with the line
 
     def _begin(self) -> asyncio.Task[None]:
         if self._reading is None or self._reading.done():
@@ -221,6 +221,10 @@ class UciSettings:
                 faults.append(refused)
         except PbxError as fault:
             faults.append(fault)
+        except Exception as odd:  # noqa: BLE001 - one part that nobody foresaw costs no other
+            # Without the exception: its words may hold a number or a name.
+            logger.error("a part of a telephone is not understood", extra={"reason": type(odd).__name__})  # noqa: TRY400
+            faults.append(PbxAnswerError("telephone", 200, type(odd).__name__))
 
     async def _read_phones(self) -> None:
         if not self._uci.offer.has(features.PHONES):

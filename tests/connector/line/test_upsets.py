@@ -3,6 +3,7 @@
 import asyncio
 import json
 import logging
+import time
 import uuid
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -309,3 +310,92 @@ async def test_many_people_switch_their_telephones_on_at_the_same_time(site: Sit
     await site.stop()
     await site.start()
     assert site.lines.kept == site.calls.followed == set(people), "all of them are on the disk"
+
+
+class _Clock:
+    """Python's, whose time of day can be corrected."""
+
+    def __init__(self) -> None:
+        self.off = 0.0
+
+    def time(self) -> float:
+        return time.time() + self.off
+
+    @staticmethod
+    def monotonic() -> float:
+        return time.monotonic()
+
+
+@pytest.mark.parametrize("off", [-3600.0, 3600.0])
+async def test_a_clock_that_jumps_in_a_call_changes_nothing_but_the_time_of_day(
+    site: Site, monkeypatch: pytest.MonkeyPatch, off: float
+) -> None:
+    clock = _Clock()
+    monkeypatch.setattr(uci_line, "time", clock)
+    monkeypatch.setattr(call_model, "ENDED_SECONDS", 1.0)
+    (leg,) = await site.arrive("1001")
+    began = (await site.call_that(CallState.RINGING)).began_at
+    await site.act(leg["id"], "connect")
+    await site.call_that(CallState.CONNECTED)
+    clock.off = off
+    moved = (await site.call_that(CallState.CONNECTED)).began_at - began
+    assert abs(moved.total_seconds() - off) < 30, "as the clock on the wall has it"
+    await site.act(leg["id"], "hangup")
+
+    async def is_forgotten() -> bool:
+        return not (await site.line()).calls
+
+    await eventually(is_forgotten, "the ended call is no longer shown", seconds=30)
+
+
+async def test_what_nobody_foresaw_in_a_part_of_a_telephone_costs_no_other(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_arguments: object) -> None:
+        raise RuntimeError("of 00493023125901")
+
+    monkeypatch.setattr("connector.line.readers.shown_numbers", broken)
+    await site.open(BEN)
+    line = await site.line(BEN)
+    assert line.phones and line.detail == "pbx-answer-unclear: PbxAnswerError"
+
+
+async def test_a_look_that_nobody_foresaw_is_not_the_last(
+    site: Site, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    looked = call_model.CallModel.looked
+    times = 0
+
+    def broken_once(model: call_model.CallModel, **arguments: Any) -> bool:
+        nonlocal times
+        times += 1
+        if times == 1:
+            raise RuntimeError("of 00493023125901")
+        return looked(model, **arguments)
+
+    monkeypatch.setattr(call_model.CallModel, "looked", broken_once)
+    await talk(site)
+
+    async def is_looked_at() -> bool:
+        return times > 1
+
+    await eventually(is_looked_at, "it looks once more", seconds=30)
+    assert "00493023125901" not in caplog.text
+
+
+async def test_a_login_lives_on_when_who_uses_it_fails(
+    site: Site, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(_line: uci_line.UciLine, _up: bool) -> None:
+        raise RuntimeError("of 00493023125901")
+
+    async def is_logged() -> bool:
+        return "a change of a UCI login could not be taken" in caplog.text
+
+    with monkeypatch.context() as patch:
+        patch.setattr(uci_line.UciLine, "is_up", broken)
+        await site.control("POST", "uci/reset")
+        await eventually(is_logged, "the fault is in the log", seconds=30)
+    await site.control("POST", "uci/reset")
+    await site.until(lambda line: line.state is LineState.UP, "the line is up")
+    assert "00493023125901" not in caplog.text
