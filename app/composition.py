@@ -16,7 +16,7 @@ from app.connector_door import serve_connector
 from app.entrance import MESSAGES, entrance, headers_adder, refuse_or_read
 from app.graph import GraphCallRecords
 from app.probe_door import serve_probe
-from app.readiness import PartState, Readiness, prove_writer
+from app.readiness import CheckState, Readiness, prove_writer
 from app.server import SOCKETS, Sockets
 from app.settings import Settings
 from bot.adapter import MAX_ACTIVITY_BYTES, Adapter, keep_keys_warm
@@ -110,7 +110,7 @@ def create(settings: Settings) -> web.Application:
     following = Following(registry, ledger, verdicts)
 
     async def call_ended(pbx_id: str, epoch: int, call: CallEndedAtOnce) -> None:
-        await call_help.ended_at_once(pbx_id, epoch, call)
+        await call_help.record_dropped_call(pbx_id, epoch, call)
 
     async def lines_changed(pbx_id: str, user_ids: Collection[int]) -> None:
         call_cards.changed(await telephone.lines_changed(pbx_id, user_ids))
@@ -170,7 +170,13 @@ def create(settings: Settings) -> web.Application:
         hub=hub, registry=registry, store=audio_store, overview=overview, advisor=advisor, bus=bus
     )
     telephone = Telephone(hub=hub, registry=registry, database=database, bus=bus)
-    expiring = Expiring(ledger=ledger, registry=registry, hub=hub, calls_over=call_help.over, age=session_age)
+    expiring = Expiring(
+        ledger=ledger,
+        registry=registry,
+        hub=hub,
+        calls_over=call_help.list_users_without_call,
+        age=session_age,
+    )
     operator_acts = OperatorActs(database, bus, hub.close_stale)
     sweeper = Sweeper(
         ledger=ledger,
@@ -391,7 +397,7 @@ async def _readyz(request: web.Request) -> web.Response:
     app = request.app
     parts = app[READINESS].states()
     stopping = app[STOPPING].is_set()
-    ready = not stopping and all(state is PartState.OK for state in parts.values())
+    ready = not stopping and all(state is CheckState.OK for state in parts.values())
     fault = app[CHANNEL_TOKEN].fault
     body = {
         "status": "ready" if ready else "stopping" if stopping else "not ready",

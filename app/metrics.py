@@ -19,7 +19,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 from pydantic import SecretStr
 
-from app.readiness import PartState, Readiness
+from app.readiness import CheckState, Readiness
 from app.server import Sockets
 from bot.credentials import ChannelToken
 from core.advisor.probes import Probes
@@ -57,7 +57,7 @@ class _Parts(Collector):
         )
         ready = GaugeMetricFamily("pbx_teams_ready", "Parts that this replica needs", labels=["part"])
         for part, state in self._readiness.states().items():
-            ready.add_metric([part], state is PartState.OK)
+            ready.add_metric([part], state is CheckState.OK)
         yield ready
         yield GaugeMetricFamily("pbx_teams_links", "Links held by this replica", self._hub.links_open)
         yield GaugeMetricFamily(

@@ -23,7 +23,7 @@ GOOD_SECONDS: Final = 20.0
 Proof = Callable[[], Awaitable[None]]
 
 
-class PartState(StrEnum):
+class CheckState(StrEnum):
     OK = "ok"
     STARTING = "starting"
     FAILED = "failed"
@@ -33,7 +33,7 @@ class PartState(StrEnum):
 @dataclass(slots=True)
 class _Part:
     prove: Proof
-    state: PartState = PartState.STARTING
+    state: CheckState = CheckState.STARTING
     proven_at: float = float("-inf")
 
 
@@ -61,12 +61,12 @@ class Readiness:
         self._proving.cancel()
         await self._proving.finish()
 
-    def states(self) -> dict[str, PartState]:
+    def states(self) -> dict[str, CheckState]:
         """Return the state of each part, for `/readyz` and the metrics."""
         clock = asyncio.get_running_loop().time()
         return {
-            name: PartState.STUCK
-            if part.state is PartState.OK and clock - part.proven_at > GOOD_SECONDS
+            name: CheckState.STUCK
+            if part.state is CheckState.OK and clock - part.proven_at > GOOD_SECONDS
             else part.state
             for name, part in self._parts.items()
         }
@@ -78,13 +78,13 @@ class Readiness:
                 async with asyncio.timeout(self._answer_seconds):
                     await part.prove()
             except TimeoutError:
-                part.state = PartState.STUCK
+                part.state = CheckState.STUCK
             except Exception as fault:
-                part.state = PartState.FAILED
-                if before is not PartState.FAILED:
+                part.state = CheckState.FAILED
+                if before is not CheckState.FAILED:
                     logger.warning("not ready", extra={"part": name}, exc_info=fault)
             else:
-                part.state, part.proven_at = PartState.OK, asyncio.get_running_loop().time()
+                part.state, part.proven_at = CheckState.OK, asyncio.get_running_loop().time()
             if part.state is not before:
                 logger.warning("readiness", extra={"part": name, "state": part.state})
             await asyncio.sleep(self._prove_seconds)

@@ -18,7 +18,7 @@ from wire.pbx_name import KnownPbxName
 
 
 @dataclass(frozen=True, slots=True)
-class Records:
+class CommandData:
     registry: Registry
     ledger: Ledger
     trust: TenantTrust
@@ -31,10 +31,10 @@ class Records:
         return pbx
 
 
-Act = Callable[[Records, str], Awaitable[None]]
+Action = Callable[[CommandData, str], Awaitable[None]]
 
 
-def act_on(name: str, act: Act) -> int:
+def act_on(name: str, act: Action) -> int:
     """Run a command's `act` with the canonical form of this PBX name; return the exit code. Raises `CannotDoError`."""
     try:
         canonical: str = TypeAdapter(KnownPbxName).validate_python(name)
@@ -54,13 +54,13 @@ def act_on(name: str, act: Act) -> int:
 
 
 @asynccontextmanager
-async def opened(loaded: settings.Settings) -> AsyncIterator[Records]:
+async def opened(loaded: settings.Settings) -> AsyncIterator[CommandData]:
     """Open the database for a command, and close it afterwards."""
     store = Database(loaded.database_url)
     ledger = open_ledger(store.address)
     try:
         pepper = loaded.key_pepper.get_secret_value().encode()
-        yield Records(Registry(store, ledger.writer, pepper), ledger, TenantTrust(store))
+        yield CommandData(Registry(store, ledger.writer, pepper), ledger, TenantTrust(store))
     finally:
         await ledger.close()
         await store.close()

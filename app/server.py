@@ -34,7 +34,7 @@ UNREAD_SECONDS: Final = 60.0
 """Time after which the kernel cuts a peer that does not acknowledge data (TCP_USER_TIMEOUT, Linux)."""
 LINGER_SECONDS: Final = 3.0
 """How long the rest of an unwanted body is read after the response, so that the peer receives the response."""
-LOOK_SECONDS: Final = 1.0
+POLL_SECONDS: Final = 1.0
 """Interval between two searches for overdue connections."""
 BACKLOG: Final = 4096
 
@@ -85,7 +85,7 @@ class Sockets:
     async def keep_door(self) -> None:
         """Cut overdue connections, until cancelled."""
         while True:
-            await asyncio.sleep(LOOK_SECONDS)
+            await asyncio.sleep(POLL_SECONDS)
             for connection in [*self._overdue(asyncio.get_running_loop().time())]:
                 self._cut(connection)
 

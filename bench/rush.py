@@ -37,7 +37,7 @@ from core.licensing.ledger import open_ledger
 from core.licensing.overview import Overview
 from core.licensing.rules import TakeSeat, seat_choices
 from core.licensing.session import Opened, Proof, SessionRequest
-from core.signin.verdicts import person_of
+from core.signin.verdicts import to_session_person
 from core.store import tables
 from core.store.database import Database
 from core.store.timestamps import now
@@ -198,7 +198,7 @@ async def _people(service: Service) -> None:
                 teams_user=users[number],
                 pbx_id=pbx_id,
                 pbx_name=PBX,
-                person=person_of(pbx_user(number + 1)),
+                person=to_session_person(pbx_user(number + 1)),
                 licence=TakeSeat(seat_choices(pools=pools, user_id=number + 1, group_ids=(), now=now())),
                 proof=Proof.PASSWORD,
                 take_over=False,

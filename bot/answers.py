@@ -15,7 +15,7 @@ from bot.request import BotRequest
 from bot.settings import BotSettings
 from core.administration.administration import Administration
 from core.advisor.advisor import Advisor
-from core.audio.finding import Verdict
+from core.audio.finding import AudioVerdict
 from core.diagnosis.codes import Code
 from core.diagnosis.finding import Finding
 from core.language import Language
@@ -114,31 +114,31 @@ class Answers:
         if isinstance(view, Finding):
             return await self._status(asked)
         detail = asked.data.get("detail")
-        if view.conclusion.verdict is not Verdict.CLEAR and isinstance(detail, dict):
+        if view.conclusion.verdict is not AudioVerdict.CLEAR and isinstance(detail, dict):
             with suppress(ValueError):  # not the data of one of our cards
                 return audio.audio_notice_card(detail, asked.reader)
         return audio.audio_card(view, asked.reader)
 
     async def _not_now(self, asked: BotRequest) -> Card:
-        await self._advisor.not_now(asked.user.key)
+        await self._advisor.mute_for_a_while(asked.user.key)
         return audio.audio_quiet_card(asked.reader, None)
 
     async def _never(self, asked: BotRequest) -> Card:
         device = asked.said("device", MAX_NAME)
         if not device:
             return await self._not_now(asked)
-        await self._advisor.never(asked.user.key, device)
+        await self._advisor.mute_device(asked.user.key, device)
         return audio.audio_quiet_card(asked.reader, device)
 
     async def _notices(self, asked: BotRequest, *, saved: bool = False) -> Card:
         state = await self._sign_in.state(asked.user)
         is_administrator = state.session is not None and state.session.may_administer
-        preferences = await self._preferences.of(asked.user.key)
+        preferences = await self._preferences.get(asked.user.key)
         return notices.settings_card(preferences, asked.reader, administrator=is_administrator, saved=saved)
 
     async def _save_notices(self, asked: BotRequest) -> Card:
         """Store the preferences in the card. Values that it did not contain or that are invalid are not changed."""
-        before = await self._preferences.of(asked.user.key)
+        before = await self._preferences.get(asked.user.key)
         shown = asked.data.get("topics")
         topics = {topic for topic in Topic if isinstance(shown, list) and topic.value in shown}
         muted = {topic for topic in topics if asked.data.get(topic.value) == "false"}

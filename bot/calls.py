@@ -178,7 +178,7 @@ class CallCards:
                 del self._people[person]
 
     async def _look(self, person: Person, known: _Person) -> None:
-        preferences = await self._preferences.of(person)
+        preferences = await self._preferences.get(person)
         wants = preferences.calls_in_chat or preferences.missed_calls
         is_first = self._is_first_look(person)
         if not (wants or known.cards or known.missed):

@@ -23,7 +23,7 @@ logger = logging.getLogger(__name__)
 
 CLAIM_SECONDS: Final = 2.0
 """A turn that takes longer is claimed, because the channel or a proxy may time out and repeat the activity."""
-LOOK_SECONDS: Final = 0.5
+POLL_SECONDS: Final = 0.5
 """How often a repeated delivery checks the state of the first one at another replica."""
 WRITE_SECONDS: Final = 0.05
 """How long answered activities are collected before they are written."""
@@ -137,7 +137,7 @@ class Deliveries:
                 return delivery
             if claim is Claim.ANSWERED:
                 return None
-            await asyncio.sleep(LOOK_SECONDS)
+            await asyncio.sleep(POLL_SECONDS)
 
     async def _look(self, delivery: Delivery, *, has_effect: bool) -> Claim:
         tenant_id, object_id, activity_id = delivery.key
@@ -170,9 +170,9 @@ class Deliveries:
             try:
                 await self.write()
             except Exception as fault:  # noqa: BLE001 - any failure is retried
-                await asyncio.sleep(self._setbacks.failed("answered", fault, "answers not noted"))
+                await asyncio.sleep(self._setbacks.record_failure("answered", fault, "answers not noted"))
             else:
-                self._setbacks.worked("answered")
+                self._setbacks.record_success("answered")
 
     async def write(self) -> None:
         """Write everything that was answered until now."""

@@ -24,7 +24,7 @@ from core.advisor.advisor import NOTICE as AUDIO_NOTICE
 from core.background import Setbacks, cancel_and_wait
 from core.hub.bus import NOTICES_TOPIC, Bus
 from core.language import Language
-from core.signin.preferences import Topic, to_preferences, topic_of
+from core.signin.preferences import Topic, get_topic, to_preferences
 from core.store.conversations import Conversations
 from core.store.notices import (
     DueNotice,
@@ -40,7 +40,7 @@ from core.store.timestamps import now
 
 logger = logging.getLogger(__name__)
 
-LOOK_SECONDS: Final = 5.0
+POLL_SECONDS: Final = 5.0
 """Interval at which due retries are searched. A new notice wakes the notifier immediately."""
 SEND_SECONDS: Final = 30.0
 """Time-out for sending one notice."""
@@ -89,12 +89,14 @@ class Notifier:
                 try:
                     more = await self._deliver_due()
                 except Exception as fault:  # noqa: BLE001 - any failure is retried after a pause
-                    await asyncio.sleep(self._setbacks.failed("notices", fault, "notices not delivered"))
+                    await asyncio.sleep(
+                        self._setbacks.record_failure("notices", fault, "notices not delivered")
+                    )
                 else:
-                    self._setbacks.worked("notices")
+                    self._setbacks.record_success("notices")
                 if not more:
                     with suppress(TimeoutError):
-                        async with asyncio.timeout(LOOK_SECONDS):
+                        async with asyncio.timeout(POLL_SECONDS):
                             await self._woken.wait()
                     if self._under_way:
                         await asyncio.sleep(GATHER_SECONDS)
@@ -117,12 +119,14 @@ class Notifier:
             person = (notice.tenant_id, notice.object_id)
             if person in self._under_way or person in begun:
                 continue
-            if notice.id in self._changes or self._setbacks.rests(notice.id):
+            if notice.id in self._changes or self._setbacks.is_resting(notice.id):
                 continue
             try:
                 drawn = self._decide(due)
             except Exception as fault:  # noqa: BLE001 - a bad row must not hold up other people's notices
-                self._setbacks.failed(notice.id, fault, "a notice cannot be delivered", kind=notice.kind)
+                self._setbacks.record_failure(
+                    notice.id, fault, "a notice cannot be delivered", kind=notice.kind
+                )
                 drawn = schedule_retry(notice, now())
             if isinstance(drawn, NoticeChange):
                 self._changes[notice.id] = drawn
@@ -154,7 +158,7 @@ class Notifier:
             return give_up(notice)
         if stored is None or stored.closed is not None:
             return give_up(notice)
-        preferences, topic = to_preferences(due.preference), topic_of(notice.kind)
+        preferences, topic = to_preferences(due.preference), get_topic(notice.kind)
         if topic in preferences.muted:
             return give_up(notice)
         # A notice about the end of a session is obsolete once the person has a newer session.
@@ -181,7 +185,7 @@ class Notifier:
         """Send a notice at most once. If its delivery is uncertain it is not repeated; tab and cards show the state."""
         try:
             self._changes[notice.id] = await self._send(notice, drawn)
-            self._setbacks.worked(notice.id)
+            self._setbacks.record_success(notice.id)
         finally:
             del self._under_way[notice.tenant_id, notice.object_id]
             self._woken.set()

@@ -15,7 +15,7 @@ from typing import Any, Final, Generic, TypeVar
 from pydantic import TypeAdapter, ValidationError
 
 from connector.errors import PbxAnswerError
-from core.diagnosis.version import number_in
+from core.diagnosis.version import find_version_number
 from wire.bounds import MAX_EMAIL, MAX_INTEGER, MAX_LOGIN, MAX_NAME, Nonce, clean_line, email_or_nothing
 
 MAX_BODY_BYTES: Final = 64 * 1024 * 1024
@@ -146,7 +146,7 @@ def version(answer: Any) -> str | None:
     if isinstance(answer, bool) or not isinstance(answer, str | int | float):
         return None
     text = clean_line(str(answer)[:500], 50)
-    return number_in(text) or text or None
+    return find_version_number(text) or text or None
 
 
 def login_template(path: str, answer: Any) -> dict[str, Any]:

@@ -85,9 +85,9 @@ async def supervise(
                 raise
             fault = ended
         if clock() - began >= longest_pause:
-            setbacks.worked(name)
+            setbacks.record_success(name)
         await asyncio.sleep(
-            setbacks.failed(name, fault or RuntimeError("it returned"), "work ended; begun again")
+            setbacks.record_failure(name, fault or RuntimeError("it returned"), "work ended; begun again")
         )
 
 
@@ -111,11 +111,11 @@ class Setbacks:
         self._longest_pause = longest_pause
         self._setbacks: dict[str, _Setback] = {}
 
-    def rests(self, key: str) -> bool:
+    def is_resting(self, key: str) -> bool:
         setback = self._setbacks.get(key)
         return setback is not None and asyncio.get_running_loop().time() < setback.rests_until
 
-    def failed(self, key: str, fault: BaseException, what: str, **context: Any) -> float:
+    def record_failure(self, key: str, fault: BaseException, what: str, **context: Any) -> float:
         """Record and log a failure of our own; return the pause before the next try, in seconds.
 
         The first failure in a row is logged with its traceback.
@@ -129,7 +129,7 @@ class Setbacks:
             logger.warning(what, extra={**extra, "reason": type(fault).__name__})
         return pause
 
-    def refused(self, key: str, reason: str, what: str) -> None:
+    def record_refusal(self, key: str, reason: str, what: str) -> None:
         """Record that the other side refused or sent something unreadable.
 
         That is not our failure, and strangers can cause it at will, so it is logged at info level without a traceback.
@@ -145,5 +145,5 @@ class Setbacks:
         self._setbacks[key] = _Setback(pause, asyncio.get_running_loop().time() + pause)
         return pause
 
-    def worked(self, key: str) -> None:
+    def record_success(self, key: str) -> None:
         self._setbacks.pop(key, None)

@@ -4,10 +4,10 @@ from typing import Final
 
 from core.advisor.advisor import AudioView
 from core.audio import wording
-from core.audio.advice import Change
+from core.audio.advice import DeviceChange
 from core.audio.device import AudioDevice, Kind, Platform
 from core.audio.evidence import DeviceUse, Program, Source
-from core.audio.finding import SHARING, Conclusion, Verdict
+from core.audio.finding import SHARING, AudioVerdict, Conclusion
 from core.audio.label import shown_name
 from core.diagnosis.codes import PBX_FAULTS, Code
 from core.language import Language
@@ -167,7 +167,7 @@ def _finding(view: AudioView, language: Language) -> AudioFinding:
     )
 
 
-def _step(change: Change, language: Language) -> AudioStep:
+def _step(change: DeviceChange, language: Language) -> AudioStep:
     return AudioStep(
         program=change.program.value,
         kind=change.kind.value,
@@ -189,7 +189,7 @@ def _use(use: DeviceUse, conclusion: Conclusion) -> AudioUse:
         active=use.active,
         assumed=use.assumed,
         exclusive=use.exclusive,
-        shared=is_shared and conclusion.verdict in (Verdict.CONFLICT, Verdict.LIKELY),
+        shared=is_shared and conclusion.verdict in (AudioVerdict.CONFLICT, AudioVerdict.LIKELY),
         doubtful=is_paired and not is_shared,
     )
 

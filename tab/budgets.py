@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import Final
 
 from core.budget import Budgets
-from core.diagnosis.finding import throttled
+from core.diagnosis.finding import create_throttled_finding
 from core.identity.teams_user import TeamsUser
 from tab.problems import ProblemError
 
@@ -53,7 +53,7 @@ class PersonBudgets:
     def spend(self, user: TeamsUser, cost: Cost) -> None:
         """Spend one operation. Raises `ProblemError` (throttled) if the budget is exhausted."""
         if cost is not Cost.LITTLE and not self._budgets[cost][user.key].take():
-            raise ProblemError(throttled(self._seconds[cost], "busy"))
+            raise ProblemError(create_throttled_finding(self._seconds[cost], "busy"))
 
     @contextmanager
     def exporting(self, user: TeamsUser) -> Iterator[None]:
@@ -61,7 +61,7 @@ class PersonBudgets:
         (throttled) if the user or all users together have too many.
         """
         if user.key in self._exporting or len(self._exporting) >= EXPORTS_AT_ONCE:
-            raise ProblemError(throttled(EXPORT_SECONDS, "export"))
+            raise ProblemError(create_throttled_finding(EXPORT_SECONDS, "export"))
         self._exporting.add(user.key)
         try:
             yield

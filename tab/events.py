@@ -123,7 +123,7 @@ async def _own(stream: Stream, services: TabServices) -> bytes:
 
 async def _audio(stream: Stream, services: TabServices) -> bytes:
     async with services.live.reading:
-        view = await services.advisor.look(stream.user.key)
+        view = await services.advisor.conclude_for(stream.user.key)
     return event("audio", audio_state(view, stream.language, services))
 
 

@@ -8,11 +8,11 @@ from zoneinfo import ZoneInfo
 
 from core.administration.administration import AuditExport
 from core.audit.reading import AuditEntry
-from core.audit.wording import describe_actor, describe_detail, describe_kind, tell_actor_kind
+from core.audit.wording import describe_actor, describe_actor_kind, describe_detail, describe_kind
 from core.language import Language, Words
 from core.licensing.rules import LicenceKind
 from core.licensing.session import Session
-from core.signin.preferences import zone_of
+from core.signin.preferences import parse_time_zone
 from tab.export import ExportFile, Format, Rows, write_table
 from wire.tab import AuditParams, ExportParams
 
@@ -80,7 +80,7 @@ def _audit_row(entry: AuditEntry, export: AuditExport, language: Language) -> Se
         entry.actor_name
         if actor is None
         else describe_actor(actor, language, export.home_tenants, with_tenant=True),
-        tell_actor_kind(actor, language, export.home_tenants),
+        describe_actor_kind(actor, language, export.home_tenants),
         *(entry.subject, describe_detail(entry, language), entry.times),
         *((actor.tenant_id, actor.object_id, actor.pbx_user_id) if actor is not None else (None,) * 3),
         *(entry.pbx_user_id, entry.kind),
@@ -106,4 +106,4 @@ async def _export(
 
 
 def _zone(name: str) -> ZoneInfo:
-    return zone_of(name) or ZoneInfo("UTC")
+    return parse_time_zone(name) or ZoneInfo("UTC")

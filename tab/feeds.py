@@ -15,7 +15,7 @@ from core.background import Background, Setbacks
 from core.language import Language
 from core.licensing.audience import Audience, Key
 from core.licensing.overview import Overview, Place
-from core.signin.signin import Connection, SignIn, State
+from core.signin.signin import Connection, SignIn, UserState
 from core.store.database import STORAGE_ERRORS
 from tab import present
 from tab.streams import Due, Stream
@@ -76,7 +76,9 @@ class Paced:
                 try:
                     await self._work()
                 except STORAGE_ERRORS as fault:
-                    pause = setbacks.failed("feed", fault, "what open tabs show was not read; tried again")
+                    pause = setbacks.record_failure(
+                        "feed", fault, "what open tabs show was not read; tried again"
+                    )
                     self._is_wanted = True
                 await asyncio.sleep(pause)
         finally:
@@ -128,7 +130,7 @@ class Feed:
             for paced in (self._read_numbers, self._read_connection, self._read_line):
                 paced.stop()
 
-    def begin_with(self, state: State) -> None:
+    def begin_with(self, state: UserState) -> None:
         """Initialise a new feed with the state that was sent to its first stream. Only valid if no notification
         arrived since the state was read.
         """
@@ -137,7 +139,7 @@ class Feed:
             self._seats_bytes = event("seats", self._seats)
             self._connection = state.connection
 
-    def agree(self, stream: Stream, state: State) -> None:
+    def agree(self, stream: Stream, state: UserState) -> None:
         """Compare the feed with `state`, the last state that was sent to the stream. If they differ, one of the two
         is older: the feed reads again and sends the stream the result.
         """
@@ -268,11 +270,11 @@ class Feed:
         return [stream for stream in self._members if stream.is_administrator]
 
 
-def _seats_of(state: State) -> SeatsChange:
+def _seats_of(state: UserState) -> SeatsChange:
     return SeatsChange(seats_used=state.seats_used, seats_total=state.seats_total)
 
 
-def _told(state: State, language: Language) -> bytes:
+def _told(state: UserState, language: Language) -> bytes:
     return _connection_event(state.connection, language) if state.connection is not None else b""
 
 

@@ -14,7 +14,7 @@ from typing import Final
 from core.background import Background
 from core.hub.bus import Bus
 from core.phone.telephone import Telephone
-from core.signin.signin import SignIn, State
+from core.signin.signin import SignIn, UserState
 from core.store.database import STORAGE_ERRORS
 from tab.feeds import WOKEN_AT_ONCE, Feed, Reader
 from tab.phone_news import PhoneNews
@@ -95,7 +95,7 @@ class LiveUpdates:
     def is_stopping(self) -> bool:
         return self._is_stopping
 
-    def settle(self, stream: Stream, state: State, unheard: int) -> None:
+    def settle(self, stream: Stream, state: UserState, unheard: int) -> None:
         """Record the state that is being sent to the stream, and give the stream what its user may see from now on.
         `unheard` is the count before the state was read.
         """
@@ -235,6 +235,6 @@ class LiveUpdates:
         try:
             while waiting:
                 now, waiting = waiting[:SEEN_AT_ONCE], waiting[SEEN_AT_ONCE:]
-                await self._sign_in.still_there(now)
+                await self._sign_in.touch_sessions(now)
         except STORAGE_ERRORS:
             logger.warning("not noted as seen", exc_info=True)

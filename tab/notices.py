@@ -8,7 +8,7 @@ from wire.tab import NoticeSettings, NoticeSettingsState, UnreachableReason
 
 
 async def get_notices(call: Call) -> NoticeSettingsState:
-    preferences = await call.services.preferences.of(call.user.key)
+    preferences = await call.services.preferences.get(call.user.key)
     reason = await _unreachable_reason(call)
     return NoticeSettingsState(
         muted=sorted(topic.value for topic in preferences.muted),

@@ -19,7 +19,7 @@ from core.identity.teams_user import TeamsUser
 from core.identity.tokens import TabToken, TabTokenValidator
 from core.phone.telephone import Telephone
 from core.signin.preferences import PreferenceStore
-from core.signin.signin import PbxAccess, SignIn, State
+from core.signin.signin import PbxAccess, SignIn, UserState
 from core.store.conversations import Conversations
 from tab import present
 from tab.budgets import Cost, PersonBudgets
@@ -86,7 +86,7 @@ class Call:
     def user(self) -> TeamsUser:
         return self.token.user
 
-    def my_state(self, state: State) -> MyState:
+    def my_state(self, state: UserState) -> MyState:
         return present.my_state(state, language_of(self.request))
 
     def access(self) -> PbxAccess:

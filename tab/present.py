@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from core.administration.administration import LicenceView, UsageView
-from core.audio.finding import Verdict
+from core.audio.finding import AudioVerdict
 from core.audit.wording import describe_actor
 from core.diagnosis.finding import Finding, explain
 from core.hub.keeping import PreparedConsent
@@ -16,7 +16,7 @@ from core.licensing.advice import Advice, Mix, Prices
 from core.licensing.overview import HoldersPage, Place
 from core.licensing.rules import Pool
 from core.licensing.session import Ending, Session
-from core.signin.signin import Connection, Prepared, State
+from core.signin.signin import Connection, Prepared, UserState
 from wire.link import People
 from wire.tab import (
     ConnectionState,
@@ -63,7 +63,7 @@ def consent(prepared: PreparedConsent) -> CallsPrepared:
     )
 
 
-def my_state(state: State, language: Language) -> MyState:
+def my_state(state: UserState, language: Language) -> MyState:
     session = state.session
     if session is None or state.connection is None:
         return MyState(
@@ -76,7 +76,7 @@ def my_state(state: State, language: Language) -> MyState:
     person = session.person
     return MyState(
         signed_in=True,
-        audio=state.audio.value if state.audio in (Verdict.CONFLICT, Verdict.LIKELY) else None,
+        audio=state.audio.value if state.audio in (AudioVerdict.CONFLICT, AudioVerdict.LIKELY) else None,
         teams_name=state.user.name,
         person=PbxPerson(
             login=person.login,
@@ -98,7 +98,7 @@ def my_state(state: State, language: Language) -> MyState:
     )
 
 
-def _offers(state: State) -> list[PbxOffer]:
+def _offers(state: UserState) -> list[PbxOffer]:
     return [
         PbxOffer(
             pbx_name=offer.pbx_name,

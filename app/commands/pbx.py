@@ -10,7 +10,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from app import settings
 from app.errors import CannotDoError
-from app.records import Records, act_on, opened
+from app.records import CommandData, act_on, opened
 from core.hub.registry import Pbx, Registry
 from core.licensing.transactions.removing import UNUSED_FOR, StillUsed, remove_pbx
 from core.store import database
@@ -19,7 +19,7 @@ from core.store.timestamps import now
 from wire.link import fingerprint
 from wire.pbx_name import KnownPbxName, PbxName
 
-Act = Callable[[Registry, str], Awaitable[None]]
+Action = Callable[[Registry, str], Awaitable[None]]
 
 
 def enrol(options: argparse.Namespace) -> int:
@@ -94,7 +94,7 @@ def show(options: argparse.Namespace) -> int:
 
 
 def hand_over(options: argparse.Namespace) -> int:
-    async def hand_over(records: Records, name: str) -> None:
+    async def hand_over(records: CommandData, name: str) -> None:
         pbx = await records.pbx(name)
         claims = await records.registry.refused_claims(pbx.id)
         claim = next((one for one in claims if fingerprint(one.identity) == options.fingerprint), None)
@@ -142,7 +142,7 @@ async def _known(registry: Registry, name: str) -> Pbx:
     return pbx
 
 
-def _with_registry(name: str, act: Act, kind: Any = KnownPbxName) -> int:
+def _with_registry(name: str, act: Action, kind: Any = KnownPbxName) -> int:
     try:
         canonical: str = TypeAdapter(kind).validate_python(name)
     except ValidationError as invalid:

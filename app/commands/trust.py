@@ -9,7 +9,7 @@ import argparse
 from pydantic import TypeAdapter, ValidationError
 
 from app.errors import CannotDoError
-from app.records import Records, act_on
+from app.records import CommandData, act_on
 from core.diagnosis.finding import Finding
 from core.licensing.transactions.trusting import TrustChange
 from core.store.audit import OPERATOR
@@ -18,7 +18,7 @@ from wire.bounds import Guid
 
 
 def show(options: argparse.Namespace) -> int:
-    async def show(records: Records, name: str) -> None:
+    async def show(records: CommandData, name: str) -> None:
         pbx = await records.pbx(name)
         tenants = await records.trust.trusted_tenants(pbx.id)
         for tenant in tenants:
@@ -40,7 +40,7 @@ def show(options: argparse.Namespace) -> int:
 def approve(options: argparse.Namespace) -> int:
     tenant_id = _tenant(options.tenant)
 
-    async def approve(records: Records, name: str) -> None:
+    async def approve(records: CommandData, name: str) -> None:
         pbx = await records.pbx(name)
         await records.ledger.approve_entry(
             pbx_id=pbx.id, tenant_id=tenant_id, actor=OPERATOR, now=now(), over_others=options.main
@@ -54,7 +54,7 @@ def approve(options: argparse.Namespace) -> int:
 def remove(options: argparse.Namespace) -> int:
     tenant_id = _tenant(options.tenant)
 
-    async def remove(records: Records, name: str) -> None:
+    async def remove(records: CommandData, name: str) -> None:
         pbx = await records.pbx(name)
         was_approved = await records.ledger.end_approval(
             pbx_id=pbx.id, tenant_id=tenant_id, actor=OPERATOR, now=now()

@@ -12,14 +12,14 @@ from core.advisor.advisor import AudioView
 from core.audio import wording
 from core.audio.device import Kind
 from core.audio.evidence import Program
-from core.audio.finding import Verdict, Why
+from core.audio.finding import AudioVerdict, Why
 from wire.bounds import Line, Name
 
 
 def audio_card(view: AudioView, reader: Reader) -> Card:
     told = wording.summarise(view.conclusion, view.advice)
     body = _body(told, reader)
-    if view.conclusion.verdict is Verdict.UNKNOWN:
+    if view.conclusion.verdict is AudioVerdict.UNKNOWN:
         body.append(text(reader.t("audio.more")))
     actions = [
         execute(reader, Command.AUDIO, reader.title("action.refresh")),

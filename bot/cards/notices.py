@@ -11,7 +11,7 @@ from bot.commands import Command
 from core.audit.wording import describe_actor_of_notice
 from core.licensing.session import NOTIFIED_CAUSES
 from core.signin.preferences import Preferences, Topic
-from core.signin.signin import State
+from core.signin.signin import UserState
 from core.store.audit import ActorKind
 from core.store.timestamps import from_ms
 from wire.bounds import Count, Line, Name
@@ -42,7 +42,7 @@ class NoticeDetail(BaseModel):
     seats: Count = 0
 
 
-def notice_card(kind: str, detail: Mapping[str, Any], reader: Reader, state: State | None = None) -> Card:
+def notice_card(kind: str, detail: Mapping[str, Any], reader: Reader, state: UserState | None = None) -> Card:
     """Return the card of a notice. With `state`, it is a refresh and also says what has changed since.
 
     Raises `ValueError` for an unknown kind or an invalid `detail`.
@@ -73,7 +73,7 @@ def notice_card(kind: str, detail: Mapping[str, Any], reader: Reader, state: Sta
     )
 
 
-def _since(kind: str, state: State) -> str | None:
+def _since(kind: str, state: UserState) -> str | None:
     """Return the key of the text that says what has changed since the notice was sent, or None."""
     if kind == "key-expires":
         return None

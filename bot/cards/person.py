@@ -18,10 +18,10 @@ from bot.commands import Command
 from core.audit.wording import describe_actor
 from core.licensing.overview import Place
 from core.licensing.rules import LicenceKind
-from core.signin.signin import State
+from core.signin.signin import UserState
 
 
-def status_card(state: State, reader: Reader) -> Card:
+def status_card(state: UserState, reader: Reader) -> Card:
     session, connection = state.session, state.connection
     if session is None or connection is None:
         return signed_out_card(state, reader)
@@ -49,7 +49,7 @@ def status_card(state: State, reader: Reader) -> Card:
     )
 
 
-def licence_card(state: State, reader: Reader) -> Card:
+def licence_card(state: UserState, reader: Reader) -> Card:
     session = state.session
     if session is None:
         return signed_out_card(state, reader)
@@ -75,7 +75,7 @@ def licence_card(state: State, reader: Reader) -> Card:
     )
 
 
-def signed_out_card(state: State, reader: Reader) -> Card:
+def signed_out_card(state: UserState, reader: Reader) -> Card:
     body: list[Card] = []
     if state.ending is not None:
         pbx_name, ending = state.ending
@@ -99,7 +99,7 @@ def signed_out_card(state: State, reader: Reader) -> Card:
     )
 
 
-def help_card(state: State, reader: Reader, *, welcome: bool = False) -> Card:
+def help_card(state: UserState, reader: Reader, *, welcome: bool = False) -> Card:
     """Return the list of commands; with `welcome`, as the bot's first message."""
     commands = [
         *(Command.CALL, Command.HANG_UP, Command.CALLS, Command.DO_NOT_DISTURB, Command.REDIRECT),
@@ -138,17 +138,17 @@ def really_card(reader: Reader) -> Card:
     )
 
 
-def _ends_by(state: State, reader: Reader) -> list[Card]:
+def _ends_by(state: UserState, reader: Reader) -> list[Card]:
     if state.ends_by is None:
         return []
     return [warning(text(reader.t("licence.ends-by", at=card_time(state.ends_by))))]
 
 
-def _is_administrator(state: State) -> bool:
+def _is_administrator(state: UserState) -> bool:
     return state.session is not None and state.session.may_administer
 
 
-def _of_administrators(state: State, reader: Reader) -> list[Card]:
+def _of_administrators(state: UserState, reader: Reader) -> list[Card]:
     if not _is_administrator(state):
         return []
     return [execute(reader, Command.LICENCES, reader.title("action.licences"))]

@@ -33,7 +33,7 @@ from connector.state import State
 from connector.uci import Callbacks, UciSession
 from core.diagnosis.codes import Code
 from core.diagnosis.rules import OLDEST_PBX, UAL_SINCE
-from core.diagnosis.version import is_older, parts
+from core.diagnosis.version import is_older, parse_version
 from wire.hosts import is_loopback
 
 OAUTH_RIGHT: Final = "API Zugriff mit OAuth Password Grant"
@@ -201,7 +201,7 @@ class PbxCheck:
             )
             with suppress(PbxError):
                 version = answers.version(await session.call("ucp.v30.requests.system.getServerVersion"))
-        if version is None or not parts(version):
+        if version is None or not parse_version(version):
             return None, {"version": version or "?"}
         if is_older(version, OLDEST_PBX):
             raise FoundError(

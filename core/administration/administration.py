@@ -25,7 +25,7 @@ from core.licensing.seat_history import SeatHistory
 from core.licensing.session import EndCause, Ending, Session
 from core.licensing.transactions.trusting import TrustChange
 from core.licensing.usage import Bucket, Span, usage
-from core.signin.refusals import Act
+from core.signin.refusals import AdministratorAct
 from core.signin.signin import Connection, SignIn
 from core.store.audit import AuditKind
 from core.store.kept import Kept
@@ -116,7 +116,7 @@ class Administration:
 
     async def view(self, user: TeamsUser, query: HoldersQuery) -> LicenceView | Finding:
         """Return the licence view. If the PBX cannot be asked for the permission, its last answer counts for reading."""
-        session = await self._guard.may_read(user, Act.VIEW_LICENCES)
+        session = await self._guard.may_read(user, AdministratorAct.VIEW_LICENCES)
         if isinstance(session, Finding):
             return session
         primary = await self._trust.primary_of(user.tenant_id)
@@ -128,7 +128,7 @@ class Administration:
             page=counted.page,
             pools=counted.pools,
             connection=await self._sign_in.connection(session.pbx_id),
-            trust=await self._trust.of(session.pbx_id, user.tenant_id),
+            trust=await self._trust.get(session.pbx_id, user.tenant_id),
             may_trust=not user.is_guest,
             may_offer=user.speaks_for_tenant
             or (not user.is_guest and user.tenant_id in await self._trust.approved_for(session.pbx_id)),
@@ -150,7 +150,7 @@ class Administration:
 
     async def holder(self, user: TeamsUser, session_id: str) -> Session | Finding:
         """Return one session of this PBX, or `session-gone` if it has ended."""
-        reader = await self._guard.may_read(user, Act.VIEW_LICENCES)
+        reader = await self._guard.may_read(user, AdministratorAct.VIEW_LICENCES)
         if isinstance(reader, Finding):
             return reader
         session = await self._overview.holder(reader.pbx_id, session_id)
@@ -160,7 +160,7 @@ class Administration:
         self, user: TeamsUser, session_ids: Sequence[str], reason: str
     ) -> Sequence[Session] | Finding:
         """End sessions of this PBX and free their seats. Return the ended ones, or `session-gone` if all had ended."""
-        administrator = await self._guard.may_act(user, Act.REVOKE)
+        administrator = await self._guard.may_act(user, AdministratorAct.REVOKE)
         if isinstance(administrator, Finding):
             return administrator
         ending = Ending(cause=EndCause.REVOKED, actor=administrator.actor, reason=reason, now=now())
@@ -187,7 +187,7 @@ class Administration:
         return await self._change_trust(user, tenant_id, trusted=False, entry=None, primary=None)
 
     async def trusted_tenants(self, user: TeamsUser) -> Sequence[TrustedTenant] | Finding:
-        session = await self._guard.may_read(user, Act.CHANGE_TRUST)
+        session = await self._guard.may_read(user, AdministratorAct.CHANGE_TRUST)
         if isinstance(session, Finding):
             return session
         return await self._trust.trusted_tenants(session.pbx_id)
@@ -195,11 +195,11 @@ class Administration:
     async def _change_trust(
         self, user: TeamsUser, tenant_id: str, *, trusted: bool, entry: Entry | None, primary: bool | None
     ) -> Finding | None:
-        administrator = await self._guard.may_act(user, Act.CHANGE_TRUST)
+        administrator = await self._guard.may_act(user, AdministratorAct.CHANGE_TRUST)
         if isinstance(administrator, Finding):
             return administrator
         if trusted and user.is_guest:
-            return self._guard.refuse(administrator, Act.CHANGE_TRUST, Finding(Code.GUEST))
+            return self._guard.refuse(administrator, AdministratorAct.CHANGE_TRUST, Finding(Code.GUEST))
         changed = await self._ledger.change_trust(
             TrustChange(
                 pbx_id=administrator.pbx_id,
@@ -214,7 +214,7 @@ class Administration:
             )
         )
         if isinstance(changed, Finding):
-            return self._guard.refuse(administrator, Act.CHANGE_TRUST, changed)
+            return self._guard.refuse(administrator, AdministratorAct.CHANGE_TRUST, changed)
         if changed.ended:
             logger.info(
                 "sessions ended with trust",
@@ -227,7 +227,7 @@ class Administration:
         return None
 
     async def export_holders(self, user: TeamsUser, file_format: str) -> Sequence[Session] | Finding:
-        session = await self._guard.may_act(user, Act.EXPORT_LICENCES, remembered=True)
+        session = await self._guard.may_act(user, AdministratorAct.EXPORT_LICENCES, remembered=True)
         if isinstance(session, Finding):
             return session
         holders = await self._overview.all_holders(session.pbx_id)
@@ -236,7 +236,7 @@ class Administration:
         return holders
 
     async def usage(self, user: TeamsUser, span: Span) -> UsageView | Finding:
-        session = await self._guard.may_read(user, Act.VIEW_LICENCES)
+        session = await self._guard.may_read(user, AdministratorAct.VIEW_LICENCES)
         if isinstance(session, Finding):
             return session
         at = now()
@@ -245,7 +245,7 @@ class Administration:
         return UsageView(usage(days, denials, span, at), seats=await self._seats(session.pbx_id))
 
     async def advice(self, user: TeamsUser) -> Advice | Finding:
-        session = await self._guard.may_read(user, Act.VIEW_LICENCES)
+        session = await self._guard.may_read(user, AdministratorAct.VIEW_LICENCES)
         if isinstance(session, Finding):
             return session
         at = now()
@@ -276,7 +276,7 @@ class Administration:
 
         The export itself is audited before it starts; that row is not part of it.
         """
-        session = await self._guard.may_act(user, Act.EXPORT_AUDIT, remembered=True)
+        session = await self._guard.may_act(user, AdministratorAct.EXPORT_AUDIT, remembered=True)
         if isinstance(session, Finding):
             return session
         span = await self._audit.span(
@@ -301,7 +301,7 @@ class Administration:
 
         The permission is checked at the PBX each time, because the list also has people who do not use this service.
         """
-        session = await self._guard.may_act(user, Act.CHANGE_RULES)
+        session = await self._guard.may_act(user, AdministratorAct.CHANGE_RULES)
         if isinstance(session, Finding):
             return session
         named: set[int] = set()
@@ -315,7 +315,7 @@ class Administration:
         )
 
     async def set_policy(self, user: TeamsUser, pool_id: str, policy: Policy) -> Finding | None:
-        administrator = await self._guard.may_act(user, Act.CHANGE_RULES)
+        administrator = await self._guard.may_act(user, AdministratorAct.CHANGE_RULES)
         if isinstance(administrator, Finding):
             return administrator
         refusal = await self._ledger.put_policy(

@@ -10,14 +10,14 @@ from typing import Final
 from core.administration.guard import AdministratorGuard
 from core.diagnosis.codes import Code
 from core.diagnosis.finding import Finding
-from core.diagnosis.lights import PartState, lights
+from core.diagnosis.lights import PartState, get_lights
 from core.hub.bus import Bus, offers_topic
 from core.hub.hub import Hub, PbxRefusedError
 from core.hub.registry import LinkHistory, Pbx, Registry
 from core.identity.teams_user import TeamsUser
 from core.licensing.ledger import Ledger
 from core.licensing.overview import Overview
-from core.signin.refusals import Act
+from core.signin.refusals import AdministratorAct
 from core.signin.signin import SignIn
 from core.store.audit import AuditKind
 from core.store.timestamps import now
@@ -62,12 +62,12 @@ class Connections:
         self._bus = bus
 
     async def report(self, user: TeamsUser) -> ConnectionReport | Finding:
-        session = await self._guard.may_read(user, Act.VIEW_CONNECTION)
+        session = await self._guard.may_read(user, AdministratorAct.VIEW_CONNECTION)
         if isinstance(session, Finding):
             return session
         pbx = await self._registry.existing(session.pbx_id)
         pools = await self._overview.pools(pbx.id)
-        parts = lights(
+        parts = get_lights(
             pbx.facts,
             refused_keys=pbx.refused_keys,
             valid_until=[pool.valid_until for pool in pools],
@@ -78,7 +78,7 @@ class Connections:
 
     async def doctor(self, user: TeamsUser) -> DoctorReport | Finding:
         """Run diagnostics in the connector, for itself and its PBX. Needs a link."""
-        session = await self._guard.may_act(user, Act.EXAMINE)
+        session = await self._guard.may_act(user, AdministratorAct.EXAMINE)
         if isinstance(session, Finding):
             return session
         pbx = await self._registry.existing(session.pbx_id)
@@ -102,7 +102,7 @@ class Connections:
         administrator permission, it is; without a link, which is the usual reason for a hand-over, the last answer of the
         present installation counts. Returns `claim-gone` if no such attempt is stored.
         """
-        session = await self._guard.may_act(user, Act.HAND_OVER, remembered=True)
+        session = await self._guard.may_act(user, AdministratorAct.HAND_OVER, remembered=True)
         if isinstance(session, Finding):
             return session
         claims = await self._registry.refused_claims(session.pbx_id)

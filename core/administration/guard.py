@@ -13,7 +13,7 @@ from core.identity.teams_user import TeamsUser
 from core.licensing.ledger import Ledger
 from core.licensing.overview import Overview
 from core.licensing.session import Proof, Session
-from core.signin.refusals import Act, Refusals
+from core.signin.refusals import AdministratorAct, Refusals
 from core.store.audit import AuditKind, audit
 from core.store.timestamps import now
 from wire.link import IdParams, Method, PbxUsers
@@ -46,7 +46,7 @@ class AdministratorGuard:
         self._checked: dict[str, float] = {}
         """Maps session ids to the event loop's time of the last confirmation by the PBX."""
 
-    async def may_read(self, user: TeamsUser, act: Act) -> Session | Finding:
+    async def may_read(self, user: TeamsUser, act: AdministratorAct) -> Session | Finding:
         """Return the administrator's session for reading, or the refusal.
 
         The PBX is asked at most every `READ_RECHECK_SECONDS`. If it cannot be asked, its last answer counts.
@@ -69,7 +69,9 @@ class AdministratorGuard:
                 return self.refuse(session, act, checked)
         return session if is_administrator else self.refuse(session, act, Finding(Code.NOT_ADMINISTRATOR))
 
-    async def may_act(self, user: TeamsUser, act: Act, *, remembered: bool = False) -> Session | Finding:
+    async def may_act(
+        self, user: TeamsUser, act: AdministratorAct, *, remembered: bool = False
+    ) -> Session | Finding:
         """Return the administrator's session for an act, or the refusal. The PBX is asked now.
 
         With `remembered`, its last answer counts while there is no link. That answer is from the present installation,
@@ -85,7 +87,7 @@ class AdministratorGuard:
             return session
         return self.refuse(session, act, checked)
 
-    async def _candidate(self, user: TeamsUser, act: Act) -> Session | Finding:
+    async def _candidate(self, user: TeamsUser, act: AdministratorAct) -> Session | Finding:
         """Return the user's session if its proof suffices for an administrator. An e-mail address does not suffice."""
         session = await self._overview.session_of(user)
         if session is None:
@@ -96,7 +98,7 @@ class AdministratorGuard:
             return self.refuse(session, act, Finding(code))
         return session
 
-    def refuse(self, session: Session, act: Act, refusal: Finding) -> Finding:
+    def refuse(self, session: Session, act: AdministratorAct, refusal: Finding) -> Finding:
         self._refusals.note_act(session, act, refusal)
         return refusal
 

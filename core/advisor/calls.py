@@ -104,15 +104,15 @@ class CallHelp:
                 # The session ended meanwhile, perhaps by a hand-over; the consent was for the previous connector.
                 await self._store.choose(user.key, help_since=None)
                 return Finding(Code.NOT_SIGNED_IN)
-        return await self._advisor.look(user.key)
+        return await self._advisor.conclude_for(user.key)
 
     async def end(self, user: TeamsUser) -> AudioView:
         """Withdraw the consent. The connector stops following now or once it is linked. Idempotent."""
         await self._store.set_help(user.key, None, now())
         self._bus.publish(NOTICES_TOPIC)
-        return await self._advisor.look(user.key)
+        return await self._advisor.conclude_for(user.key)
 
-    async def ended_at_once(self, pbx_id: str, epoch: int, call: CallEndedAtOnce) -> None:
+    async def record_dropped_call(self, pbx_id: str, epoch: int, call: CallEndedAtOnce) -> None:
         """Record a call that ended at once, as reported by the link with this epoch.
 
         Reports of older links, and reports about users without a consent, are ignored.
@@ -121,9 +121,11 @@ class CallHelp:
             return
         person = await self._store.get_helped_person(pbx_id, call.user_id)
         if person is not None:
-            await self._advisor.call_ended_at_once(person, min(call.at, now()))
+            await self._advisor.record_dropped_call(person, min(call.at, now()))
 
-    async def over(self, pbx_id: str, user_ids: Sequence[int], seconds: float) -> Collection[int]:
+    async def list_users_without_call(
+        self, pbx_id: str, user_ids: Sequence[int], seconds: float
+    ) -> Collection[int]:
         """Return the users who are known to have no call now.
 
         Only users with a consent are known. `seconds` limits how long the PBX is asked.

@@ -113,7 +113,7 @@ class Probes:
         if self._connected.get(probe.id) is connected:
             del self._connected[probe.id]
             await self._store.mark_disconnected(probe.id, self._replica_id)
-            await self._advisor.unseen(probe.person, probe.id)
+            await self._advisor.end_active_uses(probe.person, probe.id)
 
     async def pair(self, params: PairParams, group: str) -> tuple[Probe, str]:
         """Redeem a pairing code; return the probe and its new token. `group` is the key of the client's address.
@@ -153,10 +153,10 @@ class Probes:
         elif probe.id in self._connected:
             at = now()  # the same time for all uses of one report
             uses = [_use(use, probe, at) for use in report.uses]
-            await self._advisor.reported(probe.person, probe.id, uses)
+            await self._advisor.store_report(probe.person, probe.id, uses)
 
-    async def person_of(self, probe: Probe) -> str:
-        return await self._advisor.name_of(probe.person)
+    async def get_person_name(self, probe: Probe) -> str:
+        return await self._advisor.get_person_name(probe.person)
 
     def _attempt(self, group: str) -> None:
         if not self._attempts[group].take():
@@ -239,12 +239,12 @@ class Connected:
     async def _pair(self, params: dict[str, Any]) -> Paired:
         probe, token = await self._probes.pair(PairParams.model_validate(params), self._group)
         await self._take(probe)
-        return Paired(token=token, person=await self._probes.person_of(probe))
+        return Paired(token=token, person=await self._probes.get_person_name(probe))
 
     async def _hello(self, params: dict[str, Any]) -> ProbeWelcome:
         probe = await self._probes.hello(HelloParams.model_validate(params), self._group)
         await self._take(probe)
-        return ProbeWelcome(person=await self._probes.person_of(probe))
+        return ProbeWelcome(person=await self._probes.get_person_name(probe))
 
     async def _take(self, probe: Probe) -> None:
         if self.probe is not None:

@@ -70,7 +70,7 @@ class CallRecords:
         if not wanted:
             await self._store.report(person=user.key, source=Source.CALL_RECORDS, uses=[], at=now())
         await self._store.choose(user.key, records=wanted and self.offered)
-        return await self._advisor.look(user.key)
+        return await self._advisor.conclude_for(user.key)
 
     def look_if_due(self, person: Person, view: AudioView) -> None:
         """Look records up in the background if the last look-up is old enough. Results are pushed to the person's tabs."""
@@ -101,4 +101,4 @@ class CallRecords:
         self._looked[person] = at
         uses = await self._source.recent(*person, at - GOOD_FOR[Source.CALL_RECORDS])
         if uses:
-            await self._advisor.recorded(person, uses)
+            await self._advisor.store_call_records(person, uses)

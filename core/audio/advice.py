@@ -12,7 +12,7 @@ from core.audio.vocabulary import Noun
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class DeviceChange:
     """A device to choose in one setting of one program."""
 
     program: Program
@@ -22,21 +22,21 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True)
-class Advice:
-    changes: tuple[Change, ...]
+class DeviceAdvice:
+    changes: tuple[DeviceChange, ...]
     """The recommended changes; empty if no other device is known to be available."""
-    instead: tuple[Change, ...]
+    instead: tuple[DeviceChange, ...]
     """The alternative: changes of the other program."""
 
 
-def advise(conclusion: Conclusion, present: Sequence[AudioDevice]) -> Advice:
+def advise(conclusion: Conclusion, present: Sequence[AudioDevice]) -> DeviceAdvice:
     """Return how to resolve the conflict. `present` are the machine's devices as a browser or the probe lists them."""
     ways = [
         (_changes(conclusion, program, present), _cost(conclusion, program))
         for program in (Program.SOFTPHONE, Program.TEAMS)
     ]
     possible = sorted((way for way in ways if way[0]), key=lambda way: way[1])
-    return Advice(
+    return DeviceAdvice(
         changes=possible[0][0] if possible else (),
         instead=possible[1][0] if len(possible) > 1 else (),
     )
@@ -56,7 +56,9 @@ def _shared_uses(conclusion: Conclusion, program: Program) -> list[DeviceUse]:
     return [pair.teams if program is Program.TEAMS else pair.softphone for pair in conclusion.pairs]
 
 
-def _changes(conclusion: Conclusion, program: Program, present: Sequence[AudioDevice]) -> tuple[Change, ...]:
+def _changes(
+    conclusion: Conclusion, program: Program, present: Sequence[AudioDevice]
+) -> tuple[DeviceChange, ...]:
     """Return a change for each direction in which the program uses the shared device.
 
     The result is empty if one of the directions has no other device.
@@ -75,7 +77,8 @@ def _changes(conclusion: Conclusion, program: Program, present: Sequence[AudioDe
         together = [device for device in free[kind] if compare(device, first).verdict is Sameness.SAME]
         chosen.append(max(together or free[kind], key=lambda device: _worth(device, free)))
     return tuple(
-        Change(program, kind, listed_name(device.label)) for kind, device in zip(kinds, chosen, strict=True)
+        DeviceChange(program, kind, listed_name(device.label))
+        for kind, device in zip(kinds, chosen, strict=True)
     )
 
 

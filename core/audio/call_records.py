@@ -54,7 +54,7 @@ class UserAgent(_Graph):
     platform: _Text | None = None
 
 
-class Endpoint(_Graph):
+class RecordEndpoint(_Graph):
     identity: IdentitySet | None = None
     associated_identity: Identity | None = None
     user_agent: UserAgent | None = None
@@ -69,9 +69,9 @@ class Segment(_Graph):
     end_date_time: Moment | None = None
 
 
-class Session(_Graph):
-    caller: Endpoint | None = None
-    callee: Endpoint | None = None
+class RecordSession(_Graph):
+    caller: RecordEndpoint | None = None
+    callee: RecordEndpoint | None = None
     end_date_time: Moment | None = None
     segments: list[Segment] | None = None
 
@@ -81,7 +81,7 @@ class CallRecord(_Graph):
 
     id: _Text = ""
     end_date_time: Moment | None = None
-    sessions: list[Session] | None = None
+    sessions: list[RecordSession] | None = None
 
 
 class CallRecordItem(_Graph):
@@ -127,7 +127,7 @@ def _devices(record: CallRecord, object_id: str) -> Iterator[tuple[Kind, str, da
                         yield Kind.OUTPUT, device.render_device_name, at
 
 
-def _is_elsewhere(endpoint: Endpoint) -> bool:
+def _is_elsewhere(endpoint: RecordEndpoint) -> bool:
     platform = endpoint.user_agent.platform if endpoint.user_agent is not None else None
     return (platform or "").lower() in _OTHER_MACHINES
 

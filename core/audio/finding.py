@@ -20,7 +20,7 @@ from core.audio.evidence import (
 )
 
 
-class Verdict(StrEnum):
+class AudioVerdict(StrEnum):
     CONFLICT = "conflict"
     LIKELY = "likely"
     CLEAR = "clear"
@@ -86,7 +86,7 @@ class Pair:
 
 @dataclass(frozen=True, slots=True)
 class Conclusion:
-    verdict: Verdict
+    verdict: AudioVerdict
     why: Why
     pairs: tuple[Pair, ...]
     """The pairs behind the verdict: shared devices, or devices that cannot be told apart."""
@@ -110,7 +110,7 @@ def conclude(observations: Sequence[Observation], now: datetime) -> Conclusion:
     missing = _missing(uses, now)
 
     def concluded(
-        verdict: Verdict, why: Why, on: tuple[Pair, ...] = (), also: tuple[Missing, ...] = ()
+        verdict: AudioVerdict, why: Why, on: tuple[Pair, ...] = (), also: tuple[Missing, ...] = ()
     ) -> Conclusion:
         return Conclusion(
             verdict=verdict, why=why, pairs=on, evidence=tuple(kept), missing=(*missing, *also), uses=uses
@@ -119,32 +119,32 @@ def conclude(observations: Sequence[Observation], now: datetime) -> Conclusion:
     if shared:
         certain, among, assumed = _by_weight(shared, uses, now)
         if certain:
-            return concluded(Verdict.CONFLICT, Why.SHARED, certain)
+            return concluded(AudioVerdict.CONFLICT, Why.SHARED, certain)
         if among:
             return concluded(
-                verdict=Verdict.LIKELY, why=Why.SHARED_AMONG, on=among, also=(Missing.WHICH_IS_USED,)
+                verdict=AudioVerdict.LIKELY, why=Why.SHARED_AMONG, on=among, also=(Missing.WHICH_IS_USED,)
             )
         why = Why.SHARED_BY_DEFAULT if assumed else Why.SHARED_ONCE
-        return concluded(Verdict.LIKELY, why, assumed or shared)
+        return concluded(AudioVerdict.LIKELY, why, assumed or shared)
     if calls and doubtful:
         return concluded(
-            verdict=Verdict.LIKELY, why=Why.CALLS_END_UNCLEAR, on=doubtful, also=(Missing.TELL_APART,)
+            verdict=AudioVerdict.LIKELY, why=Why.CALLS_END_UNCLEAR, on=doubtful, also=(Missing.TELL_APART,)
         )
     all_known = len({(use.program, use.kind) for use in uses}) == len(Program) * len(Kind)
     if (
         len([call for call in calls if not all_known or call.at > max(use.at for use in uses)])
         >= SUSPICIOUS_CALLS
     ):
-        return concluded(Verdict.LIKELY, Why.CALLS_END_STILL if all_known else Why.CALLS_END)
+        return concluded(AudioVerdict.LIKELY, Why.CALLS_END_STILL if all_known else Why.CALLS_END)
     if doubtful:
         return concluded(
-            verdict=Verdict.UNKNOWN, why=Why.NOT_TOLD_APART, on=doubtful, also=(Missing.TELL_APART,)
+            verdict=AudioVerdict.UNKNOWN, why=Why.NOT_TOLD_APART, on=doubtful, also=(Missing.TELL_APART,)
         )
     if all_known and all(is_good(use, now) for use in uses):
         if not any(use.assumed for use in uses):
-            return concluded(Verdict.CLEAR, Why.ALL_DIFFERENT)
-        return concluded(Verdict.UNKNOWN, Why.MISSING, also=(Missing.WHICH_IS_USED,))
-    return concluded(Verdict.UNKNOWN, Why.MISSING)
+            return concluded(AudioVerdict.CLEAR, Why.ALL_DIFFERENT)
+        return concluded(AudioVerdict.UNKNOWN, Why.MISSING, also=(Missing.WHICH_IS_USED,))
+    return concluded(AudioVerdict.UNKNOWN, Why.MISSING)
 
 
 def _order(seen: Observation) -> tuple[float, str]:

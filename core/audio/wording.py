@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from core.audio.advice import Advice, Change
+from core.audio.advice import DeviceAdvice, DeviceChange
 from core.audio.comparison import Sameness
 from core.audio.device import Kind
 from core.audio.evidence import Program
@@ -30,7 +30,7 @@ class Summary:
     softphone: str
     reason: str
     """The reason of the comparison; empty if no comparison is involved."""
-    changes: tuple[Change, ...]
+    changes: tuple[DeviceChange, ...]
 
     def as_json(self) -> dict[str, Any]:
         names = {
@@ -42,13 +42,13 @@ class Summary:
     @classmethod
     def of_json(cls, content: Mapping[str, Any]) -> "Summary":
         changes = tuple(
-            Change(Program(program), Kind(kind), device) for program, kind, device in content["changes"]
+            DeviceChange(Program(program), Kind(kind), device) for program, kind, device in content["changes"]
         )
         names = {name: content[name] for name in ("device", "other", "teams", "softphone", "reason")}
         return cls(why=Why(content["why"]), changes=changes, **names)
 
 
-def summarise(conclusion: Conclusion, advice: Advice) -> Summary:
+def summarise(conclusion: Conclusion, advice: DeviceAdvice) -> Summary:
     pair = conclusion.pairs[0] if conclusion.pairs else None
     device, other = _names(pair) if pair is not None else ("", "")
     return Summary(
@@ -81,19 +81,19 @@ def _devices(conclusion: Conclusion, program: Program) -> str:
     return ", ".join(dict.fromkeys(names))
 
 
-def title(told: Summary, language: Language) -> str:
-    return _WORDS.text(language, f"finding.{told.why}.title")
+def title(summary: Summary, language: Language) -> str:
+    return _WORDS.text(language, f"finding.{summary.why}.title")
 
 
-def detail(told: Summary, language: Language) -> str:
+def detail(summary: Summary, language: Language) -> str:
     values = {
-        "device": told.device,
-        "other": told.other,
-        "teams": told.teams,
-        "softphone": told.softphone,
-        "reason": _WORDS.text(language, f"reason.{told.reason}") if told.reason else "",
+        "device": summary.device,
+        "other": summary.other,
+        "teams": summary.teams,
+        "softphone": summary.softphone,
+        "reason": _WORDS.text(language, f"reason.{summary.reason}") if summary.reason else "",
     }
-    return _WORDS.text(language, f"finding.{told.why}.detail", **values)
+    return _WORDS.text(language, f"finding.{summary.why}.detail", **values)
 
 
 def is_reason(reason: str) -> bool:
@@ -101,7 +101,7 @@ def is_reason(reason: str) -> bool:
     return not reason or _WORDS.has(Language.EN, f"reason.{reason}")
 
 
-def step(change: Change, language: Language) -> str:
+def step(change: DeviceChange, language: Language) -> str:
     """Return the text that says where the setting is in the program and what to choose there."""
     return _WORDS.text(language, f"step.{change.program}.{change.kind}", device=change.device)
 

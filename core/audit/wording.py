@@ -67,7 +67,7 @@ def describe_licence(kind: str, language: Language) -> str:
     return _value("kind", kind, language)
 
 
-def tell_actor_kind(actor: Actor | None, language: Language, home: Collection[str]) -> str:
+def describe_actor_kind(actor: Actor | None, language: Language, home: Collection[str]) -> str:
     """Return the text for the kind of an actor, for a reader whose own tenants are `home`."""
     if actor is None:
         return _WORDS.text(language, "actor-kind.unknown")
@@ -110,13 +110,13 @@ def _rules(policy: Mapping[str, Any], language: Language) -> str:
         users, groups = len(named.get("user_ids") or ()), len(named.get("group_ids") or ())
         return _WORDS.text(language, "policy.people", users=users, groups=groups)
 
-    told: list[str] = []
+    parts: list[str] = []
     if policy.get("idle_hours") is not None:
-        told.append(_WORDS.text(language, "policy.idle", hours=policy["idle_hours"]))
+        parts.append(_WORDS.text(language, "policy.idle", hours=policy["idle_hours"]))
     if policy.get("admitted") is not None:
-        told.append(_WORDS.text(language, "policy.admitted", people=people(policy["admitted"])))
-    told += [
+        parts.append(_WORDS.text(language, "policy.admitted", people=people(policy["admitted"])))
+    parts += [
         _WORDS.text(language, "policy.reserved", name=one.get("name", ""), seats=one.get("seats", ""))
         for one in policy.get("reservations") or ()
     ]
-    return ", ".join(told) or _WORDS.text(language, "policy.none")
+    return ", ".join(parts) or _WORDS.text(language, "policy.none")

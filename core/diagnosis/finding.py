@@ -21,7 +21,7 @@ class Finding:
     """Selects a more specific text of the code if there is one, for instance the reason of `no-licence`."""
 
 
-def throttled(seconds: float, variant: str | None = None) -> Finding:
+def create_throttled_finding(seconds: float, variant: str | None = None) -> Finding:
     """Return the refusal of a request that exceeds a rate limit.
 
     `seconds` is how long to wait; it is rounded up, to at least 2. People read it, and HTTP sends it as Retry-After.

@@ -8,7 +8,14 @@ from typing import Final
 
 from core.diagnosis.codes import PBX_FAULTS, Code, LicenceReason
 from core.diagnosis.finding import Finding
-from core.diagnosis.rules import UAL_SINCE, PbxFacts, blocker, second_installation, uci_off, unread
+from core.diagnosis.rules import (
+    UAL_SINCE,
+    PbxFacts,
+    find_blocker,
+    find_second_installation,
+    find_uci_off,
+    find_unread,
+)
 from core.diagnosis.version import is_older
 from wire.link import RestState
 from wire.readings import ReadingPart
@@ -46,7 +53,7 @@ _OF_REST: Final = (*PBX_FAULTS, Code.PBX_TOO_OLD)
 _READ_BY_REST: Final = (ReadingPart.USERS, ReadingPart.GROUPS)
 
 
-def lights(
+def get_lights(
     facts: PbxFacts,
     *,
     refused_keys: Sequence[LicenceReason],
@@ -57,13 +64,13 @@ def lights(
 
     `refused_keys`: why licence keys of this PBX are refused; `valid_until`: the ends of its present pools.
     """
-    found = blocker(facts)
+    found = find_blocker(facts)
     keys = _licence_keys(pbx_name=facts.pbx_name, refused=refused_keys, valid_until=valid_until, now=now)
     if not facts.linked:
         unknown = [PartState(part, Light.OFF) for part in (Part.MODULE, Part.REST, Part.UCI, Part.PERMISSION)]
         return [PartState(Part.LINK, Light.RED, found), *unknown, keys]
     # An outdated connector is shown nowhere else; other installations have their own list on the page.
-    warned = _outdated(facts) or second_installation(facts, now)
+    warned = _outdated(facts) or find_second_installation(facts, now)
     link = PartState(Part.LINK, Light.YELLOW if warned else Light.GREEN, warned)
     code = found.code if found is not None else None
     if code in _OF_MODULE:
@@ -83,7 +90,9 @@ def _rest(facts: PbxFacts) -> PartState:
     """Green only if users and groups were read. A connector that is too old to report readings reports the login alone."""
     if facts.status is None or facts.status.rest is RestState.UNKNOWN:
         return PartState(Part.REST, Light.OFF)
-    unread_part = next((found for part in _READ_BY_REST if (found := unread(facts, part)) is not None), None)
+    unread_part = next(
+        (found for part in _READ_BY_REST if (found := find_unread(facts, part)) is not None), None
+    )
     if unread_part is not None:
         return PartState(Part.REST, Light.YELLOW, unread_part)
     has_readings = facts.status.readings is not None
@@ -103,7 +112,7 @@ def _outdated(facts: PbxFacts) -> Finding | None:
 def _uci(facts: PbxFacts) -> PartState:
     if facts.status is None:
         return PartState(Part.UCI, Light.OFF)
-    off = uci_off(facts)
+    off = find_uci_off(facts)
     return PartState(Part.UCI, Light.YELLOW if off else Light.GREEN, off)
 
 
@@ -111,7 +120,7 @@ def _permission(facts: PbxFacts) -> PartState:
     status = facts.status
     if status is None or status.permission_found is None:
         return PartState(Part.PERMISSION, Light.OFF)
-    if (unknown := unread(facts, ReadingPart.PERMISSIONS)) is not None:
+    if (unknown := find_unread(facts, ReadingPart.PERMISSIONS)) is not None:
         return PartState(Part.PERMISSION, Light.YELLOW, unknown)
     version = status.pbx_version
     if version is not None and is_older(version, UAL_SINCE):

@@ -41,7 +41,7 @@ class PbxFacts:
     connector_version: str | None = None
 
 
-def blocker(facts: PbxFacts) -> Finding | None:
+def find_blocker(facts: PbxFacts) -> Finding | None:
     """Return what keeps everybody from signing in, or None. Of several causes, return the one at the lowest layer."""
     name = {"pbx_name": facts.pbx_name}
     if not facts.linked:
@@ -67,7 +67,7 @@ def _cause(status: Status) -> Code:
     return code if code in PBX_FAULTS else _REST_FAULTS[status.rest]
 
 
-def unread(facts: PbxFacts, part: ReadingPart) -> Finding | None:
+def find_unread(facts: PbxFacts, part: ReadingPart) -> Finding | None:
     """Return why the connector cannot read this part of its PBX, or None. Earlier readings remain in use."""
     reading = facts.status.reading(part) if facts.status is not None else None
     if reading is None or reading.state is ReadingState.OK:
@@ -79,19 +79,19 @@ def unread(facts: PbxFacts, part: ReadingPart) -> Finding | None:
     return Finding(code if code in PBX_FAULTS else Code.PBX_ANSWER_UNCLEAR, evidence)
 
 
-def uci_off(facts: PbxFacts) -> Finding | None:
+def find_uci_off(facts: PbxFacts) -> Finding | None:
     status = facts.status
     if status is None or status.uci is UciState.ON:
         return None
     return Finding(Code.UCI_CONNECTOR_OFF, {"pbx_name": facts.pbx_name, "state": status.uci.value})
 
 
-def warning(facts: PbxFacts) -> Finding | None:
+def find_warning(facts: PbxFacts) -> Finding | None:
     """Return a problem that does not keep people from signing in, but costs a feature; or None."""
-    return uci_off(facts) if facts.linked else None
+    return find_uci_off(facts) if facts.linked else None
 
 
-def second_installation(facts: PbxFacts, now: datetime) -> Finding | None:
+def find_second_installation(facts: PbxFacts, now: datetime) -> Finding | None:
     """Return a warning that another installation tried this name, or None.
 
     Show it to administrators only: anyone who knows the PBX name can cause it.

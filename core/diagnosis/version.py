@@ -8,22 +8,22 @@ _DOTTED: Final = re.compile(r"(?<![\d.])\d{1,6}(?:\.\d{1,6}){1,7}")
 _ALONE: Final = re.compile(r"(?<![\d.])\d{1,6}(?![\d.])")
 
 
-def number_in(text: str) -> str | None:
+def find_version_number(text: str) -> str | None:
     """Return the version number in a text, or None. A number with dots is preferred to one without."""
     text = text[:MAX_VERSION_TEXT]
     found = _DOTTED.search(text) or _ALONE.search(text)
     return found.group() if found else None
 
 
-def parts(version: str) -> tuple[int, ...]:
+def parse_version(version: str) -> tuple[int, ...]:
     """Return the numbers of a version; an empty tuple if the text contains no version number."""
-    number = number_in(version)
+    number = find_version_number(version)
     return tuple(int(part) for part in number.split(".")) if number is not None else ()
 
 
 def is_older(version: str, than: str) -> bool:
     """Return whether `version` is lower than `than`. Missing numbers count as 0; a text without a number is not older."""
-    wanted, have = parts(than), parts(version)
+    wanted, have = parse_version(than), parse_version(version)
     if not have:
         return False
     length = max(len(wanted), len(have))

@@ -182,9 +182,9 @@ class Hub:
                 try:
                     await self.close_stale()
                 except Exception as fault:  # noqa: BLE001 - the heartbeat of all links goes on
-                    self._setbacks.failed("links", fault, "links not compared with the table")
+                    self._setbacks.record_failure("links", fault, "links not compared with the table")
                 else:
-                    self._setbacks.worked("links")
+                    self._setbacks.record_success("links")
 
     async def serve(self, transport: Transport, address: str) -> None:
         """Serve one connection, from the challenge to its end."""

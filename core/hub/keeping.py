@@ -84,9 +84,11 @@ class Keeper:
                 try:
                     await self.inform_connectors()
                 except Exception as fault:  # noqa: BLE001 - the next attempt may succeed
-                    self._setbacks.failed("connectors", fault, f"connectors not informed {self._kept.what}")
+                    self._setbacks.record_failure(
+                        "connectors", fault, f"connectors not informed {self._kept.what}"
+                    )
                 else:
-                    self._setbacks.worked("connectors")
+                    self._setbacks.record_success("connectors")
                 await asyncio.sleep(PAUSE_SECONDS)
                 try:
                     async with asyncio.timeout(POLL_SECONDS):
@@ -104,7 +106,7 @@ class Keeper:
                 del self._changing[pbx_id]
         changed = [pbx_id for pbx_id in linked if not self._is_informed(pbx_id, consents)]
         await asyncio.gather(
-            *(self._inform_safely(pbx_id) for pbx_id in changed if not self._setbacks.rests(pbx_id))
+            *(self._inform_safely(pbx_id) for pbx_id in changed if not self._setbacks.is_resting(pbx_id))
         )
 
     def _is_informed(self, pbx_id: str, consents: UsersByPbx) -> bool:
@@ -120,11 +122,11 @@ class Keeper:
                 await self._inform(pbx_id)
         except PbxRefusedError as refused:
             what = f"a connector was not informed {self._kept.what}"
-            self._setbacks.refused(pbx_id, refused.finding.code, what)
+            self._setbacks.record_refusal(pbx_id, refused.finding.code, what)
         except Exception as fault:  # noqa: BLE001 - the other connectors must be informed all the same
-            self._setbacks.failed(pbx_id, fault, f"a connector cannot be informed {self._kept.what}")
+            self._setbacks.record_failure(pbx_id, fault, f"a connector cannot be informed {self._kept.what}")
         else:
-            self._setbacks.worked(pbx_id)
+            self._setbacks.record_success(pbx_id)
 
     async def _inform(self, pbx_id: str) -> None:
         consents = await self._kept.read_consents()  # read again: somebody may just have consented

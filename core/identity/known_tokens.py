@@ -17,7 +17,7 @@ LEEWAY_SECONDS: Final = 60
 """Permitted difference between our clock and the issuer's."""
 MAX_TOKENS: Final = 20_000
 """Number of cached tokens, of about one kilobyte each. The least recently used one is dropped first."""
-MAX_OF_ONE: Final = 8
+MAX_TOKENS_PER_OWNER: Final = 8
 """Number of cached tokens of one person. Teams has one token on each device, and renews it about every hour."""
 
 T = TypeVar("T")
@@ -37,9 +37,9 @@ class _Known(Generic[T]):
 class KnownTokens(Generic[T]):
     """The cache; `T` is the result of the checks of one token."""
 
-    def __init__(self, max_tokens: int = MAX_TOKENS, max_of_one: int = MAX_OF_ONE) -> None:
+    def __init__(self, max_tokens: int = MAX_TOKENS, max_per_owner: int = MAX_TOKENS_PER_OWNER) -> None:
         self._max_tokens = max_tokens
-        self._max_of_one = max_of_one
+        self._max_per_owner = max_per_owner
         self._known: OrderedDict[bytes, _Known[T]] = OrderedDict()
         self._of_owner: dict[Hashable, list[bytes]] = {}
 
@@ -64,7 +64,7 @@ class KnownTokens(Generic[T]):
     def keep(
         self, token: str, key_id: str, key: SigningKey, claims: Mapping[str, Any], owner: Hashable, result: T
     ) -> None:
-        """Cache a token that passed every check. Tokens beyond `max_of_one` displace only those of the same `owner`."""
+        """Cache a token that passed every check. Tokens beyond `max_per_owner` displace only those of the same `owner`."""
         digest = _digest(token)
         self._forget(digest)
         begins = max((int(claims[name]) for name in ("nbf", "iat") if name in claims), default=0)
@@ -79,7 +79,7 @@ class KnownTokens(Generic[T]):
         )
         of_owner = self._of_owner.setdefault(owner, [])
         of_owner.append(digest)
-        if len(of_owner) > self._max_of_one:
+        if len(of_owner) > self._max_per_owner:
             self._forget(of_owner[0])
         if len(self._known) > self._max_tokens:
             self._forget(next(iter(self._known)))

@@ -67,9 +67,9 @@ class TenantTrust:
         self._database = database
 
     async def is_trusted(self, pbx_id: str, tenant_id: str) -> bool:
-        return await self.of(pbx_id, tenant_id) is not None
+        return await self.get(pbx_id, tenant_id) is not None
 
-    async def of(self, pbx_id: str, tenant_id: str) -> Trust | None:
+    async def get(self, pbx_id: str, tenant_id: str) -> Trust | None:
         query = "SELECT entry, is_primary FROM trusted_tenant WHERE pbx_id = $1 AND tenant_id = $2"
         row = await self._database.fetch_first(query, pbx_id, tenant_id)
         return Trust(Entry(row["entry"]), bool(row["is_primary"])) if row is not None else None

@@ -26,7 +26,9 @@ _EXTERNAL: Final = "#EXT#"
 _USER_NAMES: Final = ("preferred_username", "upn")
 
 
-def user_of(claims: Mapping[str, Any], tenant_id: str, object_id: str, issuers: Collection[str]) -> TeamsUser:
+def parse_user(
+    claims: Mapping[str, Any], tenant_id: str, object_id: str, issuers: Collection[str]
+) -> TeamsUser:
     """Return the user of a validated token.
 
     `issuers` are the permitted values of `iss` for this tenant. A member's `idp` is one of them or absent.

@@ -17,7 +17,7 @@ import jwt
 from core.identity.known_tokens import LEEWAY_SECONDS, KnownTokens
 from core.identity.signing_keys import SigningKey, SigningKeys
 from core.identity.teams_user import TeamsUser
-from core.identity.token_user import user_of
+from core.identity.token_user import parse_user
 
 MAX_TOKEN_CHARS: Final = 16_384
 MAX_CHANNEL_TOKENS: Final = 1000
@@ -111,7 +111,10 @@ class TabTokenValidator:
             raise TokenRejectedError(TokenFault.MISSING_SCOPE)
         if claims.get("idtyp") == "app":
             raise TokenRejectedError(TokenFault.NOT_A_USER)
-        found = user_of(claims=claims, tenant_id=tenant, object_id=user, issuers=issuers), int(claims["exp"])
+        found = (
+            parse_user(claims=claims, tenant_id=tenant, object_id=user, issuers=issuers),
+            int(claims["exp"]),
+        )
         self.known.keep(
             token=token, key_id=key_id, key=key, claims=claims, owner=(tenant, user), result=found
         )

@@ -42,12 +42,12 @@ _TOPICS: Final[Mapping[str, Topic | None]] = {
 }
 
 
-def topic_of(kind: str) -> Topic | None:
+def get_topic(kind: str) -> Topic | None:
     """Return the topic of a kind of notice, or None for notices that cannot be muted. Unknown kinds are `SESSION`."""
     return _TOPICS.get(kind, Topic.SESSION)
 
 
-def zone_of(name: str) -> ZoneInfo | None:
+def parse_time_zone(name: str) -> ZoneInfo | None:
     """Return the time zone with this IANA name, or None if this machine knows no such zone."""
     try:
         return ZoneInfo(name) if name else None
@@ -75,7 +75,7 @@ class Preferences:
 
     def quiet_ends(self, at: datetime) -> datetime | None:
         """Return the end of the quiet hours that contain `at`; None outside of them or if the time zone is unknown."""
-        zone = zone_of(self.time_zone)
+        zone = parse_time_zone(self.time_zone)
         if not self.quiet or zone is None or self.quiet_from == self.quiet_until:
             return None
         here = at.astimezone(zone)
@@ -90,7 +90,7 @@ class PreferenceStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def of(self, person: tuple[str, str]) -> Preferences:
+    async def get(self, person: tuple[str, str]) -> Preferences:
         return to_preferences(await self._database.fetch_first(_PREFERENCES_OF, *person))
 
     async def put_notices(

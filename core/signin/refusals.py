@@ -28,7 +28,7 @@ MAX_WAITING: Final = 1000
 """Number of different refusals within `WRITE_SECONDS`. The budgets of identities and addresses permit far fewer."""
 
 
-class Act(StrEnum):
+class AdministratorAct(StrEnum):
     """Acts of an administrator, as named in audit rows about refused ones. `core/audit/words` has a text for each."""
 
     VIEW_LICENCES = "view-licences"
@@ -100,7 +100,7 @@ class Refusals:
             )
         )
 
-    def note_act(self, session: Session, act: Act, refusal: Finding) -> None:
+    def note_act(self, session: Session, act: AdministratorAct, refusal: Finding) -> None:
         """Record an act refused for lack of permission: at most one audit row for each person, act and hour."""
         if refusal.code in FORBIDDEN:
             detail = (("act", act.value), ("cause", refusal.code.value))

@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Concatenate, Final, ParamSpec, TypeVar
 
-from core.audio.finding import Verdict
+from core.audio.finding import AudioVerdict
 from core.diagnosis import rules as diagnosis
 from core.diagnosis.codes import PBX_FAULTS, Code
-from core.diagnosis.finding import Finding, throttled
+from core.diagnosis.finding import Finding, create_throttled_finding
 from core.hub.bus import NOTICES_TOPIC, Bus, holders_topic, licence_topics, user_topic
 from core.hub.hub import Hub, PbxRefusedError
 from core.hub.registry import KeyMatch, Pbx, Registry
@@ -21,11 +21,11 @@ from core.licensing.overview import Overview, Place
 from core.licensing.rules import GRACE, Administer, Grant, TakeSeat
 from core.licensing.session import Ending, Proof, Session, SessionRequest
 from core.licensing.transactions.ageing import SessionAge
-from core.signin.preferences import PreferenceStore, zone_of
+from core.signin.preferences import PreferenceStore, parse_time_zone
 from core.signin.refusals import Refusals
-from core.signin.state_reading import StateReader, Stored
+from core.signin.state_reading import StateReader, StoredState
 from core.signin.throttle import Throttle
-from core.signin.verdicts import Verdicts, person_of
+from core.signin.verdicts import Verdicts, to_session_person
 from core.store.database import STORAGE_ERRORS
 from core.store.timestamps import now
 from wire.email import same_email
@@ -56,7 +56,7 @@ REFUSED_AFTER_SECONDS: Final = 0.25
 reveal whether the name is known, and still short for somebody who has mistyped a key.
 """
 
-_ASKED_ANEW: Final = PBX_FAULTS
+_CHECKED_AGAIN: Final = PBX_FAULTS
 """Blockers that do not stop a sign-in: the connector's last report may be outdated, and the next step asks the PBX."""
 
 
@@ -98,7 +98,7 @@ class Connection:
 
 
 @dataclass(frozen=True, slots=True)
-class State:
+class UserState:
     """Everything that the tab and the bot show a Teams user about themselves."""
 
     user: TeamsUser
@@ -120,7 +120,7 @@ class State:
     """The PBX that signs this user in without a click."""
     asks_consent: Offer | None = None
     """The PBX that would do so if they had used it before. Their first click is their consent."""
-    audio: Verdict | None = None
+    audio: AudioVerdict | None = None
     """The audio advisor's last verdict."""
 
 
@@ -134,7 +134,7 @@ def _counted(
     ) -> T | Finding:
         async with self.throttle.attempt(user) as attempt:
             if attempt.wait:
-                outcome: T | Finding = throttled(attempt.wait)
+                outcome: T | Finding = create_throttled_finding(attempt.wait)
             else:
                 outcome = await step(self, user, at, *args, **options)
             attempt.outcome = outcome
@@ -212,7 +212,7 @@ class SignIn:
     @_counted
     async def sign_in(
         self, user: TeamsUser, access: PbxAccess, proof: LoginProof | None, *, take_over: bool
-    ) -> State | Finding:
+    ) -> UserState | Finding:
         """Second step: prove the PBX user, then take the licence, so that a PBX that disconnects in between costs no seat.
 
         Without `proof`, the e-mail address is the proof. The transaction that takes the licence checks again what the
@@ -237,7 +237,7 @@ class SignIn:
     @_counted
     async def sign_in_without_key(
         self, user: TeamsUser, pbx_name: str, *, take_over: bool, by_itself: bool
-    ) -> State | Finding:
+    ) -> UserState | Finding:
         """Sign in at a PBX that is offered to the user's organisation.
 
         A session at another PBX ends only once the new session has its licence. `by_itself` says that nobody clicked: the
@@ -245,11 +245,11 @@ class SignIn:
         """
         if user.is_guest:
             return Finding(Code.GUEST)
-        stored = await self._states.of(user)
+        stored = await self._states.read(user)
         offer = next((offer for offer in stored.offers if offer.pbx_name == pbx_name), None)
         if offer is None:  # an unknown PBX, or one that is not offered: the same answer for both
             return Finding(Code.TENANT_NOT_TRUSTED, {"pbx_name": pbx_name})
-        if by_itself and not (offer == _wanted(user, stored) and offer.pbx_id in stored.used):
+        if by_itself and not (offer == _get_automatic_offer(user, stored) and offer.pbx_id in stored.used):
             return Finding(Code.NOT_AUTOMATIC, {"pbx_name": offer.pbx_name})
         pbx = self._admitted(await self._registry.existing(offer.pbx_id))
         if isinstance(pbx, Finding):
@@ -263,9 +263,9 @@ class SignIn:
         )
         return refusal if refusal is not None else await self.state(user)
 
-    async def sign_out(self, user: TeamsUser) -> State:
+    async def sign_out(self, user: TeamsUser) -> UserState:
         """End the user's session, if there is one, and switch automatic sign-in off for this user. Idempotent."""
-        stored = await self._states.of(user)
+        stored = await self._states.read(user)
         if any(offer.is_automatic for offer in stored.offers):
             await self._preferences.put_no_automatic_sign_in(user.key)
         session = stored.session
@@ -273,7 +273,7 @@ class SignIn:
             self.announce(session.pbx_id, session)
         return await self.state(user)
 
-    async def join_waiting_list(self, user: TeamsUser) -> State | Finding:
+    async def join_waiting_list(self, user: TeamsUser) -> UserState | Finding:
         """Join the waiting list after a refusal because all seats were taken.
 
         A seat that becomes free is offered to the first on the list, who gets a notice and has some minutes to take it.
@@ -284,51 +284,48 @@ class SignIn:
         self._announce_waiting(joined, user)
         return await self.state(user)
 
-    async def leave_waiting_list(self, user: TeamsUser) -> State:
+    async def leave_waiting_list(self, user: TeamsUser) -> UserState:
         """Leave the waiting list. Idempotent."""
         left = await self._ledger.leave_waiting_list(user, now())
         if left is not None:
             self._announce_waiting(left, user)
         return await self.state(user)
 
-    async def seen(self, user: TeamsUser) -> None:
-        """Record activity in the user's session. An open tab counts as activity."""
-        session = await self._overview.session_of(user)
-        if session is not None and now() - session.last_seen_at >= SEEN_EVERY:
-            await self._ledger.touch(session.id, now())
-
-    async def still_there(self, session_ids: Sequence[str]) -> None:
+    async def touch_sessions(self, session_ids: Sequence[str]) -> None:
         """Record activity in sessions whose tabs are open. Sessions that have ended are not changed."""
         at = now()
         await asyncio.gather(*(self._ledger.touch(session_id, at) for session_id in session_ids))
 
     async def set_time_zone(self, user: TeamsUser, time_zone: str) -> None:
         """Store the user's time zone (IANA name), for their quiet hours. Invalid names are ignored."""
-        if zone_of(time_zone) is None or (await self._preferences.of(user.key)).time_zone == time_zone:
+        if (
+            parse_time_zone(time_zone) is None
+            or (await self._preferences.get(user.key)).time_zone == time_zone
+        ):
             return
         await self._preferences.put_time_zone(user.key, time_zone)
 
-    async def state(self, user: TeamsUser) -> State:
-        stored = await self._states.of(user)
+    async def state(self, user: TeamsUser) -> UserState:
+        stored = await self._states.read(user)
         offers = () if user.is_guest else stored.offers
         session, pbx = stored.session, stored.pbx
         if session is None or pbx is None:
-            wanted = _wanted(user, stored)
-            has_used = wanted is not None and wanted.pbx_id in stored.used
-            return State(
+            automatic = _get_automatic_offer(user, stored)
+            has_used = automatic is not None and automatic.pbx_id in stored.used
+            return UserState(
                 user,
                 None,
                 ending=stored.ending,
                 place=stored.place,
                 offers=offers,
-                automatic=wanted if has_used else None,
-                asks_consent=None if has_used else wanted,
+                automatic=automatic if has_used else None,
+                asks_consent=None if has_used else automatic,
             )
         at = now()
         if at - session.last_seen_at >= SEEN_EVERY:
             await self._ledger.touch(session.id, at)
         valid_until = stored.pool_valid_until
-        return State(
+        return UserState(
             user=user,
             session=session,
             connection=_connection(pbx),
@@ -337,7 +334,7 @@ class SignIn:
             ends_by=valid_until + GRACE if valid_until is not None and valid_until <= at else None,
             session_ends=None if self._session_age is None else stored.ends_at,
             offers=offers,
-            audio=Verdict(stored.verdict) if stored.verdict is not None else None,
+            audio=AudioVerdict(stored.verdict) if stored.verdict is not None else None,
         )
 
     async def connection(self, pbx_id: str) -> Connection:
@@ -363,11 +360,11 @@ class SignIn:
         match = self._registry.match_key(pbx, access.key_digest, now())
         is_trusted = await self._trust.is_trusted(pbx.id if pbx else "", user.tenant_id) and not user.is_guest
         if pbx is None or match is None:
-            seconds = self.throttle.wrong_key(user, access.address)
+            seconds = self.throttle.count_wrong_key(user, access.address)
             logger.info("wrong name or key", extra={"known": pbx is not None, "tenant": user.tenant_id})
             await asyncio.sleep(answered_at - asyncio.get_running_loop().time())
             if seconds:
-                return throttled(seconds)
+                return create_throttled_finding(seconds)
             return Finding(Code.WRONG_KEY, {"pbx_name": access.pbx_name}, "trusted" if is_trusted else None)
         return self._admitted(pbx)
 
@@ -386,8 +383,8 @@ class SignIn:
 
     @staticmethod
     def _admitted(pbx: Pbx) -> Pbx | Finding:
-        blocker = diagnosis.blocker(pbx.facts)
-        if blocker is None or blocker.code in _ASKED_ANEW:
+        blocker = diagnosis.find_blocker(pbx.facts)
+        if blocker is None or blocker.code in _CHECKED_AGAIN:
             return pbx
         return blocker
 
@@ -397,7 +394,7 @@ class SignIn:
         is_exempt = is_full and await self._trust.is_pinned(pbx.id, user)
         with self.throttle.password(user, pbx.id, login, is_exempt=is_exempt) as attempt:
             if attempt.wait:
-                raise PbxRefusedError(throttled(attempt.wait))
+                raise PbxRefusedError(create_throttled_finding(attempt.wait))
             params = LoginParams(proof=proof, tenant_id=user.tenant_id, object_id=user.object_id)
             try:
                 return await self._hub.call(pbx=pbx, method=Method.LOGIN, params=params, answer=PbxUser)
@@ -417,14 +414,14 @@ class SignIn:
         if not user.verified_email:
             raise PbxRefusedError(Finding(Code.EMAIL_NOT_VERIFIED))
         evidence = {"pbx_name": pbx.name, "email": user.verified_email}
-        if self.throttle.is_searched_in_vain(pbx.id, user.verified_email):
+        if self.throttle.is_known_unmatched(pbx.id, user.verified_email):
             raise PbxRefusedError(Finding(Code.EMAIL_NOT_MATCHED, evidence))
         params = EmailParams(email=user.verified_email)
         found = await self._hub.call(pbx=pbx, method=Method.USERS_BY_EMAIL, params=params, answer=PbxUsers)
         # An older connector also matches letters that only look alike.
         matching = [one for one in found.users if same_email(one.email, user.verified_email)]
         if len(matching) != 1:
-            self.throttle.searched_in_vain(pbx.id, user.verified_email)
+            self.throttle.record_unmatched(pbx.id, user.verified_email)
             raise PbxRefusedError(Finding(Code.EMAIL_NOT_MATCHED, evidence))
         return matching[0]
 
@@ -438,8 +435,8 @@ class SignIn:
         take_over: bool,
         is_keyless: bool = False,
     ) -> Finding | None:
-        (verdict,) = await self._verdicts.of(pbx, [pbx_user])
-        person = person_of(pbx_user)
+        (verdict,) = await self._verdicts.decide(pbx, [pbx_user])
+        person = to_session_person(pbx_user)
         licence: Grant = TakeSeat(()) if isinstance(verdict, Finding) else verdict
         by_password = proof is Proof.PASSWORD
         request = SessionRequest(
@@ -482,10 +479,10 @@ class SignIn:
 
 def _connection(pbx: Pbx) -> Connection:
     facts = pbx.facts
-    return Connection(pbx, diagnosis.blocker(facts), diagnosis.warning(facts))
+    return Connection(pbx, diagnosis.find_blocker(facts), diagnosis.find_warning(facts))
 
 
-def _wanted(user: TeamsUser, stored: Stored) -> Offer | None:
+def _get_automatic_offer(user: TeamsUser, stored: StoredState) -> Offer | None:
     """Return the PBX that should sign this user in automatically, or None.
 
     There is none after a session that the user or somebody else has ended, and none while the user waits for a seat.

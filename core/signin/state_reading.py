@@ -64,7 +64,7 @@ ORDER BY offer.is_primary DESC, offer.name
 
 
 @dataclass(frozen=True, slots=True)
-class Stored:
+class StoredState:
     """The stored state of one Teams user."""
 
     session: Session | None
@@ -78,7 +78,7 @@ class Stored:
     ends_at: datetime | None
     """When the session will end because of its age; None until that is near."""
     verdict: str | None
-    """The audio advisor's last verdict (`core.audio.finding.Verdict`)."""
+    """The audio advisor's last verdict (`core.audio.finding.AudioVerdict`)."""
     ending: tuple[str, Ending] | None
     """PBX name and ending, if somebody or something else ended the last session; until the next sign-in."""
     place: Place | None
@@ -94,11 +94,11 @@ class StateReader:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def of(self, user: TeamsUser) -> Stored:
+    async def read(self, user: TeamsUser) -> StoredState:
         rows = await self._database.fetch(_STATE, user.tenant_id, user.object_id)
         row = rows[0]
         offers = [one for one in rows if one["offer_pbx_id"] is not None]
-        return Stored(
+        return StoredState(
             session=to_session(Prefixed(row, "session_")) if row["session_id"] is not None else None,
             pbx=to_pbx(Prefixed(row, "pbx_")) if row["pbx_id"] is not None else None,
             seats_used=row["seats_used"] or 0,

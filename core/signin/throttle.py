@@ -131,7 +131,7 @@ class Throttle:
             if not under_way.number:
                 del self._under_way[key]
 
-    def wrong_key(self, user: TeamsUser, address: str) -> float:
+    def count_wrong_key(self, user: TeamsUser, address: str) -> float:
         """Count a wrong name or key for tenant and address. Return the seconds to wait if the limit is reached, else 0."""
         counts = (Count.TENANT_KEYS, _key(user.tenant_id)), (Count.ADDRESS_KEYS, _key(address_group(address)))
         seconds = max(self.wait(*count) for count in counts)
@@ -167,11 +167,11 @@ class Throttle:
             else:
                 self._publish("-", of_login)
 
-    def is_searched_in_vain(self, pbx_id: str, email: str) -> bool:
+    def is_known_unmatched(self, pbx_id: str, email: str) -> bool:
         """Return whether the PBX said repeatedly, within seconds, that it has no user with this e-mail address."""
         return self.wait(Count.LOOKUPS, _key(pbx_id, email)) > 0
 
-    def searched_in_vain(self, pbx_id: str, email: str) -> None:
+    def record_unmatched(self, pbx_id: str, email: str) -> None:
         self._publish("+", [(Count.LOOKUPS, _key(pbx_id, email))])
 
     def wait(self, count: Count, key: str) -> float:

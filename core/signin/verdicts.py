@@ -14,7 +14,7 @@ class Verdicts:
     def __init__(self, overview: Overview) -> None:
         self._overview = overview
 
-    async def of(self, pbx: Pbx, users: Sequence[PbxUser]) -> list[Verdict]:
+    async def decide(self, pbx: Pbx, users: Sequence[PbxUser]) -> list[Verdict]:
         """Return the verdict for each of these users, in their order. The pools are read once for all."""
         pools = await self._overview.rules(pbx.id)
         return [
@@ -32,7 +32,7 @@ class Verdicts:
         ]
 
 
-def person_of(pbx_user: PbxUser) -> SessionPerson:
+def to_session_person(pbx_user: PbxUser) -> SessionPerson:
     # The display name is empty if the PBX sent only invisible characters.
     name = pbx_user.display_name or pbx_user.login or str(pbx_user.user_id)
     is_administrator = pbx_user.is_administrator is True

@@ -16,7 +16,7 @@ from core.hub.registry import Registry
 from core.licensing.ledger import Ledger
 from core.licensing.session import UserFacts
 from core.signin.signin import SignIn
-from core.signin.verdicts import Verdicts, person_of
+from core.signin.verdicts import Verdicts, to_session_person
 from core.store.timestamps import now
 from core.store.transaction import UnstorableValueError
 from wire.link import Method, PbxUser, PbxUsers, UsersChanged
@@ -100,9 +100,9 @@ class Following:
         mine = set(await self._ledger.list_followed_user_ids(pbx_id))
         facts = [UserFacts(user_id, None) for user_id in gone if user_id in mine]
         known = [user for user in users if user.user_id in mine and _is_known(user)]
-        for user, verdict in zip(known, await self._verdicts.of(pbx, known), strict=True):
+        for user, verdict in zip(known, await self._verdicts.decide(pbx, known), strict=True):
             licence = None if isinstance(verdict, Finding) else verdict
-            facts.append(UserFacts(user.user_id, person_of(user), licence))
+            facts.append(UserFacts(user.user_id, to_session_person(user), licence))
         for one in facts:
             try:
                 changed = await self._ledger.follow_user(

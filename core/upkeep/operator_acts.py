@@ -14,18 +14,18 @@ from core.store.audit import NO_PBX, ActorKind, AuditKind
 from core.store.database import Database
 from core.store.timestamps import now, to_ms
 
-LOOK_SECONDS: Final = 2.0
-LOOKED_BACK: Final = timedelta(minutes=10)
+POLL_SECONDS: Final = 2.0
+MAX_CLOCK_SKEW: Final = timedelta(minutes=10)
 """How far back each poll reads: the clock of the machine where the command ran may be late by this much."""
-MOST_AT_ONCE: Final = 10_000
+MAX_ACTS: Final = 10_000
 
 _ACTS: Final = (
     f"SELECT id, pbx_id, kind, subject FROM audit WHERE actor_kind = '{ActorKind.OPERATOR}' AND at > $1"  # noqa: S608
-    f" AND pbx_id <> '{NO_PBX}' ORDER BY at DESC LIMIT {MOST_AT_ONCE}"
+    f" AND pbx_id <> '{NO_PBX}' ORDER BY at DESC LIMIT {MAX_ACTS}"
 )
 _ENDS: Final = (
     f"SELECT tenant_id, object_id, at FROM session_end WHERE ended_by_kind = '{ActorKind.OPERATOR}'"  # noqa: S608
-    f" AND at > $1 ORDER BY at DESC LIMIT {MOST_AT_ONCE}"
+    f" AND at > $1 ORDER BY at DESC LIMIT {MAX_ACTS}"
 )
 _OF_TENANT: Final = frozenset(
     {
@@ -56,10 +56,10 @@ class OperatorActs:
     async def run(self) -> None:
         """Poll until cancelled. Database errors are raised; `supervise` restarts this method, and no act is missed."""
         while True:
-            await self.look()
-            await asyncio.sleep(LOOK_SECONDS)
+            await self.poll()
+            await asyncio.sleep(POLL_SECONDS)
 
-    async def look(self) -> None:
+    async def poll(self) -> None:
         """Poll once: publish the topics of new acts at this replica alone, since each replica polls for itself.
 
         Acts that the first poll finds are not new.
@@ -72,7 +72,7 @@ class OperatorActs:
         self._seen = acts
 
     async def _recent(self) -> frozenset[_Act]:
-        since = to_ms(now() - LOOKED_BACK)
+        since = to_ms(now() - MAX_CLOCK_SKEW)
         found: list[_Act] = []
         for row in await self._database.fetch(_ACTS, since):
             topics = pbx_topics(row["pbx_id"])

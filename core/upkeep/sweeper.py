@@ -78,14 +78,14 @@ class Sweeper:
         due = [
             pbx_id
             for pbx_id in await self._ledger.list_pbxs_to_sweep(at, self._age)
-            if not self._setbacks.rests(pbx_id)
+            if not self._setbacks.is_resting(pbx_id)
         ]
         facts = await asyncio.gather(
             *(self._expiring.facts(pbx_id) for pbx_id in due), return_exceptions=True
         )
         for pbx_id, known in zip(due, facts, strict=True):
             if isinstance(known, Exception):
-                self._setbacks.failed(pbx_id, known, "a PBX cannot be swept")
+                self._setbacks.record_failure(pbx_id, known, "a PBX cannot be swept")
             elif isinstance(known, BaseException):
                 raise known
             else:
@@ -120,12 +120,12 @@ class Sweeper:
 
     async def _try(self, key: str, work: Callable[[], Awaitable[None]]) -> bool:
         """Run `work` unless its key is backing off after failures. Return whether it ran without a failure."""
-        if self._setbacks.rests(key):
+        if self._setbacks.is_resting(key):
             return False
         try:
             await work()
         except Exception as fault:  # noqa: BLE001 - a failure of any kind must not stop the sweep of the others
-            self._setbacks.failed(key, fault, "not swept; tried again")
+            self._setbacks.record_failure(key, fault, "not swept; tried again")
             return False
-        self._setbacks.worked(key)
+        self._setbacks.record_success(key)
         return True

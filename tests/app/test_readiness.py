@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from app.readiness import PartState, Readiness, prove_writer
+from app.readiness import CheckState, Readiness, prove_writer
 from core.store.clock_watch import ClockWatch
 from core.store.transaction import StorageUnavailableError
 from tests.support.book import Book
@@ -69,11 +69,11 @@ async def proven(database_url: str) -> AsyncIterator[tuple[Book, Readiness]]:
     await book.close()
 
 
-def states(found: Readiness) -> set[PartState]:
+def states(found: Readiness) -> set[CheckState]:
     return set(found.states().values())
 
 
-async def reaches(found: Readiness, wanted: set[PartState]) -> None:
+async def reaches(found: Readiness, wanted: set[CheckState]) -> None:
     async def check() -> bool:
         return states(found) <= wanted
 
@@ -82,8 +82,8 @@ async def reaches(found: Readiness, wanted: set[PartState]) -> None:
 
 async def test_a_proof_is_a_commit(proven: Any) -> None:
     book, found = proven
-    assert states(found) == {PartState.STARTING}
-    await reaches(found, {PartState.OK})
+    assert states(found) == {CheckState.STARTING}
+    await reaches(found, {CheckState.OK})
     assert (await book.rows("SELECT count(*) FROM clock_mark")) == [(1,)]
 
 
@@ -98,12 +98,12 @@ async def test_postgresql_that_goes_away_is_not_ready_and_comes_back(postgres: P
     )
     found.start()
     try:
-        await reaches(found, {PartState.OK})
+        await reaches(found, {CheckState.OK})
         await asyncio.to_thread(postgres.kill)
-        await reaches(found, {PartState.FAILED, PartState.STUCK})
+        await reaches(found, {CheckState.FAILED, CheckState.STUCK})
     finally:
         await asyncio.to_thread(postgres.start)
-    await reaches(found, {PartState.OK})
+    await reaches(found, {CheckState.OK})
     await found.close()
     await book.close()
 
@@ -117,11 +117,11 @@ async def test_a_part_whose_proof_fails_is_not_ready_and_comes_back() -> None:
 
     found = Readiness({"seats": write}, prove_seconds=0.01)
     found.start()
-    await reaches(found, {PartState.OK})
+    await reaches(found, {CheckState.OK})
     full = True
-    await reaches(found, {PartState.FAILED})
+    await reaches(found, {CheckState.FAILED})
     full = False
-    await reaches(found, {PartState.OK})
+    await reaches(found, {CheckState.OK})
     await found.close()
 
 

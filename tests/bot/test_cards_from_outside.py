@@ -14,10 +14,10 @@ from bot.cards.parts import WORDS, Card, Reader, card_time, finding, message, te
 from bot.cards.plain import MAX_OUTSIDE, Plain, plain
 from bot.commands import Command
 from core.audio import wording
-from core.audio.advice import Advice, Change
+from core.audio.advice import Change, DeviceAdvice
 from core.audio.device import Kind
 from core.audio.evidence import Program
-from core.audio.finding import Verdict, Why
+from core.audio.finding import AudioVerdict, Why
 from core.diagnosis.codes import Code
 from core.diagnosis.finding import Finding
 from core.identity.teams_user import TeamsUser
@@ -272,8 +272,8 @@ def test_what_comes_from_outside_is_shown_as_it_is() -> None:
 def test_the_advisors_cards(why: Why, language: Language) -> None:
     told = wording.Summary(why, LINK, LINK, LINK, LINK, "", ())
     check(audio.audio_notice_card(told.as_json(), reader(language)))
-    conclusion = SimpleNamespace(verdict=Verdict.UNKNOWN, why=why, pairs=(), uses=())
-    view: Any = SimpleNamespace(conclusion=conclusion, advice=Advice((), ()))
+    conclusion = SimpleNamespace(verdict=AudioVerdict.UNKNOWN, why=why, pairs=(), uses=())
+    view: Any = SimpleNamespace(conclusion=conclusion, advice=DeviceAdvice((), ()))
     check(audio.audio_card(view, reader(language)))
 
 

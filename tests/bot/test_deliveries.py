@@ -92,7 +92,7 @@ async def test_what_has_an_effect_is_claimed_for_all_replicas(conversations: Con
     mine = await here.begin(ANNA, CHAT, "a1", has_effect=True)
     assert mine is not None and (await row(conversations))[1] == ["a1"]
     theirs = asyncio.create_task(there.begin(ANNA, CHAT, "a1", has_effect=True))
-    done, _ = await asyncio.wait([theirs], timeout=2 * module.LOOK_SECONDS)
+    done, _ = await asyncio.wait([theirs], timeout=2 * module.POLL_SECONDS)
     assert not done, "it waits for what becomes of the first"
     await mine.release()
     assert await theirs is not None

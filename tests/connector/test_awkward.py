@@ -28,8 +28,8 @@ from connector.rest import StarfaceRest
 from connector.uci import Callbacks, UciClient
 from core.diagnosis.codes import Code
 from core.diagnosis.finding import Finding, explain
-from core.diagnosis.lights import Light, Part, lights
-from core.diagnosis.rules import PbxFacts, blocker
+from core.diagnosis.lights import Light, Part, get_lights
+from core.diagnosis.rules import PbxFacts, find_blocker
 from core.language import Language
 from core.store.timestamps import now
 from simulator.people import LICENCE_PERMISSION
@@ -650,7 +650,7 @@ def facts(place: Place) -> PbxFacts:
 
 
 def shown_lights(place: Place) -> dict[Part, Light]:
-    found = lights(facts(place), refused_keys=(), valid_until=(), now=now())
+    found = get_lights(facts(place), refused_keys=(), valid_until=(), now=now())
     for state in found:
         if state.finding is not None:
             assert_words(state.finding)
@@ -695,7 +695,7 @@ async def test_an_awkward_pbx(place: Place, row: Row) -> None:
     assert not any(portion.gone for portion in place.directory.unreported())
     # The lights show it, with words for it.
     if row.fails == "login":
-        found = blocker(facts(place))
+        found = find_blocker(facts(place))
         assert found is not None and found.code is row.code
         assert_words(found)
     light = shown_lights(place)

@@ -17,7 +17,7 @@ from connector.errors import PbxError
 from connector.network import limits
 from core.diagnosis.codes import Code
 from core.diagnosis.finding import Finding
-from core.diagnosis.rules import blocker
+from core.diagnosis.rules import find_blocker
 from tests.connector.test_awkward import BEN, Place, assert_words, facts, rule, shown_lights
 from tests.support.hostile import ODD_VALUES
 from tests.support.starface import running_starface
@@ -128,7 +128,7 @@ async def lives_and_heals(rules: list[dict[str, Any]], *, is_unreadable: bool) -
             if reading.state is ReadingState.FAILED:
                 assert reading.code is not None
                 assert_words(Finding(Code(reading.code), {"pbx_name": "pbx.example.com"}))
-        found = blocker(facts(place))
+        found = find_blocker(facts(place))
         if found is not None:
             assert_words(found)
         shown_lights(place)

@@ -81,7 +81,7 @@ async def test_whoever_is_no_administrator_any_more_is_signed_out(book: Book) ->
     await administer(book)
     await follow(book, person(1), ual=False)
     assert await book.session_of(1) is None
-    ending = (await book.states.of((await book.request(1)).teams_user)).ending
+    ending = (await book.states.read((await book.request(1)).teams_user)).ending
     assert ending is not None and ending[1].cause is EndCause.LICENCE_LOST
 
 

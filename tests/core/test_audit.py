@@ -59,7 +59,7 @@ async def test_whoever_ends_a_session_is_told_with_ids(book: Book) -> None:
     assert isinstance(opened, Opened)
     mallory = Actor.person("elsewhere", "o", 9, "Cl\u202eara\u200b \u0000Vogt\n(pbx-teams)")
     await book.ledger.end_sessions(PBX, [opened.session.id], Ending(EndCause.REVOKED, mallory, "", NOW))
-    ending = (await book.states.of(opened.session.teams_user)).ending
+    ending = (await book.states.read(opened.session.teams_user)).ending
     assert ending is not None
     assert ending[1].actor == Actor(ActorKind.PERSON, "Clara Vogt (pbx-teams)", "elsewhere")
     (row,) = await book.rows(f"{WHO} WHERE kind = 'ended'")

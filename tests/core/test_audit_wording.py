@@ -10,17 +10,17 @@ import pytest
 from core.audit.reading import AuditEntry, AuditReader
 from core.audit.wording import (
     describe_actor,
+    describe_actor_kind,
     describe_actor_of_notice,
     describe_detail,
     describe_kind,
-    tell_actor_kind,
 )
 from core.diagnosis.codes import LicenceReason
 from core.identity.tenant_trust import Entry
 from core.language import Language, load
 from core.licensing.rules import LicenceKind
 from core.licensing.session import EndCause
-from core.signin.refusals import FORBIDDEN, Act
+from core.signin.refusals import FORBIDDEN, AdministratorAct
 from core.store.audit import CONNECTOR, OPERATOR, SYSTEM, Actor, ActorKind, AuditKind, add_audit
 from tests.support.book import ADMIN, NOW, PBX, Book
 
@@ -49,15 +49,15 @@ def test_every_kind_has_words(language: Language) -> None:
         *((AuditKind.DENIED, {"code": "no-licence", "reason": reason}) for reason in LicenceReason),
         *((AuditKind.ENDED, {"cause": cause, "reason": "", "kind": "FL"}) for cause in EndCause),
         *((AuditKind.ENTRY_CHANGED, {"entry": one, "primary": one is Entry.AUTOMATIC}) for one in Entry),
-        *((AuditKind.ACT_REFUSED, {"act": act, "cause": "not-administrator"}) for act in Act),
-        *((AuditKind.ACT_REFUSED, {"act": Act.REVOKE, "cause": code}) for code in FORBIDDEN),
+        *((AuditKind.ACT_REFUSED, {"act": act, "cause": "not-administrator"}) for act in AdministratorAct),
+        *((AuditKind.ACT_REFUSED, {"act": AdministratorAct.REVOKE, "cause": code}) for code in FORBIDDEN),
         (AuditKind.KEYS_REFUSED, {"reasons": ["key-invalid", "key-bound-elsewhere"]}),
     ],
 )
 def test_no_code_is_told_as_a_detail(kind: AuditKind, detail: Mapping[str, Any], language: Language) -> None:
     told = describe_detail(entry(kind, detail), language)
     assert told and not re.search(r"[{}\[\]\"]", told)
-    codes = {*LicenceReason, *EndCause, *Entry, *LicenceKind, *Act, *FORBIDDEN}
+    codes = {*LicenceReason, *EndCause, *Entry, *LicenceKind, *AdministratorAct, *FORBIDDEN}
     words = load("core.audit", language)
     for name, value in detail.items():
         for one in value if isinstance(value, list) else [value]:
@@ -104,7 +104,7 @@ def test_a_person_of_another_organisation_is_told_as_such() -> None:
         describe_actor(FOREIGN, Language.DE, HOME, with_tenant=True)
         == "Clara Vogt (andere Organisation, elsewhere)"
     )
-    assert tell_actor_kind(FOREIGN, Language.EN, HOME) == "Person of another organisation"
+    assert describe_actor_kind(FOREIGN, Language.EN, HOME) == "Person of another organisation"
 
 
 @pytest.mark.parametrize("language", Language)
@@ -115,7 +115,7 @@ def test_nobody_can_call_themselves_what_is_no_person(system: Actor, language: L
         impostor = Actor.person("home", "o", 3, name)
         assert describe_actor(impostor, language, HOME) != told
         assert name.strip("\u200b ") in describe_actor(impostor, language, HOME)
-        assert tell_actor_kind(impostor, language, HOME) != tell_actor_kind(system, language, HOME)
+        assert describe_actor_kind(impostor, language, HOME) != describe_actor_kind(system, language, HOME)
 
 
 def test_a_notice_tells_who_it_was() -> None:
@@ -156,4 +156,4 @@ async def test_rows_of_before_the_ids_keep_their_text(book: Book) -> None:
         page async for page in reader.pages(await reader.span(PBX, NOW, NOW.replace(year=2027), 9999), 9)
     ]
     assert (one.actor, one.actor_name) == (None, "Clara Vogt")
-    assert tell_actor_kind(one.actor, Language.EN, HOME) == "Not recorded"
+    assert describe_actor_kind(one.actor, Language.EN, HOME) == "Not recorded"

@@ -13,7 +13,7 @@ from core.diagnosis.finding import Finding
 from core.hub.claims import BoundElsewhere, Claimed
 from core.hub.registry import Registry
 from core.identity.teams_user import TeamsUser
-from core.signin.refusals import Act, Refusals
+from core.signin.refusals import AdministratorAct, Refusals
 from core.store.audio import AudioStore
 from core.store.audit import NO_PBX, SINGLY_PER_HOUR, Actor, AuditKind, count_audit
 from core.store.timestamps import to_ms
@@ -89,7 +89,7 @@ REFUSED = "SELECT actor_object_id, times, detail, subject FROM audit WHERE kind 
 
 
 async def refused(
-    book: Book, number: int, *acts: Act, times: int = 1, code: Code = Code.NOT_ADMINISTRATOR
+    book: Book, number: int, *acts: AdministratorAct, times: int = 1, code: Code = Code.NOT_ADMINISTRATOR
 ) -> None:
     """A person who is signed in at the PBX, and tries what is for its administrators."""
     refusals = Refusals(book.ledger.writer)
@@ -103,8 +103,8 @@ async def refused(
 
 async def test_an_act_that_is_refused_is_a_row_with_who_and_what(book: Book) -> None:
     await book.take(1, ual=True)
-    await refused(book, 1, Act.REVOKE, times=3)
-    await refused(book, 1, Act.CHANGE_TRUST, code=Code.TENANT_AUTHORITY_NEEDED)
+    await refused(book, 1, AdministratorAct.REVOKE, times=3)
+    await refused(book, 1, AdministratorAct.CHANGE_TRUST, code=Code.TENANT_AUTHORITY_NEEDED)
     rows = await book.rows(REFUSED)
     assert [(who, json.loads(detail), subject) for who, _, detail, subject in rows] == [
         ("object-1", {"act": "revoke", "cause": "not-administrator"}, NAME),
@@ -116,7 +116,7 @@ async def test_an_act_that_is_refused_is_a_row_with_who_and_what(book: Book) -> 
 @pytest.mark.parametrize("code", [Code.NOT_SIGNED_IN, Code.LINK_DOWN, Code.PBX_BUSY, Code.SESSION_GONE])
 async def test_what_is_no_refusal_of_a_right_is_none(book: Book, code: Code) -> None:
     await book.take(1, ual=True)
-    await refused(book, 1, *Act, code=code)
+    await refused(book, 1, *AdministratorAct, code=code)
     assert await book.rows(REFUSED) == []
 
 
@@ -125,14 +125,16 @@ async def test_nobody_who_tries_all_day_long_fills_the_audit(book: Book) -> None
     people = 20
     for number in range(people):
         await book.take(number, ual=True)
-    await refused(book, 0, *Act, times=500)
+    await refused(book, 0, *AdministratorAct, times=500)
     rows = await book.rows(REFUSED)
-    assert len(rows) <= 2 * len(Act), "an hour may have ended meanwhile"
-    assert sum(times for _, times, *_ in rows) == 500 * len(Act)
-    await asyncio.gather(*(refused(book, number, *Act, times=50) for number in range(1, people)))
+    assert len(rows) <= 2 * len(AdministratorAct), "an hour may have ended meanwhile"
+    assert sum(times for _, times, *_ in rows) == 500 * len(AdministratorAct)
+    await asyncio.gather(*(refused(book, number, *AdministratorAct, times=50) for number in range(1, people)))
     rows = await book.rows(REFUSED)
-    assert len(rows) <= 2 * (SINGLY_PER_HOUR + 1) < people * len(Act)
-    assert sum(times for _, times, *_ in rows) == (500 + 50 * (people - 1)) * len(Act), "nothing is lost"
+    assert len(rows) <= 2 * (SINGLY_PER_HOUR + 1) < people * len(AdministratorAct)
+    assert sum(times for _, times, *_ in rows) == (500 + 50 * (people - 1)) * len(AdministratorAct), (
+        "nothing is lost"
+    )
 
 
 async def test_another_minute_is_another_row(book: Book) -> None:

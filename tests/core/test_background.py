@@ -44,11 +44,11 @@ async def test_work_that_is_cancelled_ends(caplog) -> None:
 
 async def test_a_member_that_fails_rests_longer_each_time_and_the_others_do_not() -> None:
     setbacks = Setbacks(first_pause=10, longest_pause=60)
-    pauses = [setbacks.failed("bad", Poison(), "failed") for _ in range(5)]
+    pauses = [setbacks.record_failure("bad", Poison(), "failed") for _ in range(5)]
     assert pauses == [10, 20, 40, 60, 60]
-    assert setbacks.rests("bad") and not setbacks.rests("good")
-    setbacks.worked("bad")
-    assert not setbacks.rests("bad") and setbacks.failed("bad", Poison(), "failed") == 10
+    assert setbacks.is_resting("bad") and not setbacks.is_resting("good")
+    setbacks.record_success("bad")
+    assert not setbacks.is_resting("bad") and setbacks.record_failure("bad", Poison(), "failed") == 10
 
 
 async def test_what_nobody_waits_for_is_logged_when_it_fails(caplog) -> None:

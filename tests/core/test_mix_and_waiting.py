@@ -78,7 +78,7 @@ async def test_losing_the_permission_without_a_free_seat_ends_the_session_and_sa
     user = await user_of(book, 1)
     assert await book.overview.session_of(user) is None
     assert await notices(book) == [("object-1", "licence-lost")]
-    ending = (await book.states.of(user)).ending
+    ending = (await book.states.read(user)).ending
     assert ending is not None and ending[1].cause is EndCause.LICENCE_LOST
 
 
@@ -102,7 +102,7 @@ async def test_whoever_is_next_gets_the_seat_for_five_minutes_and_then_it_passes
         assert refused.evidence["used"] == refused.evidence["total"] == 1
         joined = await book.ledger.join_waiting_list(await user_of(book, number), NOW + number * MINUTE)
         assert joined == PBX
-    place = (await book.states.of(await user_of(book, 3))).place
+    place = (await book.states.read(await user_of(book, 3))).place
     assert place is not None and place.position == 2
 
     later = NOW + timedelta(minutes=10)
@@ -110,7 +110,7 @@ async def test_whoever_is_next_gets_the_seat_for_five_minutes_and_then_it_passes
     assert await notices(book) == [("object-2", "seat-offered")]
     stranger = await book.take(9, now=later)
     assert isinstance(stranger, Finding) and stranger.evidence["reserved"] == 1
-    place = (await book.states.of(await user_of(book, 2))).place
+    place = (await book.states.read(await user_of(book, 2))).place
     assert place is not None and place.offered_until == later + OFFER_LIFETIME
 
     await sweep(book, later + OFFER_LIFETIME)
@@ -122,7 +122,7 @@ async def test_whoever_is_next_gets_the_seat_for_five_minutes_and_then_it_passes
     assert isinstance(await book.take(2, now=later + OFFER_LIFETIME), Finding)
     assert isinstance(await book.take(3, now=later + OFFER_LIFETIME), Opened)
     assert await book.used() == (1, 1)
-    assert (await book.states.of(await user_of(book, 3))).place is None
+    assert (await book.states.read(await user_of(book, 3))).place is None
 
 
 async def test_only_who_was_refused_lately_can_wait(book: Book) -> None:

@@ -4,7 +4,7 @@ from datetime import datetime
 
 import pytest
 
-from core.signin.preferences import Preferences, Topic, topic_of
+from core.signin.preferences import Preferences, Topic, get_topic
 
 BERLIN = Preferences(time_zone="Europe/Berlin")
 
@@ -52,6 +52,6 @@ def test_nothing_waits_where_the_night_is_not_known_or_not_wanted(preferences: P
 
 
 def test_what_somebody_asked_for_has_no_topic_that_could_be_muted() -> None:
-    assert topic_of("seat-offered") is None and topic_of("offer-passed") is None
-    assert topic_of("revoked") is Topic.SESSION
-    assert topic_of("audio-conflict") is Topic.AUDIO and topic_of("key-expires") is Topic.ADMINISTRATION
+    assert get_topic("seat-offered") is None and get_topic("offer-passed") is None
+    assert get_topic("revoked") is Topic.SESSION
+    assert get_topic("audio-conflict") is Topic.AUDIO and get_topic("key-expires") is Topic.ADMINISTRATION

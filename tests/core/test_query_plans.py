@@ -122,7 +122,7 @@ async def grow(book: Book) -> None:
 async def ask_everything(book: Book) -> None:
     """What the tab and a sign-in read."""
     user = (await book.overview.all_holders(PBX))[7].teams_user
-    await book.states.of(user)
+    await book.states.read(user)
     await book.overview.session_of(user)
     await book.overview.holder(PBX, "x")
     await book.overview.rules(PBX)

@@ -6,8 +6,8 @@ import pytest
 
 from core.diagnosis.codes import Code, LicenceReason
 from core.diagnosis.finding import Finding, explain
-from core.diagnosis.lights import Light, Part, lights
-from core.diagnosis.rules import PbxFacts, blocker, second_installation, warning
+from core.diagnosis.lights import Light, Part, get_lights
+from core.diagnosis.rules import PbxFacts, find_blocker, find_second_installation, find_warning
 from core.diagnosis.version import is_older
 from core.language import Language
 from core.licensing.rules import Pool, TakeSeat, UseUal, decide, exhausted_finding
@@ -102,24 +102,24 @@ def facts(*, linked: bool = True, status: Status | None = GOOD, **more) -> PbxFa
     ],
 )
 def test_what_blocks_a_pbx(given: PbxFacts, code: Code | None) -> None:
-    found = blocker(given)
+    found = find_blocker(given)
     assert (found.code if found else None) == code
 
 
 def test_what_only_warns() -> None:
-    off = warning(facts(status=GOOD.model_copy(update={"uci": UciState.OFF})))
+    off = find_warning(facts(status=GOOD.model_copy(update={"uci": UciState.OFF})))
     assert off is not None and off.code is Code.UCI_CONNECTOR_OFF
-    assert warning(facts(linked=False)) is None
-    assert warning(facts()) is None
+    assert find_warning(facts(linked=False)) is None
+    assert find_warning(facts()) is None
 
 
 def test_a_second_installation_is_news_for_a_day_and_for_administrators_alone() -> None:
     recent = facts(refused_claim_at=NOW - DAY / 2)
-    assert warning(recent) is None and blocker(recent) is None
-    second = second_installation(recent, NOW)
+    assert find_warning(recent) is None and find_blocker(recent) is None
+    second = find_second_installation(recent, NOW)
     assert second is not None and second.code is Code.NAME_BOUND_ELSEWHERE
-    assert second_installation(facts(refused_claim_at=NOW - 2 * DAY), NOW) is None
-    assert second_installation(facts(), NOW) is None
+    assert find_second_installation(facts(refused_claim_at=NOW - 2 * DAY), NOW) is None
+    assert find_second_installation(facts(), NOW) is None
 
 
 @pytest.mark.parametrize(
@@ -160,7 +160,7 @@ def test_an_old_connector_is_told_by_what_it_can_do(version: str | None, seals_a
     """Not by its version, which anybody can write, and which says nothing of a connector that was built again."""
     told = facts(connector_version=version, seals_answers=seals_answers)
     link = next(
-        part for part in lights(told, refused_keys=(), valid_until=(), now=NOW) if part.part is Part.LINK
+        part for part in get_lights(told, refused_keys=(), valid_until=(), now=NOW) if part.part is Part.LINK
     )
     if seals_answers:
         assert (link.light, link.finding) == (Light.GREEN, None)

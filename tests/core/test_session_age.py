@@ -43,7 +43,7 @@ async def told(book: Book) -> list[tuple[str, str]]:
 
 async def ends_at(book: Book, number: int = 1) -> datetime | None:
     session = await book.session_of(number)
-    return (await book.states.of(session.teams_user)).ends_at if session is not None else None
+    return (await book.states.read(session.teams_user)).ends_at if session is not None else None
 
 
 async def take(book: Book, number: int = 1, **changes: Any) -> Opened:

@@ -119,7 +119,7 @@ def _keys(person: tuple[str, str]) -> dict[str, Any]:
 async def test_the_one_statement_says_what_the_tables_say(book: Book, seed: int) -> None:
     rows = await fill(book, seed)
     for person in [(tenant, one) for tenant in (*TENANTS, "nobody") for one in OBJECTS]:
-        stored = await book.states.of(TeamsUser(*person))
+        stored = await book.states.read(TeamsUser(*person))
         (session,) = _of(rows["session"], person) or [None]
         assert (stored.session.id if stored.session else None) == (session["id"] if session else None)
         assert stored.ends_at == (_moment(session["ends_at"]) if session else None)
@@ -191,6 +191,6 @@ def _moment(value: int | None) -> datetime | None:
 
 
 async def test_a_person_of_whom_nothing_is_stored(book: Book) -> None:
-    stored = await book.states.of(TeamsUser("nobody", "nobody"))
+    stored = await book.states.read(TeamsUser("nobody", "nobody"))
     assert (stored.session, stored.pbx, stored.place, stored.ending) == (None, None, None, None)
     assert (stored.offers, stored.seats_total) == ([], 0)

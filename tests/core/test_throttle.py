@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.diagnosis.codes import Code
-from core.diagnosis.finding import Finding, throttled
+from core.diagnosis.finding import Finding, create_throttled_finding
 from core.hub.bus import Bus
 from core.hub.plane import open_plane
 from core.identity.teams_user import TeamsUser
@@ -84,15 +84,15 @@ async def test_refusals_that_cost_the_pbx_something_are_counted_too() -> None:
 
 def test_wrong_keys_count_by_tenant_and_address_not_against_everybody() -> None:
     counts = throttle()
-    judged = [counts.wrong_key(somebody(), "192.0.2.1") for _ in range(90)]
+    judged = [counts.count_wrong_key(somebody(), "192.0.2.1") for _ in range(90)]
     assert sum(not seconds for seconds in judged) == LIMITS[Count.ADDRESS_KEYS][0]
     assert all(0 < seconds <= 60 for seconds in judged if seconds)
-    assert not counts.wrong_key(somebody(OTHER_TENANT), "192.0.2.2")
+    assert not counts.count_wrong_key(somebody(OTHER_TENANT), "192.0.2.2")
 
 
 def test_one_host_with_many_ipv6_addresses_is_one_address() -> None:
     counts = throttle()
-    judged = [counts.wrong_key(somebody(), f"2001:db8::{number:x}") for number in range(90)]
+    judged = [counts.count_wrong_key(somebody(), f"2001:db8::{number:x}") for number in range(90)]
     assert sum(not seconds for seconds in judged) == LIMITS[Count.ADDRESS_KEYS][0]
 
 
@@ -162,7 +162,7 @@ def test_hostile_names_cost_a_bounded_amount_of_memory() -> None:
     tracemalloc.stop()
     assert len(window) == MAX_KEYS
     assert grown < 10 * 2**20, f"{grown / 2**20:.1f} MiB"
-    assert sys.getsizeof(throttled(1)) < 200
+    assert sys.getsizeof(create_throttled_finding(1)) < 200
 
 
 def test_a_key_that_is_used_is_not_pushed_out_by_many_others() -> None:

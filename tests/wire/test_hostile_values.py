@@ -21,7 +21,7 @@ import wire.plane
 import wire.probe
 import wire.sealing
 from core.audio.call_records import CallRecord, CallRecordList
-from core.identity.token_user import user_of
+from core.identity.token_user import parse_user
 from core.licensing.licence_key import LicenceKey
 from core.store.database import Database
 from tab.operations import OPERATIONS
@@ -119,7 +119,7 @@ def test_the_border_has_models() -> None:
 @given(ODD, ODD, ODD, ODD)
 def test_a_token_can_name_a_person_in_any_way(name: Any, email: Any, upn: Any, wids: Any) -> None:
     claims = {"name": name, "email": email, "preferred_username": upn, "upn": upn, "wids": wids, "acct": 0}
-    user = user_of(claims, "t", "o", ("issuer",))
+    user = parse_user(claims, "t", "o", ("issuer",))
     for text in (user.name, user.email, user.verified_email):
         text.encode()
         assert "\x00" not in text and len(text) <= 320

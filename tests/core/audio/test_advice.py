@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from core.audio.advice import Advice, advise
+from core.audio.advice import DeviceAdvice, advise
 from core.audio.device import AudioDevice, Kind
 from core.audio.evidence import DeviceUse, Program, Source
 from core.audio.finding import conclude
@@ -29,7 +29,7 @@ SECOND = [
 
 def advice(
     uses: list[tuple[Program, Kind, str]], present: list[tuple[Kind, str]], assumed: Program | None = None
-) -> Advice:
+) -> DeviceAdvice:
     observations = [
         DeviceUse(Source.PROBE, program, kind, AudioDevice(label, kind), NOW, assumed=program is assumed)
         for program, kind, label in uses

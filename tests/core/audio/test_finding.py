@@ -8,7 +8,7 @@ from core.audio import wording
 from core.audio.advice import advise
 from core.audio.device import AudioDevice, Kind
 from core.audio.evidence import DeviceUse, Observation, Program, Source, SuspiciousCall
-from core.audio.finding import Missing, Verdict, Why, conclude
+from core.audio.finding import AudioVerdict, Missing, Why, conclude
 from core.language import Language
 
 NOW = datetime(2026, 11, 25, 8, 0, tzinfo=UTC)
@@ -42,85 +42,95 @@ def call(days: float = 0.1) -> SuspiciousCall:
 DECLARED, RECORDS = Source.DECLARED, Source.CALL_RECORDS
 OTHER = "Headset (Plantronics Blackwire 3220)"
 
-CASES: list[tuple[str, list[Observation], Verdict, Why]] = [
-    ("nothing is known", [], Verdict.UNKNOWN, Why.MISSING),
-    ("the probe sees one headset", [*both(T, HEADSET), *both(S, HEADSET)], Verdict.CONFLICT, Why.SHARED),
+CASES: list[tuple[str, list[Observation], AudioVerdict, Why]] = [
+    ("nothing is known", [], AudioVerdict.UNKNOWN, Why.MISSING),
+    ("the probe sees one headset", [*both(T, HEADSET), *both(S, HEADSET)], AudioVerdict.CONFLICT, Why.SHARED),
     (
         "only the speaker is shared",
         [use(T, OUT, HEADSET), use(S, OUT, HEADSET)],
-        Verdict.CONFLICT,
+        AudioVerdict.CONFLICT,
         Why.SHARED,
     ),
     (
         "Teams listens to what the softphone speaks through",
         [use(T, IN, HEADSET), use(S, OUT, HEADSET)],
-        Verdict.CONFLICT,
+        AudioVerdict.CONFLICT,
         Why.SHARED,
     ),
-    ("as declared", [*both(T, HEADSET, DECLARED), *both(S, HEADSET, DECLARED)], Verdict.CONFLICT, Why.SHARED),
+    (
+        "as declared",
+        [*both(T, HEADSET, DECLARED), *both(S, HEADSET, DECLARED)],
+        AudioVerdict.CONFLICT,
+        Why.SHARED,
+    ),
     (
         "calls of Teams and a declaration",
         [*both(T, HEADSET, RECORDS, days=3), *both(S, HEADSET, DECLARED, days=30)],
-        Verdict.CONFLICT,
+        AudioVerdict.CONFLICT,
         Why.SHARED,
     ),
     (
         "what the probe saw is old",
         [*both(T, HEADSET, days=4), *both(S, HEADSET, days=4)],
-        Verdict.LIKELY,
+        AudioVerdict.LIKELY,
         Why.SHARED_ONCE,
     ),
     (
         "Teams runs and was never seen with sound",
         [use(T, OUT, HEADSET, assumed=True), *both(S, HEADSET)],
-        Verdict.LIKELY,
+        AudioVerdict.LIKELY,
         Why.SHARED_BY_DEFAULT,
     ),
     (
         "what was seen comes before what is assumed",
         [use(T, OUT, HEADSET, assumed=True), *both(T, OTHER, days=0.5), *both(S, HEADSET)],
-        Verdict.CLEAR,
+        AudioVerdict.CLEAR,
         Why.ALL_DIFFERENT,
     ),
-    ("two headsets", [*both(T, HEADSET), *both(S, OTHER)], Verdict.CLEAR, Why.ALL_DIFFERENT),
+    ("two headsets", [*both(T, HEADSET), *both(S, OTHER)], AudioVerdict.CLEAR, Why.ALL_DIFFERENT),
     (
         "two headsets, as declared",
         [*both(T, HEADSET, DECLARED), *both(S, OTHER, DECLARED)],
-        Verdict.CLEAR,
+        AudioVerdict.CLEAR,
         Why.ALL_DIFFERENT,
     ),
-    ("one microphone is not known", [use(T, OUT, HEADSET), *both(S, OTHER)], Verdict.UNKNOWN, Why.MISSING),
+    (
+        "one microphone is not known",
+        [use(T, OUT, HEADSET), *both(S, OTHER)],
+        AudioVerdict.UNKNOWN,
+        Why.MISSING,
+    ),
     (
         "all different, but long ago",
         [*both(T, HEADSET, days=9), *both(S, OTHER)],
-        Verdict.UNKNOWN,
+        AudioVerdict.UNKNOWN,
         Why.MISSING,
     ),
     (
         "the adapter may carry that headset",
         [*both(T, DONGLE), *both(S, HEADSET)],
-        Verdict.UNKNOWN,
+        AudioVerdict.UNKNOWN,
         Why.NOT_TOLD_APART,
     ),
     (
         "the adapter may carry that headset, and a call ended at once",
         [*both(T, DONGLE), *both(S, HEADSET), call()],
-        Verdict.LIKELY,
+        AudioVerdict.LIKELY,
         Why.CALLS_END_UNCLEAR,
     ),
-    ("one call ended at once", [call()], Verdict.UNKNOWN, Why.MISSING),
-    ("two calls ended at once", [call(), call(2)], Verdict.LIKELY, Why.CALLS_END),
-    ("two calls ended at once, one long ago", [call(), call(9)], Verdict.UNKNOWN, Why.MISSING),
+    ("one call ended at once", [call()], AudioVerdict.UNKNOWN, Why.MISSING),
+    ("two calls ended at once", [call(), call(2)], AudioVerdict.LIKELY, Why.CALLS_END),
+    ("two calls ended at once, one long ago", [call(), call(9)], AudioVerdict.UNKNOWN, Why.MISSING),
     (
         "calls end at once although all is different",
         [*both(T, HEADSET, days=0.5), *both(S, OTHER, days=0.5), call(), call(0.2)],
-        Verdict.LIKELY,
+        AudioVerdict.LIKELY,
         Why.CALLS_END_STILL,
     ),
     (
         "calls ended at once before the devices were changed",
         [*both(T, HEADSET), *both(S, OTHER), call(1), call(2)],
-        Verdict.CLEAR,
+        AudioVerdict.CLEAR,
         Why.ALL_DIFFERENT,
     ),
     (
@@ -130,13 +140,13 @@ CASES: list[tuple[str, list[Observation], Verdict, Why]] = [
             *both(T, OTHER, DECLARED),
             *both(S, HEADSET),
         ],
-        Verdict.CONFLICT,
+        AudioVerdict.CONFLICT,
         Why.SHARED,
     ),
     (
         "a new declaration comes before what was seen yesterday",
         [*both(T, HEADSET, days=0.9), *both(T, OTHER, DECLARED), *both(S, HEADSET)],
-        Verdict.CLEAR,
+        AudioVerdict.CLEAR,
         Why.ALL_DIFFERENT,
     ),
     (
@@ -147,13 +157,13 @@ CASES: list[tuple[str, list[Observation], Verdict, Why]] = [
             use(S, IN, OTHER, active=True),
             *both(T, HEADSET),
         ],
-        Verdict.CONFLICT,
+        AudioVerdict.CONFLICT,
         Why.SHARED,
     ),
     (
         "what nobody keeps any more",
         [*both(T, HEADSET, days=40), *both(S, HEADSET)],
-        Verdict.UNKNOWN,
+        AudioVerdict.UNKNOWN,
         Why.MISSING,
     ),
 ]
@@ -162,7 +172,7 @@ CASES: list[tuple[str, list[Observation], Verdict, Why]] = [
 @pytest.mark.parametrize(
     ("observations", "verdict", "why"), [case[1:] for case in CASES], ids=[c[0] for c in CASES]
 )
-def test_a_verdict(observations: list[Observation], verdict: Verdict, why: Why) -> None:
+def test_a_verdict(observations: list[Observation], verdict: AudioVerdict, why: Why) -> None:
     found = conclude(observations, NOW)
     assert (found.verdict, found.why) == (verdict, why)
     # It does not depend on the order in which the observations come.
@@ -183,7 +193,7 @@ def test_a_verdict_can_explain_itself_in_both_languages(observations: list[Obser
         assert all(words)
         assert not any("…" in word.replace("(…)", "") or "{" in word for word in words), words
     assert wording.Summary.of_json(told.as_json()) == told
-    if found.verdict in (Verdict.CONFLICT, Verdict.LIKELY):
+    if found.verdict in (AudioVerdict.CONFLICT, AudioVerdict.LIKELY):
         assert found.evidence
 
 

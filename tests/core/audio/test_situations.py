@@ -13,7 +13,7 @@ from core.audio.advice import advise
 from core.audio.comparison import Sameness
 from core.audio.device import AudioDevice, Kind, Platform
 from core.audio.evidence import KEPT_FOR, DeviceUse, Observation, Program, Source, SuspiciousCall
-from core.audio.finding import SHARING, Verdict, Why, conclude
+from core.audio.finding import SHARING, AudioVerdict, Why, conclude
 from core.language import Language
 
 NOW = datetime(2026, 11, 25, 8, 0, tzinfo=UTC)
@@ -248,10 +248,10 @@ def test_a_conclusion_rests_on_what_it_names(seen: list[Observation]) -> None:
     if found.why in SHARING:
         assert all(pair.comparison.verdict is Sameness.SAME for pair in found.pairs)
         assert found.pairs
-    if found.verdict is Verdict.CLEAR:
+    if found.verdict is AudioVerdict.CLEAR:
         assert len({(use.program, use.kind) for use in found.uses}) == 4
         assert not found.pairs
-    if found.verdict is Verdict.CONFLICT:
+    if found.verdict is AudioVerdict.CONFLICT:
         assert all(not pair.teams.assumed and not pair.softphone.assumed for pair in found.pairs)
 
 

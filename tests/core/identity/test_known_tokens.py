@@ -8,7 +8,7 @@ from typing import Any
 import jwt
 import pytest
 
-from core.identity.known_tokens import MAX_OF_ONE, KnownTokens
+from core.identity.known_tokens import MAX_TOKENS_PER_OWNER, KnownTokens
 from core.identity.signing_keys import SigningKeys
 from core.identity.tokens import ChannelTokenValidator, TabTokenValidator, TokenFault, TokenRejectedError
 from simulator.entra import SigningKey
@@ -122,10 +122,13 @@ async def test_one_persons_tokens_push_out_only_their_own(issuer: Issuer, checks
     validator = issuer.validator()
     quiet = token(key)
     await validator.validate(quiet)
-    busy = [token(key, oid=PERSON.replace("1", "2"), uti=str(number)) for number in range(3 * MAX_OF_ONE)]
+    busy = [
+        token(key, oid=PERSON.replace("1", "2"), uti=str(number))
+        for number in range(3 * MAX_TOKENS_PER_OWNER)
+    ]
     for given in busy:
         await validator.validate(given)
-    assert len(validator.known) == 1 + MAX_OF_ONE
+    assert len(validator.known) == 1 + MAX_TOKENS_PER_OWNER
     checks.clear()
     await validator.validate(quiet)
     assert not checks

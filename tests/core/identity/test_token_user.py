@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from core.identity.teams_user import TeamsUser
-from core.identity.token_user import GLOBAL_ADMINISTRATOR, TEAMS_ADMINISTRATOR, user_of
+from core.identity.token_user import GLOBAL_ADMINISTRATOR, TEAMS_ADMINISTRATOR, parse_user
 
 HOME = "7d0a6f3e-3c1b-4d6e-9a51-2f7f0f6c1a01"
 ELSEWHERE = "99999999-9999-4999-8999-999999999999"
@@ -18,7 +18,7 @@ USER_ADMINISTRATOR = "fe930be7-5e62-47db-91af-98c3a49a38b1"
 
 def seen(**claims: Any) -> TeamsUser:
     held = {name: value for name, value in (MEMBER | claims).items() if value is not None}
-    return user_of(held, HOME, "11111111-1111-4111-8111-111111111111", ISSUERS)
+    return parse_user(held, HOME, "11111111-1111-4111-8111-111111111111", ISSUERS)
 
 
 GUESTS: dict[str, dict[str, Any]] = {
