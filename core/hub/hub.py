@@ -195,7 +195,7 @@ class Hub:
             opened = await self._opening.open(transport, address) if is_admitted else None
         if not is_admitted:
             self.openings[Code.THROTTLED] += 1
-            await transport.close(CloseCode.TRY_LATER, "too many openings from this address")
+            await transport.close(CloseCode.TRY_LATER, "too many connection attempts from this address")
         if opened is None:
             return
         # Keep an idle link small: drop everything that only the handshake needed.
@@ -330,7 +330,7 @@ class Hub:
     def close_all(self) -> None:
         """Close all links after this replica was evicted; their connectors reconnect."""
         for link in list(self._links.values()):
-            self._under_way.start(link.retire(CloseCode.GOING_AWAY, "this replica was taken for dead", 0))
+            self._under_way.start(link.retire(CloseCode.GOING_AWAY, "this replica was evicted", 0))
 
     async def drain(self, seconds: float) -> None:
         """Refuse new links and close the open ones, spread over `seconds`. Calls in flight are still answered.

@@ -90,12 +90,12 @@ class Opening:
         try:
             return await self._open(transport, address)
         except STORAGE_ERRORS:
-            logger.warning("no link is taken while the database is away", extra={"address": address})
+            logger.warning("link refused: the database is away", extra={"address": address})
             await transport.close(CloseCode.TRY_LATER, "the database is away")
         except ConnectionError:
             self._admission.count_failure(address)
         except Exception:
-            logger.exception("opening failed", extra={"address": address})
+            logger.exception("handshake failed", extra={"address": address})
             self._outcomes[Code.INTERNAL] += 1
             self._admission.count_failure(address)
             await transport.close(CloseCode.POLICY, "internal error")
@@ -109,10 +109,10 @@ class Opening:
                 await transport.send(dump(method=Method.CHALLENGE, params=challenge))
                 frame = await _first_frame(transport)
         except (TimeoutError, ConnectionError):
-            logger.info("no hello in time", extra={"address": address})
+            logger.info("hello timed out", extra={"address": address})
             self._outcomes["no-hello"] += 1
             self._admission.count_failure(address)
-            await transport.close(CloseCode.HELLO_TIMEOUT, "no hello in time")
+            await transport.close(CloseCode.HELLO_TIMEOUT, "hello timed out")
             return None
         answered_at = asyncio.get_running_loop().time() + STRANGERS_ANSWERED_AFTER
         hello = _hello(frame)
@@ -160,7 +160,7 @@ class Opening:
     ) -> OpenedLink | None:
         if not self._admission.may_open(hello.identity):
             self._admission.count_failure(address)
-            await self._throttle(transport, "too many links of this connector")
+            await self._throttle(transport, "too many links from this connector")
             return None
         may_try_code = self._take_code(hello, address)
         may_be_new = not self._registry.enrolment_required and self._admission.take_new_name(address)

@@ -118,11 +118,11 @@ class Plane(Protocol):
     @property
     def is_up(self) -> bool: ...
 
-    def start(self, answer: Answer, hear: OnTopics, missed: OnMissed) -> None:
+    def start(self, answer: Answer, on_topics: OnTopics, on_missed: OnMissed) -> None:
         """Connect in the background.
 
-        `answer` is called with calls of other replicas, `hear` with their topics, and `missed` after an interruption, in
-        which topics may have been lost.
+        `answer` is called with calls of other replicas, `on_topics` with their topics, and `on_missed` after an
+        interruption, in which topics may have been lost.
         """
 
     async def call(self, replica_id: str, question: OutgoingCall) -> PlaneAnswer:
@@ -145,7 +145,7 @@ class NoPlane:
     def __init__(self) -> None:
         self.replica_id = new_id()
 
-    def start(self, answer: Answer, hear: OnTopics, missed: OnMissed) -> None:
+    def start(self, answer: Answer, on_topics: OnTopics, on_missed: OnMissed) -> None:
         """Do nothing: there are no other replicas."""
 
     async def call(self, replica_id: str, question: OutgoingCall) -> PlaneAnswer:
@@ -202,8 +202,8 @@ class NatsPlane:
     def is_up(self) -> bool:
         return self._client.is_connected
 
-    def start(self, answer: Answer, hear: OnTopics, missed: OnMissed) -> None:
-        self._connecting = asyncio.create_task(self._connect(answer, hear, missed))
+    def start(self, answer: Answer, on_topics: OnTopics, on_missed: OnMissed) -> None:
+        self._connecting = asyncio.create_task(self._connect(answer, on_topics, on_missed))
 
     def call(self, replica_id: str, question: OutgoingCall) -> Coroutine[Any, Any, PlaneAnswer]:
         if not self._client.is_connected:  # the client would buffer it and send it after its deadline
@@ -243,16 +243,16 @@ class NatsPlane:
                 await self._tasks.finish()
                 await self._client.flush()
 
-    async def _connect(self, answer: Answer, hear: OnTopics, missed: OnMissed) -> None:
+    async def _connect(self, answer: Answer, on_topics: OnTopics, on_missed: OnMissed) -> None:
         async def on_fault(fault: Exception) -> None:
             logger.warning("NATS: %s", str(fault)[:300] or type(fault).__name__)
 
         async def on_disconnected() -> None:
-            logger.warning("the plane is interrupted; updates come when it is back")
+            logger.warning("the backplane is disconnected; updates resume when it is back")
 
         async def on_reconnected() -> None:
-            logger.info("the plane is back")
-            missed()
+            logger.info("the backplane is connected again")
+            on_missed()
 
         async def take(message: Msg) -> None:
             replica_id, *number = message.subject.removeprefix(f"{self._to}.{self.replica_id}.").split(".")
@@ -265,10 +265,10 @@ class NatsPlane:
             try:
                 news = TopicsChanged.model_validate_json(message.data)
             except ValidationError:  # another version of the service
-                logger.warning("news of another replica cannot be read")
+                logger.warning("topics of another replica cannot be read")
                 return
             if news.origin != self.replica_id:
-                hear(news.topics)
+                on_topics(news.topics)
 
         while True:
             try:
@@ -286,13 +286,13 @@ class NatsPlane:
                 )
                 break
             except (NatsError, OSError, TimeoutError) as fault:
-                logger.warning("NATS cannot be reached; tried again", extra={"reason": str(fault)[:300]})
+                logger.warning("NATS cannot be reached; retrying", extra={"reason": str(fault)[:300]})
                 await asyncio.sleep(RECONNECT_SECONDS)
         self._calls = await self._client.subscribe(f"{self._to}.{self.replica_id}.>", cb=take)
         await self._client.subscribe(self._news, cb=take_news)
         await self._client.flush()
-        logger.info("the plane is up")
-        missed()
+        logger.info("the backplane is connected")
+        on_missed()
 
     def _take(self, replica_id: str, data: bytes, answer: Answer) -> None:
         peer = self._peer(replica_id)
@@ -330,7 +330,7 @@ class NatsPlane:
     def _publish_unsent(self) -> None:
         topics, self._unsent_topics = self._unsent_topics, []
         if not self._client.is_connected:
-            return  # the other replicas read the database when the plane is back (`missed`)
+            return  # the other replicas read the database when the plane is back (`on_missed`)
         for start in range(0, len(topics), MAX_TOPICS):
             news = TopicsChanged(origin=self.replica_id, topics=topics[start : start + MAX_TOPICS])
             self._tasks.start(self._send(self._news, news.model_dump_json(by_alias=True).encode()))

@@ -67,7 +67,7 @@ class Replicas:
                 await self._write_heartbeat(on_evicted, links_closed)
             except Exception as fault:  # noqa: BLE001 - the database is away: no replica can be judged
                 logger.warning(
-                    "no heartbeat written", extra={"reason": f"{type(fault).__name__}: {fault}"[:300]}
+                    "heartbeat not written", extra={"reason": f"{type(fault).__name__}: {fault}"[:300]}
                 )
                 self._seen.clear()
 
@@ -83,7 +83,7 @@ class Replicas:
                     "another process uses this database: give both the same NATS_URL, or stop one of them"
                 )
             else:
-                logger.error("this replica was too slow and was taken for dead: its connectors link again")
+                logger.error("this replica was too slow and was evicted: its connectors reconnect")
             on_evicted()
             # Do not evict the others: two processes that both believe to be alone would evict each other forever.
             await self._writer.run(lambda: _enter(self._replica_id))
@@ -102,7 +102,7 @@ class Replicas:
     async def _evict(self, replica_id: str, beat: int, links_closed: LinksClosed) -> None:
         closed = await self._writer.run(lambda: claims.evict(replica_id, beat, now()))
         if closed is not None:
-            logger.warning("a replica has died", extra={"replica": replica_id, "links": len(closed)})
+            logger.warning("replica evicted", extra={"replica": replica_id, "links": len(closed)})
             links_closed(closed)
 
 

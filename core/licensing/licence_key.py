@@ -127,9 +127,7 @@ def inspect(text: str, vendors: VendorKeys, now: datetime) -> Inspected:
         decoded = jwt.api_jws.decode_complete(text.strip(), options={"verify_signature": False})
         content: dict[str, Any] = {"header": decoded["header"], "content": json.loads(decoded["payload"])}
     except (jwt.InvalidTokenError, ValueError, RecursionError) as fault:
-        return Inspected(
-            None, (InspectionFault(LicenceKeyFault.NOT_A_JWS, f"this is no licence key: {fault}"),)
-        )
+        return Inspected(None, (InspectionFault(LicenceKeyFault.NOT_A_JWS, f"not a licence key: {fault}"),))
     faults: list[InspectionFault] = []
     try:
         read(text, vendors)
@@ -138,8 +136,8 @@ def inspect(text: str, vendors: VendorKeys, now: datetime) -> Inspected:
             LicenceKeyFault.UNKNOWN_VENDOR_KEY: (
                 f"signed with the key {content['header'].get('kid')!r}, which is not among the vendor keys"
             ),
-            LicenceKeyFault.BAD_SIGNATURE: "the signature does not fit: the key was changed, or cut",
-            LicenceKeyFault.NOT_A_JWS: "this is no licence key",
+            LicenceKeyFault.BAD_SIGNATURE: "the signature does not match: the key was changed or truncated",
+            LicenceKeyFault.NOT_A_JWS: "not a licence key",
         }
         if invalid.fault is not LicenceKeyFault.BAD_CONTENT:
             faults.append(InspectionFault(invalid.fault, words[invalid.fault]))
@@ -157,7 +155,7 @@ def inspect(text: str, vendors: VendorKeys, now: datetime) -> Inspected:
         ]
         return Inspected(content, tuple(faults))
     if now < key.starts:
-        faults.append(InspectionFault(LicenceReason.KEY_NOT_YET_VALID, f"good from {key.valid_from} on"))
+        faults.append(InspectionFault(LicenceReason.KEY_NOT_YET_VALID, f"valid from {key.valid_from}"))
     if now >= key.ends:
-        faults.append(InspectionFault(LicenceReason.KEY_EXPIRED, f"was good until {key.valid_until}"))
+        faults.append(InspectionFault(LicenceReason.KEY_EXPIRED, f"was valid until {key.valid_until}"))
     return Inspected(content, tuple(faults))

@@ -181,14 +181,16 @@ class PostgresWriter:
         except (*_CONFLICTS, asyncpg.LockNotAvailableError):
             pass
         except UNSTORABLE as unstorable:
-            logger.warning("a group holds what cannot be stored", extra=_context(group, members, unstorable))
+            logger.warning(
+                "a batch contains a value that cannot be stored", extra=_context(group, members, unstorable)
+            )
         except (*POSTGRES_GONE, *POSTGRES_REFUSED) as gone:
-            logger.warning("the database is gone", extra=_context(group, members, gone))
+            logger.warning("connection to the database lost", extra=_context(group, members, gone))
             outcome = StorageUnavailableError(f"{type(gone).__name__}: {gone}")
             self._replace_connection()
         except Exception as fault:  # noqa: BLE001 - one member's values, or a fault of the group's own
             logger.warning(
-                "a group failed; its members run one by one", extra=_context(group, members, fault)
+                "a batch failed; its members run one by one", extra=_context(group, members, fault)
             )
             self._replace_connection()
         except BaseException as fault:
@@ -196,7 +198,7 @@ class PostgresWriter:
             if isinstance(fault, (asyncio.CancelledError, KeyboardInterrupt)):
                 raise
             logger.warning(
-                "a group failed; its members run one by one", extra=_context(group, members, fault)
+                "a batch failed; its members run one by one", extra=_context(group, members, fault)
             )
         finally:
             _resolve(members, outcome)
@@ -213,7 +215,7 @@ class PostgresWriter:
             await connection.execute(f"SET lock_timeout = {LOCK_MS}")
         results = await self._groups[group](connection, [waiting.payload for waiting in members])
         if connection.is_in_transaction():
-            raise RuntimeError("the group left a transaction open")
+            raise RuntimeError("the batch left a transaction open")
         if len(results) != len(members):
             raise TypeError(f"{len(results)} results for {len(members)} transactions")
         return results

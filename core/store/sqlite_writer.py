@@ -320,7 +320,7 @@ def _run_batch(
     except (BatchFailedError, sqlite3.IntegrityError):
         return False
     except Exception as fault:  # noqa: BLE001 - one member's values, or a fault of the group's own
-        _log_fault("a group failed; its members run one by one", fault, together)
+        _log_fault("a batch failed; its members run one by one", fault, together)
         return False
     for waiting, result in zip(together, results, strict=True):
         waiting.result = result

@@ -289,7 +289,7 @@ async def test_every_opening_that_fails_counts(the_world: World) -> None:
                 break
         assert outcomes[-1] == 1013 or 1013 in outcomes[-3:]
         assert len(outcomes) < 100
-    assert '"opening failed"' not in the_world.log()
+    assert '"handshake failed"' not in the_world.log()
 
 
 async def test_a_link_that_floods_is_cut_and_slows_nobody(world: World) -> None:

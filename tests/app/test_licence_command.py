@@ -101,7 +101,7 @@ def test_forged_and_foreign_keys(run, issue, vendors: str) -> None:
 def test_every_reason_is_told_not_only_the_first(run, issue) -> None:
     expired = issue("--from", "2020-01-01", "--until", "2020-12-31")
     out = run("inspect", expired, "--vendor-keys", "{}")[1]
-    assert "unknown-vendor-key" in out and "key-expired: was good until 2020-12-31" in out
+    assert "unknown-vendor-key" in out and "key-expired: was valid until 2020-12-31" in out
 
 
 @pytest.mark.parametrize(
