@@ -1,7 +1,7 @@
 """Rate limits for connectors that open links (docs/trust.md).
 
-Only failed attempts count against an address. So a company whose connectors share one address and work correctly is never
-throttled.
+Only failed attempts count against an address. So a company whose connectors share one address and work correctly is
+never throttled.
 """
 
 from collections import Counter
@@ -12,8 +12,8 @@ from typing import Final
 from core.budget import Budget, Budgets, address_group, counted
 
 FAILURES: Final = (1.0, 60)
-"""Failed attempts of one address, per second and as a burst. A refused connector tries again about once a minute, and sixty
-connectors may share an address."""
+"""Failed attempts of one address, per second and as a burst. A refused connector tries again about once a minute, and
+sixty connectors may share an address."""
 OPENING_AT_ONCE: Final = 1000
 """Unauthenticated connections of one address at the same time. Each of them is cut after two seconds anyway."""
 LINKS_PER_ADDRESS: Final = 20_000
@@ -50,7 +50,7 @@ class Admission:
 
     @contextmanager
     def opening(self, address: str) -> Iterator[bool]:
-        """Yield whether a connection from this address may try to open a link. It counts as an attempt inside the block."""
+        """Yield whether a connection from this address may try to open a link. It counts while inside the block."""
         group = address_group(address)
         is_admitted = (
             self._opening[group] < OPENING_AT_ONCE
@@ -74,8 +74,8 @@ class Admission:
         self._failures[address_group(address)].spend()
 
     def may_open(self, identity: str) -> bool:
-        """Return whether the identity may open another link. Call it after the signature was verified, so that nobody can
-        use up the budget of another identity.
+        """Return whether the identity may open another link. Call it after the signature was verified, so that nobody
+        can use up the budget of another identity.
         """
         return self._identities[identity].take()
 

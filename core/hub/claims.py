@@ -20,11 +20,11 @@ from wire.link import Hello, Status, fingerprint
 from wire.pbx_name import is_host_name
 
 IDENTITIES_PER_ADDRESS: Final = 2
-"""How many refused identities are kept as evidence for one name and address: the first and the latest. A host that tries
-with ever new identities cannot push out the evidence about others."""
+"""How many refused identities are kept as evidence for one name and address: the first and the latest. A host that
+tries with ever new identities cannot push out the evidence about others."""
 ADDRESSES_PER_NAME: Final = 50
-"""How many addresses are kept as evidence for one name. Addresses with several identities are dropped first, then the one
-that has been silent longest: a refused installation tries again every minute."""
+"""How many addresses are kept as evidence for one name. Addresses with several identities are dropped first, then the
+one that has been silent longest: a refused installation tries again every minute."""
 EVENTS_PER_HOUR: Final = 120
 """How many events of one PBX are stored in an hour; further events are only counted."""
 HOUR_MS: Final = 3_600_000
@@ -202,9 +202,10 @@ def hand_over(
 ) -> Transaction[int | None]:
     """Give a PBX name to another identity; return the new epoch.
 
-    This is the part of a hand-over that concerns the name and its link; `core.licensing.transactions.handing_over` does the
-    rest. Return None when that identity has never claimed the name, or when `installation` is no longer the PBX's
-    installation. Raising the epoch closes the old identity's link; the new connector links with its next attempt.
+    This is the part of a hand-over that concerns the name and its link; `core.licensing.transactions.handing_over`
+    does the rest. Return None when that identity has never claimed the name, or when `installation` is no longer the
+    PBX's installation. Raising the epoch closes the old identity's link; the new connector links with its next
+    attempt.
     """
     row = yield from first(
         "SELECT name, identity, link_epoch, installation FROM pbx WHERE id = $1 FOR UPDATE", pbx_id

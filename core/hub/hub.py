@@ -82,9 +82,8 @@ _REASONS: Final = frozenset(
         Code.OUTCOME_UNKNOWN,
     )
 )
-"""Codes that a connector may use to refuse a call, and codes for links that end. A connector may only speak for its PBX:
-other codes (about tokens, licences, administrators, faults of the service) are treated as a protocol error.
-"""
+"""Codes that a connector may use to refuse a call, and codes for links that end. A connector may only speak for its
+PBX: other codes (about tokens, licences, administrators, faults of the service) are treated as a protocol error."""
 _PHONE_REASONS: Final = _REASONS | frozenset(PHONE_FAULTS)
 """Codes that a connector may use to refuse a call of `PhoneMethod`."""
 _LINK_FAULTS: Final = (LinkBusyError, LinkClosedError, RpcRefusalError, ConnectionError, TimeoutError)
@@ -96,8 +95,8 @@ class Hub:
     Callbacks, each called with the PBX id:
 
     - `register_licence_keys`: with the licence keys of a connector and the link's epoch, before the welcome.
-    - `on_users`: with the epoch and the users that changed; with None when a link has opened, because changes may have been
-      missed.
+    - `on_users`: with the epoch and the users that changed; with None when a link has opened, because changes may
+      have been missed.
     - `on_call`: with the epoch and a call that ended as soon as it was answered.
     - `on_lines`: with the ids of users whose telephone line changed.
 
@@ -169,8 +168,8 @@ class Hub:
     async def run(self) -> None:
         """Watch all links until cancelled.
 
-        Ping silent links, cut those that stay silent, and close those that belong to another replica by the table. There is
-        one task for all links, so that an idle link costs no more than its socket.
+        Ping silent links, cut those that stay silent, and close those that belong to another replica by the table.
+        There is one task for all links, so that an idle link costs no more than its socket.
         """
         clock = asyncio.get_running_loop().time
         looked = clock()
@@ -242,8 +241,8 @@ class Hub:
     ) -> M:
         """Call a method of a PBX's connector; return its answer.
 
-        The call is sent at most once, over a link that is at least as new as `pbx`. Raises PbxRefusedError with the finding
-        when there is no valid answer within `seconds`.
+        The call is sent at most once, over a link that is at least as new as `pbx`. Raises PbxRefusedError with the
+        finding when there is no valid answer within `seconds`.
         """
         try:
             found = await self._call(pbx=pbx, method=method, params=params, answer=answer, seconds=seconds)
@@ -261,7 +260,8 @@ class Hub:
         answer: type[M],
         seconds: float = CALL_SECONDS,
     ) -> AsyncIterator[tuple[Sequence[int], M]]:
-        """Call a method for any number of users, `MAX_USERS_AT_ONCE` in a call; yield the user ids and the answer of each.
+        """Call a method for any number of users, `MAX_USERS_AT_ONCE` in a call; yield the user ids and the answer of
+        each.
 
         Raises PbxRefusedError at the first call without a valid answer.
         """
@@ -309,9 +309,9 @@ class Hub:
     async def close_stale(self) -> None:
         """Bring links and table in line.
 
-        Close links that belong to another replica by the table. Store the end of links that no longer exist but are open in
-        the table, because the database was away when they ended. A handshake enters the table before its link exists here,
-        so a link counts as missing only when two comparisons in a row miss it.
+        Close links that belong to another replica by the table. Store the end of links that no longer exist but are
+        open in the table, because the database was away when they ended. A handshake enters the table before its link
+        exists here, so a link counts as missing only when two comparisons in a row miss it.
         """
         before = dict(self._links)
         held = await self._registry.list_held_links(self._plane.replica_id)
@@ -359,7 +359,8 @@ class Hub:
     ) -> dict[str, Any]:
         """Send the call through the replica that holds the link according to `pbx`.
 
-        If the link has moved since that row was read, the call was not sent, so it is tried once more with the present row.
+        If the link has moved since that row was read, the call was not sent, so it is tried once more with the
+        present row.
         """
         try:
             return await self._call_replica(pbx=pbx, method=method, params=params, seconds=seconds)
@@ -437,8 +438,8 @@ class Hub:
         last = initial.model_dump_json()
 
         async def take(params: dict[str, Any]) -> Empty:
-            """Store a reported status. Reports may run concurrently: one of them writes, always the newest status, and no
-            faster than the budget allows.
+            """Store a reported status. Reports may run concurrently: one of them writes, always the newest status,
+            and no faster than the budget allows.
             """
             nonlocal is_writing, last, newest
             newest = Status.model_validate(params)

@@ -47,8 +47,8 @@ class KeptLogins:
     read_consents: Callable[[], Awaitable[UsersByPbx]]
     """Reads the consents from the database."""
     on_lost: Callable[[str, int], Awaitable[bool]]
-    """Called with the PBX id and a user whose login the connector does not have. Returns False when the consent may be newer
-    than the list that the connector got; then the connector is informed again."""
+    """Called with the PBX id and a user whose login the connector does not have. Returns False when the consent may
+    be newer than the list that the connector got; then the connector is informed again."""
     is_offered: Callable[[Pbx], bool] = lambda _pbx: True
     """Whether the PBX's connector supports this purpose."""
 
@@ -165,8 +165,8 @@ async def prepare_consent(
 ) -> PreparedConsent | Finding:
     """Ask the connector for what a browser needs to seal a UCI login; return a finding when that is not possible.
 
-    `impossible` is the code when the PBX does not accept UCI logins made from login and password. `while_down`, if given,
-    is the code while the connector's UCI connection is down, so that this is unknown.
+    `impossible` is the code when the PBX does not accept UCI logins made from login and password. `while_down`, if
+    given, is the code while the connector's UCI connection is down, so that this is unknown.
     """
     try:
         challenge = await hub.call(

@@ -9,14 +9,15 @@ from wire.model import Empty
 from wire.phone import MAX_LINES, LinesChanged
 
 LINE_CHANGES: Final = (50.0, 100)
-"""Reports of changed lines that a PBX may send, per second and as a burst. Beyond that, reports are delayed and merged."""
+"""Reports of changed lines that a PBX may send, per second and as a burst. Beyond that, reports are delayed and
+merged."""
 
 
 class LineChanges:
     """The reports of one link.
 
-    Ids that arrive while earlier ones wait are passed on together with them. So a connector that sends too much is delayed
-    but blocks nothing. `notify` is called with the ids of users whose line changed.
+    Ids that arrive while earlier ones wait are passed on together with them. So a connector that sends too much is
+    delayed but blocks nothing. `notify` is called with the ids of users whose line changed.
     """
 
     def __init__(

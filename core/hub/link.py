@@ -16,8 +16,8 @@ PING_SECONDS: Final = 10.0
 MAX_BAD_FRAMES: Final = 20
 """How many frames may be malformed before the peer is cut: it does not speak the protocol."""
 FRAMES: Final = (100.0, 300)
-"""Unsolicited frames that a connector may send, per second and as a burst. It reports changed lines at most fifty times a
-second, and everything else far less often. Further frames are answered with `pbx-busy`."""
+"""Unsolicited frames that a connector may send, per second and as a burst. It reports changed lines at most fifty
+times a second, and everything else far less often. Further frames are answered with `pbx-busy`."""
 MAX_REFUSED_FRAMES: Final = 100
 """How many frames may exceed the budget before the peer is cut."""
 
@@ -83,7 +83,7 @@ class Link:
         return self.end in (_END_OF[CloseCode.POLICY], _END_OF[CloseCode.FLOODED])
 
     def is_usable(self, epoch: int) -> bool:
-        """Return whether a caller that has read this epoch in the table may use the link: not older, and not retired."""
+        """Return whether a caller that read this epoch in the table may use the link: not older, and not retired."""
         return self.epoch >= epoch and not self.is_retired
 
     def add_handlers(self, methods: Mapping[str, Handler]) -> None:

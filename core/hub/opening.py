@@ -1,7 +1,7 @@
 """Open a link: a signed challenge, the check who owns the name, and an answer that reveals nothing to strangers.
 
-A connector that does not own the name gets the same refusal after the same time for every name: a free one, one that needs
-an enrolment code, and one that belongs to somebody else (docs/trust.md).
+A connector that does not own the name gets the same refusal after the same time for every name: a free one, one that
+needs an enrolment code, and one that belongs to somebody else (docs/trust.md).
 """
 
 import asyncio
@@ -37,7 +37,8 @@ RegisterLicenceKeys = Callable[[str, list[str], int], Awaitable[list[LicenceKeyS
 STRANGERS_ANSWERED_AFTER: Final = 0.25
 """Seconds from the hello to a refusal. All look-ups take less time, so the delay does not depend on the name."""
 EVIDENCE: Final = (1 / 60, 1)
-"""How often a refused identity is recorded for one name, per second and as a burst. Each record wakes administrators' tabs."""
+"""How often a refused identity is recorded for one name, per second and as a burst. Each record wakes administrators'
+tabs."""
 EVIDENCE_OF_ADDRESS: Final = (1 / 6, 20)
 """How often refused claims from one address are recorded for one name, per second and as a burst."""
 EVIDENCE_AT_ONCE: Final = 20

@@ -30,7 +30,7 @@ RECONNECT_SECONDS: Final = 1
 PING_SECONDS: Final = 5
 """Interval of pings to the NATS server. If two are unanswered, the client connects to another server."""
 ANSWER_GRACE: Final = 1.0
-"""How long to wait beyond a call's deadline. A living replica reports a time-out of the link itself within that time."""
+"""How long to wait beyond a call's deadline. A living replica reports a time-out of its link within that time."""
 LEAVE_SECONDS: Final = 2.0
 """How long a stopping replica goes on answering calls that have arrived. Its links are closed by then."""
 MAX_CALLS_IN_PROGRESS: Final = 2048
@@ -162,8 +162,8 @@ class NoPlane:
 class _Client(Client):
     """A NATS client that insists on TLS for a `tls://` address.
 
-    nats-py encrypts only if the server asks for it, whatever the address says. A man in the middle could get the login in
-    clear text.
+    nats-py encrypts only if the server asks for it, whatever the address says. A man in the middle could get the
+    login in clear text.
     """
 
     def _connect_command(self) -> bytes:
@@ -177,8 +177,8 @@ class _Client(Client):
 class NatsPlane:
     """The plane over NATS. `url` may name several servers, separated by commas, and contain user and password.
 
-    A message goes to the subject `SUBJECT.to.RECEIVER.SENDER`. On its reply subject, `SUBJECT.to.SENDER.RECEIVER.NUMBER`,
-    NATS reports that nobody listens.
+    A message goes to the subject `SUBJECT.to.RECEIVER.SENDER`. On its reply subject,
+    `SUBJECT.to.SENDER.RECEIVER.NUMBER`, NATS reports that nobody listens.
     """
 
     is_alone = False
@@ -385,8 +385,8 @@ class ReplicaPeer:
     def nobody_listens(self, number: int) -> None:
         """Fail the calls of a message that NATS could not deliver.
 
-        Earlier calls are answered soon if the replica is shutting down properly. If it has died, their outcome is unknown:
-        they time out after `LEAVE_SECONDS`.
+        Earlier calls are answered soon if the replica is shutting down properly. If it has died, their outcome is
+        unknown: they time out after `LEAVE_SECONDS`.
         """
         unheard = set(self._messages.get(number, ()))
         loop = asyncio.get_running_loop()

@@ -170,7 +170,7 @@ class Registry:
         return to_pbx(row) if row is not None else None
 
     def match_key(self, pbx: Pbx | None, key_digest: str, now: datetime) -> KeyMatch | None:
-        """Return which of the PBX's keys this is, or None. It takes equally long when there is no PBX or no known key."""
+        """Return which of the PBX's keys this is, or None. Takes equally long without a PBX or a known key."""
         given = self._hmac(key_digest)
         current = hmac.compare_digest(pbx.key_hmac if pbx is not None else NO_KEY, given)
         before = pbx.previous_key_hmac if pbx is not None else None
@@ -203,8 +203,8 @@ class Registry:
     ) -> Claimed | BoundElsewhere | NotEnrolled:
         """NameClaim the name in a hello and open its link. The first identity that claims a name owns it.
 
-        Raises the link's epoch. `may_be_new` and `may_try_code` say whether the rate limits (`Admission`) allow a new name
-        without a code, and trying a code.
+        Raises the link's epoch. `may_be_new` and `may_try_code` say whether the rate limits (`Admission`) allow a new
+        name without a code, and trying a code.
         """
         previous = hello.previous_key_digest
         claim = claims.NameClaim(
@@ -222,8 +222,8 @@ class Registry:
     async def check(self, hello: Hello, now: datetime, *, may_try_code: bool = True) -> Checked:
         """Return how a hello would be answered.
 
-        Only the name's own identity, or one with a valid code for a free name, learns anything about the name. All others
-        get the same answer for every name.
+        Only the name's own identity, or one with a valid code for a free name, learns anything about the name. All
+        others get the same answer for every name.
         """
         pbx = await self.by_name(hello.pbx_name)
         given = self._code_hash(hello) if may_try_code else None
@@ -323,8 +323,8 @@ class Registry:
     async def enrol(self, name: str, now: datetime) -> tuple[str, datetime]:
         """Create an enrolment code for a new name; return it with its expiry.
 
-        One connector may use it once. A second code for the same name replaces the first. The code cannot be read again,
-        because only its HMAC is stored.
+        One connector may use it once. A second code for the same name replaces the first. The code cannot be read
+        again, because only its HMAC is stored.
         """
         code = secrets.token_hex(16)
         ends = now + ENROLMENT_GOOD_FOR

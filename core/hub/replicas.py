@@ -1,8 +1,9 @@
-"""The replicas of one service: each raises a heartbeat counter in the database and evicts replicas whose counter stalls.
+"""The replicas of one service: each raises a heartbeat counter in the database and evicts replicas whose counter
+stalls.
 
-Clocks of different machines are never compared: a replica is considered dead when another one has seen its counter unchanged
-for `DEAD_SECONDS`, by its own clock. A replica that was only slow finds itself evicted. It has lost its links in the table,
-closes their sockets and enters again; the connectors reconnect on their own.
+Clocks of different machines are never compared: a replica is considered dead when another one has seen its counter
+unchanged for `DEAD_SECONDS`, by its own clock. A replica that was only slow finds itself evicted. It has lost its
+links in the table, closes their sockets and enters again; the connectors reconnect on their own.
 """
 
 import asyncio
@@ -58,8 +59,8 @@ class Replicas:
     async def run(self, on_evicted: OnEvicted, links_closed: LinksClosed) -> None:
         """Write heartbeats and evict dead replicas, until cancelled.
 
-        `on_evicted` is called when this replica was evicted. `links_closed` is called with the PBX ids of a replica that
-        this one has evicted.
+        `on_evicted` is called when this replica was evicted. `links_closed` is called with the PBX ids of a replica
+        that this one has evicted.
         """
         while True:
             await asyncio.sleep(self._heartbeat_seconds)

@@ -1,12 +1,13 @@
 """Advise how many licences of each kind a PBX needs, based on its history. The rule is tested by a table.
 
-The rule looks at the last 28 days, or at the whole history if it is shorter. With fewer than 10 working days (Monday to
-Friday, UTC) there is no advice.
+The rule looks at the last 28 days, or at the whole history if it is shorter. With fewer than 10 working days (Monday
+to Friday, UTC) there is no advice.
 
-A *constant* user held a seat for at least 4 hours on at least 80 % of the working days. They should get a user-assigned
-licence, because their seat was hardly ever free for anybody else. The other users need as many seats as they held together
-at the busiest moment (the peak). A leaner choice is the 95th percentile: the number of seats that was enough in 95 % of
-the hours in which anybody held one. Every denial in that time is a reason not to go below the peak.
+A *constant* user held a seat for at least 4 hours on at least 80 % of the working days. They should get a
+user-assigned licence, because their seat was hardly ever free for anybody else. The other users need as many seats as
+they held together at the busiest moment (the peak). A leaner choice is the 95th percentile: the number of seats that
+was enough in 95 % of the hours in which anybody held one. Every denial in that time is a reason not to go below the
+peak.
 """
 
 import math
@@ -85,7 +86,8 @@ def get_history_start(history_from: datetime, now: datetime) -> datetime:
 def find_constant(days: Sequence[SeatDay], history_from: datetime, now: datetime) -> Mapping[int, int]:
     """Return the constant users: PBX user id to the number of working days with at least `CONSTANT_HOURS`.
 
-    The result is empty while there are too few working days. `days` are those from `get_history_start` until now, with steps.
+    The result is empty while there are too few working days. `days` are those from `get_history_start` until now,
+    with steps.
     """
     working = _working_days(get_history_start(history_from, now), now)
     if len(working) < MIN_WORKING_DAYS:

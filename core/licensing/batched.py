@@ -1,9 +1,9 @@
 """The batched path: ordinary sign-ins and sign-outs that wait at the same time share a few statements.
 
 It serves `plain` pools (core.store.tables), users without a session, and proofs that depend only on the PBX's present
-installation. Everything else gets `NEEDS_TRANSACTION` and runs as a transaction of its own (core.licensing.transactions).
-Each database has its own implementation, because a common layer would make this path slower
-(docs/decisions/0004-two-database-paths.md). The same tests run on both.
+installation. Everything else gets `NEEDS_TRANSACTION` and runs as a transaction of its own
+(core.licensing.transactions). Each database has its own implementation, because a common layer would make this path
+slower (docs/decisions/0004-two-database-paths.md). The same tests run on both.
 """
 
 import json

@@ -1,9 +1,9 @@
 """The batched path on PostgreSQL: one statement takes the seats and writes the sessions and the audit rows.
 
 `plain` pools are locked FOR SHARE. So a batch waits for a transaction that holds a pool FOR UPDATE, and PostgreSQL
-evaluates `plain` again when that lock is released. Free rows are taken with SKIP LOCKED. A sign-in that finds none runs as
-a transaction of its own, which waits for the others before it refuses. A single sign-in uses a shorter statement that
-costs little more than a bare commit.
+evaluates `plain` again when that lock is released. Free rows are taken with SKIP LOCKED. A sign-in that finds none
+runs as a transaction of its own, which waits for the others before it refuses. A single sign-in uses a shorter
+statement that costs little more than a bare commit.
 """
 
 from collections.abc import Mapping, Sequence

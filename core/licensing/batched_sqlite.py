@@ -129,7 +129,9 @@ def _granted(sign_in: BatchedSignIn, row: tuple[Any, ...]) -> tuple[Any, ...]:
 
 
 def end_together(connection: sqlite3.Connection, ends: Sequence[BatchedSignOut]) -> Sequence[Any]:
-    """End sessions; return for each True or `NEEDS_TRANSACTION`. Raises BatchFailedError if one has changed in the meantime."""
+    """End sessions; return for each True or `NEEDS_TRANSACTION`. Raises BatchFailedError if one has changed in the
+    meantime.
+    """
     if len(ends) == 1 and ends[0].session.pool_id is not None:
         return [_end_one(connection, ends[0])]
     pool_ids = {end.session.pool_id for end in ends}

@@ -1,8 +1,8 @@
 """The ledger: sessions and the seats they hold. Every method is one transaction and returns after the commit.
 
-Ordinary sign-ins and sign-outs are batched: many of them share a few statements (core.licensing.batched). Everything else
-runs as a transaction of its own (core.licensing.transactions): a reserved or offered seat, an existing session, an empty
-pool. The functions there describe arguments and results in full.
+Ordinary sign-ins and sign-outs are batched: many of them share a few statements (core.licensing.batched). Everything
+else runs as a transaction of its own (core.licensing.transactions): a reserved or offered seat, an existing session,
+an empty pool. The functions there describe arguments and results in full.
 """
 
 from collections.abc import Sequence
@@ -70,7 +70,9 @@ class Ledger:
         return self._writer
 
     async def open_session(self, request: SessionRequest) -> Opened | Finding:
-        """Open or refresh a session with its licence. Idempotent for each PBX user: a retry never takes a second seat."""
+        """Open or refresh a session with its licence. Idempotent for each PBX user: a retry never takes a second
+        seat.
+        """
         batched = _batched(request)
         make: TransactionFactory[Any] = partial(sessions.open_session, request)
         try:
@@ -115,7 +117,8 @@ class Ledger:
     async def record_denial(self, request: SessionRequest, finding: Finding) -> Finding | None:
         """Record a sign-in that was denied because no licence is available; the user may then join the waiting list.
 
-        If the PBX's installation or the trust has changed in the meantime, record nothing and return that as the reason.
+        If the PBX's installation or the trust has changed in the meantime, record nothing and return that as the
+        reason.
         """
         return await self._refusable(lambda: waiting_list.record_denial(request, finding))
 
@@ -141,7 +144,8 @@ class Ledger:
     ) -> Sequence[str]:
         """Make the PBX's pools match all licence keys of its connector; withdraw the pools of other keys.
 
-        `refused` are the reasons why further keys were refused. Return the serials of keys that are bound to another PBX.
+        `refused` are the reasons why further keys were refused. Return the serials of keys that are bound to another
+        PBX.
         """
         make: TransactionFactory[Sequence[str]] = partial(
             pools.register_keys, pbx_id, keys, refused, now, epoch
@@ -239,7 +243,9 @@ class Ledger:
         facts: CallFacts = NO_CALL_FACTS,
         age: SessionAge | None = None,
     ) -> SweepResult:
-        """Clean up one PBX; return what changed. `facts`: what the PBX reports about the users that `list_expired_holders` returned."""
+        """Clean up one PBX; return what changed. `facts`: what the PBX reports about the users that
+        `list_expired_holders` returned.
+        """
         return await self._writer.run(lambda: sweeping.sweep(pbx_id=pbx_id, now=now, facts=facts, age=age))
 
     async def withdraw_warnings(self, now: datetime, age: SessionAge | None) -> None:

@@ -1,4 +1,6 @@
-"""The rules that an administrator sets for a pool: who may take a seat, which are reserved, when an idle one is freed."""
+"""The rules that an administrator sets for a pool: who may take a seat, which are reserved, when an idle one is
+freed.
+"""
 
 from collections.abc import Collection
 from typing import Final

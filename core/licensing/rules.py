@@ -94,8 +94,8 @@ def decide(
 ) -> Verdict:
     """Return the verdict for one PBX user. Whether a seat is free is decided when it is taken, not here.
 
-    `pbx_version` is None when the PBX does not report it (docs/facts/starface.md: `/server/version` may be refused). Then
-    the permission itself is proof enough, because it exists only from 6.7.3 on.
+    `pbx_version` is None when the PBX does not report it (docs/facts/starface.md: `/server/version` may be refused).
+    Then the permission itself is proof enough, because it exists only from 6.7.3 on.
     """
     evidence: dict[str, object] = {"pbx_name": pbx_name}
     if pbx_version is not None and is_older(pbx_version, OLDEST_PBX):

@@ -70,7 +70,8 @@ class Steps:
     def hours(self, *, without: Collection[int] = (), first: int = 0) -> Sequence[Hour]:
         """Return the 24 hours of the day.
 
-        `without` are users who do not count. `first` is the first moment that counts, in milliseconds since the day began.
+        `without` are users who do not count. `first` is the first moment that counts, in milliseconds since the day
+        began.
         """
         moments: Sequence[int] = self.moments
         changes: Sequence[int] = self.changes

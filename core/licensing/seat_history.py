@@ -1,9 +1,9 @@
 """How the seats of a PBX were held, day by day: computed from the audit, and stored once a day is over.
 
-Every seat that was given back has an audit row that says since when it was held, and seats that are held now belong to
-sessions. There are no separate counters that could disagree with the ledger. A day that is over does not change any more:
-it is computed once and stored (`usage_day`), so that a view over a month reads a few hundred rows instead of some hundred
-thousand.
+Every seat that was given back has an audit row that says since when it was held, and seats that are held now belong
+to sessions. There are no separate counters that could disagree with the ledger. A day that is over does not change
+any more: it is computed once and stored (`usage_day`), so that a view over a month reads a few hundred rows instead
+of some hundred thousand.
 """
 
 import asyncio
@@ -44,8 +44,8 @@ _ENDED: Final = (
     "SELECT pbx_user_id, held_from, at FROM audit"
     " WHERE pbx_id = $1 AND at >= $2 AND at < $3 AND held_from IS NOT NULL"
 )
-# Both ends of the time range are given, because PostgreSQL plans once for all values and estimates an open-ended range at a
-# third of the table.
+# Both ends of the time range are given, because PostgreSQL plans once for all values and estimates an open-ended
+# range at a third of the table.
 _ENDED_LATER: Final = (
     "SELECT pbx_user_id, held_from, at FROM audit"
     " WHERE pbx_id = $1 AND at >= $2 AND at <= $3 AND held_from IS NOT NULL AND held_from < $4"
@@ -171,7 +171,9 @@ class SeatHistory:
         await delete_in_steps(self._database, tables.usage_day, tables.usage_day.c.day < oldest)
 
     async def _keep(self, pbx_id: str, now: datetime) -> Mapping[int, SeatDay]:
-        """Compute the missing days from the newest to the oldest. A seat taken earlier is passed on to the day before."""
+        """Compute the missing days from the newest to the oldest. A seat taken earlier is passed on to the day
+        before.
+        """
         newest = _newest_over(now)
         first = to_ms(now) // DAY_MS - DAYS_KEPT
         kept = await self._kept(pbx_id, first, newest)

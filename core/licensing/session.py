@@ -75,7 +75,9 @@ class Session:
 
     @property
     def may_administer(self) -> bool:
-        """Whether the user may administer, as last reported by the PBX. A sign-in by e-mail never makes an administrator."""
+        """Whether the user may administer, as last reported by the PBX. A sign-in by e-mail never makes an
+        administrator.
+        """
         return self.person.is_administrator and self.proof is Proof.PASSWORD
 
     @property

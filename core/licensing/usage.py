@@ -43,7 +43,8 @@ class Bucket:
 def usage(days: Sequence[SeatDay], denials: Mapping[int, int], span: Span, now: datetime) -> Sequence[Bucket]:
     """Return the span's buckets, oldest first; the last one contains `now` and is not complete yet.
 
-    `days` are those from `span.start` until now. `denials` maps an hour (hours since the epoch) to its number of denials.
+    `days` are those from `span.start` until now. `denials` maps an hour (hours since the epoch) to its number of
+    denials.
     """
     count, length = span.buckets
     size = length // timedelta(hours=1)

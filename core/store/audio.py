@@ -90,7 +90,8 @@ class AudioData:
     """Everything that is stored about one person."""
 
     uses: tuple[DeviceUse, ...]
-    """From all sources. Of the probes only the latest reporter counts, since devices of two machines cannot conflict."""
+    """From all sources. Of the probes only the latest reporter counts, since devices of two machines cannot conflict.
+    """
     calls: tuple[SuspiciousCall, ...]
     """Newest first."""
     present: tuple[AudioDevice, ...]
@@ -161,7 +162,9 @@ class AudioStore:
     async def report(
         self, person: Person, source: Source, uses: Sequence[DeviceUse], at: datetime, origin: str = ""
     ) -> None:
-        """Store a report, replacing the earlier one of this source. `origin`: the probe's id, empty for other sources."""
+        """Store a report, replacing the earlier one of this source. `origin`: the probe's id, empty for other
+        sources.
+        """
         await self._put(
             person=person, source=source, origin=origin, at=at, content=_USES.dump_json(list(uses)).decode()
         )
@@ -202,7 +205,9 @@ class AudioStore:
             )
 
     async def new_code(self, person: Person, at: datetime) -> tuple[str, datetime]:
-        """Create a pairing code (two groups of four letters); return it with its expiry. An earlier code stops working."""
+        """Create a pairing code (two groups of four letters); return it with its expiry. An earlier code stops
+        working.
+        """
         letters = "".join(secrets.choice(_ALPHABET) for _ in range(8))
         expires = at + CODE_LIFETIME
         values = {"code_hash": self._code_hash(letters), "expires_at": to_ms(expires)}
@@ -219,8 +224,8 @@ class AudioStore:
     ) -> tuple[Probe, str] | None:
         """Pair a probe; return it with its token, or None when the code is unknown, used or expired.
 
-        One transaction uses up the code and stores the probe. After a crash either the code is still valid, or the probe is
-        stored but nobody has its token.
+        One transaction uses up the code and stores the probe. After a crash either the code is still valid, or the
+        probe is stored but nobody has its token.
         """
         token = secrets.token_urlsafe(32)
         async with self._database.writing() as connection:

@@ -1,7 +1,7 @@
 """The audit: what happened at a PBX and who did it. Only this module writes audit rows.
 
-Ids identify an actor, never the name, which people choose themselves. The service itself, the operator and the connectors
-have an `ActorKind` of their own, which no name can imitate.
+Ids identify an actor, never the name, which people choose themselves. The service itself, the operator and the
+connectors have an `ActorKind` of their own, which no name can imitate.
 """
 
 import hashlib
@@ -83,8 +83,8 @@ class AuditKind(StrEnum):
     EXAMINED = "examined"
 
     ACT_REFUSED = "act-refused"
-    """Somebody tried what only administrators may do, or only people who speak for a Microsoft tenant. The subject is the
-    PBX's name."""
+    """Somebody tried what only administrators may do, or only people who speak for a Microsoft tenant. The subject is
+    the PBX's name."""
 
     # The audio advisor. The subject is the PBX user.
     CALL_HELP_ON = "call-help-on"
@@ -149,7 +149,8 @@ NO_PBX: Final = ""
 A_MINUTE: Final = timedelta(minutes=1)
 AN_HOUR: Final = timedelta(hours=1)
 SINGLY_PER_HOUR: Final = 60
-"""How many rows of one kind strangers can cause at one PBX in an hour. Everything beyond is counted in one row per hour."""
+"""How many rows of one kind strangers can cause at one PBX in an hour. Everything beyond is counted in one row per
+hour."""
 _HOUR_MS: Final = 3_600_000
 
 AUDIT_COLUMNS: Final = (
@@ -204,8 +205,8 @@ def audit(
 ) -> Transaction[None]:
     """Insert one row, as part of a transaction.
 
-    `pbx_user_id` is the user whom the row is about. `held_from` (milliseconds since the epoch) means that the row ends the
-    holding of a seat of `pool_id`, which began at that moment.
+    `pbx_user_id` is the user whom the row is about. `held_from` (milliseconds since the epoch) means that the row
+    ends the holding of a seat of `pool_id`, which began at that moment.
     """
     text = json.dumps(detail)
     yield from execute(

@@ -1,9 +1,9 @@
 """The rule when the wall clock can be trusted. A pure computation without access to a clock.
 
-Irreversible actions (deleting old rows, ending idle sessions, expiring keys and offers) follow the wall clock. A clock that
-jumps ahead for a moment must not delete a year of history. So the wall clock is compared with the steady clock, which has
-no date but never jumps. When they disagree, nothing is deleted or ended until the new time has lasted for
-`CONFIRM_SECONDS`, or the old time is back.
+Irreversible actions (deleting old rows, ending idle sessions, expiring keys and offers) follow the wall clock. A
+clock that jumps ahead for a moment must not delete a year of history. So the wall clock is compared with the steady
+clock, which has no date but never jumps. When they disagree, nothing is deleted or ended until the new time has
+lasted for `CONFIRM_SECONDS`, or the old time is back.
 """
 
 from dataclasses import dataclass, replace
@@ -13,18 +13,20 @@ from typing import Final
 TOLERANCE_SECONDS: Final = 30.0
 """How far the two clocks may differ. NTP steps a clock by less; offers and idle times are longer."""
 SLEW: Final = 0.1
-"""By how much a clock may run faster or slower without being considered to jump. NTP slews by a tenth at most (the limit of
-chrony is a twelfth)."""
+"""By how much a clock may run faster or slower without being considered to jump. NTP slews by a tenth at most (the
+limit of chrony is a twelfth)."""
 GAP_SECONDS: Final = 300.0
-"""After this time without a reading (the process was paused, or the steady clock jumped too), the two clocks can no longer
-confirm each other."""
+"""After this time without a reading (the process was paused, or the steady clock jumped too), the two clocks can no
+longer confirm each other."""
 CONFIRM_SECONDS: Final = 3600.0
-"""How long a new time must last before anything is deleted by it. Waiting does little harm; deleting cannot be undone."""
+"""How long a new time must last before anything is deleted by it. Waiting does little harm; deleting cannot be
+undone."""
 FAR_AHEAD_SECONDS: Final = 24 * 3600.0
-"""How far the clock may be ahead of the last moment in the database when the service starts. Beyond that, either the service
-was off for long or the clock is wrong."""
+"""How far the clock may be ahead of the last moment in the database when the service starts. Beyond that, either the
+service was off for long or the clock is wrong."""
 BEHIND_SECONDS: Final = 300.0
-"""How far the clock may be behind the last moment in the database when the service starts. Replicas' clocks differ by less."""
+"""How far the clock may be behind the last moment in the database when the service starts. Replicas' clocks differ by
+less."""
 DATABASE_SECONDS: Final = 300.0
 """How far the clock may differ from that of the PostgreSQL server. Beyond that, one of the two is wrong."""
 
@@ -46,7 +48,7 @@ class ClockDoubt(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ClockReading:
-    """A reading of both clocks at one moment, in seconds. `wall` counts from 1970, `steady` from an arbitrary moment."""
+    """A reading of both clocks at one moment, in seconds. `wall` counts from 1970, `steady` from any moment."""
 
     wall: float
     steady: float
@@ -62,7 +64,8 @@ class ClockState:
 
     last: ClockReading
     good: ClockReading | None
-    """The reading to which the wall clock is compared while it is trusted; None when it can no longer confirm anything."""
+    """The reading to which the wall clock is compared while it is trusted; None when it can no longer confirm
+    anything."""
     doubt: ClockDoubt | None = None
     since: ClockReading | None = None
     """While in doubt: the reading at which the new time began; since then both clocks have agreed."""

@@ -12,8 +12,8 @@ from core.store.timestamps import to_ms
 from core.store.transaction import Transaction, Writer, execute, first
 
 ANSWERED_KEPT: Final = 20
-"""How many answered activities are remembered for one person: far more than anybody sends within the minute in which the
-channel may deliver an activity again."""
+"""How many answered activities are remembered for one person: far more than anybody sends within the minute in which
+the channel may deliver an activity again."""
 LEASE: Final = timedelta(seconds=25)
 """Lease of a claimed activity. A turn is cut off before that, so an older claim belongs to a process that died."""
 _LEASE_MS: Final = LEASE // timedelta(milliseconds=1)
@@ -91,7 +91,8 @@ class Conversations:
     ) -> Claim:
         """Store the conversation, reopening it if it was closed, and claim the activity.
 
-        The claim lasts until `mark_answered` or `release`, but no longer than `LEASE`. Without an id nothing is claimed.
+        The claim lasts until `mark_answered` or `release`, but no longer than `LEASE`. Without an id nothing is
+        claimed.
         """
         if activity_id is None and await self.get(tenant_id, object_id) == conversation:
             return Claim.NEW

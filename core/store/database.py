@@ -167,8 +167,8 @@ def address_of(url: str) -> Address:
 class Database:
     """Access to the database, except for the transactions of the ledger (`Writer`).
 
-    Queries of every request use the drivers directly (`fetch`). Reports and administration use SQLAlchemy Core (`reading`),
-    and so do administrative writes (`writing`).
+    Queries of every request use the drivers directly (`fetch`). Reports and administration use SQLAlchemy Core
+    (`reading`), and so do administrative writes (`writing`).
     """
 
     def __init__(self, url: str) -> None:
@@ -183,8 +183,8 @@ class Database:
     async def fetch(self, text: str, *values: Any) -> Sequence[Row]:
         """Return the rows of one statement, which sees everything that was committed before.
 
-        The statement is written like those of transactions (`core.store.transaction`). Raises StorageUnavailableError and
-        UnstorableValueError.
+        The statement is written like those of transactions (`core.store.transaction`). Raises StorageUnavailableError
+        and UnstorableValueError.
         """
         return await self._reader.fetch(text, values)
 
@@ -198,7 +198,9 @@ class Database:
         return rows[0] if rows else None
 
     async def data_version(self) -> Hashable | None:
-        """Return a mark of the data: while it stays equal, nobody has committed anything. None: unknown at the moment."""
+        """Return a mark of the data: while it stays equal, nobody has committed anything. None: unknown at the
+        moment.
+        """
         return await self._reader.data_version()
 
     @asynccontextmanager
@@ -212,8 +214,8 @@ class Database:
     async def writing(self) -> AsyncIterator[AsyncConnection]:
         """Yield a connection with a transaction, which is committed at the end of the block.
 
-        On SQLite it holds the write lock from the start. On PostgreSQL, a caller that writes what it has read must lock the
-        rows (`with_for_update`, which SQLite ignores).
+        On SQLite it holds the write lock from the start. On PostgreSQL, a caller that writes what it has read must
+        lock the rows (`with_for_update`, which SQLite ignores).
         """
         with _lost_connections():
             async with self._engine.connect() as connection:
@@ -336,7 +338,9 @@ def _engine(address: Address, *, is_bounded: bool = True) -> AsyncEngine:
 
 
 def _name_unstorable(context: ExceptionContext) -> None:
-    """Raise UnstorableValueError for an unstorable value right at the statement, before other errors can be mistaken for it."""
+    """Raise UnstorableValueError for an unstorable value right at the statement, before other errors can be mistaken
+    for it.
+    """
     fault: BaseException | None = context.original_exception
     while fault is not None:
         if isinstance(fault, UNSTORABLE):
@@ -347,7 +351,8 @@ def _name_unstorable(context: ExceptionContext) -> None:
 def _execute_patiently(cursor: Any, pragma: str) -> None:
     """Execute a pragma and retry while the database is locked.
 
-    The change to WAL does not wait for others that open a new file at the same time: SQLite reports "locked" immediately.
+    The change to WAL does not wait for others that open a new file at the same time: SQLite reports "locked"
+    immediately.
     """
     ends = time.monotonic() + BUSY_SECONDS
     while True:

@@ -1,7 +1,7 @@
 """Cache results of reads until something is committed.
 
-It is for results that are expensive and read often, such as pages over thousands of rows. A result is never stale, because
-each use compares the database's own mark of its data (`Database.data_version`).
+It is for results that are expensive and read often, such as pages over thousands of rows. A result is never stale,
+because each use compares the database's own mark of its data (`Database.data_version`).
 """
 
 import asyncio
@@ -30,7 +30,8 @@ class Kept(Generic[T]):
 
         Concurrent callers share one read. Callers must not change the result.
         """
-        # Taken before the read: a commit during the read may be in the result or not, and makes the next call read again.
+        # Taken before the read: a commit during the read may be in the result or not, and makes the next call read
+        # again.
         version = await self._database.data_version()
         kept = self._values.get(key)
         if kept is None or version is None or kept[0] != version or _has_failed(kept[1]):

@@ -1,7 +1,7 @@
 """The outbox of notices: messages that the bot sends first.
 
-A notice is stored in the transaction that it reports on, and delivered afterwards with retries. Because many notices are
-delivered at the same time, they are read and updated in batches.
+A notice is stored in the transaction that it reports on, and delivered afterwards with retries. Because many notices
+are delivered at the same time, they are read and updated in batches.
 """
 
 import json
@@ -44,7 +44,8 @@ class Notice:
     sending: bool
     """A send was started and its outcome was never stored, because the process died. It may have been delivered."""
     doubtful: bool = False
-    """The channel failed once during a send, so the notice may have been delivered. There is one more attempt at most."""
+    """The channel failed once during a send, so the notice may have been delivered. There is one more attempt at
+    most."""
 
 
 def new_notice(person: tuple[str, str], kind: str, detail: Mapping[str, Any], at: datetime) -> Insert:
@@ -158,7 +159,9 @@ class Notices:
         self._writer = writer
 
     async def list_due(self, at: datetime, limit: int = 100) -> Sequence[DueNotice]:
-        """Return notices that are due, the oldest first. One that a wrong clock has delayed for very long is due as well."""
+        """Return notices that are due, the oldest first. One that a wrong clock has delayed for very long is due as
+        well.
+        """
         rows = await self._database.fetch(_DUE, to_ms(at), to_ms(at + LONGEST_DELAY), limit)
         return [_to_due(row) for row in rows]
 
@@ -167,8 +170,8 @@ class Notices:
     ) -> set[str]:
         """Store changes, and lease those of the wanted notices that are still due, until `until`; return their ids.
 
-        The lease makes sure that only one of several replicas delivers a notice. From now on, a leased notice may have been
-        delivered, whatever happens.
+        The lease makes sure that only one of several replicas delivers a notice. From now on, a leased notice may
+        have been delivered, whatever happens.
         """
         ids = [notice.id for notice in wanted]
         times = (to_ms(at), to_ms(at + LONGEST_DELAY), to_ms(until))

@@ -1,7 +1,7 @@
 """Which people have switched their telephone on. Nothing else about the telephone is stored.
 
-A consent is bound to the session in which it was given. It ends with that session, whatever the cause, and a later sign-in
-does not restore it.
+A consent is bound to the session in which it was given. It ends with that session, whatever the cause, and a later
+sign-in does not restore it.
 """
 
 from collections.abc import Collection, Mapping
@@ -125,7 +125,7 @@ class PhoneStore:
         return person
 
     async def _end(self, person: Person, session_id: str, at: datetime) -> None:
-        """Delete a consent whose session has ended (which is audited already) or has lost its licence (audited here)."""
+        """Delete a consent whose session has ended (audited already) or has lost its licence (audited here)."""
         async with self._database.writing() as connection:
             gone = await connection.execute(
                 delete(tables.phone_consent).where(

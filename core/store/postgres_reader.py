@@ -71,8 +71,8 @@ class PostgresReader:
     async def data_version(self) -> str | None:
         """Return the server's start time and snapshot.
 
-        Two statements with the same snapshot see the same rows. The start time differs after a server was restored to an
-        earlier state.
+        Two statements with the same snapshot see the same rows. The start time differs after a server was restored to
+        an earlier state.
         """
         rows = await self.fetch(_DATA_VERSION, ())
         return str(rows[0]["version"])

@@ -1,7 +1,8 @@
 """Write to PostgreSQL through asyncpg.
 
-Payloads of a group that wait at the same time share one statement. Every other transaction gets its own connection from a
-small pool. When the statement of a group fails, each member runs its own transaction, so that only the faulty one fails.
+Payloads of a group that wait at the same time share one statement. Every other transaction gets its own connection
+from a small pool. When the statement of a group fails, each member runs its own transaction, so that only the faulty
+one fails.
 """
 
 import asyncio
@@ -43,7 +44,8 @@ REPLAYS: Final = 5
 
 T = TypeVar("T")
 Group = Callable[["asyncpg.Connection[Any]", Sequence[Any]], Awaitable[Sequence[Any]]]
-"""Handles many payloads in one statement. Returns a result for each; `NEEDS_TRANSACTION` if it needs its own transaction."""
+"""Handles many payloads in one statement. Returns a result for each; `NEEDS_TRANSACTION` if it needs its own
+transaction."""
 
 _CONFLICTS: Final = (
     asyncpg.DeadlockDetectedError,
@@ -156,7 +158,9 @@ class PostgresWriter:
             return self._pool
 
     async def _drain_queue(self) -> None:
-        """Send batches until the queue is empty. It runs as a task of its own, so that no cancelled caller interrupts it."""
+        """Send batches until the queue is empty. It runs as a task of its own, so that no cancelled caller interrupts
+        it.
+        """
         try:
             async with self._sending:
                 while any(self._waiting.values()):
@@ -174,7 +178,9 @@ class PostgresWriter:
                 _resolve(self._waiting.pop(group), NEEDS_TRANSACTION)
 
     async def _run_batch(self, group: str, members: list[_QueuedPayload]) -> None:
-        """Run a batch as one statement, which is its own transaction. If it fails, each member runs its own transaction."""
+        """Run a batch as one statement, which is its own transaction. If it fails, each member runs its own
+        transaction.
+        """
         outcome: Any = NEEDS_TRANSACTION
         try:
             outcome = await self._send(group, members)

@@ -17,7 +17,9 @@ CACHED_STATEMENTS: Final = 512
 
 
 class ReplaceableConnection:
-    """A connection that opens with the first transaction. After an error, `undo` makes sure that no transaction is open."""
+    """A connection that opens with the first transaction. After an error, `undo` makes sure that no transaction is
+    open.
+    """
 
     def __init__(self, path: Path, timeout: float) -> None:
         """`timeout`: how many seconds `begin` waits for another writer."""
@@ -26,7 +28,9 @@ class ReplaceableConnection:
         self._connection: sqlite3.Connection | None = None
 
     def begin(self) -> sqlite3.Connection:
-        """Begin a transaction that may write; return the connection. Raises sqlite3.Error when that is not possible now."""
+        """Begin a transaction that may write; return the connection. Raises sqlite3.Error when that is not possible
+        now.
+        """
         connection = self._connection
         if connection is None:
             connection = self._connection = self._open()

@@ -1,9 +1,10 @@
 """Read from SQLite, short statements directly on the event loop.
 
-Reading a few rows takes less time than handing the statement to a thread and back, so it is done on the event loop, over a
-separate connection. A statement that turns out to be long is interrupted and handed to a thread, and so are the next
-statements with the same text. Length is measured in instructions of SQLite's virtual machine, because a clock also counts
-what other processes do on a busy machine. Each read is its own transaction and sees everything that was committed before.
+Reading a few rows takes less time than handing the statement to a thread and back, so it is done on the event loop,
+over a separate connection. A statement that turns out to be long is interrupted and handed to a thread, and so are
+the next statements with the same text. Length is measured in instructions of SQLite's virtual machine, because a
+clock also counts what other processes do on a busy machine. Each read is its own transaction and sees everything that
+was committed before.
 """
 
 import asyncio
@@ -33,7 +34,8 @@ NEXT_ELSEWHERE: Final = 20
 """How many statements with the same text go to a thread before the event loop is tried again."""
 THREADS: Final = 2
 STUCK_SECONDS: Final = 2 * STATEMENT_SECONDS
-"""How long to wait for a thread. A statement and its wait for a lock take less, so beyond that the disk does not answer."""
+"""How long to wait for a thread. A statement and its wait for a lock take less, so beyond that the disk does not
+answer."""
 MAX_TEXTS: Final = 512
 """How many long statements are remembered."""
 _STEP: Final = 10_000

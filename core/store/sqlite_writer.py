@@ -1,12 +1,12 @@
 """Write to SQLite, one transaction after another, with a shared commit for those that wait at the same time.
 
-In a shared commit, the members of a group run as one batch. All others run one by one, each in its own savepoint, so that a
-failing one undoes only itself. When the shared transaction itself fails, it is rolled back and its members run again, each
-in its own transaction, so that only the faulty one fails. A result is returned only after the commit.
+In a shared commit, the members of a group run as one batch. All others run one by one, each in its own savepoint, so
+that a failing one undoes only itself. When the shared transaction itself fails, it is rolled back and its members run
+again, each in its own transaction, so that only the faulty one fails. A result is returned only after the commit.
 
-Where the work runs is a matter of cost. On a fast disk a commit takes less time than handing it to a thread and back. So
-groups run on the event loop while commits are fast and nobody else is writing. Other transactions, and everything on a slow
-disk, run in a thread.
+Where the work runs is a matter of cost. On a fast disk a commit takes less time than handing it to a thread and back.
+So groups run on the event loop while commits are fast and nobody else is writing. Other transactions, and everything
+on a slow disk, run in a thread.
 """
 
 import asyncio
@@ -48,7 +48,8 @@ _NEWEST_COUNTS: Final = 0.1
 
 T = TypeVar("T")
 Group = Callable[[sqlite3.Connection, Sequence[Any]], Sequence[Any]]
-"""Handles many payloads in one batch. Returns a result for each; `NEEDS_TRANSACTION` if it needs its own transaction."""
+"""Handles many payloads in one batch. Returns a result for each; `NEEDS_TRANSACTION` if it needs its own transaction.
+"""
 
 
 _SMALL: Final = "small"
@@ -164,7 +165,8 @@ class SqliteWriter:
             self._hand_over(members)
 
     def _run_on_loop(self, members: list[_QueuedTransaction]) -> bool:
-        """Run transactions on the event loop, if that is cheap; return False when they are left to the thread, unchanged.
+        """Run transactions on the event loop, if that is cheap; return False when they are left to the thread,
+        unchanged.
 
         A member that needs its own transaction goes to the thread.
         """
@@ -343,7 +345,8 @@ def _run_small_ones(
 def _check_open(connection: sqlite3.Connection) -> None:
     """Raise an error when no transaction is open.
 
-    SQLite itself rolls back after some errors, for instance a full disk. Every further statement would then commit at once.
+    SQLite itself rolls back after some errors, for instance a full disk. Every further statement would then commit at
+    once.
     """
     if not connection.in_transaction:
         raise _TransactionLostError

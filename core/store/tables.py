@@ -49,8 +49,8 @@ pbx = Table(
     Column("id", String(36), primary_key=True),
     Column("name", String(253), nullable=False, unique=True),
     Column("identity", String(64), nullable=False),  # Ed25519 public key of the connector that owns the name
-    # Raised with each hand-over of the name. What an earlier installation vouched for carries that installation's number
-    # and is no longer valid (core.licensing.transactions.proofs).
+    # Raised with each hand-over of the name. What an earlier installation vouched for carries that installation's
+    # number and is no longer valid (core.licensing.transactions.proofs).
     Column("installation", Integer, nullable=False, default=1, server_default="1"),
     Column("key_hmac", String(64), nullable=False),
     Column("claimed_at", BigInteger, nullable=False),
@@ -104,7 +104,8 @@ enrolment = Table(
     Column("expires_at", BigInteger, nullable=False),
 )
 
-# Microsoft tenants whose members have signed in at a PBX. People are warned at a PBX that their organisation never used.
+# Microsoft tenants whose members have signed in at a PBX. People are warned at a PBX that their organisation never
+# used.
 used_pbx = Table(
     "used_pbx",
     metadata,
@@ -155,8 +156,8 @@ tenant_approval = Table(
     Column("at", BigInteger, nullable=False),
 )
 
-# The Teams identity that a PBX user is tied to since the first sign-in. By e-mail nobody else can sign in as this PBX user,
-# and this person cannot sign in as another one. A sign-in by password replaces the pin.
+# The Teams identity that a PBX user is tied to since the first sign-in. By e-mail nobody else can sign in as this PBX
+# user, and this person cannot sign in as another one. A sign-in by password replaces the pin.
 pinned_identity = Table(
     "pinned_identity",
     metadata,
@@ -388,7 +389,8 @@ audit = Table(
     Column("coalesce_key", String(64)),  # core.store.audit.count_audit: events with the same key share a row
 )
 Index("ix_audit_pbx_id_at", audit.c.pbx_id, audit.c.at)
-# For the few denials. There is no such index for rows that every sign-in writes, because it would slow down each of them.
+# For the few denials. There is no such index for rows that every sign-in writes, because it would slow down each of
+# them.
 _partial_index(
     "ix_audit_denied",
     audit.c.pbx_id,
@@ -407,8 +409,8 @@ _partial_index(
     where="coalesce_key IS NOT NULL",
 )
 
-# How seats were held on a day that is over (core.licensing.seat_day). It is computed from audit and sessions, and can be
-# computed again as long as they are kept. It contains ids of users but no names.
+# How seats were held on a day that is over (core.licensing.seat_day). It is computed from audit and sessions, and can
+# be computed again as long as they are kept. It contains ids of users but no names.
 usage_day = Table(
     "usage_day",
     metadata,

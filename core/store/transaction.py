@@ -1,9 +1,9 @@
 """Transactions written once for both databases, as generators without I/O ("sans-IO").
 
-A transaction yields a `Statement` and receives that statement's rows. Its return value is the result; an exception rolls it
-back. The writers (`core.store.sqlite_writer`, `core.store.postgres_writer`) send the statements to the database. The SQL
-must work in both databases, with PostgreSQL's `$1` for values. `FOR UPDATE`, `FOR SHARE` and `FOR KEY SHARE` at the end are
-removed for SQLite, which has only one writer anyway.
+A transaction yields a `Statement` and receives that statement's rows. Its return value is the result; an exception
+rolls it back. The writers (`core.store.sqlite_writer`, `core.store.postgres_writer`) send the statements to the
+database. The SQL must work in both databases, with PostgreSQL's `$1` for values. `FOR UPDATE`, `FOR SHARE` and `FOR
+KEY SHARE` at the end are removed for SQLite, which has only one writer anyway.
 """
 
 import traceback
@@ -70,7 +70,9 @@ def count(text: str, *values: Any) -> Transaction[int]:
 
 
 def placeholders(values: Sequence[Any], start: int) -> str:
-    """Return the placeholders for an IN list, for instance `$4, $5, $6`; `NULL` for an empty list, which matches nothing."""
+    """Return the placeholders for an IN list, for instance `$4, $5, $6`; `NULL` for an empty list, which matches
+    nothing.
+    """
     return ", ".join(f"${start + offset}" for offset in range(len(values))) or "NULL"
 
 

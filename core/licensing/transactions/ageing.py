@@ -1,8 +1,8 @@
 """The maximum age of a session: its user is warned in advance, then the session ends.
 
-No session ends without an earlier warning, even when the operator has just set a maximum age or the clock was wrong when
-the session started. `session.ends_at` is written together with the warning, and only `ends_at` makes a session end
-because of its age.
+No session ends without an earlier warning, even when the operator has just set a maximum age or the clock was wrong
+when the session started. `session.ends_at` is written together with the warning, and only `ends_at` makes a session
+end because of its age.
 """
 
 from collections.abc import Collection
@@ -60,10 +60,11 @@ def end_expired_sessions(
 ) -> Transaction[list[Session]]:
     """Warn users whose session ends soon, and end the sessions that are due; return both.
 
-    A session that is due ends as soon as its user has no call (`without_call`), and after an hour of grace at the latest.
+    A session that is due ends as soon as its user has no call (`without_call`), and after an hour of grace at the
+    latest.
 
-    Each row is locked, or updated only while its condition still holds. For a PBX without pools there is no other lock
-    that keeps two replicas apart.
+    Each row is locked, or updated only while its condition still holds. For a PBX without pools there is no other
+    lock that keeps two replicas apart.
     """
     touched = yield from _warn_users(pbx_id, age, now)
     rows = yield from execute(

@@ -1,10 +1,10 @@
 """Hand a PBX name over to another installation and, in the same transaction, end what the earlier one vouched for.
 
 - Sessions end, and their users are notified.
-- Places on the waiting list, trusted tenants, approvals, pinned identities, pool rules and the consent to help with calls
-  are deleted.
-- Licence keys stay bound to the PBX name: a licensee with a new machine is far more common than a thief with the old one.
-  No key grants a seat until the new installation presents it.
+- Places on the waiting list, trusted tenants, approvals, pinned identities, pool rules and the consent to help with
+  calls are deleted.
+- Licence keys stay bound to the PBX name: a licensee with a new machine is far more common than a thief with the old
+  one. No key grants a seat until the new installation presents it.
 - The new epoch closes the old link. `core.hub.claims.hand_over` deletes its PBX keys and its sealing key.
 """
 

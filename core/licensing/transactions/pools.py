@@ -84,8 +84,8 @@ def register_keys(
     """Make the PBX's pools match the licence keys of its connector; withdraw the pools of all other keys.
 
     `keys` are all valid keys of the connector; `refused` are the reasons why its other keys were refused. Return the
-    serials of keys that are bound to another PBX. `epoch` is the epoch of the link that sent the keys; when a newer link
-    has replaced it, nothing changes.
+    serials of keys that are bound to another PBX. `epoch` is the epoch of the link that sent the keys; when a newer
+    link has replaced it, nothing changes.
     """
     elsewhere: list[str] = []
     if epoch is not None:
@@ -145,8 +145,8 @@ def put_policy(
 ) -> Transaction[None]:
     """Replace the rules of a pool.
 
-    `installation` is the installation under which the actor is an administrator. Raises TransactionRefusedError when the pool is
-    gone, when its rules reserve more seats than it has, or when the PBX has been handed over.
+    `installation` is the installation under which the actor is an administrator. Raises TransactionRefusedError when
+    the pool is gone, when its rules reserve more seats than it has, or when the PBX has been handed over.
     """
     yield from lock_pools(pbx_id)
     if installation is not None:

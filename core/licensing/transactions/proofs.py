@@ -1,8 +1,9 @@
 """Check the basis of a sign-in's proof again, inside the transaction that uses it.
 
-Between the proof and its use, the PBX name can be handed over, trust can be withdrawn, and another identity can be pinned.
-Rows are always locked in the same order: pools, PBX, trust, pins. The PBX row is locked as a foreign key would lock it
-(`FOR KEY SHARE`): sign-ins do not wait for each other, but a hand-over and a sign-in wait for each other.
+Between the proof and its use, the PBX name can be handed over, trust can be withdrawn, and another identity can be
+pinned. Rows are always locked in the same order: pools, PBX, trust, pins. The PBX row is locked as a foreign key
+would lock it (`FOR KEY SHARE`): sign-ins do not wait for each other, but a hand-over and a sign-in wait for each
+other.
 """
 
 from core.diagnosis.codes import Code
@@ -29,7 +30,9 @@ def is_newest_link(pbx_id: str, epoch: int) -> Transaction[bool]:
 
 
 def check_proof(request: SessionRequest) -> Transaction[None]:
-    """Raise TransactionRefusedError when the proof no longer holds: other installation, no trust, or another pinned identity."""
+    """Raise TransactionRefusedError when the proof no longer holds: other installation, no trust, or another pinned
+    identity.
+    """
     yield from check_installation(request.pbx_id, request.installation, request.pbx_name)
     if request.proof is not Proof.EMAIL:
         return

@@ -41,9 +41,9 @@ from core.store.transaction import Transaction, execute
 def open_session(request: SessionRequest) -> Transaction[Opened]:
     """Sign a Teams user in as a PBX user, or update the session that they already have as this PBX user.
 
-    A session of this Teams user as another PBX user ends. So does a session of another Teams user as this PBX user, if
-    `take_over` is set. Raises TransactionRefusedError when the proof no longer holds, when another Teams user holds the session and
-    `take_over` is not set, or when no seat is free.
+    A session of this Teams user as another PBX user ends. So does a session of another Teams user as this PBX user,
+    if `take_over` is set. Raises TransactionRefusedError when the proof no longer holds, when another Teams user
+    holds the session and `take_over` is not set, or when no seat is free.
     """
     user, person = request.teams_user, request.person
     before = yield from find_session("tenant_id = $1 AND object_id = $2", user.tenant_id, user.object_id)
@@ -178,8 +178,8 @@ def follow_user(
 ) -> Transaction[Session | None]:
     """Bring a session in line with what the PBX reports about its user; return the session when it changed or ended.
 
-    A user who no longer exists loses the session or the place on the waiting list. A user whose licence changed moves to
-    the new licence; if there is none, the session ends, except that an administrator keeps it without a licence.
+    A user who no longer exists loses the session or the place on the waiting list. A user whose licence changed moves
+    to the new licence; if there is none, the session ends, except that an administrator keeps it without a licence.
 
     `epoch` is the epoch of the link that reported the facts. When a newer link has replaced it, nothing changes: the
     users are compared again over the newer link.

@@ -1,7 +1,8 @@
 """Restore the invariants of a PBX's seats at the end of every transaction.
 
 Cover a surplus of holders, take back stray offers, offer free seats to people who wait, mark reservations, and update
-`pool.plain`. Afterwards a seat is free for everybody only if its pool has room and nobody on the waiting list may have it.
+`pool.plain`. Afterwards a seat is free for everybody only if its pool has room and nobody on the waiting list may
+have it.
 """
 
 import json
@@ -115,7 +116,7 @@ def _take_back_stray_offers(pbx_id: str) -> Transaction[None]:
 
 
 def _offer_seats(pbx_id: str, now: datetime) -> Transaction[bool]:
-    """Offer every free seat to the next person who may have it, and notify them; return whether anybody got an offer."""
+    """Offer every free seat to the next person who may have it, and notify them; return whether there was one."""
     offered = False
     any_free = f"SELECT number FROM seat WHERE pbx_id = $1 AND {GRANTABLE} AND kept_for IS NULL LIMIT 1"
     line = yield from execute(

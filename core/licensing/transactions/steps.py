@@ -60,7 +60,8 @@ def lock_pools(*pbx_ids: str) -> Transaction[None]:
 def take_seat(session: Session, request: TakeSeat, pbx_name: str, now: datetime) -> Transaction[Session]:
     """Take the best free seat for this user: first one offered to them, then a reserved one, then any other.
 
-    Return the session with the seat; it is not stored yet. Raises TransactionRefusedError when no seat is free for this user.
+    Return the session with the seat; it is not stored yet. Raises TransactionRefusedError when no seat is free for
+    this user.
     """
     user_id = session.person.pbx_user_id
     kept = yield from first(
@@ -107,7 +108,8 @@ def change_licence(
 ) -> Transaction[Session]:
     """Move an existing session to the licence that its user is entitled to now, and audit the move.
 
-    Return the changed session; it is not stored yet. Raises TransactionRefusedError when a seat is needed and none is free.
+    Return the changed session; it is not stored yet. Raises TransactionRefusedError when a seat is needed and none is
+    free.
     """
     before = session
     held_from: int | None = None

@@ -1,4 +1,6 @@
-"""Time-driven clean-up: expire offers, release idle seats, end sessions of expired keys and sessions that are too old."""
+"""Time-driven clean-up: expire offers, release idle seats, end sessions of expired keys and sessions that are too
+old.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -112,7 +114,9 @@ def list_pbxs_to_sweep(now: datetime, age: SessionAge | None = None) -> Transact
 def list_expired_holders(
     pbx_id: str, now: datetime, age: SessionAge | None = None
 ) -> Transaction[ExpiredHolders]:
-    """Return the PBX users whose session ends as soon as they have no call: the key expired, or the session is too old."""
+    """Return the PBX users whose session ends as soon as they have no call: the key expired, or the session is too
+    old.
+    """
     rows = yield from execute(
         f"SELECT session.pbx_user_id FROM {_EXPIRED} AND pool.pbx_id = $2", to_ms(now), pbx_id
     )

@@ -53,8 +53,8 @@ class TrustChanged:
 def change_trust(change: TrustChange) -> Transaction[TrustChanged]:
     """Grant, change or withdraw trust in a tenant. Idempotent: a request that changes nothing is not audited.
 
-    Raises TransactionRefusedError when the PBX was handed over, when the actor may not decide this for the tenant, or when the tenant
-    has another main PBX that the actor cannot overrule.
+    Raises TransactionRefusedError when the PBX was handed over, when the actor may not decide this for the tenant, or
+    when the tenant has another main PBX that the actor cannot overrule.
     """
     pbx_id, tenant_id = change.pbx_id, change.tenant_id
     yield from lock_pools(pbx_id)
@@ -116,7 +116,8 @@ def change_trust(change: TrustChange) -> Transaction[TrustChanged]:
 def approve_entry(
     pbx_id: str, tenant_id: str, actor: Actor, now: datetime, *, over_others: bool
 ) -> Transaction[str | None]:
-    """Approve, as the operator on behalf of the tenant, that this PBX's administrators may let its members in without a key.
+    """Approve, as the operator on behalf of the tenant, that this PBX's administrators may let its members in without
+    a key.
 
     With `over_others`, the tenant's present main PBX loses that role; return its id.
     """

@@ -25,8 +25,8 @@ REFUSAL_LIFETIME: Final = timedelta(hours=1)
 def record_denial(request: SessionRequest, finding: Finding) -> Transaction[None]:
     """Audit a sign-in that was refused because no licence is available.
 
-    If the reason is that all seats are taken, the user may join the waiting list afterwards. Raises TransactionRefusedError when the
-    proof no longer holds.
+    If the reason is that all seats are taken, the user may join the waiting list afterwards. Raises
+    TransactionRefusedError when the proof no longer holds.
     """
     user, person = request.teams_user, request.person
     yield from check_proof(request)
