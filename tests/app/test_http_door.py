@@ -183,6 +183,41 @@ async def test_what_is_not_http_is_one_quiet_line(the_world: World) -> None:
     assert await metric(the_world, "pbx_teams_malformed_requests_total") == before + len(MALFORMED)
 
 
+HIDDEN = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
+HIDING = {
+    "both lengths": (b"Content-Length: 6\r\nTransfer-Encoding: chunked", b"0\r\n\r\n"),
+    "two codings": (b"Transfer-Encoding: chunked\r\nTransfer-Encoding: identity", b"0\r\n\r\n"),
+    "an unknown coding": (b"Transfer-Encoding: xchunked", b"0\r\n\r\n"),
+    "two lengths": (b"Content-Length: 0\r\nContent-Length: 36", b""),
+    "one length twice": (b"Content-Length: 0\r\nContent-Length: 0", b""),
+    "a signed length": (b"Content-Length: +0", b""),
+    "a hexadecimal length": (b"Content-Length: 0x0", b""),
+    "a length in other digits": (b"Content-Length: \xd9\xa0", b""),
+    "a length with an underscore": (b"Content-Length: 1_0", b"0123456789"),
+    "a folded header": (b"X: a\r\n Transfer-Encoding: chunked", b""),
+    "a bare carriage return": (b"X: a\rContent-Length: 36", b""),
+    "a blank before the colon": (b"Content-Length : 36", b""),
+    "a chunk with a hexadecimal mark": (b"Transfer-Encoding: chunked", b"0x2\r\n{}\r\n0\r\n\r\n"),
+    "a chunk with a blank": (b"Transfer-Encoding: chunked", b"2 \r\n{}\r\n0\r\n\r\n"),
+    "a chunk with a bare line feed": (b"Transfer-Encoding: chunked", b"2;a\n{}\r\n0\r\n\r\n"),
+    "two hosts": (b"Host: y", b""),
+}
+
+
+@pytest.mark.parametrize("way", HIDING)
+@pytest.mark.parametrize("target", ["POST /api/v1/sign-in", "POST /api/messages", "GET /tab/"])
+async def test_no_request_hides_in_the_body_of_another(the_world: World, way: str, target: str) -> None:
+    """What a proxy and the service could read differently ends the connection: one answer, and none to what was hidden."""
+    heads, body = HIDING[way]
+    token = await the_world.sign(good(the_world))
+    head = f"{target} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\n".encode()
+    async with raw(the_world) as (reader, writer):
+        writer.write(head + heads + b"\r\n\r\n" + body + HIDDEN)
+        answers = await asyncio.wait_for(reader.read(), 20)  # until its end
+    assert answers.count(b"HTTP/1.") == 1 and b'"status": "ok"' not in answers, answers
+    assert answers.split()[1] in (b"400", b"401"), answers
+
+
 NO_TEXT = (
     *(
         "Authorization",
