@@ -64,9 +64,9 @@ def measure_half(half: str, pairs: list[LabelledPair], report: Report) -> None:
     report.ratios[f"{half}_wrong_different"] = wrong[Sameness.DIFFERENT] / len(pairs)
     report.ratios[f"{half}_needless_unsure"] = wrong[Sameness.UNSURE] / len(pairs)
     for verdict in (Sameness.SAME, Sameness.DIFFERENT):
-        told = sum(number for (_, answer), number in counted.items() if answer is verdict)
+        answered = sum(number for (_, answer), number in counted.items() if answer is verdict)
         true = sum(number for (truth, _), number in counted.items() if truth is verdict)
-        report.ratios[f"{half}_{verdict}_precision"] = counted[verdict, verdict] / told
+        report.ratios[f"{half}_{verdict}_precision"] = counted[verdict, verdict] / answered
         report.ratios[f"{half}_{verdict}_recall"] = counted[verdict, verdict] / true
     for truth in Sameness:
         for verdict in Sameness:

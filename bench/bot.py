@@ -51,8 +51,8 @@ RETURNING: Final = 1000
 CLIENTS: Final = 16
 ROUNDS: Final = 5
 ROUND_SECONDS: Final = 2.0
-TOLD: Final = 1000
-TELLINGS: Final = 3
+NOTIFIED: Final = 1000
+NOTICE_ROUNDS: Final = 3
 AT_ONCE: Final = 64
 """Messages that the bare program sends at the same time."""
 
@@ -125,7 +125,7 @@ async def _measure(report: Report, demo: Demo, first_port: int) -> None:
             "stock echo": (f"http://127.0.0.1:{first_port + 1}", echo),
             "bare": (f"http://127.0.0.1:{first_port + 2}", bare),
         }
-        await _know_people(demo.database_address, service_url, range(PEOPLE + RETURNING + TOLD))
+        await _know_people(demo.database_address, service_url, range(PEOPLE + RETURNING + NOTIFIED))
 
         async def talk(name: str, **options: Any) -> dict[str, float]:
             url, pid = bots[name]
@@ -173,21 +173,21 @@ async def _proactive(
     """Measure from the first message to the last, by the channel's clock."""
     rates: dict[str, list[float]] = {"service": [], "bare": []}
     database = Database(demo.database_address)
-    for _ in range(TELLINGS):
+    for _ in range(NOTICE_ROUNDS):
         await _count(http, service_url, forget=True)
-        async with http.get(f"{bare_url}/send?to={service_url}&count={TOLD}&at_once={AT_ONCE}") as answer:
+        async with http.get(f"{bare_url}/send?to={service_url}&count={NOTIFIED}&at_once={AT_ONCE}") as answer:
             assert answer.status == 200
-        rates["bare"].append(TOLD / (await _count(http, service_url, forget=True))["seconds"])
+        rates["bare"].append(NOTIFIED / (await _count(http, service_url, forget=True))["seconds"])
         await _write_notices(database)
         async with asyncio.timeout(120):
-            while (seen := await _count(http, service_url))["count"] < TOLD:  # noqa: ASYNC110 - another process
+            while (seen := await _count(http, service_url))["count"] < NOTIFIED:  # noqa: ASYNC110 - another process
                 await asyncio.sleep(0.1)
-        assert seen["count"] == TOLD
-        rates["service"].append(TOLD / seen["seconds"])
+        assert seen["count"] == NOTIFIED
+        rates["service"].append(NOTIFIED / seen["seconds"])
     await database.close()
     rate = {name: statistics.median(found) for name, found in rates.items()}
     report.ratios["proactive"] = rate["service"] / rate["bare"]
-    report.figures |= {f"{name}: messages a second to {TOLD} people": round(rate[name]) for name in rates}
+    report.figures |= {f"{name}: messages a second to {NOTIFIED} people": round(rate[name]) for name in rates}
 
 
 async def _know_people(database_url: str, service_url: str, numbers: range) -> None:
@@ -223,7 +223,7 @@ async def _write_notices(database: Database) -> None:
             "next_attempt_at": at,
             "given_up": False,
         }
-        for number in range(PEOPLE + RETURNING, PEOPLE + RETURNING + TOLD)
+        for number in range(PEOPLE + RETURNING, PEOPLE + RETURNING + NOTIFIED)
     ]
     async with database.writing() as connection:
         await connection.execute(insert(tables.notice), rows)

@@ -86,7 +86,7 @@ async def answer(kind: str, port: str) -> None:
     async with aiohttp.ClientSession() as http:
         connectors = [_answer_bare, _answer_hub][kind == "hub"]
         opened = [await connectors(http, int(port), number) for number in range(PBXS)]
-        tell({})
+        print_result({})
         await asyncio.gather(*opened)
 
 
@@ -135,7 +135,7 @@ async def hold(kind: str, port: str, count: str) -> None:
 
         begun = time.perf_counter()
         await asyncio.gather(*(opener() for _ in range(AT_ONCE)))
-        tell({"seconds": time.perf_counter() - begun, "open": len(sockets)})
+        print_result({"seconds": time.perf_counter() - begun, "open": len(sockets)})
         await asyncio.to_thread(sys.stdin.readline)
 
 
@@ -151,7 +151,7 @@ async def call(port: str, clients: str, seconds: str) -> None:
         await loop.create_connection(lambda caller=caller: caller, "127.0.0.1", int(port))
     await asyncio.gather(*(caller.done for caller in callers))
     cuts = statistics.quantiles(took, n=100)
-    tell({"rate": len(took) / float(seconds), "p50": cuts[49] * 1000, "p99": cuts[98] * 1000})
+    print_result({"rate": len(took) / float(seconds), "p50": cuts[49] * 1000, "p99": cuts[98] * 1000})
 
 
 class Caller(asyncio.Protocol):
@@ -195,7 +195,7 @@ class Caller(asyncio.Protocol):
         self._transport.write(self._request)
 
 
-def tell(what: dict[str, Any]) -> None:
+def print_result(what: dict[str, Any]) -> None:
     print(json.dumps(what), flush=True)
 
 

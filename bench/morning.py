@@ -49,7 +49,7 @@ class Costs:
     state: float
     sign_in: float
     """Both steps, with the call over the link."""
-    tell_tab: float
+    update_tab: float
     """One event to one open tab."""
     idle_tab: float
     """An open tab to which nothing happens, each second."""
@@ -68,7 +68,7 @@ def measured() -> Costs:
     return Costs(
         state=tab["postgresql, service: CPU of a state, microseconds"] / 1e6,
         sign_in=alone / 1e3,
-        tell_tab=max(watched - alone, 0.0) / 1e3 * sign_ins_an_event / RUSH_TABS,
+        update_tab=max(watched - alone, 0.0) / 1e3 * sign_ins_an_event / RUSH_TABS,
         idle_tab=idle / 1e3 / RUSH_TABS,
         bot_turn=bot["service: CPU of their turn, microseconds"] / 1e6,
         tab_kib=rush["two replicas: memory of an open tab, KiB"],
@@ -89,7 +89,7 @@ async def run() -> Report:
     report.figures |= {
         "CPU of a state, ms": round(costs.state * 1e3, 2),
         "CPU of a sign-in, ms": round(costs.sign_in * 1e3, 2),
-        "CPU of an event to an open tab, microseconds": round(costs.tell_tab * 1e6, 1),
+        "CPU of an event to an open tab, microseconds": round(costs.update_tab * 1e6, 1),
         "CPU of a turn with the bot, ms": round(costs.bot_turn * 1e3, 2),
     }
     for morning, spread in MORNINGS.items():
@@ -121,7 +121,7 @@ class Morning:
         start = 4 * self._spread
         for _ in range(PEOPLE):
             self._at(max(0.0, self._random.gauss(start, self._spread)), self._come)
-        self._at(PACE_SECONDS, self._tell_tabs)
+        self._at(PACE_SECONDS, self._update_tabs)
         while self._events:
             time, _, act = heapq.heappop(self._events)
             act(time)
@@ -184,14 +184,14 @@ class Morning:
     def _talk(self, time: float) -> None:
         self._work(self._random.randrange(len(self._tabs)), time, self._costs.bot_turn)
 
-    def _tell_tabs(self, time: float) -> None:
+    def _update_tabs(self, time: float) -> None:
         """Send the shared numbers to every open tab, and account for the cost of open tabs. This is one
         uninterrupted piece of work, although the real service lets other tasks run in between, so sign-ins wait
         longer here.
         """
         for replica, tabs in enumerate(self._tabs):
-            event = tabs * self._costs.tell_tab if self._changed else 0.0
+            event = tabs * self._costs.update_tab if self._changed else 0.0
             self._work(replica, time, event + tabs * self._costs.idle_tab * PACE_SECONDS)
         self._changed = False
         if self._left:
-            self._at(time + PACE_SECONDS, self._tell_tabs)
+            self._at(time + PACE_SECONDS, self._update_tabs)

@@ -170,7 +170,7 @@ async def _events(report: Report, hub: TinyHub, pbx: str, http: aiohttp.ClientSe
         if at is not None:
             took.append((time.monotonic() - at) * 1000)
 
-    def told(user_ids: list[int]) -> None:
+    def record_change(user_ids: list[int]) -> None:
         for user_id in user_ids:
             task = asyncio.create_task(read(user_id))
             reading.add(task)
@@ -183,7 +183,7 @@ async def _events(report: Report, hub: TinyHub, pbx: str, http: aiohttp.ClientSe
 
     for user_id in range(2, 2 + EVENT_LINES):
         await hub.line(user_id)  # as a page that is open
-    hub.when_changed = told
+    hub.when_changed = record_change
     users = itertools.cycle(range(2, 2 + EVENT_LINES))
     begun = time.monotonic()
     ringing = []

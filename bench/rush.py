@@ -250,10 +250,10 @@ async def _measure(service: Service, report: Report, prefix: str) -> None:
         true = str(await _seats_used(service))
     rounds["no tab"].append(await _round(service))
     asked = {str(number): at for one in rounds["tabs"] for number, at in one["revoked"].items()}
-    told = shown["signedOut"]
+    noticed = shown["signedOut"]
     wrong = sum(count for seats, count in shown["seats"].items() if seats != true)
-    report.ratios["wrong_tabs"] += wrong + len(asked.keys() ^ told.keys())
-    affected = sorted(told[number] - asked[number] for number in asked.keys() & told.keys())
+    report.ratios["wrong_tabs"] += wrong + len(asked.keys() ^ noticed.keys())
+    affected = sorted(noticed[number] - asked[number] for number in asked.keys() & noticed.keys())
     cpu = {kind: statistics.median(one["cpu"] for one in found) for kind, found in rounds.items()}
     took = {kind: [took for one in found for took in one["took"]] for kind, found in rounds.items()}
     p50 = {kind: statistics.median(found) for kind, found in took.items()}
@@ -270,7 +270,7 @@ async def _measure(service: Service, report: Report, prefix: str) -> None:
             f"{name}: longest sign-in, ms": round(max(found) * 1000, 1),
         }
     report.figures |= {
-        f"{where}: p50 until a revoked tab is told, ms": round(statistics.median(affected) * 1000, 1),
+        f"{where}: p50 until a revoked tab is updated, ms": round(statistics.median(affected) * 1000, 1),
         f"{where}: seconds until {TABS} tabs are open": round(opened, 1),
         f"{where}: memory of an open tab, KiB": round(memory, 1),
         f"{where}: CPU while {TABS} tabs are open and nothing happens, ms a second": round(idle, 1),

@@ -4,7 +4,7 @@ python -m bench.rush_client connector URL CODE LICENCE_KEY   a PBX whose connect
 python -m bench.rush_client watch FILE                       holds open tabs; FILE: a JSON list of [person, port, token]
 
 `watch` says one line when every tab has its state. Afterwards it answers each line of standard input with one line: how
-many tabs have which number of seats, and when each tab was told that its person is signed out (the system's monotonic
+many tabs have which number of seats, and when each tab learned that its user is signed out (the system's monotonic
 clock).
 """
 
@@ -21,7 +21,7 @@ from typing import Any, Final
 import aiohttp
 import uvloop
 
-from bench.links_client import Connector, tell
+from bench.links_client import Connector, print_result
 from wire.jsonrpc import Endpoint
 from wire.link import IdParams, IdsParams, LoginChallenge, LoginMethod, LoginParams, Method, PbxUser, PbxUsers
 from wire.model import Empty
@@ -71,7 +71,7 @@ async def connector(url: str, code: str, licence_key: str) -> None:
             Method.PING: pong,
         }
         endpoint = Endpoint(socket.send_str, methods)
-        tell({})
+        print_result({})
         async for message in socket:
             await endpoint.feed(message.data)
 
@@ -127,10 +127,10 @@ async def watch(file: str) -> None:
 
     begun = time.perf_counter()
     await asyncio.gather(*(open_tabs() for _ in range(AT_ONCE)))
-    tell({"seconds": time.perf_counter() - begun, "open": len(tabs)})
+    print_result({"seconds": time.perf_counter() - begun, "open": len(tabs)})
     while await asyncio.to_thread(sys.stdin.readline):
         living = [tab for tab in tabs if tab.signed_out_at is None]
-        tell(
+        print_result(
             {
                 "seats": Counter(tab.seats for tab in living),
                 "signedOut": {tab.person: tab.signed_out_at for tab in tabs if tab.signed_out_at is not None},

@@ -121,7 +121,7 @@ async def get(port: int, path: str, tokens: Sequence[str], clients: int, seconds
         *(client(one, tokens[number % len(tokens)]) for number, one in enumerate(connections))
     )
     cuts = statistics.quantiles(took, n=100)
-    tell({"rate": len(took) / (clock() - begun), "p50": cuts[49] * 1000, "p99": cuts[98] * 1000})
+    print_result({"rate": len(took) / (clock() - begun), "p50": cuts[49] * 1000, "p99": cuts[98] * 1000})
 
 
 async def sign_in(
@@ -147,7 +147,7 @@ async def sign_in(
     seconds = time.perf_counter() - begun
     for token in tokens[:1] if clear == "/clear" else tokens:
         await connections[0].ask(method="POST", path=clear, token=token, body={})
-    tell({"rate": len(took) / seconds, "p50": statistics.median(took) * 1000})
+    print_result({"rate": len(took) / seconds, "p50": statistics.median(took) * 1000})
 
 
 async def hold(port: int, tokens: Sequence[str], streams: int) -> None:
@@ -161,7 +161,7 @@ async def hold(port: int, tokens: Sequence[str], streams: int) -> None:
             held.append(connection)
 
     await asyncio.gather(*(opener() for _ in range(AT_ONCE)))
-    tell({"open": len(held), "seconds": time.perf_counter() - begun})
+    print_result({"open": len(held), "seconds": time.perf_counter() - begun})
     await asyncio.to_thread(sys.stdin.readline)
 
 
@@ -173,13 +173,13 @@ async def connect(port: int, names: Sequence[str], codes: Sequence[str], keys: S
         url = f"http://127.0.0.1:{port}/connector/link"
         if not codes:
             socket = await http.ws_connect(url, compress=0)
-            tell({})
+            print_result({})
             await _answer_bare(socket)
             return
         opened = [
             await _link(http, url, *one) for one in zip(names, codes, keys, range(len(names)), strict=True)
         ]
-        tell({})
+        print_result({})
         await asyncio.gather(*opened)
 
 
@@ -266,7 +266,7 @@ async def _answer_bare(socket: aiohttp.ClientWebSocketResponse) -> None:
         await socket.send_str(json.dumps({"jsonrpc": "2.0", "id": frame["id"], "result": result}))
 
 
-def tell(what: dict[str, Any]) -> None:
+def print_result(what: dict[str, Any]) -> None:
     print(json.dumps(what), flush=True)
 
 

@@ -155,12 +155,12 @@ def audio_state(view: AudioView, language: Language, services: TabServices) -> A
 
 
 def _finding(view: AudioView, language: Language) -> AudioFinding:
-    told = wording.summarise(view.conclusion, view.advice)
+    summary = wording.summarise(view.conclusion, view.advice)
     return AudioFinding(
         verdict=view.conclusion.verdict.value,
-        why=told.why,
-        title=wording.title(told, language),
-        detail=wording.detail(told, language),
+        why=summary.why,
+        title=wording.title(summary, language),
+        detail=wording.detail(summary, language),
         steps=[_step(change, language) for change in view.advice.changes],
         instead=[_step(change, language) for change in view.advice.instead],
         missing=[wording.missing(what, language) for what in view.conclusion.missing],

@@ -53,7 +53,7 @@ async def stream(request: web.Request, token: TabToken, services: TabServices) -
     with live.streams.opened(opened):
         try:
             # Read before the response starts, so that an unavailable database can still be answered with a problem.
-            first = await _own(opened, services)
+            first = await _read_own_state(opened, services)
             return await _send_all(request=request, stream=opened, services=services, first=first)
         finally:
             live.leave(opened)
@@ -69,12 +69,12 @@ async def _send_all(
     try:
         await _send(response, stream, first)
         while not services.live.is_stopping:
-            due = await stream.taken()
+            due = await stream.take_due()
             if Due.END in due:
                 if stream.is_replaced:
                     await _send(response, stream, event("replaced"))
                 break
-            await _send(response, stream, await _due(due, stream, services))
+            await _send(response, stream, await _encode_due(due, stream, services))
             if due & (Due.OWN | Due.AUDIO):
                 await asyncio.sleep(PAUSE_SECONDS)
     except ConnectionError:
@@ -86,34 +86,34 @@ async def _send_all(
     return response
 
 
-async def _due(due: Due, stream: Stream, services: TabServices) -> bytes:
+async def _encode_due(due: Due, stream: Stream, services: TabServices) -> bytes:
     if not stream.takes_changes:
         if due & ~Due.KEEP_ALIVE:
-            return await _own(stream, services)
+            return await _read_own_state(stream, services)
     else:
         text = b""
         if Due.OWN in due:
-            text += await _own(stream, services)
+            text += await _read_own_state(stream, services)
         if Due.AUDIO in due and stream.session_id is not None:
-            text += await _audio(stream, services)
+            text += await _read_audio(stream, services)
         if Due.PHONE in due and not stream.is_suspended:
             text, stream.phone = text + stream.phone, b""
         if Due.MISSED in due:
             text += event("missed")
-        text += services.live.of_pbx(stream, due)
+        text += services.live.encode_pbx_events(stream, due)
         if text:
             return text
     return b": keep-alive\n\n" if Due.KEEP_ALIVE in due else b""
 
 
-async def _own(stream: Stream, services: TabServices) -> bytes:
+async def _read_own_state(stream: Stream, services: TabServices) -> bytes:
     live = services.live
     async with live.reading:
-        unheard = live.unheard
+        unwatched_changes = live.unwatched_changes
         stream.due &= ~Due.OWN  # changes that arrive during the read cause another read
         state = await services.sign_in.state(stream.user)
     if Due.OWN not in stream.due:
-        live.settle(stream, state, unheard)
+        live.apply_state(stream, state, unwatched_changes)
     text = event("state", present.my_state(state, stream.language))
     if not stream.takes_changes:
         text = (event("audio") if state.session is not None else b"") + text
@@ -121,7 +121,7 @@ async def _own(stream: Stream, services: TabServices) -> bytes:
     return text
 
 
-async def _audio(stream: Stream, services: TabServices) -> bytes:
+async def _read_audio(stream: Stream, services: TabServices) -> bytes:
     async with services.live.reading:
         view = await services.advisor.conclude_for(stream.user.key)
     return event("audio", audio_state(view, stream.language, services))

@@ -25,12 +25,12 @@ logger = logging.getLogger(__name__)
 
 SEATS_SECONDS: Final = 2.0
 """Minimum time between two reads of the shared numbers."""
-LINE_SECONDS: Final = 0.5
+WAITING_LIST_SECONDS: Final = 0.5
 """Minimum time between two reads of a waiting list. A user who is offered a seat has five minutes to take it."""
 CONNECTION_SECONDS: Final = 0.2
 """Minimum time between two reads of a connection. The reports of connectors are already rate-limited
 (`core.hub.hub.CHANGES`)."""
-WOKEN_AT_ONCE: Final = 100
+WAKE_BATCH: Final = 100
 """Streams to wake before the event loop runs other tasks, so that an affected user does not wait for thousands of
 others."""
 READ_AT_ONCE: Final = 4
@@ -43,7 +43,7 @@ def event(name: str, content: BaseModel | None = None) -> bytes:
     return f"event: {name}\ndata: {data}\n\n".encode()
 
 
-class Paced:
+class RateLimitedTask:
     """Work that runs as soon as it is requested, but at most once per interval.
 
     Storage errors are retried.
@@ -53,25 +53,25 @@ class Paced:
         self._work = work
         self._seconds = seconds
         self._tasks = tasks
-        self._is_wanted = False
+        self._is_requested = False
         self._is_running = False
 
-    def ask(self) -> None:
+    def request(self) -> None:
         """Request a run. Requests that arrive during a run cause one more run after the interval."""
-        self._is_wanted = True
+        self._is_requested = True
         if not self._is_running:
             self._is_running = True
             self._tasks.start(self._run())
 
     def stop(self) -> None:
         """Drop a pending request. A run in progress is completed."""
-        self._is_wanted = False
+        self._is_requested = False
 
     async def _run(self) -> None:
         setbacks = Setbacks(first_pause=self._seconds)
         try:
-            while self._is_wanted:
-                self._is_wanted = False
+            while self._is_requested:
+                self._is_requested = False
                 pause = self._seconds
                 try:
                     await self._work()
@@ -79,7 +79,7 @@ class Paced:
                     pause = setbacks.record_failure(
                         "feed", fault, "what open tabs show was not read; tried again"
                     )
-                    self._is_wanted = True
+                    self._is_requested = True
                 await asyncio.sleep(pause)
         finally:
             self._is_running = False
@@ -107,14 +107,14 @@ class Feed:
         self._connection: Connection | None = None
         self._connection_bytes: dict[Language, bytes] = {}
         self._holders_bytes = b""
-        self._holders_asked = False
-        self._doubt_seats: set[Stream] = set()
-        self._doubt_connection: set[Stream] = set()
+        self._holders_requested = False
+        self._check_seats: set[Stream] = set()
+        self._check_connection: set[Stream] = set()
         """Streams whose own state differs from the feed: they are sent the result of the next read even if it has
         not changed."""
-        self._read_numbers = Paced(self._numbers, SEATS_SECONDS, tasks)
-        self._read_connection = Paced(self._new_connection, CONNECTION_SECONDS, tasks)
-        self._read_line = Paced(self._line, LINE_SECONDS, tasks)
+        self._read_numbers = RateLimitedTask(self._load_numbers, SEATS_SECONDS, tasks)
+        self._read_connection = RateLimitedTask(self._load_connection, CONNECTION_SECONDS, tasks)
+        self._read_waiting_list = RateLimitedTask(self._load_waiting_list, WAITING_LIST_SECONDS, tasks)
 
     def __len__(self) -> int:
         return len(self._members)
@@ -124,13 +124,13 @@ class Feed:
 
     def leave(self, stream: Stream) -> None:
         self._members.pop(stream, None)
-        self._doubt_seats.discard(stream)
-        self._doubt_connection.discard(stream)
+        self._check_seats.discard(stream)
+        self._check_connection.discard(stream)
         if not self._members:
-            for paced in (self._read_numbers, self._read_connection, self._read_line):
+            for paced in (self._read_numbers, self._read_connection, self._read_waiting_list):
                 paced.stop()
 
-    def begin_with(self, state: UserState) -> None:
+    def initialise(self, state: UserState) -> None:
         """Initialise a new feed with the state that was sent to its first stream. Only valid if no notification
         arrived since the state was read.
         """
@@ -139,38 +139,38 @@ class Feed:
             self._seats_bytes = event("seats", self._seats)
             self._connection = state.connection
 
-    def agree(self, stream: Stream, state: UserState) -> None:
+    def reconcile(self, stream: Stream, state: UserState) -> None:
         """Compare the feed with `state`, the last state that was sent to the stream. If they differ, one of the two
         is older: the feed reads again and sends the stream the result.
         """
         if state.session is None:
             if stream.place is not None:
-                self._read_line.ask()
+                self._read_waiting_list.request()
             return
         if _seats_of(state) != self._seats:
-            self._doubt_seats.add(stream)
-            self._read_numbers.ask()
-        if self._connection_in(stream.language) != _told(state, stream.language):
-            self._doubt_connection.add(stream)
-            self._read_connection.ask()
+            self._check_seats.add(stream)
+            self._read_numbers.request()
+        if self._connection_in(stream.language) != _encode_connection(state, stream.language):
+            self._check_connection.add(stream)
+            self._read_connection.request()
 
     def seats_changed(self) -> None:
-        self._read_numbers.ask()
+        self._read_numbers.request()
         if any(stream.place is not None for stream in self._members):
-            self._read_line.ask()
+            self._read_waiting_list.request()
 
     def holders_changed(self) -> None:
         if any(stream.is_administrator for stream in self._members):
-            self._holders_asked = True
-            self._read_numbers.ask()
+            self._holders_requested = True
+            self._read_numbers.request()
 
     def connection_changed(self) -> None:
-        self._read_connection.ask()
+        self._read_connection.request()
 
     async def claims_changed(self) -> None:
         await _wake(self._administrators(), Due.CLAIMS)
 
-    def bytes_of(self, due: Due, stream: Stream) -> bytes:
+    def encode_due(self, due: Due, stream: Stream) -> bytes:
         """Return the due events of this PBX for a stream, in their fixed order."""
         found = b""
         if Due.CONNECTION in due:
@@ -188,19 +188,19 @@ class Feed:
     def _connection_in(self, language: Language) -> bytes:
         if self._connection is None:
             return b""
-        told = self._connection_bytes.get(language)
-        if told is None:
-            told = self._connection_bytes[language] = _connection_event(self._connection, language)
-        return told
+        encoded = self._connection_bytes.get(language)
+        if encoded is None:
+            encoded = self._connection_bytes[language] = _connection_event(self._connection, language)
+        return encoded
 
-    async def _numbers(self) -> None:
-        wants_holders, self._holders_asked = self._holders_asked, False
+    async def _load_numbers(self) -> None:
+        with_holders, self._holders_requested = self._holders_requested, False
         administrators: frozenset[Key] = frozenset()
         async with self._reader.turn:
-            doubting, self._doubt_seats = self._doubt_seats, set()
+            checking, self._check_seats = self._check_seats, set()
             try:
                 pools = await self._reader.overview.pools(self._pbx_id)
-                if wants_holders:
+                if with_holders:
                     # Read the permission together with the data, so that a lost notification never shows anybody
                     # more than they may see.
                     administrators = await self._reader.audience.administrators(self._pbx_id)
@@ -210,8 +210,8 @@ class Feed:
                     )
                     self._holders_bytes = event("holders", change)
             except BaseException:
-                self._doubt_seats |= doubting
-                self._holders_asked |= wants_holders
+                self._check_seats |= checking
+                self._holders_requested |= with_holders
                 raise
         seats = SeatsChange(
             seats_used=sum(pool.used for pool in pools), seats_total=sum(pool.seats for pool in pools)
@@ -222,31 +222,31 @@ class Feed:
         has_changed = seats != self._seats
         if has_changed:
             self._seats, self._seats_bytes = seats, event("seats", seats)
-        await _wake(self._signed_in() if has_changed else doubting, Due.SEATS)
+        await _wake(self._signed_in() if has_changed else checking, Due.SEATS)
 
-    async def _new_connection(self) -> None:
+    async def _load_connection(self) -> None:
         async with self._reader.turn:
-            doubting, self._doubt_connection = self._doubt_connection, set()
+            checking, self._check_connection = self._check_connection, set()
             try:
                 connection = await self._reader.sign_in.connection(self._pbx_id)
             except LookupError:
                 return  # the operator has removed the PBX; its users learn separately that their sessions have ended
             except BaseException:
-                self._doubt_connection |= doubting
+                self._check_connection |= checking
                 raise
         old, self._connection, self._connection_bytes = self._connection, connection, {}
         before = {language: _connection_event(old, language) for language in Language} if old else {}
         # Administrators see more of the connection than the text that everybody sees.
-        told = [
+        affected = [
             stream
             for stream in self._signed_in()
             if stream.is_administrator
-            or stream in doubting
+            or stream in checking
             or before.get(stream.language) != self._connection_in(stream.language)
         ]
-        await _wake(told, Due.CONNECTION)
+        await _wake(affected, Due.CONNECTION)
 
-    async def _line(self) -> None:
+    async def _load_waiting_list(self) -> None:
         async with self._reader.turn:
             line: Mapping[Key, Place] = await self._reader.audience.line(self._pbx_id)
         moved, gone = [], []
@@ -274,7 +274,7 @@ def _seats_of(state: UserState) -> SeatsChange:
     return SeatsChange(seats_used=state.seats_used, seats_total=state.seats_total)
 
 
-def _told(state: UserState, language: Language) -> bytes:
+def _encode_connection(state: UserState, language: Language) -> bytes:
     return _connection_event(state.connection, language) if state.connection is not None else b""
 
 
@@ -288,5 +288,5 @@ async def _wake(streams: Iterable[Stream], due: Due) -> None:
             stream.is_behind = True
         else:
             stream.wake(due)
-        if number % WOKEN_AT_ONCE == 0:
+        if number % WAKE_BATCH == 0:
             await asyncio.sleep(0)

@@ -16,7 +16,7 @@ from core.hub.bus import Bus
 from core.phone.telephone import Telephone
 from core.signin.signin import SignIn, UserState
 from core.store.database import STORAGE_ERRORS
-from tab.feeds import WOKEN_AT_ONCE, Feed, Reader
+from tab.feeds import WAKE_BATCH, Feed, Reader
 from tab.phone_news import PhoneNews
 from tab.streams import Due, Stream, Streams
 
@@ -30,8 +30,8 @@ SEEN_SECONDS: Final = 300.0
 BEHIND_SECONDS: Final = 10.0
 """Minimum time between two complete states for a page of the previous version, which reloads everything when
 something at its PBX changes."""
-LOOK_SECONDS: Final = 1.0
-ANEW_PER_SECOND: Final = 200
+CHECK_SECONDS: Final = 1.0
+RESEND_PER_SECOND: Final = 200
 """Rate at which states are sent again after an interruption of the backplane; a read takes a few milliseconds."""
 READ_AT_ONCE: Final = 16
 """States that may be read for open tabs at the same time. The limit leaves capacity for requests when a thousand
@@ -50,38 +50,38 @@ class LiveUpdates:
         self._feeds: dict[str, Feed] = {}
         self._tasks = Background()
         self._phones = PhoneNews(self.streams, telephone, self._tasks)
-        self._anew: dict[Stream, None] = {}
+        self._to_resend: dict[Stream, None] = {}
         self._is_catching_up = False
         self._is_stopping = False
-        self.unheard = 0
+        self.unwatched_changes = 0
         """Number of notifications about PBXs without a feed. If it changes while a state is read, that state may be
         outdated."""
-        bus.listen("user", self._of_person)
-        bus.listen("audio", self._of_devices)
-        bus.listen("phone", self._of_phone)
-        bus.listen("offers", self._of_offers)
-        bus.listen("seats", self._of_seats)
-        bus.listen("holders", self._of_holders)
-        bus.listen("connection", self._of_connection)
-        bus.listen("claims", self._of_claims)
-        bus.listen("pbx", self._of_pbx)
-        bus.on_missed(self._missed)
+        bus.listen("user", self._on_person)
+        bus.listen("audio", self._on_devices)
+        bus.listen("phone", self._on_phone)
+        bus.listen("offers", self._on_offers)
+        bus.listen("seats", self._on_seats)
+        bus.listen("holders", self._on_holders)
+        bus.listen("connection", self._on_connection)
+        bus.listen("claims", self._on_claims)
+        bus.listen("pbx", self._on_pbx)
+        bus.on_missed(self._on_missed)
 
     async def run(self) -> None:
         """Check all streams periodically until cancelled, so that no stream needs its own timer or task."""
         while True:
-            await asyncio.sleep(LOOK_SECONDS)
+            await asyncio.sleep(CHECK_SECONDS)
             seen: set[str] = set()
             now, clock = asyncio.get_running_loop().time(), time.time()
             for number, stream in enumerate(self.streams, 1):
-                self._look(stream, now, clock)
+                self._check(stream, now, clock)
                 if stream.session_id is not None and now - stream.seen_at >= SEEN_SECONDS:
                     stream.seen_at = now
                     seen.add(stream.session_id)
-                if number % WOKEN_AT_ONCE == 0:
+                if number % WAKE_BATCH == 0:
                     await asyncio.sleep(0)
             if seen:
-                self._tasks.start(self._seen(seen))
+                self._tasks.start(self._record_activity(seen))
 
     def close(self) -> None:
         """End all streams because the service stops; their tabs reconnect."""
@@ -95,9 +95,9 @@ class LiveUpdates:
     def is_stopping(self) -> bool:
         return self._is_stopping
 
-    def settle(self, stream: Stream, state: UserState, unheard: int) -> None:
+    def apply_state(self, stream: Stream, state: UserState, unwatched_changes: int) -> None:
         """Record the state that is being sent to the stream, and give the stream what its user may see from now on.
-        `unheard` is the count before the state was read.
+        `unwatched_changes` is the count before the state was read.
         """
         session, place = state.session, state.place
         stream.session_id = session.id if session is not None else None
@@ -116,10 +116,10 @@ class LiveUpdates:
         feed = self._feeds.get(pbx_id)
         if feed is None:
             feed = self._feeds[pbx_id] = Feed(pbx_id, self._reader, self._tasks)
-            if unheard == self.unheard:
-                feed.begin_with(state)
+            if unwatched_changes == self.unwatched_changes:
+                feed.initialise(state)
         feed.join(stream)
-        feed.agree(stream, state)
+        feed.reconcile(stream, state)
         if stream.is_behind and stream.takes_changes:
             stream.is_behind = False
             if stream.is_administrator:
@@ -127,7 +127,7 @@ class LiveUpdates:
                 stream.wake(Due.CLAIMS)
 
     def leave(self, stream: Stream) -> None:
-        self._anew.pop(stream, None)
+        self._to_resend.pop(stream, None)
         if stream.pbx_id is None:
             return
         feed = self._feeds.get(stream.pbx_id)
@@ -137,87 +137,87 @@ class LiveUpdates:
                 del self._feeds[stream.pbx_id]
         stream.pbx_id = None
 
-    def of_pbx(self, stream: Stream, due: Due) -> bytes:
+    def encode_pbx_events(self, stream: Stream, due: Due) -> bytes:
         """Return the due events about the stream's PBX, encoded."""
         feed = self._feeds.get(stream.pbx_id) if stream.pbx_id is not None else None
-        return feed.bytes_of(due, stream) if feed is not None and not stream.is_suspended else b""
+        return feed.encode_due(due, stream) if feed is not None and not stream.is_suspended else b""
 
-    def _of_person(self, rest: str) -> None:
+    def _on_person(self, rest: str) -> None:
         for stream in self._streams_of(rest):
             stream.suspend(Due.OWN)
 
-    def _of_devices(self, rest: str) -> None:
+    def _on_devices(self, rest: str) -> None:
         for stream in self._streams_of(rest):
             stream.wake(Due.AUDIO)
 
-    def _of_phone(self, rest: str) -> None:
+    def _on_phone(self, rest: str) -> None:
         tenant_id, _, object_id = rest.partition(":")
         self._phones.changed((tenant_id, object_id))
 
     def _streams_of(self, rest: str) -> Iterable[Stream]:
         tenant_id, _, object_id = rest.partition(":")
-        return self.streams.of((tenant_id, object_id))
+        return self.streams.get_of((tenant_id, object_id))
 
-    def _of_offers(self, tenant_id: str) -> None:
-        self._begin_anew(stream for stream in self.streams if stream.user.tenant_id == tenant_id)
+    def _on_offers(self, tenant_id: str) -> None:
+        self._resend_states(stream for stream in self.streams if stream.user.tenant_id == tenant_id)
 
     def _feed(self, pbx_id: str) -> Feed | None:
         feed = self._feeds.get(pbx_id)
         if feed is None:
-            self.unheard += 1
+            self.unwatched_changes += 1
         return feed
 
-    def _of_seats(self, pbx_id: str) -> None:
+    def _on_seats(self, pbx_id: str) -> None:
         if feed := self._feed(pbx_id):
             feed.seats_changed()
 
-    def _of_holders(self, pbx_id: str) -> None:
+    def _on_holders(self, pbx_id: str) -> None:
         if feed := self._feed(pbx_id):
             feed.holders_changed()
 
-    def _of_connection(self, pbx_id: str) -> None:
+    def _on_connection(self, pbx_id: str) -> None:
         if feed := self._feed(pbx_id):
             feed.connection_changed()
 
-    def _of_claims(self, pbx_id: str) -> None:
+    def _on_claims(self, pbx_id: str) -> None:
         if feed := self._feed(pbx_id):
             self._tasks.start(feed.claims_changed())
 
-    def _of_pbx(self, pbx_id: str) -> None:
+    def _on_pbx(self, pbx_id: str) -> None:
         """Handle a notification of a replica of the previous version, which has one topic for everything at a
         PBX.
         """
-        self._of_connection(pbx_id)
-        self._of_seats(pbx_id)
-        self._of_holders(pbx_id)
+        self._on_connection(pbx_id)
+        self._on_seats(pbx_id)
+        self._on_holders(pbx_id)
 
-    def _missed(self) -> None:
+    def _on_missed(self) -> None:
         """Handle lost notifications: all feeds read now, a few at a time; then each stream is sent its state."""
         for feed in self._feeds.values():
             feed.connection_changed()
             feed.seats_changed()
             feed.holders_changed()
-        self._begin_anew(self.streams)
+        self._resend_states(self.streams)
 
-    def _begin_anew(self, streams: Iterable[Stream]) -> None:
-        found = [stream for stream in streams if stream not in self._anew]
+    def _resend_states(self, streams: Iterable[Stream]) -> None:
+        found = [stream for stream in streams if stream not in self._to_resend]
         random.shuffle(found)
-        self._anew.update(dict.fromkeys(found))
-        if not self._is_catching_up and self._anew:
+        self._to_resend.update(dict.fromkeys(found))
+        if not self._is_catching_up and self._to_resend:
             self._is_catching_up = True
             self._tasks.start(self._catch_up())
 
     async def _catch_up(self) -> None:
         try:
-            while self._anew:
-                stream = next(iter(self._anew))
-                del self._anew[stream]
+            while self._to_resend:
+                stream = next(iter(self._to_resend))
+                del self._to_resend[stream]
                 stream.suspend(Due.OWN | Due.MISSED)
-                await asyncio.sleep(1 / ANEW_PER_SECOND)
+                await asyncio.sleep(1 / RESEND_PER_SECOND)
         finally:
             self._is_catching_up = False
 
-    def _look(self, stream: Stream, now: float, clock: float) -> None:
+    def _check(self, stream: Stream, now: float, clock: float) -> None:
         if stream.sending_since is not None:
             if now - stream.sending_since >= SEND_SECONDS:
                 stream.cut()
@@ -229,7 +229,7 @@ class LiveUpdates:
         elif now - stream.sent_at >= KEEP_ALIVE_SECONDS:
             stream.wake(Due.KEEP_ALIVE)
 
-    async def _seen(self, session_ids: Iterable[str]) -> None:
+    async def _record_activity(self, session_ids: Iterable[str]) -> None:
         """Record sessions with an open tab as active, so that they are not released as idle."""
         waiting = list(session_ids)
         try:

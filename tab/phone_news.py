@@ -40,7 +40,7 @@ class PhoneNews:
         self._tasks.start(self._read(person))
 
     def _watchers(self, person: Key) -> Sequence[Stream]:
-        return [stream for stream in self._streams.of(person) if stream.takes_phone]
+        return [stream for stream in self._streams.get_of(person) if stream.takes_phone]
 
     async def _read(self, person: Key) -> None:
         try:
@@ -53,7 +53,7 @@ class PhoneNews:
                     phone = Phone(is_on=line.code not in IS_OFF)
                 text = event("phone", phone)
                 for stream in self._watchers(person):
-                    stream.tell_phone(text)
+                    stream.send_phone(text)
                 await asyncio.sleep(PAUSE_SECONDS)
                 if not self._asked[person]:
                     break

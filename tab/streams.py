@@ -135,7 +135,7 @@ class Stream:
         self.due &= ~(OF_PBX | Due.PHONE)
         self.wake(due)
 
-    def tell_phone(self, text: bytes) -> None:
+    def send_phone(self, text: bytes) -> None:
         """Send the current state of the telephone; while the stream is suspended, only note that one is needed."""
         if self.is_suspended:
             self.is_phone_behind = True
@@ -143,7 +143,7 @@ class Stream:
             self.phone = text
             self.wake(Due.PHONE)
 
-    async def taken(self) -> Due:
+    async def take_due(self) -> Due:
         """Return and clear what is due; wait until something is."""
         if not self.due:
             self._waiter = asyncio.get_running_loop().create_future()
@@ -165,7 +165,7 @@ class Streams:
         """Iterate over the streams that were open when the iteration began."""
         return iter([stream for streams in self._of_person.values() for stream in streams])
 
-    def of(self, person: Key) -> Collection[Stream]:
+    def get_of(self, person: Key) -> Collection[Stream]:
         return tuple(self._of_person.get(person, ()))
 
     @contextmanager

@@ -232,8 +232,8 @@ class Starface:
 
     def prove(self, login_type: str, nonce: str, secret: str) -> User | None:
         """Return the user with this secret. A nonce can be used once."""
-        told = self.awkward.parameter("login-type", "type", self.settings.login_type)
-        if self._nonces.pop(nonce, 0.0) < time.monotonic() or login_type != told:
+        expected = self.awkward.parameter("login-type", "type", self.settings.login_type)
+        if self._nonces.pop(nonce, 0.0) < time.monotonic() or login_type != expected:
             return None
         for user in self.users.values():
             if secrets.compare_digest(self._secret(user, nonce).encode(), secret.encode()):

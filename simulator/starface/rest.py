@@ -186,8 +186,8 @@ def add_routes(app: web.Application, pbx: Starface) -> None:
         return web.json_response({"version": pbx.settings.version})
 
     def is_silent() -> bool:
-        told = pbx.awkward.get("cloud") and pbx.awkward.parameter("cloud", "discovery", True)
-        return not pbx.settings.oauth and not told
+        is_discovered = pbx.awkward.get("cloud") and pbx.awkward.parameter("cloud", "discovery", True)
+        return not pbx.settings.oauth and not is_discovered
 
     async def discovery_redirect(_request: web.Request) -> web.Response:
         if is_silent():

@@ -25,7 +25,7 @@ SELECT 'seat' AS what, '' AS who, holder AS pbx_user, number, 0 AS amount FROM s
 UNION ALL SELECT 'session', object_id, pbx_user_id, seat_number, 0 FROM session
 UNION ALL SELECT 'audit', kind, 0, 0, count(*) FROM audit GROUP BY kind
 UNION ALL SELECT 'notices', '', 0, 0, count(*) FROM notice
-UNION ALL SELECT 'told', '', 0, 0, count(*) FROM audit WHERE kind = 'ended' AND detail LIKE '%revoked%'
+UNION ALL SELECT 'end_notices', '', 0, 0, count(*) FROM audit WHERE kind = 'ended' AND detail LIKE '%revoked%'
 """
 """One statement, so one snapshot: PostgreSQL may still execute what the killed process had sent."""
 USERS = 40
@@ -38,7 +38,7 @@ class Crash:
         self._server = server
         self._chance = random.Random(4711)
         self._prepared = False
-        self._told: dict[str, str] = {}
+        self._last_answers: dict[str, str] = {}
         self._cycle = 0
         self.acknowledged = 0
         self.recovery: list[float] = []
@@ -97,7 +97,7 @@ class Crash:
         for line in output.splitlines(keepends=True):
             if line.endswith("\n"):
                 word, user = line.split()
-                self._told[user] = word
+                self._last_answers[user] = word
                 self.acknowledged += word in ("in", "out")
 
     async def _check(self) -> None:
@@ -106,22 +106,24 @@ class Crash:
         held = {row[2:4] for row in found if row[0] == "seat"}
         sessions = {row[1:4] for row in found if row[0] == "session"}
         counts = Counter({who: amount for what, who, _, _, amount in found if what == "audit"})
-        notices, told_ends = (sum(row[4] for row in found if row[0] == name) for name in ("notices", "told"))
+        notices, end_notices = (
+            sum(row[4] for row in found if row[0] == name) for name in ("notices", "end_notices")
+        )
         assert held == {session[1:] for session in sessions}, (
             "a seat without its session, or a session without its seat"
         )
         assert len(held) <= SEATS, "oversold"
         assert counts["granted"] - counts["ended"] == len(sessions), "the audit does not tell the whole story"
-        assert notices == told_ends, "an end without its notice"
+        assert notices == end_notices, "an end without its notice"
         signed_in = {who for who, _, _ in sessions}
-        for user, word in self._told.items():
+        for user, word in self._last_answers.items():
             # Between "leaving" and "out" (and "coming" and "in") both states are valid.
             assert word != "in" or user in signed_in, f"{user} was told that they are signed in, and are not"
             assert word != "out" or user not in signed_in, f"{user} was told that they are out, and are not"
         # The next process continues: everybody signs out, and all seats can be taken again.
         ids = [session.id for session in await book.overview.all_holders(PBX)]
         await book.ledger.end_sessions(PBX, ids, Ending(EndCause.REVOKED, ADMIN, "", NOW))
-        self._told.clear()
+        self._last_answers.clear()
         assert isinstance(await book.take(1000), Opened)
         session = await book.session_of(1000)
         assert session is not None

@@ -58,9 +58,9 @@ class TinyHub:
             return Empty()
 
         async def changed(params: dict[str, Any]) -> None:
-            told = LinesChanged.model_validate(params)
-            self.changed.append((asyncio.get_running_loop().time(), told.user_ids))
-            self.when_changed(told.user_ids)
+            changed = LinesChanged.model_validate(params)
+            self.changed.append((asyncio.get_running_loop().time(), changed.user_ids))
+            self.when_changed(changed.user_ids)
 
         handlers: dict[str, Handler] = {
             Method.HELLO: hello,

@@ -9,7 +9,7 @@ from core.background import Background
 from core.identity.teams_user import TeamsUser
 from core.language import Language
 from core.store.database import STORAGE_ERRORS
-from tab.feeds import Paced
+from tab.feeds import RateLimitedTask
 from tab.streams import OF_PBX, STREAMS_PER_PERSON, Due, Stream, Streams
 
 TENANT = "aaaaaaaa-0000-4000-8000-000000000000"
@@ -25,8 +25,8 @@ async def test_what_happens_while_a_stream_is_busy_is_due_once() -> None:
     stream = a_stream()
     for due in (Due.SEATS, Due.OWN, Due.SEATS):
         stream.wake(due)
-    assert await stream.taken() == Due.SEATS | Due.OWN
-    waiting = asyncio.create_task(stream.taken())
+    assert await stream.take_due() == Due.SEATS | Due.OWN
+    waiting = asyncio.create_task(stream.take_due())
     await asyncio.sleep(0)
     assert not waiting.done()
     stream.wake(Due.KEEP_ALIVE)
@@ -39,7 +39,7 @@ async def test_news_of_the_person_take_back_what_was_due_of_their_pbx(due: Due) 
     stream.is_suspended = False
     stream.wake(due | Due.AUDIO)
     stream.suspend(Due.OWN)
-    assert await stream.taken() == Due.OWN | Due.AUDIO
+    assert await stream.take_due() == Due.OWN | Due.AUDIO
 
 
 async def test_the_oldest_stream_of_a_person_gives_way() -> None:
@@ -48,8 +48,8 @@ async def test_the_oldest_stream_of_a_person_gives_way() -> None:
     for one in opened:
         one.__enter__()
     assert [stream.is_replaced for stream in mine] == [True] + STREAMS_PER_PERSON * [False]
-    assert await mine[0].taken() == Due.END
-    assert [*streams.of(mine[0].user.key)] == mine[1:] == [*streams]
+    assert await mine[0].take_due() == Due.END
+    assert [*streams.get_of(mine[0].user.key)] == mine[1:] == [*streams]
     for one in opened:
         one.__exit__(None, None, None)
     assert [*streams] == []
@@ -64,11 +64,11 @@ async def test_work_that_is_asked_for_often_is_done_once_more_for_all() -> None:
         begun.set()
         await go_on.wait()
 
-    paced = Paced(work, 0.001, tasks)
-    paced.ask()
+    paced = RateLimitedTask(work, 0.001, tasks)
+    paced.request()
     await asyncio.wait_for(begun.wait(), SECONDS)
     for _ in range(10):
-        paced.ask()
+        paced.request()
     go_on.set()
     await asyncio.wait_for(tasks.finish(), SECONDS)
     assert next(done) == 2
@@ -81,7 +81,7 @@ async def test_work_is_tried_again_when_the_database_does_not_answer() -> None:
         if faults:
             raise faults.pop()
 
-    Paced(work, 0.001, tasks).ask()
+    RateLimitedTask(work, 0.001, tasks).request()
     await asyncio.wait_for(tasks.finish(), SECONDS)
     assert not faults
 
@@ -89,11 +89,11 @@ async def test_work_is_tried_again_when_the_database_does_not_answer() -> None:
 async def test_the_telephone_is_not_told_while_it_is_unknown_who_may_see_it() -> None:
     stream = a_stream()
     stream.is_suspended = False
-    stream.tell_phone(b"before")
+    stream.send_phone(b"before")
     stream.suspend(Due.OWN)
-    assert await stream.taken() is Due.OWN
+    assert await stream.take_due() is Due.OWN
     assert stream.phone == b"" and stream.is_phone_behind, (
         "it is asked for once more when the person's state is known"
     )
-    stream.tell_phone(b"meanwhile")
+    stream.send_phone(b"meanwhile")
     assert stream.due is Due.NOTHING and stream.phone == b""
