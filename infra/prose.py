@@ -57,6 +57,13 @@ PHRASES: Final = (
     _phrase("not to be had", "not available"),
     _phrase("out of its time", "expired or not yet valid"),
     _phrase("in time no word|no word in time", "timed out"),
+    _phrase("what (?:came|became) of it", "the outcome, the result"),
+    _phrase("did not live to", "died before"),
+    _phrase("holds good", "is valid, applies"),
+    _phrase("stays what it was", "does not change"),
+    _phrase("kept no longer", "no longer kept, released"),
+    _phrase("(?:is|are|was|were) told whose", "is called with, gets"),
+    _phrase("(?:is|are) to be told", "is notified, must be informed"),
 )
 
 
