@@ -92,6 +92,10 @@ class Login(Protocol):
     def uci_refused(self) -> bool:
         """UCI does not take the token. True: there is another form of it, which the next query carries."""
 
+    @property
+    def has_hashed_uci_token(self) -> bool:
+        """The UCI token of the next query holds a hash, not the password. While UCI is connected, it is the accepted one."""
+
 
 class ClassicLogin:
     """A login with `authToken`, which is valid for four hours."""
@@ -138,6 +142,10 @@ class ClassicLogin:
         self._uci_tokens.append(self._uci_tokens.pop(0))
         return len(self._uci_tokens) > 1
 
+    @property
+    def has_hashed_uci_token(self) -> bool:
+        return self._uci_tokens[0] == uci_token(self._login, self._password)
+
 
 class OAuthLogin:
     """A login to STARFACE 10 or later: the headless OAuth client with the password grant."""
@@ -172,6 +180,10 @@ class OAuthLogin:
 
     def uci_refused(self) -> bool:
         self._access = None
+        return False
+
+    @property
+    def has_hashed_uci_token(self) -> bool:
         return False
 
     async def _token(self, http: HttpClient) -> str:

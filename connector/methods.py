@@ -154,7 +154,9 @@ class PbxMethods:
         possible = not self._uses_oauth and self._monitor.status.uci is UciState.ON
         if possible:
             login_type, _nonce = await self._rest.login_challenge()
-            possible = not sees_password(login_type)
+            # With ActiveDirectory, where UCI takes the token that the browser makes. The other form of the token is the
+            # password itself, of the whole directory, and is not kept for anybody.
+            possible = not sees_password(login_type) or self._rest.own_login.has_hashed_uci_token
         return CallsChallenge(possible=possible, nonce=self._new_nonce())
 
     async def _follow(self, params: dict[str, Any]) -> Empty:

@@ -137,6 +137,31 @@ async def test_the_telephone_over_the_link(whole: Whole) -> None:
     assert not [one for one in told if one in log], log
 
 
+@pytest.mark.parametrize(("token", "possible"), [("sha512", True), ("base64", False)])
+async def test_telephones_with_active_directory(whole: Whole, token: str, possible: bool) -> None:
+    """The hashed token opens a line where UCI takes it. The other form would be the password itself: nobody is asked for it."""
+    site = whole.pbx
+    await site.control("PATCH", "settings", {"loginType": "ActiveDirectory"})
+    await site.awkward("uci-ad-token", {"token": token})
+    await whole.start_again()
+
+    async def is_logged_in() -> bool:
+        return "0001" in (await site.control("GET", "state"))["uciLogins"]
+
+    await eventually(is_logged_in, "UCI takes the connector's own login")
+    if possible:
+        await whole.open()
+        assert (await whole.hub.line(ANNA)).state is LineState.UP
+        await whole.start_again()
+
+        async def is_up_again() -> bool:
+            return (await whole.hub.line(ANNA)).state is LineState.UP
+
+        await eventually(is_up_again, "the line is taken up after a restart")
+    else:
+        assert not (await whole.hub.call("calls.challenge"))["possible"]
+
+
 @pytest.mark.parametrize("stage", ["ringing", "own phone rings", "dialling", "talk"])
 async def test_kill_9_in_a_call_loses_nothing_and_dials_nothing_twice(whole: Whole, stage: str) -> None:
     await whole.open()
