@@ -407,7 +407,7 @@ class CallsChallenge(WireModel):
     """What the browser needs in order to give a user's UCI login to the connector."""
 
     possible: Flag
-    """Whether a user's UCI login can be computed from login and password (loginType Internal)."""
+    """Whether UCI takes the hash of login and password as a user's token (`CallsCredentials`)."""
     nonce: Nonce
     """A nonce of the connector, valid once and for five minutes."""
 
