@@ -19,7 +19,7 @@ import aiohttp
 from pydantic import SecretStr
 
 from bench.report import Bar, Report
-from connector.config import Pbx
+from connector.config import PbxSection
 from connector.directory import READ_SECONDS, Directory
 from connector.login import internal_secret
 from connector.readings import Readings
@@ -42,7 +42,7 @@ async def run() -> Report:
     async with large_pbx() as pbx:
         bare = await fetch_bare(pbx)
         rest = StarfaceRest(
-            Pbx(name="pbx.example.com", url=pbx.url, login="0001", password=SecretStr("foobar"))
+            PbxSection(name="pbx.example.com", url=pbx.url, login="0001", password=SecretStr("foobar"))
         )
         directory = Directory(rest, Readings(lambda: None), active=True)
         begun, before = time.perf_counter(), await pbx.requests()

@@ -44,7 +44,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class Records(Generic[T]):
+class ParsedList(Generic[T]):
     """The records of a list that could be parsed."""
 
     items: Sequence[T]
@@ -54,7 +54,7 @@ class Records(Generic[T]):
 
 
 @dataclass(frozen=True, slots=True)
-class User:
+class UserRecord:
     id: int
     login: str
     display_name: str
@@ -62,14 +62,14 @@ class User:
 
 
 @dataclass(frozen=True, slots=True)
-class Permission:
+class PermissionRecord:
     id: int
     names: frozenset[str]
     """The name and the description, as the PBX shows them."""
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
+class GroupRecord:
     id: int
     name: str
     members: Sequence[int] = field(default=())
@@ -101,39 +101,39 @@ def parsed(path: str, status: int, body: bytes, charset: str | None, *, is_secre
         ) from fault
 
 
-def users(path: str, answer: Any) -> Records[User]:
+def users(path: str, answer: Any) -> ParsedList[UserRecord]:
     """Parse `GET /users`."""
     return _records(path, answer, _user)
 
 
-def user(path: str, answer: Any) -> User:
+def user(path: str, answer: Any) -> UserRecord:
     """Parse `GET /users/{id}` or `GET /users/me`."""
     return _one(path, answer, _user)
 
 
-def permissions(path: str, answer: Any) -> Records[Permission]:
+def permissions(path: str, answer: Any) -> ParsedList[PermissionRecord]:
     """Parse `GET /permissions`."""
     return _records(path, answer, _permission)
 
 
-def held_permissions(path: str, answer: Any) -> Records[Permission]:
+def held_permissions(path: str, answer: Any) -> ParsedList[PermissionRecord]:
     """Parse `GET /permissions/users/{id}`. Permissions are compared by name, so one without an id is accepted."""
     return _records(path, answer, _held_permission)
 
 
-def holders(path: str, answer: Any) -> Records[int]:
+def holders(path: str, answer: Any) -> ParsedList[int]:
     """Parse the user ids of `GET /permissions/{id}/users`. Other members are ignored, so that an odd one costs nobody the
     permission.
     """
     return _records(path, answer, lambda record: _id(record.get("id")))
 
 
-def groups(path: str, answer: Any) -> Records[Group]:
+def groups(path: str, answer: Any) -> ParsedList[GroupRecord]:
     """Parse `GET /groups`, which has no members."""
     return _records(path, answer, _named_group)
 
 
-def group(path: str, answer: Any) -> Group:
+def group(path: str, answer: Any) -> GroupRecord:
     """Parse `GET /groups/{id}`. A group without a list of members is an error, because it may still have members."""
     return _one(path, answer, _group)
 
@@ -182,7 +182,7 @@ def oauth_token(path: str, answer: Any) -> OAuthToken:
     )
 
 
-def _records(path: str, answer: Any, read: Callable[[Mapping[str, Any]], T]) -> Records[T]:
+def _records(path: str, answer: Any, read: Callable[[Mapping[str, Any]], T]) -> ParsedList[T]:
     if not isinstance(answer, list):
         raise PbxAnswerError(path, 200, f"a list is expected, not {_kind(answer)}")
     if len(answer) > MAX_RECORDS:
@@ -197,7 +197,7 @@ def _records(path: str, answer: Any, read: Callable[[Mapping[str, Any]], T]) -> 
             reason = reason or str(odd)
     if skipped and not items:
         raise PbxAnswerError(path, 200, f"none of {skipped} records can be read: {reason}")
-    return Records(items, skipped, reason)
+    return ParsedList(items, skipped, reason)
 
 
 def _one(path: str, answer: Any, read: Callable[[Mapping[str, Any]], T]) -> T:
@@ -207,7 +207,7 @@ def _one(path: str, answer: Any, read: Callable[[Mapping[str, Any]], T]) -> T:
         raise PbxAnswerError(path, 200, str(odd)) from odd
 
 
-def _user(record: Mapping[str, Any]) -> User:
+def _user(record: Mapping[str, Any]) -> UserRecord:
     number = _id(record.get("id"))
     login = _text(record.get("login"))
     if len(login) > MAX_LOGIN:
@@ -216,21 +216,21 @@ def _user(record: Mapping[str, Any]) -> User:
     shown = clean_line(" ".join(name for name in names if name), MAX_NAME)
     login = clean_line(login, MAX_LOGIN)
     email = email_or_nothing(_text(record.get("email")).strip()[: MAX_EMAIL + 1])
-    return User(id=number, login=login, display_name=shown or login or str(number), email=email)
+    return UserRecord(id=number, login=login, display_name=shown or login or str(number), email=email)
 
 
-def _permission(record: Mapping[str, Any]) -> Permission:
-    return Permission(_id(record.get("id")), _permission_names(record))
+def _permission(record: Mapping[str, Any]) -> PermissionRecord:
+    return PermissionRecord(_id(record.get("id")), _permission_names(record))
 
 
-def _held_permission(record: Mapping[str, Any]) -> Permission:
+def _held_permission(record: Mapping[str, Any]) -> PermissionRecord:
     names = _permission_names(record)
     if not names:
         raise _OddRecordError("a permission has no name")
     try:
-        return Permission(_id(record.get("id")), names)
+        return PermissionRecord(_id(record.get("id")), names)
     except _OddRecordError:
-        return Permission(NO_ID, names)
+        return PermissionRecord(NO_ID, names)
 
 
 def _permission_names(record: Mapping[str, Any]) -> frozenset[str]:
@@ -238,13 +238,13 @@ def _permission_names(record: Mapping[str, Any]) -> frozenset[str]:
     return frozenset(clean_line(name, MAX_NAME) for name in names if name.strip())
 
 
-def _named_group(record: Mapping[str, Any]) -> Group:
+def _named_group(record: Mapping[str, Any]) -> GroupRecord:
     number = _id(record.get("id"))
     name = clean_line(_text(record.get("name")) or _text(record.get("groupname")), MAX_NAME)
-    return Group(number, name or str(number))
+    return GroupRecord(number, name or str(number))
 
 
-def _group(record: Mapping[str, Any]) -> Group:
+def _group(record: Mapping[str, Any]) -> GroupRecord:
     named, users = _named_group(record), record.get("assignableUsers")
     if not isinstance(users, list):
         raise _OddRecordError(f"assignableUsers is {_kind(users)}")
@@ -255,7 +255,9 @@ def _group(record: Mapping[str, Any]) -> Group:
             found[_flag(_fields(user).get("assigned"))].append(_id(user.get("id")))
         except _OddRecordError:
             skipped += 1
-    return Group(named.id, named.name, tuple(found[True]), tuple(found[False]), skipped + len(found[None]))
+    return GroupRecord(
+        named.id, named.name, tuple(found[True]), tuple(found[False]), skipped + len(found[None])
+    )
 
 
 def _flag(value: Any) -> bool | None:

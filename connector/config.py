@@ -83,7 +83,7 @@ class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Service(_Section):
+class ServiceSection(_Section):
     url: Url
     """The service, for instance https://pbx-teams.example.com."""
     enrolment_code: Token | None = Field(default=None, max_length=100)
@@ -96,7 +96,7 @@ class Service(_Section):
     """Certificates to trust in addition to the system's, for instance that of a proxy that intercepts TLS."""
 
     @model_validator(mode="after")
-    def _is_private(self) -> "Service":
+    def _is_private(self) -> "ServiceSection":
         if crosses_in_clear(self.url) and not self.allow_http:
             raise ValueError(
                 "http:// would send logins and keys unencrypted through the network: use https://, or set"
@@ -109,7 +109,7 @@ class Service(_Section):
         return _text("ca_file", self.ca_file) if self.ca_file is not None else None
 
 
-class Pbx(_Section):
+class PbxSection(_Section):
     name: KnownPbxName
     """The name that users enter to sign in; normally the PBX's FQDN."""
     url: Url
@@ -129,7 +129,7 @@ class Pbx(_Section):
     """Replaces the proxy of the environment. If not set, a PBX on a private address is reached directly."""
 
     @model_validator(mode="after")
-    def _complete(self) -> "Pbx":
+    def _complete(self) -> "PbxSection":
         if (self.password is None) == (self.password_file is None):
             raise ValueError("give either password or password_file")
         if self.password is not None and not self.password.get_secret_value():
@@ -157,7 +157,7 @@ class Pbx(_Section):
         return _text("ca_file", self.ca_file) if self.ca_file is not None else None
 
 
-class Uci(_Section):
+class UciSection(_Section):
     enabled: bool = True
     callback_host: Host = "127.0.0.1"
     """The address of this machine as the PBX sees it. The connector listens only on this address."""
@@ -170,7 +170,7 @@ class Uci(_Section):
     callback_key: Path | None = None
 
     @model_validator(mode="after")
-    def _complete(self) -> "Uci":
+    def _complete(self) -> "UciSection":
         if (self.callback_certificate is None) != (self.callback_key is None):
             raise ValueError("callback_certificate and callback_key belong together")
         return self
@@ -204,7 +204,7 @@ class Uci(_Section):
         return context
 
 
-class Telephone(_Section):
+class TelephoneSection(_Section):
     """How numbers are dialled at this PBX."""
 
     region: str = Field(default="DE", pattern=r"^[A-Z]{2}$")
@@ -224,11 +224,11 @@ class Telephone(_Section):
         return region
 
 
-class Licences(_Section):
+class LicencesSection(_Section):
     keys: tuple[Token, ...] = Field(default=(), max_length=50)
 
 
-class StatusPage(_Section):
+class StatusPageSection(_Section):
     port: Port = 3990
     """The port on 127.0.0.1 of /, /status, /healthz and /metrics; 0 switches the page off."""
 
@@ -237,12 +237,12 @@ class Config(_Section):
     active: bool = True
     state_directory: Path = Path("/var/lib/pbx-connector")
     """Contains the identity and the PBX key. Keep it during updates and include it in the backup."""
-    service: Service
-    pbx: Pbx
-    uci: Uci = Uci()
-    telephone: Telephone = Telephone()
-    licences: Licences = Licences()
-    status: StatusPage = StatusPage()
+    service: ServiceSection
+    pbx: PbxSection
+    uci: UciSection = UciSection()
+    telephone: TelephoneSection = TelephoneSection()
+    licences: LicencesSection = LicencesSection()
+    status: StatusPageSection = StatusPageSection()
 
     @property
     def holds_secret(self) -> bool:

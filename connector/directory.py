@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
-from connector.answers import Group, Permission, Records
+from connector.answers import GroupRecord, ParsedList, PermissionRecord
 from connector.errors import PbxError
 from connector.readings import Readings
 from connector.rest import (
@@ -59,11 +59,11 @@ class Directory:
         self._every = every
         self._users: Mapping[int, PbxUser] | None = None
         self._read_at = 0.0
-        self._permissions: Sequence[Permission] | None = None
+        self._permissions: Sequence[PermissionRecord] | None = None
         self._permissions_read_at = 0.0
         self._holders = Holders(None, None, licence_permission_found=False)
-        self._groups: dict[int, Group] = {}
-        self._listed_groups: Records[Group] | None = None
+        self._groups: dict[int, GroupRecord] = {}
+        self._listed_groups: ParsedList[GroupRecord] | None = None
         """The list of groups in use; None if it must be read again."""
         self._next_group = 0
         self._unreported: dict[int, PbxUser | None] = {}
@@ -329,7 +329,7 @@ class Directory:
         faults: list[PbxError] = []
         gone: set[int] = set()
 
-        async def read(group_id: int) -> Group | None:
+        async def read(group_id: int) -> GroupRecord | None:
             async with slots:
                 try:
                     return await self._rest.group(group_id)
@@ -378,7 +378,7 @@ def _flags(user: PbxUser) -> tuple[bool | None, bool | None]:
     return user.has_licence_permission, user.is_administrator
 
 
-def _with_unsure(group: Group, before: Group | None) -> Group:
+def _with_unsure(group: GroupRecord, before: GroupRecord | None) -> GroupRecord:
     """Return the group; if some of its users could not be read, add the earlier members about whom it says nothing."""
     if before is None or not group.skipped:
         return group

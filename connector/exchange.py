@@ -13,7 +13,7 @@ from connector.network.client import HttpClient
 from wire import outbound
 
 
-class RedirectedError(PbxUnreachableError):
+class PbxRedirectedError(PbxUnreachableError):
     """The PBX answered with a redirect."""
 
     def __init__(self, path: str, redirect: outbound.RedirectedError) -> None:
@@ -37,12 +37,12 @@ class EndpointElsewhereError(PbxUnreachableError):
 async def exchange(
     http: HttpClient, method: str, url: str, **options: Any
 ) -> AsyncIterator[aiohttp.ClientResponse]:
-    """Send a request. Raises `RedirectedError` instead of following a redirect, and the errors of `HttpClient.request`."""
+    """Send a request. Raises `PbxRedirectedError` instead of following a redirect, and the errors of `HttpClient.request`."""
     try:
         async with http.request(method, url, **options) as response:
             yield response
     except outbound.RedirectedError as redirect:
-        raise RedirectedError(urlsplit(url).path, redirect) from redirect
+        raise PbxRedirectedError(urlsplit(url).path, redirect) from redirect
 
 
 async def bytes_of(response: aiohttp.ClientResponse, path: str, most: int = MAX_BODY_BYTES) -> bytes:

@@ -5,7 +5,7 @@ from typing import Final
 
 from connector import __version__
 from connector.config import Config
-from connector.state import State
+from connector.state import ConnectorState
 from wire.link import SUBPROTOCOL_WITH_CAPABILITIES, Capability, Challenge, Hello, Status
 from wire.pbxkey import digest
 
@@ -14,7 +14,7 @@ CAPABILITIES: Final = (Capability.SEALED_ANSWERS.value, Capability.TELEPHONE.val
 
 def hello(
     config: Config,
-    state: State,
+    state: ConnectorState,
     challenge: Challenge,
     status: Status,
     licence_keys: Sequence[str] = (),

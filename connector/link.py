@@ -23,7 +23,7 @@ from connector.network.faults import IN_TIME, UnreachedError, no_greeting, words
 from connector.network.target import Target
 from connector.network.tls import context_for
 from connector.refusal import refusal
-from connector.state import State
+from connector.state import ConnectorState
 from core.diagnosis.codes import Code
 from core.diagnosis.finding import Finding
 from wire.jsonrpc import (
@@ -61,7 +61,7 @@ COALESCE_SECONDS: Final = 0.1
 """Changes of lines within this time are reported together."""
 
 
-class RefusedError(Exception):
+class LinkRefusedError(Exception):
     """The hub refused the link; `code` is one of `core.diagnosis.codes`."""
 
     def __init__(self, code: str) -> None:
@@ -73,7 +73,7 @@ class LinkClient:
     def __init__(
         self,
         config: Config,
-        state: State,
+        state: ConnectorState,
         monitor: Monitor,
         directory: Directory,
         calls: Calls,
@@ -103,7 +103,7 @@ class LinkClient:
             close_code: int | None = None
             try:
                 close_code = await self._once()
-            except RefusedError as refused:
+            except LinkRefusedError as refused:
                 self.last_finding = self._finding_of(refused.code)
                 self.last_fault = self._words_for(refused.code)
                 logger.error("link refused: %s", self.last_fault, extra={"code": refused.code})  # noqa: TRY400
@@ -240,9 +240,9 @@ class LinkClient:
             answer = await endpoint.call(Method.HELLO, opening, deadline=OPEN_SECONDS)
             return Welcome.model_validate(answer)
         except RpcRefusalError as refusal:
-            raise RefusedError(refusal.code) from refusal
+            raise LinkRefusedError(refusal.code) from refusal
         except ValidationError as misfit:
-            raise RefusedError("protocol-error") from misfit
+            raise LinkRefusedError("protocol-error") from misfit
 
     async def _report(self, endpoint: Endpoint, subprotocol: str | None) -> None:
         """Send the present status, then each change."""
@@ -297,5 +297,5 @@ async def _challenge(socket: aiohttp.ClientWebSocketResponse) -> Challenge:
         if frame.method == Method.CHALLENGE:
             return Challenge.model_validate(frame.params or {})
     except ValidationError as misfit:
-        raise RefusedError("protocol-error") from misfit
-    raise RefusedError("protocol-error")
+        raise LinkRefusedError("protocol-error") from misfit
+    raise LinkRefusedError("protocol-error")

@@ -18,7 +18,7 @@ from connector.errors import (
 )
 from connector.exchange import (
     EndpointElsewhereError,
-    RedirectedError,
+    PbxRedirectedError,
     content_of,
     exchange,
     is_of_the_pbx,
@@ -255,7 +255,7 @@ async def discover(http: HttpClient, base_url: str) -> str:
     """
     try:
         content = await _discovery(http, base_url)
-    except RedirectedError:
+    except PbxRedirectedError:
         if await _answers_logins(http, base_url):
             raise PbxCloudError from None
         raise
@@ -274,7 +274,7 @@ async def is_cloud_connected(http: HttpClient, base_url: str) -> bool:
     """Return whether the PBX says that people log in elsewhere. Called after a refusal; False if unknown."""
     try:
         return bool((await _discovery(http, base_url)).get(EDGE_NODE))
-    except RedirectedError:
+    except PbxRedirectedError:
         return await _answers_logins(http, base_url)
     except (PbxError, UnreachedError, *NETWORK_FAULTS):
         return False
@@ -284,7 +284,7 @@ async def _discovery(http: HttpClient, base_url: str) -> dict[str, Any]:
     """Return the PBX's OAuth discovery document.
 
     A STARFACE redirects this request to the document of its realm. The request has nothing secret, so the redirect is
-    followed while its target is the PBX. Raises `RedirectedError` if it is not.
+    followed while its target is the PBX. Raises `PbxRedirectedError` if it is not.
     """
     url, path = base_url + DISCOVERY, "OAuth discovery"
     for _ in range(MAX_HOPS):
@@ -295,7 +295,7 @@ async def _discovery(http: HttpClient, base_url: str) -> dict[str, Any]:
                 refuse_if_not_ready(path, response.status)
                 content = await content_of(response, path)
                 return content if isinstance(content, dict) else {}
-        except RedirectedError as redirected:
+        except PbxRedirectedError as redirected:
             url = redirected.target
             if not is_of_the_pbx(url, base_url):
                 raise

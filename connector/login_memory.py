@@ -14,9 +14,9 @@ from typing import Final
 
 from pydantic import Field, ValidationError
 
-from connector.config import Pbx
+from connector.config import PbxSection
 from connector.errors import ConnectorError
-from connector.state import State
+from connector.state import ConnectorState
 from wire.model import WireModel
 
 logger = logging.getLogger(__name__)
@@ -50,7 +50,9 @@ class _Tries(WireModel):
 class LoginMemory:
     """The stored refusals of the connector's own login."""
 
-    def __init__(self, state: State, pbx: Pbx, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self, state: ConnectorState, pbx: PbxSection, clock: Callable[[], float] = time.time
+    ) -> None:
         """`clock` returns seconds since the epoch. Raises `ConnectorError` if the password cannot be read."""
         self._state = state
         self._clock = clock

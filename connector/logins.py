@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from connector.network.client import HttpClient
 from connector.rest import StarfaceRest
-from connector.state import State
+from connector.state import ConnectorState
 from connector.uci import Callbacks, UciSession
 from wire.link import CallsCredentials, UciState
 
@@ -47,7 +47,7 @@ class Use(StrEnum):
     """The telephone (`connector.line`)."""
 
 
-class User(Protocol):
+class LoginListener(Protocol):
     """One use of one login."""
 
     def heard(self, method: str, params: tuple[Any, ...]) -> None:
@@ -60,7 +60,7 @@ class User(Protocol):
         """Called when the use ends. `refused`: because the PBX no longer accepts the login."""
 
 
-Make = Callable[[int, UciSession], User]
+Make = Callable[[int, UciSession], LoginListener]
 """Makes the user of a login from the PBX user's id and the UCI session."""
 
 
@@ -70,7 +70,7 @@ class _Held:
     login_json: str
     """The credentials as JSON. Made once, because each change writes the logins of all people."""
     session: UciSession
-    users: dict[Use, User] = field(default_factory=dict)
+    users: dict[Use, LoginListener] = field(default_factory=dict)
     task: asyncio.Task[None] | None = None
     is_up: bool = False
 
@@ -82,7 +82,7 @@ class Logins:
         self,
         rest: StarfaceRest,
         callbacks: Callbacks,
-        state: State,
+        state: ConnectorState,
         uci_works: Callable[[], bool] = lambda: True,
     ) -> None:
         """`uci_works` returns whether UCI accepts the connector's own login now. While it does not, a refusal says nothing
@@ -113,7 +113,7 @@ class Logins:
         held = self._held.get(user_id)
         return held.session if held is not None and use in held.users else None
 
-    def user(self, user_id: int, use: Use) -> User | None:
+    def user(self, user_id: int, use: Use) -> LoginListener | None:
         """Return the object that was made for this use of the login, or None."""
         held = self._held.get(user_id)
         return held.users.get(use) if held is not None else None

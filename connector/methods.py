@@ -15,7 +15,7 @@ from connector.errors import ChallengeExpiredError, LoginRejectedError, PbxAwayE
 from connector.login import sees_password
 from connector.monitor import Monitor
 from connector.rest import StarfaceRest
-from connector.state import State
+from connector.state import ConnectorState
 from wire.doctor import DoctorReport
 from wire.jsonrpc import Handler, RpcRefusalError
 from wire.link import (
@@ -29,6 +29,7 @@ from wire.link import (
     ChallengeProof,
     Credentials,
     EmailParams,
+    FindPeopleParams,
     Followed,
     FollowParams,
     IdParams,
@@ -42,7 +43,6 @@ from wire.link import (
     PbxUser,
     PbxUsers,
     People,
-    PeopleParams,
     RestState,
     SealedChallengeProof,
     UciState,
@@ -70,7 +70,7 @@ class PbxMethods:
         self,
         rest: StarfaceRest,
         directory: Directory,
-        state: State,
+        state: ConnectorState,
         monitor: Monitor,
         calls: Calls,
         pbx_name: str,
@@ -146,7 +146,7 @@ class PbxMethods:
         return PbxUsers(users=await self._directory.by_ids(IdsParams.model_validate(params).user_ids))
 
     async def _people(self, params: dict[str, Any]) -> People:
-        wanted = PeopleParams.model_validate(params)
+        wanted = FindPeopleParams.model_validate(params)
         return await self._directory.people(wanted.search, wanted.user_ids)
 
     async def _calls_challenge(self, params: dict[str, Any]) -> CallsChallenge:

@@ -4,7 +4,7 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from connector.answers import Permission
+from connector.answers import PermissionRecord
 from connector.config import LICENCE_PERMISSION
 
 KNOWN_NAMES: Final[Sequence[frozenset[str]]] = (
@@ -31,11 +31,11 @@ def names_of(configured: str) -> frozenset[str]:
     return frozenset({wanted, *map(canonical, known)})
 
 
-def is_named(permission: Permission, names: frozenset[str]) -> bool:
+def is_named(permission: PermissionRecord, names: frozenset[str]) -> bool:
     return any(canonical(name) in names for name in permission.names)
 
 
-def candidates(permissions: Iterable[Permission]) -> Sequence[str]:
+def candidates(permissions: Iterable[PermissionRecord]) -> Sequence[str]:
     """Return names similar to the licence permission, for a technician who has to enter it."""
     found = {
         name for one in permissions for name in one.names if any(hint in canonical(name) for hint in _HINTS)

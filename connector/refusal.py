@@ -1,12 +1,12 @@
 """Explains a refusal of the service: for the log, the status page and the doctor."""
 
 from connector.config import Config
-from connector.state import State
+from connector.state import ConnectorState
 from core.diagnosis.codes import Code
 from core.diagnosis.finding import Finding
 
 
-def refusal(code: Code, config: Config, state: State) -> Finding:
+def refusal(code: Code, config: Config, state: ConnectorState) -> Finding:
     """Return the finding of a refusal, with the PBX name and with the fingerprint that the installer tells the operator."""
     evidence = {"pbx_name": config.pbx.name, "identity": state.fingerprint}
     variant = None

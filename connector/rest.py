@@ -13,8 +13,8 @@ from typing import Any, Final
 import aiohttp
 
 from connector import answers
-from connector.answers import Group, Permission, Records, User, parsed
-from connector.config import Pbx
+from connector.answers import GroupRecord, ParsedList, PermissionRecord, UserRecord, parsed
+from connector.config import PbxSection
 from connector.errors import (
     LoginRejectedError,
     PbxAnswerError,
@@ -89,7 +89,7 @@ class Holders:
 class StarfaceRest:
     """Client of one STARFACE. It uses the connector's own login and verifies other users' logins."""
 
-    def __init__(self, config: Pbx, guard: LoginGuard | None = None) -> None:
+    def __init__(self, config: PbxSection, guard: LoginGuard | None = None) -> None:
         """`guard` is shared by all parts that log in."""
         self._config = config
         self._rest_url = f"{config.url}/rest"
@@ -182,7 +182,7 @@ class StarfaceRest:
         found = [user for user in listed.values() if canonical_email(user.email) == wanted]
         return [await self._with_permissions(user) for user in found[:MAX_SAME_EMAIL]]
 
-    async def users(self) -> Records[User]:
+    async def users(self) -> ParsedList[UserRecord]:
         """Return all users. Raises `PbxAnswerError` if the connector's own user is missing: the list is then incomplete."""
         own_id = self._own_id if self._own_id is not None else (await self.check()).id
         found = answers.users("/users", await self._own("/users"))
@@ -190,7 +190,7 @@ class StarfaceRest:
             raise PbxAnswerError("/users", 200, "the list does not hold the connector's own user")
         return found
 
-    async def holders(self, permissions: Sequence[Permission]) -> Holders:
+    async def holders(self, permissions: Sequence[PermissionRecord]) -> Holders:
         """Return the holders of the licence and the administrator permission; needs one request for each permission found."""
         fault: PbxError | None = None
         ids: list[frozenset[int] | None] = []
@@ -223,18 +223,18 @@ class StarfaceRest:
         held = await self.permissions_of(user_id)
         return self._holds(held, self._licence_names), self._holds(held, self._administrator_names)
 
-    async def permissions(self) -> Records[Permission]:
+    async def permissions(self) -> ParsedList[PermissionRecord]:
         return answers.permissions("/permissions", await self._own("/permissions"))
 
-    async def permissions_of(self, user_id: int) -> Records[Permission]:
+    async def permissions_of(self, user_id: int) -> ParsedList[PermissionRecord]:
         path = f"/permissions/users/{user_id}"
         return answers.held_permissions(path, await self._own(path))
 
-    async def groups(self) -> Records[Group]:
+    async def groups(self) -> ParsedList[GroupRecord]:
         """Return all groups, without their members."""
         return answers.groups("/groups", await self._own("/groups"))
 
-    async def group(self, group_id: int) -> Group:
+    async def group(self, group_id: int) -> GroupRecord:
         """Return one group with its members."""
         path = f"/groups/{group_id}"
         found = answers.group(path, await self._own(path))
@@ -255,7 +255,7 @@ class StarfaceRest:
             logger.debug("the PBX does not tell its version by REST", extra={"reason": str(untold)[:200]})
             return None
 
-    async def check(self) -> User:
+    async def check(self) -> UserRecord:
         """Log in, or check that the login is still valid, and return the connector's own user. Raises `PbxError`."""
         me = answers.user("/users/me", await self._own("/users/me"))
         self._own_id = me.id
@@ -269,7 +269,7 @@ class StarfaceRest:
             await self._own_headers()
             return await self.own_login.uci_query(self.http)
 
-    async def _user(self, user_id: int) -> User | None:
+    async def _user(self, user_id: int) -> UserRecord | None:
         path = f"/users/{user_id}"
         try:
             found = answers.user(path, await self._own(path))
@@ -280,23 +280,23 @@ class StarfaceRest:
             raise PbxAnswerError(path, 200, "another user")
         return found
 
-    async def _holders_of(self, permission: Permission) -> Records[int]:
+    async def _holders_of(self, permission: PermissionRecord) -> ParsedList[int]:
         path = f"/permissions/{permission.id}/users"
         return answers.holders(path, await self._own(path))
 
-    async def _with_permissions(self, user: User) -> PbxUser:
+    async def _with_permissions(self, user: UserRecord) -> PbxUser:
         has_licence_permission, is_administrator = await self.holds(user.id)
         return pbx_user(
             user, is_administrator=is_administrator, has_licence_permission=has_licence_permission
         )
 
     @staticmethod
-    def _holds(held: Records[Permission], names: frozenset[str]) -> bool | None:
+    def _holds(held: ParsedList[PermissionRecord], names: frozenset[str]) -> bool | None:
         if any(is_named(one, names) for one in held.items):
             return True
         return None if held.skipped else False
 
-    async def _me(self, headers: Mapping[str, str]) -> User:
+    async def _me(self, headers: Mapping[str, str]) -> UserRecord:
         return answers.user("/users/me", await self._read("/users/me", headers))
 
     async def get(self, path: str, query: Mapping[str, str] | None = None) -> Any:
@@ -413,7 +413,7 @@ class StarfaceRest:
 
 
 def pbx_user(
-    user: User,
+    user: UserRecord,
     *,
     is_administrator: bool | None,
     has_licence_permission: bool | None,
@@ -430,7 +430,7 @@ def pbx_user(
     )
 
 
-def pbx_group(group: Group) -> PbxGroup:
+def pbx_group(group: GroupRecord) -> PbxGroup:
     return PbxGroup(group_id=group.id, name=group.name)
 
 

@@ -45,7 +45,7 @@ class PreviousKey(WireModel):
     until: Moment
 
 
-class State:
+class ConnectorState:
     """The state directory. Its methods raise `ConnectorError` if a file cannot be read or written."""
 
     def __init__(self, directory: Path) -> None:

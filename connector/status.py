@@ -16,7 +16,7 @@ from connector import __version__
 from connector.errors import ConnectorError
 from connector.link import LinkClient
 from connector.monitor import Monitor
-from connector.state import State
+from connector.state import ConnectorState
 from connector.supervisor import Supervisor
 from connector.uci import UciClient
 from wire import outbound
@@ -65,7 +65,7 @@ class StatusPage:
         port: int,
         pbx_name: str,
         service: str,
-        state: State,
+        state: ConnectorState,
         link: LinkClient,
         monitor: Monitor,
         uci: UciClient,

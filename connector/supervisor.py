@@ -16,7 +16,7 @@ STEADY_SECONDS: Final = 300.0
 
 
 @dataclass(slots=True)
-class PartState:
+class SupervisedPart:
     name: str
     running: bool = False
     restarts: int = 0
@@ -29,11 +29,11 @@ class Supervisor:
     def __init__(self, back_off_cap: float = BACK_OFF_CAP_SECONDS) -> None:
         self._back_off_cap = back_off_cap
         self._tasks: list[asyncio.Task[None]] = []
-        self.parts: dict[str, PartState] = {}
+        self.parts: dict[str, SupervisedPart] = {}
 
     def start(self, name: str, run: Callable[[], Awaitable[None]]) -> None:
         """Call `run` again after each failure until the supervisor stops. If `run` returns, its work is done."""
-        state = self.parts[name] = PartState(name)
+        state = self.parts[name] = SupervisedPart(name)
         self._tasks.append(asyncio.create_task(self._keep(state, run), name=name))
 
     async def stop(self, seconds: float) -> None:
@@ -45,7 +45,7 @@ class Supervisor:
             for task in left:
                 logger.warning("a part did not stop in time", extra={"part": task.get_name()})
 
-    async def _keep(self, state: PartState, run: Callable[[], Awaitable[None]]) -> None:
+    async def _keep(self, state: SupervisedPart, run: Callable[[], Awaitable[None]]) -> None:
         loop = asyncio.get_running_loop()
         failures = 0
         while True:

@@ -79,7 +79,7 @@ class _Moment:
 
 
 @dataclass(slots=True)
-class _Call:
+class _FollowedCall:
     phase: Phase = Phase.UNKNOWN
     rang_in: bool = False
     rang_at: _Moment | None = None
@@ -92,7 +92,7 @@ class Symptom:
     """Follows the calls of one user."""
 
     def __init__(self) -> None:
-        self._calls: OrderedDict[str, _Call] = OrderedDict()
+        self._calls: OrderedDict[str, _FollowedCall] = OrderedDict()
 
     def state(self, event: dict[str, Any], heard_at: float) -> bool:
         """Process a `receiveCallState` struct and return whether it ends a call at once. `heard_at`: seconds."""
@@ -103,7 +103,7 @@ class Symptom:
             return False
         phase = PHASES.get(name.strip().upper(), Phase.UNKNOWN)
         at = _Moment(heard_at, seconds_of(event.get("timestamp")))
-        call = self._calls.setdefault(call_id, _Call())
+        call = self._calls.setdefault(call_id, _FollowedCall())
         if phase in (Phase.ENDED, Phase.ENDED_BY_OTHER):
             del self._calls[call_id]
             return phase is Phase.ENDED and _ended_at_once(call, at)
@@ -126,7 +126,7 @@ class Symptom:
                 call.rang_at = call.rang_at or known.rang_at
 
     @staticmethod
-    def _take(call: _Call, phase: Phase, at: _Moment) -> None:
+    def _take(call: _FollowedCall, phase: Phase, at: _Moment) -> None:
         if phase is Phase.RINGING_IN:
             # A call that rings again after the answer has come back, for instance from a transfer.
             call.disturbed |= call.answered_at is not None or call.phase is Phase.OUTGOING
@@ -144,7 +144,7 @@ class Symptom:
             call.phase = phase
 
 
-def _ended_at_once(call: _Call, at: _Moment) -> bool:
+def _ended_at_once(call: _FollowedCall, at: _Moment) -> bool:
     answered = call.answered_at
     if not call.rang_in or answered is None or call.disturbed:
         return False
@@ -154,7 +154,7 @@ def _ended_at_once(call: _Call, at: _Moment) -> bool:
     return 0 <= at.pbx - answered.pbx <= AT_ONCE_SECONDS and heard <= AT_ONCE_SECONDS + MAX_DELIVERY_SECONDS
 
 
-def _stands_still(call: _Call, at: _Moment) -> bool:
+def _stands_still(call: _FollowedCall, at: _Moment) -> bool:
     """Return whether all events have the same PBX time, which is then the call's and not the events'."""
     times = {one.pbx for one in (call.rang_at, call.answered_at, at) if one is not None}
     return len(times) == 1

@@ -24,7 +24,7 @@ import defusedxml.xmlrpc
 from aiohttp import web
 
 from connector import answers
-from connector.config import Uci
+from connector.config import UciSection
 from connector.errors import (
     ConnectorError,
     LoginRejectedError,
@@ -32,7 +32,7 @@ from connector.errors import (
     PbxError,
     PbxUnreachableError,
 )
-from connector.exchange import RedirectedError, bytes_of, exchange
+from connector.exchange import PbxRedirectedError, bytes_of, exchange
 from connector.login import refuse_if_not_ready
 from connector.network.client import HttpClient
 from connector.readings import Readings
@@ -125,7 +125,7 @@ def _mended(content: bytes) -> str | None:
 class Callbacks:
     """The small HTTP server to which the PBX sends events. Each login has a secret path."""
 
-    def __init__(self, config: Uci) -> None:
+    def __init__(self, config: UciSection) -> None:
         self._config = config
         self._receivers: dict[str, tuple[OnEvent, Identity]] = {}
         self._runner: web.AppRunner | None = None
@@ -309,7 +309,7 @@ class UciSession:
         """Ask the PBX whether the login is still valid, for instance after a fault. If not, the session logs in again."""
         try:
             stands = not says_no(await self.call("ucp.v22.requests.connection.keepAlive"))
-        except (UciFaultError, RedirectedError):
+        except (UciFaultError, PbxRedirectedError):
             stands = False
         if stands:
             return True
@@ -386,7 +386,7 @@ class UciSession:
         self._cookies.clear()
         try:
             accepted = await self.call("ucp.v22.requests.connection.login")
-        except (UciFaultError, RedirectedError) as fault:
+        except (UciFaultError, PbxRedirectedError) as fault:
             # A redirect to a page for logging in is how STARFACE 10 says "not authorised" (ProjektZeit).
             raise LoginRejectedError(str(fault)) from fault
         if says_no(accepted):
@@ -514,7 +514,7 @@ class UciClient:
 
     def __init__(
         self,
-        config: Uci,
+        config: UciSection,
         rest: StarfaceRest,
         look: asyncio.Event,
         readings: Readings,

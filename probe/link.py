@@ -107,7 +107,7 @@ class Reporter:
             if link.is_unpaired:
                 raise UnpairedError("this probe was removed in the tab; pair it again")
 
-    async def _reports(self, link: "Link") -> None:
+    async def _reports(self, link: "ProbeLink") -> None:
         self._changed.set()
         while True:
             await self._changed.wait()
@@ -116,13 +116,13 @@ class Reporter:
                 await link.call(ProbeMethod.REPORT, self._report)
 
 
-async def _pings(link: "Link") -> None:
+async def _pings(link: "ProbeLink") -> None:
     while True:
         await asyncio.sleep(PING_SECONDS)
         await link.call(ProbeMethod.PING, Empty())
 
 
-class Link:
+class ProbeLink:
     """One connection to the service."""
 
     def __init__(self, socket: aiohttp.ClientWebSocketResponse) -> None:
@@ -169,7 +169,7 @@ class Link:
 
 
 @asynccontextmanager
-async def _connected(service: str) -> AsyncIterator[Link]:
+async def _connected(service: str) -> AsyncIterator[ProbeLink]:
     """Open a link to the service, through the proxy of HTTPS_PROXY and NO_PROXY. Raises `ProbeError`."""
     timeout = aiohttp.ClientTimeout(total=None, sock_connect=OPEN_SECONDS)
     connector = aiohttp.TCPConnector(ssl=ssl.create_default_context())
@@ -184,7 +184,7 @@ async def _connected(service: str) -> AsyncIterator[Link]:
                 )
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as fault:
             raise ProbeError(f"cannot reach {service}: {fault or 'no answer in time'}") from fault
-        link = Link(socket)
+        link = ProbeLink(socket)
         try:
             yield link
         finally:

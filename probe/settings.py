@@ -25,7 +25,7 @@ class Pairing:
     """The person has confirmed that the network is private, so that the connection may be unencrypted."""
 
 
-class Settings:
+class PairingStore:
     def __init__(self, directory: Path | None = None) -> None:
         self.directory = directory or platformdirs.user_config_path(NAME, appauthor=False)
 

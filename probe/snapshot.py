@@ -12,7 +12,7 @@ KINDS: Final[tuple[Kind, ...]] = ("input", "output")
 
 
 @dataclass(frozen=True, slots=True)
-class Stream:
+class AudioStream:
     """A stream of one program on one device."""
 
     names: tuple[str, ...]
@@ -26,7 +26,7 @@ class Stream:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    streams: tuple[Stream, ...] = ()
+    streams: tuple[AudioStream, ...] = ()
     defaults: Mapping[Kind, ProbeDevice] = field(default_factory=dict)
     """The system's default devices for calls."""
     running: tuple[tuple[str, ...], ...] = ()
@@ -37,7 +37,7 @@ class Snapshot:
     """The number of devices and sessions that could not be read."""
 
 
-class Reader(Protocol):
+class SoundReader(Protocol):
     """Reads one sound system. `watch` blocks until `stop` and calls `on_change` with each new snapshot."""
 
     def snapshot(self) -> Snapshot:

@@ -12,7 +12,7 @@ from tab import present
 from tab.budgets import Cost
 from tab.operation import Call, Operation, expect
 from tab.problems import ProblemError, language_of
-from wire.doctor import DoctorReport, DoctorStep, Outcome
+from wire.doctor import DoctorReport, DoctorStep, StepOutcome
 from wire.link import fingerprint
 from wire.tab import MyState
 from wire.tab_connection import (
@@ -111,10 +111,10 @@ def _finding(step: DoctorStep, language: Language) -> DoctorFinding:
         title=step_title(step.step, language),
         outcome=step.outcome.value,
         code=code,
-        words=present.words(found, language, blocking=step.outcome is Outcome.FAILED)
+        words=present.words(found, language, blocking=step.outcome is StepOutcome.FAILED)
         if found is not None
         else None,
-        evidence=", ".join(step.evidence.values()) if step.outcome is Outcome.OK else "",
+        evidence=", ".join(step.evidence.values()) if step.outcome is StepOutcome.OK else "",
     )
 
 

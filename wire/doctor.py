@@ -11,7 +11,7 @@ from wire.bounds import Count, Line, Version, clean_line, token
 from wire.model import Moment, WireModel
 
 
-class Outcome(StrEnum):
+class StepOutcome(StrEnum):
     """The outcome of one step."""
 
     OK = "ok"
@@ -55,7 +55,7 @@ def _evidence(value: Any) -> Any:
 
 class DoctorStep(WireModel):
     step: _Word
-    outcome: Outcome
+    outcome: StepOutcome
     code: _Word | None = None
     """A code of `core.diagnosis.codes`, if the step failed or warns."""
     variant: _Word | None = None
@@ -75,8 +75,8 @@ class DoctorReport(WireModel):
     @property
     def is_healthy(self) -> bool:
         """Whether no step failed or warns."""
-        return all(step.outcome in (Outcome.OK, Outcome.SKIPPED) for step in self.steps)
+        return all(step.outcome in (StepOutcome.OK, StepOutcome.SKIPPED) for step in self.steps)
 
     @property
     def has_failed(self) -> bool:
-        return any(step.outcome is Outcome.FAILED for step in self.steps)
+        return any(step.outcome is StepOutcome.FAILED for step in self.steps)

@@ -98,7 +98,7 @@ def dump(**members: Any) -> str:
     return to_json({"jsonrpc": "2.0", **members}, by_alias=True).decode()
 
 
-class _Waiting:
+class _PendingCall:
     """A call that waits for its answer until `ends`, in the loop's time."""
 
     __slots__ = ("answer", "ends")
@@ -134,7 +134,7 @@ class Endpoint:
         self._admits = admits
         self._max_in_flight = max_in_flight
         self._last_id = 0
-        self._waiting: dict[int, _Waiting] = {}
+        self._waiting: dict[int, _PendingCall] = {}
         self._running: set[asyncio.Task[None]] = set()
         self._timer: asyncio.TimerHandle | None = None
         """One timer for all waiting calls, because most calls are answered long before their deadline."""
@@ -168,7 +168,7 @@ class Endpoint:
         loop = asyncio.get_running_loop()
         ends = loop.time() + deadline
         self._last_id = call_id = self._last_id + 1
-        one = self._waiting[call_id] = _Waiting(loop.create_future(), ends)
+        one = self._waiting[call_id] = _PendingCall(loop.create_future(), ends)
         try:
             if self._timer is None or ends < self._timer.when():
                 self._watch(loop, ends)

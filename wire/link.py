@@ -391,7 +391,7 @@ class PbxGroup(WireModel):
     name: Name
 
 
-class PeopleParams(WireModel):
+class FindPeopleParams(WireModel):
     """Asks for people whose name, login or group name contains `search`, and also for the users with these ids."""
 
     search: Search = ""

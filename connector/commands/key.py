@@ -8,7 +8,7 @@ from typing import Final
 from connector.config import load
 from connector.errors import ConnectorError
 from connector.files import write_private
-from connector.state import State
+from connector.state import ConnectorState
 from wire.pbxkey import grouped
 
 MAX_KEEP_OLD_HOURS: Final = 24.0 * 90
@@ -18,7 +18,7 @@ def new(options: argparse.Namespace) -> int:
     config = load(options.config)
     if not 0 <= options.keep_old <= MAX_KEEP_OLD_HOURS:
         raise ConnectorError(f"--keep-old takes hours from 0 to {MAX_KEEP_OLD_HOURS:g}")
-    state = State(config.state_directory)
+    state = ConnectorState(config.state_directory)
     key = state.renew_pbx_key(timedelta(hours=options.keep_old))
     print(f"PBX name  {config.pbx.name}\nPBX key   {grouped(key)}")
     previous = state.previous_pbx_key()
@@ -32,7 +32,11 @@ def new(options: argparse.Namespace) -> int:
 def file(options: argparse.Namespace) -> int:
     config = load(options.config)
     out: Path = options.out or Path(f"{config.pbx.name}.pbxkey")
-    content = State(config.state_directory).key_file(config.pbx.name).model_dump_json(by_alias=True, indent=2)
+    content = (
+        ConnectorState(config.state_directory)
+        .key_file(config.pbx.name)
+        .model_dump_json(by_alias=True, indent=2)
+    )
     try:
         write_private(out, content.encode() + b"\n")
     except OSError as fault:

@@ -24,7 +24,7 @@ from connector.monitor import Monitor
 from connector.phone_methods import PhoneMethods
 from connector.readings import Readings
 from connector.rest import StarfaceRest
-from connector.state import State
+from connector.state import ConnectorState
 from connector.status import StatusPage
 from connector.supervisor import Supervisor
 from connector.uci import Callbacks, UciClient
@@ -57,7 +57,7 @@ async def _link(config: Config) -> None:
         loop.add_signal_handler(number, stopped.set)
     for warning in config.in_clear():
         logger.warning("%s", warning)
-    state = State(config.state_directory)
+    state = ConnectorState(config.state_directory)
     state.pbx_key()
     rest = StarfaceRest(config.pbx, LoginGuard(memory=LoginMemory(state, config.pbx)))
     look = asyncio.Event()

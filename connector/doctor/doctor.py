@@ -12,9 +12,9 @@ from connector.doctor.pbx import PbxCheck
 from connector.doctor.service import ServiceCheck
 from connector.doctor.steps import Chain, FoundError, WarningFoundError
 from connector.errors import ConnectorError
-from connector.state import State
+from connector.state import ConnectorState
 from core.diagnosis.codes import Code
-from wire.doctor import STEPS, DoctorReport, DoctorStep, Outcome
+from wire.doctor import STEPS, DoctorReport, DoctorStep, StepOutcome
 
 OnStep = Callable[[DoctorStep], None]
 
@@ -41,7 +41,7 @@ async def examine(path: Path, told: OnStep = lambda _step: None, event_seconds: 
 
 async def examine_ways(
     config: Config,
-    state: State | None,
+    state: ConnectorState | None,
     steps: list[DoctorStep],
     told: OnStep = lambda _step: None,
     event_seconds: float = 0,
@@ -67,18 +67,18 @@ async def examine_ways(
 def _unusable(step: str, fault: ConnectorError) -> DoctorStep:
     return DoctorStep(
         step=step,
-        outcome=Outcome.FAILED,
+        outcome=StepOutcome.FAILED,
         code=Code.CONFIGURATION_INVALID,
         evidence={"error": str(fault)[:300]},
     )
 
 
-async def _state(chain: Chain, config: Config, path: Path) -> State | None:
-    made: list[State] = []
+async def _state(chain: Chain, config: Config, path: Path) -> ConnectorState | None:
+    made: list[ConnectorState] = []
 
-    async def look() -> tuple[State, dict[str, Any]]:
+    async def look() -> tuple[ConnectorState, dict[str, Any]]:
         try:
-            state = State(config.state_directory)
+            state = ConnectorState(config.state_directory)
             state.pbx_key()
         except ConnectorError as fault:
             raise FoundError(Code.STATE_UNUSABLE, error=fault) from fault
@@ -97,7 +97,7 @@ async def _state(chain: Chain, config: Config, path: Path) -> State | None:
     return made[0] if made else None
 
 
-def _report(pbx_name: str, state: State | None, steps: list[DoctorStep]) -> DoctorReport:
+def _report(pbx_name: str, state: ConnectorState | None, steps: list[DoctorStep]) -> DoctorReport:
     return DoctorReport(
         pbx_name=pbx_name,
         connector_version=__version__,

@@ -22,14 +22,14 @@ from connector.errors import (
     PbxSlowError,
     PbxUnreachableError,
 )
-from connector.exchange import EndpointElsewhereError, RedirectedError
+from connector.exchange import EndpointElsewhereError, PbxRedirectedError
 from connector.guard import LoginGuard
 from connector.line.features import services
 from connector.login_memory import LoginMemory
 from connector.network.client import HttpClient
 from connector.permissions import candidates, is_named, names_of
 from connector.rest import StarfaceRest
-from connector.state import State
+from connector.state import ConnectorState
 from connector.uci import Callbacks, UciSession
 from core.diagnosis.codes import Code
 from core.diagnosis.rules import OLDEST_PBX, UAL_SINCE
@@ -44,7 +44,7 @@ GROUPS_TRIED: Final = 20
 
 
 class PbxCheck:
-    def __init__(self, config: Config, event_seconds: float = 0, state: State | None = None) -> None:
+    def __init__(self, config: Config, event_seconds: float = 0, state: ConnectorState | None = None) -> None:
         """`event_seconds`: how long to wait for a call of the connector's own PBX user. `state` has the last refused logins
         of all processes. Raises `ConnectorError` if the password cannot be read.
         """
@@ -98,7 +98,7 @@ class PbxCheck:
 
     def _misled(self, fault: BaseException) -> FoundError | None:
         """Return a finding if the PBX sends the login elsewhere or cannot be reached; None for every other fault."""
-        if isinstance(fault, RedirectedError):
+        if isinstance(fault, PbxRedirectedError):
             return FoundError.of(self._target.finding("redirect", location=fault.location))
         if isinstance(fault, EndpointElsewhereError):
             return FoundError.of(self._target.finding("oauth-elsewhere", endpoint=fault.endpoint))

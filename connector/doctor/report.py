@@ -8,14 +8,14 @@ from core.diagnosis.codes import Code
 from core.diagnosis.finding import Finding, explain
 from core.diagnosis.steps import step_title
 from core.language import Language
-from wire.doctor import DoctorReport, DoctorStep, Outcome
+from wire.doctor import DoctorReport, DoctorStep, StepOutcome
 from wire.lines import one_line
 
 _MARKS: Final = {
-    Outcome.OK: ("✓", "32"),
-    Outcome.WARNING: ("!", "33"),
-    Outcome.FAILED: ("✗", "31"),
-    Outcome.SKIPPED: ("–", "90"),
+    StepOutcome.OK: ("✓", "32"),
+    StepOutcome.WARNING: ("!", "33"),
+    StepOutcome.FAILED: ("✗", "31"),
+    StepOutcome.SKIPPED: ("–", "90"),
 }
 _WIDTH: Final = 100
 _INDENT: Final = " " * 4
@@ -30,7 +30,7 @@ class Printer:
         mark, colour = _MARKS[step.outcome]
         # Escapes control characters in texts from servers.
         step = step.model_copy(update={"evidence": {k: one_line(v) for k, v in step.evidence.items()}})
-        evidence = ", ".join(step.evidence.values()) if step.outcome is Outcome.OK else ""
+        evidence = ", ".join(step.evidence.values()) if step.outcome is StepOutcome.OK else ""
         line = f"{self._coloured(mark, colour)} {step_title(step.step, self._language)}"
         print(f"{line}  {self._coloured(evidence, '90')}" if evidence else line)
         code = Code.named(step.code or "")

@@ -16,7 +16,7 @@ from connector.network.client import HttpClient
 from connector.network.faults import IN_TIME, no_greeting
 from connector.network.target import Target
 from connector.refusal import refusal
-from connector.state import State
+from connector.state import ConnectorState
 from core.diagnosis.codes import Code
 from wire.jsonrpc import MAX_FRAME_BYTES, Frame, dump
 from wire.link import (
@@ -36,7 +36,7 @@ SECONDS: Final = 15.0
 
 
 class ServiceCheck:
-    def __init__(self, config: Config, state: State | None) -> None:
+    def __init__(self, config: Config, state: ConnectorState | None) -> None:
         """Raises `ConnectorError` if `ca_file` cannot be used."""
         self._config = config
         self._state = state
@@ -75,7 +75,7 @@ class ServiceCheck:
         return here, shown
 
     async def _name(
-        self, socket: "_Socket", challenge: Challenge, state: State
+        self, socket: "_Socket", challenge: Challenge, state: ConnectorState
     ) -> tuple[Checked, dict[str, Any]]:
         name = self._config.pbx.name
         evidence = {"pbx_name": name, "identity": state.fingerprint}
@@ -95,7 +95,7 @@ class ServiceCheck:
             raise self._refused(Code.ENROLMENT_NEEDED, state)
         return answer, {**evidence, "name": answer.name}
 
-    def _refused(self, code: Code, state: State) -> FoundError:
+    def _refused(self, code: Code, state: ConnectorState) -> FoundError:
         found = refusal(code, self._config, state)
         return FoundError(found.code, found.variant, **found.evidence)
 

@@ -8,7 +8,7 @@ from connector.errors import PbxError, PbxUnreachableError
 from connector.network.faults import UnreachedError
 from core.diagnosis.codes import Code
 from core.diagnosis.finding import Finding
-from wire.doctor import DoctorStep, Outcome
+from wire.doctor import DoctorStep, StepOutcome
 
 T = TypeVar("T")
 
@@ -42,7 +42,7 @@ class Chain:
     async def step(self, name: str, work: Callable[[], Awaitable[tuple[T, dict[str, Any]]]]) -> T | None:
         """Run one step; return its result, or None if it was skipped, failed or warns."""
         if self.is_broken:
-            self._add(DoctorStep(step=name, outcome=Outcome.SKIPPED))
+            self._add(DoctorStep(step=name, outcome=StepOutcome.SKIPPED))
             return None
         begun = time.monotonic()
         try:
@@ -54,7 +54,7 @@ class Chain:
             self._add(
                 DoctorStep(
                     step=name,
-                    outcome=Outcome.WARNING if is_warning else Outcome.FAILED,
+                    outcome=StepOutcome.WARNING if is_warning else StepOutcome.FAILED,
                     code=fault.code,
                     variant=fault.variant,
                     evidence=fault.evidence,
@@ -63,12 +63,12 @@ class Chain:
             )
             return None
         shown = {key: str(value)[:300] for key, value in evidence.items()}
-        self._add(DoctorStep(step=name, outcome=Outcome.OK, evidence=shown, milliseconds=_since(begun)))
+        self._add(DoctorStep(step=name, outcome=StepOutcome.OK, evidence=shown, milliseconds=_since(begun)))
         return found
 
     def skip(self, name: str) -> None:
         """Add a step that is not run, because it does not apply or an earlier one failed."""
-        self._add(DoctorStep(step=name, outcome=Outcome.SKIPPED))
+        self._add(DoctorStep(step=name, outcome=StepOutcome.SKIPPED))
 
     def _add(self, step: DoctorStep) -> None:
         self._steps.append(step)

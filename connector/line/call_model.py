@@ -66,7 +66,7 @@ _NOT_FORWARDED: Final = frozenset({"", "NONE"})
 
 
 @dataclass(slots=True)
-class _Call:
+class _KnownCall:
     call_id: str
     """The id by which the call was first known."""
     pbx_id: str
@@ -98,7 +98,7 @@ class CallModel:
     def __init__(self) -> None:
         self.shift = 0.0
         """Seconds to add to get the time of day."""
-        self._calls: OrderedDict[str, _Call] = OrderedDict()
+        self._calls: OrderedDict[str, _KnownCall] = OrderedDict()
         """Calls by the PBX's present id."""
         self.own_numbers: frozenset[str] = frozenset()
         """The person's numbers as the PBX writes them. If one of them is the caller of a ringing call, it is the own phone
@@ -231,21 +231,21 @@ class CallModel:
         shown.sort(key=lambda one: one.began)
         return [_phone_call(one, group_name, self.shift) for one in shown]
 
-    def _of(self, call_id: str) -> _Call | None:
+    def _of(self, call_id: str) -> _KnownCall | None:
         found = self._calls.get(call_id)
         if found is None:
             found = next((one for one in self._calls.values() if one.call_id == call_id), None)
         return found
 
-    def _add(self, pbx_id: str, at: float) -> _Call:
-        call = self._calls[pbx_id] = _Call(call_id=pbx_id, pbx_id=pbx_id, began=at, heard=at)
+    def _add(self, pbx_id: str, at: float) -> _KnownCall:
+        call = self._calls[pbx_id] = _KnownCall(call_id=pbx_id, pbx_id=pbx_id, began=at, heard=at)
         while len(self._calls) > MAX_KNOWN:
             oldest = next((one.pbx_id for one in self._calls.values() if one.ended is not None), None)
             del self._calls[oldest if oldest is not None else next(iter(self._calls))]
         return call
 
     def _put(
-        self, call: _Call, struct: Mapping[str, Any], at: float, *, at_once: bool = False, is_event: bool
+        self, call: _KnownCall, struct: Mapping[str, Any], at: float, *, at_once: bool = False, is_event: bool
     ) -> None:
         call.heard = at
         call.caller = _told(struct, "caller", call.caller)
@@ -278,7 +278,7 @@ class CallModel:
 
     @staticmethod
     def _direct(
-        call: _Call, state: CallState | None, direction: Direction | None, own: frozenset[str]
+        call: _KnownCall, state: CallState | None, direction: Direction | None, own: frozenset[str]
     ) -> None:
         """Derive the direction from the states before the call is connected."""
         if direction is None or call.is_ours or call.connected is not None:
@@ -289,7 +289,7 @@ class CallModel:
         call.direction = Direction.OUT if is_own_phone else direction
 
     @staticmethod
-    def _end(call: _Call, at: float, end: CallEnd, *, by_event: bool = False) -> None:
+    def _end(call: _KnownCall, at: float, end: CallEnd, *, by_event: bool = False) -> None:
         call.ended, call.end, call.state, call.heard = at, end, CallState.ENDED, at
         call.ended_by_event = by_event
 
@@ -299,7 +299,7 @@ def state_is_set_up(name: str) -> bool:
     return name in ("PROCEEDING", "OUTGOING", "RINGBACK", "RING_BACK")
 
 
-def _end(call: _Call, *, at_once: bool) -> CallEnd:
+def _end(call: _KnownCall, *, at_once: bool) -> CallEnd:
     """Return how a call ended, if an event reported its end."""
     if at_once:
         return CallEnd.AT_ONCE
@@ -314,7 +314,7 @@ def _end(call: _Call, *, at_once: bool) -> CallEnd:
     return CallEnd.ELSEWHERE if call.group or call.forwarded else CallEnd.MISSED
 
 
-def _end_unheard(call: _Call) -> CallEnd:
+def _end_unheard(call: _KnownCall) -> CallEnd:
     """Return how a call ended, if a look no longer finds it; whether it was answered in between is not known."""
     if call.connected is not None or call.was_hung_up_here:
         return CallEnd.DONE
@@ -323,13 +323,13 @@ def _end_unheard(call: _Call) -> CallEnd:
     return CallEnd.NOT_REACHED if call.is_ours and not call.is_set_up else CallEnd.UNKNOWN
 
 
-def _revive(call: _Call) -> None:
+def _revive(call: _KnownCall) -> None:
     """Reopen a call that a look did not find but that goes on."""
     if call.ended is not None:
         call.ended, call.end, call.state, call.is_hidden = None, None, CallState.UNKNOWN, False
 
 
-def _merge(call: _Call, known: _Call) -> None:
+def _merge(call: _KnownCall, known: _KnownCall) -> None:
     """Merge `known`, the same call under its new id, whose data is newer, into `call`."""
     call.caller = (known.caller[0] or call.caller[0], known.caller[1] or call.caller[1])
     call.called = (known.called[0] or call.called[0], known.called[1] or call.called[1])
@@ -350,7 +350,7 @@ def _merge(call: _Call, known: _Call) -> None:
         call.end, call.state = _end(call, at_once=False), state
 
 
-def _phone_call(call: _Call, group_name: Callable[[str], str], shift: float) -> PhoneCall:
+def _phone_call(call: _KnownCall, group_name: Callable[[str], str], shift: float) -> PhoneCall:
     number, name = _other(call)
     return PhoneCall(
         call_id=call.call_id,
@@ -367,7 +367,7 @@ def _phone_call(call: _Call, group_name: Callable[[str], str], shift: float) -> 
     )
 
 
-def _other(call: _Call) -> tuple[str, str]:
+def _other(call: _KnownCall) -> tuple[str, str]:
     """Return number and name of the other side."""
     if call.direction is Direction.OUT:
         return call.called
@@ -376,11 +376,11 @@ def _other(call: _Call) -> tuple[str, str]:
     return call.called
 
 
-def _shown(call: _Call) -> tuple[object, ...]:
+def _shown(call: _KnownCall) -> tuple[object, ...]:
     return (call.state, call.direction, _other(call), call.group, call.connected, call.end, call.is_ours)
 
 
-def _age(call: _Call, at: float) -> float:
+def _age(call: _KnownCall, at: float) -> float:
     return at - call.ended if call.ended is not None else 0.0
 
 

@@ -37,7 +37,7 @@ _NEEDED: Final[Mapping[Feature, tuple[str, str | None]]] = {
 """Features by UCI: the request that shows the feature, and the request that changes it."""
 
 
-class Offer:
+class OfferedRequests:
     """The requests that a PBX offers one person."""
 
     def __init__(self, provided: Collection[str] = (), refused: Collection[str] = ()) -> None:
@@ -46,12 +46,12 @@ class Offer:
         self._provided = frozenset(_bare(name) for name in provided)
         self.refused = frozenset(refused)
 
-    def as_told(self) -> "Offer":
+    def as_told(self) -> "OfferedRequests":
         """Return the offer as the PBX listed it, without the refusals."""
-        return Offer(self._names)
+        return OfferedRequests(self._names)
 
-    def refusing(self, request: str) -> "Offer":
-        return Offer(self._names, {*self.refused, request})
+    def refusing(self, request: str) -> "OfferedRequests":
+        return OfferedRequests(self._names, {*self.refused, request})
 
     def full_name(self, request: str) -> str:
         """Return the request's full name in the PBX's dialect; one login may mix dialects (MXH, IAH)."""

@@ -5,14 +5,14 @@ import logging
 from collections.abc import Callable, Collection, Sequence
 from typing import Final
 
-from connector.config import Telephone
+from connector.config import TelephoneSection
 from connector.errors import PhoneError
 from connector.line.book import Book
-from connector.line.features import Offer
+from connector.line.features import OfferedRequests
 from connector.line.line import Line
 from connector.line.numbers import NumberPlan
 from connector.line.rest_phone import RestPhone
-from connector.line.uci_line import Site, UciLine
+from connector.line.uci_line import LineContext, UciLine
 from connector.logins import Logins, Use
 from connector.rest import StarfaceRest
 from connector.uci import UciSession
@@ -31,7 +31,7 @@ class Lines:
         self,
         rest: StarfaceRest,
         logins: Logins,
-        settings: Telephone,
+        settings: TelephoneSection,
         group_name: Callable[[str], str],
         provided_requests: Callable[[], Collection[str]] = tuple,
     ) -> None:
@@ -43,12 +43,12 @@ class Lines:
         self._changed: dict[int, None] = {}
         self.changed = asyncio.Event()
         phone, plan = RestPhone(rest), NumberPlan(settings)
-        self._site = Site(
+        self._site = LineContext(
             rest=phone,
             plan=plan,
             book=Book(phone, plan),
             group_name=group_name,
-            has_by_uci=lambda request: Offer(provided_requests()).names(request),
+            has_by_uci=lambda request: OfferedRequests(provided_requests()).names(request),
             changed=self._has_changed,
             dropped=self._dropped,
         )

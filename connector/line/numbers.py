@@ -14,7 +14,7 @@ from typing import Final
 import phonenumbers
 from phonenumbers import PhoneNumber, PhoneNumberFormat, PhoneNumberType, shortnumberinfo
 
-from connector.config import Telephone
+from connector.config import TelephoneSection
 from wire.phone import NumberKind
 
 MAX_DIGITS: Final = 32
@@ -46,7 +46,7 @@ class Wanted:
 class NumberPlan:
     """The number plan of one PBX."""
 
-    def __init__(self, settings: Telephone) -> None:
+    def __init__(self, settings: TelephoneSection) -> None:
         self._region = settings.region
         self._exit = settings.exit_prefix
         self._internal = settings.internal_digits

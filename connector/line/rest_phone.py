@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import Any, Final
 
-from connector.answers import Permission
+from connector.answers import PermissionRecord
 from connector.errors import PbxError, PbxForbiddenError, PhoneError
 from connector.permissions import canonical
 from connector.rest import NotThereError, StarfaceRest
@@ -54,9 +54,9 @@ class RestPhone:
     def __init__(self, rest: StarfaceRest) -> None:
         self._rest = rest
         self._denied: dict[tuple[Area, str], float] = {}
-        self._permissions: Sequence[Permission] = ()
+        self._permissions: Sequence[PermissionRecord] = ()
         self._permissions_until = 0.0
-        self._held: dict[int, tuple[float, tuple[Permission, ...]]] = {}
+        self._held: dict[int, tuple[float, tuple[PermissionRecord, ...]]] = {}
         """By user: until when the entry is valid, and the permissions that the person holds."""
 
     async def may_change(self, user_id: int, area: Area) -> bool:
@@ -109,7 +109,7 @@ class RestPhone:
         return since is not None and time.monotonic() - since < DENIED_SECONDS
 
 
-def _is_for(permission: Permission, area: Area) -> bool:
+def _is_for(permission: PermissionRecord, area: Area) -> bool:
     names = [canonical(name) for name in permission.names]
     return any(
         hint in name for name in names for hint in HINTS[area] if not any(word in name for word in _OF_GROUPS)

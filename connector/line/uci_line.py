@@ -54,7 +54,7 @@ MAX_TOLD: Final = 300
 
 
 @dataclass(frozen=True, slots=True)
-class Site:
+class LineContext:
     """What all lines of one PBX share."""
 
     rest: RestPhone
@@ -71,9 +71,9 @@ class Site:
 
 
 class UciLine:
-    """`connector.line.line.Line`, and one use of a UCI login (`connector.logins.User`)."""
+    """`connector.line.line.Line`, and one use of a UCI login (`connector.logins.LoginListener`)."""
 
-    def __init__(self, user_id: int, session: UciSession, site: Site) -> None:
+    def __init__(self, user_id: int, session: UciSession, site: LineContext) -> None:
         self.user_id = user_id
         self._session = session
         self._site = site

@@ -5,8 +5,8 @@ import time
 from typing import Any, Final
 
 from connector.errors import PbxError, PhoneError
-from connector.exchange import RedirectedError
-from connector.line.features import Offer
+from connector.exchange import PbxRedirectedError
+from connector.line.features import OfferedRequests
 from connector.uci import UciFaultError, UciSession
 from core.diagnosis.codes import Code
 
@@ -19,7 +19,7 @@ OFFER_SECONDS: Final = 600.0
 class UciRequests:
     def __init__(self, session: UciSession) -> None:
         self._session = session
-        self.offer = Offer()
+        self.offer = OfferedRequests()
         self._offered_at: float | None = None
         self.is_up = False
 
@@ -34,7 +34,7 @@ class UciRequests:
             raise PhoneError(Code.LINE_DOWN, "there is no UCI login")
         try:
             return await self._session.call(self.offer.full_name(request), *params)
-        except (UciFaultError, RedirectedError) as fault:
+        except (UciFaultError, PbxRedirectedError) as fault:
             if not await self._session.is_logged_in():
                 raise PhoneError(Code.LINE_DOWN, "the PBX has forgotten the UCI login") from fault
             if not is_particular:
@@ -54,7 +54,7 @@ class UciRequests:
         except PbxError as untold:
             logger.debug("the PBX does not tell what it offers", extra={"reason": type(untold).__name__})
         refused = self.offer.refused if self._offered_at is None else ()  # it may be granted now
-        self.offer = Offer(provided, refused)
+        self.offer = OfferedRequests(provided, refused)
         self._offered_at = time.monotonic()
 
     def forget(self) -> None:

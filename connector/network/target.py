@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
-from connector.config import Pbx, Service
+from connector.config import PbxSection, ServiceSection
 from connector.network import limits
 from connector.network.limits import Limits
 from core.diagnosis.codes import Code
@@ -28,12 +28,12 @@ class Target:
     """It is at the connector's site, as a PBX is: on a private address it is reached without a proxy."""
 
     @classmethod
-    def service(cls, config: Service) -> "Target":
+    def service(cls, config: ServiceSection) -> "Target":
         """Return the service as a target. Raises `ConnectorError` if `ca_file` cannot be read."""
         return cls(config.url, Code.SERVICE_UNREACHABLE, limits.SERVICE, config.proxy, config.certificates())
 
     @classmethod
-    def pbx(cls, config: Pbx) -> "Target":
+    def pbx(cls, config: PbxSection) -> "Target":
         """Return the PBX as a target. Raises `ConnectorError` if `ca_file` cannot be read."""
         return cls(
             config.url,

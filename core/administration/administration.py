@@ -30,7 +30,7 @@ from core.signin.signin import Connection, SignIn
 from core.store.audit import AuditKind
 from core.store.kept import Kept
 from core.store.timestamps import now
-from wire.link import MAX_USERS_AT_ONCE, Method, People, PeopleParams
+from wire.link import MAX_USERS_AT_ONCE, FindPeopleParams, Method, People
 
 logger = logging.getLogger(__name__)
 
@@ -309,7 +309,7 @@ class Administration:
             policy = pool.policy
             for one in (*(reservation.people for reservation in policy.reservations), policy.admitted):
                 named.update(one.user_ids if one is not None else ())
-        params = PeopleParams(search=search, user_ids=sorted(named)[:MAX_USERS_AT_ONCE])
+        params = FindPeopleParams(search=search, user_ids=sorted(named)[:MAX_USERS_AT_ONCE])
         return await self._guard.ask(
             pbx_id=session.pbx_id, method=Method.PEOPLE, params=params, answer=People
         )

@@ -5,13 +5,13 @@ import json
 
 from probe.programs import Recogniser, load_rules
 from probe.readers import this_system
-from probe.settings import Settings
+from probe.settings import PairingStore
 from probe.snapshot import report
 from wire.probe import ProbeReport, ProbeUse
 
 
 def run(options: argparse.Namespace) -> int:
-    settings = Settings(options.config)
+    settings = PairingStore(options.config)
     recognise = Recogniser(load_rules(settings.rules_file))
     _platform, reader = this_system()
     snapshot = reader.snapshot()

@@ -9,7 +9,7 @@ from probe.errors import ProbeError
 from probe.link import pair
 from probe.readers import this_system
 from probe.sentences import IN_CLEAR, WHAT_IS_SENT
-from probe.settings import Pairing, Settings
+from probe.settings import Pairing, PairingStore
 from wire.hosts import checked_url, crosses_in_clear
 from wire.pasted import letters_and_digits
 from wire.probe import PairParams
@@ -34,7 +34,7 @@ def run(options: argparse.Namespace) -> int:
         version=__version__,
     )
     paired = asyncio.run(pair(service, params))
-    if not Settings(options.config).keep(Pairing(service, paired.token, options.allow_http)):
+    if not PairingStore(options.config).keep(Pairing(service, paired.token, options.allow_http)):
         print("There is no keyring here: the token is kept in a file that only you can read.")
     print(f"Paired{f' with {paired.person}' if paired.person else ''}.")
     if not options.no_autostart:

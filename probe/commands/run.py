@@ -13,13 +13,13 @@ from probe.link import Reporter, UnpairedError
 from probe.programs import Recogniser, load_rules
 from probe.readers import this_system
 from probe.sentences import IN_CLEAR
-from probe.settings import Pairing, Settings
-from probe.snapshot import Reader, Snapshot, report
+from probe.settings import Pairing, PairingStore
+from probe.snapshot import Snapshot, SoundReader, report
 from wire.hosts import crosses_in_clear
 
 
 def run(options: argparse.Namespace) -> int:
-    settings = Settings(options.config)
+    settings = PairingStore(options.config)
     pairing = settings.pairing()
     if crosses_in_clear(pairing.service) and not pairing.allow_http:
         raise ProbeError(IN_CLEAR.format(service=pairing.service))
@@ -34,7 +34,7 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-async def _report_changes(pairing: Pairing, reader: Reader, recognise: Recogniser) -> None:
+async def _report_changes(pairing: Pairing, reader: SoundReader, recognise: Recogniser) -> None:
     loop = asyncio.get_running_loop()
     reporter = Reporter(pairing.service, pairing.token)
     failed: asyncio.Future[None] = loop.create_future()

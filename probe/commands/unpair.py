@@ -3,11 +3,11 @@
 import argparse
 
 from probe import autostart
-from probe.settings import Settings
+from probe.settings import PairingStore
 
 
 def run(options: argparse.Namespace) -> int:
-    Settings(options.config).forget()
+    PairingStore(options.config).forget()
     autostart.switch_off()
     print("This computer reports nothing any more. Remove it on the tab's audio page as well.")
     return 0

@@ -5,7 +5,7 @@ import sys
 from typing import Final, cast
 
 from probe.errors import ProbeError
-from probe.snapshot import Reader
+from probe.snapshot import SoundReader
 from wire.probe import ProbePlatform
 
 _READERS: Final = {
@@ -15,7 +15,7 @@ _READERS: Final = {
 }
 
 
-def this_system() -> tuple[ProbePlatform, Reader]:
+def this_system() -> tuple[ProbePlatform, SoundReader]:
     """Return this system's platform and reader. Raises `ProbeError` if there is no reader or its libraries are missing."""
     found = _READERS.get(sys.platform)
     if found is None:
@@ -27,4 +27,4 @@ def this_system() -> tuple[ProbePlatform, Reader]:
         raise ProbeError(
             f"a library is missing ({fault}); install the probe with: pip install 'pbx-teams[probe]'"
         ) from fault
-    return platform, cast("Reader", reader())
+    return platform, cast("SoundReader", reader())

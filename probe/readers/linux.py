@@ -10,7 +10,7 @@ import pulsectl
 
 from probe.errors import NoSoundSystemError
 from probe.readers.processes import SCAN_SECONDS, Processes
-from probe.snapshot import Kind, Snapshot, Stream
+from probe.snapshot import AudioStream, Kind, Snapshot
 from wire.probe import ProbeDevice
 
 logger = logging.getLogger(__name__)
@@ -106,7 +106,7 @@ class PulseReader:
 
     def _streams(
         self, listed: list[Any], kind: Kind, devices: dict[int, ProbeDevice], member: str
-    ) -> list[Stream]:
+    ) -> list[AudioStream]:
         streams = []
         for stream in listed:
             properties = stream.proplist
@@ -121,7 +121,7 @@ class PulseReader:
             parents = self._processes.names_of(int(pid)) if pid.isdigit() else ()
             names = tuple(name for name in (*own, *parents) if name)
             if names:  # streams of the server's own modules have none
-                streams.append(Stream(names, kind, device, active=not stream.corked))  # corked: paused
+                streams.append(AudioStream(names, kind, device, active=not stream.corked))  # corked: paused
         return streams
 
 

@@ -34,14 +34,14 @@ PID, BUNDLE, PROCESS_DEVICES = _code("ppid"), _code("pbid"), _code("pdv#")
 IS_PLAYING: Final = _code("piro")
 
 
-class _Address(ctypes.Structure):
+class _PropertyAddress(ctypes.Structure):
     _fields_ = (("selector", ctypes.c_uint32), ("scope", ctypes.c_uint32), ("element", ctypes.c_uint32))
 
 
 def _declare(audio: ctypes.CDLL, foundation: ctypes.CDLL) -> None:
     """Declare the functions' types (AudioHardware.h, CFString.h): without them, ctypes passes a CFIndex as 32 bits."""
     number, pointer = ctypes.c_uint32, ctypes.c_void_p
-    address, size = ctypes.POINTER(_Address), ctypes.POINTER(ctypes.c_uint32)
+    address, size = ctypes.POINTER(_PropertyAddress), ctypes.POINTER(ctypes.c_uint32)
     audio.AudioObjectGetPropertyDataSize.argtypes = (number, address, number, pointer, size)
     audio.AudioObjectGetPropertyDataSize.restype = ctypes.c_int32
     audio.AudioObjectGetPropertyData.argtypes = (number, address, number, pointer, size, pointer)
@@ -109,7 +109,7 @@ class MacReader:
         )
 
     def _get(self, owner: int, selector: int, scope: int = GLOBAL) -> bytes | None:
-        address, size = _Address(selector, scope, 0), ctypes.c_uint32(0)
+        address, size = _PropertyAddress(selector, scope, 0), ctypes.c_uint32(0)
         if self._audio.AudioObjectGetPropertyDataSize(
             owner, ctypes.byref(address), 0, None, ctypes.byref(size)
         ):

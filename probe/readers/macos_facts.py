@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from probe.snapshot import Kind, Snapshot, Stream
+from probe.snapshot import AudioStream, Kind, Snapshot
 from wire.probe import ProbeDevice
 
 _MODEL: Final = re.compile(r":([0-9A-F]{4}):([0-9A-F]{4})$", re.IGNORECASE)
@@ -58,7 +58,7 @@ def to_snapshot(
     """Make a snapshot. `processes` is None on a system without process objects."""
     known = {device.object_id: to_device(device) for device in devices}
     streams = [
-        Stream(names=names, kind=kind, device=known[object_id], active=kind in process.running)
+        AudioStream(names=names, kind=kind, device=known[object_id], active=kind in process.running)
         for process in processes or ()
         if (names := tuple(name for name in (process.bundle_id, *names_of(process.pid)) if name))
         for kind, object_ids in process.devices.items()

@@ -26,9 +26,9 @@ from probe.readers.careful import keep_following, read_each  # noqa: E402
 from probe.readers.processes import SCAN_SECONDS, Processes  # noqa: E402
 from probe.readers.windows_facts import (  # noqa: E402
     CONTAINER_ID,
-    Endpoint,
-    Session,
     SessionState,
+    WindowsEndpoint,
+    WindowsSession,
     guid_at,
     to_snapshot,
 )
@@ -97,9 +97,9 @@ class WindowsReader:
             unreadable=unreadable,
         )
 
-    def _endpoints(self) -> tuple[list[Endpoint], int]:
+    def _endpoints(self) -> tuple[list[WindowsEndpoint], int]:
         enumerator = AudioUtilities.GetDeviceEnumerator()
-        endpoints: list[Endpoint] = []
+        endpoints: list[WindowsEndpoint] = []
         unreadable = 0
         for flow, kind in _FLOWS:
             default = _default(enumerator, flow)
@@ -107,7 +107,7 @@ class WindowsReader:
 
             def endpoint(
                 number: int, listed: Any = listed, kind: Kind = kind, default: str | None = default
-            ) -> tuple[Endpoint, int]:
+            ) -> tuple[WindowsEndpoint, int]:
                 return self._endpoint(listed.Item(number), kind, default)
 
             found, failed = read_each(range(listed.GetCount()), endpoint, FAULTS)
@@ -115,12 +115,12 @@ class WindowsReader:
             unreadable += failed + sum(without for _, without in found)
         return endpoints, unreadable
 
-    def _endpoint(self, listed: Any, kind: Kind, default: str | None) -> tuple[Endpoint, int]:
+    def _endpoint(self, listed: Any, kind: Kind, default: str | None) -> tuple[WindowsEndpoint, int]:
         """Read an endpoint, even if its sessions cannot be read, because it may be the default device."""
         device = AudioUtilities.CreateDevice(listed)
         sessions, unreadable = read_each([device], self._sessions, FAULTS)
         found = sessions[0] if sessions else []
-        endpoint = Endpoint(
+        endpoint = WindowsEndpoint(
             id=device.id,
             kind=kind,
             properties=device.properties,
@@ -131,14 +131,14 @@ class WindowsReader:
         )
         return endpoint, unreadable
 
-    def _sessions(self, device: Any) -> list[Session]:
+    def _sessions(self, device: Any) -> list[WindowsSession]:
         manager = device.AudioSessionManager
         listed = manager.GetSessionEnumerator()
         watched: list[Any] = []
 
-        def session(number: int) -> Session:
+        def session(number: int) -> WindowsSession:
             control = listed.GetSession(number).QueryInterface(IAudioSessionControl2)
-            found = Session(
+            found = WindowsSession(
                 pid=control.GetProcessId(),
                 state=SessionState(control.GetState()),
                 is_system_sounds=control.IsSystemSoundsSession() == 0,  # S_OK
@@ -151,7 +151,7 @@ class WindowsReader:
             self._register(device.id, manager, watched)
         return sessions
 
-    def _is_exclusive(self, device: Any, sessions: list[Session]) -> bool:
+    def _is_exclusive(self, device: Any, sessions: list[WindowsSession]) -> bool:
         """Return whether a program has exclusive use of the device. It is tested only when the programs with sound change,
         because the test opens a stream, which wakes the reader.
         """

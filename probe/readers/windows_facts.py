@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any, Final
 
-from probe.snapshot import Kind, Snapshot, Stream
+from probe.snapshot import AudioStream, Kind, Snapshot
 from wire.probe import ProbeDevice
 
 FRIENDLY_NAME: Final = "{A45C254E-DF1C-4EFD-8020-67D146A850E0} 14"
@@ -31,7 +31,7 @@ class SessionState(IntEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Session:
+class WindowsSession:
     """One program's audio session on one endpoint."""
 
     pid: int
@@ -40,11 +40,11 @@ class Session:
 
 
 @dataclass(frozen=True, slots=True)
-class Endpoint:
+class WindowsEndpoint:
     id: str
     kind: Kind
     properties: Mapping[str, Any]
-    sessions: Sequence[Session] = ()
+    sessions: Sequence[WindowsSession] = ()
     is_default_for_calls: bool = False
     """It has the role `eCommunications`, which programs for calls use."""
     container_id: str = ""
@@ -54,12 +54,12 @@ class Endpoint:
 
 
 def to_snapshot(
-    endpoints: Sequence[Endpoint],
+    endpoints: Sequence[WindowsEndpoint],
     names_of: Callable[[int], tuple[str, ...]],
     running: tuple[tuple[str, ...], ...] = (),
     unreadable: int = 0,
 ) -> Snapshot:
-    streams: list[Stream] = []
+    streams: list[AudioStream] = []
     defaults: dict[Kind, ProbeDevice] = {}
     for endpoint in endpoints:
         device = to_device(endpoint)
@@ -72,7 +72,7 @@ def to_snapshot(
             if names:
                 active = session.state is SessionState.ACTIVE
                 streams.append(
-                    Stream(
+                    AudioStream(
                         names=names,
                         kind=endpoint.kind,
                         device=device,
@@ -90,7 +90,7 @@ def guid_at(address: int) -> str:
     return f"{{{uuid.UUID(bytes_le=ctypes.string_at(address, 16))}}}"
 
 
-def to_device(endpoint: Endpoint) -> ProbeDevice:
+def to_device(endpoint: WindowsEndpoint) -> ProbeDevice:
     """Convert an endpoint; its USB ids come from its properties."""
     texts = [str(value) for value in endpoint.properties.values()]
     usb = next((found for text in texts if (found := _USB.search(text))), None)

@@ -6,7 +6,7 @@ import asyncio
 import sys
 from datetime import timedelta
 
-from connector.state import State
+from connector.state import ConnectorState
 from tests.app.test_connector_door import Peer, connected, say
 from tests.support.world import ANNA, CLARA, World, eventually
 from wire.link import fingerprint
@@ -88,7 +88,7 @@ async def test_a_pbx_reinstalled_without_a_backup_gets_its_name(world: World) ->
 
     async def has_tried() -> dict[str, str] | None:
         others = (await clara.call("GET", "connection")).body["others"]
-        return next((one for one in others if one["identity"] == State(state).fingerprint), None)
+        return next((one for one in others if one["identity"] == ConnectorState(state).fingerprint), None)
 
     other = await eventually(has_tried, "the new installation is shown", seconds=60)
     assert (await lights_of(world))["link"] == "red"
@@ -99,7 +99,7 @@ async def test_a_pbx_reinstalled_without_a_backup_gets_its_name(world: World) ->
 
     state_now = await clara.state()
     assert not state_now["signedIn"] and state_now["sessionEnd"]["cause"] == "handed-over"
-    new_key = grouped(State(state).pbx_key())
+    new_key = grouped(ConnectorState(state).pbx_key())
 
     async def is_linked() -> bool:
         return world.is_linked()
@@ -119,7 +119,7 @@ async def test_a_pbx_reinstalled_without_a_backup_gets_its_name(world: World) ->
         (state / name).touch(mode=0o600)
         (state / name).write_bytes(content)
     await world.demo.spawn_connector()
-    old = State(state).fingerprint
+    old = ConnectorState(state).fingerprint
     await eventually(has_tried, "the old installation is shown", seconds=60)
     assert old in await operator(world, "show", world.pbx_name)
     assert "belongs to" in await operator(world, "hand-over", world.pbx_name, old)
@@ -145,12 +145,12 @@ async def test_a_link_that_lost_its_name_is_closed(world: World) -> None:
     await eventually(is_closed, "the old identity's link is closed", seconds=5)
 
     async def is_refused() -> bool:
-        return State(world.demo.state / "connector").fingerprint in await operator(
+        return ConnectorState(world.demo.state / "connector").fingerprint in await operator(
             world, "show", world.pbx_name
         )
 
     await eventually(is_refused, "the old identity tries again and is refused", seconds=30)
-    back = State(world.demo.state / "connector").fingerprint
+    back = ConnectorState(world.demo.state / "connector").fingerprint
     await operator(world, "hand-over", world.pbx_name, back)
     await world.connected()
 
@@ -177,7 +177,7 @@ async def test_old_and_new_key_are_both_good_for_a_while(world: World) -> None:
 async def test_a_sealed_login_opens_with_the_old_key_while_it_is_good(world: World) -> None:
     await world.pbx("PATCH", "settings", {"loginType": "ActiveDirectory"})
     old, links = world.key, world.log("connector").count("link open")
-    State(world.demo.state / "connector").renew_pbx_key(timedelta(hours=1))
+    ConnectorState(world.demo.state / "connector").renew_pbx_key(timedelta(hours=1))
     await opened_again(world, links)
     await world.demo.write_key_file()
     assert (await world.client().sign_in(world.pbx_name, old)).status == 200

@@ -16,7 +16,7 @@ import aiohttp
 import pytest
 from pydantic import SecretStr
 
-from connector.config import Config, Pbx, Service, Uci
+from connector.config import Config, PbxSection, ServiceSection, UciSection
 from connector.directory import Directory
 from connector.doctor.pbx import PbxCheck
 from connector.doctor.steps import Chain
@@ -35,7 +35,7 @@ from core.store.timestamps import now
 from simulator.people import LICENCE_PERMISSION
 from simulator.starface.model import Settings
 from tests.support.starface import running_starface
-from wire.doctor import DoctorStep, Outcome
+from wire.doctor import DoctorStep, StepOutcome
 from wire.link import RestState, UciState
 from wire.readings import ReadingPart, ReadingState
 
@@ -573,8 +573,8 @@ class Place:
         if oauth:
             values |= {"auth": "oauth", "oauth_client_secret": SecretStr("headless-secret")}
         self.config = Config(
-            service=Service(url="https://service.example"),
-            pbx=Pbx(password=SecretStr("foobar"), **values),
+            service=ServiceSection(url="https://service.example"),
+            pbx=PbxSection(password=SecretStr("foobar"), **values),
             state_directory="/nonexistent",
         )
         self.make_parts()
@@ -583,8 +583,8 @@ class Place:
         """As a connector that has just started."""
         self.rest = StarfaceRest(self.config.pbx)
         self.readings = Readings(lambda: None)
-        self.callbacks = Callbacks(Uci())
-        self.uci = UciClient(Uci(), self.rest, asyncio.Event(), self.readings, self.callbacks)
+        self.callbacks = Callbacks(UciSection())
+        self.uci = UciClient(UciSection(), self.rest, asyncio.Event(), self.readings, self.callbacks)
         self.directory = Directory(self.rest, self.readings, active=True)
         self.monitor = Monitor(
             self.rest, self.uci, self.directory, self.readings, asyncio.Event(), active=True
@@ -710,7 +710,7 @@ async def test_an_awkward_pbx(place: Place, row: Row) -> None:
         assert light[of_part[row.fails]] in (Light.YELLOW, Light.RED)
     # So does the doctor.
     steps = await place.examined()
-    first = next((step for step in steps if step.outcome in (Outcome.FAILED, Outcome.WARNING)), None)
+    first = next((step for step in steps if step.outcome in (StepOutcome.FAILED, StepOutcome.WARNING)), None)
     assert (first.step if first is not None else "-") == row.doctor
     if first is not None and row.fails in ("login", "uci"):
         refuses = row.fails == "uci" and row.code in (Code.LOGIN_REJECTED, UNREACHABLE)
@@ -821,7 +821,7 @@ async def test_the_doctor_lists_permissions_that_look_alike(place: Place) -> Non
     await place.read()
     assert place.monitor.status.permission_candidates == (f"{LICENCE_PERMISSION} (alt)",)
     steps = {step.step: step for step in await place.examined()}
-    assert steps["pbx-permission"].outcome is Outcome.WARNING
+    assert steps["pbx-permission"].outcome is StepOutcome.WARNING
 
 
 @pytest.mark.parametrize("place", [Row("well")], indirect=True)

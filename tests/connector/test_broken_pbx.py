@@ -21,7 +21,7 @@ from core.diagnosis.rules import find_blocker
 from tests.connector.test_awkward import BEN, Place, assert_words, facts, rule, shown_lights
 from tests.support.hostile import ODD_VALUES
 from tests.support.starface import running_starface
-from wire.doctor import Outcome
+from wire.doctor import StepOutcome
 from wire.link import RestState, UciState
 from wire.readings import ReadingState
 
@@ -133,7 +133,7 @@ async def lives_and_heals(rules: list[dict[str, Any]], *, is_unreadable: bool) -
             assert_words(found)
         shown_lights(place)
         for step in await place.examined():
-            if step.outcome in (Outcome.FAILED, Outcome.WARNING):
+            if step.outcome in (StepOutcome.FAILED, StepOutcome.WARNING):
                 assert_words(Finding(Code(step.code or ""), dict(step.evidence), step.variant))
         # A person's own questions end in an answer or a refusal, too.
         with contextlib.suppress(PbxError):

@@ -11,7 +11,7 @@ import aiohttp
 import pytest
 from pydantic import ValidationError
 
-from connector.config import Pbx, Uci
+from connector.config import PbxSection, UciSection
 from connector.errors import ConnectorError
 from connector.readings import Readings
 from connector.rest import StarfaceRest
@@ -31,8 +31,10 @@ def is_reached(host: str, port: int) -> bool:
         return False
 
 
-@pytest.mark.parametrize("config", [Uci(), Uci(callback_host="localhost"), Uci(callback_host="127.0.0.2")])
-async def test_it_listens_where_the_pbx_was_told_and_nowhere_else(config: Uci) -> None:
+@pytest.mark.parametrize(
+    "config", [UciSection(), UciSection(callback_host="localhost"), UciSection(callback_host="127.0.0.2")]
+)
+async def test_it_listens_where_the_pbx_was_told_and_nowhere_else(config: UciSection) -> None:
     callbacks = Callbacks(config)
     await callbacks.start()
     try:
@@ -45,7 +47,7 @@ async def test_it_listens_where_the_pbx_was_told_and_nowhere_else(config: Uci) -
 
 
 async def test_in_a_container_it_listens_where_the_configuration_says() -> None:
-    callbacks = Callbacks(Uci(callback_host="192.0.2.20", callback_listen="0.0.0.0"))
+    callbacks = Callbacks(UciSection(callback_host="192.0.2.20", callback_listen="0.0.0.0"))
     await callbacks.start()
     assert is_reached("127.0.0.3", callbacks.port)
     assert callbacks.query("s")["de.vertico.starface.callback.host"] == "192.0.2.20"
@@ -56,8 +58,8 @@ async def test_in_a_container_it_listens_where_the_configuration_says() -> None:
 async def test_an_address_that_is_not_of_this_machine_is_told_with_its_cure(
     host: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    config = Uci(callback_host=host)
-    rest = StarfaceRest(Pbx(name="p", url="http://127.0.0.1:1", login="0001", password="x"))
+    config = UciSection(callback_host=host)
+    rest = StarfaceRest(PbxSection(name="p", url="http://127.0.0.1:1", login="0001", password="x"))
     client = UciClient(config, rest, asyncio.Event(), Readings(lambda: None))
     await client.run()
     assert client.state is UciState.FAILED
@@ -77,7 +79,7 @@ async def test_events_by_https(certificate: tuple[Path, Path, ssl.SSLContext]) -
     chain, key, trusts = certificate
     # As an editor of Windows leaves it.
     chain.write_bytes(b"\xef\xbb\xbf" + chain.read_bytes().replace(b"\n", b"\r\n"))
-    config = Uci(callback_certificate=chain, callback_key=key)
+    config = UciSection(callback_certificate=chain, callback_key=key)
     heard: list[Any] = []
     callbacks = Callbacks(config)
     await callbacks.start()
@@ -126,7 +128,7 @@ async def test_an_event_for_another_user_is_refused_and_never_logged(
 ) -> None:
     """EspoCRM's extension compares the query in the same way; the path stays secret beside it."""
     heard: list[str] = []
-    callbacks = Callbacks(Uci())
+    callbacks = Callbacks(UciSection())
     await callbacks.start()
     caplog.set_level("DEBUG")
     secret = callbacks.open(lambda method, _params: heard.append(method), lambda: address(**own))
@@ -143,11 +145,11 @@ async def test_a_certificate_that_is_none_is_told(tmp_path: Path) -> None:
     file = tmp_path / "file.pem"
     file.write_text("nonsense")
     with pytest.raises(ConnectorError, match="do not make a certificate"):
-        await Callbacks(Uci(callback_certificate=file, callback_key=file)).start()
+        await Callbacks(UciSection(callback_certificate=file, callback_key=file)).start()
     with pytest.raises(ConnectorError, match=r"cannot read callback_certificate .*none\.pem"):
-        await Callbacks(Uci(callback_certificate=tmp_path / "none.pem", callback_key=file)).start()
+        await Callbacks(UciSection(callback_certificate=tmp_path / "none.pem", callback_key=file)).start()
     with pytest.raises(ValidationError, match="belong together"):
-        Uci(callback_certificate=file)
+        UciSection(callback_certificate=file)
 
 
 @pytest.mark.parametrize(

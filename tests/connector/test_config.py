@@ -8,7 +8,7 @@ import pytest
 from connector import cli
 from connector.config import load
 from connector.errors import ConnectorError
-from connector.state import State
+from connector.state import ConnectorState
 from wire.pbxkey import KeyFile, parse_key
 
 GOOD = """\
@@ -115,12 +115,12 @@ def test_key_new_and_key_file(write, tmp_path: Path, capsys) -> None:
     assert cli.main(["--config", str(path), "key", "file", "--out", str(out)]) == 0
     content = KeyFile.model_validate_json(out.read_text())
     assert content.pbx_key in second and content.pbx_name == "pbx.example.com"
-    assert parse_key(content.pbx_key) == State(tmp_path / "state").pbx_key()
+    assert parse_key(content.pbx_key) == ConnectorState(tmp_path / "state").pbx_key()
     assert stat.S_IMODE(out.stat().st_mode) == 0o600
 
 
 def test_identity_and_key_stay_and_belong_to_their_user_alone(tmp_path: Path) -> None:
-    first, again = State(tmp_path / "state"), State(tmp_path / "state")
+    first, again = ConnectorState(tmp_path / "state"), ConnectorState(tmp_path / "state")
     assert first.identity_public == again.identity_public
     assert first.sealing_public == again.sealing_public
     assert first.pbx_key() == again.pbx_key()
@@ -129,10 +129,10 @@ def test_identity_and_key_stay_and_belong_to_their_user_alone(tmp_path: Path) ->
 
 
 def test_a_damaged_identity_is_not_replaced_in_silence(tmp_path: Path) -> None:
-    State(tmp_path)
+    ConnectorState(tmp_path)
     (tmp_path / "identity.pem").write_text("damaged")
     with pytest.raises(ConnectorError, match="restore it from the backup"):
-        State(tmp_path)
+        ConnectorState(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -203,12 +203,12 @@ def test_a_password_file_that_cannot_be_right_stops_the_start(
 
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
 def test_identity_and_key_survive_an_editor(tmp_path: Path, encoding: str) -> None:
-    before = State(tmp_path)
+    before = ConnectorState(tmp_path)
     key = before.pbx_key()
     for name in ("identity.pem", "sealing.pem", "pbx-key"):
         file = tmp_path / name
         file.write_bytes(file.read_text().replace("\n", "\r\n").encode(encoding))
-    again = State(tmp_path)
+    again = ConnectorState(tmp_path)
     assert (again.identity_public, again.sealing_public) == (before.identity_public, before.sealing_public)
     assert again.pbx_key() == key
 

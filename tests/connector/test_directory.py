@@ -8,7 +8,7 @@ import aiohttp
 import pytest
 from pydantic import SecretStr
 
-from connector.config import Pbx
+from connector.config import PbxSection
 from connector.directory import READ_SECONDS, Directory
 from connector.errors import PbxError
 from connector.readings import Readings
@@ -37,7 +37,9 @@ class Place:
 async def place(tmp_path: Path) -> AsyncIterator[Place]:
     async with running_starface() as port, aiohttp.ClientSession() as http:
         url = f"http://127.0.0.1:{port}"
-        rest = StarfaceRest(Pbx(name="pbx.example.com", url=url, login="0001", password=SecretStr("foobar")))
+        rest = StarfaceRest(
+            PbxSection(name="pbx.example.com", url=url, login="0001", password=SecretStr("foobar"))
+        )
         yield Place(url, http, rest)
         await rest.close()
 

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from connector.state import State
+from connector.state import ConnectorState
 from simulator import tls
 from tests.support.relay import Fault, Relay
 from tests.support.world import World, free_ports
@@ -220,7 +220,7 @@ async def test_a_clock_that_is_wrong(clinic: Clinic) -> None:
 async def test_a_name_of_another_installation(clinic: Clinic, tmp_path: Path) -> None:
     clinic.change(json.dumps(str(clinic.world.demo.state / "connector")), json.dumps(str(tmp_path / "other")))
     evidence = await clinic.finds("name", "enrolment-needed", "code")
-    assert evidence["identity"] == State(tmp_path / "other").fingerprint
+    assert evidence["identity"] == ConnectorState(tmp_path / "other").fingerprint
 
 
 async def test_a_name_without_a_code(clinic: Clinic, tmp_path: Path) -> None:
@@ -230,7 +230,7 @@ async def test_a_name_without_a_code(clinic: Clinic, tmp_path: Path) -> None:
     for name in (clinic.world.pbx_name, "free.example.com"):
         clinic.text = clinic.text.replace(clinic.world.pbx_name, name)
         evidence = await clinic.finds("name", "enrolment-needed")
-        assert evidence == {"pbx_name": name, "identity": State(tmp_path / "other").fingerprint}
+        assert evidence == {"pbx_name": name, "identity": ConnectorState(tmp_path / "other").fingerprint}
     said = " ".join((await clinic.run("--language", "de")).split())  # lines are folded
     assert "pbx-teams pbx enrol free.example.com" in said
     assert f"pbx-teams pbx hand-over free.example.com {evidence['identity']}" in said

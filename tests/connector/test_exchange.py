@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from connector.config import Pbx, Uci
+from connector.config import PbxSection, UciSection
 from connector.doctor.pbx import PbxCheck
 from connector.doctor.steps import Chain
 from connector.errors import PbxError, PbxUnreachableError
-from connector.exchange import EndpointElsewhereError, RedirectedError, is_of_the_pbx
+from connector.exchange import EndpointElsewhereError, PbxRedirectedError, is_of_the_pbx
 from connector.login import sees_password
 from connector.rest import StarfaceRest
 from connector.uci import Callbacks, UciSession
@@ -46,9 +46,9 @@ class Trap:
     def rest(self, **changes: Any) -> StarfaceRest:
         return StarfaceRest(self.config(**changes))
 
-    def config(self, **changes: Any) -> Pbx:
+    def config(self, **changes: Any) -> PbxSection:
         values: dict[str, Any] = {"name": "p", "url": self.pbx, "login": "0001", "password": "foobar"}
-        return Pbx(**(values | changes))
+        return PbxSection(**(values | changes))
 
     async def _serve(self, handler: Any) -> str:
         app = web.Application()
@@ -95,9 +95,9 @@ async def test_no_redirect_is_followed(trap: Trap, where: str, status: int) -> N
     trap.answers = {"GET /rest/login": CHALLENGE, "POST /rest/login": {"token": "t"}}
     trap.redirects = {where: status}
     rest = trap.rest()
-    with pytest.raises(RedirectedError, match="is redirected to http://127") as raised:
+    with pytest.raises(PbxRedirectedError, match="is redirected to http://127") as raised:
         if where == "POST /xml-rpc":
-            session = UciSession(rest, Callbacks(Uci()), query, lambda *_: None, lambda _: None)
+            session = UciSession(rest, Callbacks(UciSection()), query, lambda *_: None, lambda _: None)
             await session.call("ucp.v22.requests.connection.login")
         else:
             await rest.check()
@@ -175,7 +175,7 @@ async def test_the_oauth_login_follows_no_redirect(trap: Trap, where: str) -> No
     trap.answers = {DISCOVERY: {"token_endpoint": f"{trap.pbx}/token"}, "POST /token": {"access_token": "t"}}
     trap.redirects = {where: 307}
     rest = trap.rest(**OAUTH)
-    with pytest.raises(RedirectedError):
+    with pytest.raises(PbxRedirectedError):
         await rest.check()
     await rest.close()
     assert trap.caught == []
@@ -206,7 +206,7 @@ def test_where_login_and_client_secret_may_go(endpoint: str, base: str, is_pbx: 
 
 @pytest.mark.parametrize("language", ["redirect", "oauth-elsewhere"])
 async def test_the_doctor_names_it(trap: Trap, language: str) -> None:
-    from connector.config import Config, Service
+    from connector.config import Config, ServiceSection
 
     more: dict[str, Any] = {}
     if language == "redirect":
@@ -215,7 +215,9 @@ async def test_the_doctor_names_it(trap: Trap, language: str) -> None:
         trap.answers = {DISCOVERY: {"token_endpoint": "https://login.example/token"}}
         more = OAUTH
     config = Config(
-        service=Service(url="https://service.example"), pbx=trap.config(**more), uci=Uci(enabled=False)
+        service=ServiceSection(url="https://service.example"),
+        pbx=trap.config(**more),
+        uci=UciSection(enabled=False),
     )
     steps: list[DoctorStep] = []
     await PbxCheck(config).run(Chain(steps, lambda _: None))
@@ -278,7 +280,7 @@ async def test_each_uci_login_keeps_its_own_cookies(trap: Trap) -> None:
         async def query(_http: Any) -> dict[str, str]:
             return {"de.vertico.starface.user": user}
 
-        return UciSession(rest, Callbacks(Uci()), query, lambda *_: None, lambda _: None)
+        return UciSession(rest, Callbacks(UciSection()), query, lambda *_: None, lambda _: None)
 
     anna, ben = session("anna"), session("ben")
     for _ in range(2):

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from connector.config import Config, Pbx, Service, Uci
+from connector.config import Config, PbxSection, ServiceSection, UciSection
 from connector.doctor.pbx import PbxCheck
 from connector.doctor.service import ServiceCheck
 from connector.doctor.steps import Chain, FoundError, WarningFoundError
@@ -15,8 +15,10 @@ from wire.doctor import DoctorStep
 
 
 def config(pbx_url: str = "https://pbx.invalid", service: Any = None, **uci: Any) -> Config:
-    pbx = Pbx(name="pbx.example.com", url=pbx_url, login="0001", password="foobar")
-    return Config(service=service or Service(url="https://service.invalid"), pbx=pbx, uci=Uci(**uci))
+    pbx = PbxSection(name="pbx.example.com", url=pbx_url, login="0001", password="foobar")
+    return Config(
+        service=service or ServiceSection(url="https://service.invalid"), pbx=pbx, uci=UciSection(**uci)
+    )
 
 
 async def found(check: Any) -> DoctorStep:
@@ -34,7 +36,9 @@ async def test_the_doctor_warns_in_both_languages(variant: str | None, host: str
         pbx = PbxCheck(config("http://pbx.invalid"))
         step = await found(pbx._way._in_clear)
     elif variant == "service":
-        link = ServiceCheck(config(service=Service(url="http://service.invalid", allow_http=True)), None)
+        link = ServiceCheck(
+            config(service=ServiceSection(url="http://service.invalid", allow_http=True)), None
+        )
         step = await found(link._way._in_clear)
     else:
         pbx = PbxCheck(config(callback_host="192.0.2.20"))

@@ -68,11 +68,11 @@ async def test_a_uci_connector_that_is_off_is_a_warning_with_its_cure(world: Wor
 
 
 async def test_a_new_key_is_good_at_once_and_the_old_one_no_longer(world: World) -> None:
-    from connector.state import State
+    from connector.state import ConnectorState
 
     old = world.key
     links = world.log("connector").count("link open")
-    new = grouped(State(world.demo.state / "connector").renew_pbx_key())
+    new = grouped(ConnectorState(world.demo.state / "connector").renew_pbx_key())
 
     async def opened_again() -> bool:
         return world.log("connector").count("link open") > links

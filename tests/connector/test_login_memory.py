@@ -14,7 +14,7 @@ import aiohttp
 import pytest
 from pydantic import SecretStr
 
-from connector.config import Pbx
+from connector.config import PbxSection
 from connector.errors import LoginPausedError, PbxLoginFailedError
 from connector.guard import LoginGuard
 from connector.login_memory import (
@@ -25,7 +25,7 @@ from connector.login_memory import (
     WITH_ONE_CONFIGURATION,
     LoginMemory,
 )
-from connector.state import State
+from connector.state import ConnectorState
 from core.diagnosis.codes import Code
 from tests.support.starface import running_starface
 from wire.doctor import DoctorReport, DoctorStep
@@ -40,13 +40,13 @@ class Clock:
         return self.now
 
 
-def pbx(password: str = "wrong", url: str = "https://pbx.example.com") -> Pbx:
-    return Pbx(name="pbx.example.com", url=url, login="0001", password=SecretStr(password))
+def pbx(password: str = "wrong", url: str = "https://pbx.example.com") -> PbxSection:
+    return PbxSection(name="pbx.example.com", url=url, login="0001", password=SecretStr(password))
 
 
 def memory(directory: Path, clock: Clock, password: str = "wrong") -> LoginMemory:
     """As another process opens it."""
-    return LoginMemory(State(directory), pbx(password), clock)
+    return LoginMemory(ConnectorState(directory), pbx(password), clock)
 
 
 async def refused(directory: Path, clock: Clock, password: str = "wrong") -> None:
@@ -104,7 +104,10 @@ async def test_the_file_is_small_private_and_holds_no_secret(tmp_path: Path) -> 
     assert len(content) < 1000 and b"geheim" not in content and b"0001" not in content
     assert (tmp_path / FILE).stat().st_mode & 0o077 == 0
     # Two bytes of a keyed digest: many passwords have the same.
-    seen = {LoginMemory(State(tmp_path), pbx(f"p{number}"), clock)._configuration for number in range(300)}
+    seen = {
+        LoginMemory(ConnectorState(tmp_path), pbx(f"p{number}"), clock)._configuration
+        for number in range(300)
+    }
     assert all(len(one) == 4 for one in seen)
 
 
@@ -122,7 +125,7 @@ async def test_the_file_is_small_private_and_holds_no_secret(tmp_path: Path) -> 
 )
 async def test_a_file_that_cannot_be_read_is_no_hindrance(tmp_path: Path, content: bytes) -> None:
     clock = Clock()
-    State(tmp_path)
+    ConnectorState(tmp_path)
     (tmp_path / FILE).write_bytes(content)
     assert memory(tmp_path, clock).wait() == 0
     for _process in range(WITH_ONE_CONFIGURATION):
@@ -166,7 +169,7 @@ def test_a_process_that_is_killed_between_question_and_answer_has_asked(tmp_path
             [sys.executable, "-c", program, str(tmp_path)], check=False, timeout=120, env=dict(os.environ)
         )
         assert ended.returncode == -signal.SIGKILL
-    assert LoginMemory(State(tmp_path), pbx()).wait() > 0
+    assert LoginMemory(ConnectorState(tmp_path), pbx()).wait() > 0
 
 
 def test_whoever_reads_while_another_writes_reads_all_or_the_one_before(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from connector import methods
 from connector.calls import Calls
-from connector.config import Pbx, Uci
+from connector.config import PbxSection, UciSection
 from connector.directory import Directory
 from connector.errors import (
     PbxBlockedError,
@@ -27,7 +27,7 @@ from connector.methods import NONCE_SECONDS, PbxMethods
 from connector.monitor import Monitor
 from connector.readings import Readings
 from connector.rest import StarfaceRest
-from connector.state import State
+from connector.state import ConnectorState
 from connector.uci import Callbacks
 from simulator.starface.model import CLIENT_SECRET, LoginType, Settings
 from simulator.starface.server import create
@@ -55,9 +55,9 @@ NAME = "pbx.example.com"
 class Connector:
     """The methods of a connector beside a simulated STARFACE."""
 
-    def __init__(self, state: State, url: str, *, oauth: bool = False) -> None:
+    def __init__(self, state: ConnectorState, url: str, *, oauth: bool = False) -> None:
         more: dict[str, Any] = {"auth": "oauth", "oauth_client_secret": CLIENT_SECRET} if oauth else {}
-        self.rest = StarfaceRest(Pbx(name=NAME, url=url, login="0001", password="foobar", **more))
+        self.rest = StarfaceRest(PbxSection(name=NAME, url=url, login="0001", password="foobar", **more))
         self.state = state
 
         async def examine() -> Any:
@@ -75,7 +75,7 @@ class Connector:
                 heard.append(state)
 
         monitor: Monitor = Silent()  # type: ignore[assignment]
-        calls = Calls(Logins(self.rest, Callbacks(Uci()), state))
+        calls = Calls(Logins(self.rest, Callbacks(UciSection()), state))
         directory = Directory(self.rest, Readings(lambda: None), active=True)
         made = PbxMethods(
             self.rest, directory, state, monitor, calls, NAME, uses_oauth=oauth, examine=examine
@@ -117,7 +117,7 @@ async def connector_beside(settings: Settings, directory: Path) -> AsyncIterator
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     url = f"http://127.0.0.1:{runner.addresses[0][1]}"
-    connector = Connector(State(directory), url, oauth=settings.oauth)
+    connector = Connector(ConnectorState(directory), url, oauth=settings.oauth)
     yield connector
     await connector.rest.close()
     await runner.cleanup()

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from pydantic import SecretStr, ValidationError
 
-from connector.config import Pbx, Service
+from connector.config import PbxSection, ServiceSection
 from connector.network import proxy as proxies
 from connector.network.limits import PBX, SERVICE
 from connector.network.proxy import (
@@ -273,9 +273,9 @@ def test_private_addresses() -> None:
 def test_a_proxy_in_the_configuration_is_checked_at_the_start(section: str, text: str, message: str) -> None:
     with pytest.raises(ValidationError) as raised:
         if section == "service":
-            Service(url="https://s.example", proxy=SecretStr(text))
+            ServiceSection(url="https://s.example", proxy=SecretStr(text))
         else:
-            Pbx(name="p", url="https://p", login="l", password=SecretStr("x"), proxy=SecretStr(text))
+            PbxSection(name="p", url="https://p", login="l", password=SecretStr("x"), proxy=SecretStr(text))
     errors = raised.value.errors(include_url=False, include_input=False)
     assert message in errors[0]["msg"] and "geheim" not in errors[0]["msg"]
 

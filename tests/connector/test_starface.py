@@ -9,13 +9,13 @@ import aiohttp
 import pytest
 
 from connector.calls import Calls
-from connector.config import Pbx, Uci
+from connector.config import PbxSection, UciSection
 from connector.errors import LoginRejectedError, PbxLoginFailedError, PbxUnreachableError
 from connector.login import internal_secret, uci_token
 from connector.logins import Logins
 from connector.readings import Readings
 from connector.rest import StarfaceRest
-from connector.state import State
+from connector.state import ConnectorState
 from connector.uci import Callbacks, UciClient
 from simulator.people import ADMINISTRATOR_PERMISSION, LICENCE_PERMISSION
 from simulator.starface.model import CLIENT_SECRET, LoginType, Settings
@@ -41,7 +41,7 @@ class System:
         values: dict[str, Any] = {"name": "p", "url": self.url, "login": "0001", "password": password}
         if self.settings.oauth:
             values |= {"auth": "oauth", "oauth_client_secret": CLIENT_SECRET}
-        return StarfaceRest(Pbx(**(values | changes)))
+        return StarfaceRest(PbxSection(**(values | changes)))
 
     async def control(self, method: str, path: str, body: Any = None) -> Any:
         async with self.http.request(method, f"{self.url}/control/{path}", json=body) as answer:
@@ -133,7 +133,7 @@ async def test_a_wrong_login_of_the_connector_is_told_apart_from_an_absent_pbx(s
 
 async def test_the_version_by_rest_or_by_uci(system: System) -> None:
     rest = system.rest()
-    uci = UciClient(Uci(), rest, asyncio.Event(), Readings(lambda: None))
+    uci = UciClient(UciSection(), rest, asyncio.Event(), Readings(lambda: None))
     told = await rest.version()
     assert told == (None if system.settings.version.startswith("6") else system.settings.version)
     assert await uci.server_version() == system.settings.version
@@ -153,7 +153,7 @@ async def test_permissions_are_found_by_their_name_whatever_it_is(system: System
 
 async def test_call_events_arrive_and_come_back_after_a_loss(system: System) -> None:
     rest = system.rest()
-    uci = UciClient(Uci(), rest, asyncio.Event(), Readings(lambda: None), keep_alive=0.2)
+    uci = UciClient(UciSection(), rest, asyncio.Event(), Readings(lambda: None), keep_alive=0.2)
     running = asyncio.create_task(uci.run())
 
     async def is_on() -> bool:
@@ -200,9 +200,9 @@ async def test_a_wrong_oauth_client_is_the_connectors_fault_not_the_users() -> N
 
 @pytest.mark.parametrize("system", ["6.7 Internal"], indirect=True)
 async def test_who_has_no_call_is_told_of_those_who_are_followed(system: System, tmp_path: Path) -> None:
-    rest, callbacks = system.rest(), Callbacks(Uci())
+    rest, callbacks = system.rest(), Callbacks(UciSection())
     await callbacks.start()
-    calls = Calls(Logins(rest, callbacks, State(tmp_path)))
+    calls = Calls(Logins(rest, callbacks, ConnectorState(tmp_path)))
     for user_id, login, password in ((1, "1001", "anna-1001"), (2, "1002", "ben-1002")):
         await calls.follow(user_id, CallsCredentials(login=login, uci_token=uci_token(login, password)))
 

@@ -17,7 +17,7 @@ from aiohttp import web
 from pydantic import SecretStr
 
 from connector.calls import Calls
-from connector.config import Config, Pbx, Service, Uci
+from connector.config import Config, PbxSection, ServiceSection, UciSection
 from connector.directory import Directory
 from connector.doctor.doctor import examine_ways
 from connector.errors import ConnectorError, PbxUnreachableError
@@ -31,7 +31,7 @@ from connector.network.limits import Limits
 from connector.network.target import Target
 from connector.readings import Readings
 from connector.rest import StarfaceRest
-from connector.state import State
+from connector.state import ConnectorState
 from connector.uci import Callbacks, UciClient, UciSession
 from core.diagnosis.codes import Code
 from core.diagnosis.finding import Finding, explain
@@ -40,7 +40,7 @@ from simulator import tls
 from tests.support.proxy import Proxy
 from tests.support.relay import Fault, Relay
 from tests.support.world import free_ports
-from wire.doctor import DoctorStep, Outcome
+from wire.doctor import DoctorStep, StepOutcome
 
 PROXY_VARIABLES = ("http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
 SECRETS = ("geheim", "p@ss", "foobar", "secret-token")
@@ -122,9 +122,11 @@ class Site:
         service, pbx = (ours, {"url": nowhere}) if where == "service" else ({"url": nowhere}, ours)
         return Config(
             state_directory=self.directory / "state",
-            service=Service(**{"allow_http": True, **service}),
-            pbx=Pbx(**{"name": "pbx.example.com", "login": "0001", "password": SecretStr("foobar"), **pbx}),
-            uci=Uci(enabled=where == "pbx"),
+            service=ServiceSection(**{"allow_http": True, **service}),
+            pbx=PbxSection(
+                **{"name": "pbx.example.com", "login": "0001", "password": SecretStr("foobar"), **pbx}
+            ),
+            uci=UciSection(enabled=where == "pbx"),
         )
 
 
@@ -138,7 +140,11 @@ async def link_says(config: Config) -> Finding:
     """What the running connector's link puts into its log and on its page."""
     rest = StarfaceRest(config.pbx)
     look = asyncio.Event()
-    readings, state, callbacks = Readings(look.set), State(config.state_directory), Callbacks(config.uci)
+    readings, state, callbacks = (
+        Readings(look.set),
+        ConnectorState(config.state_directory),
+        Callbacks(config.uci),
+    )
     uci = UciClient(config.uci, rest, look, readings, callbacks)
     directory = Directory(rest, readings, active=True)
     monitor = Monitor(rest, uci, directory, readings, look, active=True)
@@ -180,16 +186,16 @@ async def uci_call(rest: StarfaceRest) -> None:
     async def query(_http: Any) -> dict[str, str]:
         return {"de.vertico.starface.auth": "0001:secret-token"}
 
-    session = UciSession(rest, Callbacks(Uci()), query, lambda *_: None, lambda _: None)
+    session = UciSession(rest, Callbacks(UciSection()), query, lambda *_: None, lambda _: None)
     await session.call("ucp.v22.requests.connection.login")
 
 
 async def doctor_says(config: Config, way: str) -> tuple[str, Finding]:
     """The first step that fails on this way, and what of it is told."""
-    report = await examine_ways(config, State(config.state_directory), [])
+    report = await examine_ways(config, ConnectorState(config.state_directory), [])
     names = ("pbx-", "uci-") if way == "pbx" else ("clock", "service-", "name", "key")
     steps = [step for step in report.steps if step.step.startswith(names)]
-    failed = next(step for step in steps if step.outcome is Outcome.FAILED)
+    failed = next(step for step in steps if step.outcome is StepOutcome.FAILED)
     return failed.step, finding_in(failed)
 
 
@@ -625,9 +631,9 @@ async def test_a_companys_own_authority_counts_and_is_shown(site: Site) -> None:
     site.url = f"https://localhost:{port}"
     site.environment(SSL_CERT_FILE=str(site.directory / "tls" / "ca.pem"))
     config = site.config("service")
-    report = await examine_ways(config, State(config.state_directory), [])
+    report = await examine_ways(config, ConnectorState(config.state_directory), [])
     certificate = next(step for step in report.steps if step.step == "service-tls")
-    assert certificate.outcome is Outcome.OK
+    assert certificate.outcome is StepOutcome.OK
     assert certificate.evidence["issuer"] == "PBX for Teams simulator"
     assert (await link_says(config)).variant == "not-the-service"
 
@@ -640,7 +646,7 @@ async def test_a_ca_file_without_a_certificate_is_named(site: Site, where: str) 
     target = Target.service(config.service) if where == "service" else Target.pbx(config.pbx)
     with pytest.raises(ConnectorError, match="ca_file"):
         HttpClient(target)
-    report = await examine_ways(config, State(config.state_directory), [])
+    report = await examine_ways(config, ConnectorState(config.state_directory), [])
     assert any(step.code == "configuration-invalid" for step in report.steps)
 
 
@@ -704,14 +710,14 @@ async def test_one_dead_family_keeps_nobody_out_and_is_named(
         else:
             assert (await link_says(config)).variant == "not-the-service"  # it got there
         assert time.monotonic() - begun < 20  # and not by waiting for the dead one's end
-        report = await examine_ways(config, State(config.state_directory), [])
+        report = await examine_ways(config, ConnectorState(config.state_directory), [])
         tcp = next(step for step in report.steps if step.step == f"{where}-tcp")
-        assert (tcp.outcome, tcp.variant) == (Outcome.WARNING, "family")
+        assert (tcp.outcome, tcp.variant) == (StepOutcome.WARNING, "family")
         assert (tcp.evidence["family"], tcp.evidence["addresses"]) == ("IPv6", "::1")
         assert_readable(finding_in(tcp), ("no answer in time" if silent else "Connection refused",))
         after = "service-websocket" if where == "service" else "pbx-rest"
         gone_on = next(step for step in report.steps if step.step == after)
-        assert gone_on.outcome is not Outcome.SKIPPED
+        assert gone_on.outcome is not StepOutcome.SKIPPED
     finally:
         if dead is not None:
             dead.close()
@@ -803,8 +809,8 @@ async def test_no_netrc_is_read(site: Site) -> None:
 
 
 async def test_one_request_has_the_limits_of_its_target() -> None:
-    service = Target.service(Service(url="https://s.example"))
-    pbx = Target.pbx(Pbx(name="p", url="https://p", login="l", password=SecretStr("x")))
+    service = Target.service(ServiceSection(url="https://s.example"))
+    pbx = Target.pbx(PbxSection(name="p", url="https://p", login="l", password=SecretStr("x")))
     for target in (service, pbx):
         limits = target.limits
         assert limits.connect < limits.whole

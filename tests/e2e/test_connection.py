@@ -4,7 +4,7 @@ import re
 
 from playwright.async_api import expect
 
-from connector.state import State
+from connector.state import ConnectorState
 from tests.app.test_connection import operator
 from tests.app.test_connector_door import Peer, connected, say
 from tests.e2e.conftest import OpenTab
@@ -51,7 +51,7 @@ async def test_a_name_is_handed_over_after_a_question(world: World, open_tab: Op
     await dialog.get_by_role("button", name="Hand the name over").click()
     await clara.sees("The PBX has been handed over")  # everybody is signed out, Clara as well
     # And back, by the operator.
-    mine = State(world.demo.state / "connector").fingerprint
+    mine = ConnectorState(world.demo.state / "connector").fingerprint
 
     async def has_tried() -> bool:
         return mine in await operator(world, "show", world.pbx_name)

@@ -7,7 +7,7 @@ import pytest
 from probe.errors import ProbeError
 from probe.programs import Program, Recogniser, load_rules
 from probe.readers.processes import BROWSER, Processes
-from probe.snapshot import Snapshot, Stream, report
+from probe.snapshot import AudioStream, Snapshot, report
 from wire.probe import ProbeDevice
 
 TEAMS, SOFTPHONE = Program.TEAMS, Program.SOFTPHONE
@@ -107,9 +107,9 @@ def seen(snapshot: Snapshot) -> list[tuple[str, str, str, bool, bool]]:
 
 def test_only_teams_and_the_softphone_are_reported() -> None:
     streams = (
-        Stream(("ms-teams.exe",), "output", JABRA),
-        Stream(("spotify.exe",), "output", REALTEK),
-        Stream(("starface.exe",), "input", REALTEK, active=False),
+        AudioStream(("ms-teams.exe",), "output", JABRA),
+        AudioStream(("spotify.exe",), "output", REALTEK),
+        AudioStream(("starface.exe",), "input", REALTEK, active=False),
     )
     assert seen(Snapshot(streams, {"input": JABRA, "output": JABRA})) == [
         ("teams", "output", "Jabra", True, False),
@@ -118,7 +118,9 @@ def test_only_teams_and_the_softphone_are_reported() -> None:
 
 
 def test_several_streams_on_one_device_are_one_use() -> None:
-    streams = tuple(Stream(("teams",), "output", JABRA, active=active) for active in (False, True, False))
+    streams = tuple(
+        AudioStream(("teams",), "output", JABRA, active=active) for active in (False, True, False)
+    )
     assert seen(Snapshot(streams)) == [("teams", "output", "Jabra", True, False)]
 
 
@@ -128,12 +130,16 @@ def test_a_program_that_runs_without_sound_may_follow_the_default() -> None:
         ("softphone", "input", "Jabra", False, True),
         ("softphone", "output", "Realtek", False, True),
     ]
-    with_stream = Snapshot((Stream(("starface",), "output", JABRA),), snapshot.defaults, snapshot.running)
+    with_stream = Snapshot(
+        (AudioStream(("starface",), "output", JABRA),), snapshot.defaults, snapshot.running
+    )
     assert seen(with_stream) == [("softphone", "output", "Jabra", True, False)]
 
 
 def test_a_report_has_an_end() -> None:
     devices = [ProbeDevice(label=f"d{n}", endpoint_id=str(n)) for n in range(50)]
-    streams = tuple(Stream(("teams",), "output", device, active=n == 49) for n, device in enumerate(devices))
+    streams = tuple(
+        AudioStream(("teams",), "output", device, active=n == 49) for n, device in enumerate(devices)
+    )
     assert len(report(Snapshot(streams), Recogniser()).uses) == 32
     assert seen(Snapshot(streams))[0][2] == "d49", "what is at work comes first"

@@ -45,24 +45,29 @@ def uses(snapshot: Snapshot) -> list[tuple[str, str, str, bool, bool, bool]]:
     ]
 
 
-def windows(*endpoints: win.Endpoint, running: tuple[tuple[str, ...], ...] = ()) -> Snapshot:
+def windows(*endpoints: win.WindowsEndpoint, running: tuple[tuple[str, ...], ...] = ()) -> Snapshot:
     return win.to_snapshot(endpoints, lambda pid: PROCESSES.get(pid, ()), running)
 
 
 def test_windows_sessions_become_uses_of_the_two_programs() -> None:
     snapshot = windows(
-        win.Endpoint(
-            "{0.0.0.00000000}.{a}", "output", JABRA, (win.Session(4120, ACTIVE), win.Session(900, ACTIVE))
+        win.WindowsEndpoint(
+            "{0.0.0.00000000}.{a}",
+            "output",
+            JABRA,
+            (win.WindowsSession(4120, ACTIVE), win.WindowsSession(900, ACTIVE)),
         ),
-        win.Endpoint("{0.0.1.00000000}.{b}", "input", JABRA_MICROPHONE, (win.Session(4120, ACTIVE),)),
-        win.Endpoint(
+        win.WindowsEndpoint(
+            "{0.0.1.00000000}.{b}", "input", JABRA_MICROPHONE, (win.WindowsSession(4120, ACTIVE),)
+        ),
+        win.WindowsEndpoint(
             "{0.0.0.00000000}.{c}",
             "output",
             REALTEK,
             (
-                win.Session(5512, INACTIVE),
-                win.Session(0, ACTIVE, is_system_sounds=True),
-                win.Session(5512, EXPIRED),
+                win.WindowsSession(5512, INACTIVE),
+                win.WindowsSession(0, ACTIVE, is_system_sounds=True),
+                win.WindowsSession(5512, EXPIRED),
             ),
         ),
     )
@@ -75,36 +80,36 @@ def test_windows_sessions_become_uses_of_the_two_programs() -> None:
 
 def test_windows_names_ids_container_and_usb_model() -> None:
     device = win.to_device(
-        win.Endpoint("{0.0.0.00000000}.{a}", "output", JABRA, container_id=JABRA_CONTAINER)
+        win.WindowsEndpoint("{0.0.0.00000000}.{a}", "output", JABRA, container_id=JABRA_CONTAINER)
     )
     assert device.endpoint_id == "{0.0.0.00000000}.{a}"
     assert (device.container_id, device.usb_id) == (JABRA_CONTAINER.lower(), "0b0e:24c8")
-    assert win.to_device(win.Endpoint("x", "output", REALTEK)).usb_id == ""
-    assert win.to_device(win.Endpoint("x", "output", {})).label == "x"
-    assert win.to_device(win.Endpoint("x", "output", {win.DESCRIPTION: "Line"})).label == "Line"
-    assert win.to_device(win.Endpoint("x", "output", JABRA, container_id="none")).container_id == ""
+    assert win.to_device(win.WindowsEndpoint("x", "output", REALTEK)).usb_id == ""
+    assert win.to_device(win.WindowsEndpoint("x", "output", {})).label == "x"
+    assert win.to_device(win.WindowsEndpoint("x", "output", {win.DESCRIPTION: "Line"})).label == "Line"
+    assert win.to_device(win.WindowsEndpoint("x", "output", JABRA, container_id="none")).container_id == ""
     in_memory = ctypes.create_string_buffer(uuid.UUID(JABRA_CONTAINER).bytes_le)
     assert win.guid_at(ctypes.addressof(in_memory)) == JABRA_CONTAINER.lower()
     assert win.guid_at(0) == ""
 
 
 def test_windows_exclusive_use_is_that_of_the_active_session() -> None:
-    sessions = (win.Session(5512, ACTIVE), win.Session(4120, INACTIVE))
-    snapshot = windows(win.Endpoint("e", "output", JABRA, sessions, is_exclusive=True))
+    sessions = (win.WindowsSession(5512, ACTIVE), win.WindowsSession(4120, INACTIVE))
+    snapshot = windows(win.WindowsEndpoint("e", "output", JABRA, sessions, is_exclusive=True))
     assert {(use[0], use[5]) for use in uses(snapshot)} == {("softphone", True), ("teams", False)}
 
 
 def test_windows_a_running_program_may_follow_the_default_for_calls() -> None:
     snapshot = windows(
-        win.Endpoint("e", "output", JABRA, is_default_for_calls=True),
-        win.Endpoint("f", "output", REALTEK),
+        win.WindowsEndpoint("e", "output", JABRA, is_default_for_calls=True),
+        win.WindowsEndpoint("f", "output", REALTEK),
         running=(("ms-teams.exe",), ("svchost.exe",)),
     )
     assert uses(snapshot) == [("teams", "output", "Headset Earphone (Jabra Evolve2 65)", False, True, False)]
 
 
 def test_windows_a_process_that_has_ended_meanwhile_is_passed_over() -> None:
-    assert uses(windows(win.Endpoint("e", "output", JABRA, (win.Session(77, ACTIVE),)))) == []
+    assert uses(windows(win.WindowsEndpoint("e", "output", JABRA, (win.WindowsSession(77, ACTIVE),)))) == []
 
 
 def test_one_device_that_cannot_be_read_leaves_the_others() -> None:

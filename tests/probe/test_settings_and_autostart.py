@@ -13,7 +13,7 @@ from keyring.backends import fail
 from probe import autostart, cli
 from probe.errors import ProbeError
 from probe.programs import load_rules
-from probe.settings import Pairing, Settings
+from probe.settings import Pairing, PairingStore
 
 PAIRING = Pairing("https://pbx.example.com", "secret-token")
 
@@ -52,7 +52,7 @@ def no_ring() -> Iterator[None]:
 
 
 def test_the_token_is_kept_in_the_keyring_and_in_no_file(tmp_path: Path, ring: Memory) -> None:
-    settings = Settings(tmp_path)
+    settings = PairingStore(tmp_path)
     assert settings.keep(PAIRING)
     assert settings.pairing() == PAIRING
     assert "secret-token" not in "".join(path.read_text() for path in tmp_path.iterdir())
@@ -63,7 +63,7 @@ def test_the_token_is_kept_in_the_keyring_and_in_no_file(tmp_path: Path, ring: M
 
 
 def test_without_a_keyring_a_file_for_this_user_alone_holds_it(tmp_path: Path, no_ring: None) -> None:
-    settings = Settings(tmp_path)
+    settings = PairingStore(tmp_path)
     assert not settings.keep(PAIRING)
     assert settings.pairing() == PAIRING
     (file,) = tmp_path.iterdir()
@@ -77,7 +77,7 @@ def test_without_a_keyring_a_file_for_this_user_alone_holds_it(tmp_path: Path, n
 def test_a_damaged_file_says_what_to_do(tmp_path: Path, no_ring: None, content: str) -> None:
     (tmp_path / "pairing.json").write_text(content)
     with pytest.raises(ProbeError, match="pair"):
-        Settings(tmp_path).pairing()
+        PairingStore(tmp_path).pairing()
 
 
 def test_a_desktop_entry_of_the_freedesktop_specification() -> None:
@@ -144,7 +144,7 @@ def test_unpairing_is_possible_at_any_time(tmp_path: Path, no_ring: None, monkey
 def test_a_pairing_over_a_line_that_can_be_read_is_not_used_unless_somebody_said_so(
     tmp_path: Path, ring: Memory, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    settings = Settings(tmp_path)
+    settings = PairingStore(tmp_path)
     settings.keep(Pairing("http://pbx.example.com", "secret-token"))
     assert cli.main(["--config", str(tmp_path), "run"]) == 1
     assert "would cross the network unencrypted" in capsys.readouterr().err

@@ -9,13 +9,13 @@ from typing import Any
 import aiohttp
 
 from connector.calls import Calls
-from connector.config import Pbx, Telephone, Uci
+from connector.config import PbxSection, TelephoneSection, UciSection
 from connector.line.line import Line
 from connector.line.lines import Lines
 from connector.login import uci_token
 from connector.logins import Logins
 from connector.rest import StarfaceRest
-from connector.state import State
+from connector.state import ConnectorState
 from connector.uci import Callbacks
 from simulator.starface.model import Settings
 from tests.support.starface import running_starface
@@ -37,7 +37,7 @@ class Site:
         self._directory = directory
         self._login = login
         self._running: asyncio.Task[None] | None = None
-        self.settings = Telephone()
+        self.settings = TelephoneSection()
         self.uci_works = True
         """Whether the connector's own login is accepted."""
         self.provided_requests: list[str] = []
@@ -45,10 +45,12 @@ class Site:
 
     async def start(self) -> None:
         password = {"0001": "foobar"}.get(self._login) or dict(LOGINS.values())[self._login]
-        self.rest = StarfaceRest(Pbx(name="p", url=self.url, login=self._login, password=password))
-        self.callbacks = Callbacks(Uci())
+        self.rest = StarfaceRest(PbxSection(name="p", url=self.url, login=self._login, password=password))
+        self.callbacks = Callbacks(UciSection())
         await self.callbacks.start()
-        self.logins = Logins(self.rest, self.callbacks, State(self._directory), lambda: self.uci_works)
+        self.logins = Logins(
+            self.rest, self.callbacks, ConnectorState(self._directory), lambda: self.uci_works
+        )
         self.calls = Calls(self.logins)
         self.lines = Lines(
             self.rest,

@@ -14,7 +14,7 @@ from aiohttp import web
 from pydantic import BaseModel
 
 from connector.login import uci_token
-from connector.state import State
+from connector.state import ConnectorState
 from tests.support.world import eventually
 from wire.jsonrpc import Endpoint, Handler, dump
 from wire.link import (
@@ -95,7 +95,9 @@ class TinyHub:
         assert self.endpoint is not None, "no link"
         return await self.endpoint.call(method, params, deadline=SECONDS)
 
-    async def open_phone(self, state: State, user_id: int, login: str, password: str, **changes: str) -> None:
+    async def open_phone(
+        self, state: ConnectorState, user_id: int, login: str, password: str, **changes: str
+    ) -> None:
         """Switch a user's telephone on, as their browser would."""
         nonce = (await self.call(Method.CALLS_CHALLENGE))["nonce"]
         content = json.dumps({"login": login, "uciToken": uci_token(login, password)}).encode()
@@ -128,7 +130,7 @@ class ConnectorProcess:
 
     def __init__(self, directory: Path, hub: TinyHub, pbx_port: int) -> None:
         self.directory = directory
-        self.state = State(directory / "state")
+        self.state = ConnectorState(directory / "state")
         self.log = directory / "log"
         self._config = directory / "connector.toml"
         self._config.write_text(

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from connector.config import Uci
+from connector.config import UciSection
 from connector.errors import LoginRejectedError, PhoneError
 from connector.line.uci_line import UciLine
 from connector.logins import Use
@@ -253,7 +253,7 @@ async def test_changes_are_told_by_the_ids_of_users_alone_and_once(site: Site) -
 
 async def test_what_the_pbx_offers_is_in_the_log_once(site: Site, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO")
-    client = UciClient(Uci(), site.rest, asyncio.Event(), Readings(lambda: None), site.callbacks)
+    client = UciClient(UciSection(), site.rest, asyncio.Event(), Readings(lambda: None), site.callbacks)
     for _ in range(2):
         await client._session.connect()
     await client._session.end()

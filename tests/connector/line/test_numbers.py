@@ -3,7 +3,7 @@
 import pytest
 from pydantic import ValidationError
 
-from connector.config import Telephone
+from connector.config import TelephoneSection
 from connector.line.numbers import NumberPlan, UnusableNumberError
 from wire.phone import NumberKind
 
@@ -11,7 +11,9 @@ EMERGENCY, PREMIUM = NumberKind.EMERGENCY, NumberKind.PREMIUM
 
 
 def plan(region: str = "DE", exit_prefix: str = "", internal_digits: int = 5) -> NumberPlan:
-    return NumberPlan(Telephone(region=region, exit_prefix=exit_prefix, internal_digits=internal_digits))
+    return NumberPlan(
+        TelephoneSection(region=region, exit_prefix=exit_prefix, internal_digits=internal_digits)
+    )
 
 
 @pytest.mark.parametrize(
@@ -169,4 +171,4 @@ def test_one_number_has_one_key() -> None:
 )  # fmt: skip
 def test_settings_that_cannot_be(setting: str, value: object) -> None:
     with pytest.raises(ValidationError):
-        Telephone.model_validate({setting: value})
+        TelephoneSection.model_validate({setting: value})

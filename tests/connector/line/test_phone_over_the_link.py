@@ -10,12 +10,12 @@ from typing import Any
 import aiohttp
 import pytest
 
-from connector.config import Config, Pbx, Service, Telephone, Uci
+from connector.config import Config, PbxSection, ServiceSection, TelephoneSection, UciSection
 from connector.line.lines import Lines
 from connector.link import LinkClient
 from connector.logins import Logins
 from connector.rest import StarfaceRest
-from connector.state import State
+from connector.state import ConnectorState
 from connector.uci import Callbacks
 from tests.support.line import ANNA, BEN, LOGINS, Site
 from tests.support.starface import running_starface
@@ -201,8 +201,10 @@ async def test_kill_9_in_a_call_loses_nothing_and_dials_nothing_twice(whole: Who
 
 
 async def test_changes_of_many_lines_are_told_together_in_portions(tmp_path: Path) -> None:
-    rest = StarfaceRest(Pbx(name="p", url="http://127.0.0.1:1", login="x", password="x"))
-    lines = Lines(rest, Logins(rest, Callbacks(Uci()), State(tmp_path)), Telephone(), str)
+    rest = StarfaceRest(PbxSection(name="p", url="http://127.0.0.1:1", login="x", password="x"))
+    lines = Lines(
+        rest, Logins(rest, Callbacks(UciSection()), ConnectorState(tmp_path)), TelephoneSection(), str
+    )
     told: list[list[int]] = []
 
     class Recording:
@@ -212,8 +214,8 @@ async def test_changes_of_many_lines_are_told_together_in_portions(tmp_path: Pat
 
     config = Config(
         state_directory=tmp_path,
-        service=Service(url="http://127.0.0.1:1"),
-        pbx=Pbx(name="p", url="http://127.0.0.1:1", login="x", password="x"),
+        service=ServiceSection(url="http://127.0.0.1:1"),
+        pbx=PbxSection(name="p", url="http://127.0.0.1:1", login="x", password="x"),
     )
     nothing: Any = None
     link = LinkClient(config, nothing, nothing, nothing, nothing, lines, {})

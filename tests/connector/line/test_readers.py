@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from connector.line import book, readers
-from connector.line.features import HANG_UP, PLACE, Offer, services
+from connector.line.features import HANG_UP, PLACE, OfferedRequests, services
 from tests.support.line import ANNA, running_site
 from wire.phone import Access, Direction, Feature, RedirectTarget
 
@@ -145,13 +145,21 @@ def test_names_of_requests_in_every_form() -> None:
         ["ucp.v20.server.communication.call"],
         ["call"],
     ):
-        assert Offer(provided).has(HANG_UP)
-    only = Offer(["ucp.v22.requests.call.hangupCall"])
+        assert OfferedRequests(provided).has(HANG_UP)
+    only = OfferedRequests(["ucp.v22.requests.call.hangupCall"])
     assert (only.has(PLACE), only.full_name(HANG_UP)) == (False, "ucp.v22.requests.call.hangupCall")
-    assert Offer(["ucp.v22.requests.call", "ucp.v30.requests.call"]).full_name(PLACE).startswith("ucp.v30.")
-    assert Offer().has(PLACE) and not Offer().names(PLACE), "not told is not no, and not yes either"
-    assert not Offer().refusing(PLACE).has(PLACE) and Offer().refusing(PLACE).as_told().has(PLACE)
-    assert set(Offer().features({})) == set(Feature) - {Feature.SEARCH, Feature.MOBILES}
+    assert (
+        OfferedRequests(["ucp.v22.requests.call", "ucp.v30.requests.call"])
+        .full_name(PLACE)
+        .startswith("ucp.v30.")
+    )
+    assert OfferedRequests().has(PLACE) and not OfferedRequests().names(PLACE), (
+        "not told is not no, and not yes either"
+    )
+    assert not OfferedRequests().refusing(PLACE).has(PLACE) and OfferedRequests().refusing(
+        PLACE
+    ).as_told().has(PLACE)
+    assert set(OfferedRequests().features({})) == set(Feature) - {Feature.SEARCH, Feature.MOBILES}
     assert (
         services(["ucp.v22.requests.call", "ucp.v30.requests.call", "ucp.v30.requests.phone"])
         == "call, phone"

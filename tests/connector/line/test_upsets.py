@@ -15,7 +15,7 @@ from connector import logins, uci
 from connector.errors import PhoneError
 from connector.line import call_model, uci_line
 from connector.logins import FILE, Use
-from connector.state import State
+from connector.state import ConnectorState
 from tests.support.line import ANNA, BEN, CLARA, LOGINS, Site, credentials, running_site
 from tests.support.world import eventually
 from wire.phone import CallEnd, CallState, Dial, Direction, LineState
@@ -247,7 +247,7 @@ async def test_a_call_between_two_people_and_its_renaming(site: Site) -> None:
 
 async def test_a_login_file_of_before_the_telephone_is_for_help_alone(site: Site, tmp_path: Path) -> None:
     await site.stop()
-    state = State(tmp_path)
+    state = ConnectorState(tmp_path)
     old = {str(BEN): credentials(BEN).model_dump(mode="json", by_alias=True)}
     key = logins.AESGCM(state.key_at_rest(b"pbx-calls at rest v1"))
     nonce = b"\x01" * 12
