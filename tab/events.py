@@ -21,6 +21,7 @@ from tab.feeds import event
 from tab.operation import TabServices
 from tab.problems import language_of
 from tab.streams import Due, Stream
+from wire.tab import StateParams
 
 logger = logging.getLogger(__name__)
 
@@ -33,6 +34,9 @@ STOPPING: Final = web.AppKey("stopping", asyncio.Event)
 TAKES_CHANGES: Final = "changes"
 """Query parameter of a page that understands changes. A page of the previous version is sent complete states."""
 
+TIME_ZONE: Final = "timeZone"
+"""As of `StateParams`: a page that opens asks for no other state than the stream's first."""
+
 TAKES_PHONE: Final = "phone"
 """Query parameter of a page that shows the telephone."""
 
@@ -42,6 +46,9 @@ async def stream(request: web.Request, token: TabToken, services: TabServices) -
     streams.
     """
     live = services.live
+    where = StateParams(time_zone=request.query.get(TIME_ZONE, "")).time_zone
+    if where:
+        await services.sign_in.set_time_zone(token.user, where)
     opened = Stream(
         user=token.user,
         language=language_of(request),

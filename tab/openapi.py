@@ -22,6 +22,7 @@ _WATCH = (
     " the parameter `changes` the others carry what has changed: `connection` (ConnectionState), `seats` (SeatsChange),"
     " `waiting` (WaitingPlace), `audio` (AudioState), and for administrators `holders` (HoldersChange) and `claims`. `missed`"
     " says that something may have been lost, `replaced` that newer streams of the same person have taken the place of this one."
+    " `timeZone` is as for the state."
     " With the parameter `phone` as well, `phone` (Phone) is sent when something changes on the person's telephone."
     " Without the parameter whole states are sent, and `audio` and `licences` say that these may have changed"
 )

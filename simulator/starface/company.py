@@ -152,6 +152,26 @@ def fill(telephony: Telephony) -> None:
         telephony.contacts[contact_id] = Contact(contact_id, content)
 
 
+def lengthen_call_list(telephony: Telephony, user_id: int, count: int) -> None:
+    """So many more calls, an hour apart, before the first one that is listed."""
+    own = telephony.numbers[telephony.lines[user_id].primary_external_id].number
+    known = telephony.call_lists.setdefault(user_id, [])
+    before = known[0].at if known else ago()
+    known[:0] = [
+        Listed(
+            id=str(uuid.uuid4()),
+            is_outgoing=False,
+            is_answered=bool(number % 3),
+            caller_number=PARTNERS[number % len(PARTNERS)].office,
+            called_number=own,
+            description=PARTNERS[number % len(PARTNERS)].shown,
+            at=before - 3600 * number,
+            duration=60 * (number % 3),
+        )
+        for number in range(count, 0, -1)
+    ]
+
+
 def give_history(telephony: Telephony, user_id: int) -> None:
     """Add a week of calls, a voicemail and a mobile phone, so that the pages have content."""
     lindner, weiss, yildiz, hoelzl, zielinski, gross, straub, _novak = PARTNERS

@@ -5,7 +5,7 @@ from typing import Any
 
 from aiohttp import web
 
-from simulator.starface import awkward, rest, uci
+from simulator.starface import awkward, company, rest, uci
 from simulator.starface.awkward import Answer
 from simulator.starface.model import Call, LoginType, Settings, Starface, User
 from simulator.starface.rest import read_object
@@ -70,6 +70,7 @@ class Control:
         app.router.add_post(f"/control/calls/{{call}}/{{act:{acts}}}", self.act)
         app.router.add_post("/control/incoming", self.arrive)
         app.router.add_post("/control/voicemails", self.leave_message)
+        app.router.add_post("/control/call-lists", self.lengthen)
         app.router.add_get("/control/behaviours", self.behaviours)
 
     async def state(self, _request: web.Request) -> web.Response:
@@ -241,6 +242,15 @@ class Control:
         finally:
             switchboard.at = None
         return web.json_response({"calls": [_shown(one) for one in self._pbx.calls.values()]})
+
+    async def lengthen(self, request: web.Request) -> web.Response:
+        """A user has had so many calls before: `{"login", "count"}`."""
+        body = await read_object(request)
+        user = self._pbx.by_login(body["login"])
+        if user is None:
+            raise web.HTTPNotFound
+        company.lengthen_call_list(self._pbx.telephony, user.id, int(body["count"]))
+        return web.json_response({})
 
     async def leave_message(self, request: web.Request) -> web.Response:
         """Leave a message from outside in a user's box: `{"login", "callerNumber", "callerName", "seconds"}`."""

@@ -7,6 +7,7 @@ when the phone is picked up and when ringing times out (`/control/calls/{id}/…
 
 import time
 import uuid
+from bisect import insort
 from collections.abc import Callable, Mapping
 from typing import Final
 
@@ -20,6 +21,7 @@ from simulator.starface.telephony import (
     Redirect,
     Trigger,
     canonical,
+    started,
 )
 
 MAX_REDIRECTS: Final = 5
@@ -386,7 +388,8 @@ class Switchboard:
         self._list(user=user, call=call, other=other, seconds=seconds)
 
     def _list(self, user: User, call: Call, other: str, seconds: int) -> None:
-        self._pbx.telephony.call_lists.setdefault(user.id, []).append(
+        insort(
+            self._pbx.telephony.call_lists.setdefault(user.id, []),
             Listed(
                 id=call.id,
                 is_outgoing=call.is_outgoing,
@@ -397,7 +400,8 @@ class Switchboard:
                 at=call.started,
                 duration=seconds,
                 group_id=call.group_id,
-            )
+            ),
+            key=started,
         )
 
     def _list_missed(self, user: User, number: str, name: str, called: str, group_id: str) -> None:

@@ -164,6 +164,10 @@ class Listed:
     group_id: str = ""
 
 
+def started(one: Listed) -> float:
+    return one.at
+
+
 @dataclass
 class KeySet:
     id: str
@@ -207,6 +211,7 @@ class Telephony:
         self.mailboxes: dict[int, Mailbox] = {}
         self.messages: list[Message] = []
         self.call_lists: dict[int, list[Listed]] = {}
+        """By when the calls began (`started`)."""
         """Newest last."""
         self.key_sets: dict[str, KeySet] = {}
         self.contacts: dict[str, Contact] = {}

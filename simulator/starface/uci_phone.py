@@ -5,14 +5,26 @@ method.
 
 import time
 import xmlrpc.client
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from simulator.starface.model import Call, CallState, Starface, User
 from simulator.starface.switchboard import Switchboard
-from simulator.starface.telephony import Destination, Line, Listed, Message, Phone, Redirect, Right
+from simulator.starface.telephony import (
+    Destination,
+    Line,
+    Listed,
+    Message,
+    Phone,
+    Redirect,
+    Right,
+    started,
+)
+
+T = TypeVar("T")
 
 TMA: Final = "tmachyshyn/StarfaceApi"
 NAME_ALONE: Final = f"{TMA} has the name; shapes assumed"
@@ -127,21 +139,30 @@ class UciPhone:
         limit: int = MAX_LISTED,
     ) -> dict[str, Any]:
         """The first bound is "before", the second "after". Times are UTC, as ProjektZeit reads them."""
-        found = [
-            one
-            for one in self._pbx.telephony.call_lists.get(user.id, ())
-            if _is_between(one.at, before, after)
-            and direction in ("", "OUTBOUND" if one.is_outgoing else "INBOUND")
-            and result in ("", "ANSWERED" if one.is_answered else "MISSED")
-            and (group != "NON_GROUP" or not one.group_id)
-        ]
+        listed = self._pbx.telephony.call_lists.get(user.id, [])
+        before_at, after_at = _seconds(before), _seconds(after)
+        # As a database with an index of the time: a long list costs no more than a page of it.
+        first = 0 if after_at is None else bisect_right(listed, after_at, key=started)
+        end = len(listed) if before_at is None else bisect_left(listed, before_at, key=started)
+        found = listed[first:end]
+        if direction or result or group == "NON_GROUP":
+            found = [
+                one
+                for one in found
+                if direction in ("", "OUTBOUND" if one.is_outgoing else "INBOUND")
+                and result in ("", "ANSWERED" if one.is_answered else "MISSED")
+                and (group != "NON_GROUP" or not one.group_id)
+            ]
         keys: dict[str, Callable[[Listed], Any]] = {
-            "startTime": lambda one: one.at,
             "duration": lambda one: one.duration,
             "callDescription": lambda one: one.description.casefold(),
         }
-        found.sort(key=keys.get(order_by, keys["startTime"]), reverse=order == "DESCENDING")
-        return _page([_listed(one) for one in found], offset, limit)
+        if order_by in keys:
+            found = sorted(found, key=keys[order_by])
+        if order == "DESCENDING":
+            found.reverse()
+        page, count = _page_of(found, offset, limit)
+        return {"entries": [_listed(one) for one in page], "totalCount": count}
 
     def delete_listed(self, user: User, _dialect: str, ids: Any) -> bool:
         gone = set(ids) if isinstance(ids, list) else {ids}
@@ -429,8 +450,14 @@ def _listed(one: Listed) -> dict[str, Any]:
 
 
 def _page(entries: Sequence[dict[str, Any]], offset: int, limit: int) -> dict[str, Any]:
-    page = entries[max(0, int(offset)) :][: min(max(0, int(limit)), MAX_LISTED)]
-    return {"entries": list(page), "totalCount": len(entries)}
+    page, count = _page_of(entries, offset, limit)
+    return {"entries": list(page), "totalCount": count}
+
+
+def _page_of(entries: Sequence[T], offset: int, limit: int) -> tuple[Sequence[T], int]:
+    """With how many there are on all pages."""
+    first = max(0, int(offset))
+    return entries[first : first + min(max(0, int(limit)), MAX_LISTED)], len(entries)
 
 
 def _is_between(at: float, before: Any, after: Any) -> bool:

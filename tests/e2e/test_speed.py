@@ -15,6 +15,14 @@ from tests.support.world import ANNA, CLARA, World
 FIRST_VIEW_BYTES = 90_000
 """Everything that the first view loads, gzipped."""
 FLOORS = {"accessibility": 100, "best-practices": 100}
+ASKED_BY = {
+    "state": "notices",
+    "phone": "phone",
+    "audio": "audio",
+    "licences": "licences",
+    "connection": "connection",
+}
+"""What a page asks the service for."""
 MAX_SHIFT = 0.02
 """Lighthouse's layout shift: how far what is seen jumps while the page loads. 0.1 is called good."""
 
@@ -68,6 +76,48 @@ async def test_the_first_view_is_usable_after_one_round_trip(world: World, open_
     await tab.page.goto(address)
     await expect(tab.view.locator("#seats")).to_contain_text("1 of 2")
     await expect(tab.button("Sign out")).to_be_enabled()
+
+
+@pytest.mark.parametrize("page", ["state", "phone", "audio", "licences", "connection"])
+async def test_a_page_asks_nothing_twice_as_it_opens(world: World, open_tab: OpenTab, page: str) -> None:
+    """The first state comes with the live updates, and what is shown then is as new as they are."""
+    await sign_in(world, CLARA)
+    tab = await open_tab(CLARA)
+    await expect(tab.view.locator("#page > *")).to_be_visible()
+    address = tab.page.url.split("&page=")[0]
+    await tab.page.goto("about:blank")
+    asked: list[str] = []
+    tab.page.on("request", lambda one: asked.append(one.url.split("?")[0]) if "/api/v1/" in one.url else None)
+    async with (
+        tab.page.expect_response("**/api/v1/events?*"),
+        tab.page.expect_response(f"**/api/v1/{ASKED_BY[page]}*") as answered,
+    ):
+        await tab.page.goto(f"{address}&page={page}")
+    await (await answered.value).finished()
+    await expect(tab.view.locator("pbx-skeleton")).to_have_count(0)
+    await tab.frame().evaluate(
+        "() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
+    )
+    assert not any(url.endswith("/api/v1/state") for url in asked), asked
+    assert len(set(asked)) == len(asked), asked
+
+
+async def test_the_app_is_shown_where_the_first_news_is_held_up_on_its_way(
+    world: World, open_tab: OpenTab
+) -> None:
+    """A proxy may collect what a stream sends."""
+    await sign_in(world, ANNA)
+    tab = await open_tab(ANNA)
+    await expect(tab.view.locator("#page > *")).to_be_visible()
+    held: list[Any] = []
+
+    async def hold(route: Any) -> None:
+        held.append(route)
+
+    await tab.page.route("**/api/v1/events?*", hold)
+    await tab.page.reload()
+    await expect(tab.view.locator("#page > *")).to_be_visible()
+    assert held
 
 
 @pytest.mark.parametrize("form", ["mobile", "desktop"])

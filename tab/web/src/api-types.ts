@@ -733,7 +733,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Live updates (server-sent events). The first is `state` (MyState), sent again when the person's own state changes. With the parameter `changes` the others carry what has changed: `connection` (ConnectionState), `seats` (SeatsChange), `waiting` (WaitingPlace), `audio` (AudioState), and for administrators `holders` (HoldersChange) and `claims`. `missed` says that something may have been lost, `replaced` that newer streams of the same person have taken the place of this one. With the parameter `phone` as well, `phone` (Phone) is sent when something changes on the person's telephone. Without the parameter whole states are sent, and `audio` and `licences` say that these may have changed */
+        /** Live updates (server-sent events). The first is `state` (MyState), sent again when the person's own state changes. With the parameter `changes` the others carry what has changed: `connection` (ConnectionState), `seats` (SeatsChange), `waiting` (WaitingPlace), `audio` (AudioState), and for administrators `holders` (HoldersChange) and `claims`. `missed` says that something may have been lost, `replaced` that newer streams of the same person have taken the place of this one. `timeZone` is as for the state. With the parameter `phone` as well, `phone` (Phone) is sent when something changes on the person's telephone. Without the parameter whole states are sent, and `audio` and `licences` say that these may have changed */
         get: operations["watch"];
         put?: never;
         post?: never;

@@ -161,9 +161,9 @@ export const api = {
   conflicts: () => call<AudioConflicts>("GET", "audio/conflicts"),
 };
 
-const timeZone = Intl.DateTimeFormat().resolvedOptions().timeZone;
+export const timeZone = Intl.DateTimeFormat().resolvedOptions().timeZone;
 
-function queryOf(values: Record<string, string | number | boolean | undefined>): string {
+export function queryOf(values: Record<string, string | number | boolean | undefined>): string {
   const given = Object.entries(values).filter(([, value]) => value !== undefined);
   return `?${new URLSearchParams(given.map(([name, value]) => [name, String(value)]))}`;
 }

@@ -33,6 +33,8 @@ const FETCH: Record<Exclude<Page, "state">, () => Promise<unknown>> = {
   connection: () => import("./pages/connection.js"),
 };
 
+const FIRST_STATE_MS = 3_000;
+
 @customElement("pbx-app")
 export class App extends LitElement {
   static override styles = [
@@ -296,11 +298,14 @@ export class App extends LitElement {
     const moved = (name: string) => (this.page = PAGES.find((page) => page === name) ?? null);
     followHistory(linked, moved, this.leaving.signal);
     document.title = t("app.title");
-    await this.load();
+    // The first state comes with the live updates. Something on the way may hold them up: then it is asked for by itself.
+    const held = setTimeout(() => void this.loadFirst(), FIRST_STATE_MS);
+    this.leaving.signal.addEventListener("abort", () => clearTimeout(held), { once: true });
     void watch(
       {
         onChange: (change) => this.take(change),
         onMissed: () => {
+          if (this.state === null) return; // Nothing is shown that could be old.
           this.revision += 1;
           this.connectionRevision += 1;
         },
@@ -311,6 +316,7 @@ export class App extends LitElement {
   }
 
   private setLive(live: boolean) {
+    if (!live) void this.loadFirst();
     if (this.live && !live) this.liveUntil = new Date().toISOString();
     // Live updates are often interrupted by an update of the service.
     if (!this.live && live) void isOutdated().then((outdated) => (this.outdated = outdated));
@@ -353,6 +359,10 @@ export class App extends LitElement {
       case "claims":
         this.connectionRevision += 1;
     }
+  }
+
+  private async loadFirst() {
+    if (this.state === null && this.trouble === null) await this.load();
   }
 
   private async load() {

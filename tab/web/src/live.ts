@@ -1,7 +1,9 @@
 // Live updates: server-sent events over fetch, because an EventSource cannot send a token in a header.
 import { createParser } from "eventsource-parser";
 import {
+  queryOf,
   request,
+  timeZone,
   type AudioState,
   type ConnectionState,
   type HoldersChange,
@@ -11,6 +13,7 @@ import {
   type WaitingPlace,
 } from "./api.js";
 
+const EVENTS = `events${queryOf({ changes: true, phone: true, timeZone })}`;
 const FIRST_RETRY_MS = 1_000;
 const LONGEST_RETRY_MS = 30_000;
 
@@ -54,7 +57,7 @@ export async function watch(watcher: Watcher, signal: AbortSignal): Promise<void
   let pause = FIRST_RETRY_MS;
   while (!signal.aborted) {
     try {
-      const response = await request("GET", "events?changes=true&phone=true", undefined, signal);
+      const response = await request("GET", EVENTS, undefined, signal);
       watcher.onLive(true);
       watcher.onMissed();
       pause = FIRST_RETRY_MS;
