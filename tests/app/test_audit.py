@@ -121,7 +121,8 @@ async def test_what_was_tried_in_vain_is_there_and_nothing_for_names_of_nobody(w
 
 
 async def test_an_administrator_of_another_organisation_is_told_as_such(world: World) -> None:
-    """Clara's session becomes one of a foreign tenant's Clara Vogt; what she did is told to the person and to others."""
+    """Clara's session becomes that of a Clara Vogt of a foreign tenant; the audit and the affected user see
+    that."""
     clara, anna = world.client(CLARA), world.client(ANNA)
     for client in (clara, anna):
         await client.sign_in(world.pbx_name, world.key)

@@ -52,7 +52,7 @@ async def test_the_devices_of_the_last_call_become_evidence(world: World, anna) 
     declared = await anna.call(
         "PUT", "audio/declared", {"uses": [{"program": "softphone", "device": softphone}]}
     )
-    # The number tells two pieces apart, or one that was plugged in elsewhere.
+    # The number distinguishes two units, or one unit that was plugged in elsewhere.
     assert declared.body["finding"]["why"] == "not-told-apart"
     softphone["label"] = "Headset (Jabra Evolve2 65 Hands-Free AG Audio)"
     declared = await anna.call(

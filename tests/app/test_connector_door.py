@@ -191,7 +191,7 @@ async def test_no_stranger_learns_whether_a_name_is_taken(the_world: World, meth
                     took[name].append(seconds)
     assert len(said) == 1, said
     assert "enrolment-needed" in said.pop()[0]
-    # The moment is set before anything is looked up: nobody is answered earlier, whatever the name.
+    # The time of the answer is set before any lookup, so no name is answered earlier.
     assert min(min(seconds) for seconds in took.values()) >= STRANGERS_ANSWERED_AFTER * 0.95
     medians = [statistics.median(seconds) for seconds in took.values()]
     assert max(medians) - min(medians) < 0.1, took
@@ -388,7 +388,7 @@ class Knock:
 
 @asynccontextmanager
 async def other_address(world: World, address: str) -> AsyncIterator[Knock]:
-    """What it does counts against no other test."""
+    """Use a separate address, so that failures do not count against other tests."""
     connector = aiohttp.TCPConnector(local_addr=(address, 0))
     async with aiohttp.ClientSession(connector=connector) as http:
         yield Knock(world, http)

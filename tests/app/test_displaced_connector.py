@@ -46,7 +46,7 @@ LATE: Final = user(5, "Late", hasLicencePermission=True)
 
 
 class PbxByHand:
-    """A connector whose PBX says whatever the test wants, over a real link."""
+    """A connector with a real link, whose PBX gives the answers that the test wants."""
 
     def __init__(self, socket: aiohttp.ClientWebSocketResponse) -> None:
         self.users = {one["userId"]: one for one in (MALLORY, HOLDER, WAITER, LATE)}
@@ -224,7 +224,7 @@ async def test_nothing_of_a_displaced_connector_is_left(nobody_signed_in: World)
 
 
 async def test_an_open_tab_hears_what_the_operator_does_to_its_session(world: World) -> None:
-    """The command ends before the service knows of it."""
+    """The command ends before the service has noticed the change."""
     assert (await trust(world, trusted=True, entry="one-click")).status == 200
     assert (await click(world, ANNA)).status == 200
     async with watching(world, world.client(ANNA)) as tab:
@@ -243,7 +243,7 @@ async def test_an_open_tab_hears_what_the_operator_does_to_its_session(world: Wo
 
 
 async def test_an_open_tab_hears_that_a_pbx_no_longer_offers_itself(world: World) -> None:
-    """Also the tab of somebody who is signed in nowhere."""
+    """This includes the tab of a user without a session."""
     assert (await trust(world, trusted=True, entry="one-click")).status == 200
     async with watching(world, world.client(ANNA)) as tab:
 
@@ -263,7 +263,7 @@ async def test_an_open_tab_hears_that_a_pbx_no_longer_offers_itself(world: World
 async def test_an_open_tab_hears_that_a_pbx_was_handed_over_or_removed(
     nobody_signed_in: World, way: str
 ) -> None:
-    """The tab of somebody who is signed in nowhere, and was offered that PBX."""
+    """This includes the tab of a user without a session who was offered that PBX."""
     world = nobody_signed_in
     name = f"gone-{way}.example.com"
     mallory, anna = world.client(BEN), world.client(ANNA)

@@ -210,7 +210,7 @@ async def test_when_to_ask_again_is_a_number_of_our_own(quiet: World) -> None:
                 seen.add(answer.headers["Retry-After"])
             said.pop(0)
         refusing.cancel()
-    assert "90" in seen  # what is right is told
+    assert "90" in seen  # the valid value is shown
 
 
 async def test_a_connector_speaks_for_its_pbx_alone(quiet: World) -> None:

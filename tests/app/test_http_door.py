@@ -256,8 +256,8 @@ HANDSHAKE = {
     ],
 )
 async def test_bytes_that_are_no_text_are_no_fault(the_world: World, target: str) -> None:
-    """Strangers send them; they are a refusal, not a fault that an operator has to look into. In each header by itself, so
-    that none hides behind another that is refused before it.
+    """Outsiders send them, so they are refused and not reported as a fault to the operator. Each header is tested
+    separately, so that no earlier refusal hides it.
     """
     logged = len(the_world.log())
     heads = {"Host": "x", "Content-Length": "0", "Connection": "close"}

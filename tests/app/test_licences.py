@@ -61,7 +61,7 @@ async def test_refused_waiting_offered_signed_in(holders: World) -> None:
 
 
 async def test_an_administrator_is_not_locked_out_by_a_full_pool(holders: World) -> None:
-    """Finding B1 of the walk: the one who can free a seat was told to ask the administrator."""
+    """Finding B1 of the walk: the user who could free a seat was asked to contact the administrator."""
     clara, ben, anna = holders.client(CLARA), holders.client(BEN), holders.client(ANNA)
     await clara.sign_out()
     await anna.sign_out()

@@ -99,7 +99,8 @@ async def test_a_half_open_link_is_found_within_45_seconds(world: World) -> None
 
 
 async def test_ten_thousand_frames_of_rubbish(the_world: World) -> None:
-    """Made of good frames and noise; every one is answered, or its link is cut, and a good link works on beside it."""
+    """The frames mix valid ones with noise. Each is answered or its link is cut, and another link continues to
+    work."""
     rng = random.Random(20261125)
     process, throwers = service_process(the_world), await several(the_world, 1 + FRAMES // 500)
     await throw_frames(
@@ -297,7 +298,7 @@ async def test_an_unknown_name_and_a_wrong_key_cannot_be_told_apart_by_time(worl
     await world.forget_throttles()
     assert len(bodies) == 1 and next(iter(bodies))[:2] == (403, "wrong-key")
     known, unknown = took["known"], took["unknown"]
-    # The share of pairs in which the one is the slower: 0.5 when nothing can be told (Mann-Whitney).
+    # The share of pairs in which the first is slower: 0.5 if they cannot be distinguished (Mann-Whitney).
     pairs = [(a > b) + 0.5 * (a == b) for a in known for b in unknown]
     share = sum(pairs) / len(pairs)
     medians = statistics.median(known) * 1e6, statistics.median(unknown) * 1e6

@@ -95,7 +95,7 @@ async def test_who_is_no_administrator_any_more_is_told_nothing_of_holders(world
     await come(world, CLARA)
     async with open_tab(world.client(CLARA)) as clara:
         await world.pbx("PATCH", f"users/{CLARA.login}", {"permissions": []})
-        # Found when the PBX is asked, before the connector reports it by itself.
+        # Noticed by a call to the PBX, before the connector reports it.
         assert (await world.client(CLARA).call("PUT", "trust", {"trusted": True})).code == "not-administrator"
         while (await clara.next("state"))["person"]["isAdministrator"]:
             pass

@@ -1,10 +1,10 @@
-"""Connectors of earlier commits at the present service, by what they said: the first that was landed, and the last that read
-the PBX without a border of its own. Both were version 0.1.0.
+"""Recordings of connectors of earlier commits, replayed with the current service: the first one, and the last one
+that read the PBX without validating its answers in one place. Both were version 0.1.0.
 
-The recordings were made by running those commits' connectors against a simulated PBX and a service. A line is a frame that
-the connector said by itself, or what it was asked and how it answered. Played again are all members as they were; name,
-keys, nonce and signature are those of the test's own PBX; the version is theirs, where the recording has that of the package
-that was installed beside them.
+The recordings were made by running those commits' connectors against a simulated PBX and a service. A line is a
+frame that the connector sent unasked, or a request with its answer. All members are replayed unchanged, except that
+name, keys, nonce and signature are those of the test's own PBX, and the version is that of the old connector, where
+the recording has the version of the package that happened to be installed.
 """
 
 import asyncio
@@ -31,7 +31,7 @@ RECORDINGS: Final = {path.stem: path for path in (Path(__file__).parent / "recor
 NO_SUCH_METHOD: Final = {"error": {"code": -32601, "message": "no such method"}}
 """What each of them answers to what came later."""
 ONE_OF_MANY: Final = ("pbx.loginChallenge", "link.ping", "calls.keep")
-"""Answered alike whatever the parameters are."""
+"""Requests that have the same answer for all parameters."""
 
 
 class Recording:

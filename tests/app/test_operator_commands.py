@@ -1,4 +1,4 @@
-"""What an operator does beside the running service, and what stands before it."""
+"""Operator commands next to a running service, and proxies in front of it."""
 
 import asyncio
 from contextlib import closing
@@ -69,7 +69,7 @@ async def test_behind_a_proxy_a_host_counts_once_however_many_addresses_it_has(w
         of_one_host = [f"2001:db8:1:2::{number:x}" for number in range(1, 131)]
         outcomes = await asyncio.gather(*(knock(world, address) for address in of_one_host))
         assert outcomes.count("refused") >= 60 and outcomes.count("turned away") > 0
-        # Others are not taken for it, whatever they say of themselves, nor is it taken for others.
+        # No client can pass itself off as the proxy, and the proxy is not mistaken for a client.
         assert await knock(world, "2001:db8:1:3::1") == "refused"
         assert await knock(world, "2001:db8:1:2::ffff, 203.0.113.8") == "refused"
         lies = [f"203.0.113.{number}, 2001:db8:1:2::1" for number in range(1, 131)]

@@ -167,7 +167,7 @@ async def test_nobody_reaches_the_call_of_another(world: World, phone: TabClient
     assert (await ben.switch_phone_on(world.pbx_name, world.key)).status == 200
     call = await arrive(world)
     shown = await line(phone, has_call("ringing"))
-    # A call of before may still be shown as ended.
+    # An earlier call may still be shown as ended.
     (ringing,) = [one for one in shown["calls"] if one["state"] == "ringing"]
     assert (await ben.call("DELETE", f"phone/calls/{ringing['callId']}")).code == "call-gone"
     assert (await ben.call("GET", "phone")).body["line"]["calls"] == []
@@ -202,7 +202,7 @@ async def test_a_telephone_comes_back_after_a_restart_of_service_and_connector(
 
 
 async def test_nothing_of_a_call_is_in_database_log_or_metrics(world: World, phone: TabClient) -> None:
-    """Every number and name that a run has used, in whatever service and connector have written, and in the database."""
+    """Searches the output of service and connector, and the database, for every number and name used in the run."""
     marks = {"caller": "0307654321", "name": "Zacharias Zimtstern", "dialled": "07211234567"}
     async with open_tab(phone, takes_phone=True) as tab:
         body = {"called": ANNA.login, "callerNumber": marks["caller"], "callerName": marks["name"]}

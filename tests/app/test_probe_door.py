@@ -174,7 +174,7 @@ async def test_guessing_codes_is_throttled(world: World, anna) -> None:
 
 @asynccontextmanager
 async def peer_at(world: World, address: str) -> AsyncIterator[Peer]:
-    """From an address of its own: what fails there counts against no other test."""
+    """Connect from a separate address, so that failures do not count against other tests."""
     connector = aiohttp.TCPConnector(local_addr=(address, 0))
     url = f"{world.demo.service_url}/probe/link"
     async with (

@@ -19,7 +19,7 @@ from tests.support.world import ANNA, BEN, CLARA, eventually
 from wire.pbxkey import digest, grouped, new_key, parse_key
 
 GOOD_ANSWERS = {"link-down", "outcome-unknown", "plane-down", "storage-unavailable", "never-connected"}
-"""What a person may be told while something is gone; anything else is a fault of ours."""
+"""The answers that are acceptable while a part is down; all others are faults of the service."""
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +66,8 @@ async def test_what_happens_at_one_replica_is_seen_in_a_tab_at_the_other(fleet: 
 
 
 async def test_a_call_is_seen_in_a_tab_at_the_replica_that_does_not_hold_the_link(fleet: Fleet) -> None:
-    """Switched on at one replica, told by the link of the other, dialled through it."""
+    """The telephone is switched on at one replica; changes come from the link of the other, and calls go through
+    it."""
     await fleet.link_to(SECOND)
     anna = fleet.at(FIRST)
     assert (await anna.sign_in(fleet.name, fleet.key)).status == 200
@@ -258,7 +259,7 @@ async def test_under_sign_in_load_nothing_is_lost(fleet: Fleet, postgres: Postgr
                 else:
                     answer, wanted = await client.sign_out(), False
             except (aiohttp.ClientError, OSError):
-                acknowledged[person.login] = None  # the replica died: nobody was told anything
+                acknowledged[person.login] = None  # the replica died before it answered
                 await asyncio.sleep(0.05)
                 continue
             if answer.status == 200:

@@ -25,7 +25,7 @@ from tests.support.tab_client import TabClient
 from tests.support.world import ANNA, BEN, CLARA, World
 
 EXAMPLES: Final = 30
-"""For each operation and person, beside those at the edges of its schema."""
+"""Examples for each operation and user, in addition to those at the limits of its schema."""
 ADDRESS: Final = "127.0.0.77"
 """Wrong names and keys are counted for it, and keep nobody of the other tests waiting."""
 SECONDS: Final = 30.0
@@ -105,7 +105,7 @@ async def account(request: pytest.FixtureRequest, the_world: World, bystander: N
 
 @pytest.fixture
 async def caller(account: Caller, the_world: World) -> Caller:
-    """Signed in, whatever an earlier operation did."""
+    """A signed-in user, regardless of what earlier operations did."""
     if not (await account.client.state())["signedIn"]:
         answer = await account.client.sign_in(the_world.pbx_name, the_world.key)
         if (

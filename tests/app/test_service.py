@@ -145,7 +145,7 @@ async def test_assets_come_as_small_as_the_browser_takes_them(
 
 
 def built() -> list[str]:
-    """What the build has written, but for the compressed forms beside it."""
+    """Return the built files, without their compressed siblings."""
     files = (path for path in DIST.rglob("*") if path.is_file() and path.suffix not in (".br", ".gz"))
     return sorted(path.relative_to(DIST).as_posix() for path in files)
 
@@ -285,7 +285,7 @@ async def test_problems_come_in_the_readers_language(the_world: World) -> None:
 
 
 async def test_identities_that_cannot_be_checked_are_nobodys_fault(world: World) -> None:
-    """Entra is gone and the service has just started: 503 and a word, then all is well by itself."""
+    """Entra is down and the service has just started: it answers 503 with a reason, and recovers automatically."""
     client = world.client(ANNA)
     token = await client.token()
     await world.demo.stop_part("service")

@@ -149,7 +149,7 @@ async def test_the_operator_speaks_where_nobody_else_does(world: World) -> None:
 
 
 async def test_administrators_see_and_remove_what_a_stranger_left(world: World) -> None:
-    """As after a hand-over of before this was mended: a tenant that nobody here knows is trusted."""
+    """Corresponds to a hand-over before this was fixed: the PBX trusts a tenant that nobody here knows."""
     with closing(world.database()) as database, database:
         database.execute(
             "INSERT INTO trusted_tenant (pbx_id, tenant_id, trusted_by, at, entry, is_primary)"

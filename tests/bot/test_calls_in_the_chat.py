@@ -48,7 +48,7 @@ class Chat:
         ]
 
     async def tells(self, *titles: str) -> list[dict[str, Any]]:
-        """Waits until the cards have exactly these titles."""
+        """Wait until the cards have exactly these titles."""
 
         async def do() -> Any:
             return [title(card) for card in await self.cards()] == list(titles)

@@ -24,7 +24,7 @@ def stored(world: World, object_id: str) -> int:
 
 
 async def hears(world: World, body: dict[str, Any]) -> str:
-    """What comes of a signed activity: the one sentence that is written into its chat."""
+    """Send a signed activity, and return the one sentence that the bot writes into its chat."""
     token = await world.sign(claims(world), "channel")
     before = len(await world.chat(ANNA))
     assert await post(world, body, token) == 201

@@ -229,7 +229,7 @@ def test_what_is_too_large_or_too_deep_is_refused(door: Door) -> None:
 
 
 def test_what_teams_adds_beside_what_the_bot_reads_is_no_reason_to_refuse(door: Door) -> None:
-    """A .NET channel writes 64-bit integers as they are, and more members come with each year of Teams."""
+    """A .NET channel sends 64-bit integers, and Teams adds more members over time."""
     more = {"source": {"ticks": 638_000_000_000_000_000}, "sequence": 2**63 - 1, "unsigned": 2**64 - 1}
     changes = {"channelData": {**door.good["channelData"], **more}, "entities": [more], "attachments": [more]}
     assert door.post(door.changed({"type": "message", "text": "help", **changes})) in (200, 201)

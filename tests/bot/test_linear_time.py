@@ -1,4 +1,4 @@
-"""What people write costs time in proportion to its length, whatever it is made of."""
+"""Processing a message takes time in proportion to its length, for any content."""
 
 import json
 import pkgutil

@@ -1,4 +1,6 @@
-"""Many notices at the same time: each person is told once and in order, and a busy organisation holds up nobody else."""
+"""Many simultaneous notices: each user is notified once and in order, and a busy organisation does not delay
+others.
+"""
 
 import json
 import uuid

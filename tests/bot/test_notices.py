@@ -1,4 +1,6 @@
-"""What the bot writes first: once, to those who want it, by day; and each card tells the present state afterwards."""
+"""Messages that the bot sends unasked: once, only to users who want them, outside quiet hours; each card then shows
+the current state.
+"""
 
 import asyncio
 import sqlite3

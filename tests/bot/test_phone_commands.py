@@ -1,4 +1,4 @@
-"""The telephone by the chat: what somebody writes is done at the PBX, and the card tells what the PBX says."""
+"""The telephone in the chat: commands are executed at the PBX, and the card shows the PBX's answer."""
 
 from typing import Any
 

@@ -99,7 +99,7 @@ def test_users_as_real_systems_write_them(record: dict[str, Any], name: str) -> 
     "nonce", ["", "a\nb", "a\x00b", "x" * 4000, "\ud800", None, 5, True, ["n"], {"n": 1}]
 )
 def test_a_nonce_that_the_link_cannot_carry_is_the_pbxs_fault(nonce: Any) -> None:
-    """Not that of a connector of another version, which would be told to be updated."""
+    """It is not blamed on the connector's version, which would ask for an update."""
     with pytest.raises(PbxAnswerError):
         answers.login_template("/login", {"loginType": "Internal", "nonce": nonce})
 

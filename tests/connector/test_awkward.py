@@ -564,7 +564,7 @@ ROWS = (
 
 
 class Place:
-    """A connector's parts beside a simulated PBX, without the link."""
+    """A connector's parts with a simulated PBX, without the link."""
 
     def __init__(self, http: aiohttp.ClientSession, port: int, oauth: bool) -> None:
         self.http = http
@@ -678,7 +678,7 @@ async def test_an_awkward_pbx(place: Place, row: Row) -> None:
         place.uci._session._next_token = place.rest.own_login.uci_refused
     await place.read()
 
-    # The status tells the truth.
+    # The status shows the true state.
     failing = place.failing()
     if row.fails == "-":
         assert failing == {}
@@ -726,7 +726,7 @@ async def test_an_awkward_pbx(place: Place, row: Row) -> None:
     fresh = (place.directory._users or {}).get(BEN)
     assert fresh is None or fresh.has_licence_permission in (True, None)
 
-    # It heals by itself when the PBX does.
+    # It recovers automatically when the PBX does.
     await place.heal()
     await place.read()
     assert place.failing() == {}

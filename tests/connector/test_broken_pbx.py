@@ -1,4 +1,6 @@
-"""Generated faults of a PBX that runs: whatever it answers, and however, the connector lives, says so, and heals."""
+"""Generated faults of a running PBX: for every kind of answer the connector survives, reports the fault, and
+recovers.
+"""
 
 import asyncio
 import base64

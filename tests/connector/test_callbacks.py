@@ -126,7 +126,7 @@ def address(**members: str) -> dict[str, str]:
 async def test_an_event_for_another_user_is_refused_and_never_logged(
     told: dict[str, str], own: dict[str, str], status: int, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """EspoCRM's extension compares the query in the same way; the path stays secret beside it."""
+    """EspoCRM's extension compares the query in the same way; in addition the path is secret."""
     heard: list[str] = []
     callbacks = Callbacks(UciSection())
     await callbacks.start()

@@ -53,7 +53,7 @@ NAME = "pbx.example.com"
 
 
 class Connector:
-    """The methods of a connector beside a simulated STARFACE."""
+    """The methods of a connector with a simulated STARFACE."""
 
     def __init__(self, state: ConnectorState, url: str, *, oauth: bool = False) -> None:
         more: dict[str, Any] = {"auth": "oauth", "oauth_client_secret": CLIENT_SECRET} if oauth else {}

@@ -1,4 +1,4 @@
-"""The program ends when it is told to, whatever hangs."""
+"""The program ends when it is stopped, even if a peer hangs."""
 
 import asyncio
 import signal

@@ -1,4 +1,4 @@
-"""The audit is told in words: events, people and details, in both languages, never codes or JSON."""
+"""The audit as text: events, actors and details in both languages, never codes or JSON."""
 
 import re
 from collections.abc import Mapping

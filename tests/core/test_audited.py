@@ -1,4 +1,4 @@
-"""What is audited beside licences: strangers are counted, not listed; devices, keys, codes and what was looked at."""
+"""The audit beyond licences: outsiders are counted, not listed; devices, keys, codes and administrators' views."""
 
 import asyncio
 import json
@@ -121,7 +121,7 @@ async def test_what_is_no_refusal_of_a_right_is_none(book: Book, code: Code) -> 
 
 
 async def test_nobody_who_tries_all_day_long_fills_the_audit(book: Book) -> None:
-    """A row for each act of a person and hour, and for all people of a PBX together no more than are told singly."""
+    """There is one row for each action of a user and hour, and a limit on such rows for all users of a PBX."""
     people = 20
     for number in range(people):
         await book.take(number, ual=True)

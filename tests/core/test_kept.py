@@ -28,7 +28,7 @@ class Reading:
 
 
 class Held:
-    """A reading that goes on when it is told to."""
+    """A read that continues when the test releases it."""
 
     def __init__(self) -> None:
         self.times = 0

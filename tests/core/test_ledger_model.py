@@ -182,7 +182,7 @@ class Machine(RuleBasedStateMachine):
 
     @rule(users=st.sets(USERS), ual=st.booleans(), by_email=st.booleans())
     def hand_over(self, users: set[int], *, ual: bool, by_email: bool) -> None:
-        """While some are signing in: whatever they proved before it is worth nothing after it."""
+        """Hand the name over while users are signing in: proofs from before are invalid afterwards."""
         book, proof = self.book, Proof.EMAIL if by_email else Proof.PASSWORD
         requests = [self.do(book.request(user, ual=ual, proof=proof, now=self.now)) for user in sorted(users)]
         handed, *opened = self.do(self._all_at_once(requests))

@@ -64,7 +64,7 @@ async def test_a_login_is_not_sent_to_a_server_without_tls() -> None:
 
 
 async def test_it_closes_at_whatever_point_of_connecting_it_is() -> None:
-    """nats-py loses cancellations on the way; a service that waits for it would never stop."""
+    """nats-py can lose cancellations, and a service that waits for it would never stop."""
     nats = Server()
     server = await nats.start()
     with warnings.catch_warnings():  # nats-py leaves a line open whose opening was cancelled

@@ -37,7 +37,7 @@ GROWING = (
 )
 """They grow with people, PBXs or time."""
 SMALL_INDEXES = ("ix_seat_kept", "ix_seat_kept_for")
-"""Of seats that are offered at this moment: few, whatever grows."""
+"""Indexes of offered seats, which are always few."""
 ROWS = 3000
 
 Statement = tuple[str, Sequence[Any]]

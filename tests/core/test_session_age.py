@@ -1,5 +1,5 @@
-"""Sessions end at the age that the operator has set: told beforehand, after the call, on both databases, and by no clock
-that jumps.
+"""Sessions end at the age that the operator has set: after a warning, after the current call, on both databases,
+and not because a clock jumps.
 """
 
 import asyncio
@@ -96,7 +96,7 @@ async def test_it_ends_after_the_call_at_the_latest_an_hour_later(book: Book) ->
 
 
 async def test_nobody_is_ended_who_was_not_told(book: Book) -> None:
-    """The operator sets an age of which all sessions are older; or a clock was wrong when they began."""
+    """The operator sets an age that all sessions exceed, or the clock was wrong when they began."""
     for number in (1, 2):
         await take(book, number, now=NOW - 1000 * DAY)
     await sweep(book, NOW)

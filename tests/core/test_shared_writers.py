@@ -1,5 +1,5 @@
-"""One party's data never harms another: whatever a transaction or a batch meets in the shared writers, the honest ones
-beside it succeed, the poisoned one fails with its own error, and the writer works on with no transaction open.
+"""One party's data never harms another: for every fault of a transaction or batch in the shared writers, the other
+transactions succeed, the faulty one fails with its own error, and the writer continues without an open transaction.
 """
 
 import asyncio
@@ -297,7 +297,7 @@ async def test_a_group_that_leaves_the_transaction_in_disorder_is_undone(book: B
 
 
 class Unruly(sqlite3.Connection):
-    """Fails when it is told to, by the beginning of a statement."""
+    """Fails on demand, at statements with a given beginning."""
 
     failing: dict[str, int] = {}  # noqa: RUF012 - one for all of a test
 
@@ -452,7 +452,7 @@ STEP = st.tuples(st.sampled_from(["take", "free", "script", "small"]), st.intege
 async def test_honest_people_sign_in_whatever_the_others_send(
     module_book: Book, rounds: list[list[Any]]
 ) -> None:
-    """Ten honest people sign in and out beside hostile ones, in batches; seats stay right throughout."""
+    """Ten honest users sign in and out in the same batches as hostile ones; the seats stay consistent."""
     book = module_book
     await book.put(30)
     writer = book.ledger.writer

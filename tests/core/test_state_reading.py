@@ -1,4 +1,4 @@
-"""The one statement of a person's state says what the tables say one by one, whatever is in them."""
+"""The single statement for a user's state agrees with the separate tables, for any content."""
 
 import random
 from datetime import UTC, datetime

@@ -1,4 +1,4 @@
-"""The telephone behind a real hub and WebSocket, on both databases: the consent, what is asked, and who is told."""
+"""The telephone with a real hub and WebSocket, on both databases: the consent, requests, and notifications."""
 
 import asyncio
 import json
@@ -39,7 +39,7 @@ EMPTY_LINE: dict[str, Any] = {"state": "up", "features": {"dial": "change"}, "ca
 
 
 class Connector:
-    """One that speaks the real protocol and keeps the lines that it is told to keep."""
+    """A connector that speaks the real protocol and keeps the requested lines."""
 
     def __init__(self, name: str) -> None:
         self.peer = Peer(name)

@@ -1,4 +1,6 @@
-"""Use over time and what it advises: pure functions, by table; and the days that are kept, beside the plainest computation."""
+"""Usage over time and the advice: pure functions with table-driven tests, and the stored days compared with the
+simplest computation.
+"""
 
 import asyncio
 import random

@@ -1,4 +1,4 @@
-"""An administrator for whom there is no licence, in a browser: told what it means, with a way to a licence."""
+"""An administrator without a licence, in a browser: an explanation, and a way to get a licence."""
 
 import pytest
 from playwright.async_api import expect

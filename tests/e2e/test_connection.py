@@ -24,7 +24,7 @@ async def test_an_administrator_sees_each_part_and_has_it_examined(world: World,
     await clara.button("Run diagnostics").click()
     await expect(clara.view.locator("#findings li[data-outcome=ok]")).to_have_count(18)
     await world.pbx("PATCH", "settings", {"uci": False})
-    # What changes at the PBX shows by itself.
+    # Changes at the PBX appear automatically.
     await expect(clara.view.locator("#part-uci")).to_have_attribute("data-light", "yellow", timeout=40_000)
     await clara.sees("switch the UCI connector off and on again")
     await clara.button("Run diagnostics").click()

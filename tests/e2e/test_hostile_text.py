@@ -1,4 +1,4 @@
-"""Text from a hostile connector in a real browser: it stays text on every page, and turns no other text around."""
+"""Text from a hostile connector in a real browser: it stays text on every page, and does not reverse other text."""
 
 from typing import Final
 

@@ -1,4 +1,4 @@
-"""The telephone's page in Chromium, with the whole service beside a simulated STARFACE."""
+"""The telephone page in Chromium, with the whole service and a simulated STARFACE."""
 
 from typing import Any
 

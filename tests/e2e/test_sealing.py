@@ -91,7 +91,7 @@ async def test_a_browser_that_has_sealed_before_remembers(world: World, open_tab
 async def test_nobody_is_led_from_the_sealed_way_to_the_unsealed_one_unseen(
     world: World, open_tab: OpenTab
 ) -> None:
-    """The sealed password is answered by "expired", upon which the tab asks for another challenge by itself."""
+    """The sealed password is answered "expired", and the tab then requests another challenge automatically."""
     tab = await open_tab(ANNA)
     meddler = await Meddler(tab).start()
     meddler.lies = HIDDEN | {"method": "sealed"}

@@ -123,7 +123,7 @@ async def test_the_app_is_shown_where_the_first_news_is_held_up_on_its_way(
 @pytest.mark.parametrize("form", ["mobile", "desktop"])
 @pytest.mark.parametrize("view", ["sign-in", "state", "licences"])
 async def test_lighthouse(world: World, playwright: Playwright, view: str, form: str) -> None:
-    """What depends on no clock; the seconds are measured beside a bare page by `python -m bench page`."""
+    """Audits that do not depend on time; `python -m bench page` measures seconds relative to a bare page."""
     person = CLARA if view == "licences" else ANNA
     if view != "sign-in":
         await sign_in(world, person)

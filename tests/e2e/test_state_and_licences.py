@@ -249,13 +249,13 @@ async def test_waiting_for_a_seat_in_the_browser(world: World, open_tab: OpenTab
     ben = await open_tab(BEN)
     await ben.try_to_sign_in()
     await ben.is_alerted("2 of 2 floating licences are taken")
-    # What was typed is still there beside the offer.
+    # The typed text is still there, together with the offer.
     await ben.button("Notify me").click()
     await ben.sees("You are number 1 at")
     assert await ben.violations() == []
     await world.client(ANNA).sign_out()
     await ben.sees("A licence is free for you")
-    # The refusal of before would contradict it; what was typed is still there.
+    # The earlier refusal is gone, because it would contradict the offer; the typed text is still there.
     await expect(ben.view.get_by_role("alert")).not_to_be_visible()
     assert await ben.field("Login").input_value() == BEN.login
     await ben.button("Leave the waiting list").click()

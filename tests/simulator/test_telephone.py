@@ -63,7 +63,7 @@ class Person:
         return [event["state"] for event in self.events]
 
     async def hears(self, *states: str) -> None:
-        """Waits for exactly these states since the beginning."""
+        """Wait for exactly these states since the beginning."""
 
         async def all_there() -> bool:
             return len(self.states) >= len(states)

@@ -10,7 +10,7 @@ from aiohttp.test_utils import TestClient, TestServer
 from tab import web_app
 
 BUILT = 1_700_000_000
-"""Seconds; an image whose files have one time, whatever they hold."""
+"""In seconds; the same time for all files, as in an image."""
 
 
 def build(directory: Path, script: str) -> None:

@@ -37,7 +37,7 @@ PERSON = "11111111-1111-4111-8111-111111111111"
 
 
 class Redirector:
-    """Two servers: whatever is asked of the one is redirected to the other, which writes down what comes."""
+    """Two servers: the first redirects every request to the second, which records it."""
 
     def __init__(self) -> None:
         self.status = 302

@@ -1,5 +1,5 @@
-"""What a line shows of its calls: traces of what UCI tells, and of what goes wrong on the way. One for each row of
-docs/facts/starface.md, "Calls and their states".
+"""How a line shows its calls: traces of UCI events, including lost and faulty ones. There is one trace for each row
+of docs/facts/starface.md, "Calls and their states".
 """
 
 from collections.abc import Callable

@@ -302,11 +302,11 @@ async def test_without_the_right_to_redirect_there_are_no_redirects(site: Site) 
         line = await site.line()
         assert Feature.REDIRECTS not in line.features and line.redirects is None
         assert Feature.DIAL in line.features
-        await site.lines.line(ANNA).set_do_not_disturb(on=False)  # whatever is set is read again
+        await site.lines.line(ANNA).set_do_not_disturb(on=False)  # after every change the state is read again
 
 
 async def test_a_pbx_that_tells_each_person_only_what_they_may_do(site: Site) -> None:
-    """Then redirects that are missing for this person and there for the connector's login are a right that is missing."""
+    """If the user's login has no redirects but the connector's login has, the user lacks a right."""
     everything = [f"ucp.v30.requests.{name}" for name in ("call", "phone", "redirect")]
     site.provided_requests = everything
     await site.awkward("uci-requests", {"requests": everything[:2]})

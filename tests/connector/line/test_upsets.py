@@ -84,7 +84,7 @@ async def test_the_call_ends_while_the_pbx_is_gone(site: Site, answered: bool, e
 
 @pytest.mark.parametrize("how", ["uci/drop", "uci/reset"])
 async def test_the_pbx_was_restarted_in_a_call(site: Site, how: str) -> None:
-    """It has forgotten the login, with or without a word; who looks meanwhile is told the truth soon."""
+    """It has dropped the login, with or without notice; readers soon see the true state."""
     call = await talk(site)
     await site.control("POST", how)
     await site.act(call, "hangup")

@@ -1,4 +1,4 @@
-"""What a person is told in each situation, in both languages: the sentences are in `situations.toml`."""
+"""The text for a user in each situation, in both languages: the sentences are in `situations.toml`."""
 
 import tomllib
 from datetime import UTC, datetime, timedelta

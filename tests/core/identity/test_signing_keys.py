@@ -23,7 +23,7 @@ TEAMS = "1fec8e78-bce4-4aaf-ab1b-5451cc387264"
 
 
 class Issuer:
-    """Serves whatever document a test wants."""
+    """Serves the document that a test sets."""
 
     def __init__(self, url: str) -> None:
         self.url = url
