@@ -6,10 +6,11 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 import pytest
 from playwright.async_api import Request, expect
 
+from simulator.people import TENANT_ID
 from tests.e2e.conftest import OpenTab
-from tests.support.browser import Tab
+from tests.support.browser import Tab, overflow
 from tests.support.world import ANNA, BEN, CLARA, World
-from wire.pbxkey import grouped, new_key
+from wire.pbxkey import grouped, new_key, parse_key
 
 
 def calls_of(tab: Tab) -> list[str]:
@@ -48,10 +49,7 @@ async def test_by_dropping_the_key_file_and_with_the_keyboard_alone(world: World
         content,
     )
     await tab.sees("Die Schlüsseldatei ist gelesen")
-    await expect(tab.field("Name der Telefonanlage")).to_have_value(world.pbx_name)
-    await tab.field("Schlüssel zur Anlage").focus()
-    await tab.page.keyboard.press("Enter")
-    await expect(tab.view.get_by_role("heading", name="Wer sind Sie")).to_be_focused()
+    await expect(tab.view.get_by_role("heading", name=f"bei {world.pbx_name} anmelden")).to_be_focused()
     await tab.page.keyboard.press("Tab")
     await tab.page.keyboard.type(ANNA.login)
     await tab.page.keyboard.press("Tab")
@@ -80,9 +78,10 @@ async def test_choosing_the_key_file(world: World, open_tab: OpenTab) -> None:
     tab = await open_tab(ANNA)
     await tab.view.locator("input[type=file]").set_input_files(world.demo.key_file)
     await tab.sees("The key file was read")
-    await expect(tab.field("PBX key")).to_have_value(world.key)
-    await tab.button("Continue").click()
     await expect(tab.field("Login")).to_be_visible()
+    await tab.button("Back").click()
+    await expect(tab.field("PBX name")).to_have_value(world.pbx_name)
+    await expect(tab.field("PBX key")).to_have_value(world.key)
 
 
 async def test_a_mistyped_key_is_told_before_anything_is_sent(world: World, open_tab: OpenTab) -> None:
@@ -116,7 +115,7 @@ async def test_a_pasted_address_is_understood_and_a_bad_name_is_told(world: Worl
     await tab.is_alerted("This is not a PBX name")
     await expect(tab.field("PBX name")).to_be_focused()
     await tab.enter_pbx(f"https://{world.pbx_name.upper()}:8443/login?x=1", world.key)
-    await tab.sees(f"Who are you at {world.pbx_name}?")
+    await tab.sees(f"Sign in with your STARFACE user at {world.pbx_name}")
 
 
 @pytest.mark.parametrize("name", ["pbx.example.com", "unknown.example.com"])
@@ -159,9 +158,8 @@ async def test_a_connector_that_did_not_make_the_key_file_gets_no_password(
     content = json.loads(world.demo.key_file.read_text()) | {"connectorIdentity": "A" * 43}
     file = {"name": "pbx.pbxkey", "mimeType": "application/json", "buffer": json.dumps(content).encode()}
     await tab.view.locator("input[type=file]").set_input_files(files=[file])
-    await tab.sees("The key file was read")
-    await tab.button("Continue").click()
     await tab.is_alerted("The PBX could not be recognised")
+    await expect(tab.field("PBX name")).to_have_value(world.pbx_name)
 
 
 async def test_a_key_file_says_nothing_of_what_is_typed_over_it(world: World, open_tab: OpenTab) -> None:
@@ -170,7 +168,7 @@ async def test_a_key_file_says_nothing_of_what_is_typed_over_it(world: World, op
     content |= {"pbxName": "other.example.com", "pbxKey": grouped(new_key()), "connectorIdentity": "A" * 43}
     file = {"name": "pbx.pbxkey", "mimeType": "application/json", "buffer": json.dumps(content).encode()}
     await tab.view.locator("input[type=file]").set_input_files(files=[file])
-    await tab.sees("The key file was read")
+    await tab.is_alerted("PBX name or key is not right")
     await tab.enter_pbx(world.pbx_name, world.key)
     await expect(tab.field("Login")).to_be_visible()
 
@@ -360,3 +358,74 @@ async def test_too_many_attempts(world: World, open_tab: OpenTab) -> None:
         await tab.is_alerted("seconds and try again")
     finally:
         await world.forget_throttles()
+
+
+async def test_who_wants_to_be_remembered_needs_their_password_alone(world: World, open_tab: OpenTab) -> None:
+    tab = await open_tab(ANNA)
+    await tab.enter_pbx(world.pbx_name, world.key)
+    await tab.field("Login").fill(ANNA.login)
+    await tab.field("Password").fill(ANNA.password)
+    await tab.view.get_by_label("Remember PBX, key and login on this device").press("Space")
+    await tab.button("Sign in").click()
+    await expect(tab.button("Sign out")).to_be_visible()
+    await tab.button("Sign out").click()
+    await tab.page.reload()
+    await expect(tab.view.get_by_role("heading", name="Welcome back, Anna Berger")).to_be_visible()
+    await expect(tab.field("Login")).to_have_value(ANNA.login)
+    assert ANNA.password not in await tab.frame().evaluate("JSON.stringify({...localStorage})")
+    assert await tab.violations() == []
+    await tab.field("Password").fill(ANNA.password)
+    # No longer wanted.
+    await tab.view.get_by_label("Remember PBX, key and login on this device").press("Space")
+    await tab.page.keyboard.press("Enter")
+    await expect(tab.button("Sign out")).to_be_visible()
+    assert world.key.replace("-", "") not in await tab.frame().evaluate("JSON.stringify({...localStorage})")
+    await tab.button("Sign out").click()
+    await expect(tab.field("PBX key")).to_have_value("")
+    await tab.page.reload()
+    await expect(tab.field("PBX name")).to_have_value("")
+
+
+async def test_another_pbx_or_user_is_one_press_away_from_the_remembered_ones(
+    world: World, open_tab: OpenTab
+) -> None:
+    await world.client(ANNA).sign_in(world.pbx_name, world.key)
+    tab = await open_tab(ANNA, locale="de-DE", width=320)
+    await expect(tab.view.locator("#seats")).to_be_visible()
+    remembered = {
+        "who": f"{TENANT_ID} {ANNA.object_id}",
+        "pbxName": world.pbx_name,
+        "login": "1001",
+        "pbxKey": parse_key(world.key),
+    }
+    await tab.frame().evaluate(
+        "(value) => localStorage.setItem('pbx-teams.last', JSON.stringify(value))", remembered
+    )
+    await world.client(ANNA).sign_out()
+    await tab.page.reload()
+    await tab.sees("Willkommen zurück")
+    assert await overflow(tab) <= 0
+    assert await tab.violations() == []
+    await tab.button("Andere Anlage oder anderer Benutzer").press("Enter")
+    await expect(tab.field("Name der Telefonanlage")).to_have_value("")
+    await expect(tab.field("Schlüssel zur Anlage")).to_have_value("")
+
+
+async def test_a_remembered_key_that_is_no_longer_good_is_asked_for(world: World, open_tab: OpenTab) -> None:
+    tab = await open_tab(ANNA)
+    await expect(tab.field("PBX name")).to_be_visible()
+    remembered = {
+        "who": f"{TENANT_ID} {ANNA.object_id}",
+        "pbxName": world.pbx_name,
+        "login": "1001",
+        "pbxKey": parse_key(grouped(new_key())),
+    }
+    await tab.frame().evaluate(
+        "(value) => localStorage.setItem('pbx-teams.last', JSON.stringify(value))", remembered
+    )
+    await tab.page.reload()
+    await tab.is_alerted("PBX name or key is not right")
+    await expect(tab.field("PBX name")).to_have_value(world.pbx_name)
+    await tab.page.reload()
+    await expect(tab.field("PBX name")).to_have_value("")
+    await expect(tab.view.get_by_role("alert")).to_have_count(0)

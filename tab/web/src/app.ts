@@ -179,6 +179,7 @@ export class App extends LitElement {
               ?second=${state.offers.length > 0}
               ?seat-kept=${seatKept}
               .surroundings=${surroundings}
+              name=${state.teamsName}
             ></pbx-sign-in>`
       }
     `;
@@ -191,7 +192,7 @@ export class App extends LitElement {
 
   private renderElsewhere(surroundings: Surroundings) {
     return html`<p>${button({ label: t("offers.back"), onClick: () => (this.elsewhere = false) })}</p>
-      <pbx-sign-in .surroundings=${surroundings}></pbx-sign-in>`;
+      <pbx-sign-in elsewhere .surroundings=${surroundings}></pbx-sign-in>`;
   }
 
   private renderSignedIn(state: MyState) {

@@ -1,5 +1,6 @@
 // The PBXs whose connectors are known to this browser to accept only sealed answers. If a service later offers the
-// unsealed method for one of them, the tab refuses. The tab stores nothing else in the browser.
+// unsealed method for one of them, the tab refuses. The tab stores nothing else in the
+// browser, unless a person asks to be remembered (remembered.ts).
 const KEY = "pbx-teams.sealed";
 const MAX_NAMES = 50;
 const here = new Set<string>();

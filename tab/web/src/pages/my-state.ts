@@ -145,8 +145,9 @@ export class MyStatePage extends LitElement {
 
   private async signOut() {
     await this.task.run(async () => {
-      const detail = await api.signOut();
+      // Before the answer, because the stream may tell of it first.
       forgetKeys();
+      const detail = await api.signOut();
       this.dispatchEvent(new CustomEvent<MyState>("signed-out", { detail, bubbles: true, composed: true }));
     });
   }

@@ -9,10 +9,13 @@ import { keyDigest, parseKey, readKeyFile, type KeyFile } from "../pbxkey.js";
 import { pbxNameOf } from "../pbx-name.js";
 import { isKnownToSeal, rememberSealing } from "../sealed-before.js";
 import { challengeSecret, isDowngrade, isImpostor, seal, sealContext, sealLogin, type Purpose } from "../sealing.js";
+import { placeholder } from "../placeholder.js";
+import { forgetSignIn, lastSignIn, rememberSignIn, type LastSignIn } from "../remembered.js";
 import { rememberKey } from "../session-key.js";
 import { shared } from "../styles.js";
 import { askToTakeOver } from "../take-over.js";
-import { dateTime, t } from "../words.js";
+import { person } from "../person.js";
+import { dateTime, rich, t } from "../words.js";
 import { Entering } from "./entering.js";
 
 /** The result of the first step; kept in memory until sign-in is complete. */
@@ -31,6 +34,9 @@ const PRIVACY = {
 
 /** The methods that this tab supports in addition to those of the first version. */
 const METHODS = ["sealed-challenge"];
+
+/** The same to people; a key that is no longer good is one of them. */
+const NO_SUCH_KEY: readonly string[] = ["wrong-key", "unknown-pbx"];
 
 /** Fluent's button cannot be the default button of a form, so Enter in a field needs a native one. */
 const submitOnEnter = html`<button type="submit" hidden></button>`;
@@ -88,6 +94,10 @@ export class SignInPage extends Entering {
   @property({ attribute: false }) surroundings!: Surroundings;
   /** Whether the form is shown below another sign-in method. */
   @property({ type: Boolean }) second = false;
+  /** Somewhere else than last time. */
+  @property({ type: Boolean }) elsewhere = false;
+  /** The person's name in Teams. */
+  @property() name = "";
   @state() private access: Access | null = null;
   @state() private notice = "";
   @state() private dragging = false;
@@ -102,12 +112,32 @@ export class SignInPage extends Entering {
   private pbxName = "";
   private pbxKey = "";
   private byEmail = false;
+  private last: LastSignIn | null = null;
+  /** Asking for what was remembered: there is nothing to type before that is answered. */
+  @state() private resuming = false;
+
+  override connectedCallback() {
+    super.connectedCallback();
+    if (this.elsewhere) return;
+    this.last = lastSignIn(this.surroundings);
+    this.pbxName = this.last?.pbxName ?? "";
+    if (this.last?.pbxKey && !this.second) void this.resume(this.last.pbxKey);
+  }
 
   override render() {
     return html`
       <pbx-message .trouble=${this.task.trouble}></pbx-message>
       <pbx-message intent="success" text=${this.notice}></pbx-message>
-      <div class="card">${this.access === null ? this.renderPbx() : this.renderUser(this.access)}</div>
+      <div class="card">
+        ${
+          this.resuming
+            ? html`<h1 tabindex="-1">${t("sign-in.title")}</h1>
+                ${placeholder(null, () => undefined, 320)}`
+            : this.access === null
+              ? this.renderPbx()
+              : this.renderUser(this.access)
+        }
+      </div>
     `;
   }
 
@@ -165,7 +195,12 @@ export class SignInPage extends Entering {
     if (firstUse) warnings.push(["first-use", t("sign-in.first-use", { pbxName })]);
     if (method === "challenge") warnings.push(["old-connector", t("sign-in.old-connector", { pbxName })]);
     return html`
-      <h1 tabindex="-1" id="user-title">${t("sign-in.user-title", { pbxName })}</h1>
+      ${
+        this.isBack(access)
+          ? html`<h1 tabindex="-1" id="user-title">${rich("sign-in.welcome-back", { name: person(this.name) })}</h1>
+              <p id="welcome">${t("sign-in.welcome-text", { pbxName, login: this.last?.login ?? "" })}</p>`
+          : html`<h1 tabindex="-1" id="user-title">${t("sign-in.user-title", { pbxName })}</h1>`
+      }
       ${warnings.map(([id, text]) => html`<pbx-message id=${id} intent="warning" text=${text}></pbx-message>`)}
       ${
         this.heldElsewhere !== null
@@ -195,6 +230,7 @@ export class SignInPage extends Entering {
           id: "login",
           label: t("sign-in.login"),
           hint: t("sign-in.login-hint"),
+          value: this.last?.pbxName === pbxName ? this.last.login : "",
           autocomplete: "username",
           invalid: invalid === "login",
         })}
@@ -206,6 +242,15 @@ export class SignInPage extends Entering {
           autocomplete: "current-password",
           invalid: invalid === "password",
         })}
+        <label class="tick"
+          ><input
+            id="remember"
+            type="checkbox"
+            aria-describedby="remember-hint"
+            .checked=${this.last?.kept ?? false}
+          />${t("sign-in.remember")}</label
+        >
+        <p class="hint" id="remember-hint">${t("sign-in.remember-hint")}</p>
         ${this.offersPhone(access) ? this.renderPhone() : nothing}
         <div class="actions">
           ${button({
@@ -214,10 +259,32 @@ export class SignInPage extends Entering {
             submit: true,
             disabled: busy,
           })}
-          ${button({ label: t("sign-in.back"), disabled: busy, onClick: () => this.back() })}
+          ${button({
+            label: t(this.isBack(access) ? "sign-in.another" : "sign-in.back"),
+            disabled: busy,
+            onClick: () => this.back(),
+          })}
         </div>
       </form>
     `;
+  }
+
+  /** They have been here before: all but the password is known. */
+  private isBack({ pbxName }: Access): boolean {
+    return this.last !== null && this.last.pbxName === pbxName && this.last.pbxKey !== "" && this.name !== "";
+  }
+
+  /** With what was remembered. Where that is no longer good, it is forgotten, and the person types it. */
+  private async resume(pbxKey: string) {
+    this.resuming = true;
+    const outcome = await this.task.run(async () => (this.access = await this.prepare(this.pbxName, pbxKey)));
+    this.resuming = false;
+    if (outcome !== "done" && NO_SUCH_KEY.includes(this.task.trouble?.code ?? "")) forgetSignIn();
+    const rest = this.renderRoot as ShadowRoot;
+    await this.updateComplete;
+    if (rest.activeElement === null && rest.host.matches(":focus-within")) {
+      this.renderRoot.querySelector<HTMLElement>("h1")?.focus();
+    }
   }
 
   private offersPhone({ challenge }: Access): boolean {
@@ -255,10 +322,14 @@ export class SignInPage extends Entering {
     if (name === null) return this.fail(ownTrouble("pbx-name-invalid"));
     this.pbxName = this.nameInput.value = name;
     if (this.pbxKey.trim() === "") return this.fail(ownTrouble("key-missing"));
+    this.notice = "";
+    await this.goOn();
+  }
+
+  private async goOn() {
     await this.working(async () => {
       const key = await parseKey(this.pbxKey);
       this.access = await this.prepare(this.pbxName, key);
-      this.notice = "";
       await this.updateComplete;
       this.renderRoot.querySelector<HTMLElement>("#user-title")?.focus();
     });
@@ -317,6 +388,7 @@ export class SignInPage extends Entering {
         state = await this.attempt(this.access, takeOver);
       }
       rememberKey(access.pbxName, access.pbxKey);
+      this.remember(access, state);
       await this.switchPhoneOn(access);
       this.dispatchEvent(new CustomEvent<MyState>("signed-in", { detail: state, bubbles: true, composed: true }));
     });
@@ -324,6 +396,12 @@ export class SignInPage extends Entering {
       await this.updateComplete;
       this.renderRoot.querySelector<HTMLElement>("#take-over")?.focus();
     }
+  }
+
+  private remember({ pbxName, pbxKey }: Access, state: MyState) {
+    const kept = this.renderRoot.querySelector<HTMLInputElement>("#remember")?.checked ?? false;
+    const login = state.person?.login ?? "";
+    rememberSignIn(this.surroundings, { pbxName, pbxKey, login, kept });
   }
 
   private async attempt(access: Access, takeOver: boolean): Promise<MyState> {
@@ -363,7 +441,10 @@ export class SignInPage extends Entering {
   }
 
   private back() {
+    if (this.access !== null && this.isBack(this.access)) this.pbxName = this.pbxKey = "";
+    this.last = null;
     this.access = null;
+    this.notice = "";
     this.task.trouble = null;
     this.heldElsewhere = null;
   }
@@ -388,10 +469,12 @@ export class SignInPage extends Entering {
     if (file === undefined) return;
     await this.working(async () => {
       const content = await readKeyFile(file);
+      this.last = null;
       this.pbxName = this.nameInput.value = content.pbxName;
       this.pbxKey = this.keyInput.value = content.pbxKey;
       this.keyFile = content;
       this.notice = t("sign-in.file-taken");
     });
+    if (this.task.trouble === null) await this.goOn();
   }
 }
