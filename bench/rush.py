@@ -2,10 +2,10 @@
 
     cpu             CPU of the service for a sign-in while 2,000 tabs of that PBX are open, over the same with no tab open
     latency         median time of a sign-in (challenge and sign-in), over the same with no tab open
-    affected_p99_s  seconds from an administrator's request to revoke until that person's open tab is told
+    affected_p99_s  seconds from an administrator's request to revoke until that user's open tab is updated
     two_…           the same with two replicas on PostgreSQL and NATS, half of the tabs and of the sign-ins at each
 
-Five people sign in each second and one session is revoked. Every sign-in takes a seat, so that what every tab shows
+Five users sign in each second and one session is revoked. Every sign-in takes a seat, so that what every tab shows
 changes. No request may fail (`failed`), and afterwards every tab must show the right number of seats (`wrong_tabs`).
 A round without tabs goes before those with them, and one follows. The service's processes, a connector that answers
 immediately, and the tabs are separate processes. The CPU of a sign-in is the total CPU of the service's processes

@@ -2,13 +2,12 @@
 
     postgresql_hot_pool  over the plainest UPDATE of one hot row, 64 clients, on the same server in the same run
     sqlite_hot_pool      over the same rows written by sqlite3 itself, one commit for each take or free
-    latency_alone        one client's take or free over the plain way, by the database's driver itself, nothing
-                         else beside it; the worse of the two databases. The plain way is the design's: on SQLite
-                         the same rows in a commit of their own, on PostgreSQL "seat rows with SKIP LOCKED, a
-                         commit each"
+    latency_alone        one client's take or free over the plain way, by the database's driver itself, with no other
+                         load; the worse of the two databases. The plain way is the design's: on SQLite the same rows
+                         in a commit of their own, on PostgreSQL "seat rows with SKIP LOCKED, a commit each"
 
-Rates are the median of short rounds in which baseline and measurement take turns, so that a slow moment of the
-machine meets both.
+Rates are the median of short rounds in which baseline and measurement alternate, so that slow moments of the
+machine affect both.
 """
 
 import asyncio

@@ -30,7 +30,7 @@ from wire.pbxkey import digest, new_key
 from wire.sealing import b64url, public_bytes
 
 OWN_PBX: Final = "pbx.strangers.example"
-"""Answers whatever it is asked with nonsense."""
+"""Answers every request with nonsense."""
 FLOODING_PBX: Final = "flood.strangers.example"
 """Reports without end, and is cut for it."""
 OWN_TENANT: Final = "99999999-9999-4999-8999-999999999999"

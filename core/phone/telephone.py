@@ -173,7 +173,7 @@ class Telephone:
                     await self._store.switch_off(user.key, now(), "refused")
                     self._bus.publish(
                         NOTICES_TOPIC
-                    )  # the line may be open at the connector, so it is told to close it
+                    )  # the line may be open at the connector, so ask the connector to close it
                 return refused.finding
         self._bus.publish(phone_topic(*user.key))
         return await self.line(user)

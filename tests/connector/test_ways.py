@@ -191,7 +191,7 @@ async def uci_call(rest: StarfaceRest) -> None:
 
 
 async def doctor_says(config: Config, way: str) -> tuple[str, Finding]:
-    """The first step that fails on this way, and what of it is told."""
+    """Return the first step that fails, with its explanation."""
     report = await examine_ways(config, ConnectorState(config.state_directory), [])
     names = ("pbx-", "uci-") if way == "pbx" else ("clock", "service-", "name", "key")
     steps = [step for step in report.steps if step.step.startswith(names)]

@@ -1,4 +1,4 @@
-"""The outbox on both databases: one replica takes a notice, and what came of many is written together."""
+"""The outbox on both databases: one replica takes a notice, and the results of many are written together."""
 
 import asyncio
 from dataclasses import replace

@@ -149,7 +149,7 @@ async def test_reads_survive_a_postgresql_that_was_killed(postgres: Postgres) ->
     with pytest.raises(StorageUnavailableError):
         await database.fetch(READ, 1)
     postgres.start()
-    # The first read that comes may meet a connection of before; it is asked once more on a new one.
+    # The first read may use an old connection; it is then retried on a new one.
     assert await database.fetch(READ, 1) == []
     await database.close()
 

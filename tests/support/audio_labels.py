@@ -1,6 +1,7 @@
 """The labelled device names: one list for each machine, from public reports, and pairs with their expected results.
 
-What is true of two names of one machine follows from what they are; what may be answered beside it is said here, once.
+The true answer for two names of one machine follows from what they are; this module defines which other answers are
+acceptable.
 """
 
 import hashlib

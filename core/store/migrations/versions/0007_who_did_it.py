@@ -10,7 +10,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    # Rows of before keep their text and have no ids. ADD COLUMN rewrites no row, on either database.
+    # Older rows keep their text and have no ids. ADD COLUMN rewrites no row, on either database.
     op.add_column('audit', sa.Column('actor_kind', sa.String(length=20)))
     op.add_column('audit', sa.Column('actor_tenant_id', sa.String(length=36)))
     op.add_column('audit', sa.Column('actor_object_id', sa.String(length=36)))

@@ -1,4 +1,4 @@
-"""pairing codes under the pepper: those of before cannot be carried over, and anyone who waits for one asks for another"""
+"""pairing codes under the pepper: older codes cannot be converted, users request new ones"""
 
 from alembic import op
 
