@@ -23,7 +23,7 @@ from bot.adapter import MAX_ACTIVITY_BYTES, Adapter, keep_keys_warm
 from bot.answers import Answers
 from bot.calls import CallCards
 from bot.channel import Channel, ChannelHosts
-from bot.conversation import Conversation
+from bot.conversation import TurnHandler
 from bot.credentials import ChannelToken, token_source
 from bot.deliveries import Deliveries
 from bot.extension import Extension
@@ -113,7 +113,7 @@ def create(settings: Settings) -> web.Application:
         await call_help.record_dropped_call(pbx_id, epoch, call)
 
     async def lines_changed(pbx_id: str, user_ids: Collection[int]) -> None:
-        call_cards.changed(await telephone.lines_changed(pbx_id, user_ids))
+        call_cards.update_cards(await telephone.lines_changed(pbx_id, user_ids))
 
     hub = Hub(
         registry=registry,
@@ -238,7 +238,7 @@ def create(settings: Settings) -> web.Application:
         reader=answers.reader,
     )
     extension = Extension(telephone, settings.teams_app_id)
-    conversation = Conversation(
+    conversation = TurnHandler(
         settings=bot_settings,
         answers=answers,
         sign_in=sign_in,
@@ -306,7 +306,7 @@ def create(settings: Settings) -> web.Application:
     app[CHANNEL_TOKEN] = channel_token
     app[STOPPING] = asyncio.Event()
     app[SOCKETS] = sockets
-    app[TOKEN_IS_GOOD] = lambda request: sockets.is_known(request.protocol)
+    app[TOKEN_IS_GOOD] = lambda request: sockets.mark_known(request.protocol)
     app.on_response_prepare.append(headers_adder(settings.hsts))
     app.add_subapp(
         API,

@@ -37,7 +37,7 @@ def entrance(trusted_proxies: int) -> Middleware:
     @web.middleware
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
         REQUEST_ID.set(RequestId())
-        request.app[SOCKETS].has_spoken(request.protocol)
+        request.app[SOCKETS].mark_request(request.protocol)
         address = client_address(
             request.remote, request.headers.getall("X-Forwarded-For", ()), trusted_proxies
         )
@@ -60,7 +60,7 @@ def headers_adder(hsts: str) -> Callable[[web.Request, web.StreamResponse], Awai
         # The tab's API marks its connections as known itself, once it has validated a token.
         is_link = response.status == HTTPStatus.SWITCHING_PROTOCOLS
         if is_link or (request.path == MESSAGES and response.status < 400):
-            request.app[SOCKETS].is_known(request.protocol)
+            request.app[SOCKETS].mark_known(request.protocol)
 
     return add_headers
 

@@ -65,16 +65,16 @@ class Sockets:
 
     def closed(self, connection: RequestHandler) -> None:
         self._opened.pop(connection, None)
-        self.is_known(connection)
+        self.mark_known(connection)
 
-    def has_spoken(self, connection: Any) -> None:
+    def mark_request(self, connection: Any) -> None:
         """Record that a complete request head has arrived."""
         self._opened.pop(connection, None)
         of_address = self._strangers.get(_address(connection), {})
         if connection in of_address:
             of_address[connection] = asyncio.get_running_loop().time()
 
-    def is_known(self, connection: Any) -> None:
+    def mark_known(self, connection: Any) -> None:
         """Record that the connection has authenticated, so it is no stranger any more."""
         address = _address(connection)
         if of_address := self._strangers.get(address):
@@ -82,7 +82,7 @@ class Sockets:
             if not of_address:
                 del self._strangers[address]
 
-    async def keep_door(self) -> None:
+    async def cut_overdue(self) -> None:
         """Cut overdue connections, until cancelled."""
         while True:
             await asyncio.sleep(POLL_SECONDS)
@@ -192,7 +192,7 @@ async def serve(app: web.Application, host: str, port: int, shutdown_seconds: fl
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, stopped.set)
-        doorkeeper = asyncio.create_task(app[SOCKETS].keep_door())
+        doorkeeper = asyncio.create_task(app[SOCKETS].cut_overdue())
         await stopped.wait()
         await cancel_and_wait(doorkeeper)
     finally:

@@ -20,7 +20,7 @@ from botbuilder.schema import Activity, ActivityTypes, ResourceResponse
 from botframework.connector.auth import ClaimsIdentity
 
 from bot.activity import ActivityRejectedError, parse
-from bot.channel import Channel, ChannelAuthentication, ChannelHosts, DeliveryError, Outcome
+from bot.channel import Channel, ChannelAuthentication, ChannelHosts, DeliveryError, DeliveryOutcome
 from bot.door import CHANNEL, is_bot
 from core.identity.signing_keys import KeysUnavailableError
 from core.identity.tokens import ChannelTokenValidator, TokenRejectedError
@@ -66,7 +66,7 @@ class Adapter(CloudAdapter):
         if activity.channel_id != CHANNEL:
             logger.info("activity of another channel refused", extra={"channel": activity.channel_id})
             return _refuse(403, "this bot is for Microsoft Teams only")
-        if not self._hosts.have(activity.service_url):
+        if not self._hosts.allows(activity.service_url):
             logger.warning(
                 "the channel's service address is not a known one, so nothing is sent there; "
                 "if it is right, name its host in PBX_TEAMS_CHANNEL_HOSTS",
@@ -87,7 +87,7 @@ class Adapter(CloudAdapter):
             response = self._process_turn_results(turn)
         except DeliveryError as fault:
             logger.warning("answer not delivered", extra={"outcome": fault.outcome, "reason": str(fault)})
-            if fault.outcome is Outcome.REFUSED:
+            if fault.outcome is DeliveryOutcome.REFUSED:
                 return web.Response(status=201)  # another delivery of the activity would not help
             return _postpone("the channel did not take the answer", fault.wait or AGAIN_AFTER)
         if response is None:

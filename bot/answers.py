@@ -8,7 +8,7 @@ from typing import Final
 from urllib.parse import quote
 
 from bot.cards import audio, licences, notices, person
-from bot.cards.parts import Card, Reader, text
+from bot.cards.parts import Card, CardReader, text
 from bot.commands import Command
 from bot.phone import PhoneAnswers
 from bot.request import BotRequest
@@ -46,7 +46,7 @@ class Answers:
         self._preferences = preferences
         self._phone = phone
         self._urls = [self._open_url(page) for page in ("home", "audio", "licences", "phone")]
-        self._ways: Mapping[Command, Callable[[BotRequest], Awaitable[Card]]] = {
+        self._handlers: Mapping[Command, Callable[[BotRequest], Awaitable[Card]]] = {
             Command.LICENCE: self._licence,
             Command.AUDIO: self._audio,
             Command.AUDIO_NOTICE: self._audio_notice,
@@ -64,143 +64,145 @@ class Answers:
             Command.WELCOME: self._welcome,
         }
 
-    async def to(self, command: Command | None, asked: BotRequest) -> Card:
+    async def answer(self, command: Command | None, request: BotRequest) -> Card:
         """Return the card that answers a command. None stands for a message that was not understood."""
         if command in self._phone.commands:
-            return await self._phone.to(command, asked)
-        return await self._ways.get(command or Command.HELP, self._status)(asked)
+            return await self._phone.answer(command, request)
+        return await self._handlers.get(command or Command.HELP, self._status)(request)
 
-    def reader(self, language: Language, channel_id: str) -> Reader:
+    def reader(self, language: Language, channel_id: str) -> CardReader:
         """Return the reader of a card, with the tab's deep links."""
-        return Reader(language, channel_id, *self._urls)
+        return CardReader(language, channel_id, *self._urls)
 
     def _open_url(self, page: str) -> str:
         """Return the deep link to a page of the personal tab (learn.microsoft.com, "Create deep links to a tab")."""
         context = quote(json.dumps({"subEntityId": page}, separators=(",", ":")))
         return f"https://teams.microsoft.com/l/entity/{self._settings.teams_app_id}/home?context={context}"
 
-    async def _status(self, asked: BotRequest) -> Card:
-        return person.status_card(await self._sign_in.state(asked.user), asked.reader)
+    async def _status(self, request: BotRequest) -> Card:
+        return person.status_card(await self._sign_in.state(request.user), request.reader)
 
-    async def _licence(self, asked: BotRequest) -> Card:
-        return person.licence_card(await self._sign_in.state(asked.user), asked.reader)
+    async def _licence(self, request: BotRequest) -> Card:
+        return person.licence_card(await self._sign_in.state(request.user), request.reader)
 
-    async def _sign_out(self, asked: BotRequest) -> Card:
-        return person.status_card(await self._sign_in.sign_out(asked.user), asked.reader)
+    async def _sign_out(self, request: BotRequest) -> Card:
+        return person.status_card(await self._sign_in.sign_out(request.user), request.reader)
 
-    async def _ask_to_sign_out(self, asked: BotRequest) -> Card:
-        state = await self._sign_in.state(asked.user)
+    async def _ask_to_sign_out(self, request: BotRequest) -> Card:
+        state = await self._sign_in.state(request.user)
         return (
-            person.status_card(state, asked.reader)
+            person.status_card(state, request.reader)
             if state.session is None
-            else person.really_card(asked.reader)
+            else person.confirm_sign_out_card(request.reader)
         )
 
-    async def _help(self, asked: BotRequest) -> Card:
-        return person.help_card(await self._sign_in.state(asked.user), asked.reader)
+    async def _help(self, request: BotRequest) -> Card:
+        return person.help_card(await self._sign_in.state(request.user), request.reader)
 
-    async def _welcome(self, asked: BotRequest) -> Card:
-        return person.help_card(await self._sign_in.state(asked.user), asked.reader, welcome=True)
+    async def _welcome(self, request: BotRequest) -> Card:
+        return person.help_card(await self._sign_in.state(request.user), request.reader, welcome=True)
 
-    async def _audio(self, asked: BotRequest) -> Card:
-        view = await self._advisor.view(asked.user)
+    async def _audio(self, request: BotRequest) -> Card:
+        view = await self._advisor.view(request.user)
         return (
-            await self._status(asked) if isinstance(view, Finding) else audio.audio_card(view, asked.reader)
+            await self._status(request)
+            if isinstance(view, Finding)
+            else audio.audio_card(view, request.reader)
         )
 
-    async def _audio_notice(self, asked: BotRequest) -> Card:
+    async def _audio_notice(self, request: BotRequest) -> Card:
         """Refresh a notice about devices: unchanged unless the conflict is resolved, otherwise the present conclusion."""
-        view = await self._advisor.view(asked.user)
+        view = await self._advisor.view(request.user)
         if isinstance(view, Finding):
-            return await self._status(asked)
-        detail = asked.data.get("detail")
+            return await self._status(request)
+        detail = request.data.get("detail")
         if view.conclusion.verdict is not AudioVerdict.CLEAR and isinstance(detail, dict):
             with suppress(ValueError):  # not the data of one of our cards
-                return audio.audio_notice_card(detail, asked.reader)
-        return audio.audio_card(view, asked.reader)
+                return audio.audio_notice_card(detail, request.reader)
+        return audio.audio_card(view, request.reader)
 
-    async def _not_now(self, asked: BotRequest) -> Card:
-        await self._advisor.mute_for_a_while(asked.user.key)
-        return audio.audio_quiet_card(asked.reader, None)
+    async def _not_now(self, request: BotRequest) -> Card:
+        await self._advisor.mute_for_a_while(request.user.key)
+        return audio.audio_quiet_card(request.reader, None)
 
-    async def _never(self, asked: BotRequest) -> Card:
-        device = asked.said("device", MAX_NAME)
+    async def _never(self, request: BotRequest) -> Card:
+        device = request.get_text("device", MAX_NAME)
         if not device:
-            return await self._not_now(asked)
-        await self._advisor.mute_device(asked.user.key, device)
-        return audio.audio_quiet_card(asked.reader, device)
+            return await self._not_now(request)
+        await self._advisor.mute_device(request.user.key, device)
+        return audio.audio_quiet_card(request.reader, device)
 
-    async def _notices(self, asked: BotRequest, *, saved: bool = False) -> Card:
-        state = await self._sign_in.state(asked.user)
+    async def _notices(self, request: BotRequest, *, saved: bool = False) -> Card:
+        state = await self._sign_in.state(request.user)
         is_administrator = state.session is not None and state.session.may_administer
-        preferences = await self._preferences.get(asked.user.key)
-        return notices.settings_card(preferences, asked.reader, administrator=is_administrator, saved=saved)
+        preferences = await self._preferences.get(request.user.key)
+        return notices.settings_card(preferences, request.reader, administrator=is_administrator, saved=saved)
 
-    async def _save_notices(self, asked: BotRequest) -> Card:
+    async def _save_notices(self, request: BotRequest) -> Card:
         """Store the preferences in the card. Values that it did not contain or that are invalid are not changed."""
-        before = await self._preferences.get(asked.user.key)
-        shown = asked.data.get("topics")
+        before = await self._preferences.get(request.user.key)
+        shown = request.data.get("topics")
         topics = {topic for topic in Topic if isinstance(shown, list) and topic.value in shown}
-        muted = {topic for topic in topics if asked.data.get(topic.value) == "false"}
+        muted = {topic for topic in topics if request.data.get(topic.value) == "false"}
         hours = (
-            _minute(asked.data.get("quiet-from"), before.quiet_from),
-            _minute(asked.data.get("quiet-until"), before.quiet_until),
+            _minute(request.data.get("quiet-from"), before.quiet_from),
+            _minute(request.data.get("quiet-until"), before.quiet_until),
         )
         await self._preferences.put_notices(
-            asked.user.key,
+            request.user.key,
             frozenset(before.muted - topics | muted),
-            quiet=asked.data.get("quiet") != "false",
+            quiet=request.data.get("quiet") != "false",
             hours=hours,
         )
-        toggles = [asked.said(name, 10) for name in notices.CALL_TOGGLES]
+        toggles = [request.get_text(name, 10) for name in notices.CALL_TOGGLES]
         if all(toggle in ("true", "false") for toggle in toggles):
             calls, missed, numbers = (toggle == "true" for toggle in toggles)
-            await self._preferences.put_calls(asked.user.key, calls=calls, missed=missed, numbers=numbers)
-        return await self._notices(asked, saved=True)
+            await self._preferences.put_calls(request.user.key, calls=calls, missed=missed, numbers=numbers)
+        return await self._notices(request, saved=True)
 
-    async def _notice(self, asked: BotRequest) -> Card:
+    async def _notice(self, request: BotRequest) -> Card:
         """Refresh a notice, and add what has changed since."""
-        kind, detail = asked.data.get("kind"), asked.data.get("detail")
-        state = await self._sign_in.state(asked.user)
+        kind, detail = request.data.get("kind"), request.data.get("detail")
+        state = await self._sign_in.state(request.user)
         if not isinstance(kind, str) or not isinstance(detail, dict):
-            return person.status_card(state, asked.reader)
+            return person.status_card(state, request.reader)
         try:
-            return notices.notice_card(kind=kind, detail=detail, reader=asked.reader, state=state)
+            return notices.notice_card(kind=kind, detail=detail, reader=request.reader, state=state)
         except ValueError:  # not the data of one of our cards
-            return person.status_card(state, asked.reader)
+            return person.status_card(state, request.reader)
 
-    async def _licences(self, asked: BotRequest, *notes: Card) -> Card:
-        search = asked.said("search", MAX_SEARCH)
+    async def _licences(self, request: BotRequest, *notes: Card) -> Card:
+        search = request.get_text("search", MAX_SEARCH)
         query = HoldersQuery(search, limit=licences.HOLDERS_SHOWN)
-        view = await self._administration.view(asked.user, query)
+        view = await self._administration.view(request.user, query)
         if isinstance(view, Finding):
-            return await self._refused(view, asked)
-        return licences.licences_card(view, search, asked.reader, *notes)
+            return await self._refused(view, request)
+        return licences.licences_card(view, search, request.reader, *notes)
 
-    async def _ask_to_revoke(self, asked: BotRequest) -> Card:
-        session = await self._administration.holder(asked.user, asked.said("session", 36))
+    async def _ask_to_revoke(self, request: BotRequest) -> Card:
+        session = await self._administration.holder(request.user, request.get_text("session", 36))
         if isinstance(session, Finding):
             if session.code is not Code.SESSION_GONE:
-                return await self._refused(session, asked)
-            word = "licences.gone" if asked.data.get("session") else "licences.choose-first"
-            return await self._licences(asked, text(asked.reader.t(word)))
-        return licences.confirm_card(session, asked.said("reason", MAX_REASON), asked.reader)
+                return await self._refused(session, request)
+            word = "licences.gone" if request.data.get("session") else "licences.choose-first"
+            return await self._licences(request, text(request.reader.t(word)))
+        return licences.confirm_card(session, request.get_text("reason", MAX_REASON), request.reader)
 
-    async def _revoke(self, asked: BotRequest) -> Card:
-        session_id, reason = asked.said("session", 36), asked.said("reason", MAX_REASON)
-        ended = await self._administration.revoke(asked.user, [session_id], reason)
+    async def _revoke(self, request: BotRequest) -> Card:
+        session_id, reason = request.get_text("session", 36), request.get_text("reason", MAX_REASON)
+        ended = await self._administration.revoke(request.user, [session_id], reason)
         if isinstance(ended, Finding):
             if ended.code is not Code.SESSION_GONE:
-                return await self._refused(ended, asked)
-            return await self._licences(asked, text(asked.reader.t("licences.gone")))
+                return await self._refused(ended, request)
+            return await self._licences(request, text(request.reader.t("licences.gone")))
         person = ended[0].person
-        done = asked.reader.t("licences.revoked", name=person.display_name, login=person.login)
-        return await self._licences(asked, text(done))
+        done = request.reader.t("licences.revoked", name=person.display_name, login=person.login)
+        return await self._licences(request, text(done))
 
-    async def _refused(self, refusal: Finding, asked: BotRequest) -> Card:
+    async def _refused(self, refusal: Finding, request: BotRequest) -> Card:
         if refusal.code is Code.NOT_SIGNED_IN:
-            return await self._status(asked)
-        return licences.refused_card(refusal, asked.reader)
+            return await self._status(request)
+        return licences.refused_card(refusal, request.reader)
 
 
 def _minute(value: object, before: int) -> int:

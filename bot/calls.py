@@ -17,8 +17,16 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from bot.cards.parts import Card, Reader, message
-from bot.cards.phone import ASK_TO_CALL_BACK, GOES_ON, CallShown, CallTold, Colleague, call_card, tell_call
+from bot.cards.parts import Card, CardReader, message
+from bot.cards.phone import (
+    ASK_TO_CALL_BACK,
+    GOES_ON,
+    CallShown,
+    CallStatus,
+    Colleague,
+    call_card,
+    get_call_status,
+)
 from bot.cards.plain import plain
 from bot.channel import Channel, DeliveryError
 from core.background import Background
@@ -37,9 +45,9 @@ from wire.phone import Direction, LineState, PhoneCall
 logger = logging.getLogger(__name__)
 
 Person = tuple[str, str]
-UPDATES: Final = 3
+MAX_UPDATES: Final = 3
 """Updates of one card."""
-LOOKS_AT_ONCE: Final = 32
+MAX_CONCURRENT_READS: Final = 32
 """Lines that are read at the same time."""
 MAX_PEOPLE: Final = 10_000
 """Number of people whose cards may still change. Beyond it the oldest cards are no longer updated."""
@@ -47,7 +55,7 @@ MAX_MISSED: Final = 10
 """Number of a person's cards of missed calls that are updated when they call back."""
 MISSED_SECONDS: Final = 12 * 3600.0
 """How long a card of a missed call is updated."""
-MOST_AN_HOUR: Final = 60
+MAX_CARDS_PER_HOUR: Final = 60
 """New cards for one person in an hour, so that a hotline's phone does not flood a chat."""
 SETTLING_SECONDS: Final = 60.0
 """Period after the start in which older calls get no new card: an earlier process may have written one."""
@@ -63,10 +71,10 @@ class _Written:
 
     activity_id: str
     reference: Mapping[str, Any]
-    reader: Reader
+    reader: CardReader
     shown: CallShown
     with_numbers: bool
-    updates_left: int = UPDATES
+    updates_left: int = MAX_UPDATES
     number: str = ""
     """Number of the other party, to notice a call back."""
     missed_at: float = 0.0
@@ -99,7 +107,7 @@ class CallCards:
         conversations: Conversations,
         colleagues: Colleagues,
         bus: Bus,
-        reader: Callable[[Language, str], Reader],
+        reader: Callable[[Language, str], CardReader],
     ) -> None:
         self._channel = channel
         self._telephone = telephone
@@ -112,18 +120,18 @@ class CallCards:
         """People whose lines were read during `SETTLING_SECONDS`."""
         self._started_at = now()
         self._settles_at = time.monotonic() + SETTLING_SECONDS
-        self._looks = asyncio.Semaphore(LOOKS_AT_ONCE)
+        self._looks = asyncio.Semaphore(MAX_CONCURRENT_READS)
         self._background = Background()
-        bus.listen("phone", self._hear)
-        bus.listen("user", self._hear)  # the person may have signed out or lost the licence
+        bus.listen("phone", self._handle_topic)
+        bus.listen("user", self._handle_topic)  # the person may have signed out or lost the licence
 
-    def changed(self, people: Collection[Person]) -> None:
+    def update_cards(self, people: Collection[Person]) -> None:
         """Update the cards of people whose lines have changed, at a PBX whose link this replica holds."""
         for person in people:
             self._wake(person, may_begin=True)
 
     def follow(
-        self, person: Person, shown: CallShown, activity_id: str, reference: str, reader: Reader
+        self, person: Person, shown: CallShown, activity_id: str, reference: str, reader: CardReader
     ) -> None:
         """Keep a card up to date that the bot sent as an answer and that shows an ongoing call."""
         if activity_id:
@@ -142,7 +150,7 @@ class CallCards:
         self._background.cancel()
         await self._background.finish()
 
-    def _hear(self, rest: str) -> None:
+    def _handle_topic(self, rest: str) -> None:
         """Update existing cards after a change that any replica published."""
         tenant_id, _, object_id = rest.partition(":")
         if (tenant_id, object_id) in self._people:
@@ -168,7 +176,7 @@ class CallCards:
             async with self._looks:
                 while known.is_changed:
                     known.is_changed = False
-                    await self._look(person, known)
+                    await self._read_line(person, known)
         except Exception:
             # The next change tries again, and the tab shows the line in any case.
             logger.exception("calls in the chat were not brought up to date")
@@ -177,7 +185,7 @@ class CallCards:
             if known.is_idle and self._people.get(person) is known:
                 del self._people[person]
 
-    async def _look(self, person: Person, known: _Person) -> None:
+    async def _read_line(self, person: Person, known: _Person) -> None:
         preferences = await self._preferences.get(person)
         wants = preferences.calls_in_chat or preferences.missed_calls
         is_first = self._is_first_look(person)
@@ -186,7 +194,7 @@ class CallCards:
         line = await self._telephone.line(TeamsUser(*person))
         if isinstance(line, Finding):
             if line.code in _OFF:
-                await self._give_up(person, known)
+                await self._stop_showing(person, known)
             return
         if line.state is not LineState.UP:
             return
@@ -196,12 +204,12 @@ class CallCards:
             known.known |= before - known.cards.keys()
         may_begin, known.may_begin = known.may_begin and wants, False
         for call in line.calls:
-            await self._see(
+            await self._process_call(
                 person=person, known=known, call=call, preferences=preferences if may_begin else None
             )
         for call_id in known.cards.keys() - present:
             written = known.cards.pop(call_id)
-            await self._write(person, written, written.shown.model_copy(update={"told": CallTold.GONE}))
+            await self._write(person, written, written.shown.model_copy(update={"status": CallStatus.GONE}))
         known.known &= present
 
     def _is_first_look(self, person: Person) -> bool:
@@ -212,30 +220,36 @@ class CallCards:
         self._seen.add(person)
         return is_first
 
-    async def _give_up(self, person: Person, known: _Person) -> None:
+    async def _stop_showing(self, person: Person, known: _Person) -> None:
         """Stop showing ongoing calls of a person without a telephone (signed out, switched off, no licence)."""
         cards, known.cards = known.cards, {}
         known.missed.clear()
         known.known |= cards.keys()
         for written in cards.values():
-            shown = CallShown(told=CallTold.GONE, at=written.shown.at, is_quiet=True)
+            shown = CallShown(status=CallStatus.GONE, at=written.shown.at, is_quiet=True)
             await self._write(person, written, shown)
 
-    async def _see(
+    async def _process_call(
         self, person: Person, known: _Person, call: PhoneCall, preferences: Preferences | None
     ) -> None:
         """Update the card of a call, or create one. Without `preferences`, none is created."""
-        told = tell_call(call)
-        if told is CallTold.CONNECTED or (call.direction is Direction.OUT and told is CallTold.OVER):
-            await self._called_back(person, known, call)
+        status = get_call_status(call)
+        if status is CallStatus.CONNECTED or (call.direction is Direction.OUT and status is CallStatus.OVER):
+            await self._mark_called_back(person, known, call)
         written = known.cards.get(call.call_id)
         if written is not None:
             await self._update(person=person, known=known, written=written, call=call)
-        elif preferences is not None and call.call_id not in known.known and _begins(call, told, preferences):
+        elif (
+            preferences is not None
+            and call.call_id not in known.known
+            and _gets_card(call, status, preferences)
+        ):
             known.known.add(call.call_id)  # before sending, so that the card is sent at most once
-            await self._begin(person=person, known=known, call=call, preferences=preferences)
+            await self._create_card(person=person, known=known, call=call, preferences=preferences)
 
-    async def _begin(self, person: Person, known: _Person, call: PhoneCall, preferences: Preferences) -> None:
+    async def _create_card(
+        self, person: Person, known: _Person, call: PhoneCall, preferences: Preferences
+    ) -> None:
         if preferences.quiet_ends(now()) is not None or not self._has_room(known):
             return
         stored = await self._conversations.get(*person)
@@ -251,7 +265,7 @@ class CallCards:
             about = plain(shown.name or shown.number)
             activity_id = await self._channel.send(reference, message(card, about=about))
         except DeliveryError as fault:
-            await self._not_delivered(person, fault)
+            await self._handle_failure(person, fault)
             return
         if not activity_id:
             return
@@ -263,7 +277,7 @@ class CallCards:
             with_numbers=with_numbers,
             number=call.number,
         )
-        if shown.told in GOES_ON:
+        if shown.status in GOES_ON:
             known.cards[call.call_id] = written
         else:
             self._remember_missed(known, written)
@@ -272,26 +286,26 @@ class CallCards:
         shown = CallShown.of(call, with_numbers=written.with_numbers)
         shown = shown.model_copy(update={"phone": written.shown.phone})
         written.number = call.number or written.number
-        goes_on = shown.told in GOES_ON
+        goes_on = shown.status in GOES_ON
         if not goes_on:
             known.cards.pop(call.call_id, None)
             known.known.add(call.call_id)
-        has_changed = shown.told is not written.shown.told or (
-            shown.told is CallTold.RINGING and (shown.name, shown.number) != _who(written.shown)
+        has_changed = shown.status is not written.shown.status or (
+            shown.status is CallStatus.RINGING and (shown.name, shown.number) != _who(written.shown)
         )
         # The last update is reserved for the end of the call.
         if not has_changed or (goes_on and written.updates_left <= 1):
             return
         await self._write(person, written, shown)
-        if shown.told in ASK_TO_CALL_BACK and not shown.is_outgoing:
+        if shown.status in ASK_TO_CALL_BACK and not shown.is_outgoing:
             self._remember_missed(known, written)
 
-    async def _called_back(self, person: Person, known: _Person, call: PhoneCall) -> None:
+    async def _mark_called_back(self, person: Person, known: _Person, call: PhoneCall) -> None:
         """Mark cards of missed calls as settled after the two parties have talked."""
         known.missed = [one for one in known.missed if one.missed_at > time.monotonic() - MISSED_SECONDS]
         for written in [one for one in known.missed if call.number and one.number == call.number]:
             known.missed.remove(written)
-            shown = written.shown.model_copy(update={"told": CallTold.CALLED_BACK})
+            shown = written.shown.model_copy(update={"status": CallStatus.CALLED_BACK})
             await self._write(person, written, shown)
 
     async def _write(self, person: Person, written: _Written, shown: CallShown) -> None:
@@ -304,13 +318,13 @@ class CallCards:
         try:
             await self._channel.update(written.reference, written.activity_id, message(card))
         except DeliveryError as fault:
-            await self._not_delivered(person, fault)
+            await self._handle_failure(person, fault)
 
-    async def _card(self, person: Person, shown: CallShown, reader: Reader) -> Card:
+    async def _card(self, person: Person, shown: CallShown, reader: CardReader) -> Card:
         email = await self._colleagues.email_of(person, shown.name)
         return call_card(shown, reader, Colleague(email) if email else None)
 
-    async def _not_delivered(self, person: Person, fault: DeliveryError) -> None:
+    async def _handle_failure(self, person: Person, fault: DeliveryError) -> None:
         logger.warning(
             "a card of a call was not delivered", extra={"outcome": fault.outcome, "reason": str(fault)}
         )
@@ -322,28 +336,28 @@ class CallCards:
         moment = time.monotonic()
         while known.begun and known.begun[0] < moment - 3600:
             known.begun.popleft()
-        if len(known.begun) >= MOST_AN_HOUR:
+        if len(known.begun) >= MAX_CARDS_PER_HOUR:
             return False
         known.begun.append(moment)
         return True
 
     @staticmethod
     def _remember_missed(known: _Person, written: _Written) -> None:
-        if written.number and written.shown.told in ASK_TO_CALL_BACK:
+        if written.number and written.shown.status in ASK_TO_CALL_BACK:
             written.missed_at = time.monotonic()
             known.missed = [*known.missed, written][-MAX_MISSED:]
 
 
-def _begins(call: PhoneCall, told: CallTold, preferences: Preferences) -> bool:
+def _gets_card(call: PhoneCall, status: CallStatus, preferences: Preferences) -> bool:
     """Return whether a call gets a card that nobody asked for: it rings here or was missed.
 
     Outgoing calls and missed calls of a group, which somebody else may have answered, get none.
     """
     if call.direction is not Direction.IN or call.is_ours:
         return False
-    if told is CallTold.RINGING:
+    if status is CallStatus.RINGING:
         return preferences.calls_in_chat
-    is_missed = told is CallTold.AT_ONCE or (told in ASK_TO_CALL_BACK and not call.group)
+    is_missed = status is CallStatus.AT_ONCE or (status in ASK_TO_CALL_BACK and not call.group)
     return is_missed and preferences.missed_calls
 
 

@@ -63,7 +63,7 @@ FIRST_PAUSE: Final = 1.0
 """First pause, in seconds, before a retry if the channel names none; it doubles each time."""
 
 
-class Outcome(StrEnum):
+class DeliveryOutcome(StrEnum):
     """What is known about a message after a failure."""
 
     NOT_DELIVERED = "not-delivered"
@@ -81,7 +81,7 @@ class DeliveryError(Exception):
 
     def __init__(
         self,
-        outcome: Outcome,
+        outcome: DeliveryOutcome,
         reason: str,
         *,
         wait: timedelta | None = None,
@@ -122,7 +122,7 @@ class ChannelHosts:
     more: frozenset[str] = frozenset()
     """Further host names, with a port unless it is 443. A loopback host is allowed with any port and without TLS."""
 
-    def have(self, service_url: str) -> bool:
+    def allows(self, service_url: str) -> bool:
         """Return whether the bot may send its token to this service URL."""
         address = _read_address(service_url)
         if address is None:
@@ -160,21 +160,21 @@ class _Conversations:
         self._service_url = service_url
 
     async def send_to_conversation(self, conversation_id: str, activity: Activity) -> ResourceResponse:
-        return await self._patiently("POST", activity, conversation_id)
+        return await self._send_with_retries("POST", activity, conversation_id)
 
     async def reply_to_activity(
         self, conversation_id: str, activity_id: str, activity: Activity
     ) -> ResourceResponse:
-        return await self._patiently("POST", activity, conversation_id, activity_id)
+        return await self._send_with_retries("POST", activity, conversation_id, activity_id)
 
     async def update_activity(
         self, conversation_id: str, activity_id: str, activity: Activity
     ) -> ResourceResponse:
-        return await self._patiently("PUT", activity, conversation_id, activity_id)
+        return await self._send_with_retries("PUT", activity, conversation_id, activity_id)
 
-    async def _patiently(self, method: str, activity: Activity, *parts: str) -> ResourceResponse:
-        url = self._channel.address(self._service_url, *parts)
-        return await self._channel.patiently(lambda: self._channel.request(method, url, activity))
+    async def _send_with_retries(self, method: str, activity: Activity, *parts: str) -> ResourceResponse:
+        url = self._channel.get_url(self._service_url, *parts)
+        return await self._channel.send_with_retries(lambda: self._channel.request(method, url, activity))
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,22 +206,24 @@ class Channel:
 
         Returns the id of the message, or an empty string if the channel does not report it.
         """
-        url = self.address(reference["serviceUrl"], reference["conversation"]["id"])
+        url = self.get_url(reference["serviceUrl"], reference["conversation"]["id"])
         return str((await self.request("POST", url, _addressed(reference, message))).id or "")
 
     async def update(self, reference: Mapping[str, Any], activity_id: str, message: Activity) -> None:
         """Replace an earlier message. Retries for up to `PATIENCE_SECONDS`. Raises `DeliveryError`."""
-        url = self.address(reference["serviceUrl"], reference["conversation"]["id"], activity_id)
+        url = self.get_url(reference["serviceUrl"], reference["conversation"]["id"], activity_id)
         addressed = _addressed(reference, message)
-        await self.patiently(lambda: self.request("PUT", url, addressed))
+        await self.send_with_retries(lambda: self.request("PUT", url, addressed))
 
-    def address(self, service_url: str, *parts: str) -> URL:
+    def get_url(self, service_url: str, *parts: str) -> URL:
         """Return the URL of a conversation's activities, or of one activity. Raises `DeliveryError` for unknown hosts.
 
         `parts` are the conversation's id and, if needed, the activity's id.
         """
-        if not self._hosts.have(service_url):
-            raise DeliveryError(Outcome.REFUSED, "the service address is not a known one of the channel")
+        if not self._hosts.allows(service_url):
+            raise DeliveryError(
+                DeliveryOutcome.REFUSED, "the service address is not a known one of the channel"
+            )
         conversation, *activity = (quote(part, safe="") for part in parts)
         path = "/".join(("v3/conversations", conversation, "activities", *activity))
         return URL(f"{service_url.rstrip('/')}/{path}", encoded=True)
@@ -231,7 +233,7 @@ class Channel:
         try:
             token = await self._token.get()
         except TokenUnavailableError as fault:
-            raise DeliveryError(Outcome.NOT_DELIVERED, "no token for the channel") from fault
+            raise DeliveryError(DeliveryOutcome.NOT_DELIVERED, "no token for the channel") from fault
         headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
         body = json.dumps(_content(message)).encode()
         try:
@@ -241,18 +243,18 @@ class Channel:
                 content = await answer.content.read(MAX_ANSWER_BYTES)
                 status, answered = answer.status, answer.headers
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as fault:
-            raise DeliveryError(Outcome.NOT_DELIVERED, "the channel cannot be reached") from fault
+            raise DeliveryError(DeliveryOutcome.NOT_DELIVERED, "the channel cannot be reached") from fault
         except outbound.RedirectedError as redirect:
-            raise DeliveryError(Outcome.REFUSED, "the channel leads elsewhere") from redirect
+            raise DeliveryError(DeliveryOutcome.REFUSED, "the channel leads elsewhere") from redirect
         except (aiohttp.ClientError, TimeoutError, OSError) as fault:
-            raise DeliveryError(Outcome.UNKNOWN, "the line to the channel was lost") from fault
+            raise DeliveryError(DeliveryOutcome.UNKNOWN, "the line to the channel was lost") from fault
         if status < 300:
             return ResourceResponse(id=_id_of(content))
         if status == 401:
             self._token.forget(token)
         raise _failure(status, answered, content)
 
-    async def patiently(self, send: Callable[[], Awaitable[ResourceResponse]]) -> ResourceResponse:
+    async def send_with_retries(self, send: Callable[[], Awaitable[ResourceResponse]]) -> ResourceResponse:
         """Call `send`, with retries for up to `PATIENCE_SECONDS`, as for an answer that a person waits for.
 
         Raises `DeliveryError`.
@@ -262,14 +264,14 @@ class Channel:
             try:
                 return await send()
             except DeliveryError as fault:
-                again = fault.outcome is Outcome.NOT_DELIVERED or (
-                    fault.outcome is Outcome.DOUBTFUL and not doubtful
+                again = fault.outcome is DeliveryOutcome.NOT_DELIVERED or (
+                    fault.outcome is DeliveryOutcome.DOUBTFUL and not doubtful
                 )
                 wait = fault.wait.total_seconds() if fault.wait is not None else pause
                 wait += random.uniform(0, pause / 2)  # noqa: S311 - spreads load, protects nothing
                 if not again or wait > left or self._waiting >= MAX_WAITING:
                     raise
-                doubtful = doubtful or fault.outcome is Outcome.DOUBTFUL
+                doubtful = doubtful or fault.outcome is DeliveryOutcome.DOUBTFUL
                 left, pause = left - wait, pause * 2
             self._waiting += 1
             try:
@@ -297,13 +299,13 @@ def _failure(status: int, headers: Mapping[str, str], content: bytes) -> Deliver
     reason = f"the channel answers {status}"
     wait = retry_after(headers.get("Retry-After"))
     if status in _AGAIN:
-        return DeliveryError(Outcome.NOT_DELIVERED, reason, wait=wait, is_throttled=status == 429)
+        return DeliveryError(DeliveryOutcome.NOT_DELIVERED, reason, wait=wait, is_throttled=status == 429)
     if status >= 500:
-        return DeliveryError(Outcome.DOUBTFUL, reason, wait=wait)
+        return DeliveryError(DeliveryOutcome.DOUBTFUL, reason, wait=wait)
     closed = None
     if status in (403, 404) and (code := _CODE.search(content.decode(errors="replace"))) is not None:
         reason, closed = f"{reason}, {code[0]}", _CLOSED[code[0]]
-    return DeliveryError(Outcome.REFUSED, reason, closed=closed)
+    return DeliveryError(DeliveryOutcome.REFUSED, reason, closed=closed)
 
 
 def retry_after(header: str | None) -> timedelta | None:

@@ -23,10 +23,10 @@ from bot.answers import Answers
 from bot.calls import CallCards
 from bot.cards import parts as cards
 from bot.cards.phone import followed_call
-from bot.channel import DeliveryError, Outcome
+from bot.channel import DeliveryError, DeliveryOutcome
 from bot.commands import Command, ParsedCommand, understand
 from bot.deliveries import Deliveries, Delivery
-from bot.door import Refusal, admit, sentence
+from bot.door import Refusal, admit, explain_refusal
 from bot.phone import id_of_call
 from bot.request import BotRequest
 from bot.settings import BotSettings
@@ -50,14 +50,14 @@ _WITH_EFFECT: Final = frozenset(
 )
 """Commands that change something when they arrive as a message. Buttons are invokes, which are answered each time."""
 _USER: Final = "user"
-_SAID: Final = "said"
+_PARSED: Final = "said"
 ZONE_SECONDS: Final = 600.0
 """How long a person's time zone is not compared with the stored one again."""
 MAX_ZONES: Final = 20_000
 """Number of people whose time zone is cached."""
 
 
-class Conversation(TeamsActivityHandler):
+class TurnHandler(TeamsActivityHandler):
     def __init__(
         self,
         settings: BotSettings,
@@ -87,8 +87,8 @@ class Conversation(TeamsActivityHandler):
         if isinstance(user, Refusal):
             logger.info("not let in", extra={"reason": user, "tenant": activity.conversation.tenant_id})
             if activity.action != _REMOVE:
-                words = sentence(user, _language(turn_context), self._settings.app_id)
-                await self._say(turn_context, words, markdown=user is Refusal.NOT_PERSONAL)
+                words = explain_refusal(user, _language(turn_context), self._settings.app_id)
+                await self._send_text(turn_context, words, markdown=user is Refusal.NOT_PERSONAL)
             return
         try:
             # The bot cannot write to the chat in which the extension is used, so its address is not stored.
@@ -98,7 +98,7 @@ class Conversation(TeamsActivityHandler):
         except Exception:
             logger.exception("turn failed")
             words = cards.WORDS.text(_language(turn_context), "error.text", request_id=REQUEST_ID.get())
-            await self._say(turn_context, words)
+            await self._send_text(turn_context, words)
 
     async def _extend(self, turn_context: TurnContext, user: TeamsUser) -> None:
         """Answer a use of the message extension."""
@@ -114,14 +114,14 @@ class Conversation(TeamsActivityHandler):
             if activity.action == _REMOVE:
                 await self._conversations.close(*user.key, ClosedReason.REMOVED)
             return
-        said = _said(activity)
-        turn_context.turn_state.update({_USER: user, _SAID: said})
+        parsed = _parse_command(activity)
+        turn_context.turn_state.update({_USER: user, _PARSED: parsed})
         stored = StoredConversation(reference_of(activity), activity.locale or "")
         if activity.type not in _ANSWERED_ONCE or not activity.id:
-            await self._deliveries.met(user.key, stored)
+            await self._deliveries.store_conversation(user.key, stored)
             await self._handle(turn_context, user)
             return
-        has_effect = said.command in _WITH_EFFECT
+        has_effect = parsed.command in _WITH_EFFECT
         delivery = await self._deliveries.begin(user.key, stored, activity.id, has_effect=has_effect)
         if delivery is None:
             logger.info("activity delivered again", extra={"activity": activity.id})
@@ -132,25 +132,25 @@ class Conversation(TeamsActivityHandler):
         try:
             await self._handle(turn_context, user)
         except BaseException as fault:
-            if not isinstance(fault, DeliveryError) or fault.outcome is not Outcome.REFUSED:
+            if not isinstance(fault, DeliveryError) or fault.outcome is not DeliveryOutcome.REFUSED:
                 await asyncio.shield(delivery.release())
                 raise
-        delivery.answered()
+        delivery.mark_answered()
 
     async def _handle(self, turn_context: TurnContext, user: TeamsUser) -> None:
         try:
             async with asyncio.timeout(TURN_SECONDS):
-                await self._see_zone(user, turn_context.activity.local_timezone)
+                await self._store_time_zone(user, turn_context.activity.local_timezone)
                 await super().on_turn(turn_context)
         except DeliveryError as fault:
-            if fault.outcome is Outcome.REFUSED:
+            if fault.outcome is DeliveryOutcome.REFUSED:
                 # The channel would refuse it again.
                 logger.warning("answer refused by the channel", extra={"reason": str(fault)})
                 if fault.closed is not None:
                     await self._conversations.close(*user.key, fault.closed)
             raise
 
-    async def _see_zone(self, user: TeamsUser, zone: str) -> None:
+    async def _store_time_zone(self, user: TeamsUser, zone: str) -> None:
         """Store the person's time zone if it is new, or if it was last stored `ZONE_SECONDS` ago."""
         if not zone:
             return
@@ -164,15 +164,15 @@ class Conversation(TeamsActivityHandler):
         self._zones[user.key] = (zone, until)
 
     async def on_message_activity(self, turn_context: TurnContext) -> None:
-        said: ParsedCommand = turn_context.turn_state[_SAID]
-        language = said.language or _language(turn_context, turn_context.activity.value)
-        command = said.command
+        parsed: ParsedCommand = turn_context.turn_state[_PARSED]
+        language = parsed.language or _language(turn_context, turn_context.activity.value)
+        command = parsed.command
         note = ""
         if command is None:
             note = cards.WORDS.text(language, "unknown.text")
-        elif command is Command.SIGN_OUT and not said.is_exact:
+        elif command is Command.SIGN_OUT and not parsed.is_exact:
             command = Command.SIGN_OUT_ASK
-        data = {"argument": said.argument}
+        data = {"argument": parsed.argument}
         if turn_context.activity.id:
             user: TeamsUser = turn_context.turn_state[_USER]
             data["id"] = id_of_call(user.key, turn_context.activity.id)
@@ -270,9 +270,9 @@ class Conversation(TeamsActivityHandler):
         data: Mapping[str, Any],
     ) -> cards.Card:
         reader = self._answers.reader(language, turn_context.activity.from_property.id)
-        return await self._answers.to(command, BotRequest(turn_context.turn_state[_USER], reader, data))
+        return await self._answers.answer(command, BotRequest(turn_context.turn_state[_USER], reader, data))
 
-    async def _say(self, turn_context: TurnContext, words: str, *, markdown: bool = False) -> None:
+    async def _send_text(self, turn_context: TurnContext, words: str, *, markdown: bool = False) -> None:
         """Answer with a text: as a message, or as the response to a button or a dialog.
 
         https://learn.microsoft.com/adaptive-cards/authoring-cards/universal-action-model#response-format
@@ -323,7 +323,7 @@ def reference_of(activity: Activity) -> str:
     return json.dumps(reference)
 
 
-def _said(activity: Activity) -> ParsedCommand:
+def _parse_command(activity: Activity) -> ParsedCommand:
     if activity.type != ActivityTypes.message:
         return ParsedCommand(None, None)
     return understand((activity.value or {}).get("command") or activity.text)

@@ -37,7 +37,7 @@ Key = tuple[str, str, str]
 
 
 class Delivery:
-    """An activity that this replica is answering. Must end with `answered` or `release`."""
+    """An activity that this replica is answering. Must end with `mark_answered` or `release`."""
 
     def __init__(self, deliveries: "Deliveries", key: Key, conversation: Conversation) -> None:
         self.key = key
@@ -49,12 +49,12 @@ class Delivery:
         self._claiming = asyncio.Lock()
         self._lasts: asyncio.TimerHandle | None = None
 
-    async def over(self) -> None:
+    async def wait_until_over(self) -> None:
         """Wait until it is answered or released."""
         await self._over.wait()
 
     async def claim(self) -> Claim:
-        """Claim the activity for this replica until `answered` or `release`, at most for `LEASE`."""
+        """Claim the activity for this replica until `mark_answered` or `release`, at most for `LEASE`."""
         tenant_id, object_id, activity_id = self.key
         claim = await self._deliveries.conversations.open(
             tenant_id=tenant_id,
@@ -66,9 +66,9 @@ class Delivery:
         self.is_claimed = claim is Claim.NEW
         return claim
 
-    def answered(self) -> None:
+    def mark_answered(self) -> None:
         """Record the answer. The same activity is not answered again."""
-        self.drop()
+        self.give_up()
         self._deliveries.note_answered(self.key)
 
     async def release(self) -> None:
@@ -78,9 +78,9 @@ class Delivery:
                 if self.is_claimed:
                     await self._deliveries.conversations.release(*self.key)
         finally:
-            self.drop()
+            self.give_up()
 
-    def claim_if_it_lasts(self) -> None:
+    def schedule_claim(self) -> None:
         self._lasts = asyncio.get_running_loop().call_later(
             CLAIM_SECONDS, lambda: self._deliveries.background.start(self._claim_late())
         )
@@ -92,11 +92,11 @@ class Delivery:
             if await self.claim() is Claim.IN_HAND:
                 logger.warning("another replica answers the same activity", extra={"activity": self.key[2]})
 
-    def drop(self) -> None:
+    def give_up(self) -> None:
         """Give the activity up, and wake the request that waits for it."""
         if self._lasts is not None:
             self._lasts.cancel()
-        self._deliveries.ended(self)
+        self._deliveries.remove(self)
         self._over.set()
 
 
@@ -123,7 +123,7 @@ class Deliveries:
             if key in self._answered:
                 return None
             if (other := self._in_hand.get(key)) is not None:
-                await other.over()
+                await other.wait_until_over()
                 continue
             delivery = self._in_hand[key] = Delivery(self, key, conversation)
             claim = Claim.IN_HAND
@@ -131,9 +131,9 @@ class Deliveries:
                 claim = await self._look(delivery, has_effect=has_effect)
             finally:
                 if claim is not Claim.NEW:
-                    delivery.drop()
+                    delivery.give_up()
             if claim is Claim.NEW:
-                delivery.claim_if_it_lasts()
+                delivery.schedule_claim()
                 return delivery
             if claim is Claim.ANSWERED:
                 return None
@@ -147,7 +147,7 @@ class Deliveries:
                 return known.claim_of(activity_id, now())
         return await delivery.claim()
 
-    async def met(self, person: tuple[str, str], conversation: Conversation) -> None:
+    async def store_conversation(self, person: tuple[str, str], conversation: Conversation) -> None:
         """Store the conversation's address if it has changed."""
         await self.conversations.open(*person, conversation, None, now())
 
@@ -158,7 +158,7 @@ class Deliveries:
                 memory.popitem(last=False)
         self._noted.set()
 
-    def ended(self, delivery: Delivery) -> None:
+    def remove(self, delivery: Delivery) -> None:
         if self._in_hand.get(delivery.key) is delivery:
             del self._in_hand[delivery.key]
 

@@ -61,7 +61,7 @@ def is_bot(activity: Activity) -> bool:
     return bool(activity.from_property.id.startswith(_OF_A_BOT))
 
 
-def sentence(refusal: Refusal, language: Language, bot_id: str) -> str:
+def explain_refusal(refusal: Refusal, language: Language, bot_id: str) -> str:
     """Return the text for a person who is refused."""
     if refusal is Refusal.TENANT_NOT_ALLOWED:
         explanation = explain(Finding(Code.TENANT_NOT_ALLOWED), language)

@@ -16,7 +16,7 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from bot.activity import FIND_NUMBERS, OPEN_ACTION, SUBMIT_ACTION
-from bot.cards.parts import CONTENT_TYPE, Card, Reader, finding, text
+from bot.cards.parts import CONTENT_TYPE, Card, CardReader, finding, text
 from bot.cards.phone import found_words
 from bot.cards.plain import Plain, plain
 from bot.numbers_in_text import find_numbers
@@ -41,31 +41,31 @@ class Extension:
         self._telephone = telephone
         self._teams_app_id = teams_app_id
 
-    async def answer(self, name: str, value: Mapping[str, Any], asked: BotRequest) -> Body:
+    async def answer(self, name: str, value: Mapping[str, Any], request: BotRequest) -> Body:
         """Return the body of the response to one of `INVOKES`."""
-        reader = asked.reader
+        reader = request.reader
         try:
             async with asyncio.timeout(QUERY_SECONDS if name == FIND_NUMBERS else ANSWER_SECONDS):
                 if name == FIND_NUMBERS:
-                    return await self._found(value, asked)
+                    return await self._search(value, request)
                 if name == OPEN_ACTION:
                     return _dialog(reader, self._question(value, reader))
-                return await self._call(asked)
+                return await self._call(request)
         except TimeoutError:
             word = "phone.unknown-call" if name == SUBMIT_ACTION else "phone.unknown"
             return refusal(name, reader.t(word))
 
-    async def _found(self, value: Mapping[str, Any], asked: BotRequest) -> Body:
+    async def _search(self, value: Mapping[str, Any], request: BotRequest) -> Body:
         typed = value["search"]
         if not typed:
             return _results([])
-        answer = await self._telephone.search(asked.user, typed)
+        answer = await self._telephone.search(request.user, typed)
         if isinstance(answer, Finding):
-            told = explain(answer, asked.reader.language)
-            return refusal(FIND_NUMBERS, f"{told.title}. {told.cure}")
-        return _results([self._result(one, asked.reader) for one in answer.found if one.number])
+            explanation = explain(answer, request.reader.language)
+            return refusal(FIND_NUMBERS, f"{explanation.title}. {explanation.cure}")
+        return _results([self._result(one, request.reader) for one in answer.found if one.number])
 
-    def _result(self, found: Found, reader: Reader) -> Body:
+    def _result(self, found: Found, reader: CardReader) -> Body:
         """Return a card that the person may post in a chat. Its button opens the reader's own tab, which asks first."""
         card = {
             "type": "AdaptiveCard",
@@ -96,7 +96,7 @@ class Extension:
         context = quote(json.dumps({"subEntityId": f"dial:{number}"}, separators=(",", ":")))
         return f"https://teams.microsoft.com/l/entity/{self._teams_app_id}/home?context={context}"
 
-    def _question(self, value: Mapping[str, Any], reader: Reader) -> Card:
+    def _question(self, value: Mapping[str, Any], reader: CardReader) -> Card:
         numbers = find_numbers(value["content"])
         if not numbers:
             return _ask(reader, "", text(reader.t("phone.none-in-message")))
@@ -114,15 +114,19 @@ class Extension:
         }
         return _card(reader, [choose], {"id": _new_id()})
 
-    async def _call(self, asked: BotRequest) -> Body:
-        reader, number, call_id = asked.reader, asked.said("number", MAX_NUMBER), asked.said("id", 36)
+    async def _call(self, request: BotRequest) -> Body:
+        reader, number, call_id = (
+            request.reader,
+            request.get_text("number", MAX_NUMBER),
+            request.get_text("id", 36),
+        )
         if not is_number(number):
             return _dialog(reader, _ask(reader, number, text(reader.t("phone.no-number"))))
         dialled = await self._telephone.dial(
-            asked.user,
+            request.user,
             number,
             call_id if _GUID.fullmatch(call_id) else _new_id(),
-            is_confirmed=asked.data.get("confirmed") is True,
+            is_confirmed=request.data.get("confirmed") is True,
         )
         if not isinstance(dialled, Finding):
             phone = dialled.phone or reader.t("phone.your-phone")
@@ -132,8 +136,8 @@ class Extension:
             return _dialog(reader, _card(reader, [finding(reader, dialled)], data))
         if dialled.code is Code.OUTCOME_UNKNOWN:
             return refusal(SUBMIT_ACTION, reader.t("phone.unknown-call"))
-        told = explain(dialled, reader.language)
-        return refusal(SUBMIT_ACTION, f"{told.title}. {told.detail} {told.cure}")
+        explanation = explain(dialled, reader.language)
+        return refusal(SUBMIT_ACTION, f"{explanation.title}. {explanation.detail} {explanation.cure}")
 
 
 def refusal(name: str, words: str) -> Body:
@@ -147,7 +151,7 @@ def _results(found: list[Body]) -> Body:
     return {"composeExtension": {"type": "result", "attachmentLayout": "list", "attachments": found}}
 
 
-def _dialog(reader: Reader, card: Card) -> Body:
+def _dialog(reader: CardReader, card: Card) -> Body:
     value = {
         "title": reader.title("phone.call-number"),
         "height": "small",
@@ -157,7 +161,7 @@ def _dialog(reader: Reader, card: Card) -> Body:
     return {"task": {"type": "continue", "value": value}}
 
 
-def _ask(reader: Reader, typed: str, note: Card) -> Card:
+def _ask(reader: CardReader, typed: str, note: Card) -> Card:
     field = {
         "type": "Input.Text",
         "id": "number",
@@ -168,7 +172,7 @@ def _ask(reader: Reader, typed: str, note: Card) -> Card:
     return _card(reader, [note, field], {"id": _new_id()})
 
 
-def _card(reader: Reader, body: list[Card], data: Mapping[str, Any]) -> Card:
+def _card(reader: CardReader, body: list[Card], data: Mapping[str, Any]) -> Card:
     """Return the card of a dialog, with an `Action.Submit` to call."""
     return {
         "type": "AdaptiveCard",

@@ -18,7 +18,7 @@ from bot.answers import Answers
 from bot.cards.audio import audio_notice_card
 from bot.cards.notices import notice_card
 from bot.cards.parts import message
-from bot.channel import Channel, DeliveryError, Outcome
+from bot.channel import Channel, DeliveryError, DeliveryOutcome
 from bot.pauses import Pauses
 from core.advisor.advisor import NOTICE as AUDIO_NOTICE
 from core.background import Setbacks, cancel_and_wait
@@ -57,7 +57,7 @@ CLOSE_SECONDS: Final = 5.0
 Person = tuple[str, str]
 
 
-class Message(NamedTuple):
+class NoticeMessage(NamedTuple):
     reference: Mapping[str, Any]
     """The conversation reference, as the Bot Framework defines it."""
     activity: Activity
@@ -112,7 +112,7 @@ class Notifier:
         """Begin to deliver due notices. Return whether more may be due and there is room for them."""
         room = AT_ONCE - len(self._under_way)
         found = await self._notices.list_due(now(), room) if room > AT_ONCE // 2 else []
-        begun: dict[Person, tuple[Notice, Message]] = {}
+        begun: dict[Person, tuple[Notice, NoticeMessage]] = {}
         changed = 0
         for due in found:
             notice = due.notice
@@ -150,7 +150,7 @@ class Notifier:
             del self._changes[notice_id]
         return taken
 
-    def _decide(self, due: DueNotice) -> NoticeChange | Message:
+    def _decide(self, due: DueNotice) -> NoticeChange | NoticeMessage:
         """Return the message to send for a notice, or the change of its row if it is not sent now."""
         notice, stored = due.notice, due.conversation
         if notice.sending:
@@ -172,16 +172,16 @@ class Notifier:
         morning = preferences.quiet_ends(at) if topic is not None else None
         if morning is not None:
             return postpone(notice, morning)
-        if pause := self._pauses.left(notice.tenant_id):
+        if pause := self._pauses.get_remaining(notice.tenant_id):
             return postpone(notice, at + pause)
         reference = json.loads(stored.reference)
         channel_id = str((reference.get("user") or {}).get("id", ""))
         reader = self._answers.reader(Language.of(stored.locale), channel_id)
         if notice.kind == AUDIO_NOTICE:
-            return Message(reference, message(audio_notice_card(notice.detail, reader)))
-        return Message(reference, message(notice_card(notice.kind, notice.detail, reader)))
+            return NoticeMessage(reference, message(audio_notice_card(notice.detail, reader)))
+        return NoticeMessage(reference, message(notice_card(notice.kind, notice.detail, reader)))
 
-    async def _deliver(self, notice: Notice, drawn: Message) -> None:
+    async def _deliver(self, notice: Notice, drawn: NoticeMessage) -> None:
         """Send a notice at most once. If its delivery is uncertain it is not repeated; tab and cards show the state."""
         try:
             self._changes[notice.id] = await self._send(notice, drawn)
@@ -190,26 +190,28 @@ class Notifier:
             del self._under_way[notice.tenant_id, notice.object_id]
             self._woken.set()
 
-    async def _send(self, notice: Notice, drawn: Message) -> NoticeChange:
+    async def _send(self, notice: Notice, drawn: NoticeMessage) -> NoticeChange:
         try:
             async with asyncio.timeout(SEND_SECONDS):
                 await self._channel.send(drawn.reference, drawn.activity)
         except DeliveryError as fault:
-            return await self._not_delivered(notice, fault)
+            return await self._handle_failure(notice, fault)
         except Exception:
             logger.exception("notice not delivered", extra={"notice": notice.id, "kind": notice.kind})
             return schedule_retry(notice, now(), doubtful=True)
         return mark_delivered(notice, now())
 
-    async def _not_delivered(self, notice: Notice, fault: DeliveryError) -> NoticeChange:
+    async def _handle_failure(self, notice: Notice, fault: DeliveryError) -> NoticeChange:
         logger.warning(
             "notice not delivered",
             extra={"notice": notice.id, "outcome": fault.outcome, "reason": str(fault)},
         )
         if fault.is_throttled:
-            self._pauses.throttled(notice.tenant_id, notice.object_id, fault.wait)
+            self._pauses.record_throttled(notice.tenant_id, notice.object_id, fault.wait)
         if fault.closed is not None:
             await self._conversations.close(notice.tenant_id, notice.object_id, fault.closed)
-        if fault.outcome in (Outcome.NOT_DELIVERED, Outcome.DOUBTFUL):
-            return schedule_retry(notice, now(), wait=fault.wait, doubtful=fault.outcome is Outcome.DOUBTFUL)
+        if fault.outcome in (DeliveryOutcome.NOT_DELIVERED, DeliveryOutcome.DOUBTFUL):
+            return schedule_retry(
+                notice, now(), wait=fault.wait, doubtful=fault.outcome is DeliveryOutcome.DOUBTFUL
+            )
         return give_up(notice)

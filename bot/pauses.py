@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
-AT_ABOUT_THE_SAME_TIME: Final = 10.0
+SAME_TIME_SECONDS: Final = 10.0
 """Longest interval, in seconds, between two throttled conversations of one organisation that counts as its limit."""
-SHORTEST: Final = timedelta(seconds=1)
+MIN_PAUSE: Final = timedelta(seconds=1)
 """Shortest pause, also used if the channel names none, since it counts by the second."""
-LONGEST: Final = timedelta(minutes=1)
+MAX_PAUSE: Final = timedelta(minutes=1)
 MAX_TENANTS: Final = 10_000
 """Number of organisations that are remembered."""
 
@@ -30,7 +30,7 @@ class Pauses:
     def __init__(self) -> None:
         self._tenants: dict[str, _Throttled] = {}
 
-    def throttled(self, tenant_id: str, object_id: str, wait: timedelta | None) -> None:
+    def record_throttled(self, tenant_id: str, object_id: str, wait: timedelta | None) -> None:
         """Record that the channel throttled a message to this person. `wait` is the pause that it asked for, if any."""
         time = asyncio.get_running_loop().time()
         before = self._tenants.pop(tenant_id, None)
@@ -40,11 +40,11 @@ class Pauses:
         if before is None:
             return
         now.until = before.until
-        if before.object_id != object_id and time - before.at < AT_ABOUT_THE_SAME_TIME:
-            pause = min(max(wait or SHORTEST, SHORTEST), LONGEST)
+        if before.object_id != object_id and time - before.at < SAME_TIME_SECONDS:
+            pause = min(max(wait or MIN_PAUSE, MIN_PAUSE), MAX_PAUSE)
             now.until = max(now.until, time + pause.total_seconds())
 
-    def left(self, tenant_id: str) -> timedelta:
+    def get_remaining(self, tenant_id: str) -> timedelta:
         """Return the rest of the organisation's pause; zero if there is none."""
         throttled = self._tenants.get(tenant_id)
         seconds = throttled.until - asyncio.get_running_loop().time() if throttled is not None else 0.0

@@ -12,7 +12,7 @@ from typing import Final
 
 from bot.cards import phone as cards
 from bot.cards.parts import Card, finding, text
-from bot.cards.phone import CallShown, CallTold, Colleague
+from bot.cards.phone import CallShown, CallStatus, Colleague
 from bot.commands import Command
 from bot.phone_words import OFF, ON, is_number
 from bot.request import BotRequest
@@ -40,7 +40,7 @@ class PhoneAnswers:
     def __init__(self, telephone: Telephone, colleagues: Colleagues) -> None:
         self._telephone = telephone
         self._colleagues = colleagues
-        self._ways: Mapping[Command, Callable[[BotRequest], Awaitable[Card]]] = {
+        self._handlers: Mapping[Command, Callable[[BotRequest], Awaitable[Card]]] = {
             Command.CALL: self._call,
             Command.CALL_CONFIRMED: self._call_confirmed,
             Command.CALL_STATE: self._call_state,
@@ -49,141 +49,141 @@ class PhoneAnswers:
             Command.DO_NOT_DISTURB: self._do_not_disturb,
             Command.REDIRECT: self._redirect,
         }
-        self.commands = frozenset(self._ways)
+        self.commands = frozenset(self._handlers)
 
-    async def to(self, command: Command, asked: BotRequest) -> Card:
+    async def answer(self, command: Command, request: BotRequest) -> Card:
         try:
             async with asyncio.timeout(ANSWER_SECONDS):
-                return await self._ways[command](asked)
+                return await self._handlers[command](request)
         except TimeoutError:
-            return cards.unknown_card(asked.reader, command)
+            return cards.unknown_card(request.reader, command)
 
-    async def _call(self, asked: BotRequest) -> Card:
-        wanted = asked.said("number", MAX_NUMBER) or asked.said("argument", MAX_NUMBER)
+    async def _call(self, request: BotRequest) -> Card:
+        wanted = request.get_text("number", MAX_NUMBER) or request.get_text("argument", MAX_NUMBER)
         if not wanted:
-            return cards.ask_card(asked.reader)
+            return cards.ask_card(request.reader)
         if is_number(wanted):
-            return await self._dial(asked, wanted, asked.said("name", MAX_NAME))
-        answer = await self._telephone.search(asked.user, wanted)
+            return await self._dial(request, wanted, request.get_text("name", MAX_NAME))
+        answer = await self._telephone.search(request.user, wanted)
         if isinstance(answer, Finding):
-            return cards.refused_card(answer, asked.reader)
+            return cards.refused_card(answer, request.reader)
         found = [one for one in answer.found if one.number]
         if len(found) != 1:
-            return cards.choices_card(wanted, found, asked.reader)
-        return await self._dial(asked, found[0].number, found[0].name)
+            return cards.choices_card(wanted, found, request.reader)
+        return await self._dial(request, found[0].number, found[0].name)
 
-    async def _call_confirmed(self, asked: BotRequest) -> Card:
-        number, name = asked.said("number", MAX_NUMBER), asked.said("name", MAX_NAME)
+    async def _call_confirmed(self, request: BotRequest) -> Card:
+        number, name = request.get_text("number", MAX_NUMBER), request.get_text("name", MAX_NAME)
         if not is_number(number):
-            return cards.ask_card(asked.reader)
-        return await self._dial(asked, number, name, is_confirmed=True)
+            return cards.ask_card(request.reader)
+        return await self._dial(request, number, name, is_confirmed=True)
 
-    async def _dial(self, asked: BotRequest, number: str, name: str, *, is_confirmed: bool = False) -> Card:
-        call_id = asked.said("id", 36)
+    async def _dial(self, request: BotRequest, number: str, name: str, *, is_confirmed: bool = False) -> Card:
+        call_id = request.get_text("id", 36)
         if not _GUID.fullmatch(call_id):
             call_id = str(uuid.uuid4())
-        dialled = await self._telephone.dial(asked.user, number, call_id, is_confirmed=is_confirmed)
+        dialled = await self._telephone.dial(request.user, number, call_id, is_confirmed=is_confirmed)
         if not isinstance(dialled, Finding):
-            return cards.call_card(CallShown.dialled(dialled, name, now()), asked.reader)
+            return cards.call_card(CallShown.dialled(dialled, name, now()), request.reader)
         if dialled.code is Code.NUMBER_NEEDS_CONFIRMATION:
             return cards.confirm_card(
-                refusal=dialled, number=number, name=name, call_id=call_id, reader=asked.reader
+                refusal=dialled, number=number, name=name, call_id=call_id, reader=request.reader
             )
         if dialled.code is Code.OUTCOME_UNKNOWN:
-            return await self._look_for(call_id, asked)
-        return cards.refused_card(dialled, asked.reader)
+            return await self._look_for(call_id, request)
+        return cards.refused_card(dialled, request.reader)
 
-    async def _look_for(self, call_id: str, asked: BotRequest) -> Card:
+    async def _look_for(self, call_id: str, request: BotRequest) -> Card:
         """Look a call up after the answer to its dial request was lost."""
-        line = await self._telephone.line(asked.user)
+        line = await self._telephone.line(request.user)
         call = _call_of(line, call_id)
         if call is None:
-            return cards.unknown_card(asked.reader, Command.CALL)
-        return cards.call_card(CallShown.of(call, with_numbers=True), asked.reader)
+            return cards.unknown_card(request.reader, Command.CALL)
+        return cards.call_card(CallShown.of(call, with_numbers=True), request.reader)
 
-    async def _call_state(self, asked: BotRequest) -> Card:
+    async def _call_state(self, request: BotRequest) -> Card:
         """Refresh the card of a call."""
-        shown = cards.data_of(asked.data.get("shown"))
-        return await (self._calls(asked) if shown is None else self._as_it_is(shown, asked))
+        shown = cards.parse_shown_call(request.data.get("shown"))
+        return await (self._calls(request) if shown is None else self._as_it_is(shown, request))
 
-    async def _as_it_is(self, shown: CallShown, asked: BotRequest, *, was_ended: bool = False) -> Card:
-        line = await self._telephone.line(asked.user)
+    async def _as_it_is(self, shown: CallShown, request: BotRequest, *, was_ended: bool = False) -> Card:
+        line = await self._telephone.line(request.user)
         call = _call_of(line, shown.call)
         if call is not None:
             fresh = CallShown.of(call, with_numbers=not shown.is_quiet)
             shown = fresh.model_copy(update={"phone": shown.phone})
-        elif shown.told in cards.GOES_ON:
-            shown = shown.model_copy(update={"told": CallTold.OVER if was_ended else CallTold.GONE})
-        return cards.call_card(shown, asked.reader, await self._colleague(shown, asked))
+        elif shown.status in cards.GOES_ON:
+            shown = shown.model_copy(update={"status": CallStatus.OVER if was_ended else CallStatus.GONE})
+        return cards.call_card(shown, request.reader, await self._colleague(shown, request))
 
-    async def _colleague(self, shown: CallShown, asked: BotRequest) -> Colleague | None:
-        email = await self._colleagues.email_of(asked.user.key, shown.name)
+    async def _colleague(self, shown: CallShown, request: BotRequest) -> Colleague | None:
+        email = await self._colleagues.email_of(request.user.key, shown.name)
         return Colleague(email) if email else None
 
-    async def _hang_up(self, asked: BotRequest) -> Card:
-        call_id = asked.said("call", MAX_NUMBER)
+    async def _hang_up(self, request: BotRequest) -> Card:
+        call_id = request.get_text("call", MAX_NUMBER)
         if not call_id:
-            line = await self._telephone.line(asked.user)
+            line = await self._telephone.line(request.user)
             if isinstance(line, Finding):
-                return cards.refused_card(line, asked.reader)
+                return cards.refused_card(line, request.reader)
             calls = [call for call in line.calls if call.state is not CallState.ENDED]
             if len(calls) != 1:
-                return cards.hang_up_card(calls, asked.reader)
+                return cards.hang_up_card(calls, request.reader)
             call_id = calls[0].call_id
-        ended = await self._telephone.hang_up(asked.user, call_id)
+        ended = await self._telephone.hang_up(request.user, call_id)
         if isinstance(ended, Finding) and ended.code is not Code.CALL_GONE:
-            return cards.refused_card(ended, asked.reader)
-        shown = cards.data_of(asked.data.get("shown"))
+            return cards.refused_card(ended, request.reader)
+        shown = cards.parse_shown_call(request.data.get("shown"))
         if shown is not None and shown.call == call_id:
-            return await self._as_it_is(shown, asked, was_ended=True)
-        return cards.hang_up_card((), asked.reader, "phone.hung-up")
+            return await self._as_it_is(shown, request, was_ended=True)
+        return cards.hang_up_card((), request.reader, "phone.hung-up")
 
-    async def _calls(self, asked: BotRequest) -> Card:
+    async def _calls(self, request: BotRequest) -> Card:
         missed = HistoryFilter.MISSED
         page = await self._telephone.history(
-            user=asked.user, which=missed, before=None, offset=0, limit=cards.MISSED_SHOWN
+            user=request.user, which=missed, before=None, offset=0, limit=cards.MISSED_SHOWN
         )
         if isinstance(page, Finding):
-            return cards.refused_card(page, asked.reader)
-        return cards.calls_card(page.entries, asked.reader)
+            return cards.refused_card(page, request.reader)
+        return cards.calls_card(page.entries, request.reader)
 
-    async def _do_not_disturb(self, asked: BotRequest) -> Card:
-        wanted = asked.said("argument", MAX_NUMBER)
+    async def _do_not_disturb(self, request: BotRequest) -> Card:
+        wanted = request.get_text("argument", MAX_NUMBER)
         if wanted in (ON, OFF):
-            line = await self._telephone.set_do_not_disturb(asked.user, is_on=wanted == ON)
+            line = await self._telephone.set_do_not_disturb(request.user, is_on=wanted == ON)
         else:
-            line = await self._telephone.line(asked.user)
-        return self._switches(line, Command.DO_NOT_DISTURB, asked)
+            line = await self._telephone.line(request.user)
+        return self._switches(line, Command.DO_NOT_DISTURB, request)
 
-    async def _redirect(self, asked: BotRequest) -> Card:
-        wanted, reader = asked.said("argument", MAX_NUMBER), asked.reader
-        line = await self._telephone.line(asked.user)
+    async def _redirect(self, request: BotRequest) -> Card:
+        wanted, reader = request.get_text("argument", MAX_NUMBER), request.reader
+        line = await self._telephone.line(request.user)
         if isinstance(line, Finding) or not wanted:
-            return self._switches(line, Command.REDIRECT, asked)
+            return self._switches(line, Command.REDIRECT, request)
         ours = [one for one in cards.own_redirects(line) if one.access is Access.CHANGE]
         if wanted == OFF:
             ours = [one for one in ours if one.is_on]
         elif not ours:
-            return self._switches(line, Command.REDIRECT, asked, text(reader.t("phone.no-redirects")))
+            return self._switches(line, Command.REDIRECT, request, text(reader.t("phone.no-redirects")))
         target, number = _target(wanted, line)
         if target is RedirectTarget.NUMBER and not is_number(number):
-            return self._switches(line, Command.REDIRECT, asked, text(reader.t("phone.no-mobile")))
+            return self._switches(line, Command.REDIRECT, request, text(reader.t("phone.no-mobile")))
         for redirect in ours:
             changed = await self._telephone.set_redirect(
-                asked.user, redirect.redirect_id, is_on=wanted != OFF, target=target, number=number
+                request.user, redirect.redirect_id, is_on=wanted != OFF, target=target, number=number
             )
             if isinstance(changed, Finding):
                 # Earlier redirects have been changed, so the present state is shown with the refusal.
-                line = await self._telephone.line(asked.user)
-                return self._switches(line, Command.REDIRECT, asked, finding(reader, changed))
+                line = await self._telephone.line(request.user)
+                return self._switches(line, Command.REDIRECT, request, finding(reader, changed))
             line = changed
-        return self._switches(line, Command.REDIRECT, asked)
+        return self._switches(line, Command.REDIRECT, request)
 
     @staticmethod
-    def _switches(line: PhoneLine | Finding, command: Command, asked: BotRequest, *notes: Card) -> Card:
+    def _switches(line: PhoneLine | Finding, command: Command, request: BotRequest, *notes: Card) -> Card:
         if isinstance(line, Finding):
-            return cards.refused_card(line, asked.reader)
-        return cards.switches_card(line, command, asked.reader, *notes)
+            return cards.refused_card(line, request.reader)
+        return cards.switches_card(line, command, request.reader, *notes)
 
 
 def _call_of(line: PhoneLine | Finding, call_id: str) -> PhoneCall | None:

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from bot.cards.parts import Card, Reader, card, execute, open_url, text
+from bot.cards.parts import Card, CardReader, card, execute, open_url, text
 from bot.cards.plain import Title, plain
 from bot.commands import Command
 from core.advisor.advisor import AudioView
@@ -16,16 +16,18 @@ from core.audio.finding import AudioVerdict, Why
 from wire.bounds import Line, Name
 
 
-def audio_card(view: AudioView, reader: Reader) -> Card:
-    told = wording.summarise(view.conclusion, view.advice)
-    body = _body(told, reader)
+def audio_card(view: AudioView, reader: CardReader) -> Card:
+    summary = wording.summarise(view.conclusion, view.advice)
+    body = _body(summary, reader)
     if view.conclusion.verdict is AudioVerdict.UNKNOWN:
         body.append(text(reader.t("audio.more")))
     actions = [
         execute(reader, Command.AUDIO, reader.title("action.refresh")),
         open_url(reader, reader.audio_url, "action.open-audio"),
     ]
-    return card(reader=reader, title=_title(told, reader), body=body, actions=actions, refresh=Command.AUDIO)
+    return card(
+        reader=reader, title=_title(summary, reader), body=body, actions=actions, refresh=Command.AUDIO
+    )
 
 
 class _Detail(BaseModel):
@@ -42,35 +44,35 @@ class _Detail(BaseModel):
     changes: Annotated[list[tuple[Program, Kind, Name]], Field(max_length=10)]
 
 
-def audio_notice_card(detail: Mapping[str, Any], reader: Reader) -> Card:
+def audio_notice_card(detail: Mapping[str, Any], reader: CardReader) -> Card:
     """Return the notice about a conflict, sent after a call that ended at once or when a probe sees a conflict.
 
     A refresh shows the conclusion of that time. Raises `ValueError` for an invalid `detail`.
     """
-    told = wording.Summary.of_json(_Detail.model_validate(detail).model_dump())
-    if not wording.is_reason(told.reason):
+    summary = wording.Summary.of_json(_Detail.model_validate(detail).model_dump())
+    if not wording.is_reason(summary.reason):
         raise ValueError("no reason that there are words for")
     actions = [
         open_url(reader, reader.audio_url, "action.open-audio"),
         execute(reader, Command.AUDIO_NOT_NOW, reader.title("action.not-now")),
     ]
-    if told.device:
+    if summary.device:
         never = reader.title("action.never-this-device")
         actions.append(
-            execute(reader=reader, command=Command.AUDIO_NEVER, title=never, data={"device": told.device})
+            execute(reader=reader, command=Command.AUDIO_NEVER, title=never, data={"device": summary.device})
         )
-    detail = {"detail": told.as_json()}
+    detail = {"detail": summary.as_json()}
     return card(
         reader=reader,
-        title=_title(told, reader),
-        body=_body(told, reader),
+        title=_title(summary, reader),
+        body=_body(summary, reader),
         actions=actions,
         refresh=Command.AUDIO_NOTICE,
         data=detail,
     )
 
 
-def audio_quiet_card(reader: Reader, device: str | None) -> Card:
+def audio_quiet_card(reader: CardReader, device: str | None) -> Card:
     """Return the card that replaces a notice after the person has switched such notices off."""
     words = reader.t("audio.quiet-device", device=device) if device is not None else reader.t("audio.quiet")
     actions = [open_url(reader, reader.audio_url, "action.open-audio")]
@@ -83,15 +85,15 @@ def audio_quiet_card(reader: Reader, device: str | None) -> Card:
     )
 
 
-def _title(told: wording.Summary, reader: Reader) -> Title:
-    return Title(wording.title(told, reader.language))  # words without placeholders
+def _title(summary: wording.Summary, reader: CardReader) -> Title:
+    return Title(wording.title(summary, reader.language))  # words without placeholders
 
 
-def _body(told: wording.Summary, reader: Reader) -> list[Card]:
+def _body(summary: wording.Summary, reader: CardReader) -> list[Card]:
     language = reader.language
-    body = [text(plain(wording.detail(told, language)))]
-    if told.changes:
+    body = [text(plain(wording.detail(summary, language)))]
+    if summary.changes:
         body.append(text(reader.t("audio.cure")))
-        steps = enumerate(told.changes, start=1)
+        steps = enumerate(summary.changes, start=1)
         body += [text(plain(f"{n}. {wording.step(change, language)}")) for n, change in steps]
     return body

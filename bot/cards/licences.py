@@ -4,7 +4,7 @@ from typing import Final
 
 from bot.cards.parts import (
     Card,
-    Reader,
+    CardReader,
     card,
     execute,
     facts,
@@ -22,7 +22,7 @@ HOLDERS_SHOWN: Final = 25
 """Number of holders in the list, so that it stays fast on a phone. The search finds the others."""
 
 
-def licences_card(view: LicenceView, search: str, reader: Reader, *notes: Card) -> Card:
+def licences_card(view: LicenceView, search: str, reader: CardReader, *notes: Card) -> Card:
     """Return the list of holders. `notes` are shown above it and say what has just happened."""
     pools = view.pools
     used, total = sum(pool.used for pool in pools), sum(pool.seats for pool in pools)
@@ -79,7 +79,7 @@ def licences_card(view: LicenceView, search: str, reader: Reader, *notes: Card) 
     )
 
 
-def confirm_card(session: Session, reason: str, reader: Reader) -> Card:
+def confirm_card(session: Session, reason: str, reader: CardReader) -> Card:
     """Return the confirmation before a licence is revoked. It shows the login, because names are not unique."""
     person = session.person
     body = [text(reader.t("licences.really-text", name=person.display_name, login=person.login))]
@@ -106,7 +106,7 @@ def confirm_card(session: Session, reason: str, reader: Reader) -> Card:
     )
 
 
-def refused_card(refusal: Finding, reader: Reader) -> Card:
+def refused_card(refusal: Finding, reader: CardReader) -> Card:
     """Return the refusal for a person without the permission, or if the PBX cannot be asked about it."""
     actions = [
         execute(reader, Command.STATUS, reader.title("action.status")),
@@ -121,6 +121,6 @@ def refused_card(refusal: Finding, reader: Reader) -> Card:
     )
 
 
-def _holder(session: Session, reader: Reader) -> Plain:
+def _holder(session: Session, reader: CardReader) -> Plain:
     person, kind = session.person, reader.t(f"licences.{session.kind}")
     return plain(f"{person.display_name} ({person.login}, {kind})")

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from bot.cards.parts import Card, Reader, card, card_time, execute, open_url, sign_in, text
+from bot.cards.parts import Card, CardReader, card, card_time, execute, open_url, sign_in, text
 from bot.cards.plain import Title
 from bot.commands import Command
 from core.audit.wording import describe_actor_of_notice
@@ -42,27 +42,29 @@ class NoticeDetail(BaseModel):
     seats: Count = 0
 
 
-def notice_card(kind: str, detail: Mapping[str, Any], reader: Reader, state: UserState | None = None) -> Card:
+def notice_card(
+    kind: str, detail: Mapping[str, Any], reader: CardReader, state: UserState | None = None
+) -> Card:
     """Return the card of a notice. With `state`, it is a refresh and also says what has changed since.
 
     Raises `ValueError` for an unknown kind or an invalid `detail`.
     """
     if kind not in KINDS:
         raise ValueError("no notice of this kind")
-    told = NoticeDetail.model_validate(detail)
+    content = NoticeDetail.model_validate(detail)
     actor = describe_actor_of_notice(
-        told.actor, told.actor_kind, reader.language, other_organisation=told.other_organisation
+        content.actor, content.actor_kind, reader.language, other_organisation=content.other_organisation
     )
-    values = told.model_dump() | {"until": card_time(from_ms(told.until)), "actor": actor}
+    values = content.model_dump() | {"until": card_time(from_ms(content.until)), "actor": actor}
     body = [text(reader.t(f"notice.{kind}.text", **values))]
-    if told.reason:
-        body.append(text(reader.t("notice.reason", reason=told.reason)))
-    if state is not None and (since := _since(kind, state)) is not None:
-        body.append(text(reader.t(f"notice.{since}", pbx_name=told.pbx_name)))
+    if content.reason:
+        body.append(text(reader.t("notice.reason", reason=content.reason)))
+    if state is not None and (since := _get_change_since(kind, state)) is not None:
+        body.append(text(reader.t(f"notice.{since}", pbx_name=content.pbx_name)))
     actions = [open_url(reader, reader.licences_url if kind == "key-expires" else reader.home_url)]
     if kind == "session-ends" or (kind != "key-expires" and (state is None or state.session is None)):
         actions.insert(0, sign_in(reader))
-    data = {"kind": kind, "detail": told.model_dump(exclude_defaults=True)}
+    data = {"kind": kind, "detail": content.model_dump(exclude_defaults=True)}
     return card(
         reader=reader,
         title=reader.title(f"notice.{kind}.title"),
@@ -73,7 +75,7 @@ def notice_card(kind: str, detail: Mapping[str, Any], reader: Reader, state: Use
     )
 
 
-def _since(kind: str, state: UserState) -> str | None:
+def _get_change_since(kind: str, state: UserState) -> str | None:
     """Return the key of the text that says what has changed since the notice was sent, or None."""
     if kind == "key-expires":
         return None
@@ -86,7 +88,7 @@ def _since(kind: str, state: UserState) -> str | None:
     return None
 
 
-def settings_card(preferences: Preferences, reader: Reader, *, administrator: bool, saved: bool) -> Card:
+def settings_card(preferences: Preferences, reader: CardReader, *, administrator: bool, saved: bool) -> Card:
     topics = [topic for topic in Topic if administrator or topic is not Topic.ADMINISTRATION]
     body: list[Card] = []
     if saved:

@@ -23,7 +23,7 @@ Card = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Reader:
+class CardReader:
     """The person for whom a card is made."""
 
     language: Language
@@ -65,7 +65,7 @@ def summary_of(card: Card) -> str:
 
 
 def card(
-    reader: Reader,
+    reader: CardReader,
     title: Title,
     body: list[Card],
     actions: list[Card],
@@ -125,7 +125,7 @@ def warning(*items: Card) -> Card:
     return {"type": "Container", "style": "warning", "items": list(items)}
 
 
-def finding(reader: Reader, found: Finding) -> Card:
+def finding(reader: CardReader, found: Finding) -> Card:
     explanation = explain(found, reader.language)
     return warning(
         text(plain(explanation.title), weight="bolder"),
@@ -135,20 +135,20 @@ def finding(reader: Reader, found: Finding) -> Card:
 
 
 def execute(
-    reader: Reader, command: Command, title: Title, data: Mapping[str, Any] | None = None, **more: Any
+    reader: CardReader, command: Command, title: Title, data: Mapping[str, Any] | None = None, **more: Any
 ) -> Card:
     """Return a button that sends `data` and the card's inputs. The bot answers with a card that replaces this one."""
     sent = {**(data or {}), "language": reader.language}
     return {"type": "Action.Execute", "verb": command, "title": title, "data": sent, **more}
 
 
-def sign_in(reader: Reader) -> Card:
+def sign_in(reader: CardReader) -> Card:
     """Return a button that opens the tab's sign-in page as a dialog, so that no PBX key is typed in the chat."""
     data = {"msteams": {"type": "task/fetch"}, "command": Command.SIGN_IN, "language": reader.language}
     return {"type": "Action.Submit", "title": reader.title("action.sign-in"), "data": data}
 
 
-def open_url(reader: Reader, url: str, title: str = "action.open-tab") -> Card:
+def open_url(reader: CardReader, url: str, title: str = "action.open-tab") -> Card:
     return {"type": "Action.OpenUrl", "title": reader.title(title), "url": url}
 
 

@@ -2,7 +2,7 @@
 
 from bot.cards.parts import (
     Card,
-    Reader,
+    CardReader,
     card,
     card_time,
     execute,
@@ -21,7 +21,7 @@ from core.licensing.rules import LicenceKind
 from core.signin.signin import UserState
 
 
-def status_card(state: UserState, reader: Reader) -> Card:
+def status_card(state: UserState, reader: CardReader) -> Card:
     session, connection = state.session, state.connection
     if session is None or connection is None:
         return signed_out_card(state, reader)
@@ -49,7 +49,7 @@ def status_card(state: UserState, reader: Reader) -> Card:
     )
 
 
-def licence_card(state: UserState, reader: Reader) -> Card:
+def licence_card(state: UserState, reader: CardReader) -> Card:
     session = state.session
     if session is None:
         return signed_out_card(state, reader)
@@ -75,7 +75,7 @@ def licence_card(state: UserState, reader: Reader) -> Card:
     )
 
 
-def signed_out_card(state: UserState, reader: Reader) -> Card:
+def signed_out_card(state: UserState, reader: CardReader) -> Card:
     body: list[Card] = []
     if state.ending is not None:
         pbx_name, ending = state.ending
@@ -99,7 +99,7 @@ def signed_out_card(state: UserState, reader: Reader) -> Card:
     )
 
 
-def help_card(state: UserState, reader: Reader, *, welcome: bool = False) -> Card:
+def help_card(state: UserState, reader: CardReader, *, welcome: bool = False) -> Card:
     """Return the list of commands; with `welcome`, as the bot's first message."""
     commands = [
         *(Command.CALL, Command.HANG_UP, Command.CALLS, Command.DO_NOT_DISTURB, Command.REDIRECT),
@@ -122,7 +122,7 @@ def help_card(state: UserState, reader: Reader, *, welcome: bool = False) -> Car
     )
 
 
-def really_card(reader: Reader) -> Card:
+def confirm_sign_out_card(reader: CardReader) -> Card:
     """Return the confirmation of a sign-out that was only probably meant, because it frees the licence for others."""
     actions = [
         execute(reader, Command.SIGN_OUT, reader.title("action.sign-out")),
@@ -138,7 +138,7 @@ def really_card(reader: Reader) -> Card:
     )
 
 
-def _ends_by(state: UserState, reader: Reader) -> list[Card]:
+def _ends_by(state: UserState, reader: CardReader) -> list[Card]:
     if state.ends_by is None:
         return []
     return [warning(text(reader.t("licence.ends-by", at=card_time(state.ends_by))))]
@@ -148,13 +148,13 @@ def _is_administrator(state: UserState) -> bool:
     return state.session is not None and state.session.may_administer
 
 
-def _of_administrators(state: UserState, reader: Reader) -> list[Card]:
+def _of_administrators(state: UserState, reader: CardReader) -> list[Card]:
     if not _is_administrator(state):
         return []
     return [execute(reader, Command.LICENCES, reader.title("action.licences"))]
 
 
-def _place_words(place: Place, reader: Reader) -> Plain:
+def _place_words(place: Place, reader: CardReader) -> Plain:
     if place.offered_until is not None:
         until = card_time(place.offered_until)
         return reader.t("notice.seat-offered.text", pbx_name=place.pbx_name, until=until)

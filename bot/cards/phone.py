@@ -12,9 +12,20 @@ from typing import Annotated, Any, Final, Self
 from urllib.parse import quote
 from uuid import uuid4
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field
 
-from bot.cards.parts import Card, Reader, card, card_time, execute, facts, finding, open_url, text, warning
+from bot.cards.parts import (
+    Card,
+    CardReader,
+    card,
+    card_time,
+    execute,
+    facts,
+    finding,
+    open_url,
+    text,
+    warning,
+)
 from bot.cards.plain import Plain, plain
 from bot.commands import Command
 from bot.phone_words import OFF, ON
@@ -42,7 +53,7 @@ MISSED_SHOWN: Final = 5
 _YEAR_9000: Final = 221_845_392_000_000
 
 
-class CallTold(StrEnum):
+class CallStatus(StrEnum):
     """The state of a call as a card shows it."""
 
     RINGING = "ringing"
@@ -60,33 +71,33 @@ class CallTold(StrEnum):
     """Nothing is known about the call any more."""
 
 
-_OF_STATES: Final[Mapping[CallState, CallTold]] = {
-    CallState.RINGING: CallTold.RINGING,
-    CallState.DIALLING: CallTold.DIALLING,
-    CallState.RINGING_THERE: CallTold.DIALLING,
-    CallState.CONNECTED: CallTold.CONNECTED,
-    CallState.CONFERENCE: CallTold.CONNECTED,
-    CallState.HELD: CallTold.HELD,
-    CallState.VOICEMAIL: CallTold.VOICEMAIL,
-    CallState.UNKNOWN: CallTold.GONE,
+_OF_STATES: Final[Mapping[CallState, CallStatus]] = {
+    CallState.RINGING: CallStatus.RINGING,
+    CallState.DIALLING: CallStatus.DIALLING,
+    CallState.RINGING_THERE: CallStatus.DIALLING,
+    CallState.CONNECTED: CallStatus.CONNECTED,
+    CallState.CONFERENCE: CallStatus.CONNECTED,
+    CallState.HELD: CallStatus.HELD,
+    CallState.VOICEMAIL: CallStatus.VOICEMAIL,
+    CallState.UNKNOWN: CallStatus.GONE,
 }
-_OF_ENDS: Final[Mapping[CallEnd | None, CallTold]] = {
-    CallEnd.DONE: CallTold.OVER,
-    CallEnd.MISSED: CallTold.MISSED,
-    CallEnd.NOT_REACHED: CallTold.NOT_REACHED,
-    CallEnd.ELSEWHERE: CallTold.ELSEWHERE,
-    CallEnd.VOICEMAIL: CallTold.VOICEMAIL,
-    CallEnd.AT_ONCE: CallTold.AT_ONCE,
+_OF_ENDS: Final[Mapping[CallEnd | None, CallStatus]] = {
+    CallEnd.DONE: CallStatus.OVER,
+    CallEnd.MISSED: CallStatus.MISSED,
+    CallEnd.NOT_REACHED: CallStatus.NOT_REACHED,
+    CallEnd.ELSEWHERE: CallStatus.ELSEWHERE,
+    CallEnd.VOICEMAIL: CallStatus.VOICEMAIL,
+    CallEnd.AT_ONCE: CallStatus.AT_ONCE,
 }
-GOES_ON: Final = frozenset((CallTold.RINGING, CallTold.DIALLING, CallTold.CONNECTED, CallTold.HELD))
-ASK_TO_CALL_BACK: Final = frozenset((CallTold.MISSED, CallTold.VOICEMAIL, CallTold.AT_ONCE))
+GOES_ON: Final = frozenset((CallStatus.RINGING, CallStatus.DIALLING, CallStatus.CONNECTED, CallStatus.HELD))
+ASK_TO_CALL_BACK: Final = frozenset((CallStatus.MISSED, CallStatus.VOICEMAIL, CallStatus.AT_ONCE))
 """States of an incoming call in which the person was called and has not talked."""
 
 
-def tell_call(call: PhoneCall) -> CallTold:
+def get_call_status(call: PhoneCall) -> CallStatus:
     if call.state is CallState.ENDED:
-        return _OF_ENDS.get(call.end, CallTold.OVER)
-    return _OF_STATES.get(call.state, CallTold.GONE)
+        return _OF_ENDS.get(call.end, CallStatus.OVER)
+    return _OF_STATES.get(call.state, CallStatus.GONE)
 
 
 class CallShown(BaseModel):
@@ -95,7 +106,10 @@ class CallShown(BaseModel):
     model_config = ConfigDict(extra="ignore", frozen=True)
 
     call: Annotated[str, Line(100)] = ""
-    told: CallTold = CallTold.GONE
+    status: Annotated[
+        CallStatus, Field(validation_alias=AliasChoices("status", "told"), serialization_alias="told")
+    ] = CallStatus.GONE
+    """Cards in the chat name it `told`."""
     is_outgoing: bool = False
     name: Name = ""
     number: Annotated[str, Line(100)] = ""
@@ -113,7 +127,7 @@ class CallShown(BaseModel):
         ended, began = call.ended_at or call.began_at, call.connected_at or call.began_at
         return cls(
             call=call.call_id,
-            told=tell_call(call),
+            status=get_call_status(call),
             is_outgoing=call.direction is Direction.OUT,
             name=call.name if with_numbers else "",
             number=call.number if with_numbers else "",
@@ -127,7 +141,7 @@ class CallShown(BaseModel):
     def dialled(cls, dialled: Dialled, name: str, at: datetime) -> Self:
         return cls(
             call=dialled.call_id,
-            told=CallTold.DIALLING,
+            status=CallStatus.DIALLING,
             is_outgoing=True,
             name=name,
             number=dialled.number,
@@ -143,8 +157,8 @@ class Colleague:
     email: str
 
 
-def call_card(shown: CallShown, reader: Reader, colleague: Colleague | None = None) -> Card:
-    told = shown.told
+def call_card(shown: CallShown, reader: CardReader, colleague: Colleague | None = None) -> Card:
+    status = shown.status
     values = {
         "who": _who(shown, reader),
         "phone": shown.phone or reader.t("phone.your-phone"),
@@ -153,23 +167,23 @@ def call_card(shown: CallShown, reader: Reader, colleague: Colleague | None = No
         "group": shown.group,
     }
     words = [reader.t(f"phone.{_key(shown)}.text", **values)]
-    if shown.group and told in (CallTold.RINGING, CallTold.MISSED):
+    if shown.group and status in (CallStatus.RINGING, CallStatus.MISSED):
         words.append(reader.t("phone.for-group", **values))
-    if shown.is_quiet and told in GOES_ON | ASK_TO_CALL_BACK:
+    if shown.is_quiet and status in GOES_ON | ASK_TO_CALL_BACK:
         words.append(reader.t("phone.quiet"))
     actions: list[Card] = []
-    if told in GOES_ON and shown.call:
-        word = "action.reject" if told is CallTold.RINGING else "action.hang-up"
+    if status in GOES_ON and shown.call:
+        word = "action.reject" if status is CallStatus.RINGING else "action.hang-up"
         data = {"call": shown.call, "shown": _sent(shown)}
         actions.append(execute(reader=reader, command=Command.HANG_UP, title=reader.title(word), data=data))
-    if told not in GOES_ON and shown.number and told is not CallTold.ELSEWHERE:
+    if status not in GOES_ON and shown.number and status is not CallStatus.ELSEWHERE:
         word = "action.call-again" if shown.is_outgoing else "action.call-back"
         actions.append(call_button(reader=reader, number=shown.number, name=shown.name, word=word))
-    if colleague is not None and told in {CallTold.RINGING} | ASK_TO_CALL_BACK:
+    if colleague is not None and status in {CallStatus.RINGING} | ASK_TO_CALL_BACK:
         actions.append(open_url(reader, _chat_url(colleague), "action.write-instead"))
-    if told is CallTold.AT_ONCE:
+    if status is CallStatus.AT_ONCE:
         actions.append(open_url(reader, reader.phone_url, "action.other-phone"))
-    elif not shown.number or told in GOES_ON:
+    elif not shown.number or status in GOES_ON:
         actions.append(open_url(reader, reader.phone_url, "action.open-phone"))
     return card(
         reader=reader,
@@ -187,16 +201,16 @@ def followed_call(made: Card) -> CallShown | None:
     if action["verb"] != Command.CALL_STATE:
         return None
     shown = CallShown.model_validate(action["data"]["shown"])
-    return shown if shown.call and shown.told in GOES_ON else None
+    return shown if shown.call and shown.status in GOES_ON else None
 
 
-def call_button(reader: Reader, number: str, name: str = "", word: str = "action.call") -> Card:
+def call_button(reader: CardReader, number: str, name: str = "", word: str = "action.call") -> Card:
     """Return a button that calls a number. It contains the call's id, so that a second click starts no second call."""
     data = {"number": number, "name": name, "id": str(uuid4())}
     return execute(reader=reader, command=Command.CALL, title=reader.title(word), data=data)
 
 
-def ask_card(reader: Reader) -> Card:
+def ask_card(reader: CardReader) -> Card:
     return card(
         reader=reader,
         title=reader.title("phone.whom"),
@@ -206,7 +220,7 @@ def ask_card(reader: Reader) -> Card:
     )
 
 
-def choices_card(search: str, found: Sequence[Found], reader: Reader) -> Card:
+def choices_card(search: str, found: Sequence[Found], reader: CardReader) -> Card:
     """Return the results of a search: a choice of several numbers, or that nobody was found."""
     if not found:
         body = [text(reader.t("phone.none-found", search=search)), _whom(reader, search)]
@@ -237,7 +251,7 @@ def choices_card(search: str, found: Sequence[Found], reader: Reader) -> Card:
     )
 
 
-def confirm_card(refusal: Finding, number: str, name: str, call_id: str, reader: Reader) -> Card:
+def confirm_card(refusal: Finding, number: str, name: str, call_id: str, reader: CardReader) -> Card:
     """Return the confirmation before an emergency or premium number is dialled."""
     data = {"number": number, "name": name, "id": call_id}
     actions = [
@@ -259,7 +273,7 @@ def confirm_card(refusal: Finding, number: str, name: str, call_id: str, reader:
     )
 
 
-def refused_card(refusal: Finding, reader: Reader) -> Card:
+def refused_card(refusal: Finding, reader: CardReader) -> Card:
     actions = [
         execute(reader, Command.CALLS, reader.title("action.calls")),
         open_url(reader, reader.phone_url, "action.open-phone"),
@@ -273,7 +287,7 @@ def refused_card(refusal: Finding, reader: Reader) -> Card:
     )
 
 
-def unknown_card(reader: Reader, command: Command) -> Card:
+def unknown_card(reader: CardReader, command: Command) -> Card:
     """Return the card for a time-out of the PBX. The command may have been carried out, so it is not retried."""
     word = (
         "phone.unknown-call" if command in (Command.CALL, Command.CALL_CONFIRMED) else "phone.unknown-other"
@@ -288,7 +302,7 @@ def unknown_card(reader: Reader, command: Command) -> Card:
     )
 
 
-def hang_up_card(calls: Sequence[PhoneCall], reader: Reader, note: str = "") -> Card:
+def hang_up_card(calls: Sequence[PhoneCall], reader: CardReader, note: str = "") -> Card:
     """Return a choice among several calls to hang up, or the text `note`, by default that there is no call."""
     actions: list[Card] = []
     body = [text(reader.t(note or ("phone.which-call" if calls else "phone.no-call")))]
@@ -310,7 +324,7 @@ def hang_up_card(calls: Sequence[PhoneCall], reader: Reader, note: str = "") -> 
     )
 
 
-def calls_card(entries: Sequence[HistoryEntry], reader: Reader) -> Card:
+def calls_card(entries: Sequence[HistoryEntry], reader: CardReader) -> Card:
     """Return the latest missed calls of the PBX's call list, newest first."""
     shown = entries[:MISSED_SHOWN]
     given = [(card_time(entry.began_at), plain(_entry(entry, reader))) for entry in shown]
@@ -344,7 +358,7 @@ def calls_card(entries: Sequence[HistoryEntry], reader: Reader) -> Card:
     )
 
 
-def switches_card(line: PhoneLine, command: Command, reader: Reader, *notes: Card) -> Card:
+def switches_card(line: PhoneLine, command: Command, reader: CardReader, *notes: Card) -> Card:
     """Return do not disturb and redirects, as the PBX reports them."""
     given: list[tuple[Plain, Plain]] = []
     actions: list[Card] = []
@@ -380,42 +394,42 @@ def found_words(found: Found) -> Plain:
 
 
 def _sent(shown: CallShown) -> dict[str, Any]:
-    return shown.model_dump(mode="json", exclude_defaults=True)
+    return shown.model_dump(mode="json", by_alias=True, exclude_defaults=True)
 
 
 def _key(shown: CallShown) -> str:
-    if shown.told is CallTold.DIALLING and not shown.phone:
+    if shown.status is CallStatus.DIALLING and not shown.phone:
         return "dialled"
-    return shown.told.value
+    return shown.status.value
 
 
-def _who(shown: CallShown, reader: Reader) -> str:
+def _who(shown: CallShown, reader: CardReader) -> str:
     if shown.name and shown.number:
         return f"{shown.name} ({shown.number})"
     return shown.name or shown.number or reader.t("phone.somebody" if shown.is_quiet else "phone.withheld")
 
 
-def _other(call: PhoneCall, reader: Reader) -> str:
+def _other(call: PhoneCall, reader: CardReader) -> str:
     return ", ".join(part for part in (call.name, call.number) if part) or reader.t("phone.withheld")
 
 
-def _entry(entry: HistoryEntry, reader: Reader) -> str:
+def _entry(entry: HistoryEntry, reader: CardReader) -> str:
     who = ", ".join(part for part in (entry.name, entry.number) if part) or reader.t("phone.withheld")
     return f"{who} ({entry.group})" if entry.group else who
 
 
-def _duration(seconds: int, reader: Reader) -> Plain:
+def _duration(seconds: int, reader: CardReader) -> Plain:
     minutes, rest = divmod(seconds, 60)
     return reader.t("phone.duration", minutes=minutes, seconds=f"{rest:02}")
 
 
-def _redirect_label(redirect: Redirect, reader: Reader) -> Plain:
+def _redirect_label(redirect: Redirect, reader: CardReader) -> Plain:
     if redirect.of_number:
         return reader.t("phone.redirect-of", number=redirect.of_number)
     return reader.t("phone.redirect")
 
 
-def _redirect_words(redirect: Redirect, reader: Reader) -> Plain:
+def _redirect_words(redirect: Redirect, reader: CardReader) -> Plain:
     if not redirect.is_on:
         return reader.t("phone.off")
     if redirect.target is RedirectTarget.MAILBOX:
@@ -423,7 +437,7 @@ def _redirect_words(redirect: Redirect, reader: Reader) -> Plain:
     return reader.t("phone.to-number", number=redirect.number)
 
 
-def _whom(reader: Reader, typed: str) -> Card:
+def _whom(reader: CardReader, typed: str) -> Card:
     return {
         "type": "Input.Text",
         "id": "number",
@@ -433,7 +447,7 @@ def _whom(reader: Reader, typed: str) -> Card:
     }
 
 
-def _call_typed(reader: Reader, word: str = "action.call") -> Card:
+def _call_typed(reader: CardReader, word: str = "action.call") -> Card:
     return execute(reader=reader, command=Command.CALL, title=reader.title(word), data={"id": str(uuid4())})
 
 
@@ -445,7 +459,7 @@ def _chat_url(colleague: Colleague) -> str:
     return f"https://teams.microsoft.com/l/chat/0/0?users={quote(colleague.email)}"
 
 
-def data_of(outside: Any) -> CallShown | None:
+def parse_shown_call(outside: Any) -> CallShown | None:
     """Return what one of our cards contained, or None for any other data."""
     if not isinstance(outside, Mapping):
         return None

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from bot.cards import audio, licences, notices, person, phone
-from bot.cards.parts import WORDS, Card, Reader, card_time, finding, message, text
+from bot.cards.parts import WORDS, Card, CardReader, card_time, finding, message, text
 from bot.cards.plain import MAX_OUTSIDE, Plain, plain
 from bot.commands import Command
 from core.audio import wording
-from core.audio.advice import Change, DeviceAdvice
+from core.audio.advice import DeviceAdvice, DeviceChange
 from core.audio.device import Kind
 from core.audio.evidence import Program
 from core.audio.finding import AudioVerdict, Why
@@ -113,8 +113,8 @@ def check(card: Card) -> None:
     json.dumps(card).encode()
 
 
-def reader(language: Language) -> Reader:
-    return Reader(language, "29:x", *["https://teams.example.com"] * 3)
+def reader(language: Language) -> CardReader:
+    return CardReader(language, "29:x", *["https://teams.example.com"] * 3)
 
 
 def session(name: str) -> Session:
@@ -136,11 +136,11 @@ def session(name: str) -> Session:
 
 
 def summarise(name: str) -> wording.Summary:
-    changes = (Change(Program.TEAMS, Kind.OUTPUT, name),)
+    changes = (DeviceChange(Program.TEAMS, Kind.OUTPUT, name),)
     return wording.Summary(Why.SHARED, name, name, name, name, "", changes)
 
 
-def cards_of(name: str, to: Reader) -> Iterator[Card]:
+def cards_of(name: str, to: CardReader) -> Iterator[Card]:
     """Every card that the bot can show, with this text wherever text comes from outside."""
     held = session(name)
     pbx = SimpleNamespace(name=name)
@@ -168,7 +168,7 @@ def cards_of(name: str, to: Reader) -> Iterator[Card]:
         yield person.licence_card(one, to)
         yield person.help_card(one, to)
         yield person.help_card(one, to, welcome=True)
-    yield person.really_card(to)
+    yield person.confirm_sign_out_card(to)
     pools = [SimpleNamespace(used=1, seats=2, free=1, licensee=name)]
     for shown in ([held, held], []):
         page = HoldersPage(shown, 30)
@@ -191,12 +191,12 @@ def cards_of(name: str, to: Reader) -> Iterator[Card]:
     yield audio.audio_quiet_card(to, None)
 
 
-def cards_of_the_telephone(name: str, to: Reader) -> Iterator[Card]:
-    for told in phone.CallTold:
+def cards_of_the_telephone(name: str, to: CardReader) -> Iterator[Card]:
+    for status in phone.CallStatus:
         for is_outgoing in (True, False):
             shown = phone.CallShown(
                 call="c",
-                told=told,
+                status=status,
                 is_outgoing=is_outgoing,
                 name=name,
                 number=name,
@@ -291,5 +291,5 @@ def test_long_text_is_cut() -> None:
 
 
 def test_words_without_placeholders_have_none() -> None:
-    """`Reader.title` fills no placeholders."""
+    """`CardReader.title` fills no placeholders."""
     assert "{" not in WORDS.text(Language.DE, "licences.title")

@@ -41,7 +41,7 @@ async def test_a_turn_writes_nothing_before_its_answer(conversations: Conversati
     deliveries = Deliveries(conversations)
     delivery = await deliveries.begin(ANNA, CHAT, "a1", has_effect=False)
     assert delivery is not None and await row(conversations) == ([], [])
-    delivery.answered()
+    delivery.mark_answered()
     assert await deliveries.begin(ANNA, CHAT, "a1", has_effect=False) is None
     await deliveries.close()
     assert await row(conversations) == (["a1"], [])
@@ -53,7 +53,7 @@ async def test_many_answers_are_written_together(conversations: Conversations) -
     for number in range(5):
         delivery = await deliveries.begin(ANNA, CHAT, f"a{number}", has_effect=False)
         assert delivery is not None
-        delivery.answered()
+        delivery.mark_answered()
 
     async def written() -> bool:
         return len((await row(conversations))[0]) == 5
@@ -73,7 +73,7 @@ async def test_deliveries_at_once_are_answered_once(conversations: Conversations
     done, waiting = await asyncio.wait(begun, return_when=asyncio.FIRST_COMPLETED)
     (first,) = [task.result() for task in done]
     assert first is not None and len(waiting) == 4
-    first.answered()
+    first.mark_answered()
     assert await asyncio.gather(*waiting) == [None] * 4
 
 
@@ -121,7 +121,7 @@ async def test_where_to_write_to_is_stored_when_it_has_changed(conversations: Co
     delivery = await deliveries.begin(ANNA, moved, "a1", has_effect=False)
     assert delivery is not None and delivery.is_claimed
     assert await conversations.get(*ANNA) == moved
-    delivery.answered()
+    delivery.mark_answered()
     await deliveries.close()
     assert await row(conversations) == (["a1"], [])
 

@@ -163,7 +163,7 @@ async def test_the_token_goes_to_no_other_host(world: World) -> None:
     ],
 )
 def test_hosts_of_the_channel(url: str, is_known: bool) -> None:
-    assert ChannelHosts().have(url) == is_known
+    assert ChannelHosts().allows(url) == is_known
 
 
 @pytest.mark.parametrize(
@@ -181,7 +181,7 @@ def test_hosts_of_the_channel(url: str, is_known: bool) -> None:
 )
 def test_further_hosts_by_setting(url: str, is_known: bool) -> None:
     hosts = ChannelHosts(frozenset(("botapi.example.cn", "gateway.example.com:8443", "127.0.0.1")))
-    assert hosts.have(url) == is_known
+    assert hosts.allows(url) == is_known
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from bot.cards.notices import notice_card
-from bot.cards.parts import Reader
+from bot.cards.parts import CardReader
 from core.language import Language
 from core.licensing.session import NOTIFIED_CAUSES
 
@@ -24,7 +24,7 @@ DETAIL = {
 @pytest.mark.parametrize("language", list(Language))
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_card_of_a_notice(kind: str, language: Language) -> None:
-    card = notice_card(kind, DETAIL, Reader(language, "29:x", *["https://teams.example.com"] * 3))
+    card = notice_card(kind, DETAIL, CardReader(language, "29:x", *["https://teams.example.com"] * 3))
     text = json.dumps(card, ensure_ascii=False)
     assert "pbx.example.com" in text and "because" in text
     if kind in ("seat-offered", "key-expires", "session-ends"):

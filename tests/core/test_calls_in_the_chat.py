@@ -21,15 +21,15 @@ async def sign_in(book: Book, number: int, name: str, tenant: str = "tenant") ->
 
 async def test_calls_are_told_only_to_people_who_asked_for_them(book: Book) -> None:
     store = PreferenceStore(book.database)
-    before = await store.of(ANNA)
+    before = await store.get(ANNA)
     assert not (before.calls_in_chat or before.missed_calls or before.numbers_in_chat)
     await store.put_calls(ANNA, calls=True, missed=False, numbers=True)
     await store.put_notices(ANNA, frozenset({Topic.AUDIO}), quiet=False, hours=(0, 1))
-    after = await store.of(ANNA)
+    after = await store.get(ANNA)
     assert (after.calls_in_chat, after.missed_calls, after.numbers_in_chat) == (True, False, True)
     assert after.muted == {Topic.AUDIO} and not after.quiet
     await store.put_calls(ANNA, calls=False, missed=False, numbers=False)
-    assert not (await store.of(ANNA)).calls_in_chat
+    assert not (await store.get(ANNA)).calls_in_chat
 
 
 async def test_a_colleague_is_known_by_a_name_that_one_alone_has(book: Book) -> None:
