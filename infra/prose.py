@@ -64,6 +64,12 @@ PHRASES: Final = (
     _phrase("kept no longer", "no longer kept, released"),
     _phrase("(?:is|are|was|were) told whose", "is called with, gets"),
     _phrase("(?:is|are) to be told", "is notified, must be informed"),
+    _phrase("of before", "earlier, older, of the previous version"),
+    _phrase("whatever (?:it|they) (?:is|are)", "any, every, regardless of"),
+    _phrase("(?:said|told) by itself", "sent unasked, a live update"),
+    _phrase("(?:has|have) yet to be told", "has not been informed yet"),
+    _phrase("the barest", "the most minimal"),
+    _phrase("looks again", "checks again, polls"),
 )
 
 
