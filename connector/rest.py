@@ -98,7 +98,7 @@ class StarfaceRest:
         self.own_login = self.login_of(config.login, self._password)
         self._own_id: int | None = None
         self._logging_in: asyncio.Task[dict[str, str]] | None = None
-        self.http = HttpClient(Target.pbx(config))
+        self.http = HttpClient(Target.pbx(config), read_again=lambda: Target.pbx(config))
         self._licence_names = names_of(config.licence_permission)
         self._administrator_names = names_of(config.administrator_permission)
 

@@ -5,9 +5,10 @@ its own for each login (`connector.uci`). It reads no `.netrc`.
 """
 
 import asyncio
+import logging
 import ssl
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any, Final, Self
@@ -15,6 +16,7 @@ from typing import Any, Final, Self
 import aiohttp
 from aiohttp import hdrs
 
+from connector.errors import ConnectorError
 from connector.network import dial
 from connector.network.faults import (
     NETWORK_FAULTS,
@@ -32,8 +34,12 @@ from connector.network.tls import context_for
 from core.diagnosis.finding import Finding
 from wire import outbound
 
+logger = logging.getLogger(__name__)
+
 ROUTE_SECONDS: Final = 60.0
 """How long the choice of a proxy is kept; after that, the host may have another address."""
+TRUST_SECONDS: Final = 10.0
+"""How often certificates are read again at most, while one is refused."""
 CLOSE_SECONDS: Final = 2.0
 """Time-out for the close handshake of a WebSocket, because the connection may be dead."""
 MAX_CONNECTIONS: Final = 20
@@ -43,9 +49,13 @@ EXPLAIN_SECONDS: Final = 5.0
 class HttpClient:
     """The HTTP client of one target."""
 
-    def __init__(self, target: Target) -> None:
-        """Raises `ConnectorError` if the target's certificates cannot be used."""
+    def __init__(self, target: Target, read_again: Callable[[], Target] | None = None) -> None:
+        """Raises `ConnectorError` if the target's certificates cannot be used. `read_again` reads the target's certificates
+        again after a certificate was refused: it may have been exchanged, and its authority with it.
+        """
         self.target = target
+        self._read_again = read_again
+        self._trusted_until = 0.0
         self.tls = context_for(target)
         self._session: aiohttp.ClientSession | None = None
         self._proxy: Proxy | None = None
@@ -55,7 +65,12 @@ class HttpClient:
     async def request(self, method: str, url: str, **options: Any) -> AsyncIterator[aiohttp.ClientResponse]:
         """Send a request as aiohttp does, without following redirects. Raises `UnreachedError` or one of `NETWORK_FAULTS`."""
         options = await self._routed(options)
-        async with self._opened().request(method, url, **options) as response:
+        try:
+            response = await self._opened().request(method, url, **options)
+        except aiohttp.ClientConnectorCertificateError:
+            self._trust_again()
+            raise
+        async with response:
             if response.status == 407 and self._proxy is not None and not self.target.is_secure:
                 offered = response.headers.getall(hdrs.PROXY_AUTHENTICATE, [])
                 reason = response.reason or ""
@@ -106,7 +121,21 @@ class HttpClient:
     async def __aexit__(self, *_: object) -> None:
         await self.close()
 
+    def _trust_again(self) -> None:
+        """For the next request. Authorities that were added to this machine count then, too."""
+        if self._read_again is None or time.monotonic() < self._trusted_until:
+            return
+        self._trusted_until = time.monotonic() + TRUST_SECONDS
+        try:
+            target = self._read_again()
+            self.tls = context_for(target)
+        except ConnectorError as fault:
+            logger.warning("certificates cannot be read again", extra={"reason": str(fault)})
+        else:
+            self.target = target
+
     async def _routed(self, options: dict[str, Any]) -> dict[str, Any]:
+        options = {**options, "ssl": self.tls}
         if time.monotonic() >= self._proxy_until:
             self._proxy = await proxy_for(self.target)
             self._proxy_until = time.monotonic() + ROUTE_SECONDS

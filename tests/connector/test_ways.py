@@ -638,6 +638,36 @@ async def test_a_companys_own_authority_counts_and_is_shown(site: Site) -> None:
     assert (await link_says(config)).variant == "not-the-service"
 
 
+async def test_a_certificate_that_is_exchanged_is_trusted_when_its_authority_is(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without a restart: the PBX has a new certificate of its own, and a technician copies it into `ca_file`."""
+    monkeypatch.setattr("connector.network.client.TRUST_SECONDS", 0.0)
+
+    async def answer(_request: web.Request) -> web.Response:
+        return web.json_response({"loginType": "Internal", "nonce": "n"})
+
+    old = site.directory / "old"
+    tls.make_certificates(old)
+    authorities = site.directory / "authorities.pem"
+    authorities.write_text((old / "ca.pem").read_text())
+    port = await site.serves(answer, site.certificate(trusted=False))
+    site.url, site.settings = f"https://localhost:{port}", {"ca_file": authorities}
+    rest = StarfaceRest(site.config("pbx").pbx)
+    for _time in range(2):
+        with pytest.raises(PbxUnreachableError) as refused:
+            await rest.login_challenge()
+        assert refused.value.finding is not None and refused.value.finding.variant == "tls-foreign-ca"
+    authorities.write_text("no certificate")  # in the middle of being copied
+    with pytest.raises(PbxUnreachableError):
+        await rest.login_challenge()
+    authorities.write_text((site.directory / "tls" / "ca.pem").read_text())
+    with pytest.raises(PbxUnreachableError):
+        await rest.login_challenge()
+    assert (await rest.login_challenge())[1] == "n"
+    await rest.close()
+
+
 @pytest.mark.parametrize("where", ["service", "pbx"])
 async def test_a_ca_file_without_a_certificate_is_named(site: Site, where: str) -> None:
     (site.directory / "ca.pem").write_text("no certificate")
