@@ -339,8 +339,8 @@ def _decoded(body: bytes, charset: str | None) -> str:
     without declaring it, and servers declare ISO-8859-1 by default although the text is UTF-8. Bytes that are valid UTF-8
     are hardly ever anything else, so UTF-8 is tried first.
     """
-    told = _TEXT_CHARSETS.get((charset or "").strip().lower().replace("_", "-"))
-    for encoding in (json.detect_encoding(body), told, "cp1252"):
+    declared = _TEXT_CHARSETS.get((charset or "").strip().lower().replace("_", "-"))
+    for encoding in (json.detect_encoding(body), declared, "cp1252"):
         if encoding is not None:
             try:
                 return body.decode(encoding)

@@ -93,7 +93,7 @@ class _Followed:
         self._user_id = user_id
         self._symptom = Symptom()
 
-    def heard(self, method: str, params: tuple[Any, ...]) -> None:
+    def on_event(self, method: str, params: tuple[Any, ...]) -> None:
         if method == "callChangesIdEvent":
             self._symptom.new_id(*ids_of(params))
             return
@@ -105,8 +105,8 @@ class _Followed:
         ):
             self._calls.ended_at_once(self._user_id)
 
-    def is_up(self, up: bool) -> None:
+    def on_up(self, up: bool) -> None:
         """Do nothing: a call with a missing event does not show the symptom."""
 
-    def over(self, *, refused: bool) -> None:
+    def on_end(self, *, refused: bool) -> None:
         """Do nothing."""

@@ -382,6 +382,6 @@ def _with_unsure(group: GroupRecord, before: GroupRecord | None) -> GroupRecord:
     """Return the group; if some of its users could not be read, add the earlier members about whom it says nothing."""
     if before is None or not group.skipped:
         return group
-    told = {*group.members, *group.others}
-    unsure = [user_id for user_id in before.members if user_id not in told]
+    mentioned = {*group.members, *group.others}
+    unsure = [user_id for user_id in before.members if user_id not in mentioned]
     return replace(group, members=(*group.members, *unsure))

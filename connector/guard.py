@@ -93,21 +93,21 @@ class LoginGuard:
         try:
             yield
         except PbxLoginFailedError:
-            self.own_refused()
+            self.mark_own_refused()
             raise
         except Exception:
             if self._memory is not None and begun is not None:
                 self._memory.take_back(begun)
             raise
         if self._memory is not None:
-            self._memory.accepted()
-        self.own_accepted()
+            self._memory.forget_all()
+        self.mark_own_accepted()
 
-    def own_refused(self) -> None:
+    def mark_own_refused(self) -> None:
         self._own_refusals += 1
         self._own_refused_at = self._refused_at = self._clock()
 
-    def own_accepted(self) -> None:
+    def mark_own_accepted(self) -> None:
         self._own_refusals = 0
         self._own_accepted_at = self._clock()
         self._refused_at = None

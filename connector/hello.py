@@ -25,7 +25,7 @@ def hello(
     capabilities, so they are then omitted.
     """
     previous = state.previous_pbx_key()
-    tells = subprotocol == SUBPROTOCOL_WITH_CAPABILITIES
+    knows_capabilities = subprotocol == SUBPROTOCOL_WITH_CAPABILITIES
     return Hello(
         pbx_name=config.pbx.name,
         identity=state.identity_public,
@@ -39,6 +39,6 @@ def hello(
         enrolment_code=config.service.enrolment_code,
         previous_key_digest=digest(previous[0]) if previous is not None else None,
         previous_key_until=previous[1] if previous is not None else None,
-        capabilities=CAPABILITIES if tells else None,
-        capabilities_signature=state.sign_capabilities(CAPABILITIES) if tells else None,
+        capabilities=CAPABILITIES if knows_capabilities else None,
+        capabilities_signature=state.sign_capabilities(CAPABILITIES) if knows_capabilities else None,
     ).signed_by(state.identity)

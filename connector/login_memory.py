@@ -84,7 +84,7 @@ class LoginMemory:
             tries.remove(begun)
             self._write(tries)
 
-    def accepted(self) -> None:
+    def forget_all(self) -> None:
         """Forget all tries: a successful login resets the PBX's count."""
         if self._read():
             self._write([])

@@ -50,13 +50,13 @@ class Use(StrEnum):
 class LoginListener(Protocol):
     """One use of one login."""
 
-    def heard(self, method: str, params: tuple[Any, ...]) -> None:
+    def on_event(self, method: str, params: tuple[Any, ...]) -> None:
         """Called with the method and parameters of each event from the PBX."""
 
-    def is_up(self, up: bool) -> None:
+    def on_up(self, up: bool) -> None:
         """Called when the login succeeds or is lost. Events may be missing after a loss."""
 
-    def over(self, *, refused: bool) -> None:
+    def on_end(self, *, refused: bool) -> None:
         """Called when the use ends. `refused`: because the PBX no longer accepts the login."""
 
 
@@ -164,19 +164,19 @@ class Logins:
             if held is None or use not in held.users:
                 return
             if len(held.users) > 1:
-                held.users.pop(use).over(refused=False)
+                held.users.pop(use).on_end(refused=False)
             else:
                 await self._stop(user_id)
 
     def _new(self, user_id: int, credentials: CallsCredentials, uses: Sequence[Use] | set[Use]) -> _Held:
         def heard(method: str, params: tuple[Any, ...]) -> None:
             for user in tuple(held.users.values()):
-                user.heard(method, params)
+                user.on_event(method, params)
 
         def put(state: UciState) -> None:
             held.is_up = state is UciState.ON
             for user in tuple(held.users.values()):
-                user.is_up(held.is_up)
+                user.on_up(held.is_up)
 
         session = UciSession(
             rest=self._rest,
@@ -195,7 +195,7 @@ class Logins:
 
     def _add(self, user_id: int, held: _Held, use: Use) -> None:
         user = held.users[use] = self._makers[use](user_id, held.session)
-        user.is_up(held.is_up)
+        user.on_up(held.is_up)
 
     def _start(self, user_id: int, held: _Held) -> None:
         self._held[user_id] = held
@@ -208,7 +208,7 @@ class Logins:
         if self._held.get(user_id) is held:
             del self._held[user_id]
             for user in held.users.values():
-                user.over(refused=True)
+                user.on_end(refused=True)
             await self._save()
 
     async def _stop(self, user_id: int) -> None:
@@ -269,7 +269,7 @@ async def _end_all(those: Sequence[_Held]) -> None:
 
 async def _end(held: _Held) -> None:
     for user in held.users.values():
-        user.over(refused=False)
+        user.on_end(refused=False)
     if held.task is not None:
         held.task.cancel()
         await asyncio.gather(held.task, return_exceptions=True)

@@ -92,16 +92,16 @@ class PbxMethods:
     def handlers(self) -> Mapping[str, Handler]:
         return {
             Method.PING: _pong,
-            Method.LOGIN_CHALLENGE: self._told(self._login_challenge),
-            Method.LOGIN: self._told(self._login),
-            Method.USERS_BY_ID: self._told(self._users_by_id),
-            Method.USERS_BY_EMAIL: self._told(self._users_by_email),
-            Method.USERS_BY_IDS: self._told(self._users_by_ids),
-            Method.PEOPLE: self._told(self._people),
-            Method.CALLS_CHALLENGE: self._told(self._calls_challenge),
-            Method.CALLS_FOLLOW: self._told(self._follow),
-            Method.CALLS_KEEP: self._told(self._keep),
-            Method.CALLS_OVER: self._told(self._over),
+            Method.LOGIN_CHALLENGE: self._with_refusals(self._login_challenge),
+            Method.LOGIN: self._with_refusals(self._login),
+            Method.USERS_BY_ID: self._with_refusals(self._users_by_id),
+            Method.USERS_BY_EMAIL: self._with_refusals(self._users_by_email),
+            Method.USERS_BY_IDS: self._with_refusals(self._users_by_ids),
+            Method.PEOPLE: self._with_refusals(self._people),
+            Method.CALLS_CHALLENGE: self._with_refusals(self._calls_challenge),
+            Method.CALLS_FOLLOW: self._with_refusals(self._follow),
+            Method.CALLS_KEEP: self._with_refusals(self._keep),
+            Method.CALLS_OVER: self._with_refusals(self._over),
             Method.DOCTOR: self._doctor,
         }
 
@@ -128,11 +128,13 @@ class PbxMethods:
             raise ChallengeExpiredError("answers are taken sealed only")
         whom = (login.tenant_id, login.object_id)
         if isinstance(proof, SealedChallengeProof):
-            pbx_nonce, answer = self.opened(proof.nonce, proof.box, *whom, ANSWER, ChallengeAnswer)
-            return self._grouped(await self._rest.prove_challenge(pbx_nonce, answer.secret, "/".join(whom)))
-        _, credentials = self.opened(proof.nonce, proof.box, *whom, LOGIN, Credentials)
+            pbx_nonce, answer = self.open_sealed(proof.nonce, proof.box, *whom, ANSWER, ChallengeAnswer)
+            return self._with_groups(
+                await self._rest.prove_challenge(pbx_nonce, answer.secret, "/".join(whom))
+            )
+        _, credentials = self.open_sealed(proof.nonce, proof.box, *whom, LOGIN, Credentials)
         proven = self._rest.prove_password(credentials.login, credentials.password, "/".join(whom))
-        return self._grouped(await proven)
+        return self._with_groups(await proven)
 
     async def _users_by_id(self, params: dict[str, Any]) -> PbxUsers:
         user = await self._rest.user(IdParams.model_validate(params).user_id)
@@ -140,7 +142,7 @@ class PbxMethods:
 
     async def _users_by_email(self, params: dict[str, Any]) -> PbxUsers:
         found = await self._rest.users_by_email(EmailParams.model_validate(params).email)
-        return PbxUsers(users=[self._grouped(user) for user in found])
+        return PbxUsers(users=[self._with_groups(user) for user in found])
 
     async def _users_by_ids(self, params: dict[str, Any]) -> PbxUsers:
         return PbxUsers(users=await self._directory.by_ids(IdsParams.model_validate(params).user_ids))
@@ -161,7 +163,7 @@ class PbxMethods:
 
     async def _follow(self, params: dict[str, Any]) -> Empty:
         wanted = FollowParams.model_validate(params)
-        _, opened = self.opened(
+        _, opened = self.open_sealed(
             nonce=wanted.nonce,
             box=wanted.box,
             tenant_id=wanted.tenant_id,
@@ -188,10 +190,10 @@ class PbxMethods:
         async with self._examining:
             return await self._examine()
 
-    def _grouped(self, user: PbxUser) -> PbxUser:
+    def _with_groups(self, user: PbxUser) -> PbxUser:
         return user.model_copy(update={"group_ids": self._directory.groups_of(user.user_id)})
 
-    def _told(self, run: Callable[[dict[str, Any]], Awaitable[BaseModel]]) -> Handler:
+    def _with_refusals(self, run: Callable[[dict[str, Any]], Awaitable[BaseModel]]) -> Handler:
         """Return a handler that turns a `PbxError` of `run` into a refusal that crosses the link."""
 
         async def handler(params: dict[str, Any]) -> BaseModel:
@@ -199,9 +201,9 @@ class PbxMethods:
                 answer = await run(params)
             except PbxError as fault:
                 if isinstance(fault, PbxAwayError):
-                    self._monitor.heard(RestState.UNREACHABLE)
+                    self._monitor.note_rest_state(RestState.UNREACHABLE)
                 raise RpcRefusalError(fault.code, str(fault), {"error": str(fault)}) from fault
-            self._monitor.heard(RestState.OK)
+            self._monitor.note_rest_state(RestState.OK)
             return answer
 
         return handler
@@ -215,7 +217,7 @@ class PbxMethods:
         self._nonces[nonce] = _Nonce(now + NONCE_SECONDS, pbx_nonce)
         return nonce
 
-    def opened(
+    def open_sealed(
         self, nonce: str, box: SealedBox, tenant_id: str, object_id: str, purpose: str, kind: type[M]
     ) -> tuple[str, M]:
         """Open a box; return the PBX's own nonce that was issued with ours, and the content of the box.

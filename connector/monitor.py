@@ -51,12 +51,12 @@ class Monitor:
             except TimeoutError:
                 continue
 
-    def heard(self, rest: RestState) -> None:
+    def note_rest_state(self, rest: RestState) -> None:
         """Take the PBX's state as a request of the hub found it; check the PBX if the status differs."""
         if self.status.module_active and rest is not self.status.rest:
             self._look.set()
 
-    def asked(self) -> None:
+    def request_check(self) -> None:
         """Check the PBX because somebody runs the diagnosis; a paused login gets one more try."""
         self._rest.guard.allow_one()
         self._look.set()

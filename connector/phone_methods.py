@@ -37,36 +37,36 @@ from wire.sealing import SealedBox
 
 M = TypeVar("M", bound=WireModel)
 Open = Callable[[str, SealedBox, str, str, str, type[CallsCredentials]], tuple[str, CallsCredentials]]
-"""Opens a box, given nonce, box, tenant, object id, purpose and model (`PbxMethods.opened`)."""
+"""Opens a box, given nonce, box, tenant, object id, purpose and model (`PbxMethods.open_sealed`)."""
 
 MAX_WORDS: Final = 500
 
 
 class PhoneMethods:
-    def __init__(self, lines: Lines, directory: Directory, opened: Open) -> None:
+    def __init__(self, lines: Lines, directory: Directory, open_sealed: Open) -> None:
         self._lines = lines
         self._directory = directory
-        self._opened = opened
+        self._open_sealed = open_sealed
 
     def handlers(self) -> Mapping[str, Handler]:
         return {
-            PhoneMethod.OPEN: _told(OpenLine, self._open),
-            PhoneMethod.KEEP: _told(KeepLines, self._keep),
-            PhoneMethod.LINE: _told(LineParams, self._line),
-            PhoneMethod.DIAL: _told(Dial, self._dial),
-            PhoneMethod.HANG_UP: _told(HangUp, self._hang_up),
-            PhoneMethod.HISTORY: _told(HistoryParams, self._history),
-            PhoneMethod.SEARCH: _told(SearchParams, self._search),
-            PhoneMethod.VOICEMAILS: _told(LineParams, self._voicemails),
-            PhoneMethod.PLAY_VOICEMAIL: _told(PlayVoicemail, self._play_voicemail),
-            PhoneMethod.SET_DO_NOT_DISTURB: _told(SetDoNotDisturb, self._set_do_not_disturb),
-            PhoneMethod.SET_REDIRECT: _told(SetRedirect, self._set_redirect),
-            PhoneMethod.SET_PRIMARY_PHONE: _told(SetPrimaryPhone, self._set_primary_phone),
-            PhoneMethod.SET_MOBILE: _told(SetMobile, self._set_mobile),
+            PhoneMethod.OPEN: _with_refusals(OpenLine, self._open),
+            PhoneMethod.KEEP: _with_refusals(KeepLines, self._keep),
+            PhoneMethod.LINE: _with_refusals(LineParams, self._line),
+            PhoneMethod.DIAL: _with_refusals(Dial, self._dial),
+            PhoneMethod.HANG_UP: _with_refusals(HangUp, self._hang_up),
+            PhoneMethod.HISTORY: _with_refusals(HistoryParams, self._history),
+            PhoneMethod.SEARCH: _with_refusals(SearchParams, self._search),
+            PhoneMethod.VOICEMAILS: _with_refusals(LineParams, self._voicemails),
+            PhoneMethod.PLAY_VOICEMAIL: _with_refusals(PlayVoicemail, self._play_voicemail),
+            PhoneMethod.SET_DO_NOT_DISTURB: _with_refusals(SetDoNotDisturb, self._set_do_not_disturb),
+            PhoneMethod.SET_REDIRECT: _with_refusals(SetRedirect, self._set_redirect),
+            PhoneMethod.SET_PRIMARY_PHONE: _with_refusals(SetPrimaryPhone, self._set_primary_phone),
+            PhoneMethod.SET_MOBILE: _with_refusals(SetMobile, self._set_mobile),
         }
 
     async def _open(self, wanted: OpenLine) -> Empty:
-        _, opened = self._opened(
+        _, opened = self._open_sealed(
             wanted.nonce, wanted.box, wanted.tenant_id, wanted.object_id, PHONE, CallsCredentials
         )
         users = await self._directory.by_ids([wanted.user_id])
@@ -119,7 +119,7 @@ class PhoneMethods:
         return Empty()
 
 
-def _told(kind: type[M], run: Callable[[M], Awaitable[BaseModel]]) -> Handler:
+def _with_refusals(kind: type[M], run: Callable[[M], Awaitable[BaseModel]]) -> Handler:
     """Return a handler that validates its params and turns a `PbxError` of `run` into a refusal that crosses the link."""
 
     async def handler(params: dict[str, Any]) -> BaseModel:

@@ -251,8 +251,8 @@ class StarfaceRest:
         """Return the version from `GET /server/version`, which newer systems have; None without one. 403 and 404 are common."""
         try:
             return answers.version(await self._own("/server/version"))
-        except PbxError as untold:
-            logger.debug("the PBX does not tell its version by REST", extra={"reason": str(untold)[:200]})
+        except PbxError as fault:
+            logger.debug("the PBX does not tell its version by REST", extra={"reason": str(fault)[:200]})
             return None
 
     async def check(self) -> UserRecord:
@@ -339,7 +339,7 @@ class StarfaceRest:
             return await self.own_login.headers(self.http)
         if self._logging_in is None or self._logging_in.done():
             self._logging_in = asyncio.create_task(self._log_in())
-            self._logging_in.add_done_callback(_seen)
+            self._logging_in.add_done_callback(_retrieve_exception)
         return await asyncio.shield(self._logging_in)
 
     async def _log_in(self) -> dict[str, str]:
@@ -445,7 +445,7 @@ def _refuse_status(path: str, status: int) -> None:
         raise PbxRestartingError(f"{path} answers {status}")
 
 
-def _seen(task: asyncio.Task[dict[str, str]]) -> None:
+def _retrieve_exception(task: asyncio.Task[dict[str, str]]) -> None:
     """Mark the task's exception as retrieved, because its caller may be gone."""
     if not task.cancelled():
         task.exception()

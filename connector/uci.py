@@ -96,30 +96,30 @@ def read_xmlrpc(content: bytes) -> tuple[tuple[Any, ...], str | None]:
     except xmlrpc.client.Fault:
         raise
     except Exception:
-        text = _mended(content)
+        text = _repaired(content)
         if text is None:
             raise
         return xmlrpc.client.loads(text)
 
 
-def _mended(content: bytes) -> str | None:
+def _repaired(content: bytes) -> str | None:
     """Return the message with known faults repaired, or None if it has none of them.
 
     The faults are: ISO-8859-1 without a declaration, or with a declaration of another encoding; blanks before the
     declaration; characters that XML does not permit, for instance in a caller's name; a bare `&`; `true` and `false`.
     """
-    told = json.detect_encoding(content)
+    detected = json.detect_encoding(content)
     try:
-        text = content.decode(told)
+        text = content.decode(detected)
     except UnicodeError:
         text = content.decode("iso-8859-1")
-    mended = text.lstrip("\ufeff \t\r\n")
-    if mended.startswith("<?xml"):
-        mended = mended.partition("?>")[2]
-    mended = _NO_CHARACTER.sub(" ", mended.lstrip())
-    mended = _BARE_AMPERSAND.sub("&amp;", mended)
-    mended = _BOOLEAN.sub(lambda found: f">{int(found[1].lower() == 'true')}</", mended)
-    return mended if mended != text or told != "utf-8" or not text.isascii() else None
+    repaired = text.lstrip("\ufeff \t\r\n")
+    if repaired.startswith("<?xml"):
+        repaired = repaired.partition("?>")[2]
+    repaired = _NO_CHARACTER.sub(" ", repaired.lstrip())
+    repaired = _BARE_AMPERSAND.sub("&amp;", repaired)
+    repaired = _BOOLEAN.sub(lambda found: f">{int(found[1].lower() == 'true')}</", repaired)
+    return repaired if repaired != text or detected != "utf-8" or not text.isascii() else None
 
 
 class Callbacks:
@@ -202,7 +202,7 @@ class Callbacks:
         return web.Response(text=xmlrpc.client.dumps((True,), methodresponse=True), content_type="text/xml")
 
 
-def is_foreign(told: Mapping[str, str], own: Mapping[str, str]) -> bool:
+def is_foreign(sent: Mapping[str, str], own: Mapping[str, str]) -> bool:
     """Return whether the address of an event names a user other than the login's own.
 
     The PBX appends `de.vertico.starface.user` and `.auth` of the login for which the event is (EspoCRM's extension compares
@@ -210,7 +210,7 @@ def is_foreign(told: Mapping[str, str], own: Mapping[str, str]) -> bool:
     login, whose address has neither.
     """
     for name in (_USER, _AUTH):
-        there, here = told.get(name, ""), own.get(name, "")
+        there, here = sent.get(name, ""), own.get(name, "")
         if not there or not here or "%" in there or "\ufffd" in there:
             continue
         # Some systems do not encode the characters of base64 in an address, so that "+" arrives as a blank.
@@ -460,8 +460,8 @@ class UciSession:
             self._keep(response.cookies)
             return response.status, await bytes_of(response, "UCI", MAX_ANSWER_BYTES)
 
-    def _keep(self, told: SimpleCookie) -> None:
-        for cookie in told.values():
+    def _keep(self, received: SimpleCookie) -> None:
+        for cookie in received.values():
             is_over = cookie["max-age"].strip('"').startswith(("0", "-")) or "1970" in cookie["expires"]
             if is_over or not cookie.value:
                 self._cookies.pop(cookie.key, None)

@@ -148,7 +148,7 @@ class Endpoint:
         """The number of our calls that are not answered yet."""
         return len(self._waiting)
 
-    async def answered(self) -> None:
+    async def wait_until_idle(self) -> None:
         """Wait until no call is unanswered."""
         while self._waiting:
             await asyncio.wait([one.answer for one in self._waiting.values()])

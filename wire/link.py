@@ -120,7 +120,7 @@ class LoginMethod(StrEnum):
     OAuth), and where a browser or a service does not know `SEALED_CHALLENGE`."""
 
 
-def _is_unsaid(value: object) -> bool:
+def _is_none(value: object) -> bool:
     """Return whether to omit the member: an older peer would refuse even a null in it."""
     return value is None
 
@@ -138,9 +138,9 @@ class Status(WireModel):
     """Whether the PBX has the licence permission; None until the PBX has been asked."""
     permission_name: Name | None = None
     """The name by which the connector looks for the permission."""
-    permission_candidates: tuple[Name, ...] | None = Field(default=None, max_length=10, exclude_if=_is_unsaid)
+    permission_candidates: tuple[Name, ...] | None = Field(default=None, max_length=10, exclude_if=_is_none)
     """Permissions of the PBX with a similar name, while the licence permission is not found."""
-    readings: Readings | None = Field(default=None, exclude_if=_is_unsaid)
+    readings: Readings | None = Field(default=None, exclude_if=_is_none)
     """None from an older connector. Sent only over `SUBPROTOCOL_WITH_CAPABILITIES`."""
 
     def for_hub(self, subprotocol: str | None) -> "Status":
@@ -165,14 +165,14 @@ class Challenge(WireModel):
     server_time: Moment
 
 
-_LATER: Final = (
+_LATER_MEMBERS: Final = (
     "enrolment_code",
     "previous_key_digest",
     "previous_key_until",
     "capabilities",
     "capabilities_signature",
 )
-_LATER_IN_STATUS: Final = ("permission_found", "permission_name", "permission_candidates", "readings")
+_LATER_STATUS_MEMBERS: Final = ("permission_found", "permission_name", "permission_candidates", "readings")
 
 
 class Hello(WireModel):
@@ -194,9 +194,9 @@ class Hello(WireModel):
     previous_key_digest: Sha256Hex | None = None
     previous_key_until: Moment | None = None
     """Until when the PBX key from before the last rotation is valid."""
-    capabilities: tuple[Tag, ...] | None = Field(default=None, max_length=20, exclude_if=_is_unsaid)
+    capabilities: tuple[Tag, ...] | None = Field(default=None, max_length=20, exclude_if=_is_none)
     """Values of `Capability`, and those that later connectors add. Sent only over `SUBPROTOCOL_WITH_CAPABILITIES`."""
-    capabilities_signature: Ed25519Signature | None = Field(default=None, exclude_if=_is_unsaid)
+    capabilities_signature: Ed25519Signature | None = Field(default=None, exclude_if=_is_none)
     """The identity's signature over `capabilities_bytes`; the browser verifies it."""
     signature: Ed25519Signature | Literal[""] = ""
 
@@ -221,13 +221,15 @@ def signed_bytes(hello: Mapping[str, Any]) -> bytes:
     Members that were added to the protocol later are omitted while they are null, so that the signatures of older
     connectors remain valid.
     """
-    content = _said(Hello, hello, _LATER)
+    content = _signed_members(Hello, hello, _LATER_MEMBERS)
     del content["signature"]
-    content["status"] = _said(Status, hello["status"], _LATER_IN_STATUS)
+    content["status"] = _signed_members(Status, hello["status"], _LATER_STATUS_MEMBERS)
     return b"pbx-link.v1 hello\n" + to_json(content)
 
 
-def _said(model: type[WireModel], sent: Mapping[str, Any], later: Collection[str]) -> dict[str, Any]:
+def _signed_members(
+    model: type[WireModel], sent: Mapping[str, Any], later: Collection[str]
+) -> dict[str, Any]:
     aliases = {name: field.alias or name for name, field in model.model_fields.items()}
     members = {name: sent.get(alias) for name, alias in aliases.items()}
     return {aliases[name]: value for name, value in members.items() if not (name in later and value is None)}
@@ -291,7 +293,7 @@ class LoginChallenge(WireModel):
     method: LoginMethod
     nonce: Nonce
     """For `challenge` the PBX's own nonce; otherwise one of the connector, valid once and for five minutes."""
-    pbx_nonce: Nonce | None = Field(default=None, exclude_if=_is_unsaid)
+    pbx_nonce: Nonce | None = Field(default=None, exclude_if=_is_none)
     """For `sealed-challenge`: the PBX's own nonce, from which the answer is computed."""
 
 

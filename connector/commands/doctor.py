@@ -17,8 +17,8 @@ def run(options: argparse.Namespace) -> int:
         Language(options.language) if options.language else Language.of(os.environ.get("LANG", "en")[:2])
     )
     printer = Printer(language, colours=sys.stdout.isatty() and "NO_COLOR" not in os.environ)
-    told = (lambda _step: None) if options.json else printer.step
-    report = asyncio.run(examine(options.config, told, max(0.0, options.wait_for_call)))
+    on_step = (lambda _step: None) if options.json else printer.step
+    report = asyncio.run(examine(options.config, on_step, max(0.0, options.wait_for_call)))
     if options.json:
         print(report.model_dump_json(by_alias=True, indent=2))
     else:

@@ -81,7 +81,7 @@ async def _link(config: Config) -> None:
     uses_oauth = config.pbx.auth == "oauth"
 
     async def examine_myself() -> DoctorReport:
-        monitor.asked()
+        monitor.request_check()
         return await examine_ways(config, state, [])
 
     methods = PbxMethods(
@@ -94,7 +94,7 @@ async def _link(config: Config) -> None:
         uses_oauth=uses_oauth,
         examine=examine_myself,
     )
-    handlers = {**methods.handlers(), **PhoneMethods(lines, directory, methods.opened).handlers()}
+    handlers = {**methods.handlers(), **PhoneMethods(lines, directory, methods.open_sealed).handlers()}
     link = LinkClient(
         config=config,
         state=state,

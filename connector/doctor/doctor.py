@@ -19,10 +19,10 @@ from wire.doctor import STEPS, DoctorReport, DoctorStep, StepOutcome
 OnStep = Callable[[DoctorStep], None]
 
 
-async def examine(path: Path, told: OnStep = lambda _step: None, event_seconds: float = 0) -> DoctorReport:
-    """Run every step and return the report. `told` is called with each step as soon as it is done."""
+async def examine(path: Path, on_step: OnStep = lambda _step: None, event_seconds: float = 0) -> DoctorReport:
+    """Run every step and return the report. `on_step` is called with each step as soon as it is done."""
     steps: list[DoctorStep] = []
-    at_first = Chain(steps, told)
+    first_chain = Chain(steps, on_step)
 
     async def configuration() -> tuple[Config, dict[str, Any]]:
         try:
@@ -30,20 +30,22 @@ async def examine(path: Path, told: OnStep = lambda _step: None, event_seconds: 
         except ConnectorError as fault:
             raise FoundError(Code.CONFIGURATION_INVALID, error=fault) from fault
 
-    config = await at_first.step("configuration", configuration)
+    config = await first_chain.step("configuration", configuration)
     if config is None:
         for name in STEPS[1:]:
-            at_first.skip(name)
+            first_chain.skip(name)
         return _report("", None, steps)
-    state = await _state(Chain(steps, told), config, path)
-    return await examine_ways(config=config, state=state, steps=steps, told=told, event_seconds=event_seconds)
+    state = await _state(Chain(steps, on_step), config, path)
+    return await examine_ways(
+        config=config, state=state, steps=steps, on_step=on_step, event_seconds=event_seconds
+    )
 
 
 async def examine_ways(
     config: Config,
     state: ConnectorState | None,
     steps: list[DoctorStep],
-    told: OnStep = lambda _step: None,
+    on_step: OnStep = lambda _step: None,
     event_seconds: float = 0,
 ) -> DoctorReport:
     """Check both paths completely, because a fault on one says nothing about the other."""
@@ -51,16 +53,16 @@ async def examine_ways(
         service = ServiceCheck(config, state)
     except ConnectorError as fault:  # ca_file cannot be read
         steps.append(_unusable("service-tls", fault))
-        told(steps[-1])
+        on_step(steps[-1])
     else:
-        await service.run(Chain(steps, told))
+        await service.run(Chain(steps, on_step))
     try:
         pbx = PbxCheck(config, event_seconds, state)
     except ConnectorError as fault:  # password_file cannot be read
         steps.append(_unusable("pbx-login", fault))
-        told(steps[-1])
+        on_step(steps[-1])
     else:
-        await pbx.run(Chain(steps, told))
+        await pbx.run(Chain(steps, on_step))
     return _report(config.pbx.name, state, steps)
 
 

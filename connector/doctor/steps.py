@@ -34,9 +34,9 @@ class WarningFoundError(FoundError):
 class Chain:
     """One chain of steps, which are added to a common list."""
 
-    def __init__(self, steps: list[DoctorStep], told: Callable[[DoctorStep], None]) -> None:
+    def __init__(self, steps: list[DoctorStep], on_step: Callable[[DoctorStep], None]) -> None:
         self._steps = steps
-        self._told = told
+        self._on_step = on_step
         self.is_broken = False
 
     async def step(self, name: str, work: Callable[[], Awaitable[tuple[T, dict[str, Any]]]]) -> T | None:
@@ -72,7 +72,7 @@ class Chain:
 
     def _add(self, step: DoctorStep) -> None:
         self._steps.append(step)
-        self._told(step)
+        self._on_step(step)
 
 
 def _unforeseen(fault: Exception) -> FoundError:

@@ -1,6 +1,6 @@
 """The calls of one line, as the PBX reports them. Pure; tested by traces.
 
-The PBX is the truth. Events report a change immediately, and a *look* (a poll of all ids and their structs) corrects what
+The PBX is the truth. Events report a change immediately, and a poll (of all ids and their structs) corrects what
 events have missed. A call keeps the id by which it was first known, so that a page or a card finds it again when the PBX
 changes its id (`callChangesIdEvent`).
 
@@ -106,7 +106,7 @@ class CallModel:
         """
         self._symptom = Symptom()
 
-    def event(self, struct: Mapping[str, Any], at: float) -> bool:
+    def apply_event(self, struct: Mapping[str, Any], at: float) -> bool:
         """Process the struct of a `receiveCallState`; return whether something visible has changed."""
         pbx_id = _id(struct.get("id"))
         if not pbx_id:
@@ -123,7 +123,7 @@ class CallModel:
         self._put(call, struct, at, at_once=at_once, is_event=True)
         return before != _shown(call)
 
-    def renamed(self, old: str, new: str, at: float) -> bool:
+    def change_id(self, old: str, new: str, at: float) -> bool:
         """Process a `callChangesIdEvent`: the call continues under another id. Return whether the call is known."""
         old, new = _id(old), _id(new)
         if not old or not new or old == new:
@@ -134,13 +134,13 @@ class CallModel:
             return False
         call.pbx_id, call.heard = new, at
         if not call.ended_by_event:
-            _revive(call)  # a look did not find it under its old id
+            _revive(call)  # a poll did not find it under its old id
         if known is not None:  # its first event arrived before the new id
             _merge(call, known)
         self._calls[new] = call
         return True
 
-    def placed(self, call_id: str, number: str, at: float) -> None:
+    def add_placed(self, call_id: str, number: str, at: float) -> None:
         """Add a call that `phone.dial` gave to the PBX. The PBX reports it at the latest when the own phone is picked up."""
         call = self._calls.get(call_id) or self._add(call_id, at)
         call.is_ours, call.direction = True, Direction.OUT
@@ -149,18 +149,18 @@ class CallModel:
         if not call.called[0]:
             call.called = (clean_line(number, MAX_NUMBER), call.called[1])
 
-    def hung_up(self, call_id: str) -> None:
+    def mark_hung_up(self, call_id: str) -> None:
         """Mark a call that the person has ended from here; the PBX reports when it is over."""
         call = self._of(call_id)
         if call is not None:
             call.was_hung_up_here = True
 
-    def looked(
+    def apply_poll(
         self, ids: Iterable[str], structs: Mapping[str, Mapping[str, Any]], asked: float, at: float
     ) -> bool:
-        """Process the result of a look; return whether something visible has changed.
+        """Process the result of a poll; return whether something visible has changed.
 
-        The look began at `asked`, so what was reported after that is newer. `structs`: the structs of the ids that were
+        The poll began at `asked`, so what was reported after that is newer. `structs`: the structs of the ids that were
         requested; an empty struct means that the PBX knows no such call.
         """
         found = {known for one in ids if (known := _id(one)) and structs.get(one) != {}}
@@ -188,7 +188,7 @@ class CallModel:
             changed = True
         return changed
 
-    def forgotten(self, at: float) -> bool:
+    def forget_ended(self, at: float) -> bool:
         """Hide and drop ended calls that are old enough; return whether one of them was visible until now."""
         gone = [one.pbx_id for one in self._calls.values() if _age(one, at) > TOMBSTONE_SECONDS]
         for pbx_id in gone:
@@ -248,8 +248,8 @@ class CallModel:
         self, call: _KnownCall, struct: Mapping[str, Any], at: float, *, at_once: bool = False, is_event: bool
     ) -> None:
         call.heard = at
-        call.caller = _told(struct, "caller", call.caller)
-        call.called = _told(struct, "called", call.called)
+        call.caller = _number_and_name(struct, "caller", call.caller)
+        call.called = _number_and_name(struct, "called", call.called)
         call.group = _group(struct) or call.group
         forward = struct.get("forwardType")
         call.forwarded |= isinstance(forward, str) and forward.strip().upper() not in _NOT_FORWARDED
@@ -315,7 +315,7 @@ def _end(call: _KnownCall, *, at_once: bool) -> CallEnd:
 
 
 def _end_unheard(call: _KnownCall) -> CallEnd:
-    """Return how a call ended, if a look no longer finds it; whether it was answered in between is not known."""
+    """Return how a call ended, if a poll no longer finds it; whether it was answered in between is not known."""
     if call.connected is not None or call.was_hung_up_here:
         return CallEnd.DONE
     if call.state is CallState.VOICEMAIL:
@@ -324,7 +324,7 @@ def _end_unheard(call: _KnownCall) -> CallEnd:
 
 
 def _revive(call: _KnownCall) -> None:
-    """Reopen a call that a look did not find but that goes on."""
+    """Reopen a call that a poll did not find but that goes on."""
     if call.ended is not None:
         call.ended, call.end, call.state, call.is_hidden = None, None, CallState.UNKNOWN, False
 
@@ -384,7 +384,7 @@ def _age(call: _KnownCall, at: float) -> float:
     return at - call.ended if call.ended is not None else 0.0
 
 
-def _told(struct: Mapping[str, Any], side: str, known: tuple[str, str]) -> tuple[str, str]:
+def _number_and_name(struct: Mapping[str, Any], side: str, known: tuple[str, str]) -> tuple[str, str]:
     """Return the present number and name. An empty value is not known yet, so the known one remains."""
     number = clean_line(_text(struct.get(f"{side}Number")), MAX_NUMBER)
     name = clean_line(_text(struct.get(f"{side}Name")), MAX_NAME)
@@ -404,11 +404,11 @@ def _state_name(struct: Mapping[str, Any]) -> str:
 
 
 def _moment(struct: Mapping[str, Any], at: float) -> float:
-    """Return since when a call that a look found is connected: the PBX's time if it is plausible, else `at`."""
+    """Return since when a call that a poll found is connected: the PBX's time if it is plausible, else `at`."""
     for member in ("connectedTimestamp", "timestamp"):
-        told = seconds_of(struct.get(member))
-        if told is not None and at - MAX_AGE_SECONDS < told < at + MAX_AHEAD_SECONDS:
-            return min(told, at)
+        pbx_time = seconds_of(struct.get(member))
+        if pbx_time is not None and at - MAX_AGE_SECONDS < pbx_time < at + MAX_AHEAD_SECONDS:
+            return min(pbx_time, at)
     return at
 
 

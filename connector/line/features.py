@@ -46,11 +46,11 @@ class OfferedRequests:
         self._provided = frozenset(_bare(name) for name in provided)
         self.refused = frozenset(refused)
 
-    def as_told(self) -> "OfferedRequests":
+    def without_refusals(self) -> "OfferedRequests":
         """Return the offer as the PBX listed it, without the refusals."""
         return OfferedRequests(self._names)
 
-    def refusing(self, request: str) -> "OfferedRequests":
+    def with_refusal(self, request: str) -> "OfferedRequests":
         return OfferedRequests(self._names, {*self.refused, request})
 
     def full_name(self, request: str) -> str:

@@ -43,14 +43,14 @@ class Lines:
         self._changed: dict[int, None] = {}
         self.changed = asyncio.Event()
         phone, plan = RestPhone(rest), NumberPlan(settings)
-        self._site = LineContext(
+        self._context = LineContext(
             rest=phone,
             plan=plan,
             book=Book(phone, plan),
             group_name=group_name,
             has_by_uci=lambda request: OfferedRequests(provided_requests()).names(request),
-            changed=self._has_changed,
-            dropped=self._dropped,
+            on_changed=self._mark_changed,
+            on_refused=self._mark_refused,
         )
         logins.serve(Use.PHONE, self._make)
 
@@ -102,14 +102,14 @@ class Lines:
         return LinesChanged(user_ids=taken)
 
     def _make(self, user_id: int, session: UciSession) -> UciLine:
-        return UciLine(user_id, session, self._site)
+        return UciLine(user_id, session, self._context)
 
-    def _has_changed(self, user_id: int) -> None:
+    def _mark_changed(self, user_id: int) -> None:
         self._changed[user_id] = None
         self.changed.set()
 
-    def _dropped(self, user_id: int) -> None:
+    def _mark_refused(self, user_id: int) -> None:
         self._refused[user_id] = None
         while len(self._refused) > MAX_REFUSED:
             del self._refused[next(iter(self._refused))]
-        self._has_changed(user_id)
+        self._mark_changed(user_id)

@@ -202,10 +202,10 @@ def _entry(one: Mapping[str, Any]) -> HistoryEntry | None:
     number = line(one.get("calledNumber" if direction is Direction.OUT else "callerNumber"))
     name = line(one.get("callDescription"), MAX_NAME)
     group = line(one.get("groupId", one.get("groupID")), MAX_NAME)
-    told = text(one.get("id"))
+    pbx_id = text(one.get("id"))
     return HistoryEntry(
-        entry_id=told
-        if 0 < len(told) <= MAX_NUMBER and _is_token(told)
+        entry_id=pbx_id
+        if 0 < len(pbx_id) <= MAX_NUMBER and _is_token(pbx_id)
         else record_id("h", str(began), number),
         direction=direction or Direction.UNKNOWN,
         is_answered=text(one.get("result")).upper() == "ANSWERED",
@@ -218,12 +218,12 @@ def _entry(one: Mapping[str, Any]) -> HistoryEntry | None:
 
 
 def _voicemail(one: Mapping[str, Any]) -> Voicemail | None:
-    began, told = moment(one.get("startTime")), text(one.get("id"))
-    if began is None or not told or len(told) > MAX_NUMBER or not _is_token(told):
+    began, pbx_id = moment(one.get("startTime")), text(one.get("id"))
+    if began is None or not pbx_id or len(pbx_id) > MAX_NUMBER or not _is_token(pbx_id):
         return None
     number, name = line(one.get("callerNumber")), line(one.get("callDescription"), MAX_NAME)
     return Voicemail(
-        message_id=told,
+        message_id=pbx_id,
         mailbox=line(one.get("mailboxName"), MAX_NAME),
         number=number,
         name="" if name == number else name,

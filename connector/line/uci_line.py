@@ -37,9 +37,9 @@ from wire.phone import (
 
 logger = logging.getLogger(__name__)
 
-LOOK_SECONDS: Final = 15.0
+POLL_SECONDS: Final = 15.0
 """Interval at which the PBX's calls are polled while there is one."""
-LOOK_CAP_SECONDS: Final = 60.0
+POLL_CAP_SECONDS: Final = 60.0
 """The longest interval, for a long call."""
 AWAITS_PHONE_SECONDS: Final = 5.0
 """Interval while the PBX waits for the own phone to be picked up: no event reports that the PBX gives up such a call."""
@@ -49,7 +49,7 @@ MAX_DIALLED: Final = 50
 AFTER_START_SECONDS: Final = 600.0
 """For this long after the line was opened, the PBX is asked about a call id before it is dialled, because this program may
 have dialled it before a restart."""
-MAX_TOLD: Final = 300
+MAX_PBX_NUMBERS: Final = 300
 """Most numbers in memory that came from the PBX; they are dialled unchanged."""
 
 
@@ -64,9 +64,9 @@ class LineContext:
     """Maps a group id to its name; returns the id if the group is unknown."""
     has_by_uci: Callable[[str], bool]
     """Returns whether the PBX itself has a request by UCI, even if it is not offered to this person."""
-    changed: Callable[[int], None]
+    on_changed: Callable[[int], None]
     """Called with the PBX user id whose line changed."""
-    dropped: Callable[[int], None]
+    on_refused: Callable[[int], None]
     """Called with the PBX user id whose login the PBX no longer accepts."""
 
 
@@ -76,7 +76,7 @@ class UciLine:
     def __init__(self, user_id: int, session: UciSession, site: LineContext) -> None:
         self.user_id = user_id
         self._session = session
-        self._site = site
+        self._context = site
         self._uci = UciRequests(session)
         self._settings = UciSettings(
             user_id=user_id, uci=self._uci, rest=site.rest, has_by_uci=site.has_by_uci, changed=self._changed
@@ -86,21 +86,21 @@ class UciLine:
         self._state = LineState.CONNECTING
         self._opened_at = time.monotonic()
         self._watching: asyncio.Task[None] | None = None
-        self._look_soon = asyncio.Event()
+        self._poll_soon = asyncio.Event()
         self._hiding: asyncio.TimerHandle | None = None
         self._dialling: OrderedDict[str, asyncio.Task[Dialled]] = OrderedDict()
-        self._told: OrderedDict[str, None] = OrderedDict()
+        self._pbx_numbers: OrderedDict[str, None] = OrderedDict()
 
     # A use of a login
 
-    def heard(self, method: str, params: tuple[Any, ...]) -> None:
+    def on_event(self, method: str, params: tuple[Any, ...]) -> None:
         now = _steady()
         self._model.shift = _shift()
         struct = params[0] if params else None
         if method == "receiveCallState" and isinstance(struct, dict):
-            changed = self._model.event(struct, now)
+            changed = self._model.apply_event(struct, now)
         elif method == "callChangesIdEvent":
-            changed = self._model.renamed(*ids_of(params), now)
+            changed = self._model.change_id(*ids_of(params), now)
         elif method == "newMessageWaitingIndicationEvent":
             self._settings.outdate()
             changed = True
@@ -112,7 +112,7 @@ class UciLine:
             self._lists.outdate()
         self._watch()
 
-    def is_up(self, up: bool) -> None:
+    def on_up(self, up: bool) -> None:
         self._uci.is_up = up
         state = LineState.UP if up else LineState.CONNECTING
         if up:
@@ -126,7 +126,7 @@ class UciLine:
             self._state = state
             self._changed()
 
-    def over(self, *, refused: bool) -> None:
+    def on_end(self, *, refused: bool) -> None:
         self._uci.is_up = False
         self._stop_watching()
         self._settings.stop()
@@ -136,7 +136,7 @@ class UciLine:
             task.cancel()
         if refused:
             self._state = LineState.REFUSED
-            self._site.dropped(self.user_id)
+            self._context.on_refused(self.user_id)
 
     # A line
 
@@ -145,7 +145,7 @@ class UciLine:
             await self._settings.read_soon()
             self._model.own_numbers = self._settings.own_numbers
         self._model.shift = _shift()
-        calls = self._model.calls(_steady(), self._site.group_name)
+        calls = self._model.calls(_steady(), self._context.group_name)
         self._remember(*(call.number for call in calls))
         return self._settings.line(self._state, calls)
 
@@ -154,7 +154,7 @@ class UciLine:
         if known is None:
             number = self._number(wanted)
             known = self._dialling[wanted.call_id] = asyncio.create_task(self._place(wanted, number))
-            known.add_done_callback(_seen)
+            known.add_done_callback(_retrieve_exception)
             while len(self._dialling) > MAX_DIALLED:
                 self._dialling.popitem(last=False)
         try:
@@ -176,11 +176,11 @@ class UciLine:
         pbx_id = self._model.pbx_id(call_id)
         if pbx_id is None and self._model.is_known(call_id):
             raise PhoneError(Code.CALL_GONE, "the call is over")
-        self._model.hung_up(call_id)
+        self._model.mark_hung_up(call_id)
         if not await self._uci.ask(features.HANG_UP, pbx_id or call_id, is_particular=True):
-            self._look_now()
+            self._poll_now()
             raise PhoneError(Code.CALL_GONE, "the PBX knows no such call")
-        self._look_now()
+        self._poll_now()
 
     async def history(self, wanted: HistoryParams) -> History:
         found = await self._lists.history(wanted)
@@ -189,7 +189,7 @@ class UciLine:
 
     async def search(self, text: str) -> FoundNumbers:
         calls = await self._last_calls()
-        found = await self._site.book.search(self.user_id, text, calls)
+        found = await self._context.book.search(self.user_id, text, calls)
         self._remember(*(one.number for one in found))
         return FoundNumbers(found=found)
 
@@ -200,7 +200,7 @@ class UciLine:
 
     async def play_voicemail(self, wanted: PlayVoicemail) -> None:
         if call_id := await self._lists.play(wanted):
-            self._took(call_id, "")
+            self._mark_placed(call_id, "")
 
     async def set_do_not_disturb(self, *, on: bool) -> None:
         await self._settings.set_do_not_disturb(on=on)
@@ -237,7 +237,7 @@ class UciLine:
 
     def _usable(self, typed: str) -> Wanted:
         try:
-            return self._site.plan.wanted(typed, is_raw=typed in self._told)
+            return self._context.plan.wanted(typed, is_raw=typed in self._pbx_numbers)
         except UnusableNumberError as unusable:
             raise PhoneError(
                 Code.NUMBER_UNUSABLE, "what was typed is not a telephone number", number=typed
@@ -261,9 +261,9 @@ class UciLine:
         if placed == "":
             raise PhoneError(Code.ALREADY_DIALLING, "the PBX rejects the call")
         if isinstance(placed, str) and placed != wanted.call_id:
-            self._model.placed(wanted.call_id, number.dial, _steady())
-            self._model.renamed(wanted.call_id, placed, _steady())
-        self._took(wanted.call_id, number.dial)
+            self._model.add_placed(wanted.call_id, number.dial, _steady())
+            self._model.change_id(wanted.call_id, placed, _steady())
+        self._mark_placed(wanted.call_id, number.dial)
         return await self._dialled(wanted, number)
 
     async def _dialled(self, wanted: Dial, number: Wanted) -> Dialled:
@@ -289,47 +289,47 @@ class UciLine:
                 return False
             raise
         if struct:
-            self._took(call_id, "")
+            self._mark_placed(call_id, "")
         return bool(struct)
 
-    def _took(self, call_id: str, number: str) -> None:
-        self._model.placed(call_id, number, _steady())
+    def _mark_placed(self, call_id: str, number: str) -> None:
+        self._model.add_placed(call_id, number, _steady())
         self._changed()
-        self._look_now()
+        self._poll_now()
 
     # Watching
 
-    def _look_now(self) -> None:
-        self._look_soon.set()
+    def _poll_now(self) -> None:
+        self._poll_soon.set()
         self._watch()
 
     def _watch(self) -> None:
         """Schedule the hiding of ended calls, and poll the PBX's calls while there are some."""
         if (ends := self._model.next_forgetting) is not None and self._hiding is None:
             delay = max(0.0, ends - _steady()) + 0.05
-            self._hiding = asyncio.get_running_loop().call_later(delay, self._hide)
+            self._hiding = asyncio.get_running_loop().call_later(delay, self._hide_ended_calls)
         is_watching = self._watching is not None and not self._watching.done()
         if self._uci.is_up and not is_watching and self._model.live:
             self._watching = asyncio.create_task(self._watch_calls(at_once=False))
 
     async def _watch_calls(self, *, at_once: bool = True) -> None:
-        waited, is_looked = 0.0, not at_once
+        waited, has_polled = 0.0, not at_once
         while True:
-            if not is_looked or self._look_soon.is_set():
-                self._look_soon.clear()
-                is_looked = await self._look()
-            if is_looked and not self._model.live:
+            if not has_polled or self._poll_soon.is_set():
+                self._poll_soon.clear()
+                has_polled = await self._poll()
+            if has_polled and not self._model.live:
                 return
-            delay = AWAITS_PHONE_SECONDS if self._model.awaits_phone else LOOK_SECONDS + waited / 20
-            delay = min(delay, LOOK_CAP_SECONDS)
+            delay = AWAITS_PHONE_SECONDS if self._model.awaits_phone else POLL_SECONDS + waited / 20
+            delay = min(delay, POLL_CAP_SECONDS)
             waited += delay
             try:
                 async with asyncio.timeout(delay):
-                    await self._look_soon.wait()
+                    await self._poll_soon.wait()
             except TimeoutError:
-                is_looked = False
+                has_polled = False
 
-    async def _look(self) -> bool:
+    async def _poll(self) -> bool:
         """Poll the PBX's calls and correct what events have missed. Return False if the PBX did not answer."""
         asked = _steady()
         self._model.shift = _shift()
@@ -341,12 +341,12 @@ class UciLine:
             structs: dict[str, dict[str, Any]] = {}
             for call_id in ids[:MAX_CALLS]:
                 structs[call_id] = await self._session.call_state(call_id)
-            if self._model.looked(ids=ids, structs=structs, asked=asked, at=_steady()):
+            if self._model.apply_poll(ids=ids, structs=structs, asked=asked, at=_steady()):
                 self._changed()
         except PbxError as fault:
             logger.debug("a line's calls are not told", extra={"reason": type(fault).__name__})
             if isinstance(fault, UciFaultError):
-                await self._ask_whether_it_stands()
+                await self._check_login()
             return False
         except Exception as odd:  # noqa: BLE001 - nobody foresaw it; the next look may do better
             # Without the exception: its words may hold a number or a name.
@@ -355,15 +355,15 @@ class UciLine:
         self._watch()
         return True
 
-    async def _ask_whether_it_stands(self) -> None:
+    async def _check_login(self) -> None:
         try:
             await self._session.is_logged_in()
         except PbxError as fault:
             logger.debug("not known whether a login stands", extra={"reason": type(fault).__name__})
 
-    def _hide(self) -> None:
+    def _hide_ended_calls(self) -> None:
         self._hiding = None
-        if self._model.forgotten(_steady()):
+        if self._model.forget_ended(_steady()):
             self._changed()
         self._watch()
 
@@ -373,16 +373,16 @@ class UciLine:
             self._watching = None
 
     def _changed(self) -> None:
-        self._site.changed(self.user_id)
+        self._context.on_changed(self.user_id)
 
     def _remember(self, *numbers: str) -> None:
         """Remember numbers that came from the PBX."""
         for number in numbers:
             if number:
-                self._told[number] = None
-                self._told.move_to_end(number)
-        while len(self._told) > MAX_TOLD:
-            self._told.popitem(last=False)
+                self._pbx_numbers[number] = None
+                self._pbx_numbers.move_to_end(number)
+        while len(self._pbx_numbers) > MAX_PBX_NUMBERS:
+            self._pbx_numbers.popitem(last=False)
 
 
 def _steady() -> float:
@@ -395,7 +395,7 @@ def _shift() -> float:
     return float(round(time.time() - _steady()))
 
 
-def _seen(task: "asyncio.Task[Dialled]") -> None:
+def _retrieve_exception(task: "asyncio.Task[Dialled]") -> None:
     """Mark the task's exception as retrieved, because its caller may be gone."""
     if not task.cancelled():
         task.exception()

@@ -38,11 +38,11 @@ class UciRequests:
             if not await self._session.is_logged_in():
                 raise PhoneError(Code.LINE_DOWN, "the PBX has forgotten the UCI login") from fault
             if not is_particular:
-                self.offer = self.offer.refusing(request)
+                self.offer = self.offer.with_refusal(request)
             # Without the PBX's words, which may contain a number.
             raise PhoneError(Code.PHONE_NOT_OFFERED, f"UCI refuses {request}") from fault
 
-    async def learn(self) -> None:
+    async def renew_offer(self) -> None:
         """Renew the list of offered requests if it is too old. It never raises; if the PBX does not answer, every request
         that it has not refused counts as offered.
         """
@@ -51,8 +51,8 @@ class UciRequests:
         provided: tuple[str, ...] = ()
         try:
             provided = await self._session.provided_requests()
-        except PbxError as untold:
-            logger.debug("the PBX does not tell what it offers", extra={"reason": type(untold).__name__})
+        except PbxError as fault:
+            logger.debug("the PBX does not tell what it offers", extra={"reason": type(fault).__name__})
         refused = self.offer.refused if self._offered_at is None else ()  # it may be granted now
         self.offer = OfferedRequests(provided, refused)
         self._offered_at = time.monotonic()
@@ -60,4 +60,4 @@ class UciRequests:
     def forget(self) -> None:
         """Forget the refusals and the age of the offer, because both may differ after a new login."""
         self._offered_at = None
-        self.offer = self.offer.as_told()
+        self.offer = self.offer.without_refusals()

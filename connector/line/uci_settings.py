@@ -202,7 +202,7 @@ class UciSettings:
     async def _read(self) -> None:
         before = self.line(LineState.UP, []) if self._read_at is not None else None
         self._is_outdated, faults = False, list[PbxError]()
-        await self._uci.learn()
+        await self._uci.renew_offer()
         await self._part(faults, self._read_mailboxes)
         parts = (self._read_phones, self._read_numbers, self._read_do_not_disturb)
         more = (self._read_redirects, self._read_mobiles, self._read_voicemails)

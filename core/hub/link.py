@@ -118,7 +118,7 @@ class Link:
         self.is_retired = True
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(grace):
-                await self.endpoint.answered()
+                await self.endpoint.wait_until_idle()
         self.endpoint.close()
         await self._close(code, reason)
 

@@ -16,7 +16,7 @@ from probe.readers.processes import Processes
 from probe.snapshot import Kind, Snapshot
 
 SYSTEM_OBJECT: Final = 1
-LOOK_SECONDS: Final = 2.0
+POLL_SECONDS: Final = 2.0
 """Interval of the polls. It polls because a listener would have to be added to and removed from each process object."""
 _UTF8: Final = 0x08000100
 
@@ -91,7 +91,7 @@ class MacReader:
             on_change=on_change,
             stopped=self._stopped,
             faults=(OSError,),
-            retry_seconds=LOOK_SECONDS,
+            retry_seconds=POLL_SECONDS,
         )
 
     def stop(self) -> None:

@@ -39,7 +39,7 @@ def tries(guard: LoginGuard, clock: Clock, seconds: int) -> int:
             pass
         else:
             asked += 1
-            guard.own_refused()
+            guard.mark_own_refused()
         clock.now += 0.5
     return asked
 
@@ -61,8 +61,8 @@ def test_a_question_brings_one_try(clock: Clock) -> None:
 
 def test_a_good_login_ends_the_pause(clock: Clock) -> None:
     guard = LoginGuard(clock)
-    guard.own_refused()
-    guard.own_accepted()
+    guard.mark_own_refused()
+    guard.mark_own_accepted()
     guard.check_own()
 
 
@@ -80,7 +80,7 @@ async def accept(guard: LoginGuard, login: str, who: str = "somebody") -> None:
 
 async def test_one_person_does_not_stop_the_others(clock: Clock) -> None:
     guard = LoginGuard(clock)
-    guard.own_accepted()
+    guard.mark_own_accepted()
     for attempt in range(PER_PERSON):
         await refuse(guard, "1001", f"stranger-{attempt}")
     with pytest.raises(LoginPausedError):
@@ -92,7 +92,7 @@ async def test_one_person_does_not_stop_the_others(clock: Clock) -> None:
 
 async def test_one_account_has_few_tries_whatever_logins_it_tries(clock: Clock) -> None:
     guard = LoginGuard(clock)
-    guard.own_accepted()
+    guard.mark_own_accepted()
     for number in range(PER_PERSON):
         await refuse(guard, str(number))
     with pytest.raises(LoginPausedError):
@@ -102,7 +102,7 @@ async def test_one_account_has_few_tries_whatever_logins_it_tries(clock: Clock) 
 
 async def test_who_has_used_a_login_is_kept_out_by_nobody_who_guesses(clock: Clock) -> None:
     guard = LoginGuard(clock)
-    guard.own_accepted()
+    guard.mark_own_accepted()
     await accept(guard, "1001", "anna")
     for number in range(FROM_PROTECTED_ADDRESS):
         await refuse(
@@ -121,7 +121,7 @@ async def test_who_has_used_a_login_is_kept_out_by_nobody_who_guesses(clock: Clo
 
 async def test_many_at_once_are_no_more_than_many_one_after_the_other(clock: Clock) -> None:
     guard = LoginGuard(clock)
-    guard.own_accepted()
+    guard.mark_own_accepted()
     outcomes = await asyncio.gather(
         *(refuse(guard, "1001", "stranger") for _ in range(40)), return_exceptions=True
     )
@@ -131,7 +131,7 @@ async def test_many_at_once_are_no_more_than_many_one_after_the_other(clock: Clo
 
 async def test_right_ones_at_once_wait_for_one_another(clock: Clock) -> None:
     guard = LoginGuard(clock)
-    guard.own_accepted()
+    guard.mark_own_accepted()
     await refuse(guard, "1001", "anna")
     await asyncio.gather(*(accept(guard, "1001", "anna") for _ in range(40)))
 
@@ -151,7 +151,7 @@ async def test_an_address_without_protection_is_guarded_sooner(clock: Clock) -> 
         await refuse(guard, str(number), str(number))
     with pytest.raises(LoginPausedError):
         await accept(guard, "other")
-    guard.own_accepted()
+    guard.mark_own_accepted()
     await accept(guard, "other")
 
 
@@ -160,7 +160,7 @@ async def test_an_address_without_protection_is_guarded_sooner(clock: Clock) -> 
 async def test_no_window_ever_sees_more_refusals_than_allowed(attempts: list[tuple[str, float]]) -> None:
     clock = Clock()
     guard = LoginGuard(clock)
-    guard.own_accepted()
+    guard.mark_own_accepted()
     refused: list[float] = []
     for number, (login, pause) in enumerate(attempts):
         clock.now += pause

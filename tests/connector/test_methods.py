@@ -71,7 +71,7 @@ class Connector:
 
             status = None
 
-            def heard(self, state: RestState) -> None:
+            def note_rest_state(self, state: RestState) -> None:
                 heard.append(state)
 
         monitor: Monitor = Silent()  # type: ignore[assignment]

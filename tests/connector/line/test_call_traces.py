@@ -38,7 +38,7 @@ def tell(state: str, call: str = "1", *, caller: str = OTHER, called: str = OWN,
         "calledNumber": called,
         "calledName": names.get(called, ""),
     } | more
-    return lambda model, at: model.event(struct, at)
+    return lambda model, at: model.apply_event(struct, at)
 
 
 def out(state: str, call: str = "1", **more: Any) -> Step:
@@ -51,27 +51,27 @@ def bare(call: str = "1") -> Step:
 
 
 def place(call: str = "1", number: str = OTHER) -> Step:
-    return lambda model, at: model.placed(call, number, at)
+    return lambda model, at: model.add_placed(call, number, at)
 
 
 def rename(old: str, new: str) -> Step:
-    return lambda model, at: model.renamed(old, new, at)
+    return lambda model, at: model.change_id(old, new, at)
 
 
 def hang_up(call: str = "1") -> Step:
-    return lambda model, _at: model.hung_up(call)
+    return lambda model, _at: model.mark_hung_up(call)
 
 
 def look(*found: Step | str, asked: float = 0.0) -> Step:
     """What the PBX answers to a look: calls by their ids, or with the struct that an event would have."""
     ids = [one if isinstance(one, str) else _struct(one)["id"] for one in found]
     structs = {_struct(one)["id"]: _struct(one) for one in found if not isinstance(one, str)}
-    return lambda model, at: model.looked(ids, structs, at - asked, at)
+    return lambda model, at: model.apply_poll(ids, structs, at - asked, at)
 
 
 def _struct(step: Step) -> dict[str, Any]:
     class Reader:
-        def event(self, struct: dict[str, Any], _at: float) -> dict[str, Any]:
+        def apply_event(self, struct: dict[str, Any], _at: float) -> dict[str, Any]:
             return struct
 
     found: Any = step(Reader(), 0.0)  # type: ignore[arg-type]
@@ -263,7 +263,7 @@ TRACES: list[tuple[str, list[tuple[float, Step]], list[Shown]]] = [
     ("told twice that it is over", [(0, tell("RINGING")), (9, tell("HANGUP")), (9.1, tell("HANGUP"))],
      [over(CallEnd.MISSED)]),
     ("the list has the id, and the PBX knows nothing of it any more",
-     [(0, tell("RINGING")), (5, tell("CONNECTED")), (60, lambda model, at: model.looked(["1"], {"1": {}}, at, at))],
+     [(0, tell("RINGING")), (5, tell("CONNECTED")), (60, lambda model, at: model.apply_poll(["1"], {"1": {}}, at, at))],
      [over(CallEnd.DONE, connected=True)]),
     ("the struct could not be had: the call goes on", [(0, tell("RINGING")), (15, look("1"))], [Shown(RING)]),
     # The PBX starts again
@@ -335,13 +335,13 @@ def test_there_are_enough_traces_and_every_known_state_is_in_one() -> None:
     told: set[str] = set()
 
     class Listener(CallModel):
-        def event(self, struct: Any, at: float) -> bool:
+        def apply_event(self, struct: Any, at: float) -> bool:
             told.add(str(struct["state"]).strip().upper())
-            return super().event(struct, at)
+            return super().apply_event(struct, at)
 
-        def looked(self, ids: Any, structs: Any, asked: float, at: float) -> bool:
+        def apply_poll(self, ids: Any, structs: Any, asked: float, at: float) -> bool:
             told.update(str(one["state"]) for one in structs.values() if one)
-            return super().looked(ids, structs, asked, at)
+            return super().apply_poll(ids, structs, asked, at)
 
     for _, steps, _ in TRACES:
         model = Listener()
@@ -384,11 +384,11 @@ def test_an_ended_call_is_shown_for_some_seconds_and_known_for_longer() -> None:
     model, at = played([(0, tell("RINGING")), (9, tell("HANGUP"))])
     assert model.next_forgetting == at + ENDED_SECONDS
     assert model.calls(at + ENDED_SECONDS - 1) != []
-    assert not model.forgotten(at + ENDED_SECONDS - 1)
-    assert model.forgotten(at + ENDED_SECONDS + 1), "it is shown no longer: a change"
+    assert not model.forget_ended(at + ENDED_SECONDS - 1)
+    assert model.forget_ended(at + ENDED_SECONDS + 1), "it is shown no longer: a change"
     assert (model.calls(at + ENDED_SECONDS + 1), model.next_forgetting) == ([], None)
     assert model.is_known("1"), "a late event does not bring it back"
-    assert not model.forgotten(at + TOMBSTONE_SECONDS + 1)
+    assert not model.forget_ended(at + TOMBSTONE_SECONDS + 1)
     assert not model.is_known("1")
 
 
@@ -452,7 +452,7 @@ def test_what_the_pbx_tells_is_bounded() -> None:
 )
 def test_whatever_stands_in_an_event_is_taken_or_passed_over(member: str, value: Any) -> None:
     model = CallModel()
-    model.event({"id": "1", "state": "RINGING", "callerNumber": OTHER, member: value}, START)
-    model.looked(["1"], {"1": {"id": "1", "state": "CONNECTED", member: value}}, START + 1, START + 1)
+    model.apply_event({"id": "1", "state": "RINGING", "callerNumber": OTHER, member: value}, START)
+    model.apply_poll(["1"], {"1": {"id": "1", "state": "CONNECTED", member: value}}, START + 1, START + 1)
     for call in model.calls(START):
         call.model_dump_json()

@@ -156,9 +156,9 @@ def test_names_of_requests_in_every_form() -> None:
     assert OfferedRequests().has(PLACE) and not OfferedRequests().names(PLACE), (
         "not told is not no, and not yes either"
     )
-    assert not OfferedRequests().refusing(PLACE).has(PLACE) and OfferedRequests().refusing(
+    assert not OfferedRequests().with_refusal(PLACE).has(PLACE) and OfferedRequests().with_refusal(
         PLACE
-    ).as_told().has(PLACE)
+    ).without_refusals().has(PLACE)
     assert set(OfferedRequests().features({})) == set(Feature) - {Feature.SEARCH, Feature.MOBILES}
     assert (
         services(["ucp.v22.requests.call", "ucp.v30.requests.call", "ucp.v30.requests.phone"])

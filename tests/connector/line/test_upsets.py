@@ -27,7 +27,7 @@ QUICK = 0.2
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """All that is waited for comes sooner; in the same order."""
     monkeypatch.setattr(logins, "KEEP_ALIVE_SECONDS", QUICK)
-    monkeypatch.setattr(uci_line, "LOOK_SECONDS", QUICK)
+    monkeypatch.setattr(uci_line, "POLL_SECONDS", QUICK)
     monkeypatch.setattr(uci_line, "AWAITS_PHONE_SECONDS", QUICK)
     monkeypatch.setattr(call_model, "PLACED_SECONDS", QUICK)
     monkeypatch.setattr(uci, "_delay", lambda _failures, _refusals: QUICK)
@@ -363,7 +363,7 @@ async def test_what_nobody_foresaw_in_a_part_of_a_telephone_costs_no_other(
 async def test_a_look_that_nobody_foresaw_is_not_the_last(
     site: Site, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    looked = call_model.CallModel.looked
+    apply_poll = call_model.CallModel.apply_poll
     times = 0
 
     def broken_once(model: call_model.CallModel, **arguments: Any) -> bool:
@@ -371,9 +371,9 @@ async def test_a_look_that_nobody_foresaw_is_not_the_last(
         times += 1
         if times == 1:
             raise RuntimeError("of 00493023125901")
-        return looked(model, **arguments)
+        return apply_poll(model, **arguments)
 
-    monkeypatch.setattr(call_model.CallModel, "looked", broken_once)
+    monkeypatch.setattr(call_model.CallModel, "apply_poll", broken_once)
     await talk(site)
 
     async def is_looked_at() -> bool:
@@ -393,7 +393,7 @@ async def test_a_login_lives_on_when_who_uses_it_fails(
         return "a change of a UCI login could not be taken" in caplog.text
 
     with monkeypatch.context() as patch:
-        patch.setattr(uci_line.UciLine, "is_up", broken)
+        patch.setattr(uci_line.UciLine, "on_up", broken)
         await site.control("POST", "uci/reset")
         await eventually(is_logged, "the fault is in the log", seconds=30)
     await site.control("POST", "uci/reset")
