@@ -158,9 +158,9 @@ def test_a_process_that_is_killed_between_question_and_answer_has_asked(tmp_path
     """Written before the PBX is asked: kill -9 forgets no try."""
     program = (
         "import os, signal, sys, pathlib, asyncio\n"
-        "from tests.connector.test_login_memory import LoginGuard, LoginMemory, State, pbx\n"
+        "from tests.connector.test_login_memory import LoginGuard, LoginMemory, ConnectorState, pbx\n"
         "async def main():\n"
-        "    async with LoginGuard(memory=LoginMemory(State(pathlib.Path(sys.argv[1])), pbx())).own():\n"
+        "    async with LoginGuard(memory=LoginMemory(ConnectorState(pathlib.Path(sys.argv[1])), pbx())).own():\n"
         "        os.kill(os.getpid(), signal.SIGKILL)\n"
         "asyncio.run(main())\n"
     )
