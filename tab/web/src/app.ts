@@ -299,7 +299,7 @@ export class App extends LitElement {
     const moved = (name: string) => (this.page = PAGES.find((page) => page === name) ?? null);
     followHistory(linked, moved, this.leaving.signal);
     document.title = t("app.title");
-    // The first state comes with the live updates. Something on the way may hold them up: then it is asked for by itself.
+    // The first state arrives with the live updates. If a proxy delays them, request the state separately.
     const held = setTimeout(() => void this.loadFirst(), FIRST_STATE_MS);
     this.leaving.signal.addEventListener("abort", () => clearTimeout(held), { once: true });
     void watch(
