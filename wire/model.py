@@ -1,9 +1,10 @@
 """The base class of every message: snake_case in Python, camelCase on the wire, unknown members refused."""
 
+import re
 from datetime import UTC, datetime
 from typing import Annotated, Final
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, PlainSerializer
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, PlainSerializer
 from pydantic.alias_generators import to_camel
 
 
@@ -26,6 +27,16 @@ LATEST: Final = datetime(9998, 12, 31, tzinfo=UTC)
 """One year before the last year that `datetime` supports, so that time zones and periods can be added."""
 
 
+_RFC3339: Final = re.compile(r"\d{4}-\d{2}-\d{2}[Tt ]", re.ASCII)
+
+
+def _no_number(value: object) -> object:
+    """Refuse what pydantic would read as seconds since 1970: a number, and a text that is one."""
+    if isinstance(value, datetime) or (isinstance(value, str) and _RFC3339.match(value)):
+        return value
+    raise ValueError("a time is written as in RFC 3339")
+
+
 def _to_utc(moment: datetime) -> datetime:
     if moment.tzinfo is None:
         raise ValueError("a time needs its offset")
@@ -43,6 +54,9 @@ def _rfc3339(moment: datetime) -> str:
 
 
 Moment = Annotated[
-    datetime, AfterValidator(_to_utc), PlainSerializer(_rfc3339, return_type=str, when_used="json")
+    datetime,
+    BeforeValidator(_no_number),
+    AfterValidator(_to_utc),
+    PlainSerializer(_rfc3339, return_type=str, when_used="json"),
 ]
 """A point in time, RFC 3339 in UTC on the wire."""

@@ -105,7 +105,7 @@ async def account(request: pytest.FixtureRequest, the_world: World, bystander: N
 
 @pytest.fixture
 async def caller(account: Caller, the_world: World) -> Caller:
-    """A signed-in user, regardless of what earlier operations did."""
+    """A signed-in user whose telephone is on, regardless of what earlier operations did."""
     if not (await account.client.state())["signedIn"]:
         answer = await account.client.sign_in(the_world.pbx_name, the_world.key)
         if (
@@ -113,6 +113,9 @@ async def caller(account: Caller, the_world: World) -> Caller:
         ):  # the keys that earlier operations made up count as guesses of this account
             await the_world.forget_throttles()
             answer = await account.client.sign_in(the_world.pbx_name, the_world.key)
+        assert answer.status == 200, answer.body
+    if not (await account.client.call("GET", "phone")).body["isOn"]:
+        answer = await account.client.switch_phone_on(the_world.pbx_name, the_world.key)
         assert answer.status == 200, answer.body
     return account
 

@@ -3,6 +3,7 @@
 import json
 import time
 import unicodedata
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import pytest
@@ -12,6 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from wire import bounds
 from wire.bounds import b64url, clean_line, clean_lines, from_b64url
+from wire.model import Moment
 
 ANYTHING = some.text(some.characters(exclude_categories=()))
 """Also control characters and lone surrogates."""
@@ -141,3 +143,20 @@ def test_what_must_stay_as_it_is_is_refused_when_it_is_odd(text: str) -> None:
     with pytest.raises(ValidationError):
         TypeAdapter(bounds.Nonce).validate_python(text)
     assert TypeAdapter(bounds.Nonce).validate_python(" ä\u202e ") == " ä\u202e "
+
+
+@pytest.mark.parametrize(
+    "value", [0, 0.5, 1e12, True, "0", "0.5", "1764230400", "1e3", "2026-11-27", "", None]
+)
+def test_a_point_in_time_is_no_number_of_seconds(value: Any) -> None:
+    with pytest.raises(ValidationError):
+        TypeAdapter(Moment).validate_python(value)
+    with pytest.raises(ValidationError):
+        TypeAdapter(Moment).validate_json(json.dumps(value))
+
+
+@pytest.mark.parametrize(
+    "text", ["2026-11-27T08:00:00Z", "2026-11-27T09:00:00.000+01:00", "2026-11-27 08:00:00Z"]
+)
+def test_a_point_in_time_has_its_offset(text: str) -> None:
+    assert TypeAdapter(Moment).validate_python(text) == datetime(2026, 11, 27, 8, tzinfo=UTC)
