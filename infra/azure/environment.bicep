@@ -1,4 +1,4 @@
-// What the service stands on, before it can be registered anywhere: the address that it will have comes out of here.
+// The resources that the service needs before it can be registered; the deployment outputs its future address.
 //   az deployment group create --resource-group RG --template-file infra/azure/environment.bicep \
 //     --parameters postgresPassword=...
 
@@ -29,7 +29,7 @@ resource logs 'Microsoft.OperationalInsights/workspaces@2022-10-01' = {
   }
 }
 
-// The database has no address outside this network; the service stands in it, and so does nothing else.
+// The database has no address outside this network, which only the service shares.
 resource network 'Microsoft.Network/virtualNetworks@2024-05-01' = {
   name: '${name}-network'
   location: location
@@ -118,7 +118,7 @@ resource environment 'Microsoft.App/managedEnvironments@2024-03-01' = {
   }
 }
 
-// Reads the secrets; and is the bot's own identity where that is wished.
+// Reads the secrets, and is optionally the bot's own identity.
 resource identity 'Microsoft.ManagedIdentity/userAssignedIdentities@2023-01-31' = {
   name: '${name}-identity'
   location: location
@@ -181,8 +181,8 @@ resource database 'Microsoft.DBforPostgreSQL/flexibleServers/databases@2024-08-0
   name: 'pbxteams'
 }
 
-// Made of what only deployments and the identity above can read. The server's certificate is checked against the system's
-// authorities and its name.
+// Built from values that only deployments and the identity above can read. The server's certificate is checked
+// against the system's authorities and its name.
 resource databaseUrl 'Microsoft.KeyVault/vaults/secrets@2023-07-01' = {
   parent: vault
   name: 'database-url'

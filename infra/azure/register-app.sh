@@ -1,21 +1,21 @@
 #!/usr/bin/env bash
-# Registers the app in Entra ID so that Teams can sign people in, and writes the settings that follow from it.
-# Needs the Azure CLI (az login), and the role Application Developer or higher. Doing it twice changes nothing but what
-# has changed; the client secret is made once.
+# Registers the app in Entra ID so that Teams can sign users in, and writes the resulting settings.
+# Needs the Azure CLI (az login), and the role Application Developer or higher. Running it again updates only
+# what has changed; the client secret is created once.
 #
 #   register-app.sh HOST [--name NAME] [--out FILE] [--multi-tenant] [--no-secret] [--new-secret] [--call-records]
 #
 #   HOST             where the service will be, for instance pbx-teams.example.com
-#   --name           of the registration; PBX for Teams
-#   --out            the file of settings; pbx-teams.env
-#   --multi-tenant   people of other Microsoft tenants may use it, if the service's settings let them in
+#   --name           name of the registration; default: PBX for Teams
+#   --out            settings file to write; default: pbx-teams.env
+#   --multi-tenant   members of other Microsoft tenants may use it, if the service's settings admit them
 #   --no-secret      for a bot with a managed identity
-#   --new-secret     makes another client secret; the old one stays good until it is removed
-#   --call-records   asks for CallRecords.Read.All; an administrator has to consent
+#   --new-secret     creates another client secret; the old one stays valid until it is removed
+#   --call-records   requests CallRecords.Read.All; an administrator has to consent
 # Sources: learn.microsoft.com, "Configure your tab app in Microsoft Entra ID"; Microsoft Graph, "application resource".
 set -euo pipefail
 
-# The clients of Teams, Microsoft 365 and Outlook: signed in there, nobody is asked to consent.
+# The clients of Teams, Microsoft 365 and Outlook, whose users are not asked for consent.
 CLIENTS=(
   1fec8e78-bce4-4aaf-ab1b-5451cc387264 5e3ce6c0-2b1f-4285-8d4b-75ee78787346
   4765445b-32c6-49b0-83e6-1d93765276ca 0ec893e0-5785-4de6-99da-4ed124e5296c
@@ -86,7 +86,7 @@ access="[]"
 if [ "$records" = yes ]; then
   access="[{\"resourceAppId\": \"$GRAPH\", \"resourceAccess\": [{\"id\": \"$CALL_RECORDS\", \"type\": \"Role\"}]}]"
 fi
-# Who is a guest, which address is verified, and which directory roles somebody holds: docs/trust.md says what for.
+# Claims for guests, verified addresses and directory roles; docs/trust.md says what they are used for.
 claims=""
 for claim in acct email verified_primary_email xms_edov; do
   claims+="${claims:+, }{\"name\": \"$claim\", \"essential\": false}"
@@ -96,13 +96,13 @@ patch "{\"signInAudience\": \"$audience\", \"identifierUris\": [\"api://$host/$a
   \"optionalClaims\": {\"accessToken\": [$claims]},
   \"groupMembershipClaims\": \"DirectoryRole\",
   \"api\": {\"requestedAccessTokenVersion\": 2, \"oauth2PermissionScopes\": [$scope]}}"
-# Only after the scope is there can clients be let use it.
+# Clients can be authorised only after the scope exists.
 authorized=""
 for client in "${CLIENTS[@]}"; do
   authorized+="${authorized:+, }{\"appId\": \"$client\", \"delegatedPermissionIds\": [\"$scope_id\"]}"
 done
 patch "{\"api\": {\"preAuthorizedApplications\": [$authorized]}}"
-# Makes the app known in its own tenant, so that people can be signed in there.
+# Creates the service principal in the app's own tenant, so that users can be signed in there.
 az ad sp show --id "$app_id" >/dev/null 2>&1 || az ad sp create --id "$app_id" >/dev/null
 
 password=$(kept APP_PASSWORD)

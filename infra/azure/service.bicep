@@ -119,7 +119,7 @@ resource app 'Microsoft.App/containerApps@2024-03-01' = {
       ]
     }
     template: {
-      // One process: for several equal ones docs/scale.md asks for NATS.
+      // One process: several replicas need NATS (docs/scale.md).
       scale: {
         minReplicas: 1
         maxReplicas: 1
@@ -169,8 +169,8 @@ resource bot 'Microsoft.BotService/botServices@2022-09-15' = {
     msaAppId: isManaged ? identity.properties.clientId : appId
     msaAppTenantId: tenant().tenantId
     msaAppMSIResourceId: isManaged ? identity.id : null
-    // No secrets of Web Chat or Direct Line: in those channels the client says who it is. Azure makes Web Chat by itself
-    // with every bot; docs/install.md deletes it.
+    // No secrets of Web Chat or Direct Line: in those channels the client itself claims an identity. Azure creates
+    // Web Chat with every bot; docs/install.md says how to delete it.
     disableLocalAuth: true
   }
 }

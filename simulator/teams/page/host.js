@@ -1,5 +1,5 @@
-// A page that does for the tab what Teams does: it answers teams-js's window messages, opens dialogs, and shows
-// the chat with the bot. The messages: docs/facts/teams.md, "The host page of a tab".
+// Acts as Teams for the tab: answers the window messages of teams-js, opens dialogs, and shows the chat with the
+// bot. For the messages see docs/facts/teams.md, "The host page of a tab".
 
 import { changeTelephone, startTelephone } from "/host/telephone.js";
 
@@ -125,7 +125,7 @@ function pageOf(url) {
   }
 }
 
-// As Teams does with a card that comes into view and says for whom it is refreshed: once while the chat is open.
+// Like Teams, refresh a visible card that lists this user for refreshes: once while the chat is open.
 async function refresh(activity) {
   const wanted = activity.attachments?.[0]?.content?.refresh;
   if (!wanted?.userIds?.includes(`29:${person().objectId}`) || refreshed.has(activity.id)) return;
@@ -187,7 +187,7 @@ async function follow() {
         $("messages").replaceChildren(...activities.map(draw));
         $("messages").scrollTop = $("messages").scrollHeight;
       }
-      // Those that were there before; what comes while one looks is new anyway.
+      // Refresh only cards that existed before the chat was opened; later ones are new anyway.
       if (first) for (const activity of activities) void refresh(activity);
       if (first && activities.length === 0) await say({ type: "installationUpdate", action: "add" });
       first = false;

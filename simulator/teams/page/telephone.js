@@ -1,4 +1,4 @@
-// The telephone that stands on the person's desk: who calls, who picks up. It drives the simulated PBX.
+// The telephone on the user's desk, which makes and answers calls at the simulated PBX.
 
 const $ = (id) => document.getElementById(id);
 const LOOK_MS = 700;
@@ -17,7 +17,7 @@ let person;
 let timer;
 let shown = "";
 
-/** Shows the panel's button when this host knows a PBX. `current` tells whose telephone it is. */
+/** Show the panel's button if this host has a PBX. `current` returns the user whose telephone it is. */
 export async function startTelephone(current) {
   person = current;
   const callers = await (await fetch("/host/callers")).json();
@@ -41,13 +41,13 @@ export async function startTelephone(current) {
   });
 }
 
-/** Another person was chosen. */
+/** Called when another person is chosen. */
 export function changeTelephone() {
   shown = "";
   if (!$("telephone").hidden) { clearTimeout(timer); look(); }
 }
 
-// "Name (number)", a number, or nothing: withheld.
+// "Name (number)", a number, or empty for a withheld number.
 function caller() {
   const [, name, number] = /^(.*)\(([^()]*)\)$/.exec($("caller").value) ?? [];
   return number === undefined ? { number: $("caller").value.trim() } : { number, name: name.trim() };
@@ -78,7 +78,7 @@ async function look() {
 
 function draw(calls) {
   const now = JSON.stringify(calls);
-  if (now === shown) return; // so that a button under the pointer stays where it is
+  if (now === shown) return; // keep the buttons, so that one under the pointer does not move
   shown = now;
   $("calls").replaceChildren(...calls.map((call) => {
     const item = document.createElement("li");
