@@ -78,7 +78,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     release.add_argument("serial")
     release.add_argument(
-        "--end-sessions", action="store_true", help="although seats are held; their users are told"
+        "--end-sessions", action="store_true", help="although seats are held; their users are notified"
     )
     release.set_defaults(run=_later("release", "release"))
 

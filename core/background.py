@@ -87,7 +87,7 @@ async def supervise(
         if clock() - began >= longest_pause:
             setbacks.record_success(name)
         await asyncio.sleep(
-            setbacks.record_failure(name, fault or RuntimeError("it returned"), "work ended; begun again")
+            setbacks.record_failure(name, fault or RuntimeError("it returned"), "work ended; restarted")
         )
 
 

@@ -110,7 +110,7 @@ def hand_over(options: argparse.Namespace) -> int:
             raise CannotDoError(f"{name} was handed over in this very moment; look with 'pbx show {name}'")
         print(f"{name} belongs to {options.fingerprint} now; its connector is let in when it tries again.")
         print(
-            f"{len(handed.ended)} sessions have ended and their users are told; no Microsoft tenant is trusted now."
+            f"{len(handed.ended)} sessions have ended and their users are notified; no Microsoft tenant is trusted now."
         )
         print("Users sign in again with the new installation's PBX key. Licence keys stay with the name.")
 

@@ -33,6 +33,6 @@ def release(options: argparse.Namespace) -> int:
         raise CannotDoError(
             f"{outcome.count} sessions hold seats of {options.serial!r}; with --end-sessions they end"
         )
-    ended = f"; {len(outcome)} sessions were ended and their users are told" if outcome else ""
+    ended = f"; {len(outcome)} sessions were ended and their users are notified" if outcome else ""
     print(f"{options.serial} is bound to no PBX any more{ended}. The first connector that brings it gets it.")
     return 0

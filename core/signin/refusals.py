@@ -122,7 +122,7 @@ class Refusals:
         if count or len(self._waiting) < MAX_WAITING:
             self._waiting[refusal] = (at, count + 1)
         else:
-            logger.warning("too many refusals at once; one is not written down")
+            logger.warning("too many refusals at once; one is not audited")
 
     async def run(self) -> None:
         """Write recorded refusals every `WRITE_SECONDS`, until cancelled."""
@@ -137,7 +137,7 @@ class Refusals:
             try:
                 await self._writer.run_small(partial(_write, refusal, at, count))
             except (*STORAGE_ERRORS, WriterClosedError):
-                logger.warning("a refusal is not written down", exc_info=True)
+                logger.warning("a refusal was not audited", exc_info=True)
 
 
 def _write(refusal: _Refusal, at: datetime, count: int) -> Transaction[None]:

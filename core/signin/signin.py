@@ -377,7 +377,7 @@ class SignIn:
             if not await self._registry.is_used_by(pbx.id, tenant_id):
                 await self._registry.mark_used(pbx.id, tenant_id, now())
         except STORAGE_ERRORS:
-            logger.warning("not noted that a tenant has used a PBX", extra={"pbx_id": pbx.id})
+            logger.warning("use of a PBX by a tenant not stored", extra={"pbx_id": pbx.id})
         else:
             self._used.add(key)
 

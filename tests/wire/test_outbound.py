@@ -18,7 +18,7 @@ from botbuilder.schema import Activity
 from app import key_vault
 from app.graph import GraphCallRecords
 from app.signing_key import NoSigningKeyError
-from bot.channel import Channel, ChannelHosts, DeliveryError, Outcome
+from bot.channel import Channel, ChannelHosts, DeliveryError, DeliveryOutcome
 from bot.credentials import ChannelToken, token_source
 from bot.settings import BotAppType, BotSettings
 from core.advisor.records import RecordsUnavailableError
@@ -130,7 +130,7 @@ async def a_message_of_the_bot(redirector: Redirector) -> None:
             await channel.send(reference, Activity(type="message", text="hello"))
     finally:
         await channel.close()
-    assert refused.value.outcome is Outcome.REFUSED
+    assert refused.value.outcome is DeliveryOutcome.REFUSED
 
 
 async def a_probe_that_pairs(redirector: Redirector) -> None:
