@@ -33,6 +33,9 @@ SAME_MOMENT: Final = """
   Object.defineProperty(Intl.DateTimeFormat.prototype, "format", {
     get() { return () => document.documentElement.lang === "de" ? "25.11.2026, 08:00" : "25 Nov 2026, 08:00"; },
   });
+  Object.defineProperty(Intl.RelativeTimeFormat.prototype, "format", {
+    value() { return document.documentElement.lang === "de" ? "vor 2 Tagen" : "2 days ago"; },
+  });
 """
 _SHRINK: Final = 4
 """Pictures are compared at a quarter of their size, which hides differences in anti-aliasing between browser
