@@ -55,7 +55,7 @@ export class LicenceTiles extends LitElement {
       }
       ul {
         display: grid;
-        grid-template-columns: repeat(auto-fit, minmax(min(100%, 128px), 1fr));
+        grid-template-columns: repeat(auto-fit, minmax(min(100%, 168px), 1fr));
         gap: 12px;
         list-style: none;
         margin: 0;
@@ -64,7 +64,7 @@ export class LicenceTiles extends LitElement {
       li.card {
         padding: 12px;
         display: grid;
-        grid-template-columns: 20px 1fr;
+        grid-template-columns: 20px minmax(0, 1fr);
         gap: 0 10px;
         border-inline-start: 4px solid var(--edge, var(--colorNeutralStrokeAccessible));
       }
@@ -77,9 +77,13 @@ export class LicenceTiles extends LitElement {
       .bad {
         --edge: var(--colorStatusDangerBorderActive, #c50f1f);
       }
+      .label,
       .value,
       .note {
         overflow-wrap: anywhere;
+      }
+      .label {
+        hyphens: auto;
       }
       .value {
         grid-column: 2;
@@ -109,7 +113,7 @@ export class LicenceTiles extends LitElement {
       ${this.tiles().map(
         (tile) =>
           html`<li class="card ${tile.health ?? ""}" id="tile-${tile.id}">
-            ${icon(tile.icon)}<span>${tile.label}</span><span class="value">${tile.value}</span>
+            ${icon(tile.icon)}<span class="label">${tile.label}</span><span class="value">${tile.value}</span>
             ${
               tile.note
                 ? html`<span class="note">${icon(tile.health === "bad" ? "error" : "warning")}${tile.note}</span>`
