@@ -47,7 +47,7 @@ class Calls:
         """Stop following all other users."""
         gone = await self._logins.keep_only(Use.HELP, user_ids)
         if gone:
-            logger.info("calls are followed no longer", extra={"users": gone})
+            logger.info("calls are no longer followed", extra={"users": gone})
 
     async def over(self, user_ids: Sequence[int]) -> list[int]:
         """Return those of the users who have no call now, not even a ringing one. Users who are not followed, and those for
@@ -62,7 +62,7 @@ class Calls:
                 try:
                     return not await session.calls()
                 except PbxError as fault:
-                    logger.debug("not known whether a user has a call", extra={"reason": str(fault)})
+                    logger.debug("unknown whether a user has a call", extra={"reason": str(fault)})
                     return False
 
         answers = await asyncio.gather(*(is_over(session) for _user_id, session in followed))

@@ -43,7 +43,7 @@ def _one_line(value: str) -> str:
     if not value:
         raise ValueError("is empty")
     if not value.isprintable():
-        raise ValueError("holds characters that cannot be seen: write it again, on one line")
+        raise ValueError("contains invisible characters: write it again, on one line")
     return value
 
 
@@ -148,7 +148,7 @@ class PbxSection(_Section):
             raise ConnectorError(f"password_file {self.password_file} is empty: write the password into it")
         if "\n" in password:
             raise ConnectorError(
-                f"password_file {self.password_file} has several lines: leave the password alone"
+                f"password_file {self.password_file} has several lines: keep only the password in it"
             )
         return password
 

@@ -107,4 +107,4 @@ class LoginMemory:
         try:
             self._state.write(FILE, content.encode() + b"\n")
         except ConnectorError as fault:
-            logger.warning("the last refused logins cannot be kept", extra={"reason": str(fault)})
+            logger.warning("the last refused logins cannot be stored", extra={"reason": str(fault)})

@@ -81,7 +81,7 @@ class Monitor:
         version = await self._rest.version() or await self._uci.server_version()
         if version is None:
             self._readings.incomplete(
-                ReadingPart.VERSION, "pbx-answer-unclear", "the PBX does not tell its version"
+                ReadingPart.VERSION, "pbx-answer-unclear", "the PBX does not report its version"
             )
             return self.status.pbx_version
         self._readings.pbx_version = version

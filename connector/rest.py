@@ -252,7 +252,7 @@ class StarfaceRest:
         try:
             return answers.version(await self._own("/server/version"))
         except PbxError as fault:
-            logger.debug("the PBX does not tell its version by REST", extra={"reason": str(fault)[:200]})
+            logger.debug("the PBX does not report its version by REST", extra={"reason": str(fault)[:200]})
             return None
 
     async def check(self) -> UserRecord:
@@ -318,7 +318,7 @@ class StarfaceRest:
                     if response.status not in (200, 204):
                         raise PbxAnswerError(path, response.status, "not written")
                     return
-            raise PbxLoginFailedError("the PBX takes no token that it has just given")
+            raise PbxLoginFailedError("the PBX refuses a token that it has just issued")
 
     async def _own(self, path: str, query: Mapping[str, str] | None = None) -> Any:
         """Read with the connector's own login; log in again once if the token has expired."""
@@ -329,7 +329,7 @@ class StarfaceRest:
                     return await self._read(path, headers, query)
                 except _TokenExpiredError:
                     self.own_login.forget()
-            raise PbxLoginFailedError("the PBX takes no token that it has just given")
+            raise PbxLoginFailedError("the PBX refuses a token that it has just issued")
 
     async def _own_headers(self) -> dict[str, str]:
         """Return the headers of the own login. Concurrent callers share one login, and none holds a lock while the PBX works
@@ -393,7 +393,7 @@ class StarfaceRest:
         except NETWORK_FAULTS as fault:
             raise await self._unreached(fault) from fault
         except Exception as fault:
-            logger.exception("an answer of the PBX that nobody foresaw", extra={"path": what})
+            logger.exception("an unexpected answer of the PBX", extra={"path": what})
             raise PbxAnswerError(
                 what, 200, f"an answer that is not understood ({type(fault).__name__})"
             ) from fault

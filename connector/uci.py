@@ -185,20 +185,20 @@ class Callbacks:
         receiver, identity = found
         if is_foreign(request.query, identity()):
             self.events_refused += 1
-            logger.warning("a call event for another user came to this address, and is not taken")
+            logger.warning("a call event for another user is refused")
             return web.Response(status=403)
         try:
             params, method = read_xmlrpc(await request.read())
         except Exception as odd:  # noqa: BLE001 - a stranger may send anything to the port
             self.events_refused += 1
-            logger.warning("a call event is not understood", extra={"reason": type(odd).__name__})
+            logger.warning("a call event cannot be parsed", extra={"reason": type(odd).__name__})
             return web.Response(status=400)
         try:
             receiver((method or "").rpartition(".")[2], params)
         except Exception as fault:  # noqa: BLE001 - the event may contain anything
             self.events_refused += 1
             # Without the exception, because its text may contain a number or a name.
-            logger.error("a call event could not be taken", extra={"reason": type(fault).__name__})  # noqa: TRY400
+            logger.error("a call event could not be processed", extra={"reason": type(fault).__name__})  # noqa: TRY400
         return web.Response(text=xmlrpc.client.dumps((True,), methodresponse=True), content_type="text/xml")
 
 

@@ -25,7 +25,7 @@ def new(options: argparse.Namespace) -> int:
     if previous is None:
         print("The old key stops working within seconds, once the running connector has reloaded it.")
     else:
-        print(f"The old key is good until {previous[1].astimezone():%Y-%m-%d %H:%M}; its users are told.")
+        print(f"The old key is good until {previous[1].astimezone():%Y-%m-%d %H:%M}; its users are notified.")
     return 0
 
 

@@ -56,7 +56,7 @@ class Book:
         try:
             answer = await self._rest.get(Area.ACCOUNTS, "/accounts")
         except PbxError as fault:
-            logger.debug("colleagues are not told", extra={"reason": type(fault).__name__})
+            logger.debug("colleagues cannot be read", extra={"reason": type(fault).__name__})
         else:
             found = (_colleague(one) for one in readers.records(answer)[:MAX_ACCOUNTS])
             self._accounts = [
@@ -72,7 +72,7 @@ class Book:
         try:
             answer = await self._rest.get(Area.CONTACTS, "/contacts", query)
         except PbxError as fault:
-            logger.debug("contacts are not told", extra={"reason": type(fault).__name__})
+            logger.debug("contacts cannot be read", extra={"reason": type(fault).__name__})
             return []
         return list(contacts(answer))
 

@@ -82,7 +82,7 @@ class RestPhone:
                 if len(self._held) > MAX_HELD:
                     del self._held[next(iter(self._held))]
         except PbxError as fault:
-            logger.debug("a person's permissions are not told", extra={"reason": type(fault).__name__})
+            logger.debug("a person's permissions cannot be read", extra={"reason": type(fault).__name__})
             return False
         return any(_is_for(one, area) for one in held)
 

@@ -221,7 +221,7 @@ class UciLine:
         try:
             return await self._lists.newest()
         except PbxError as fault:
-            logger.debug("a line's call list is not told", extra={"reason": type(fault).__name__})
+            logger.debug("a line's call list cannot be read", extra={"reason": type(fault).__name__})
             return []
 
     def _number(self, wanted: Dial) -> Wanted:
@@ -229,7 +229,7 @@ class UciLine:
         if number.kind is not None and not wanted.is_confirmed:
             raise PhoneError(
                 Code.NUMBER_NEEDS_CONFIRMATION,
-                "a number that asks first",
+                "the number must be confirmed",
                 kind=number.kind.value,
                 number=number.dial,
             )
@@ -344,7 +344,7 @@ class UciLine:
             if self._model.apply_poll(ids=ids, structs=structs, asked=asked, at=_steady()):
                 self._changed()
         except PbxError as fault:
-            logger.debug("a line's calls are not told", extra={"reason": type(fault).__name__})
+            logger.debug("a line's calls cannot be read", extra={"reason": type(fault).__name__})
             if isinstance(fault, UciFaultError):
                 await self._check_login()
             return False
@@ -359,7 +359,7 @@ class UciLine:
         try:
             await self._session.is_logged_in()
         except PbxError as fault:
-            logger.debug("not known whether a login stands", extra={"reason": type(fault).__name__})
+            logger.debug("unknown whether a login is still valid", extra={"reason": type(fault).__name__})
 
     def _hide_ended_calls(self) -> None:
         self._hiding = None

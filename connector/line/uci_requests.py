@@ -52,7 +52,7 @@ class UciRequests:
         try:
             provided = await self._session.provided_requests()
         except PbxError as fault:
-            logger.debug("the PBX does not tell what it offers", extra={"reason": type(fault).__name__})
+            logger.debug("the PBX does not list what it offers", extra={"reason": type(fault).__name__})
         refused = self.offer.refused if self._offered_at is None else ()  # it may be granted now
         self.offer = OfferedRequests(provided, refused)
         self._offered_at = time.monotonic()

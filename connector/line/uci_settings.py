@@ -221,7 +221,7 @@ class UciSettings:
                 faults.append(refused)
         except PbxError as fault:
             faults.append(fault)
-        except Exception as odd:  # noqa: BLE001 - one part that nobody foresaw costs no other
+        except Exception as odd:  # noqa: BLE001 - a fault in one part must not affect the others
             # Without the exception: its words may hold a number or a name.
             logger.error("a part of a telephone is not understood", extra={"reason": type(odd).__name__})  # noqa: TRY400
             faults.append(PbxAnswerError("telephone", 200, type(odd).__name__))
@@ -237,7 +237,7 @@ class UciSettings:
             answer = await self._rest.get(Area.PHONES, f"/users/{self._user_id}/phoneconfig/phones")
             known = list(readers.records(answer))
         except PbxError as fault:
-            logger.debug("REST tells no phones", extra={"reason": type(fault).__name__})
+            logger.debug("phones cannot be read by REST", extra={"reason": type(fault).__name__})
         self._phones = readers.phones(ids, primary, known)
 
     async def _read_numbers(self) -> None:
