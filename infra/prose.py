@@ -59,6 +59,8 @@ PHRASES: Final = (
     _phrase("in time no word|no word in time", "timed out"),
     _phrase("what (?:came|became) of it", "the outcome, the result"),
     _phrase("did not live to", "died before"),
+    _phrase("at the longest", "at most"),
+    _phrase("who is told", "who is notified, who is informed"),
     _phrase("holds good", "is valid, applies"),
     _phrase("stays what it was", "does not change"),
     _phrase("kept no longer", "no longer kept, released"),
