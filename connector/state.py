@@ -113,7 +113,7 @@ class ConnectorState:
             previous = PreviousKey.model_validate_json(content)
             key = parse_key(previous.pbx_key)
         except (ValidationError, MalformedKeyError):
-            logger.warning("the previous PBX key cannot be read and counts no longer")
+            logger.warning("the previous PBX key cannot be read and is no longer valid")
             return None
         return (key, previous.until) if datetime.now(UTC) < previous.until else None
 

@@ -286,7 +286,7 @@ class UciSession:
                     refusals = refusals + 1 if isinstance(fault, LoginRejectedError) else 0
                     if self._gives_up is not None and refusals >= MAX_REFUSALS and self._gives_up():
                         return
-                except Exception as odd:  # noqa: BLE001 - nobody foresaw it; no login ends by it
+                except Exception as odd:  # noqa: BLE001 - unexpected; it must not end the login
                     self._is_connected = False
                     # Without the exception: its words may hold a number or a name.
                     logger.error("a UCI login is made again", extra={"reason": type(odd).__name__})  # noqa: TRY400

@@ -72,6 +72,9 @@ PHRASES: Final = (
     _phrase("(?:has|have) yet to be told", "has not been informed yet"),
     _phrase("the barest", "the most minimal"),
     _phrase("looks again", "checks again, polls"),
+    _phrase("(?:is|are) told (?:who|why|which)", "is called with, gets"),
+    _phrase("says? nothing of", "says nothing about"),
+    _phrase("(?:counts?|followed|shown) no longer", "no longer counts, no longer shown"),
 )
 
 

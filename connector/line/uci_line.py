@@ -348,7 +348,7 @@ class UciLine:
             if isinstance(fault, UciFaultError):
                 await self._check_login()
             return False
-        except Exception as odd:  # noqa: BLE001 - nobody foresaw it; the next look may do better
+        except Exception as odd:  # noqa: BLE001 - unexpected; the next poll may succeed
             # Without the exception: its words may hold a number or a name.
             logger.error("a line's calls are not understood", extra={"reason": type(odd).__name__})  # noqa: TRY400
             return False

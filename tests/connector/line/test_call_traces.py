@@ -385,7 +385,7 @@ def test_an_ended_call_is_shown_for_some_seconds_and_known_for_longer() -> None:
     assert model.next_forgetting == at + ENDED_SECONDS
     assert model.calls(at + ENDED_SECONDS - 1) != []
     assert not model.forget_ended(at + ENDED_SECONDS - 1)
-    assert model.forget_ended(at + ENDED_SECONDS + 1), "it is shown no longer: a change"
+    assert model.forget_ended(at + ENDED_SECONDS + 1), "it is no longer shown: a change"
     assert (model.calls(at + ENDED_SECONDS + 1), model.next_forgetting) == ([], None)
     assert model.is_known("1"), "a late event does not bring it back"
     assert not model.forget_ended(at + TOMBSTONE_SECONDS + 1)
