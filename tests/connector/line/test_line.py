@@ -115,7 +115,7 @@ async def test_a_call_id_of_before_the_start_is_asked_for_before_it_is_dialled(
     async def sees_nothing(_line: UciLine) -> bool:
         return False
 
-    monkeypatch.setattr(UciLine, "_look", sees_nothing)
+    monkeypatch.setattr(UciLine, "_poll", sees_nothing)
     await site.start()
     await site.until(lambda line: line.state is LineState.UP, "the line comes back")
     assert (await site.lines.line(ANNA).dial(wanted)).call_id == wanted.call_id
