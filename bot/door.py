@@ -20,6 +20,11 @@ https://learn.microsoft.com/azure/bot-service/bot-service-channels-reference
 """
 _GUID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _OF_A_BOT: Final = "28:"
+_AMONG_PEOPLE: Final = "19:"
+"""Chats of people have ids like `19:…@unq.gbl.spaces`, also those of two: https://learn.microsoft.com/graph/api/resources/chat.
+A chat with a bot has another form. Teams calls both "personal", and somebody could post a card there that looks like the
+bot's.
+"""
 
 
 class Refusal(StrEnum):
@@ -27,7 +32,7 @@ class Refusal(StrEnum):
     """Teams does not state a Microsoft account."""
     TENANT_NOT_ALLOWED = "tenant-not-allowed"
     NOT_PERSONAL = "not-personal"
-    """A group chat or a channel."""
+    """A chat of people or a channel."""
 
 
 def admit(
@@ -45,7 +50,8 @@ def admit(
         return Refusal.TENANT_NOT_ALLOWED
     if anywhere:
         return TeamsUser(tenant, object_id, activity.from_property.name)
-    if activity.conversation.conversation_type != "personal" or activity.conversation.is_group:
+    chat = activity.conversation
+    if chat.conversation_type != "personal" or chat.is_group or chat.id.startswith(_AMONG_PEOPLE):
         return Refusal.NOT_PERSONAL
     return TeamsUser(tenant, object_id, activity.from_property.name)
 

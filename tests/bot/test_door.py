@@ -80,6 +80,18 @@ async def test_in_a_group_nothing_is_kept_either(world: World) -> None:
     assert not stored(world, STRANGER)
 
 
+async def test_a_button_in_a_chat_of_two_people_does_nothing(world: World) -> None:
+    """Teams calls that chat personal too, and somebody may post a card there that looks like the bot's."""
+    chat = {
+        "id": "19:aaaa_bbbb@unq.gbl.spaces",
+        "conversationType": "personal",
+        "tenantId": TENANT_ID,
+    }
+    value = {"action": {"type": "Action.Execute", "verb": "status", "data": {}}}
+    answer = await world.say(ANNA, type="invoke", name="adaptiveCard/action", value=value, conversation=chat)
+    assert "I only work in a personal chat" in answer["body"]["value"]
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [

@@ -41,8 +41,13 @@ async def _login(methods: PbxMethods, params: dict[str, Any]) -> PbxUser:
         raise RpcRefusalError("protocol-error")
     if isinstance(proof, ChallengeProof):
         return await methods._rest.prove_challenge(proof.nonce, proof.secret)
-    _, credentials = methods._open(
-        proof.nonce, proof.box, login.tenant_id, login.object_id, LOGIN, Credentials
+    _, credentials = methods.open_sealed(
+        nonce=proof.nonce,
+        box=proof.box,
+        tenant_id=login.tenant_id,
+        object_id=login.object_id,
+        purpose=LOGIN,
+        kind=Credentials,
     )
     return await methods._rest.prove_password(credentials.login, credentials.password)
 
