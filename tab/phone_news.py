@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from core.background import Background
+from core.diagnosis.codes import Code
 from core.diagnosis.finding import Finding
 from core.phone.telephone import IS_OFF, Telephone
 from core.store.database import STORAGE_ERRORS
@@ -17,6 +18,10 @@ logger = logging.getLogger(__name__)
 
 PAUSE_SECONDS: Final = 0.05
 """Minimum time between two reads of one line, because call states arrive in pairs."""
+RETRY_SECONDS: Final = (0.2, 0.5, 1.0, 2.0, 4.0)
+"""Pauses before a line is read again, when the connector was busy or its answer was lost."""
+_TEMPORARY: Final = frozenset({Code.PBX_BUSY, Code.OUTCOME_UNKNOWN})
+"""Refusals that say nothing about the line: the page keeps what it shows while the line is read again."""
 
 
 class PhoneNews:
@@ -44,9 +49,15 @@ class PhoneNews:
 
     async def _read(self, person: Key) -> None:
         try:
+            pauses = iter(RETRY_SECONDS)
             while watchers := self._watchers(person):
                 self._asked[person] = False
                 line = await self._telephone.line(watchers[0].user)
+                if isinstance(line, Finding) and line.code in _TEMPORARY:
+                    pause = next(pauses, None)
+                    if pause is not None:
+                        await asyncio.sleep(pause)
+                        continue
                 if not isinstance(line, Finding):
                     phone = Phone(is_on=True, line=line)
                 else:
