@@ -18,6 +18,8 @@ from core.licensing.policy import Policy
 from core.licensing.rules import LicenceKind
 from core.licensing.session import Opened, Proof, UserFacts
 from core.licensing.transactions.handing_over import HandedOver
+from core.licensing.transactions.proofs import pin_identity
+from core.licensing.transactions.steps import TransactionRefusedError
 from core.licensing.transactions.trusting import TrustChange, TrustChanged
 from core.store import tables
 from core.store.audit import OPERATOR
@@ -318,6 +320,18 @@ async def test_two_who_match_the_same_user_first_at_the_same_moment(book: Book) 
     outcomes = await asyncio.gather(*(book.ledger.open_session(request) for request in requests))
     assert sum(isinstance(one, Opened) for one in outcomes) == 1
     assert await count(book, "pinned_identity") == 1
+
+
+async def test_a_pin_that_was_set_since_the_check_refuses_the_sign_in(book: Book) -> None:
+    """Before the first pin there is no row to lock: two sign-ins may both have passed the check."""
+    await trust(book)
+    request = await book.request(1, ual=True, teams_user=TeamsUser(TENANT, "mallory"), **BY_EMAIL)
+    anna = TeamsUser(TENANT, "anna")
+    assert isinstance(await book.take(1, ual=True, teams_user=anna, **BY_EMAIL), Opened)
+    with pytest.raises(TransactionRefusedError) as refused:
+        await book.ledger.writer.run(lambda: pin_identity(request))
+    assert refused.value.finding.code is Code.IDENTITY_CHANGED
+    assert await pin_of(book, 1) == [(TENANT, "anna", "email")]
 
 
 async def test_whoever_gave_their_password_stays_proven_by_it(book: Book) -> None:

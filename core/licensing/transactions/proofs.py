@@ -44,19 +44,31 @@ def check_proof(request: SessionRequest) -> Transaction[None]:
     )
     if trust is None or (request.is_keyless and trust["entry"] == Entry.WITH_KEY):
         raise TransactionRefusedError(Finding(Code.TENANT_NOT_TRUSTED, {"pbx_name": request.pbx_name}))
+    yield from _check_pins(request)
+
+
+def _check_pins(request: SessionRequest) -> Transaction[list[tuple[int, str, str, str]]]:
+    """Return the pins of `_list_pins`. Raise TransactionRefusedError when one of them ties the PBX user or the Teams
+    identity to another.
+    """
     pins = yield from _list_pins(request)
     if any(pin[:3] != _pinned_by(request) for pin in pins):
         raise TransactionRefusedError(Finding(Code.IDENTITY_CHANGED, {"pbx_name": request.pbx_name}))
+    return pins
 
 
 def pin_identity(request: SessionRequest) -> Transaction[None]:
     """Pin the PBX user to the Teams identity, after `check_proof`.
 
-    A password always sets the pin. An e-mail address sets it only where neither of the two has a pin yet.
+    A password always sets the pin. An e-mail address sets it only where neither of the two has a pin yet. Another
+    transaction may have set one since `check_proof`, where there was no row to lock; then this raises as that does.
     """
-    pins = yield from _list_pins(request)
-    if request.proof is Proof.EMAIL and pins:
-        return
+    if request.proof is Proof.EMAIL:
+        pins = yield from _check_pins(request)
+        if pins:
+            return
+    else:
+        pins = yield from _list_pins(request)
     if pins == [(*_pinned_by(request), request.proof.value)]:
         return
     user, user_id = request.teams_user, request.person.pbx_user_id
