@@ -205,9 +205,13 @@ async def test_a_box_is_good_once_and_for_this_purpose_alone(world: World, anna)
 
 
 async def test_where_uci_is_off_the_reason_is_told(world: World, anna) -> None:
-    await world.pbx("PATCH", "settings", {"loginType": "ActiveDirectory"})
-    refused = await anna.call("POST", "audio/calls/challenge")
-    assert (refused.status, refused.code) == (409, "calls-not-followed")
+    await world.pbx("PATCH", "settings", {"uci": False})
+
+    async def refusal() -> Any:
+        answer = await anna.call("POST", "audio/calls/challenge")
+        return answer.code if answer.status == 409 else None
+
+    assert await eventually(refusal, "the connector has noticed", seconds=80) == "calls-not-followed"
 
 
 # --- an expired licence key

@@ -221,12 +221,12 @@ async def test_changes_of_many_lines_are_told_together_in_portions(tmp_path: Pat
     link = LinkClient(config, nothing, nothing, nothing, nothing, lines, {})
     for _ in range(3):
         for user_id in range(5 * MAX_CHANGED):
-            lines._has_changed(user_id)
+            lines._mark_changed(user_id)
     recording: Any = Recording()
     reporting = asyncio.create_task(link._report_lines(recording))
     await eventually(lambda: _is(len(told) == 5), "all are told")
     await eventually(lambda: _is(not lines.changed.is_set()), "and nothing is left")
-    lines._has_changed(7)
+    lines._mark_changed(7)
     await eventually(lambda: _is(len(told) == 6), "a later change is told")
     reporting.cancel()
     assert [len(one) for one in told] == [MAX_CHANGED] * 5 + [1]
