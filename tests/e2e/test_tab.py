@@ -80,6 +80,7 @@ async def test_every_page_tells_that_it_loads(signed_in: World, open_tab: OpenTa
         await route.continue_()
 
     await tab.page.route(f"**/api/v1/{ANSWER_OF[page]}*", hold)
+    await tab.page.route("**/api/v1/events*", hold)  # the stream brings the first answer as well
     await reopen(tab, page)
     await expect(tab.view.get_by_role("status").filter(has_text="Loading …").first).to_be_attached()
     assert await tab.violations() == []
