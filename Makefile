@@ -35,7 +35,7 @@ install: $(CACHE)/build.stamp $(CACHE)/package.stamp $(CACHE)/host-page.stamp $(
 install-dev: install $(CACHE)/dev.stamp $(CACHE)/e2e.stamp $(CACHE)/browser.stamp $(CACHE)/sound.stamp $(CACHE)/clock.stamp  ## what the tests and checks need
 
 test: install-dev  ## all tests; T=path for some of them
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS) $(T)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(PYTEST_ARGS) $(T)
 
 test-fast: install-dev  ## the tests that need no world, browser or PostgreSQL
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -q -m "not world and not browser and not postgres" \

@@ -99,21 +99,9 @@ async def book(database_url: str) -> AsyncIterator[Book]:
     await book.close()
 
 
-SLOWEST_FIRST = ("browser", "world", "postgres")
-
-
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark each test by the fixtures that it uses, so that `-m` can choose what needs little.
-
-    The files that take longest come first: begun last, they would keep one process busy while the others have ended.
-    """
-    place: dict[Path, int] = {}
+    """Mark each test by the fixtures that it uses, so that `-m` can select tests by their needs."""
     for item in items:
         for fixture in getattr(item, "fixturenames", ()):
             if (marker := MARKERS.get(fixture)) is not None:
                 item.add_marker(marker)
-        for number, marker in enumerate((*SLOWEST_FIRST, None)):
-            if marker is None or item.get_closest_marker(marker):
-                place[item.path] = min(number, place.get(item.path, number))
-                break
-    items.sort(key=lambda item: place[item.path])

@@ -278,10 +278,13 @@ class Uci:
             # The PBX appends the event's user to the callback URL (UcpServerEventsAdapter, ESPO).
             query = {f"{_PREFIX}user": session.user.login, f"{_PREFIX}auth": session.auth}
             try:
-                async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=5)) as http:
-                    await http.post(
+                async with (
+                    aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=5)) as http,
+                    http.post(
                         session.callback or "", params=query, data=body, headers={"Content-Type": "text/xml"}
-                    )
+                    ),
+                ):
+                    pass
             except (aiohttp.ClientError, TimeoutError):
                 logger.warning("event not delivered to %s", session.callback)
 

@@ -211,7 +211,13 @@ async def test_where_uci_is_off_the_reason_is_told(world: World, anna) -> None:
         answer = await anna.call("POST", "audio/calls/challenge")
         return answer.code if answer.status == 409 else None
 
+    async def is_offered() -> bool:
+        return (await anna.call("POST", "audio/calls/challenge")).status == 200
+
     assert await eventually(refusal, "the connector has noticed", seconds=80) == "calls-not-followed"
+    # Later tests need UCI, and a login that was refused is tried once a minute.
+    await world.pbx("PATCH", "settings", {"uci": True})
+    await eventually(is_offered, "UCI is on again", seconds=100)
 
 
 # --- an expired licence key

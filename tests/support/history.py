@@ -25,6 +25,7 @@ def write(world: World) -> None:
     with closing(world.database()) as database, database:
         (pbx_id,) = database.execute("SELECT id FROM pbx").fetchone()
         database.execute("UPDATE pbx SET claimed_at = ?", (_ms(start - timedelta(days=1)),))
+        database.execute("DELETE FROM usage_day")  # days that were stored without this history
         for day, begins, ends, user_id, name in rows:
             since, until = day + timedelta(hours=begins), day + timedelta(hours=ends)
             if until < now:
@@ -67,6 +68,7 @@ def fill_a_day(world: World, day: datetime, rows: int) -> None:
 def forget(world: World) -> None:
     with closing(world.database()) as database, database:
         database.execute("DELETE FROM audit WHERE actor = ?", (ACTOR.name,))
+        database.execute("DELETE FROM usage_day")
         database.execute("UPDATE pbx SET claimed_at = ?", (_ms(datetime.now(UTC)),))
 
 
