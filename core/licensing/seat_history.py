@@ -78,7 +78,8 @@ class SeatHistory:
         self._database = database
         self._writer = writer
         self._trusted_now = trusted_now
-        self._keeping: dict[str, asyncio.Task[Mapping[int, SeatDay]]] = {}
+        self._keeping: dict[tuple[str, int], asyncio.Task[Mapping[int, SeatDay]]] = {}
+        """Runs in progress, by PBX id and newest day. A run that began before a day was over lacks that day."""
 
     async def days(
         self, pbx_id: str, since: datetime, now: datetime, *, with_steps: bool = False
@@ -141,10 +142,11 @@ class SeatHistory:
 
     async def keep(self, pbx_id: str, now: datetime) -> Mapping[int, SeatDay]:
         """Store every day that is over and not stored yet; return these days. Concurrent callers share one run."""
-        keeping = self._keeping.get(pbx_id)
+        key = (pbx_id, _newest_over(now))
+        keeping = self._keeping.get(key)
         if keeping is None:
-            keeping = self._keeping[pbx_id] = asyncio.create_task(self._keep(pbx_id, now))
-            keeping.add_done_callback(lambda _: self._keeping.pop(pbx_id, None))
+            keeping = self._keeping[key] = asyncio.create_task(self._keep(pbx_id, now))
+            keeping.add_done_callback(lambda _: self._keeping.pop(key, None))
         return await asyncio.shield(keeping)
 
     async def run(self) -> None:

@@ -25,7 +25,7 @@ from core.licensing.advice import (
     period_start,
 )
 from core.licensing.seat_day import DAY_MS, HOUR_MS, Held, Hour, SeatDay, Steps
-from core.licensing.seat_history import DAYS_KEPT, MANY_SEATS, HolderName, SeatHistory
+from core.licensing.seat_history import DAYS_KEPT, MANY_SEATS, OVER_AFTER, HolderName, SeatHistory
 from core.licensing.usage import Bucket, Span, usage
 from core.store import tables
 from core.store.timestamps import from_ms, to_ms
@@ -327,6 +327,18 @@ async def test_days_are_kept_by_two_replicas_at_once(book: Book) -> None:
     claimed = NOW - 100 * DAY
     found = await asyncio.gather(*(looked_at(book, one, NOW, claimed) for one in histories))
     assert found == [plainly(holdings, NOW, claimed)] * 2
+
+
+async def test_views_at_the_moment_from_which_a_day_is_kept(book: Book) -> None:
+    """The later view must not wait for the earlier one's run alone, which lacks the newest day."""
+    await book.put(20)
+    moment = from_ms(to_ms(NOW) // DAY_MS * DAY_MS) + OVER_AFTER
+    history = history_of(book)
+    tick = timedelta(milliseconds=1)
+    before, after = await asyncio.gather(
+        *(history.days(PBX, now - 5 * DAY, now) for now in (moment - tick, moment + tick))
+    )
+    assert len(before) == len(after) == 6
 
 
 async def test_nothing_is_kept_while_the_clock_is_in_doubt(book: Book) -> None:
