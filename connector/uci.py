@@ -465,7 +465,9 @@ class UciSession:
             is_over = cookie["max-age"].strip('"').startswith(("0", "-")) or "1970" in cookie["expires"]
             if is_over or not cookie.value:
                 self._cookies.pop(cookie.key, None)
-            elif len(cookie.coded_value) <= MAX_COOKIE_CHARS and len(self._cookies) < MAX_COOKIES:
+                continue
+            has_room = cookie.key in self._cookies or len(self._cookies) < MAX_COOKIES
+            if has_room and len(cookie.coded_value) <= MAX_COOKIE_CHARS:
                 self._cookies[cookie.key] = cookie.coded_value
 
 

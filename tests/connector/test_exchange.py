@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from http.cookies import SimpleCookie
 from typing import Any
 
 import pytest
@@ -14,7 +15,7 @@ from connector.errors import PbxError, PbxUnreachableError
 from connector.exchange import EndpointElsewhereError, PbxRedirectedError, is_of_the_pbx
 from connector.login import sees_password
 from connector.rest import StarfaceRest
-from connector.uci import Callbacks, UciSession
+from connector.uci import MAX_COOKIES, Callbacks, UciSession
 from wire.doctor import DoctorStep
 
 SECRETS = ("foobar", "the-client-secret", "anna-1001")
@@ -291,5 +292,37 @@ async def test_each_uci_login_keeps_its_own_cookies(trap: Trap) -> None:
         ("ben", ""),
         ("ben", "JSESSIONID=of-ben"),
     ]
+    await rest.close()
+    await runner.cleanup()
+
+
+async def test_a_cookie_is_renewed_however_many_there_are(trap: Trap) -> None:
+    """A PBX that renews its session id would otherwise get the old one for ever."""
+    seen: list[SimpleCookie] = []
+
+    async def uci(request: web.Request) -> web.Response:
+        seen.append(SimpleCookie(request.headers.get("Cookie", "")))
+        body = "<methodResponse><params><param><value><boolean>1</boolean></value></param></params></methodResponse>"
+        response = web.Response(text=body, content_type="text/xml")
+        response.set_cookie("JSESSIONID", f"number-{len(seen)}")
+        for number in range(2 * MAX_COOKIES):
+            response.set_cookie(f"other-{number}", "x")
+        return response
+
+    app = web.Application()
+    app.router.add_post("/xml-rpc", uci)
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    rest = trap.rest(url=f"http://127.0.0.1:{runner.addresses[0][1]}")
+
+    async def query(_http: Any) -> dict[str, str]:
+        return {"de.vertico.starface.user": "anna"}
+
+    session = UciSession(rest, Callbacks(UciSection()), query, lambda *_: None, lambda _: None)
+    for _ in range(3):
+        await session.call("ucp.v22.requests.connection.keepAlive")
+    assert [sent["JSESSIONID"].value for sent in seen[1:]] == ["number-1", "number-2"]
+    assert {len(sent) for sent in seen[1:]} == {MAX_COOKIES}
     await rest.close()
     await runner.cleanup()
