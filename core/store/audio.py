@@ -11,12 +11,11 @@ from typing import Any, Final
 
 from pydantic import TypeAdapter
 from sqlalchemy import ColumnElement, and_, delete, func, insert, or_, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from core.audio.device import AudioDevice
 from core.audio.evidence import KEPT_FOR, DeviceUse, Source, SuspiciousCall
 from core.store import tables
-from core.store.audit import CONNECTOR, Actor, AuditKind, add_audit
+from core.store.audit import AuditKind, add_session_audit
 from core.store.database import Database, upsert
 from core.store.notices import new_notice
 from core.store.retention import delete_in_steps
@@ -260,9 +259,9 @@ class AudioStore:
                     last_seen_at=to_ms(at),
                 )
             )
-            await _audit(
+            await add_session_audit(
                 connection=connection,
-                person=person,
+                of=_is(_session, person),
                 kind=AuditKind.PROBE_PAIRED,
                 detail={"platform": platform},
                 at=at,
@@ -313,9 +312,9 @@ class AudioStore:
                 delete(tables.audio_report).where(_is(_report, person), _report.origin == probe_id)
             )
             if removed.rowcount > 0:
-                await _audit(
+                await add_session_audit(
                     connection=connection,
-                    person=person,
+                    of=_is(_session, person),
                     kind=AuditKind.PROBE_UNPAIRED,
                     detail={"cause": "by-person"},
                     at=at,
@@ -350,9 +349,9 @@ class AudioStore:
                 update(tables.audio_person).where(_is(_person, person)).values(help_since=value)
             )
             kind = AuditKind.CALL_HELP_OFF if since is None else AuditKind.CALL_HELP_ON
-            await _audit(
+            await add_session_audit(
                 connection=connection,
-                person=person,
+                of=_is(_session, person),
                 kind=kind,
                 detail={"cause": cause} if since is None else {},
                 at=at,
@@ -431,16 +430,20 @@ class AudioStore:
             for table in _ALL:
                 gone = await connection.execute(delete(table).where(_is(table.c, person)))
                 for _ in range(gone.rowcount if table is tables.audio_probe else 0):
-                    await _audit(
+                    await add_session_audit(
                         connection=connection,
-                        person=person,
+                        of=_is(_session, person),
                         kind=AuditKind.PROBE_UNPAIRED,
                         detail=deleted,
                         at=at,
                     )
             if had_help:
-                await _audit(
-                    connection=connection, person=person, kind=AuditKind.CALL_HELP_OFF, detail=deleted, at=at
+                await add_session_audit(
+                    connection=connection,
+                    of=_is(_session, person),
+                    kind=AuditKind.CALL_HELP_OFF,
+                    detail=deleted,
+                    at=at,
                 )
 
     async def forget_old(self, at: datetime) -> None:
@@ -500,33 +503,6 @@ class AudioStore:
         """Return the HMAC of a code as people type it: in any case, with or without the dash."""
         letters = "".join(character for character in code.upper() if character.isalnum())
         return hmac.new(self._pepper, f"pairing code {letters}".encode(), hashlib.sha256).hexdigest()
-
-
-async def _audit(
-    connection: AsyncConnection, person: Person, kind: AuditKind, detail: Mapping[str, object], at: datetime
-) -> None:
-    """Add an audit row at the PBX where the person is signed in; without a session, add none.
-
-    It says nothing about the devices, because the person may delete that data.
-    """
-    query = select(tables.session).where(_is(_session, person))
-    row = (await connection.execute(query)).one_or_none()
-    if row is None:
-        return
-    actor = Actor.person(*person, row.pbx_user_id, row.teams_name or row.display_name)
-    if detail.get("cause") in ("lost", "refused"):
-        actor = CONNECTOR
-    subject, user_id = row.display_name, row.pbx_user_id
-    await add_audit(
-        connection=connection,
-        pbx_id=row.pbx_id,
-        kind=kind,
-        actor=actor,
-        subject=subject,
-        at=at,
-        detail=detail,
-        pbx_user_id=user_id,
-    )
 
 
 def _is(columns: Any, person: Person) -> ColumnElement[bool]:

@@ -12,12 +12,13 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Final
 
-from sqlalchemy import insert
+from sqlalchemy import ColumnElement, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from core.store.database import Database
 from core.store.retention import delete_oldest_in_steps
 from core.store.tables import audit as _table
+from core.store.tables import session as _session
 from core.store.timestamps import to_ms
 from core.store.transaction import Transaction, execute, first
 from wire.bounds import MAX_NAME, clean_line
@@ -299,6 +300,42 @@ async def add_audit(
         pbx_user_id=pbx_user_id,
     )
     await connection.execute(insert(_table).values(dict(zip(_NAMES, values, strict=True))))
+
+
+_ACTOR_OF_CAUSE: Final = {"lost": CONNECTOR, "refused": CONNECTOR, "licence-lost": SYSTEM}
+"""Who ended something of a person, by the cause in the detail. For other causes it is the person."""
+
+
+async def add_session_audit(
+    connection: AsyncConnection,
+    of: ColumnElement[bool],
+    kind: AuditKind,
+    at: datetime,
+    detail: Mapping[str, object],
+) -> None:
+    """Insert one row about the person of a session, at the session's PBX; without such a session, insert none.
+
+    `of` selects the session. The connector or the service is the actor where the detail's cause says so.
+    """
+    row = (await connection.execute(select(_session).where(of))).one_or_none()
+    if row is None:
+        return
+    person = Actor.person(
+        tenant_id=row.tenant_id,
+        object_id=row.object_id,
+        pbx_user_id=row.pbx_user_id,
+        name=row.teams_name or row.display_name,
+    )
+    await add_audit(
+        connection=connection,
+        pbx_id=row.pbx_id,
+        kind=kind,
+        actor=_ACTOR_OF_CAUSE.get(str(detail.get("cause")), person),
+        subject=row.display_name,
+        at=at,
+        detail=detail,
+        pbx_user_id=row.pbx_user_id,
+    )
 
 
 async def forget_audit(database: Database, before: datetime) -> int:

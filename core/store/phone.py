@@ -9,10 +9,9 @@ from datetime import datetime
 from typing import Final
 
 from sqlalchemy import ColumnElement, and_, delete, select
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from core.store import tables
-from core.store.audit import CONNECTOR, SYSTEM, Actor, AuditKind, add_audit
+from core.store.audit import AuditKind, add_session_audit
 from core.store.database import Database, upsert
 from core.store.timestamps import to_ms
 from core.store.transaction import placeholders
@@ -52,8 +51,12 @@ class PhoneStore:
                 .on_conflict_do_update(index_elements=["tenant_id", "object_id"], set_=values)
             )
             if before != session_id:
-                await self._audit(
-                    connection=connection, session_id=session_id, kind=AuditKind.PHONE_ON, detail={}, at=at
+                await add_session_audit(
+                    connection=connection,
+                    of=_session.id == session_id,
+                    kind=AuditKind.PHONE_ON,
+                    detail={},
+                    at=at,
                 )
         return before != session_id
 
@@ -66,9 +69,9 @@ class PhoneStore:
                 )
             ).scalar_one_or_none()
             if session_id is not None:
-                await self._audit(
+                await add_session_audit(
                     connection=connection,
-                    session_id=session_id,
+                    of=_session.id == session_id,
                     kind=AuditKind.PHONE_OFF,
                     detail={"cause": cause},
                     at=at,
@@ -137,44 +140,13 @@ class PhoneStore:
                 )
             )
             if gone.rowcount > 0:
-                await self._audit(
+                await add_session_audit(
                     connection=connection,
-                    session_id=session_id,
+                    of=_session.id == session_id,
                     kind=AuditKind.PHONE_OFF,
                     detail={"cause": "licence-lost"},
                     at=at,
                 )
-
-    @staticmethod
-    async def _audit(
-        connection: AsyncConnection,
-        session_id: str,
-        kind: AuditKind,
-        detail: Mapping[str, object],
-        at: datetime,
-    ) -> None:
-        row = (
-            await connection.execute(select(tables.session).where(_session.id == session_id))
-        ).one_or_none()
-        if row is None:
-            return
-        name = row.teams_name or row.display_name
-        actor = Actor.person(
-            tenant_id=row.tenant_id, object_id=row.object_id, pbx_user_id=row.pbx_user_id, name=name
-        )
-        if cause := detail.get("cause"):
-            actor = {"lost": CONNECTOR, "refused": CONNECTOR, "licence-lost": SYSTEM}.get(str(cause), actor)
-        subject, user_id = row.display_name, row.pbx_user_id
-        await add_audit(
-            connection=connection,
-            pbx_id=row.pbx_id,
-            kind=kind,
-            actor=actor,
-            subject=subject,
-            at=at,
-            detail=detail,
-            pbx_user_id=user_id,
-        )
 
 
 def _is(person: Person) -> ColumnElement[bool]:
