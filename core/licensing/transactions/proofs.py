@@ -63,12 +63,10 @@ def pin_identity(request: SessionRequest) -> Transaction[None]:
     A password always sets the pin. An e-mail address sets it only where neither of the two has a pin yet. Another
     transaction may have set one since `check_proof`, where there was no row to lock; then this raises as that does.
     """
-    if request.proof is Proof.EMAIL:
-        pins = yield from _check_pins(request)
-        if pins:
-            return
-    else:
-        pins = yield from _list_pins(request)
+    by_email = request.proof is Proof.EMAIL
+    pins = yield from (_check_pins if by_email else _list_pins)(request)
+    if by_email and pins:
+        return
     if pins == [(*_pinned_by(request), request.proof.value)]:
         return
     user, user_id = request.teams_user, request.person.pbx_user_id
@@ -89,7 +87,7 @@ def pin_identity(request: SessionRequest) -> Transaction[None]:
         to_ms(request.now),
     )
     changes = any(one[:3] != _pinned_by(request) for one in pins)
-    if changes or request.proof is Proof.EMAIL:
+    if changes or by_email:
         yield from audit(
             pbx_id=request.pbx_id,
             kind=AuditKind.IDENTITY_PINNED,
