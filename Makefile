@@ -16,7 +16,7 @@ PIP_INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check
 # Test processes at once; each has a world of its own. Tests wait more than they compute, so there are two for each core.
 WORKERS ?= $(shell echo $$((2 * $$(nproc 2>/dev/null || echo 2))))
 T ?= tests
-# A part that is started a hundred times compiles its modules once.
+# Keep compiled modules, because the tests start the parts hundreds of times.
 unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help run dev test test-fast bench install install-dev check check-page hooks format lock release clean api-types screenshots references
@@ -39,7 +39,7 @@ test: install-dev  ## all tests; T=path for some of them
 
 test-fast: install-dev  ## the tests that need no world, browser or PostgreSQL
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -q -m "not world and not browser and not postgres" \
-	  --ignore tests/e2e --ignore tests/app/test_schema_conformance.py $(PYTEST_ARGS) $(T)  # long to collect
+	  --ignore tests/e2e --ignore tests/app/test_schema_conformance.py $(PYTEST_ARGS) $(T)  # slow to collect
 
 bench: install-dev  ## all benchmarks, as ratios to bare baselines
 	$(BIN)/python -m bench seats

@@ -86,7 +86,7 @@ CLOCK: Final = web.AppKey("clock", ClockWatch)
 CHANNEL_TOKEN: Final[web.AppKey[ChannelToken]] = web.AppKey("channel_token")
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 READY_AGAIN_SECONDS: Final = 5
-"""When a replica that is not ready is worth asking again."""
+"""`Retry-After` of a replica that is not ready."""
 
 
 def create(settings: Settings) -> web.Application:

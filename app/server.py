@@ -159,7 +159,7 @@ class _Server(web.Server):
         async def handle(request: web.BaseRequest) -> web.StreamResponse:
             # aiohttp answers what it does not expect with that text, before any door is asked.
             if not request.headers.get("Expect", "").isascii():
-                raise BadHttpMessage("Expect is no text")
+                raise BadHttpMessage("Expect is not text")
             return await made.request_handler(request)
 
         super().__init__(handle, request_factory=made.request_factory, **options)

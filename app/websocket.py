@@ -128,7 +128,7 @@ async def serve(
     )
     try:
         await socket.prepare(request)
-    except ValueError:  # aiohttp says 400 to what is wrong, and stumbles over bytes that are no text
+    except ValueError:  # aiohttp answers 400 itself, but fails on bytes that are not text
         return web.json_response({"error": "no WebSocket handshake"}, status=400)
     try:
         await serve_transport(WebSocketTransport(socket, request.transport), request.remote or "")

@@ -31,7 +31,7 @@ _HANDLED: Final = frozenset((ActivityTypes.message, ActivityTypes.invoke, Activi
 """Activity types that are processed. Others (typing, reactions, members of a conversation) are acknowledged only."""
 MAX_ACTIVITY_BYTES: Final = 256 * 1024
 AGAIN_AFTER: Final = timedelta(seconds=4)
-"""Where nobody says how long: a fault of the channel or of Entra that passes."""
+"""When to deliver an activity again after a temporary fault of the channel or of Entra that names no time."""
 _CALLER_ID: Final = "urn:botframework:azure"
 
 
@@ -114,7 +114,7 @@ def _refuse(status: int, error: str) -> web.Response:
 
 
 def _postpone(error: str, wait: timedelta = AGAIN_AFTER) -> web.Response:
-    """The channel is to deliver the activity again, after `wait`."""
+    """Ask the channel to deliver the activity again after `wait`."""
     headers = {"Retry-After": str(int(wait.total_seconds()) + 1)}
     return web.json_response({"error": error}, status=503, headers=headers)
 

@@ -21,9 +21,9 @@ https://learn.microsoft.com/azure/bot-service/bot-service-channels-reference
 _GUID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _OF_A_BOT: Final = "28:"
 _AMONG_PEOPLE: Final = "19:"
-"""Chats of people have ids like `19:…@unq.gbl.spaces`, also those of two: https://learn.microsoft.com/graph/api/resources/chat.
-A chat with a bot has another form. Teams calls both "personal", and somebody could post a card there that looks like the
-bot's.
+"""Prefix of the ids of chats between people, such as `19:…@unq.gbl.spaces` for two people:
+https://learn.microsoft.com/graph/api/resources/chat. A chat with a bot has an id of another form. Teams calls both
+"personal", and somebody could post a card that looks like the bot's in a chat between people.
 """
 
 
@@ -32,7 +32,7 @@ class Refusal(StrEnum):
     """Teams does not state a Microsoft account."""
     TENANT_NOT_ALLOWED = "tenant-not-allowed"
     NOT_PERSONAL = "not-personal"
-    """A chat of people or a channel."""
+    """A chat between people, or a channel."""
 
 
 def admit(

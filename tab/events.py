@@ -35,7 +35,7 @@ TAKES_CHANGES: Final = "changes"
 """Query parameter of a page that understands changes. A page of the previous version is sent complete states."""
 
 TIME_ZONE: Final = "timeZone"
-"""As of `StateParams`: a page that opens asks for no other state than the stream's first."""
+"""Query parameter as in `StateParams`. A page that opens requests no state but the first one of its stream."""
 
 TAKES_PHONE: Final = "phone"
 """Query parameter of a page that shows the telephone."""

@@ -131,7 +131,7 @@ def problem(request: web.Request, finding: Finding) -> web.Response:
 
 
 def _retry_seconds(finding: Finding, status: int) -> int:
-    """As the finding says, where it says a number: a connector's evidence may hold anything under this name."""
+    """Return the finding's own number of seconds if it is valid. A connector's evidence may hold anything under this name."""
     seconds = finding.evidence.get("seconds")
     if type(seconds) is not int or seconds < 1:
         return _RETRY_SECONDS[status]

@@ -31,7 +31,7 @@ _RFC3339: Final = re.compile(r"\d{4}-\d{2}-\d{2}[Tt ]", re.ASCII)
 
 
 def _no_number(value: object) -> object:
-    """Refuse what pydantic would read as seconds since 1970: a number, and a text that is one."""
+    """Refuse numbers and numeric text, which pydantic would read as seconds since 1970."""
     if isinstance(value, datetime) or (isinstance(value, str) and _RFC3339.match(value)):
         return value
     raise ValueError("a time is written as in RFC 3339")

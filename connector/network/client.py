@@ -122,7 +122,7 @@ class HttpClient:
         await self.close()
 
     def _trust_again(self) -> None:
-        """For the next request. Authorities that were added to this machine count then, too."""
+        """Read the certificates again for the next request, with authorities that were added to this machine since."""
         if self._read_again is None or time.monotonic() < self._trusted_until:
             return
         self._trusted_until = time.monotonic() + TRUST_SECONDS

@@ -94,7 +94,7 @@ async def test_when_updates_come_back_from_an_update_of_the_service_the_page_off
     assert await anna.violations() == []
     await anna.page.route("**/tab/", newer_page)
     await anna.page.unroute("**/api/v1/events?*")
-    await expect(anna.view.locator("#outdated")).to_contain_text("A new version of this app is there.")
+    await expect(anna.view.locator("#outdated")).to_contain_text("A new version of this app is available.")
     await expect(anna.view.locator("#not-live")).to_have_count(0)
     assert await anna.violations() == []
     await anna.page.unroute("**/tab/")

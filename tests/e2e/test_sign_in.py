@@ -115,7 +115,7 @@ async def test_a_pasted_address_is_understood_and_a_bad_name_is_told(world: Worl
     await tab.is_alerted("This is not a PBX name")
     await expect(tab.field("PBX name")).to_be_focused()
     await tab.enter_pbx(f"https://{world.pbx_name.upper()}:8443/login?x=1", world.key)
-    await tab.sees(f"Sign in with your STARFACE user at {world.pbx_name}")
+    await tab.sees(f"Sign in to {world.pbx_name} with your STARFACE user")
 
 
 @pytest.mark.parametrize("name", ["pbx.example.com", "unknown.example.com"])

@@ -149,8 +149,8 @@ async def open_view(browser: Browser, world: World, view: View, locale: str) -> 
 
 
 async def show(tab: Tab, theme: str, width: int) -> None:
-    """The open tab in another theme and width: Teams changes both while a tab is open. A load for each would cost more
-    than all that is looked at.
+    """Show the open tab in another theme and width, as Teams changes them. Loading the page for each picture would take
+    most of the time.
     """
     await tab.page.set_viewport_size({"width": width, "height": HEIGHT})
     await tab.page.get_by_label("Theme").evaluate(

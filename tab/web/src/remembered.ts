@@ -1,14 +1,14 @@
-// Where and as whom somebody signed in last, so that they need not type it again: name and login while this page is open;
-// on the device, with the PBX key, only where they want it. Never a password.
+// Remembers the last sign-in, so that people need not type it again: PBX name and login while this page is open; together
+// with the PBX key on the device only if they ask for it. Passwords are never stored.
 import type { Surroundings } from "./host.js";
 import { knownKey } from "./session-key.js";
 
 export interface LastSignIn {
   pbxName: string;
   login: string;
-  /** Empty: has to be typed. */
+  /** Empty if it must be typed. */
   pbxKey: string;
-  /** On the device, too. */
+  /** Whether it is also stored on the device. */
   kept: boolean;
 }
 
@@ -28,7 +28,7 @@ export function lastSignIn(surroundings: Surroundings): LastSignIn | null {
   return name === "" ? null : { pbxName: name, login, pbxKey: knownKey(name) ?? "", kept: false };
 }
 
-/** After a sign-in that went well. Where a framed page may store nothing, it holds while the page is open. */
+/** Remember a successful sign-in. If a framed page may not store anything, it is remembered while the page is open. */
 export function rememberSignIn(surroundings: Surroundings, last: LastSignIn): void {
   const { pbxName, login, pbxKey, kept } = last;
   here = { who: whoOf(surroundings), pbxName, login };
@@ -36,11 +36,11 @@ export function rememberSignIn(surroundings: Surroundings, last: LastSignIn): vo
     if (kept) localStorage.setItem(KEY, JSON.stringify({ ...here, pbxKey }));
     else localStorage.removeItem(KEY);
   } catch {
-    // They type it again.
+    // Then they type it again next time.
   }
 }
 
-/** The key is no longer good, or they do not want it kept. */
+/** Forget the sign-in: the key is no longer valid, or the person does not want it stored. */
 export function forgetSignIn(): void {
   here = null;
   try {

@@ -35,7 +35,7 @@ const PRIVACY = {
 /** The methods that this tab supports in addition to those of the first version. */
 const METHODS = ["sealed-challenge"];
 
-/** The same to people; a key that is no longer good is one of them. */
+/** Codes that mean the same to people. A key that is no longer valid gets one of them. */
 const NO_SUCH_KEY: readonly string[] = ["wrong-key", "unknown-pbx"];
 
 /** Fluent's button cannot be the default button of a form, so Enter in a field needs a native one. */
@@ -274,7 +274,7 @@ export class SignInPage extends Entering {
     return this.last !== null && this.last.pbxName === pbxName && this.last.pbxKey !== "" && this.name !== "";
   }
 
-  /** With what was remembered. Where that is no longer good, it is forgotten, and the person types it. */
+  /** Continue with the remembered key. If it is no longer valid, forget it, and let the person type it. */
   private async resume(pbxKey: string) {
     this.resuming = true;
     const outcome = await this.task.run(async () => (this.access = await this.prepare(this.pbxName, pbxKey)));
