@@ -12,6 +12,7 @@ import { challengeSecret, isDowngrade, isImpostor, seal, sealContext, sealLogin,
 import { placeholder } from "../placeholder.js";
 import { forgetSignIn, lastSignIn, rememberSignIn, type LastSignIn } from "../remembered.js";
 import { rememberKey } from "../session-key.js";
+import { tickStyles } from "../page-styles.js";
 import { shared } from "../styles.js";
 import { askToTakeOver } from "../take-over.js";
 import { person } from "../person.js";
@@ -46,6 +47,7 @@ export class SignInPage extends Entering {
   static override styles = [
     shared,
     fieldStyles,
+    tickStyles,
     css`
       :host {
         max-width: 480px;
@@ -70,18 +72,6 @@ export class SignInPage extends Entering {
       .drop.over {
         border-color: var(--colorCompoundBrandStroke);
         background: var(--colorNeutralBackground1Hover);
-      }
-      .tick {
-        display: flex;
-        min-height: 28px;
-        gap: 8px;
-        align-items: center;
-      }
-      .tick input {
-        width: 18px;
-        height: 18px;
-        margin: 0;
-        accent-color: var(--colorCompoundBrandBackground);
       }
       .or {
         text-align: center;
@@ -242,7 +232,7 @@ export class SignInPage extends Entering {
           autocomplete: "current-password",
           invalid: invalid === "password",
         })}
-        <label class="tick"
+        <label
           ><input
             id="remember"
             type="checkbox"
@@ -292,7 +282,7 @@ export class SignInPage extends Entering {
   }
 
   private renderPhone() {
-    return html`<label class="tick"
+    return html`<label
         ><input id="use-phone" type="checkbox" aria-describedby="use-phone-hint" />${t("sign-in.use-phone")}</label
       >
       <p class="hint" id="use-phone-hint">${t("sign-in.use-phone-hint")}</p>`;
