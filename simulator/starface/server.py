@@ -69,6 +69,7 @@ class Control:
         acts = "lift|alert|connect|park|hangup|timeout|rename"
         app.router.add_post(f"/control/calls/{{call}}/{{act:{acts}}}", self.act)
         app.router.add_post("/control/incoming", self.arrive)
+        app.router.add_delete("/control/switches", self.reset_switches)
         app.router.add_post("/control/voicemails", self.leave_message)
         app.router.add_post("/control/call-lists", self.lengthen)
         app.router.add_get("/control/behaviours", self.behaviours)
@@ -188,6 +189,11 @@ class Control:
         """Restore the initial behaviour, including blacklist and replaced answers."""
         self._pbx.awkward.reset()
         self._pbx.forget_blacklist()
+        return web.json_response({})
+
+    async def reset_switches(self, _request: web.Request) -> web.Response:
+        """Set the switches of all telephones as they are for new users."""
+        self._pbx.telephony.reset_switches()
         return web.json_response({})
 
     async def put_answers(self, request: web.Request) -> web.Response:

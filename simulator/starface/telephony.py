@@ -318,6 +318,15 @@ class Telephony:
                 return one
         return None
 
+    def reset_switches(self) -> None:
+        """Set do-not-disturb, call waiting, primary phone and redirects of everybody as they are for a new user."""
+        for line in self.lines.values():
+            line.do_not_disturb, line.call_waiting = False, True
+            line.primary_phone_id = self.phones_of(line.user_id)[0].id
+        for one in self.redirects.values():
+            fresh = Redirect(one.id, one.number, one.trigger, one.mailbox_id)
+            self.redirects[one.id] = fresh
+
     def _add_redirects(self, number: Number, mailbox_id: str) -> None:
         """Add the fixed set: each number with each trigger (REST has neither POST nor DELETE)."""
         for trigger in Trigger:

@@ -227,6 +227,14 @@ async def test_do_not_disturb_and_busy_redirects(site: Site) -> None:
     assert [leg["login"] for leg in await site.arrive("1001")] == ["1001"]
 
 
+async def test_the_switches_of_all_telephones_are_reset(site: Site) -> None:
+    anna, _ben, _clara = site.people
+    await anna.uci("userState.setDoNotDisturbSetting", True)
+    await site.redirect(anna, "ALWAYS", "1002")
+    await site.control("DELETE", "switches")
+    assert [leg["login"] for leg in await site.arrive("1001")] == ["1001"]
+
+
 async def test_a_box_takes_a_call_that_nobody_answers(site: Site) -> None:
     anna, _ben, _clara = site.people
     before = (await anna.uci("voicemailList.getVoicemailList"))["totalCount"]

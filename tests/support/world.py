@@ -173,8 +173,8 @@ class World:
         return [json.loads(line) for line in self.log().splitlines() if line.startswith("{")]
 
     async def reset(self) -> None:
-        """Reset: everybody signed out and unpinned, no quiet hours, the PBX in its initial state without calls, no
-        trusted tenants.
+        """Reset: everybody signed out and unpinned, no quiet hours, the PBX and its telephones in their initial
+        state without calls, no trusted tenants.
         """
         await self.http.delete(f"{self.demo.teams_url}/control/posts")
         await self.pbx(
@@ -182,6 +182,7 @@ class World:
             "settings",
             {"version": "6.7.3.20", "reachable": True, "uci": True, "loginType": "Internal"},
         )
+        await self.pbx("DELETE", "switches")
         for call in (await self.pbx("GET", "state"))["calls"]:
             await self.pbx("POST", f"calls/{call['id']}/hangup")
         for person in PEOPLE:
