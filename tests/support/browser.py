@@ -20,6 +20,20 @@ _ARGUMENTS = (
 )
 
 
+SETTLED = """async () => {
+  const frame = () => new Promise(requestAnimationFrame);
+  await frame();
+  await frame();
+  const roots = [document];
+  for (const root of roots) {
+    for (const { shadowRoot } of root.querySelectorAll("*")) if (shadowRoot) roots.push(shadowRoot);
+  }
+  const changing = roots.flatMap((root) => root.getAnimations()).filter((one) => one instanceof CSSTransition);
+  await Promise.allSettled(changing.map((one) => one.finished));
+}"""
+"""Wait until every colour is the one that stays: a button that was disabled a moment ago is still pale."""
+
+
 async def launch(playwright: Playwright, *more: str, environment: dict[str, str] | None = None) -> Browser:
     """Start the machine's Chromium, or Playwright's own if there is none."""
     path = next((found for name in CHROMIUM if (found := shutil.which(name))), None)
@@ -109,6 +123,7 @@ class Tab:
     async def violations(self) -> list[str]:
         """Return axe's findings in the tab, one line for each rule and element."""
         frame = self.frame()
+        await frame.evaluate(SETTLED)
         if not await frame.evaluate("'axe' in window"):
             await frame.evaluate((E2E / "node_modules/axe-core/axe.min.js").read_text())
         found = await frame.evaluate("axe.run(document, {resultTypes: ['violations']})")
