@@ -5,6 +5,7 @@ import re
 import ssl
 import tempfile
 import tomllib
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Final, Literal
 
@@ -254,6 +255,27 @@ class Config(_Section):
             or any("@" in proxy for proxy in proxies)
         )
 
+    def secrets(self) -> list[str]:
+        """Return every secret in the configuration and in its password file, as far as it can be read."""
+        found = [one.get_secret_value() for one in (self.pbx.password, self.pbx.oauth_client_secret) if one]
+        for proxy in (self.service.proxy, self.pbx.proxy):
+            if proxy is not None and "@" in proxy.get_secret_value():
+                found.append(proxy.get_secret_value())
+                credentials = proxy.get_secret_value().rpartition("@")[0].rpartition("//")[2]
+                found += [credentials, credentials.partition(":")[2]]
+        if self.service.enrolment_code:
+            found.append(self.service.enrolment_code)
+        with suppress(ConnectorError):
+            found.append(self.pbx.read_password())
+        return [one for one in dict.fromkeys([*found, *self.licences.keys]) if one]
+
+    def check_files(self) -> None:
+        """Read every file that the configuration names. Raises `ConnectorError` for the first that cannot be used."""
+        self.pbx.read_password()
+        self.pbx.certificates()
+        self.service.certificates()
+        self.uci.tls()
+
     def in_clear(self) -> list[str]:
         """Return a sentence for the log about each connection that crosses the network unencrypted."""
         found = []
@@ -281,7 +303,13 @@ def _text(setting: str, path: Path) -> str:
 
 def load(path: Path) -> Config:
     """Read and check the configuration. Raises `ConnectorError`, with a line for each error."""
-    text = _text("the configuration", path)
+    return parse(_text("the configuration", path), path)
+
+
+def parse(text: str, path: Path) -> Config:
+    """Check the text of a configuration; `path` is for the messages. Raises `ConnectorError`, with a line for each
+    error.
+    """
     try:
         content = tomllib.loads(text)
     except (

@@ -25,6 +25,7 @@ CONNECTOR_NEEDS = (
     "phonenumbers",
     "prometheus-client",
     "pydantic",
+    "tomlkit",
 )
 COMMON = (
     *("pip", "compile", "--universal", "--python-version", "3.11", "--generate-hashes"),
