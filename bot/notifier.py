@@ -49,7 +49,7 @@ TAKEN_FOR: Final = timedelta(seconds=2 * SEND_SECONDS)
 AT_ONCE: Final = 64
 """Notices that are sent at the same time."""
 GATHER_SECONDS: Final = 0.02
-"""How long outcomes are collected before they are written together."""
+"""The longest time for which outcomes are collected before they are written together."""
 CLOSE_SECONDS: Final = 5.0
 """How long a stopping service waits for notices that are being sent."""
 
@@ -78,6 +78,8 @@ class Notifier:
         self._changes: dict[str, NoticeChange] = {}
         """Unwritten outcomes, by notice id. Until they are written, the rows say that the notice may have arrived."""
         self._pauses = Pauses()
+        self._has_backlog = False
+        """Whether the last search found as many due notices as it asked for."""
         self._woken = asyncio.Event()
 
     async def run(self) -> None:
@@ -98,8 +100,19 @@ class Notifier:
                     with suppress(TimeoutError):
                         async with asyncio.timeout(POLL_SECONDS):
                             await self._woken.wait()
-                    if self._under_way:
-                        await asyncio.sleep(GATHER_SECONDS)
+                    await self._gather_outcomes()
+
+    async def _gather_outcomes(self) -> None:
+        """Wait until running deliveries have ended, so that their outcomes are written together.
+
+        With a backlog half of them is enough, because the next notices can then be begun.
+        """
+        enough = AT_ONCE // 2 if self._has_backlog else 0
+        with suppress(TimeoutError):
+            async with asyncio.timeout(GATHER_SECONDS):
+                while len(self._under_way) > enough:
+                    self._woken.clear()
+                    await self._woken.wait()
 
     async def close(self) -> None:
         """Wait up to `CLOSE_SECONDS` for running deliveries, and write their outcomes."""
@@ -111,7 +124,10 @@ class Notifier:
     async def _deliver_due(self) -> bool:
         """Begin to deliver due notices. Return whether more may be due and there is room for them."""
         room = AT_ONCE - len(self._under_way)
-        found = await self._notices.list_due(now(), room) if room > AT_ONCE // 2 else []
+        found: Sequence[DueNotice] = []
+        if room > AT_ONCE // 2:
+            found = await self._notices.list_due(now(), room)
+            self._has_backlog = len(found) == room
         begun: dict[Person, tuple[Notice, NoticeMessage]] = {}
         changed = 0
         for due in found:

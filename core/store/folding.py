@@ -25,8 +25,10 @@ def _letters() -> dict[str, str]:
 
 
 _LETTERS: Final = {letter: base for letter, base in _letters().items() if not letter.isascii()}
-_FROM: Final = "".join(_LETTERS)
-_TO: Final = "".join(_LETTERS.values())
+_COMMON: Final = "enirstahulcgdbomkwfvzpjyxq -.0123456789"
+"""Characters that stay as they are. They come first because PostgreSQL searches the list from its beginning."""
+_FROM: Final = _COMMON + "".join(_LETTERS)
+_TO: Final = _COMMON + "".join(_LETTERS.values())
 
 
 def translate(text: str | None, given: str, wanted: str) -> str | None:
@@ -57,14 +59,26 @@ def _replaced(expression: str, pairs: tuple[tuple[str, str], ...]) -> str:
     return expression
 
 
+def octet_length(text: str | None) -> int | None:
+    """SQL's function `octet_length`, for versions of SQLite without it."""
+    return None if text is None else len(text.encode())
+
+
 def sql_folded(expression: str) -> str:
-    """Return an SQL expression for sorting as in a German dictionary (DIN 5007-1): ä as a, ß as ss."""
-    return _replaced(f"translate(lower({expression}), '{_FROM}{_MARKS}', '{_TO}')", _PAIRS)
+    """Return an SQL expression for sorting as in a German dictionary (DIN 5007-1): ä as a, ß as ss.
+
+    Most names are ASCII and need no translation, which takes PostgreSQL 30 to 100 microseconds for each name. `lower`
+    may make a dotless i of an ASCII letter there, if the locale of the database is Turkish.
+    """
+    lower = f"lower({expression})"
+    translated = _replaced(f"translate({lower}, '{_FROM}{_MARKS}', '{_TO}')", _PAIRS)
+    is_ascii = f"octet_length({expression}) = length({expression})"
+    return f"CASE WHEN {is_ascii} THEN replace({lower}, 'ı', 'i') ELSE {translated} END"
 
 
 def sql_searched(expression: str) -> str:
     """Return an SQL expression for searching; compare it with `searched`."""
-    return _replaced(sql_folded(expression), _UMLAUTS)
+    return _replaced(f"({sql_folded(expression)})", _UMLAUTS)
 
 
 def folded(text: str) -> str:

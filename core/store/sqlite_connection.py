@@ -8,7 +8,7 @@ import sqlite3
 from pathlib import Path
 from typing import Final
 
-from core.store.folding import translate
+from core.store.folding import octet_length, translate
 from core.store.limits import SQLITE_PRAGMAS
 
 logger = logging.getLogger(__name__)
@@ -93,6 +93,8 @@ def open_for_reading(path: Path, timeout: float) -> sqlite3.Connection:
         connection.row_factory = sqlite3.Row
         connection.execute("PRAGMA query_only=ON")
         connection.create_function("translate", 3, translate, deterministic=True)
+        if sqlite3.sqlite_version_info < (3, 43):
+            connection.create_function("octet_length", 1, octet_length, deterministic=True)
     except BaseException:
         connection.close()
         raise
