@@ -101,36 +101,43 @@ $(CACHE)/venv.stamp:
 	@mkdir -p $(CACHE)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "Python 3.11 or later is needed; name one: make PYTHON=/path/to/python3.12"; exit 1; }
+	@echo "Setting up Python in $(VENV) …"
 	@$(PYTHON) -m venv $(VENV) || \
 	  { rm -rf $(VENV); echo "Python's venv module is not complete; on Debian and Ubuntu: apt install python3-venv"; exit 1; }
 	@touch $@
 
 $(CACHE)/build.stamp: infra/locks/build.txt $(CACHE)/venv.stamp
-	$(PIP_INSTALL) --require-hashes -r infra/locks/build.txt
+	@echo "Installing the Python packages (about 20 seconds the first time) …"
+	@$(PIP_INSTALL) --require-hashes -r infra/locks/build.txt
 	@touch $@
 
 $(CACHE)/package.stamp: pyproject.toml $(CACHE)/build.stamp
-	$(PIP_INSTALL) --no-deps --editable .
+	@$(PIP_INSTALL) --no-deps --editable .
 	@touch $@
 
 $(CACHE)/dev.stamp: infra/locks/dev.txt $(CACHE)/package.stamp
-	$(PIP_INSTALL) --require-hashes -r infra/locks/dev.txt
+	@echo "Installing the tools for tests and checks …"
+	@$(PIP_INSTALL) --require-hashes -r infra/locks/dev.txt
 	@touch $@
 
 $(CACHE)/web.stamp: $(WEB)/package-lock.json $(CACHE)/build.stamp
-	cd $(WEB) && $(NPM) ci --ignore-scripts --no-audit --no-fund --loglevel=error
+	@echo "Installing what builds the tab's page …"
+	@cd $(WEB) && $(NPM) ci --ignore-scripts --no-audit --no-fund --loglevel=error
 	@touch $@
 
 $(WEB)/dist/index.html: $(CACHE)/web.stamp $(WEB)/index.html $(WEB)/vite.config.js $(shell find $(WEB)/src $(WEB)/public -type f)
-	cd $(WEB) && $(NODE) node_modules/vite/bin/vite.js build --logLevel warn
+	@echo "Building the tab's page …"
+	@cd $(WEB) && $(NODE) node_modules/vite/bin/vite.js build --logLevel warn
 	@touch $@
 
 $(CACHE)/host-page.stamp: $(HOST_PAGE)/package-lock.json $(CACHE)/build.stamp
-	cd $(HOST_PAGE) && $(NPM) ci --ignore-scripts --no-audit --no-fund --loglevel=error
+	@echo "Installing the page of the simulated Teams …"
+	@cd $(HOST_PAGE) && $(NPM) ci --ignore-scripts --no-audit --no-fund --loglevel=error
 	@touch $@
 
 $(CACHE)/e2e.stamp: $(E2E)/package-lock.json $(CACHE)/build.stamp
-	cd $(E2E) && $(NPM) ci --ignore-scripts --no-audit --no-fund --loglevel=error
+	@echo "Installing the bot client of the tests …"
+	@cd $(E2E) && $(NPM) ci --ignore-scripts --no-audit --no-fund --loglevel=error
 	@touch $@
 
 $(CACHE)/browser.stamp: infra/browser.sh $(CACHE)/dev.stamp

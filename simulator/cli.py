@@ -43,6 +43,7 @@ def _parser() -> argparse.ArgumentParser:
     pbx.add_argument("--port", type=int, default=3980)
     pbx.add_argument("--pbx-version", default="6.7.3.20", help="from 10 on with OAuth")
     pbx.add_argument("--login-type", choices=list(LoginType), default=LoginType.INTERNAL)
+    pbx.add_argument("--company", action="store_true", help="with the colleagues of the demonstration")
     pbx.set_defaults(run=_starface)
 
     identity = parts.add_parser("entra", help="an Entra ID and Bot Framework login, by TLS and plain HTTP")
@@ -58,16 +59,22 @@ def _parser() -> argparse.ArgumentParser:
     host.set_defaults(run=_teams)
 
     everything = parts.add_parser("demo", help="everything, with service and connector, as 'make run' does")
-    everything.add_argument("--state", type=Path, default=Path(".demo"))
+    everything.add_argument("--state", type=Path, default=demo.DEFAULT_STATE)
     everything.add_argument("--fresh", action="store_true", help="forget what an earlier demonstration kept")
     everything.add_argument("--pbx-version", default="6.7.3.20")
     everything.add_argument("--login-type", choices=list(LoginType), default=LoginType.INTERNAL)
-    everything.add_argument("--seats", type=int, default=2)
+    everything.add_argument("--seats", type=int, default=demo.SEATS, help="floating licences of the PBX")
+    everything.add_argument("--bare", action="store_true", help="without colleagues and history")
     everything.add_argument(
         "--database-url", help="another database than the SQLite file, for instance postgresql+asyncpg://…"
     )
     everything.add_argument("--nats-url", help="with PostgreSQL: the service is one of several replicas")
-    everything.add_argument("--first-port", type=int, default=3978, help="service; the others follow it")
+    everything.add_argument(
+        "--first-port",
+        type=int,
+        default=3978,
+        help="service; the others follow it. If they are in use, the next free ones",
+    )
     everything.add_argument(
         "--two-pbxs", action="store_true", help=f"a second PBX beside the first: {demo.SECOND_PBX_NAME}"
     )
@@ -82,7 +89,7 @@ async def _starface(options: argparse.Namespace) -> int:
         login_type=LoginType(options.login_type),
         oauth=int(options.pbx_version.split(".")[0]) >= 10,
     )
-    await _listen(starface.create(settings), "127.0.0.1", options.port)
+    await _listen(starface.create(settings, with_company=options.company), "127.0.0.1", options.port)
     print(
         f"STARFACE {options.pbx_version} on http://127.0.0.1:{options.port} (administrator login 0001)",
         flush=True,

@@ -6,17 +6,20 @@ no code for the simulation.
 
 import argparse
 import asyncio
+import fcntl
 import json
 import os
 import secrets
 import shutil
 import signal
+import socket
 import sys
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Final
+from typing import Final, TextIO
 
 import aiohttp
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -43,6 +46,13 @@ from wire.bounds import b64url
 START_SECONDS: Final = 40.0
 STOP_SECONDS: Final = 15.0
 VENDOR_KID: Final = "demo"
+SEATS: Final = 12
+COMPANY_KEY_AGE: Final = timedelta(days=40)
+DEFAULT_STATE: Final = Path(".demo")
+LOCK: Final = "lock"
+PORTS: Final = 5
+PORT_STEP: Final = 10
+PORT_STEPS: Final = 50
 
 
 class CannotRunError(Exception):
@@ -70,7 +80,18 @@ CONNECTOR: Final = "connector.cli"
 class Demo:
     """The ports, files and processes of one demonstration."""
 
-    def __init__(self, options: argparse.Namespace) -> None:
+    def __init__(
+        self,
+        options: argparse.Namespace,
+        *,
+        with_company: bool = False,
+        report: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        """`with_company`: the demo people have colleagues, and three weeks of history. `report` gets a line of text
+        before each step of the start.
+        """
+        self.with_company = with_company
+        self._report = report
         self.state: Path = options.state.absolute()
         self.pbx_version: str = options.pbx_version
         self.login_type: str = options.login_type
@@ -91,13 +112,20 @@ class Demo:
         self.state.mkdir(parents=True, exist_ok=True, mode=0o700)
         for old in self.state.glob("*.log"):
             old.unlink()
+        self._report("Starting the simulated PBX, Teams and Entra ID …")
         await self.start_pbx(self.site)
         await self.start_teams()
         await self.start_entra()
         self.write_settings()
+        self._report("Starting the service …")
         await self.start_service()
+        self._report("Linking the PBX with its connector …")
         await self.start_connector()
+        if self.with_company:
+            self._report("Writing three weeks of history …")
+            await self.write_history()
         if self.second is not None:
+            self._report("Starting the second PBX …")
             await self.start_site(self.second)
         self._still_running()
 
@@ -106,6 +134,7 @@ class Demo:
             f"starface{site.suffix}",
             *(sys.executable, "-m", "simulator", "starface", "--port", str(site.starface_port)),
             *("--pbx-version", self.pbx_version, "--login-type", self.login_type),
+            *(("--company",) if self.with_company and site is self.site else ()),
         )
         await self._answers(f"http://127.0.0.1:{site.starface_port}/control/state")
 
@@ -188,6 +217,13 @@ class Demo:
         command = (sys.executable, "-m", module, *self._connector_options(site), "run")
         await self._spawn(f"connector{site.suffix}", *command, env=os.environ | (environment or {}))
 
+    async def write_history(self) -> None:
+        """Write what the colleagues did in the last weeks, up to now."""
+        await self._output(
+            *(sys.executable, "-m", "showcase.history"),
+            *("--database-url", self.database_address, "--pbx-name", self.site.pbx_name),
+        )
+
     @property
     def gateway_url(self) -> str:
         """Return the URL to which a bot client without tokens sends its activities."""
@@ -228,7 +264,7 @@ class Demo:
         site = site or self.site
         name = changes.get("name", site.pbx_name)
         code = await self.enrolment_code(name)
-        keys = changes.get("keys") or json.dumps([await self.licence_key(self.seats, site.serial)])
+        keys = changes.get("keys") or json.dumps([await self._own_licence_key(site)])
         uses_oauth = int(self.pbx_version.split(".")[0]) >= 10
         auth = (
             f'auth = "oauth"\noauth_client_secret = "{CLIENT_SECRET}"' if uses_oauth else 'auth = "classic"'
@@ -276,6 +312,12 @@ port = {changes.get("status_port", "0")}
                     raise
                 self._enrolment_codes[name] = ""
         return self._enrolment_codes[name]
+
+    async def _own_licence_key(self, site: Site) -> str:
+        """Issue the key that the connector is configured with. A company with a history has had it for some weeks."""
+        since = (datetime.now(UTC) - COMPANY_KEY_AGE).replace(day=1).date()
+        more = ("--from", since.isoformat()) if self.with_company else ()
+        return await self.licence_key(self.seats, site.serial, *more)
 
     async def licence_key(self, seats: int, serial: str = "DEMO-1", *more: str) -> str:
         """Issue a licence key. `more` holds further arguments of `pbx-teams licence issue`."""
@@ -427,17 +469,81 @@ port = {changes.get("status_port", "0")}
 
 
 async def run(options: argparse.Namespace) -> int:
-    if options.fresh:
-        shutil.rmtree(options.state, ignore_errors=True)
-    demo = Demo(options)
+    options.state.mkdir(parents=True, exist_ok=True, mode=0o700)
+    lock = _lock(options.state)
+    try:
+        if options.fresh:
+            _delete_content(options.state)
+        return await _run(options)
+    finally:
+        lock.close()
+
+
+def _lock(state: Path) -> TextIO:
+    """Reserve the folder for this process. Raises CannotRunError while another demonstration uses it."""
+    file = (state / LOCK).open("w")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        file.close()
+        raise CannotRunError(
+            f"a demonstration is running with the folder {state} already. Stop it with Ctrl-C in its terminal,"
+            f" or give this one a folder of its own: --state {state}-2"
+        ) from None
+    return file
+
+
+def _delete_content(state: Path) -> None:
+    for entry in state.iterdir():
+        if entry.is_dir():
+            shutil.rmtree(entry)
+        elif entry.name != LOCK:
+            entry.unlink()
+
+
+def find_free_ports(first: int, count: int = PORTS) -> int:
+    """Return the first of `count` consecutive ports that are free: `first`, or the next ones after it. Raises
+    CannotRunError if there are none.
+    """
+    for candidate in range(first, min(first + PORT_STEPS * PORT_STEP, 65_536 - count), PORT_STEP):
+        if all(_is_free(port) for port in range(candidate, candidate + count)):
+            return candidate
+    raise CannotRunError(f"there are no {count} free ports from {first} on; give others: --first-port PORT")
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        # As the servers do: a port whose last connections are closing is free.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
+def _say(text: str) -> None:
+    print(text, flush=True)
+
+
+async def _run(options: argparse.Namespace) -> int:
+    first = find_free_ports(options.first_port)
+    if first != options.first_port:
+        _say(
+            f"Ports from {options.first_port} on are in use; this demonstration takes {first} to {first + PORTS - 1}."
+        )
+        options.first_port = first
+    demo = Demo(options, with_company=not options.bare, report=_say)
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stopped.set)
     try:
         await demo.start()
-        # The state folder is hidden, so file choosers do not show it.
-        shown = Path(shutil.copy(demo.key_file, Path.cwd()))
+        # The usual state folder is hidden, so file choosers do not show it.
+        shown = demo.key_file
+        if demo.state == DEFAULT_STATE.absolute():
+            shown = Path(shutil.copy(demo.key_file, Path.cwd()))
         _print_words(demo, shown)
         # With `--reload`, a part that has ended is restarted at the next change of its code.
         ended = asyncio.create_task(_reload(demo) if options.reload else demo.any_ended())

@@ -2,12 +2,17 @@
 calls. All numbers are from ranges that the Bundesnetzagentur reserves for films and examples.
 """
 
+import random
 import uuid
 from dataclasses import dataclass
 from typing import Any, Final
 
+from simulator.colleagues import COLLEAGUES
 from simulator.starface.telephony import Contact, FmcPhone, Listed, Telephony, ago, whole_day
 
+CALL_DAYS: Final = 15
+OUTGOING_SHARE: Final = 0.45
+ANSWERED_SHARE: Final = 0.75
 NAMESPACE: Final = uuid.UUID("5b0e6f3c-6a51-4d53-9f3b-1d7c8f0f2a10")
 
 
@@ -170,6 +175,34 @@ def lengthen_call_list(telephony: Telephony, user_id: int, count: int) -> None:
         )
         for number in range(count, 0, -1)
     ]
+
+
+def lengthen_history(telephony: Telephony, user_id: int) -> None:
+    """Add two more weeks of calls with customers and colleagues, before the first one that is listed."""
+    own = telephony.numbers[telephony.lines[user_id].primary_external_id].number
+    known = telephony.call_lists.setdefault(user_id, [])
+    before = known[0].at if known else ago()
+    chance = random.Random(user_id)  # the same calls in each run
+    others = [(partner.shown, partner.office) for partner in PARTNERS]
+    others += [(colleague.name, colleague.login) for colleague in COLLEAGUES]
+    calls = []
+    for days in range(CALL_DAYS, 0, -1):
+        for _ in range(chance.randrange(1, 5)):
+            name, number = chance.choice(others)
+            is_outgoing, is_answered = chance.random() < OUTGOING_SHARE, chance.random() < ANSWERED_SHARE
+            calls.append(
+                Listed(
+                    id=str(uuid.uuid4()),
+                    is_outgoing=is_outgoing,
+                    is_answered=is_answered,
+                    caller_number=own if is_outgoing else number,
+                    called_number=number if is_outgoing else own,
+                    description=name,
+                    at=before - 86_400 * days + chance.randrange(8 * 3600),
+                    duration=chance.randrange(15, 900) if is_answered else 0,
+                )
+            )
+    known[:0] = sorted(calls, key=lambda call: call.at)
 
 
 def give_history(telephony: Telephony, user_id: int) -> None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
+from simulator.colleagues import COLLEAGUES, GROUPS
 from simulator.people import ADMINISTRATOR_PERMISSION, LICENCE_PERMISSION, PEOPLE
 from simulator.starface import company
 from simulator.starface.awkward import Awkward
@@ -140,7 +141,8 @@ class Settings:
 
 
 class Starface:
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, *, with_company: bool = False) -> None:
+        """`with_company`: the demo people have colleagues, and three weeks of calls instead of one."""
         self.settings = settings
         self.awkward = Awkward()
         names = (ADMINISTRATOR_PERMISSION, LICENCE_PERMISSION, OAUTH_PERMISSION, *RIGHT_NAMES.values())
@@ -186,6 +188,31 @@ class Starface:
         for person in PEOPLE:
             if user := self.by_login(person.login):
                 company.give_history(self.telephony, user.id)
+        if with_company:
+            self._add_company()
+
+    def _add_company(self) -> None:
+        for colleague in COLLEAGUES:
+            first, family = colleague.name.split(" ", 1)
+            held = {OAUTH_PERMISSION} | ({LICENCE_PERMISSION} if colleague.has_user_licence else set())
+            self.add_user(
+                login=colleague.login,
+                password=f"{first.lower()}-{colleague.login}",
+                first_name=first,
+                family_name=family,
+                email=colleague.email,
+                permissions=held,
+            )
+        for name in GROUPS:
+            members = {one.login for one in COLLEAGUES if one.group == name}
+            known = next((group for group in self.groups.values() if group.name == name), None)
+            if known is None:
+                self.add_group(name, members)
+            else:
+                known.members |= {user.id for user in self.users.values() if user.login in members}
+        for person in PEOPLE:
+            if user := self.by_login(person.login):
+                company.lengthen_history(self.telephony, user.id)
 
     def add_group(self, name: str, logins: Collection[str]) -> Group:
         group = Group(max(self.groups, default=0) + 1, name)

@@ -15,8 +15,8 @@ from simulator.starface.uci import Uci
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-def create(settings: Settings) -> web.Application:
-    pbx = Starface(settings)
+def create(settings: Settings, *, with_company: bool = False) -> web.Application:
+    pbx = Starface(settings, with_company=with_company)
     calls = Uci(pbx)
     app = web.Application(middlewares=[_reachable(pbx), awkward.middleware(pbx.awkward)])
     rest.add_routes(app, pbx)
