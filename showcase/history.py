@@ -40,6 +40,7 @@ from core.licensing.session import (
     SessionRequest,
     to_session,
 )
+from core.signin.preferences import PreferenceStore
 from core.store.audit import Actor, AuditKind, audit
 from core.store.database import Database
 from core.store.timestamps import from_ms, now, to_ms
@@ -273,6 +274,11 @@ async def _continue(database: Database, ledger: Ledger, company: Company, pbx: P
     )
     if written_until is None:
         await ledger.writer.run(partial(_begin, pbx.id, _moment(first, 5)))
+        for person in PEOPLE:
+            # The tour works at night, too. Each of them can set quiet hours again.
+            await PreferenceStore(database).put_notices(
+                (TENANT_ID, person.object_id), frozenset(), quiet=False, hours=(22 * 60, 7 * 60)
+            )
         await company.sign_in_users_with_licence(first)
         _plan_administration(company, first)
     elif first <= today:

@@ -6,9 +6,11 @@ import pytest
 
 from core.licensing.advice import advise, find_constant, get_history_start
 from core.licensing.seat_history import SeatHistory
+from core.signin.preferences import PreferenceStore
 from core.store.timestamps import from_ms
 from showcase import history
 from simulator.colleagues import COLLEAGUES, FIRST_USER_ID
+from simulator.people import PEOPLE, TENANT_ID
 from simulator.starface.company import PARTNERS
 from simulator.starface.model import Settings, Starface
 from tests.support.book import NOW, PBX, Book
@@ -78,6 +80,16 @@ async def test_a_later_start_adds_the_days_between(book: Book) -> None:
     assert before["policy-changed"] == after["policy-changed"]
     rows = await book.rows("SELECT pbx_user_id FROM session GROUP BY pbx_user_id HAVING count(*) > 1")
     assert rows == []
+
+
+async def test_the_bot_writes_to_the_demo_people_at_night(book: Book) -> None:
+    await written(book, 1)
+    store = PreferenceStore(book.database)
+    for person in PEOPLE:
+        assert not (await store.get((TENANT_ID, person.object_id))).quiet
+    await store.put_notices((TENANT_ID, PEOPLE[0].object_id), frozenset(), quiet=True, hours=(0, 60))
+    await history.write(book.url, NAME, NOW + timedelta(days=1))
+    assert (await store.get((TENANT_ID, PEOPLE[0].object_id))).quiet, "what a person has chosen stays"
 
 
 async def test_without_a_pool_nothing_is_written(book: Book) -> None:
