@@ -1,11 +1,16 @@
 #!/bin/sh
-# Finds a PulseAudio with its tools for the tests, or fetches the distribution's package where we may install.
+# Finds PulseAudio and PipeWire with their tools for the tests, or fetches the distribution's packages where we may install.
 set -eu
-if command -v pulseaudio >/dev/null 2>&1 && command -v pacat >/dev/null 2>&1; then
+missing=
+for name in pulseaudio pacat dbus-daemon pipewire wireplumber pipewire-pulse; do
+  command -v "$name" >/dev/null 2>&1 || missing="$missing $name"
+done
+if [ -z "$missing" ]; then
   exit 0
 fi
 if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
-  apt-get update -qq && apt-get install -y -qq --no-install-recommends pulseaudio pulseaudio-utils && exit 0
+  apt-get update -qq && apt-get install -y -qq --no-install-recommends \
+    pulseaudio pulseaudio-utils dbus pipewire pipewire-pulse wireplumber && exit 0
 fi
-echo "The tests need a sound server: install pulseaudio and pulseaudio-utils (no sound card is needed)." >&2
+echo "The tests need sound servers (no sound card is needed); missing:$missing." >&2
 exit 1

@@ -1,4 +1,4 @@
-"""The Linux reader against a real sound server: what it sees, how soon, and what happens when the server goes away."""
+"""The Linux reader against real PulseAudio and PipeWire servers: what it sees, how soon, and what happens when the server goes away."""
 
 import asyncio
 import threading
@@ -13,15 +13,20 @@ from probe.errors import NoSoundSystemError
 from probe.programs import Recogniser
 from probe.readers.linux import PulseReader
 from probe.snapshot import Snapshot, report
-from tests.support.sound import HEADSET, LAPTOP, SoundServer, program, sound_server
+from tests.support.sound import HEADSET, LAPTOP, SoundServer, pipewire_server, program, sound_server
 from tests.support.world import eventually
 
 TEAMS, UCC = "Microsoft Teams", "STARFACE UCC Client"
 
 
-@pytest.fixture
-async def sound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[SoundServer]:
-    with sound_server(tmp_path) as server:
+SERVERS = {"pulseaudio": sound_server, "pipewire": pipewire_server}
+
+
+@pytest.fixture(params=SERVERS)
+async def sound(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[SoundServer]:
+    with SERVERS[request.param](tmp_path) as server:
         monkeypatch.setenv("PULSE_SERVER", server.environment["PULSE_SERVER"])
         yield await server.ready()
 

@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
@@ -81,8 +82,7 @@ def sound_server(directory: Path) -> Iterator[SoundServer]:
         "PULSE_SERVER": f"unix:{socket}",
         "PYTHON_KEYRING_BACKEND": "keyring.backends.fail.Keyring",
     }
-    binary = shutil.which("pulseaudio")
-    assert binary, "make install-dev fetches it"
+    binary = _binary("pulseaudio")
     log = (directory / "pulse.log").open("w")
     process = subprocess.Popen(
         [
@@ -105,6 +105,72 @@ def sound_server(directory: Path) -> Iterator[SoundServer]:
         process.terminate()
         process.wait(10)
         log.close()
+
+
+@contextmanager
+def pipewire_server(directory: Path) -> Iterator[SoundServer]:
+    """A separate PipeWire with WirePlumber and its PulseAudio interface, with the same devices."""
+    socket = directory / "pulse" / "native"
+    environment = {
+        **os.environ,
+        "XDG_RUNTIME_DIR": str(directory),
+        "PIPEWIRE_RUNTIME_DIR": str(directory),
+        "XDG_CONFIG_HOME": str(directory / "config"),
+        "XDG_STATE_HOME": str(directory / "state"),
+        "HOME": str(directory),
+        "PULSE_SERVER": f"unix:{socket}",
+        "DBUS_SESSION_BUS_ADDRESS": f"unix:path={directory}/bus",
+        "PYTHON_KEYRING_BACKEND": "keyring.backends.fail.Keyring",
+    }
+    devices = directory / "config/pipewire/pipewire.conf.d/devices.conf"
+    devices.parent.mkdir(parents=True)
+    devices.write_text(_pipewire_devices())
+    processes: list[subprocess.Popen[bytes]] = []
+    with (directory / "pipewire.log").open("w") as log:
+        try:
+            for name, makes, *options in (
+                ("dbus-daemon", "bus", "--session", "--nofork", f"--address=unix:path={directory}/bus"),
+                ("pipewire", "pipewire-0"),
+                ("wireplumber", ""),
+                ("pipewire-pulse", "pulse/native"),
+            ):
+                command = [_binary(name), *options]
+                processes.append(subprocess.Popen(command, env=environment, stdout=log, stderr=log))
+                _wait_for(directory / makes)
+            yield SoundServer(socket, environment, processes[-1])
+        finally:
+            for process in reversed(processes):
+                process.terminate()
+            for process in processes:
+                process.wait(20)
+
+
+def _wait_for(path: Path) -> None:
+    ends = time.monotonic() + 30
+    while not path.exists():
+        assert time.monotonic() < ends, f"{path.name} does not appear"
+        time.sleep(0.02)
+
+
+def _pipewire_devices() -> str:
+    """Return the configuration of the speakers and the microphones. Source: pipewire.conf(5) and Virtual-Devices of its
+    documentation.
+    """
+    nodes = [
+        f"""  {{ factory = adapter args = {{
+    factory.name = support.null-audio-sink node.name = {name}_{end} node.description = "{description}"
+    media.class = {kind} audio.position = [ FL FR ] object.linger = true
+  }} }}"""
+        for name, description in (("headset", HEADSET), ("laptop", LAPTOP))
+        for end, kind in (("out", "Audio/Sink"), ("in", "Audio/Source/Virtual"))
+    ]
+    return "\n".join(["context.objects = [", *nodes, "]", ""])
+
+
+def _binary(name: str) -> str:
+    found = shutil.which(name)
+    assert found, f"make install-dev fetches {name}"
+    return found
 
 
 @asynccontextmanager
