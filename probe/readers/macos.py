@@ -75,13 +75,16 @@ class MacReader:
         ]
         listed = self._objects(SYSTEM_OBJECT, PROCESSES)
         processes = None if listed is None else [self._process(one) for one in listed]
+        # An object that went away after it was listed answers nothing.
+        gone = sum(not one.uid for one in devices) + sum(not one.pid for one in processes or ())
         defaults = {kind: self._number(SYSTEM_OBJECT, selector) for kind, selector in DEFAULTS.items()}
         return to_snapshot(
-            devices=devices,
-            processes=processes,
+            devices=[one for one in devices if one.uid],
+            processes=None if processes is None else [one for one in processes if one.pid],
             defaults=defaults,
             names_of=self._processes.names_of,
             running=self._processes.running(),
+            unreadable=gone,
         )
 
     def watch(self, on_change: Callable[[Snapshot], None]) -> None:

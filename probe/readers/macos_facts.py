@@ -54,6 +54,7 @@ def to_snapshot(
     defaults: Mapping[Kind, int],
     names_of: Callable[[int], tuple[str, ...]],
     running: tuple[tuple[str, ...], ...] = (),
+    unreadable: int = 0,
 ) -> Snapshot:
     """Make a snapshot. `processes` is None on a system without process objects."""
     known = {device.object_id: to_device(device) for device in devices}
@@ -70,6 +71,7 @@ def to_snapshot(
         defaults={kind: known[object_id] for kind, object_id in defaults.items() if object_id in known},
         running=running,
         note=OLD_SYSTEM if processes is None else "",
+        unreadable=unreadable,
     )
 
 
