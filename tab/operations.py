@@ -2,6 +2,8 @@
 
 from typing import Final
 
+from core.audit.groups import AuditGroup
+from core.audit.reading import AuditFilter, AuditPosition
 from core.audit.wording import describe_licence
 from core.diagnosis.codes import PBX_FAULTS, Code
 from core.identity.tenant_trust import Entry
@@ -22,6 +24,9 @@ from tab.phone import PHONE_OPERATIONS
 from tab.problems import ProblemError, language_of
 from wire.tab import (
     AdviceParams,
+    AuditFilterParams,
+    AuditPage,
+    AuditPageParams,
     AuditParams,
     ChallengeRequest,
     EmailProof,
@@ -118,15 +123,38 @@ async def export_holders(call: Call) -> ExportFile:
     return await exports.holders(holders, call.query, language_of(call.request))
 
 
+async def get_audit(call: Call) -> AuditPage:
+    query = call.query or AuditPageParams()
+    since, until = exports.days(query.since, query.until, query.time_zone)
+    before = None if query.before_at is None else AuditPosition(query.before_at, query.before_id)
+    found = await call.services.administration.audit(
+        user=call.user,
+        since=since,
+        until=until,
+        wanted=_audit_filter(query),
+        before=before,
+        limit=query.limit,
+    )
+    return present.audit_page(expect(found), language_of(call.request))
+
+
 async def export_audit(call: Call) -> ExportFile:
     since, until = exports.days(call.query.since, call.query.until, call.query.time_zone)
     administration = call.services.administration
     audit = expect(
         await administration.export_audit(
-            user=call.user, since=since, until=until, file_format=call.query.format
+            user=call.user,
+            since=since,
+            until=until,
+            file_format=call.query.format,
+            wanted=_audit_filter(call.query),
         )
     )
     return await exports.audit(audit, call.query, language_of(call.request))
+
+
+def _audit_filter(query: AuditFilterParams) -> AuditFilter:
+    return AuditFilter(AuditGroup(query.group) if query.group else None, query.search)
 
 
 async def get_usage(call: Call) -> Usage:
@@ -357,6 +385,18 @@ OPERATIONS: Final = (
         answer=Licences,
         body=PolicyRequest,
         problems=(*_ACT, Code.POOL_GONE, Code.BAD_POLICY),
+    ),
+    Operation(
+        id="getAudit",
+        method="GET",
+        path="/api/v1/audit",
+        summary="A page of the audit in words, newest first (administrators)",
+        run=get_audit,
+        answer=AuditPage,
+        body=None,
+        problems=_ADMINISTRATION,
+        query=AuditPageParams,
+        cost=Cost.VIEW,
     ),
     Operation(
         id="exportAudit",

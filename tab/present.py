@@ -4,9 +4,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 
-from core.administration.administration import LicenceView, UsageView
+from core.administration.administration import MAX_AUDIT_COUNTED, AuditView, LicenceView, UsageView
 from core.audio.finding import AudioVerdict
-from core.audit.wording import describe_actor
+from core.audit.reading import AuditEntry
+from core.audit.wording import describe_actor, describe_detail, describe_kind
 from core.diagnosis.finding import Finding, explain
 from core.hub.keeping import PreparedConsent
 from core.identity.teams_user import TeamsUser
@@ -17,8 +18,13 @@ from core.licensing.overview import HoldersPage, Place
 from core.licensing.rules import Pool
 from core.licensing.session import Ending, Session
 from core.signin.signin import Connection, Prepared, UserState
+from core.store.audit import ActorKind
+from core.store.timestamps import to_ms
 from wire.link import People
 from wire.tab import (
+    AuditEntryState,
+    AuditPage,
+    AuditPlace,
     ConnectionState,
     ConstantUser,
     Holder,
@@ -49,6 +55,33 @@ class Rendered:
     """An answer that is already encoded as JSON."""
 
     text: str
+
+
+def audit_page(view: AuditView, language: Language) -> AuditPage:
+    entries = [_audit_entry(entry, view, language) for entry in view.entries]
+    last = view.entries[-1] if view.has_more else None
+    return AuditPage(
+        entries=entries,
+        found=view.found,
+        counted_to=MAX_AUDIT_COUNTED,
+        older=AuditPlace(before_at=to_ms(last.at), before_id=last.id) if last is not None else None,
+    )
+
+
+def _audit_entry(entry: AuditEntry, view: AuditView, language: Language) -> AuditEntryState:
+    actor = entry.actor
+    name = entry.actor_name if actor is None else describe_actor(actor, language, view.home_tenants)
+    return AuditEntryState(
+        id=entry.id,
+        at=entry.at,
+        code=entry.kind,
+        event=describe_kind(entry.kind, language),
+        actor=name,
+        is_person=actor is not None and actor.kind is ActorKind.PERSON,
+        subject="" if entry.subject == entry.actor_name else entry.subject,
+        detail=describe_detail(entry, language),
+        times=entry.times,
+    )
 
 
 def consent(prepared: PreparedConsent) -> CallsPrepared:

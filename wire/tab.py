@@ -3,7 +3,7 @@ from them.
 """
 
 from datetime import date
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -310,19 +310,71 @@ class ExportParams(WireModel):
 Day = Annotated[date, Field(ge=date(2000, 1, 1), le=date(2999, 12, 31))]
 
 
-class AuditParams(ExportParams):
-    """Whole days in that time zone, including the last one."""
+AuditGroupName = Literal["", "sessions", "refusals", "licences", "trust", "pbx", "exports", "consents"]
 
+
+class AuditFilterParams(WireModel):
+    """Whole days in that time zone, including the last one; only entries of one group, or about one person."""
+
+    time_zone: ZoneName = "UTC"
+    """IANA name; days begin and end in this zone."""
     since: Day | None = None
     """null: 90 days up to `until`."""
     until: Day | None = None
     """null: today."""
+    group: AuditGroupName = ""
+    """Empty: entries of all kinds."""
+    search: Search = ""
+    """Part of a name: of who did it, or of whom or what it concerns."""
 
     @model_validator(mode="after")
-    def _in_order(self) -> "AuditParams":
+    def _in_order(self) -> Self:
         if self.since is not None and self.until is not None and self.since > self.until:
             raise ValueError("since is after until")
         return self
+
+
+class AuditParams(ExportParams, AuditFilterParams):
+    """What to export, and how."""
+
+
+class AuditPageParams(AuditFilterParams):
+    before_at: Annotated[int, Field(ge=0, le=2**53)] | None = None
+    """With `beforeId`: only entries older than that one. null: the newest."""
+    before_id: Annotated[int, Field(ge=0, le=2**53)] = 0
+    limit: int = Field(default=50, ge=1, le=200)
+
+
+class AuditPlace(WireModel):
+    before_at: int
+    before_id: int
+
+
+class AuditEntryState(WireModel):
+    id: int
+    at: Moment
+    code: str
+    """The kind of event, a `core.store.audit.AuditKind`."""
+    event: str
+    """What happened, in the reader's language."""
+    actor: str
+    """Who did it: a name, or for instance "The service"."""
+    is_person: bool
+    """Whether the actor is a person."""
+    subject: str
+    """Whom or what it concerns; empty if that says nothing beyond the actor."""
+    detail: str
+    times: int
+
+
+class AuditPage(WireModel):
+    entries: list[AuditEntryState]
+    """Newest first."""
+    found: int
+    """Number of entries that match, counted up to `countedTo`."""
+    counted_to: int
+    older: AuditPlace | None
+    """The last of these entries, if there are older ones: where the next page begins."""
 
 
 class UsageParams(WireModel):

@@ -9,7 +9,7 @@ from functools import partial
 from typing import Final
 
 from core.administration.guard import AdministratorGuard
-from core.audit.reading import AuditEntry, AuditReader
+from core.audit.reading import NO_FILTER, AuditEntry, AuditFilter, AuditPosition, AuditReader
 from core.diagnosis.codes import Code
 from core.diagnosis.finding import Finding
 from core.hub.bus import Bus, holders_topic, offers_topic
@@ -34,6 +34,8 @@ from wire.link import MAX_USERS_AT_ONCE, FindPeopleParams, Method, People
 
 logger = logging.getLogger(__name__)
 
+MAX_AUDIT_COUNTED: Final = 10_000
+"""A page of the audit counts its entries up to this number."""
 MAX_AUDIT_ROWS: Final = 50_000
 """Number of rows in one export (about ten megabytes)."""
 
@@ -46,6 +48,17 @@ class AuditExport:
     """False if older entries of the period are left out."""
     home_tenants: frozenset[str]
     """Members of other tenants are shown as people of another organisation."""
+
+
+@dataclass(frozen=True, slots=True)
+class AuditView:
+    entries: Sequence[AuditEntry]
+    """Newest first."""
+    found: int
+    """Number of entries of the period that the filter lets through, counted up to `MAX_AUDIT_COUNTED`."""
+    has_more: bool
+    """Whether there are older entries than those returned."""
+    home_tenants: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,8 +282,37 @@ class Administration:
             now=at,
         )
 
+    async def audit(
+        self,
+        user: TeamsUser,
+        since: datetime,
+        until: datetime,
+        wanted: AuditFilter,
+        before: AuditPosition | None,
+        limit: int,
+    ) -> AuditView | Finding:
+        """Return one page of the audit from `since` (inclusive) to `until` (exclusive): entries older than `before`."""
+        session = await self._guard.may_read(user, AdministratorAct.VIEW_AUDIT)
+        if isinstance(session, Finding):
+            return session
+        span = await self._audit.span(
+            pbx_id=session.pbx_id, since=since, until=until, count_to=MAX_AUDIT_COUNTED, wanted=wanted
+        )
+        entries = await self._audit.page(span, before, limit + 1)
+        return AuditView(
+            entries=entries[:limit],
+            found=span.count,
+            has_more=len(entries) > limit,
+            home_tenants=await self._home_tenants(session.pbx_id, user),
+        )
+
     async def export_audit(
-        self, user: TeamsUser, since: datetime, until: datetime, file_format: str
+        self,
+        user: TeamsUser,
+        since: datetime,
+        until: datetime,
+        file_format: str,
+        wanted: AuditFilter = NO_FILTER,
     ) -> AuditExport | Finding:
         """Export the audit from `since` (inclusive) to `until` (exclusive), newest first, at most `MAX_AUDIT_ROWS`.
 
@@ -280,21 +322,25 @@ class Administration:
         if isinstance(session, Finding):
             return session
         span = await self._audit.span(
-            pbx_id=session.pbx_id, since=since, until=until, count_to=MAX_AUDIT_ROWS + 1
+            pbx_id=session.pbx_id, since=since, until=until, count_to=MAX_AUDIT_ROWS + 1, wanted=wanted
         )
-        trusted = await self._trust.tenants_of(session.pbx_id)
-        detail = {
+        detail: dict[str, object] = {
             "format": file_format,
             "since": since.date().isoformat(),
             "until": (until - timedelta(days=1)).date().isoformat(),
             "rows": min(span.count, MAX_AUDIT_ROWS),
         }
+        if not wanted.is_empty:
+            detail |= {"group": wanted.group or "", "search": wanted.search}
         await self._guard.note(session, AuditKind.AUDIT_EXPORTED, detail)
         return AuditExport(
             pages=self._audit.pages(span, MAX_AUDIT_ROWS),
             complete=span.count <= MAX_AUDIT_ROWS,
-            home_tenants=frozenset(trusted or [user.tenant_id]),
+            home_tenants=await self._home_tenants(session.pbx_id, user),
         )
+
+    async def _home_tenants(self, pbx_id: str, user: TeamsUser) -> frozenset[str]:
+        return frozenset(await self._trust.tenants_of(pbx_id) or [user.tenant_id])
 
     async def people(self, user: TeamsUser, search: str) -> People | Finding:
         """Return PBX users and groups for the policy editor: search results, and those that policies already name.

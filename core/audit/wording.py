@@ -85,6 +85,9 @@ def describe_detail(entry: AuditEntry, language: Language) -> str:
     text = _WORDS.text(language, key, **values)
     if entry.kind == "ended" and detail.get("reason") and detail.get("cause") == "revoked":
         text += "; " + _WORDS.text(language, "reason-given", reason=detail["reason"])
+    if entry.kind == "audit-exported" and (detail.get("group") or detail.get("search")):
+        parts = (values.get("group", ""), f"“{detail['search']}”" if detail.get("search") else "")
+        text += "; " + _WORDS.text(language, "filtered", filter=", ".join(part for part in parts if part))
     return clean_line(text, MAX_DETAIL)
 
 

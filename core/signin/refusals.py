@@ -39,6 +39,7 @@ class AdministratorAct(StrEnum):
     """The rules of a pool, and the search for people to name in them."""
     CHANGE_TRUST = "change-trust"
     """The trust in a Microsoft tenant, and the list of trusted tenants."""
+    VIEW_AUDIT = "view-audit"
     EXPORT_AUDIT = "export-audit"
     VIEW_CONNECTION = "view-connection"
     EXAMINE = "examine"

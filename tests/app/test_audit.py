@@ -47,6 +47,46 @@ async def test_the_audit_is_told_in_words_with_ids(world: World) -> None:
         assert not any(character in text for text in words.values() for character in "{}[]")
 
 
+async def test_the_audit_is_read_in_words_and_in_pages(world: World) -> None:
+    clara = world.client(CLARA)
+    await clara.sign_in(world.pbx_name, world.key)
+    newest = (await clara.call("GET", "audit?limit=2")).body
+    (own, second) = newest["entries"]
+    assert (own["event"], own["code"], own["actor"]) == ("Signed in", "granted", "Clara Vogt")
+    assert own["subject"] == "", "the subject is the actor, which is said once"
+    assert own["detail"] == "floating licence" and own["times"] == 1 and own["isPerson"]
+    assert newest["found"] > 2 and newest["countedTo"] == 10_000
+    older = newest["older"]
+    assert older["beforeId"] == second["id"]
+    after = (
+        await clara.call("GET", f"audit?limit=2&beforeAt={older['beforeAt']}&beforeId={older['beforeId']}")
+    ).body
+    assert [one["id"] < second["id"] for one in after["entries"]] == [True, True]
+    clara.language = "de"
+    (german,) = (await clara.call("GET", "audit?limit=1")).body["entries"]
+    assert german["event"] == "Angemeldet"
+
+
+async def test_the_audit_is_filtered_and_exported_as_filtered(world: World) -> None:
+    clara, anna = world.client(CLARA), world.client(ANNA)
+    for client in (clara, anna):
+        await client.sign_in(world.pbx_name, world.key)
+    await clara.call("GET", "licences/export")
+    found = (await clara.call("GET", "audit?group=sessions&search=berger&limit=200")).body
+    assert found["entries"] and {one["actor"] for one in found["entries"]} <= {"Anna Berger", "Clara Vogt"}
+    assert all("Anna Berger" in (one["actor"], one["subject"]) for one in found["entries"])
+    exports = (await clara.call("GET", "audit?group=exports")).body
+    assert {one["code"] for one in exports["entries"]} <= {"holders-exported", "audit-exported", "examined"}
+    answer = await clara.call("GET", "audit/export?group=sessions&search=berger")
+    rows = list(csv.DictReader(io.StringIO(answer.body["content"].decode("utf-8-sig"), newline="")))
+    assert len(rows) == found["found"]
+    (audited, *_) = await exported(world)
+    assert audited["Details"].endswith("only: Signing in and out, “berger”")
+    assert (await clara.call("GET", "audit?group=nothing")).code == "invalid-request"
+    assert (await clara.call("GET", "audit?since=2026-02-01&until=2026-01-01")).code == "invalid-request"
+    assert (await anna.call("GET", "audit")).code == "not-administrator"
+
+
 async def test_exports_and_examinations_are_audited(world: World) -> None:
     clara, anna = world.client(CLARA), world.client(ANNA)
     for client in (clara, anna):
@@ -141,7 +181,7 @@ async def test_an_administrator_of_another_organisation_is_told_as_such(world: W
         row = next(row for row in await exported(world) if row["Event code"] == "ended")
         assert row["Who"] == f"Clara Vogt (other organisation, {FOREIGN})"
         assert row["Kind of actor"] == "Person of another organisation"
-        assert row["Details"] == "Taken back; floating licence; Reason: x"
+        assert row["Details"] == "Revoked; floating licence; Reason: x"
     finally:
         with closing(world.database()) as database, database:
             database.execute(

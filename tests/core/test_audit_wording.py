@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from core.audit.reading import AuditEntry, AuditReader
+from core.audit.groups import AuditGroup, kinds_of
+from core.audit.reading import AuditEntry, AuditFilter, AuditPosition, AuditReader
 from core.audit.wording import (
     describe_actor,
     describe_actor_kind,
@@ -22,6 +23,7 @@ from core.licensing.rules import LicenceKind
 from core.licensing.session import EndCause
 from core.signin.refusals import FORBIDDEN, AdministratorAct
 from core.store.audit import CONNECTOR, OPERATOR, SYSTEM, Actor, ActorKind, AuditKind, add_audit
+from core.store.timestamps import to_ms
 from tests.support.book import ADMIN, NOW, PBX, Book
 
 HOME = {"home"}
@@ -30,7 +32,7 @@ FOREIGN = Actor.person("elsewhere", "o", 3, "Clara Vogt")
 
 
 def entry(kind: str, detail: Mapping[str, Any]) -> AuditEntry:
-    return AuditEntry(NOW, kind, ADMIN, ADMIN.name, "subject", 1, detail, 1)
+    return AuditEntry(1, NOW, kind, ADMIN, ADMIN.name, "subject", 1, detail, 1)
 
 
 @pytest.mark.parametrize("language", Language)
@@ -69,7 +71,7 @@ def test_no_code_is_told_as_a_detail(kind: AuditKind, detail: Mapping[str, Any],
 def test_the_reason_that_an_administrator_gave_is_told() -> None:
     detail = {"cause": "revoked", "reason": "Holiday\n=1", "kind": "FL"}
     told = describe_detail(entry(AuditKind.ENDED, detail), Language.EN)
-    assert told == "Taken back; floating licence; Reason: Holiday =1"
+    assert told == "Revoked; floating licence; Reason: Holiday =1"
 
 
 def test_the_rules_of_a_pool_are_told() -> None:
@@ -145,6 +147,41 @@ async def test_a_long_audit_is_read_in_pages(book: Book) -> None:
     assert [one.subject for page in pages for one in page] == [str(2499 - n) for n in range(2100)]
     assert (await reader.span(PBX, NOW.replace(year=2025), NOW, 9999)).count == 0
     assert [page async for page in reader.pages(await reader.span("none", NOW, NOW, 9999), 10)] == []
+
+
+def test_every_kind_is_in_exactly_one_group() -> None:
+    grouped = [kind for group in AuditGroup for kind in kinds_of(group)]
+    assert sorted(grouped) == sorted(AuditKind)
+
+
+async def test_a_filtered_audit_is_turned_page_by_page(book: Book) -> None:
+    schroeder = Actor.person("home", "o", 3, "Jörg Schröder")
+    async with book.database.writing() as connection:
+        for number in range(30):
+            await add_audit(connection, PBX, AuditKind.EXAMINED, ADMIN, f"pbx {number}", NOW)
+            await add_audit(connection, PBX, AuditKind.GRANTED, schroeder, "Jörg Schröder", NOW)
+            await add_audit(connection, PBX, AuditKind.ENDED, ADMIN, "100 % sure", NOW)
+    reader = AuditReader(book.database)
+
+    async def found(group: AuditGroup | None, search: str) -> list[tuple[str, str]]:
+        span = await reader.span(PBX, NOW, NOW.replace(year=2027), 9999, AuditFilter(group, search))
+        rows: list[tuple[str, str]] = []
+        before: AuditPosition | None = None
+        while page := await reader.page(span, before, 7):
+            rows += [(one.kind, one.subject) for one in page]
+            before = AuditPosition(to_ms(page[-1].at), page[-1].id)
+        assert len(rows) == span.count, "counted are those that are shown"
+        return rows
+
+    assert {kind for kind, _ in await found(AuditGroup.SESSIONS, "")} == {"granted", "ended"}
+    assert await found(AuditGroup.EXPORTS, "") == [("examined", f"pbx {29 - n}") for n in range(30)]
+    for typed in ("schroder", "SCHROEDER", "Schröder", "jorg s"):
+        assert {subject for _, subject in await found(None, typed)} == {"Jörg Schröder"}
+    assert {subject for _, subject in await found(None, "admin")} == {"100 % sure"} | {
+        f"pbx {n}" for n in range(30)
+    }
+    assert len(await found(AuditGroup.SESSIONS, "%")) == 30, "signs of the query language are letters"
+    assert await found(AuditGroup.TRUST, "") == await found(None, "nobody") == []
 
 
 async def test_rows_of_before_the_ids_keep_their_text(book: Book) -> None:

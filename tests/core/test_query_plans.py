@@ -12,7 +12,8 @@ import asyncpg
 import pytest
 from sqlalchemy import event, insert
 
-from core.audit.reading import AuditReader
+from core.audit.groups import AuditGroup
+from core.audit.reading import AuditFilter, AuditReader
 from core.hub.registry import Registry
 from core.identity.tenant_trust import TenantTrust
 from core.licensing.audience import Audience
@@ -163,6 +164,10 @@ async def ask_everything(book: Book) -> None:
     audit = AuditReader(book.database)
     span = await audit.span(PBX, NOW, NOW + timedelta(days=1), 50_001)
     assert [len(page) async for page in audit.pages(span, 2500)] == [1000, 1000, 500]
+    wanted = AuditFilter(AuditGroup.REFUSALS, "s")
+    filtered = await audit.span(PBX, NOW, NOW + timedelta(days=1), 50_001, wanted)
+    assert filtered.count == ROWS
+    assert len(await audit.page(filtered, None, 50)) == 50
 
 
 async def test_every_read_of_a_request_uses_an_index(book: Book) -> None:

@@ -139,6 +139,14 @@ async def connection(world: World, open_tab: OpenTab) -> Tab:
     return tab
 
 
+async def audit(world: World, open_tab: OpenTab) -> Tab:
+    for person in (ANNA, CLARA):
+        await world.client(person).sign_in(world.pbx_name, world.key)
+    tab = await open_tab(CLARA, page="audit")
+    await expect(tab.view.get_by_role("table")).to_be_visible()
+    return tab
+
+
 PAGES: dict[str, tuple[Opening, int]] = {
     "sign-in": (signed_out, 4),
     "second step of sign-in": (half_signed_in, 5),
@@ -152,6 +160,7 @@ PAGES: dict[str, tuple[Opening, int]] = {
     "audio": (audio, 14),
     "licences": (licences, 50),
     "connection": (connection, 8),
+    "audit": (audit, 8),
 }
 """How to get there, and how many controls there are at least."""
 

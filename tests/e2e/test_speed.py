@@ -21,6 +21,7 @@ ASKED_BY = {
     "audio": "audio",
     "licences": "licences",
     "connection": "connection",
+    "audit": "audit",
 }
 """What a page asks the service for."""
 MAX_SHIFT = 0.02
@@ -78,7 +79,7 @@ async def test_the_first_view_is_usable_after_one_round_trip(world: World, open_
     await expect(tab.button("Sign out")).to_be_enabled()
 
 
-@pytest.mark.parametrize("page", ["state", "phone", "audio", "licences", "connection"])
+@pytest.mark.parametrize("page", ["state", "phone", "audio", "licences", "connection", "audit"])
 async def test_a_page_asks_nothing_twice_as_it_opens(world: World, open_tab: OpenTab, page: str) -> None:
     """The first state comes with the live updates, and what is shown then is as new as they are."""
     await sign_in(world, CLARA)

@@ -2,9 +2,6 @@
 
 import json
 from contextlib import closing
-from datetime import UTC, datetime
-from pathlib import Path
-from zoneinfo import ZoneInfo
 
 import pytest
 from playwright.async_api import expect
@@ -188,36 +185,6 @@ async def test_the_pages_by_keyboard(world: World, open_tab: OpenTab) -> None:
     await clara.page.keyboard.press("ArrowRight")
     await expect(clara.view.get_by_role("tab", name="Licences")).to_have_attribute("aria-selected", "true")
     await expect(clara.view.get_by_role("table")).to_be_visible()
-
-
-async def test_the_audit_is_exported_by_days(world: World, open_tab: OpenTab) -> None:
-    await world.client(CLARA).sign_in(world.pbx_name, world.key)
-    clara = await open_tab(CLARA, page="licences")
-    since, until, export = (
-        clara.field("From (day)"),
-        clara.field("To (day)"),
-        clara.button("Export the audit as CSV"),
-    )
-    assert await until.input_value() == datetime.now(ZoneInfo("Europe/Berlin")).date().isoformat()
-    first = await since.input_value()
-    await since.fill(await until.input_value())
-    await until.fill(first)
-    await export.click()
-    await clara.is_alerted("The first day is after the last one.")
-    assert await clara.violations() == []
-    history.fill_a_day(world, datetime(2001, 5, 5, 12, tzinfo=UTC), 50_001)
-    try:
-        await since.fill("2001-05-05")
-        await until.fill("2001-05-05")
-        async with clara.page.expect_download(timeout=120_000) as download:
-            await export.press("Enter")
-        content = Path(await (await download.value).path()).read_text()
-        assert "Guest 50000" in content and '"Guest 1",' in content and '"Guest 0",' not in content
-        await clara.sees("The file has the newest 50,000 entries of these days; there are older ones.")
-        await expect(clara.view.get_by_text("The first day is after")).to_have_count(0)
-        assert await clara.violations() == []
-    finally:
-        history.forget(world)
 
 
 @pytest.mark.parametrize(

@@ -209,6 +209,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/audit": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A page of the audit in words, newest first (administrators) */
+        get: operations["getAudit"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/audit/export": {
         parameters: {
             query?: never;
@@ -855,6 +872,44 @@ export interface components {
             shared: boolean;
             /** Doubtful */
             doubtful: boolean;
+        };
+        /** AuditEntryState */
+        AuditEntryState: {
+            /** Id */
+            id: number;
+            /** At */
+            at: string;
+            /** Code */
+            code: string;
+            /** Event */
+            event: string;
+            /** Actor */
+            actor: string;
+            /** Isperson */
+            isPerson: boolean;
+            /** Subject */
+            subject: string;
+            /** Detail */
+            detail: string;
+            /** Times */
+            times: number;
+        };
+        /** AuditPage */
+        AuditPage: {
+            /** Entries */
+            entries: components["schemas"]["AuditEntryState"][];
+            /** Found */
+            found: number;
+            /** Countedto */
+            countedTo: number;
+            older: components["schemas"]["AuditPlace"] | null;
+        };
+        /** AuditPlace */
+        AuditPlace: {
+            /** Beforeat */
+            beforeAt: number;
+            /** Beforeid */
+            beforeId: number;
         };
         /**
          * BrowserDevice
@@ -3505,13 +3560,129 @@ export interface operations {
             };
         };
     };
+    getAudit: {
+        parameters: {
+            query?: {
+                timeZone?: string;
+                since?: string | null;
+                until?: string | null;
+                group?: "" | "sessions" | "refusals" | "licences" | "trust" | "pbx" | "exports" | "consents";
+                search?: string;
+                beforeAt?: number | null;
+                beforeId?: number;
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AuditPage"];
+                };
+            };
+            /** @description invalid-request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description token-rejected */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description tenant-not-allowed, not-signed-in, not-administrator, password-needed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description too-slow */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description too-large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description unstorable-value */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description throttled */
+            429: {
+                headers: {
+                    /** @description Seconds until it is worth asking again */
+                    "Retry-After": number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description internal-error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description identity-unavailable */
+            503: {
+                headers: {
+                    /** @description Seconds until it is worth asking again */
+                    "Retry-After": number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     exportAudit: {
         parameters: {
             query?: {
                 timeZone?: string;
-                format?: "csv" | "xlsx";
                 since?: string | null;
                 until?: string | null;
+                group?: "" | "sessions" | "refusals" | "licences" | "trust" | "pbx" | "exports" | "consents";
+                search?: string;
+                format?: "csv" | "xlsx";
             };
             header?: never;
             path?: never;

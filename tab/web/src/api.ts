@@ -46,6 +46,17 @@ export type DeclaredUse = Schemas["DeclaredUse"];
 export type PairingCode = Schemas["PairingCode"];
 export type LicenceMix = Schemas["LicenceMix"];
 export type TrustedTenant = Schemas["TrustedTenantState"];
+export type AuditPage = Schemas["AuditPage"];
+export type AuditEntry = Schemas["AuditEntryState"];
+
+/** Which entries of the audit. Days such as "2026-11-25"; empty strings use the service's defaults. */
+export interface AuditFilter {
+  group: "" | "sessions" | "refusals" | "licences" | "trust" | "pbx" | "exports" | "consents";
+  search: string;
+  since: string;
+  until: string;
+}
+
 export type SortColumn = "name" | "login" | "kind" | "since" | "last-seen" | "teams-name";
 
 /** A change to the trust in the administrator's own organisation. Omitted members stay unchanged. */
@@ -113,11 +124,10 @@ export const api = {
   leaveWaitingList: () => call<MyState>("DELETE", "waiting"),
   licences: (query: HoldersQuery) => call<Licences>("GET", `licences${queryOf({ ...query })}`),
   exportHolders: (format: FileFormat) => download(`licences/export${queryOf({ timeZone, format })}`),
-  /** Days such as "2026-11-25"; empty strings use the service's default. */
-  exportAudit: (format: FileFormat, days: { since: string; until: string }) =>
-    download(
-      `audit/export${queryOf({ timeZone, format, since: days.since || undefined, until: days.until || undefined })}`,
-    ),
+  audit: (filter: AuditFilter, limit: number, before?: Schemas["AuditPlace"]) =>
+    call<AuditPage>("GET", `audit${queryOf({ timeZone, limit, ...given(filter), ...before })}`),
+  exportAudit: (format: FileFormat, filter: AuditFilter) =>
+    download(`audit/export${queryOf({ timeZone, format, ...given(filter) })}`),
   usage: (span: string) => call<Usage>("GET", `licences/usage${queryOf({ span })}`),
   advice: (prices: { ualPrice?: number; flPrice?: number }) =>
     call<LicenceAdvice>("GET", `licences/advice${queryOf(prices)}`),
@@ -160,6 +170,11 @@ export const api = {
     call<Schemas["Done"]>("POST", "phone/voicemails/play", { messageId, phoneId }),
   conflicts: () => call<AudioConflicts>("GET", "audio/conflicts"),
 };
+
+/** Leave out empty members, for which the service has defaults. */
+function given(filter: AuditFilter): Record<string, string> {
+  return Object.fromEntries(Object.entries(filter).filter(([, value]) => value !== ""));
+}
 
 export const timeZone = Intl.DateTimeFormat().resolvedOptions().timeZone;
 

@@ -22,8 +22,8 @@ import { shared } from "./styles.js";
 import { applyTheme } from "./theme.js";
 import { dateTime, rich, setLocale, t, time, type Word } from "./words.js";
 
-const PAGES = ["phone", "state", "audio", "licences", "connection"] as const;
-const FOR_ADMINISTRATORS: readonly string[] = ["licences", "connection"];
+const PAGES = ["phone", "state", "audio", "licences", "connection", "audit"] as const;
+const FOR_ADMINISTRATORS: readonly string[] = ["licences", "connection", "audit"];
 type Page = (typeof PAGES)[number];
 /** Large pages are loaded on demand, to keep the first view small. */
 const FETCH: Record<Exclude<Page, "state">, () => Promise<unknown>> = {
@@ -31,6 +31,7 @@ const FETCH: Record<Exclude<Page, "state">, () => Promise<unknown>> = {
   audio: () => import("./pages/audio.js"),
   licences: () => import("./pages/licences.js"),
   connection: () => import("./pages/connection.js"),
+  audit: () => import("./pages/audit.js"),
 };
 
 const FIRST_STATE_MS = 3_000;
@@ -74,6 +75,7 @@ export class App extends LitElement {
     audio: new Part(this, FETCH.audio),
     licences: new Part(this, FETCH.licences),
     connection: new Part(this, FETCH.connection),
+    audit: new Part(this, FETCH.audit),
   };
   /** Increased when changes may have been missed. */
   @state() private revision = 1;
@@ -278,6 +280,8 @@ export class App extends LitElement {
         return html`<pbx-licences .revision=${this.revision} .news=${this.holders}></pbx-licences>`;
       case "connection":
         return html`<pbx-connection .revision=${this.connectionRevision}></pbx-connection>`;
+      case "audit":
+        return html`<pbx-audit .revision=${this.revision}></pbx-audit>`;
       case "state":
         return html`<pbx-my-state .state=${state}></pbx-my-state>`;
     }

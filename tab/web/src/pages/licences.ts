@@ -25,7 +25,6 @@ import { placeholder } from "../placeholder.js";
 import { shared } from "../styles.js";
 import { announce, confirmDone } from "../toasts.js";
 import "./advice.js";
-import "./audit.js";
 import "./trust.js";
 import "./trusted-tenants.js";
 import "./policy.js";
@@ -260,8 +259,7 @@ export class LicencesPage extends LitElement {
               <pbx-trust .view=${this.view} @trust-changed=${this.load}></pbx-trust>
               <pbx-trusted-tenants .view=${this.view} @trust-changed=${this.load}></pbx-trusted-tenants>
               <pbx-usage .revision=${this.usageRevision}></pbx-usage>
-              <pbx-advice></pbx-advice>
-              <pbx-audit></pbx-audit>`
+              <pbx-advice></pbx-advice>`
       }
       ${this.renderDialog()}
       <pbx-policy @saved=${this.saved}></pbx-policy>
