@@ -19,7 +19,7 @@ T ?= tests
 # Keep compiled modules, because the tests start the parts hundreds of times.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help run dev test test-fast bench install install-dev check check-page hooks format lock release clean api-types screenshots references
+.PHONY: help run dev test test-fast bench install install-dev check check-page hooks format lock release clean api-types screenshots references packages
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -32,7 +32,7 @@ dev: install-dev  ## the demonstration, whose parts start again when their code 
 
 install: $(CACHE)/build.stamp $(CACHE)/package.stamp $(CACHE)/host-page.stamp $(WEB)/dist/index.html  ## what `make run` needs
 
-install-dev: install $(CACHE)/dev.stamp $(CACHE)/e2e.stamp $(CACHE)/browser.stamp $(CACHE)/sound.stamp $(CACHE)/clock.stamp  ## what the tests and checks need
+install-dev: install $(CACHE)/dev.stamp $(CACHE)/e2e.stamp $(CACHE)/browser.stamp $(CACHE)/sound.stamp $(CACHE)/clock.stamp $(CACHE)/debian.stamp  ## what the tests and checks need
 
 test: install-dev  ## all tests; T=path for some of them
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(PYTEST_ARGS) $(T)
@@ -90,6 +90,9 @@ references: install-dev  ## the reference pictures of the tests; VIEWS="licences
 
 lock: install-dev  ## write the lock files from pyproject.toml
 	$(BIN)/python infra/lock.py
+
+packages: install-dev  ## the packages for customers, into dist; PACKAGE=debian for one of them
+	$(BIN)/python -m infra.packages $(PACKAGE)
 
 release:  ## a version, its changelog, commit and tag; VERSION=1.2.3
 	@$(PYTHON) infra/release.py "$(VERSION)"
@@ -152,4 +155,9 @@ $(CACHE)/sound.stamp: infra/sound.sh
 $(CACHE)/clock.stamp: infra/clock.sh
 	@mkdir -p $(CACHE)
 	sh infra/clock.sh
+	@touch $@
+
+$(CACHE)/debian.stamp: infra/debian.sh
+	@mkdir -p $(CACHE)
+	sh infra/debian.sh
 	@touch $@

@@ -11,8 +11,17 @@ from pathlib import Path
 def write_private(path: Path, content: bytes) -> None:
     """Write a file atomically, even if the power fails, and readable by its owner only, even if it replaces a file with
     wider permissions. Raises `OSError`.
+
+    If root writes it, it belongs to the owner of the directory: the connector runs under a user of its own, and has to
+    read what an administrator's command wrote.
     """
-    _replace(path, content, lambda _temporary: None)
+
+    def give_to_owner_of_directory(_temporary: Path, descriptor: int) -> None:
+        if hasattr(os, "fchown") and os.geteuid() == 0:
+            owner = path.parent.stat()
+            os.fchown(descriptor, owner.st_uid, owner.st_gid)
+
+    _replace(path, content, give_to_owner_of_directory)
 
 
 def write_like(path: Path, content: bytes, *, private: bool) -> None:
@@ -27,28 +36,33 @@ def write_like(path: Path, content: bytes, *, private: bool) -> None:
         write_private(path, content)
         return
 
-    def copy_access(temporary: Path) -> None:
-        if hasattr(os, "chown") and (before.st_uid, before.st_gid) != (os.geteuid(), os.getegid()):
+    def copy_access(temporary: Path, descriptor: int) -> None:
+        mode = stat.S_IMODE(before.st_mode)
+        mode = mode & ~stat.S_IRWXO if private else mode
+        if not hasattr(os, "fchown"):
+            temporary.chmod(mode)
+            return
+        # By the descriptor: the owner of the directory could put a link to another file in place of the temporary one.
+        if (before.st_uid, before.st_gid) != (os.geteuid(), os.getegid()):
             # Only root may give a file away; for everybody else the group is worth a try.
             with suppress(OSError):
-                os.chown(temporary, -1, before.st_gid)
+                os.fchown(descriptor, -1, before.st_gid)
             with suppress(OSError):
-                os.chown(temporary, before.st_uid, -1)
-        mode = stat.S_IMODE(before.st_mode)
-        temporary.chmod(mode & ~stat.S_IRWXO if private else mode)
+                os.fchown(descriptor, before.st_uid, -1)
+        os.fchmod(descriptor, mode)
 
     _replace(path, content, copy_access)
 
 
-def _replace(path: Path, content: bytes, prepare: Callable[[Path], None]) -> None:
+def _replace(path: Path, content: bytes, prepare: Callable[[Path, int], None]) -> None:
     temporary = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(content)
             file.flush()
-            os.fsync(file.fileno())
-        prepare(temporary)
+            prepare(temporary, descriptor)
+            os.fsync(descriptor)
         temporary.replace(path)
     except OSError:
         temporary.unlink(missing_ok=True)

@@ -78,7 +78,7 @@ def test_the_unit_names_what_the_documentation_says() -> None:
     service = unit["Service"]
     assert service["ExecStart"].endswith("/etc/pbx-connector/connector.toml run")
     assert service["StateDirectoryMode"] == "0700" and service["UMask"] == "0077"
-    assert "password:/etc/pbx-connector/password" in service["LoadCredential"]
+    assert service["User"] == "pbx-connector"
 
 
 @pytest.mark.parametrize("port", ["-1", "70000", '"x"'])
