@@ -158,6 +158,7 @@ def create(settings: Settings) -> web.Application:
         history=history,
         audit_reader=AuditReader(database),
         counted=Kept(database),
+        session_days=settings.session_days or 0,
     )
     connections = Connections(
         registry=registry, hub=hub, ledger=ledger, overview=overview, guard=guard, sign_in=sign_in, bus=bus

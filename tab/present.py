@@ -196,6 +196,7 @@ def licences(view: LicenceView, user: TeamsUser, language: Language) -> Rendered
         may_trust=view.may_trust,
         may_offer=view.may_offer,
         trusted_tenants=trusted_tenants(view.tenants, user),
+        session_days=view.session_days,
     )
     is_shown = any(session.teams_user.key == user.key for session in view.page.sessions)
     rows = _rows(view.page, user.key if is_shown else None)

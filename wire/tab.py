@@ -289,6 +289,8 @@ class Licences(WireModel):
     """The administrator may let its people in without a key: they may decide for it, or the operator has approved it."""
     trusted_tenants: list[TrustedTenantState]
     """All tenants that this PBX trusts, including that organisation."""
+    session_days: int = 0
+    """Days after which people sign in again; 0: a session has no maximum age. The operator sets it."""
 
 
 class HoldersParams(WireModel):

@@ -46,7 +46,7 @@ def approve(options: argparse.Namespace) -> int:
             pbx_id=pbx.id, tenant_id=tenant_id, actor=OPERATOR, now=now(), over_others=options.main
         )
         print(f"Administrators of {name} may now let people of {tenant_id} in without a key:")
-        print("they choose it in the tab, under Licences, as members of that tenant.")
+        print("they choose it in the tab, under Sign-in and security, as members of that tenant.")
 
     return act_on(options.name, approve)
 

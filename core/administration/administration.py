@@ -82,6 +82,8 @@ class LicenceView:
     """Number of people who wait for a seat."""
     user_licences: int
     """How many are signed in with a licence of their own."""
+    session_days: int
+    """The maximum age of a session in days; 0: none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +117,10 @@ class Administration:
         history: SeatHistory,
         audit_reader: AuditReader,
         counted: Kept[_Counted],
+        session_days: int,
     ) -> None:
+        """`session_days`: the maximum age of a session; 0: none."""
+        self._session_days = session_days
         self._counted = counted
         self._guard = guard
         self._audit = audit_reader
@@ -149,6 +154,7 @@ class Administration:
             primary_name=primary[1] if primary is not None else None,
             waiting=counted.waiting,
             user_licences=counted.user_licences,
+            session_days=self._session_days,
         )
 
     async def _count(self, pbx_id: str, query: HoldersQuery) -> _Counted:

@@ -15,7 +15,7 @@ from wire.link import RestState, Status, UciState
 MARKUP: Final = '<img src=x onerror="document.title=1"><script>document.title=2</script>'
 TURNED: Final = "\u202eesrever\u2066 Left"
 """A right-to-left override and an isolate that nobody closes."""
-PAGES: Final = ("Overview", "Audio", "Licences", "Connection", "Audit")
+PAGES: Final = ("Overview", "Audio", "Licences", "Sign-in and security", "Connection", "Audit")
 
 WATCH: Final = """
 window.violations = [];

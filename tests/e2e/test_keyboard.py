@@ -147,6 +147,14 @@ async def audit(world: World, open_tab: OpenTab) -> Tab:
     return tab
 
 
+async def security(world: World, open_tab: OpenTab) -> Tab:
+    await trusted(world)
+    await world.client(ANNA).sign_in(world.pbx_name, world.key)
+    tab = await open_tab(CLARA, page="security")
+    await expect(tab.view.locator("#save-trust")).to_be_visible()
+    return tab
+
+
 PAGES: dict[str, tuple[Opening, int]] = {
     "sign-in": (signed_out, 4),
     "second step of sign-in": (half_signed_in, 5),
@@ -158,9 +166,10 @@ PAGES: dict[str, tuple[Opening, int]] = {
     "phone, switched off": (phone_off, 4),
     "phone": (phone, 20),
     "audio": (audio, 14),
-    "licences": (licences, 50),
+    "licences": (licences, 40),
     "connection": (connection, 8),
     "audit": (audit, 8),
+    "security": (security, 8),
 }
 """How to get there, and how many controls there are at least."""
 

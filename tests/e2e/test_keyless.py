@@ -1,6 +1,6 @@
 """Signing in without the PBX key, in the browser; switching between two PBXs; the settings of the bot's messages."""
 
-from playwright.async_api import expect
+from playwright.async_api import Dialog, expect
 
 from simulator.demo import Site
 from simulator.people import TENANT_ID
@@ -72,7 +72,7 @@ async def test_the_refusal_goes_when_a_seat_is_kept(world: World, open_tab: Open
 async def test_the_administrator_decides_in_the_tab(world: World, open_tab: OpenTab) -> None:
     clara = world.client(CLARA)
     await clara.sign_in(world.pbx_name, world.key)
-    tab = await open_tab(CLARA, page="licences")
+    tab = await open_tab(CLARA, page="security")
     automatic = tab.view.get_by_role(
         "radio", name="Automatic sign-in: from the second time on, the tab signs them in"
     )
@@ -97,10 +97,48 @@ async def test_the_administrator_decides_in_the_tab(world: World, open_tab: Open
     assert (await world.client(ANNA).state())["offers"] == [offer]
 
 
+async def test_unsaved_choices_are_kept_and_said(world: World, open_tab: OpenTab) -> None:
+    clara = world.client(CLARA)
+    await clara.sign_in(world.pbx_name, world.key)
+    tab = await open_tab(CLARA, page="security")
+    trust_box = tab.view.get_by_role("checkbox", name="Sign-in by e-mail for my organisation")
+    await trust_box.check()
+    await tab.sees("Your changes are not saved yet.")
+    assert await tab.violations() == []
+    await tab.view.get_by_role("tab", name="Overview").click()
+    await tab.sees("They are kept on the page “Sign-in and security”.")
+    await tab.view.get_by_role("tab", name="Sign-in and security").click()
+    await expect(trust_box).to_be_checked()
+    assert (await clara.call("GET", "licences")).body["tenantTrusted"] is False
+    await tab.button("Discard changes").press("Enter")
+    await expect(trust_box).not_to_be_checked()
+    await expect(tab.view.get_by_role("heading", name="Sign-in for my organisation")).to_be_focused()
+    await tab.view.get_by_role("tab", name="Overview").click()
+    await tab.view.get_by_role("tab", name="Sign-in and security").click()
+    await expect(trust_box).not_to_be_checked()
+    await tab.sees("A session has no maximum age.")
+
+
+async def test_leaving_the_app_with_unsaved_choices_asks(world: World, open_tab: OpenTab) -> None:
+    await world.client(CLARA).sign_in(world.pbx_name, world.key)
+    tab = await open_tab(CLARA, page="security")
+    await tab.view.get_by_role("checkbox", name="Sign-in by e-mail for my organisation").click()
+    asked: list[str] = []
+
+    async def answer(dialog: Dialog) -> None:
+        asked.append(dialog.type)
+        await dialog.accept()
+
+    tab.page.on("dialog", answer)
+    await tab.page.reload()
+    await expect(tab.view.get_by_role("heading", name="Sign-in and security")).to_be_visible()
+    assert asked == ["beforeunload"]
+
+
 async def test_a_trusted_organisation_is_seen_and_removed_in_the_tab(world: World, open_tab: OpenTab) -> None:
     await trust(world, **PRIMARY)
     await click(world, BEN)
-    tab = await open_tab(CLARA, page="licences", theme="dark")
+    tab = await open_tab(CLARA, page="security", theme="dark")
     await tab.sees("Organisations that this PBX trusts")
     await tab.button(f"Remove … {TENANT_ID}").click()
     dialog = tab.view.get_by_role("dialog")

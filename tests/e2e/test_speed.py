@@ -22,6 +22,7 @@ ASKED_BY = {
     "licences": "licences",
     "connection": "connection",
     "audit": "audit",
+    "security": "licences",
 }
 """What a page asks the service for."""
 MAX_SHIFT = 0.02
@@ -79,7 +80,7 @@ async def test_the_first_view_is_usable_after_one_round_trip(world: World, open_
     await expect(tab.button("Sign out")).to_be_enabled()
 
 
-@pytest.mark.parametrize("page", ["state", "phone", "audio", "licences", "connection", "audit"])
+@pytest.mark.parametrize("page", ["state", "phone", "audio", "licences", "connection", "audit", "security"])
 async def test_a_page_asks_nothing_twice_as_it_opens(world: World, open_tab: OpenTab, page: str) -> None:
     """The first state comes with the live updates, and what is shown then is as new as they are."""
     await sign_in(world, CLARA)

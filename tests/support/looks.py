@@ -72,7 +72,7 @@ LICENCES = View(
     CLARA,
     "pbx-usage svg",
     "licences",
-    ("pbx-usage svg", "pbx-usage p", "pbx-advice p", "pbx-audit input"),
+    ("pbx-usage svg", "pbx-usage p", "pbx-advice p"),
 )
 CONNECTION = View(
     "connection",

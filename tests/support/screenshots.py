@@ -87,6 +87,13 @@ async def take(world: World, browser, locale: str, theme: str) -> None:
     await admin.view.get_by_role("dialog").get_by_role("button").first.click()
     await admin.page.screenshot(path=OUT / f"rules-{suffix}.png")
     await admin.close()
+    for page, ready in (("audit", "table"), ("security", "#entry-one-click")):
+        admin = await Tab.open(
+            browser, world, CLARA, locale=locale, theme=theme, width=1100, height=900, page=page
+        )
+        await expect(admin.view.locator(ready)).to_be_visible()
+        await admin.page.screenshot(path=OUT / f"{page}-{suffix}.png")
+        await admin.close()
     await share_a_headset(world, browser, locale, theme, OUT / f"audio-{suffix}.png")
     await wait_for_a_seat(world, browser, locale, theme, OUT / f"waiting-{suffix}.png")
 

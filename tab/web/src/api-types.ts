@@ -1350,6 +1350,11 @@ export interface components {
             mayOffer: boolean;
             /** Trustedtenants */
             trustedTenants: components["schemas"]["TrustedTenantState"][];
+            /**
+             * Sessiondays
+             * @default 0
+             */
+            sessionDays: number;
         };
         /**
          * LineState

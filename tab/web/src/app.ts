@@ -22,14 +22,15 @@ import { shared } from "./styles.js";
 import { applyTheme } from "./theme.js";
 import { dateTime, rich, setLocale, t, time, type Word } from "./words.js";
 
-const PAGES = ["phone", "state", "audio", "licences", "connection", "audit"] as const;
-const FOR_ADMINISTRATORS: readonly string[] = ["licences", "connection", "audit"];
+const PAGES = ["phone", "state", "audio", "licences", "security", "connection", "audit"] as const;
+const FOR_ADMINISTRATORS: readonly string[] = ["licences", "security", "connection", "audit"];
 type Page = (typeof PAGES)[number];
 /** Large pages are loaded on demand, to keep the first view small. */
 const FETCH: Record<Exclude<Page, "state">, () => Promise<unknown>> = {
   phone: () => import("./pages/phone.js"),
   audio: () => import("./pages/audio.js"),
   licences: () => import("./pages/licences.js"),
+  security: () => import("./pages/security.js"),
   connection: () => import("./pages/connection.js"),
   audit: () => import("./pages/audit.js"),
 };
@@ -74,6 +75,7 @@ export class App extends LitElement {
     phone: new Part(this, FETCH.phone),
     audio: new Part(this, FETCH.audio),
     licences: new Part(this, FETCH.licences),
+    security: new Part(this, FETCH.security),
     connection: new Part(this, FETCH.connection),
     audit: new Part(this, FETCH.audit),
   };
@@ -278,6 +280,8 @@ export class App extends LitElement {
         ></pbx-audio>`;
       case "licences":
         return html`<pbx-licences .revision=${this.revision} .news=${this.holders}></pbx-licences>`;
+      case "security":
+        return html`<pbx-security .revision=${this.revision} .news=${this.holders}></pbx-security>`;
       case "connection":
         return html`<pbx-connection .revision=${this.connectionRevision}></pbx-connection>`;
       case "audit":

@@ -14,14 +14,19 @@ const EVENT = "pbx-toast";
 const ANNOUNCED_MS = 3_000;
 const ANNOUNCE = "pbx-announce";
 
-/** Confirm an action with a text, or with a list of texts and elements. */
-export function confirmDone(content: string | unknown[]): void {
-  window.dispatchEvent(new CustomEvent(EVENT, { detail: content }));
+/** Confirm an action with a text, or with a list of texts and elements; or warn of something that needs no answer. */
+export function confirmDone(content: string | unknown[], intent: "success" | "warning" = "success"): void {
+  window.dispatchEvent(new CustomEvent(EVENT, { detail: { content, intent } }));
 }
 
 /** Announce to screen readers what sighted users already see on the page. */
 export function announce(words: string): void {
   if (words !== "") window.dispatchEvent(new CustomEvent(ANNOUNCE, { detail: words }));
+}
+
+interface Toast {
+  content: string | unknown[];
+  intent: "success" | "warning";
 }
 
 @customElement("pbx-toasts")
@@ -49,10 +54,14 @@ export class Toasts extends LitElement {
         border-radius: var(--borderRadiusMedium, 4px);
         box-shadow: var(--shadow16, 0 4px 16px rgba(0, 0, 0, 0.3));
       }
+      .warning {
+        border-color: var(--colorStatusWarningBorderActive, #bc4b09);
+      }
     `,
   ];
 
   @state() private content: string | unknown[] = "";
+  @state() private intent: Toast["intent"] = "success";
   /** Simultaneous announcements are made together. */
   @state() private announced: readonly string[] = [];
   private timer = 0;
@@ -62,7 +71,7 @@ export class Toasts extends LitElement {
     window.setTimeout(() => (this.announced = this.announced.slice(1)), ANNOUNCED_MS);
   };
   private readonly take = (event: Event) => {
-    this.content = (event as CustomEvent<string | unknown[]>).detail;
+    ({ content: this.content, intent: this.intent } = (event as CustomEvent<Toast>).detail);
     this.start();
   };
 
@@ -82,7 +91,7 @@ export class Toasts extends LitElement {
   override render() {
     const shown = this.content !== "";
     return html`<div role="status" @pointerenter=${() => window.clearTimeout(this.timer)} @pointerleave=${this.start}>
-      ${shown ? html`<p id="toast">${this.content}</p>` : ""}
+      ${shown ? html`<p id="toast" class=${this.intent}>${this.content}</p>` : ""}
       <div class="visually-hidden">${this.announced.map((words) => html`<div>${words}</div>`)}</div>
     </div>`;
   }

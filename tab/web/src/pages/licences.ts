@@ -25,8 +25,6 @@ import { placeholder } from "../placeholder.js";
 import { shared } from "../styles.js";
 import { announce, confirmDone } from "../toasts.js";
 import "./advice.js";
-import "./trust.js";
-import "./trusted-tenants.js";
 import "./policy.js";
 import type { PolicyDialog } from "./policy.js";
 import "./usage.js";
@@ -256,8 +254,6 @@ export class LicencesPage extends LitElement {
           ? placeholder(this.task.trouble, () => this.load(), 640)
           : html`<pbx-licence-tiles .view=${this.view}></pbx-licence-tiles>
               ${this.renderPools(this.view)} ${this.renderHolders(this.view)}
-              <pbx-trust .view=${this.view} @trust-changed=${this.load}></pbx-trust>
-              <pbx-trusted-tenants .view=${this.view} @trust-changed=${this.load}></pbx-trusted-tenants>
               <pbx-usage .revision=${this.usageRevision}></pbx-usage>
               <pbx-advice></pbx-advice>`
       }

@@ -1,6 +1,6 @@
 // How members of the administrator's organisation sign in: trust, with or without the key, and the main PBX.
 import { LitElement, css, html, nothing } from "lit";
-import { customElement, property, state } from "lit/decorators.js";
+import { customElement, property, query, state } from "lit/decorators.js";
 import { api, type Licences } from "../api.js";
 import { BusyController } from "../busy.js";
 import { button } from "../button.js";
@@ -16,6 +16,9 @@ interface Decision {
   entry: Entry;
   primary: boolean;
 }
+
+/** Unsaved choices for a PBX, kept while the administrator looks at other pages; omitted members are unchanged. */
+let kept: { pbxName: string; draft: Partial<Decision> } = { pbxName: "", draft: {} };
 
 const ENTRIES: readonly Entry[] = ["with-key", "one-click", "automatic"];
 
@@ -68,15 +71,32 @@ export class Trust extends LitElement {
   ];
 
   @property({ attribute: false }) view!: Licences;
-  /** Unsaved choices; omitted members are unchanged. */
   @state() private draft: Partial<Decision> = {};
   private readonly task = new BusyController(this);
+  @query("h2") private heading!: HTMLElement;
+
+  override connectedCallback() {
+    super.connectedCallback();
+    if (kept.pbxName === this.view.connection.pbxName) this.draft = kept.draft;
+    window.addEventListener("beforeunload", this.warn);
+  }
+
+  override disconnectedCallback() {
+    window.removeEventListener("beforeunload", this.warn);
+    if (this.isChanged) confirmDone(t("trust.unsaved-kept"), "warning");
+    super.disconnectedCallback();
+  }
+
+  /** The browser asks whether to leave, in its own words. */
+  private readonly warn = (event: BeforeUnloadEvent) => {
+    if (this.isChanged) event.preventDefault();
+  };
 
   override render() {
     const { tenantTrusted, entry, isPrimary, mayTrust, mayOffer } = this.view;
     const chosen = this.chosen;
     return html`<section class="card" aria-labelledby="trust-title">
-      <h2 id="trust-title">${t("trust.title")}</h2>
+      <h2 id="trust-title" tabindex="-1">${t("trust.title")}</h2>
       <pbx-message .trouble=${this.task.trouble}></pbx-message>
       <form @submit=${this.save}>
         ${this.renderTick("trust", chosen.trusted, mayTrust || tenantTrusted, t("trust.trust-hint"))}
@@ -95,13 +115,25 @@ export class Trust extends LitElement {
                 ${mayOffer ? nothing : html`<p class="hint" id="needs-authority">${t("trust.needs-authority")}</p>`}`
             : nothing
         }
+        ${this.isChanged ? html`<p id="unsaved">${t("trust.unsaved")}</p>` : nothing}
         <div class="actions">
           ${button({
             label: t(this.task.busy ? "trust.saving" : "trust.save"),
             id: "save-trust",
             submit: true,
+            primary: this.isChanged,
             disabled: this.task.busy || !this.isChanged,
           })}
+          ${
+            this.isChanged
+              ? button({
+                  label: t("trust.discard"),
+                  id: "discard-trust",
+                  disabled: this.task.busy,
+                  onClick: () => this.discard(),
+                })
+              : nothing
+          }
         </div>
       </form>
     </section>`;
@@ -161,7 +193,18 @@ export class Trust extends LitElement {
   }
 
   private choose(change: Partial<Decision>) {
-    this.draft = { ...this.draft, ...change };
+    this.keep({ ...this.draft, ...change });
+  }
+
+  private keep(draft: Partial<Decision>) {
+    this.draft = draft;
+    kept = { pbxName: this.view.connection.pbxName, draft };
+  }
+
+  private discard() {
+    this.keep({});
+    // The button goes with the changes.
+    this.heading.focus();
   }
 
   private async save(event: Event) {
@@ -175,7 +218,7 @@ export class Trust extends LitElement {
     await this.task.run(async () => {
       await api.setTrust({ trusted, ...(trusted ? changed : {}) });
       confirmDone(t("trust.saved"));
-      this.draft = {};
+      this.keep({});
       this.dispatchEvent(new CustomEvent("trust-changed", { bubbles: true, composed: true }));
     });
   }

@@ -35,6 +35,9 @@ export class TrustedTenants extends LitElement {
       dl {
         flex: 1 1 280px;
       }
+      .none {
+        margin: 8px 0 0;
+      }
     `,
   ];
 
@@ -52,7 +55,7 @@ export class TrustedTenants extends LitElement {
       <pbx-message .trouble=${this.task.trouble}></pbx-message>
       ${
         tenants.length === 0
-          ? html`<p>${t("trust.tenants-none")}</p>`
+          ? html`<p class="none">${t("trust.tenants-none")}</p>`
           : html`<ul>
               ${tenants.map((tenant) => this.renderTenant(tenant))}
             </ul>`
