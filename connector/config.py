@@ -234,8 +234,16 @@ class StatusPageSection(_Section):
     """The port on 127.0.0.1 of /, /status, /healthz and /metrics; 0 switches the page off."""
 
 
+class TeamsSection(_Section):
+    """What an administrator of the PBX may do to this connector from Teams."""
+
+    repairs: bool = True
+    """Permits administrators of the PBX to run diagnostics, to switch UCI off and on, and to make a new PBX key."""
+
+
 class Config(_Section):
     active: bool = True
+    """False: the connector tells the service so, and then keeps no link."""
     state_directory: Path = Path("/var/lib/pbx-connector")
     """Contains the identity and the PBX key. Keep it during updates and include it in the backup."""
     service: ServiceSection
@@ -244,6 +252,7 @@ class Config(_Section):
     telephone: TelephoneSection = TelephoneSection()
     licences: LicencesSection = LicencesSection()
     status: StatusPageSection = StatusPageSection()
+    teams: TeamsSection = TeamsSection()
 
     @property
     def holds_secret(self) -> bool:

@@ -55,7 +55,8 @@ class Directory:
     ) -> None:
         self._rest = rest
         self._readings = readings
-        self._active = active
+        self.active = active
+        """Whether the PBX is read."""
         self._every = every
         self._users: Mapping[int, PbxUser] | None = None
         self._read_at = 0.0
@@ -79,7 +80,7 @@ class Directory:
 
     async def run(self) -> None:
         while True:
-            if self._active:
+            if self.active:
                 try:
                     await self._read()
                 except PbxError as fault:

@@ -12,6 +12,12 @@ from wire.pbxkey import digest
 CAPABILITIES: Final = (Capability.SEALED_ANSWERS.value, Capability.TELEPHONE.value)
 
 
+def capabilities(config: Config) -> tuple[str, ...]:
+    """Return what this connector can do, and whether its owner permits repairs from Teams."""
+    repairs = Capability.REPAIRS if config.teams.repairs else Capability.REPAIRS_REFUSED
+    return (*CAPABILITIES, repairs.value)
+
+
 def hello(
     config: Config,
     state: ConnectorState,
@@ -25,6 +31,7 @@ def hello(
     capabilities, so they are then omitted.
     """
     previous = state.previous_pbx_key()
+    offered = capabilities(config)
     knows_capabilities = subprotocol == SUBPROTOCOL_WITH_CAPABILITIES
     return Hello(
         pbx_name=config.pbx.name,
@@ -39,6 +46,6 @@ def hello(
         enrolment_code=config.service.enrolment_code,
         previous_key_digest=digest(previous[0]) if previous is not None else None,
         previous_key_until=previous[1] if previous is not None else None,
-        capabilities=CAPABILITIES if knows_capabilities else None,
-        capabilities_signature=state.sign_capabilities(CAPABILITIES) if knows_capabilities else None,
+        capabilities=offered if knows_capabilities else None,
+        capabilities_signature=state.sign_capabilities(offered) if knows_capabilities else None,
     ).signed_by(state.identity)

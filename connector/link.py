@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Final
@@ -40,6 +40,7 @@ from wire.link import (
     SUBPROTOCOL_WITH_CAPABILITIES,
     SUBPROTOCOLS,
     Challenge,
+    LicenceKeyState,
     Method,
     Welcome,
 )
@@ -56,6 +57,8 @@ OPEN_SECONDS: Final = 15.0
 TICKS: Final = 5
 """How often within a heartbeat the link is checked for silence."""
 KEY_CHECK_SECONDS: Final = 2.0
+ANSWER_SECONDS: Final = 5.0
+"""How long methods that run may take to answer before the link is opened again with another key."""
 USERS_SECONDS: Final = 60.0
 COALESCE_SECONDS: Final = 0.1
 """Changes of lines within this time are reported together."""
@@ -81,6 +84,27 @@ class LinkClient:
         handlers: Mapping[str, Handler],
     ) -> None:
         """Raises `ConnectorError` if `ca_file` in [service] cannot be used."""
+        self.use(config, state, monitor, directory, calls, lines, handlers)
+        self.is_open = asyncio.Event()
+        self.links_opened = 0
+        self.opened_at: datetime | None = None
+        self.last_fault: str | None = None
+        self.licence_keys: Sequence[LicenceKeyState] = ()
+        """The service's verdict on each licence key, from the last link."""
+        self.last_finding: Finding | None = None
+        """Why the last attempt to open a link failed, as the doctor would report it."""
+
+    def use(
+        self,
+        config: Config,
+        state: ConnectorState,
+        monitor: Monitor,
+        directory: Directory,
+        calls: Calls,
+        lines: Lines,
+        handlers: Mapping[str, Handler],
+    ) -> None:
+        """Take other parts; they count from the next `run` on. Raises `ConnectorError` as the constructor does."""
         context_for(Target.service(config.service))
         self._config = config
         self._state = state
@@ -89,20 +113,24 @@ class LinkClient:
         self._calls = calls
         self._lines = lines
         self._handlers = handlers
-        self.is_open = asyncio.Event()
-        self.links_opened = 0
-        self.opened_at: datetime | None = None
-        self.last_fault: str | None = None
-        self.last_finding: Finding | None = None
-        """Why the last attempt to open a link failed, as the doctor would report it."""
 
     async def run(self) -> None:
-        """Keep a link open until cancelled."""
+        """Keep a link open until cancelled. While the connector is switched off, only tell the service so."""
+        try:
+            await self._run()
+        finally:
+            self.is_open.clear()
+
+    async def _run(self) -> None:
         failures = 0
         while True:
             close_code: int | None = None
             try:
                 close_code = await self._once()
+                if not self._config.active:
+                    self.last_fault = self.last_finding = None
+                    await self._watch_key()
+                    continue
             except LinkRefusedError as refused:
                 self.last_finding = self._finding_of(refused.code)
                 self.last_fault = self._words_for(refused.code)
@@ -197,12 +225,16 @@ class LinkClient:
         tasks = [reading]
         try:
             welcome = await self._open(endpoint, challenge, socket.protocol)
+            if not self._config.active:
+                logger.info("the connector is switched off; the service knows, and no link stays open")
+                return
             self.is_open.set()
             self.links_opened += 1
             self.opened_at = datetime.now(UTC)
             logger.info(
                 "link open", extra={"pbx": self._config.pbx.name, "service": self._config.service.url}
             )
+            self.licence_keys = tuple(welcome.licence_keys)
             for state in welcome.licence_keys:
                 if not state.accepted:
                     logger.error("licence key refused: %s", state.reason, extra={"serial": state.serial})
@@ -212,7 +244,7 @@ class LinkClient:
                 asyncio.create_task(self._report_users(endpoint)),
                 asyncio.create_task(self._report_calls(endpoint)),
                 asyncio.create_task(self._report_lines(endpoint)),
-                asyncio.create_task(self._watch_key()),
+                asyncio.create_task(self._watch_key(endpoint)),
             ]
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
@@ -280,12 +312,14 @@ class LinkClient:
             if changed is not None:
                 await endpoint.notify(PhoneMethod.CHANGED, changed)
 
-    async def _watch_key(self) -> None:
-        """Return when `key new` has made another key. That ends the link, and the next hello has the new key."""
+    async def _watch_key(self, endpoint: Endpoint | None = None) -> None:
+        """Return when somebody has made another key. That ends the link, and the next hello has the new key."""
         stamp = self._state.pbx_key_stamp()
-        while self._state.pbx_key_stamp() == stamp:  # noqa: ASYNC110 - another process writes the file
+        while self._state.pbx_key_stamp() == stamp:  # noqa: ASYNC110 - another process may write the file
             await asyncio.sleep(KEY_CHECK_SECONDS)
         logger.info("the PBX key was renewed")
+        if endpoint is not None:  # the answer to the request that has made it must still cross this link
+            await endpoint.finish_answers(ANSWER_SECONDS)
 
 
 async def _challenge(socket: aiohttp.ClientWebSocketResponse) -> Challenge:

@@ -34,6 +34,8 @@ CONNECTS_AT_ONCE: Final = 8
 """Most people's logins that connect at the same time, for instance after a restart of the PBX, which is not a web farm."""
 END_SECONDS: Final = 0.8
 """How long the log-out of all logins may take when the program stops."""
+LEAVE_SECONDS: Final = 5.0
+"""How long it may take when UCI is switched off while the program goes on."""
 KEEP_ALIVE_SECONDS: Final = 40.0
 """Interval of keep-alives. Published clients use 30 to 50 seconds. 2,000 logins make 50 requests a second."""
 
@@ -157,6 +159,21 @@ class Logins:
         if gone:
             await self._save()
         return len(gone)
+
+    async def leave(self) -> None:
+        """Log out everybody because the UCI connector is switched off. Logins and uses are kept, and log in again later."""
+        slots = asyncio.Semaphore(CONNECTS_AT_ONCE)
+
+        async def leave(session: UciSession) -> None:
+            async with slots:
+                await session.leave()
+
+        up = [held.session for held in self._held.values() if held.is_up]
+        for session in up:
+            session.let_go()
+        with suppress(TimeoutError):  # the PBX forgets the others within a minute
+            async with asyncio.timeout(LEAVE_SECONDS):
+                await asyncio.gather(*(leave(session) for session in up))
 
     async def _end_use(self, use: Use, user_id: int) -> None:
         async with self._changing[user_id]:

@@ -1,6 +1,5 @@
 """The methods of the connector that the hub may call. Each validates its params and answers from the PBX."""
 
-import asyncio
 import secrets
 import time
 from collections.abc import Awaitable, Callable, Mapping
@@ -16,7 +15,6 @@ from connector.login import sees_password
 from connector.monitor import Monitor
 from connector.rest import StarfaceRest
 from connector.state import ConnectorState
-from wire.doctor import DoctorReport
 from wire.jsonrpc import Handler, RpcRefusalError
 from wire.link import (
     ANSWER,
@@ -49,6 +47,7 @@ from wire.link import (
     seal_context,
 )
 from wire.model import Empty, WireModel
+from wire.pbxkey import PbxKey
 from wire.sealing import CannotOpenError, SealedBox, open_box
 
 M = TypeVar("M", bound=WireModel)
@@ -76,7 +75,6 @@ class PbxMethods:
         pbx_name: str,
         *,
         uses_oauth: bool,
-        examine: Callable[[], Awaitable[DoctorReport]],
     ) -> None:
         self._rest = rest
         self._directory = directory
@@ -86,8 +84,6 @@ class PbxMethods:
         self._pbx_name = pbx_name
         self._uses_oauth = uses_oauth
         self._nonces: dict[str, _Nonce] = {}
-        self._examine = examine
-        self._examining = asyncio.Lock()
 
     def handlers(self) -> Mapping[str, Handler]:
         return {
@@ -102,7 +98,6 @@ class PbxMethods:
             Method.CALLS_FOLLOW: self._with_refusals(self._follow),
             Method.CALLS_KEEP: self._with_refusals(self._keep),
             Method.CALLS_OVER: self._with_refusals(self._over),
-            Method.DOCTOR: self._doctor,
         }
 
     async def _login_challenge(self, params: dict[str, Any]) -> LoginChallenge:
@@ -115,9 +110,9 @@ class PbxMethods:
             login_type, pbx_nonce = await self._rest.login_challenge()
             if not sees_password(login_type):
                 return LoginChallenge(
-                    method=LoginMethod.SEALED_CHALLENGE, nonce=self._new_nonce(pbx_nonce), pbx_nonce=pbx_nonce
+                    method=LoginMethod.SEALED_CHALLENGE, nonce=self.new_nonce(pbx_nonce), pbx_nonce=pbx_nonce
                 )
-        return LoginChallenge(method=LoginMethod.SEALED, nonce=self._new_nonce())
+        return LoginChallenge(method=LoginMethod.SEALED, nonce=self.new_nonce())
 
     async def _login(self, params: dict[str, Any]) -> PbxUser:
         login = LoginParams.model_validate(params)
@@ -159,7 +154,7 @@ class PbxMethods:
             # With ActiveDirectory, where UCI takes the token that the browser makes. The other form of the token is the
             # password itself, of the whole directory, and is not kept for anybody.
             possible = not sees_password(login_type) or self._rest.own_login.has_hashed_uci_token
-        return CallsChallenge(possible=possible, nonce=self._new_nonce())
+        return CallsChallenge(possible=possible, nonce=self.new_nonce())
 
     async def _follow(self, params: dict[str, Any]) -> Empty:
         wanted = FollowParams.model_validate(params)
@@ -184,12 +179,6 @@ class PbxMethods:
     async def _over(self, params: dict[str, Any]) -> CallsOver:
         return CallsOver(user_ids=await self._calls.over(IdsParams.model_validate(params).user_ids))
 
-    async def _doctor(self, params: dict[str, Any]) -> DoctorReport:
-        """Run the doctor, one run at a time, because it logs in to the PBX as a technician would."""
-        Empty.model_validate(params)
-        async with self._examining:
-            return await self._examine()
-
     def _with_groups(self, user: PbxUser) -> PbxUser:
         return user.model_copy(update={"group_ids": self._directory.groups_of(user.user_id)})
 
@@ -208,7 +197,8 @@ class PbxMethods:
 
         return handler
 
-    def _new_nonce(self, pbx_nonce: str = "") -> str:
+    def new_nonce(self, pbx_nonce: str = "") -> str:
+        """Make a nonce that opens one box within `NONCE_SECONDS`. `pbx_nonce`: the PBX's own that belongs to it."""
         now = time.monotonic()
         self._nonces = {nonce: issued for nonce, issued in self._nonces.items() if issued.ends > now}
         while len(self._nonces) >= MAX_NONCES:
@@ -224,6 +214,13 @@ class PbxMethods:
 
         Each nonce is valid once. Raises `ChallengeExpiredError` or `LoginRejectedError`.
         """
+        pbx_nonce, _, content = self.open_with_key(nonce, box, tenant_id, object_id, purpose, kind)
+        return pbx_nonce, content
+
+    def open_with_key(
+        self, nonce: str, box: SealedBox, tenant_id: str, object_id: str, purpose: str, kind: type[M]
+    ) -> tuple[str, PbxKey, M]:
+        """Do the same, and also return the PBX key with which the box was sealed: the present one or the previous one."""
         issued = self._nonces.pop(nonce, None)
         if issued is None or issued.ends < time.monotonic():
             raise ChallengeExpiredError("unknown nonce")
@@ -238,7 +235,7 @@ class PbxMethods:
             except CannotOpenError:
                 continue
             try:
-                return issued.pbx_nonce, kind.model_validate_json(content)
+                return issued.pbx_nonce, key, kind.model_validate_json(content)
             except ValidationError:
                 break
         # Raised outside of the except blocks, because the validation error would put the opened password into the log.

@@ -51,6 +51,22 @@ class Monitor:
             except TimeoutError:
                 continue
 
+    def set_active(self, *, active: bool) -> None:
+        """Take whether the connector is switched on."""
+        if active is self.status.module_active:
+            return
+        if active:
+            self.status = self.status.model_copy(update={"module_active": True})
+        else:
+            self.status = Status(
+                module_active=False,
+                uci=UciState.OFF,
+                rest=RestState.UNKNOWN,
+                pbx_version=self.status.pbx_version,
+            )
+        self.changed.set()
+        self._look.set()
+
     def note_rest_state(self, rest: RestState) -> None:
         """Take the PBX's state as a request of the hub found it; check the PBX if the status differs."""
         if self.status.module_active and rest is not self.status.rest:

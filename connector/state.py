@@ -26,7 +26,7 @@ from connector.files import write_private
 from wire.bounds import b64url
 from wire.link import capabilities_bytes, fingerprint, sealing_key_bytes
 from wire.model import Moment, WireModel
-from wire.pbxkey import KeyFile, MalformedKeyError, PbxKey, grouped, new_key, parse_key
+from wire.pbxkey import KeyFile, MalformedKeyError, PbxKey, digest, grouped, new_key, parse_key
 from wire.sealing import public_bytes
 from wire.textfile import UnreadableTextError, read_text
 
@@ -36,6 +36,7 @@ _IDENTITY: Final = "identity.pem"
 _SEALING: Final = "sealing.pem"
 _KEY: Final = "pbx-key"
 _PREVIOUS: Final = "pbx-key.previous"
+_RENEWAL: Final = "pbx-key.renewal"
 
 
 class PreviousKey(WireModel):
@@ -43,6 +44,14 @@ class PreviousKey(WireModel):
 
     pbx_key: str
     until: Moment
+
+
+class Renewal(WireModel):
+    """The last request for a new key from Teams, so that repeating it makes no further key."""
+
+    request: str
+    key_digest: str
+    """Of the key that was made for it. If it is not the present key's, the program ended before that key was in force."""
 
 
 class ConnectorState:
@@ -90,19 +99,38 @@ class ConnectorState:
         except MalformedKeyError as fault:
             raise ConnectorError(f"{path} holds no PBX key; 'pbx-connector key new' makes another") from fault
 
-    def renew_pbx_key(self, keep_old: timedelta = timedelta(0)) -> PbxKey:
+    def renew_pbx_key(self, keep_old: timedelta = timedelta(0), request: str | None = None) -> PbxKey:
         """Make and return a new key. The old one remains valid for `keep_old`.
 
-        The old key is saved first, so that after a crash between the two writes it is still the current key.
+        The old key is saved first, so that after a crash between the writes it is still the current key. `request`
+        identifies a request that may be repeated: if it was the last one and has made the present key, that is returned.
         """
+        if request is not None and self._was_made_for(request):
+            return self.pbx_key()
+        key = new_key()
         if keep_old and (self.directory / _KEY).exists():
             previous = PreviousKey(pbx_key=grouped(self.pbx_key()), until=datetime.now(UTC) + keep_old)
             self.write(_PREVIOUS, previous.model_dump_json(by_alias=True).encode() + b"\n")
         else:
             (self.directory / _PREVIOUS).unlink(missing_ok=True)
-        key = new_key()
+        if request is not None:
+            renewal = Renewal(request=request, key_digest=digest(key))
+            self.write(_RENEWAL, renewal.model_dump_json(by_alias=True).encode() + b"\n")
         self._write(self.directory / _KEY, grouped(key).encode() + b"\n")
         return key
+
+    def _was_made_for(self, request: str) -> bool:
+        try:
+            last = Renewal.model_validate_json(self.read(_RENEWAL) or b"{}")
+        except ValidationError:
+            return False
+        return last.request == request and last.key_digest == digest(self.pbx_key())
+
+    def secrets(self) -> list[str]:
+        """Return the PBX keys in the forms in which they may appear in a text."""
+        previous = self.previous_pbx_key()
+        keys = (self.pbx_key(), *(previous[:1] if previous is not None else ()))
+        return [form for key in keys for form in (key, grouped(key), key.lower(), grouped(key).lower())]
 
     def previous_pbx_key(self) -> tuple[PbxKey, datetime] | None:
         """Return the key from before the last rotation and its expiry, or None if it is no longer valid."""

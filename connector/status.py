@@ -3,7 +3,6 @@
 import html
 import logging
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -12,16 +11,10 @@ from aiohttp import web
 from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
 from pydantic import Field, ValidationError
 
-from connector import __version__
 from connector.errors import ConnectorError
-from connector.link import LinkClient
-from connector.monitor import Monitor
-from connector.state import ConnectorState
-from connector.supervisor import Supervisor
-from connector.uci import UciClient
 from wire import outbound
 from wire.hosts import is_loopback
-from wire.link import RestState, Status, UciState
+from wire.link import LicenceKeyState, RestState, Status, UciState
 from wire.model import Moment, WireModel
 
 logger = logging.getLogger(__name__)
@@ -40,6 +33,17 @@ class PartStatus(WireModel):
     failed_at: Moment | None
 
 
+class ConfigurationState(WireModel):
+    """The configuration in use, and whether its file has been changed to something that cannot be used."""
+
+    file: str
+    read_at: Moment
+    """When the configuration in use was read."""
+    fault: str | None
+    """Why the present file is not used; the configuration before it stays in use."""
+    fault_since: Moment | None
+
+
 class ConnectorStatus(WireModel):
     pbx_name: str
     service: str
@@ -55,67 +59,35 @@ class ConnectorStatus(WireModel):
     events_received: int
     old_key_until: Moment | None
     parts: list[PartStatus] = Field(default_factory=list)
+    configuration: ConfigurationState
+    active: bool
+    """Whether the connector is switched on in its configuration."""
+    uci: UciState
+    """The state of the connector's own UCI login now; `pbx.uci` is what the service was told last."""
+    uci_enabled: bool
+    """Whether UCI is switched on in the configuration."""
+    repairs_from_teams: bool
+    licence_keys: list[LicenceKeyState]
+    """The service's verdict on each licence key, in the order of the configuration; from the last link."""
 
 
 class StatusPage:
     """The status page, on 127.0.0.1 only. It shows the PBX and the service, but no secret."""
 
-    def __init__(
-        self,
-        port: int,
-        pbx_name: str,
-        service: str,
-        state: ConnectorState,
-        link: LinkClient,
-        monitor: Monitor,
-        uci: UciClient,
-        supervisor: Supervisor,
-    ) -> None:
-        self._supervisor = supervisor
+    def __init__(self, port: int, read: Callable[[], ConnectorStatus]) -> None:
+        """`read` returns the present status."""
         self._port = port
-        self._pbx_name = pbx_name
-        self._service = service
-        self._state = state
-        self._link = link
-        self._monitor = monitor
-        self._uci = uci
-        self._started_at = datetime.now(UTC)
+        self._read = read
+        self._runner: web.AppRunner | None = None
         self._metrics = CollectorRegistry()
-        self._gauge("link_up", "The link to the service is open", lambda: float(link.is_open.is_set()))
-        self._gauge("pbx_up", "The PBX can be used", lambda: float(monitor.status.rest is RestState.OK))
-        self._gauge("uci_up", "UCI is connected", lambda: float(uci.state is UciState.ON))
+        self._gauge("link_up", "The link to the service is open", lambda: float(read().linked))
+        self._gauge("pbx_up", "The PBX can be used", lambda: float(read().pbx.rest is RestState.OK))
+        self._gauge("uci_up", "UCI is connected", lambda: float(read().uci is UciState.ON))
         self._links = Counter("pbx_connector_links", "Links opened", registry=self._metrics)
         self._events = Counter("pbx_connector_uci_events", "UCI events received", registry=self._metrics)
 
-    def status(self) -> ConnectorStatus:
-        previous = self._state.previous_pbx_key()
-        return ConnectorStatus(
-            pbx_name=self._pbx_name,
-            service=self._service,
-            identity=self._state.fingerprint,
-            connector_version=__version__,
-            started_at=self._started_at,
-            linked=self._link.is_open.is_set(),
-            linked_since=self._link.opened_at if self._link.is_open.is_set() else None,
-            links_opened=self._link.links_opened,
-            last_fault=self._link.last_fault,
-            pbx=self._monitor.status,
-            events_received=self._uci.events_received,
-            old_key_until=previous[1] if previous is not None else None,
-            parts=[
-                PartStatus(
-                    name=part.name,
-                    running=part.running,
-                    restarts=part.restarts,
-                    last_fault=part.last_fault,
-                    failed_at=part.failed_at,
-                )
-                for part in self._supervisor.parts.values()
-            ],
-        )
-
-    async def start(self) -> web.AppRunner | None:
-        """Start the page. Returns None if the port is in use; the connector then runs without the page."""
+    async def start(self) -> bool:
+        """Start the page. Returns False if the port is in use; the connector then runs without the page."""
         app = web.Application(middlewares=[_own_host_only])
         app.router.add_get("/", self._page)
         app.router.add_get("/status", self._json)
@@ -132,29 +104,33 @@ class StatusPage:
                 self._port,
                 extra={"fault": fault},
             )
-            return None
-        return runner
+            return False
+        self._runner = runner
+        return True
+
+    async def stop(self) -> None:
+        if self._runner is not None:
+            await self._runner.cleanup()
 
     async def _json(self, _request: web.Request) -> web.Response:
-        return web.Response(
-            text=self.status().model_dump_json(by_alias=True), content_type="application/json"
-        )
+        return web.Response(text=self._read().model_dump_json(by_alias=True), content_type="application/json")
 
     async def _health(self, _request: web.Request) -> web.Response:
-        is_linked = self._link.is_open.is_set()
+        is_linked = self._read().linked
         return web.json_response({"linked": is_linked}, status=200 if is_linked else 503)
 
     async def _prometheus(self, _request: web.Request) -> web.Response:
+        status = self._read()
         self._links.reset()
-        self._links.inc(self._link.links_opened)
+        self._links.inc(status.links_opened)
         self._events.reset()
-        self._events.inc(self._uci.events_received)
+        self._events.inc(status.events_received)
         return web.Response(body=generate_latest(self._metrics), headers={"Content-Type": _PROMETHEUS})
 
     async def _page(self, _request: web.Request) -> web.Response:
         rows = "".join(
             f"<tr><th scope=row>{html.escape(name)}<td>{html.escape(value)}"
-            for name, value in lines(self.status())
+            for name, value in lines(self._read())
         )
         style = "body{font:16px system-ui;margin:2rem}th{text-align:left;padding-right:2rem;font-weight:400}"
         page = (
@@ -195,12 +171,21 @@ def lines(status: ConnectorStatus) -> list[tuple[str, str]]:
         ("PBX name", status.pbx_name),
         ("Identity", status.identity),
         ("Service", status.service),
-        ("Link", f"open{since}" if status.linked else "none"),
+        ("Link", f"open{since}" if status.linked else "none" if status.active else "none, switched off"),
         ("Links opened", str(status.links_opened)),
         ("Configuration", "active" if status.pbx.module_active else "switched off"),
         ("PBX", f"{status.pbx.rest} (version {status.pbx.pbx_version or '?'})"),
         ("UCI", f"{status.pbx.uci}, {status.events_received} events"),
         ("Connector", f"{status.connector_version}, running since {status.started_at:%Y-%m-%d %H:%M} UTC"),
+    ]
+    if status.configuration.fault is not None:
+        since = f"{status.configuration.fault_since:%Y-%m-%d %H:%M} UTC"
+        words = f"not used since {since}, the one before is kept: {status.configuration.fault}"
+        found.append(("Changed file", words))
+    found += [
+        ("Licence key", f"{key.serial or '?'} refused: {key.reason or '?'}")
+        for key in status.licence_keys
+        if not key.accepted
     ]
     for reading in status.pbx.readings or ():
         words = reading.state.value

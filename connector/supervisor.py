@@ -28,20 +28,25 @@ class SupervisedPart:
 class Supervisor:
     def __init__(self, back_off_cap: float = BACK_OFF_CAP_SECONDS) -> None:
         self._back_off_cap = back_off_cap
-        self._tasks: list[asyncio.Task[None]] = []
+        self._tasks: dict[str, asyncio.Task[None]] = {}
         self.parts: dict[str, SupervisedPart] = {}
 
     def start(self, name: str, run: Callable[[], Awaitable[None]]) -> None:
-        """Call `run` again after each failure until the supervisor stops. If `run` returns, its work is done."""
-        state = self.parts[name] = SupervisedPart(name)
-        self._tasks.append(asyncio.create_task(self._keep(state, run), name=name))
+        """Call `run` again after each failure until the part is stopped. If `run` returns, its work is done."""
+        state = self.parts.setdefault(name, SupervisedPart(name))
+        self._tasks[name] = asyncio.create_task(self._keep(state, run), name=name)
 
     async def stop(self, seconds: float) -> None:
         """Cancel all parts and wait `seconds` at most; parts that have not ended by then are abandoned."""
-        for task in self._tasks:
+        await self.stop_parts(seconds, *self._tasks)
+
+    async def stop_parts(self, seconds: float, *names: str) -> None:
+        """Cancel these parts, as `stop` does; they can be started again."""
+        tasks = [self._tasks.pop(name) for name in names if name in self._tasks]
+        for task in tasks:
             task.cancel()
-        if self._tasks:
-            _done, left = await asyncio.wait(self._tasks, timeout=seconds)
+        if tasks:
+            _done, left = await asyncio.wait(tasks, timeout=seconds)
             for task in left:
                 logger.warning("a part did not stop in time", extra={"part": task.get_name()})
 

@@ -130,6 +130,8 @@ class Callbacks:
         self._receivers: dict[str, tuple[OnEvent, Identity]] = {}
         self._runner: web.AppRunner | None = None
         self.port = 0
+        self.openings = 0
+        """How often the server was opened."""
         self.ready = asyncio.Event()
         self.events_refused = 0
 
@@ -149,6 +151,7 @@ class Callbacks:
             await runner.cleanup()
             raise
         self._runner, self.port = runner, runner.addresses[0][1]
+        self.openings += 1
         self.ready.set()
 
     async def stop(self) -> None:
@@ -156,6 +159,15 @@ class Callbacks:
         self.ready.clear()
         if self._runner is not None:
             await self._runner.cleanup()
+            self._runner = None
+
+    def admit_no_login(self) -> None:
+        """Let nobody log in until the next `start`; the present logins are logged out first, while the server runs."""
+        self.ready.clear()
+
+    def use(self, config: UciSection) -> None:
+        """Take other settings; they count from the next `start` on."""
+        self._config = config
 
     def open(self, on_event: OnEvent, identity: Identity = dict) -> str:
         """Open a path and return its secret. `identity` returns the query parameters that identify the login in its own
@@ -269,10 +281,10 @@ class UciSession:
 
     async def run(self) -> None:
         """Stay logged in until cancelled, then log out. Returns early only if `gives_up` says so."""
-        await self._callbacks.ready.wait()
         failures = refusals = 0
         try:
             while True:
+                await self._callbacks.ready.wait()  # while the UCI connector is off
                 try:
                     if not self._is_connected:
                         await self._connect_in_turn()
@@ -338,6 +350,7 @@ class UciSession:
         """Log in and subscribe to call events. Raises `PbxError`."""
         if not self._callbacks.ready.is_set():
             raise PbxUnreachableError("the UCI connector is off")
+        opening = self._callbacks.openings
         self._was_reset.clear()
         try:
             await self._log_in()
@@ -350,6 +363,10 @@ class UciSession:
             # Not fatal: a request that is not offered will be refused.
             with suppress(UciFaultError, PbxAnswerError):
                 self._on_offer(await self.provided_requests(), self.provided_events)
+        if not self._callbacks.ready.is_set() or opening != self._callbacks.openings:
+            raise PbxUnreachableError(
+                "the UCI connector was switched off"
+            )  # the PBX has an old callback address
         self._is_connected = True
         self._on_fault(None)
         self._say(UciState.ON)
@@ -415,6 +432,15 @@ class UciSession:
             raise PbxUnreachableError("UCI answers no struct of a call")
         return struct
 
+    async def leave(self) -> None:
+        """Log out because the UCI connector is switched off. It logs in again once that is on, if it still runs."""
+        if not self._is_over:
+            await self._log_out()
+
+    def let_go(self) -> None:
+        """Make a running session log in again."""
+        self._was_reset.set()
+
     def abandon(self) -> None:
         """Ends it without logging out."""
         self._is_over = True
@@ -425,6 +451,9 @@ class UciSession:
         if self._is_over:
             return
         self.abandon()
+        await self._log_out()
+
+    async def _log_out(self) -> None:
         with suppress(PbxError, TimeoutError):
             async with asyncio.timeout(LOG_OUT_SECONDS):
                 await self.call("ucp.v22.requests.connection.logout")
@@ -526,31 +555,32 @@ class UciClient:
         """`look` is set whenever the state changes."""
         self._config = config
         self._callbacks = callbacks or Callbacks(config)
-        self._session = UciSession(
-            rest=rest,
-            callbacks=self._callbacks,
-            query=self._own_query,
-            on_event=self._take,
-            on_state=self._set,
-            keep_alive=keep_alive,
-            next_token=rest.own_login.uci_refused,
-            on_fault=self._found,
-            on_offer=self._offered,
-        )
+        self._keep_alive = keep_alive
+        self._rest = rest
+        self._session = self._new_session()
         self._logged_offer: Sequence[str] | None = None
         self.provided_requests: Sequence[str] = ()
         """Names of the requests that the PBX offers to the connector's own login; empty while unknown."""
-        self._rest = rest
         self._readings = readings
         self.state = UciState.CONNECTING if config.enabled else UciState.OFF
         self._look = look
+        self.changed = asyncio.Event()
+        """Set at each change of `state`."""
         self.events_received = 0
         self.last_event: dict[str, Any] | None = None
+
+    def use(self, config: UciSection) -> None:
+        """Take other settings; they count from the next `run` on."""
+        self._config = config
+        self._callbacks.use(config)
+        self._set(UciState.CONNECTING if config.enabled else UciState.OFF)
 
     async def run(self) -> None:
         """Run until cancelled. Return immediately if UCI is switched off or the callbacks cannot be opened."""
         if not self._config.enabled:
             return
+        self._session.abandon()  # of an earlier run
+        self._session = self._new_session()
         try:
             await self._callbacks.start()
         except (OSError, ConnectorError) as fault:
@@ -569,6 +599,19 @@ class UciClient:
             await self._session.run()
         finally:
             await self._callbacks.stop()
+
+    def _new_session(self) -> UciSession:
+        return UciSession(
+            rest=self._rest,
+            callbacks=self._callbacks,
+            query=self._own_query,
+            on_event=self._take,
+            on_state=self._set,
+            keep_alive=self._keep_alive,
+            next_token=self._rest.own_login.uci_refused,
+            on_fault=self._found,
+            on_offer=self._offered,
+        )
 
     async def server_version(self) -> str | None:
         try:
@@ -605,4 +648,5 @@ class UciClient:
             self.state = state
             if state is UciState.ON:
                 logger.info("UCI connected")
+            self.changed.set()
             self._look.set()

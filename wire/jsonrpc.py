@@ -154,6 +154,11 @@ class Endpoint:
             await asyncio.wait([one.answer for one in self._waiting.values()])
             await asyncio.sleep(0)  # lets the callers take their answers
 
+    async def finish_answers(self, seconds: float) -> None:
+        """Wait until the methods that run now have answered, at most `seconds`."""
+        if self._running:
+            await asyncio.wait(tuple(self._running), timeout=seconds)
+
     async def call(
         self, method: str, params: BaseModel | dict[str, Any] | None = None, *, deadline: float
     ) -> dict[str, Any]:

@@ -80,6 +80,14 @@ class Method(StrEnum):
     CALLS_OVER = "calls.over"
     CALL_ENDED_AT_ONCE = "link.callEndedAtOnce"
     DOCTOR = "connector.doctor"
+    RESTART_UCI = "connector.restartUci"
+    KEY_CHALLENGE = "connector.keyChallenge"
+    NEW_KEY = "connector.newKey"
+
+
+REPAIR_METHODS: Final = frozenset({Method.DOCTOR, Method.RESTART_UCI, Method.KEY_CHALLENGE, Method.NEW_KEY})
+"""What an administrator of the PBX may ask of its connector from Teams, if the connector's owner permits it. Only the
+doctor is as old as the protocol; the others need `Capability.REPAIRS`."""
 
 
 class UciState(StrEnum):
@@ -107,6 +115,10 @@ class Capability(StrEnum):
     """The connector accepts only sealed answers to the PBX's challenge (`LoginMethod.SEALED_CHALLENGE`)."""
     TELEPHONE = "telephone"
     """The connector answers the methods of `wire.phone`."""
+    REPAIRS = "repairs"
+    """The connector answers `REPAIR_METHODS`."""
+    REPAIRS_REFUSED = "repairs-refused"
+    """It would, but its owner does not permit repairs from Teams: it refuses them with `repairs-refused`."""
 
 
 class LoginMethod(StrEnum):
@@ -456,6 +468,53 @@ class CallsOver(WireModel):
     user_ids: list[PbxUserId] = Field(max_length=MAX_USERS_AT_ONCE)
 
 
+class UciRestarted(WireModel):
+    """The answer to `connector.restartUci`: UCI was switched off and on again."""
+
+    uci: UciState
+    """Its state afterwards; `OFF` if the connector's configuration has it switched off."""
+
+
+class KeyChallenge(WireModel):
+    """What a browser needs in order to ask for a new PBX key (`connector.keyChallenge`)."""
+
+    nonce: Nonce
+    """A nonce of the connector, valid once and for five minutes."""
+
+
+class NewKeyParams(WireModel):
+    """An administrator asks for a new PBX key (`connector.newKey`)."""
+
+    tenant_id: Guid
+    object_id: Guid
+    nonce: Nonce
+    box: SealedBox
+    """Opens to `NewKeyWanted`; the context is `seal_context(…, purpose=NEW_KEY)`. So only a browser that knows the present
+    PBX key can ask for another, and nobody on the way can replace `browser_key`."""
+
+
+MIN_KEEP_OLD_HOURS: Final = 0.25
+"""How long the old key stays valid at least: until then a browser whose answer was lost can ask again."""
+MAX_KEEP_OLD_HOURS: Final = 24.0 * 90
+
+
+class NewKeyWanted(WireModel):
+    request: Guid
+    """Made by the browser. Repeated, it returns the key that was already made for it, not another one."""
+    browser_key: P256Point
+    """An ephemeral public key of the browser, to which the connector seals the key file."""
+    keep_old_hours: float = Field(ge=MIN_KEEP_OLD_HOURS, le=MAX_KEEP_OLD_HOURS, allow_inf_nan=False)
+
+
+class NewKeyMade(WireModel):
+    """The answer to `connector.newKey`."""
+
+    box: SealedBox
+    """Opens, with the browser's private key and the PBX key with which it asked, to a key file (`wire.pbxkey.KeyFile`); the
+    context is `seal_context(…, purpose=KEY_DELIVERY)`."""
+    old_key_until: Moment
+
+
 class CallEndedAtOnce(WireModel):
     """A call that the user answered was ended by our side at once. The connector reports nothing else about the call."""
 
@@ -489,6 +548,8 @@ def capabilities_bytes(sealing_key: str, capabilities: Sequence[str]) -> bytes:
 LOGIN: Final = "pbx-login.v1"
 ANSWER: Final = "pbx-answer.v1"
 CALLS: Final = "pbx-calls.v1"
+NEW_KEY: Final = "pbx-new-key.v1"
+KEY_DELIVERY: Final = "pbx-key-delivery.v1"
 
 
 def seal_context(pbx_name: str, tenant_id: str, object_id: str, nonce: str, purpose: str = LOGIN) -> bytes:

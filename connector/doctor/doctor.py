@@ -41,6 +41,26 @@ async def examine(path: Path, on_step: OnStep = lambda _step: None, event_second
     )
 
 
+async def examine_running(path: Path, config: Config, state: ConnectorState) -> DoctorReport:
+    """Run every step for a running connector. `config` is in use; the file may have been changed to something else."""
+    steps: list[DoctorStep] = []
+
+    async def configuration() -> tuple[bool, dict[str, Any]]:
+        try:
+            load(path).check_files()
+        except ConnectorError as fault:
+            raise FoundError(Code.CONFIGURATION_INVALID, "kept", error=fault) from fault
+        return True, {"file": path}
+
+    await Chain(steps, _ignore).step("configuration", configuration)
+    await _state(Chain(steps, _ignore), config, path)
+    return await examine_ways(config, state, steps)
+
+
+def _ignore(_step: DoctorStep) -> None:
+    """Nobody watches the single steps."""
+
+
 async def examine_ways(
     config: Config,
     state: ConnectorState | None,

@@ -43,6 +43,7 @@ class Lines:
         self._changed: dict[int, None] = {}
         self.changed = asyncio.Event()
         phone, plan = RestPhone(rest), NumberPlan(settings)
+        self._rest_phone = phone
         self._context = LineContext(
             rest=phone,
             plan=plan,
@@ -53,6 +54,11 @@ class Lines:
             on_refused=self._mark_refused,
         )
         logins.serve(Use.PHONE, self._make)
+
+    def use(self, settings: TelephoneSection) -> None:
+        """Take other settings, for the open lines too."""
+        self._context.plan = NumberPlan(settings)
+        self._context.book = Book(self._rest_phone, self._context.plan)
 
     @property
     def kept(self) -> frozenset[int]:

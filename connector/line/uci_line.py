@@ -53,9 +53,9 @@ MAX_PBX_NUMBERS: Final = 300
 """Most numbers in memory that came from the PBX; they are dialled unchanged."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class LineContext:
-    """What all lines of one PBX share."""
+    """What all lines of one PBX share. Another configuration replaces `plan` and `book` while lines are open."""
 
     rest: RestPhone
     plan: NumberPlan

@@ -43,6 +43,9 @@ class Code(StrEnum):
     PERMISSION_MISSING = "permission-missing"
     UCI_NO_EVENTS = "uci-no-events"
 
+    # Repairs that an administrator asks of a connector.
+    REPAIRS_REFUSED = "repairs-refused"
+
     # Sign-in.
     LOGIN_REJECTED = "login-rejected"
     CHALLENGE_EXPIRED = "challenge-expired"

@@ -67,8 +67,10 @@ def get_lights(
     found = find_blocker(facts)
     keys = _licence_keys(pbx_name=facts.pbx_name, refused=refused_keys, valid_until=valid_until, now=now)
     if not facts.linked:
-        unknown = [PartState(part, Light.OFF) for part in (Part.MODULE, Part.REST, Part.UCI, Part.PERMISSION)]
-        return [PartState(Part.LINK, Light.RED, found), *unknown, keys]
+        unknown = [PartState(part, Light.OFF) for part in (Part.REST, Part.UCI, Part.PERMISSION)]
+        if found is not None and found.code is Code.MODULE_INACTIVE:
+            return [PartState(Part.LINK, Light.OFF), PartState(Part.MODULE, Light.RED, found), *unknown, keys]
+        return [PartState(Part.LINK, Light.RED, found), PartState(Part.MODULE, Light.OFF), *unknown, keys]
     # An outdated connector is shown nowhere else; other installations have their own list on the page.
     warned = _outdated(facts) or find_second_installation(facts, now)
     link = PartState(Part.LINK, Light.YELLOW if warned else Light.GREEN, warned)

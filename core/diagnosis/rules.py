@@ -47,6 +47,9 @@ def find_blocker(facts: PbxFacts) -> Finding | None:
     if not facts.linked:
         if not facts.ever_linked:
             return Finding(Code.NEVER_CONNECTED, name)
+        if facts.status is not None and not facts.status.module_active:
+            # A connector that is switched off says so, and then closes its link.
+            return Finding(Code.MODULE_INACTIVE, {**name, "since": facts.down_since}, "unlinked")
         return Finding(Code.LINK_DOWN, {**name, "since": facts.down_since})
     status = facts.status
     if status is None:

@@ -60,9 +60,6 @@ class Connector:
         self.rest = StarfaceRest(PbxSection(name=NAME, url=url, login="0001", password="foobar", **more))
         self.state = state
 
-        async def examine() -> Any:
-            raise NotImplementedError
-
         self.heard: list[RestState] = []
         heard = self.heard
 
@@ -77,9 +74,7 @@ class Connector:
         monitor: Monitor = Silent()  # type: ignore[assignment]
         calls = Calls(Logins(self.rest, Callbacks(UciSection()), state))
         directory = Directory(self.rest, Readings(lambda: None), active=True)
-        made = PbxMethods(
-            self.rest, directory, state, monitor, calls, NAME, uses_oauth=oauth, examine=examine
-        )
+        made = PbxMethods(self.rest, directory, state, monitor, calls, NAME, uses_oauth=oauth)
         self.handlers = made.handlers()
 
     async def call(self, method: Method, params: Any) -> dict[str, Any]:

@@ -31,7 +31,7 @@ async def _login_challenge(methods: PbxMethods, params: dict[str, Any]) -> Login
     login_type, nonce = await methods._rest.login_challenge()
     if login_type == "Internal":
         return LoginChallenge(method=LoginMethod.CHALLENGE, nonce=nonce)
-    return LoginChallenge(method=LoginMethod.SEALED, nonce=methods._new_nonce())
+    return LoginChallenge(method=LoginMethod.SEALED, nonce=methods.new_nonce())
 
 
 async def _login(methods: PbxMethods, params: dict[str, Any]) -> PbxUser:

@@ -132,20 +132,20 @@ class ConnectorProcess:
         self.directory = directory
         self.state = ConnectorState(directory / "state")
         self.log = directory / "log"
-        self._config = directory / "connector.toml"
-        self._config.write_text(
+        self.configuration = directory / "connector.toml"
+        self.configuration.write_text(
             f'state_directory = "{directory / "state"}"\n'
             f'[service]\nurl = "{hub.url}"\n'
             f'[pbx]\nname = "{NAME}"\nurl = "http://127.0.0.1:{pbx_port}"\nlogin = "0001"\npassword = "foobar"\n'
             "[status]\nport = 0\n"
         )
-        self._config.chmod(0o600)
+        self.configuration.chmod(0o600)
         self._process: asyncio.subprocess.Process | None = None
 
     async def start(self) -> None:
         with self.log.open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "connector.cli", "--config", str(self._config), "run"),
+                *(sys.executable, "-m", "connector.cli", "--config", str(self.configuration), "run"),
                 stdout=log,
                 stderr=log,
             )

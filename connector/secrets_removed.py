@@ -1,0 +1,30 @@
+"""Removes secrets from texts that leave this machine: the log that the module page shows, and the support file."""
+
+import re
+from collections.abc import Iterable
+from typing import Final
+
+REMOVED: Final = "[removed]"
+MIN_CHARS: Final = 4
+"""Shorter secrets are not looked for: removing each "1" of a text would make it unreadable, and show what they are."""
+
+_LOOKS_SECRET: Final = re.compile(
+    r"(?:[A-Z2-7]{4}-){8}[A-Z2-7]{4}"  # a PBX key
+    r"|\b[0-9a-fA-F]{64,}\b"  # a hash of a password, a token of UCI
+    r"|\beyJ[\w-]{5,}\.[\w-]+(?:\.[\w-]*)?"  # a licence key, a token
+    r"|-----BEGIN [A-Z ]*PRIVATE KEY-----(?:[^-]|-(?!----END))*-----END [A-Z ]*PRIVATE KEY-----"
+    r"|(?<=://)[^\s/@]{1,200}@"  # user and password in an address
+)
+
+
+class SecretRemover:
+    """Removes the secrets of this connector, and what looks like one."""
+
+    def __init__(self, secrets: Iterable[str]) -> None:
+        known = sorted({one for one in secrets if len(one) >= MIN_CHARS}, key=len, reverse=True)
+        self._known = re.compile("|".join(map(re.escape, known))) if known else None
+
+    def remove(self, text: str) -> str:
+        if self._known is not None:
+            text = self._known.sub(REMOVED, text)
+        return _LOOKS_SECRET.sub(REMOVED, text)
