@@ -436,8 +436,10 @@ port = {changes.get("status_port", "0")}
         await self._until(ready, f"{url} does not answer")
 
     def _links_opened(self, site: Site) -> int:
+        """Return how often the connector has said hello. One that is switched off closes its link at once."""
         log = self.log(f"connector{site.suffix}")
-        return log.read_text(errors="replace").count("link open") if log.exists() else 0
+        text = log.read_text(errors="replace") if log.exists() else ""
+        return text.count("link open") + text.count("the connector is switched off; the service knows")
 
     async def _until(self, ready: Callable[[aiohttp.ClientSession], Awaitable[bool]], complaint: str) -> None:
         try:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from connector.config_file import ConfigFile
 from tests.support.proxy import Proxy
 from tests.support.world import ANNA, World, eventually
 from wire.pbxkey import grouped
@@ -48,14 +49,18 @@ async def test_where_the_pbx_must_see_the_password_it_is_sealed(
 
 
 async def test_a_module_that_is_switched_off_says_so(world: World) -> None:
-    await restart_connector(world, active="false")
+    file = ConfigFile(world.demo.connector_configuration)
+    file.change({"active": False})
 
     async def told() -> bool:
         return (await world.client().prepare(world.pbx_name, world.key)).code == "module-inactive"
 
-    await eventually(told, "the connector reports it")
-    await restart_connector(world)
+    await eventually(told, "the connector says it before it closes its link", seconds=30)
+    assert not world.is_linked()
+    links = world.log("connector").count("link open")
+    file.change({"active": True})
     await world.connected()
+    assert world.log("connector").count("link open") == links + 1
 
 
 async def test_a_uci_connector_that_is_off_is_a_warning_with_its_cure(world: World) -> None:
