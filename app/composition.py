@@ -33,6 +33,7 @@ from bot.settings import BotSettings
 from core.administration.administration import Administration
 from core.administration.connections import Connections
 from core.administration.guard import AdministratorGuard
+from core.administration.repairs import Repairs
 from core.advisor.advisor import Advisor
 from core.advisor.calls import CallHelp
 from core.advisor.probes import Probes
@@ -317,6 +318,7 @@ def create(settings: Settings) -> web.Application:
                 sign_in=sign_in,
                 administration=administration,
                 connections=connections,
+                repairs=Repairs(registry, hub, guard),
                 advisor=advisor,
                 probes=probes,
                 call_help=call_help,

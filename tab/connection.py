@@ -1,13 +1,17 @@
 """The operations about the connection, for administrators."""
 
+from collections.abc import Mapping
 from typing import Final
 
 from core.administration.connections import ConnectionReport
+from core.administration.repairs import find_refusal
 from core.diagnosis.codes import Code
 from core.diagnosis.finding import Finding
+from core.diagnosis.repairs import Repair, find_repair
 from core.diagnosis.steps import step_title
-from core.hub.registry import LinkEvent
+from core.hub.registry import LinkEvent, Pbx
 from core.language import Language, Words
+from core.signin.refusals import AdministratorAct
 from tab import present
 from tab.budgets import Cost
 from tab.operation import Call, Operation, expect
@@ -23,7 +27,13 @@ from wire.tab_connection import (
     HandOverRequest,
     LinkEventState,
     LinkHour,
+    NewKeyPrepared,
+    NewKeyRequest,
+    NewKeySealed,
     OtherInstallation,
+    RepairName,
+    RepairsState,
+    UciRestartedState,
 )
 
 _WORDS: Final = Words("tab")
@@ -42,12 +52,67 @@ async def hand_over(call: Call) -> MyState:
 
 
 async def examine(call: Call) -> DoctorFindings:
-    report = expect(await call.services.connections.doctor(call.user))
+    report = expect(await call.services.repairs.examine(call.user))
     return _findings(report, language_of(call.request))
+
+
+async def restart_uci(call: Call) -> UciRestartedState:
+    restarted = expect(await call.services.repairs.restart_uci(call.user))
+    words = None
+    if restarted.finding is not None:
+        words = present.words(restarted.finding, language_of(call.request), blocking=False)
+    return UciRestartedState(uci=restarted.uci, words=words)
+
+
+async def prepare_new_key(call: Call) -> NewKeyPrepared:
+    prepared = expect(await call.services.repairs.prepare_key(call.user))
+    return NewKeyPrepared(
+        pbx_name=prepared.pbx_name,
+        nonce=prepared.nonce,
+        sealing_key=prepared.sealing_key,
+        sealing_signature=prepared.sealing_signature,
+        connector_identity=prepared.connector_identity,
+    )
+
+
+async def make_new_key(call: Call) -> NewKeySealed:
+    made = expect(await call.services.repairs.renew_key(call.user, call.body.nonce, call.body.box))
+    return NewKeySealed(box=made.box, old_key_until=made.old_key_until)
+
+
+_NAMES: Final[Mapping[Repair, RepairName]] = {
+    Repair.EXAMINE: "examine",
+    Repair.RESTART_UCI: "restart-uci",
+    Repair.NEW_KEY: "new-key",
+}
+_ACTS: Final = {
+    Repair.EXAMINE: AdministratorAct.EXAMINE,
+    Repair.RESTART_UCI: AdministratorAct.RESTART_UCI,
+    Repair.NEW_KEY: AdministratorAct.RENEW_KEY,
+}
+
+
+def _repairs(pbx: Pbx, language: Language) -> RepairsState:
+    """Return what this connector does for its administrators. Without a link nothing can be asked of it."""
+    if not pbx.is_linked:
+        return RepairsState(offered=[], finding=None)
+    refusals = {repair: find_refusal(pbx, act) for repair, act in _ACTS.items()}
+    refused = next((one for one in refusals.values() if one is not None), None)
+    return RepairsState(
+        offered=[_NAMES[repair] for repair, refusal in refusals.items() if refusal is None],
+        finding=present.words(refused, language, blocking=False) if refused is not None else None,
+    )
+
+
+def _repair(code: Code | None, repairs: RepairsState) -> RepairName | None:
+    repair = find_repair(code)
+    name = _NAMES[repair] if repair is not None else None
+    return name if name in repairs.offered else None
 
 
 def _report(report: ConnectionReport, language: Language) -> ConnectionReportState:
     pbx, trip = report.pbx, report.round_trip
+    repairs = _repairs(pbx, language)
     return ConnectionReportState(
         pbx_name=pbx.name,
         connected=pbx.is_linked,
@@ -64,9 +129,11 @@ def _report(report: ConnectionReport, language: Language) -> ConnectionReportSta
                 finding=present.words(one.finding, language, blocking=one.light.value == "red")
                 if one.finding is not None
                 else None,
+                repair=_repair(one.finding.code if one.finding is not None else None, repairs),
             )
             for one in report.parts
         ],
+        repairs=repairs,
         others=[
             OtherInstallation(
                 identity=fingerprint(claim.identity),
@@ -115,10 +182,22 @@ def _finding(step: DoctorStep, language: Language) -> DoctorFinding:
         if found is not None
         else None,
         evidence=", ".join(step.evidence.values()) if step.outcome is StepOutcome.OK else "",
+        repair=_repair_of_step(code),
     )
 
 
+def _repair_of_step(code: Code | None) -> RepairName | None:
+    """Return what the page offers beside a finding of the doctor; whoever reads it has just run the doctor."""
+    repair = find_repair(code)
+    return _NAMES[repair] if repair is not None and repair is not Repair.EXAMINE else None
+
+
 _ADMINISTRATION: Final = (Code.NOT_SIGNED_IN, Code.NOT_ADMINISTRATOR, Code.PASSWORD_NEEDED)
+
+_REPAIRED: Final = (
+    *(Code.LINK_DOWN, Code.PBX_BUSY, Code.OUTCOME_UNKNOWN, Code.PROTOCOL_ERROR),
+    *(Code.REPAIRS_REFUSED, Code.CONNECTOR_OUTDATED),
+)
 
 CONNECTION_OPERATIONS: Final = (
     Operation(
@@ -140,7 +219,46 @@ CONNECTION_OPERATIONS: Final = (
         run=examine,
         answer=DoctorFindings,
         body=None,
-        problems=(*_ADMINISTRATION, Code.LINK_DOWN, Code.PBX_BUSY, Code.OUTCOME_UNKNOWN, Code.PROTOCOL_ERROR),
+        problems=(*_ADMINISTRATION, *_REPAIRED),
+        cost=Cost.EXAMINATION,
+    ),
+    Operation(
+        id="restartUci",
+        method="POST",
+        path="/api/v1/connection/uci-restart",
+        summary="Has the connector switch UCI off and on again (administrators)",
+        run=restart_uci,
+        answer=UciRestartedState,
+        body=None,
+        problems=(*_ADMINISTRATION, *_REPAIRED),
+        cost=Cost.EXAMINATION,
+    ),
+    Operation(
+        id="prepareNewKey",
+        method="POST",
+        path="/api/v1/connection/new-key/challenge",
+        summary="What the browser needs to ask the connector for a new PBX key (administrators)",
+        run=prepare_new_key,
+        answer=NewKeyPrepared,
+        body=None,
+        problems=(*_ADMINISTRATION, *_REPAIRED),
+    ),
+    Operation(
+        id="makeNewKey",
+        method="POST",
+        path="/api/v1/connection/new-key",
+        summary="Has the connector make a new PBX key, and answers with the key file sealed to this browser"
+        " (administrators)",
+        run=make_new_key,
+        answer=NewKeySealed,
+        body=NewKeyRequest,
+        problems=(
+            *_ADMINISTRATION,
+            *_REPAIRED,
+            Code.WRONG_KEY,
+            Code.CHALLENGE_EXPIRED,
+            Code.STATE_UNUSABLE,
+        ),
         cost=Cost.EXAMINATION,
     ),
     Operation(

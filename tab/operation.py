@@ -9,6 +9,7 @@ from pydantic import BaseModel
 
 from core.administration.administration import Administration
 from core.administration.connections import Connections
+from core.administration.repairs import Repairs
 from core.advisor.advisor import Advisor
 from core.advisor.calls import CallHelp
 from core.advisor.probes import Probes
@@ -55,6 +56,7 @@ class TabServices:
     sign_in: SignIn
     administration: Administration
     connections: Connections
+    repairs: Repairs
     advisor: Advisor
     probes: Probes
     call_help: CallHelp

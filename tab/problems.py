@@ -57,6 +57,8 @@ _STATUS: Final = {
     Code.PRIMARY_ELSEWHERE: 409,
     Code.IDENTITY_CHANGED: 409,
     Code.HANDED_OVER: 409,
+    Code.REPAIRS_REFUSED: 409,
+    Code.CONNECTOR_OUTDATED: 409,
 } | dict.fromkeys(
     (
         Code.UNKNOWN_PBX,

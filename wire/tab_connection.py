@@ -4,8 +4,14 @@ from typing import Literal
 
 from pydantic import Field
 
+from wire.bounds import Nonce
+from wire.link import UciState
 from wire.model import Moment, WireModel
+from wire.sealing import SealedBox
 from wire.tab import ProblemWords
+
+RepairName = Literal["restart-uci", "new-key", "examine"]
+"""What an administrator can have the connector do (`core.diagnosis.repairs.Repair`)."""
 
 
 class ConnectionPart(WireModel):
@@ -13,6 +19,8 @@ class ConnectionPart(WireModel):
     light: Literal["green", "yellow", "red", "off"]
     """Off: unknown, because an earlier part fails, or there is no such part."""
     finding: ProblemWords | None
+    repair: RepairName | None
+    """What may repair it from here; None if it cannot be repaired from here, or this connector takes no repairs."""
 
 
 class OtherInstallation(WireModel):
@@ -37,6 +45,15 @@ class LinkHour(WireModel):
     links: int
 
 
+class RepairsState(WireModel):
+    """Whether the connector can be repaired from here."""
+
+    offered: list[RepairName]
+    """What this connector does; nothing while it has no link."""
+    finding: ProblemWords | None
+    """Why it does not do more: its owner does not permit it, or it is too old."""
+
+
 class ConnectionReportState(WireModel):
     pbx_name: str
     connected: bool
@@ -48,6 +65,7 @@ class ConnectionReportState(WireModel):
     old_key_until: Moment | None
     """If the PBX key was renewed: until when the old one is valid."""
     parts: list[ConnectionPart]
+    repairs: RepairsState
     others: list[OtherInstallation]
     events: list[LinkEventState]
     """Newest first."""
@@ -67,8 +85,40 @@ class DoctorFinding(WireModel):
     code: str | None
     words: ProblemWords | None
     evidence: str
+    repair: RepairName | None
 
 
 class DoctorFindings(WireModel):
     at: Moment
     steps: list[DoctorFinding]
+
+
+class UciRestartedState(WireModel):
+    """The UCI connector was switched off and on again."""
+
+    uci: UciState
+    words: ProblemWords | None
+    """What is wrong if it is not on."""
+
+
+class NewKeyPrepared(WireModel):
+    """What the browser seals its wish for a new PBX key to. It checks the signature if it knows the identity."""
+
+    pbx_name: str
+    nonce: str
+    sealing_key: str
+    sealing_signature: str
+    connector_identity: str
+
+
+class NewKeyRequest(WireModel):
+    nonce: Nonce
+    box: SealedBox
+    """Opens to a `wire.link.NewKeyWanted`, at the connector only."""
+
+
+class NewKeySealed(WireModel):
+    """The key file, sealed to the browser that asked for it."""
+
+    box: SealedBox
+    old_key_until: Moment

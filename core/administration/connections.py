@@ -1,4 +1,4 @@
-"""The connection page of a PBX's administrators: state of each part, history, diagnostics, hand-over."""
+"""The connection page of a PBX's administrators: state of each part, history, hand-over."""
 
 import logging
 import time
@@ -19,9 +19,7 @@ from core.licensing.ledger import Ledger
 from core.licensing.overview import Overview
 from core.signin.refusals import AdministratorAct
 from core.signin.signin import SignIn
-from core.store.audit import AuditKind
 from core.store.timestamps import now
-from wire.doctor import DoctorReport
 from wire.link import Method, fingerprint
 from wire.model import Empty
 
@@ -29,8 +27,6 @@ logger = logging.getLogger(__name__)
 
 HISTORY: Final = timedelta(days=7)
 """Period of the link history in a report."""
-DOCTOR_SECONDS: Final = 60.0
-"""Time-out of a diagnostics run. Most take two seconds; a run waits for parts that do not answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,25 +71,6 @@ class Connections:
         )
         history = await self._registry.history(pbx.id, now() - HISTORY)
         return ConnectionReport(pbx=pbx, parts=parts, round_trip=await self._round_trip(pbx), history=history)
-
-    async def doctor(self, user: TeamsUser) -> DoctorReport | Finding:
-        """Run diagnostics in the connector, for itself and its PBX. Needs a link."""
-        session = await self._guard.may_act(user, AdministratorAct.EXAMINE)
-        if isinstance(session, Finding):
-            return session
-        pbx = await self._registry.existing(session.pbx_id)
-        report: DoctorReport | Finding
-        try:
-            report = await self._hub.call(
-                pbx=pbx, method=Method.DOCTOR, params=Empty(), answer=DoctorReport, seconds=DOCTOR_SECONDS
-            )
-        except PbxRefusedError as refused:
-            report = refused.finding
-        outcome = "no-answer"
-        if isinstance(report, DoctorReport):
-            outcome = "faults" if report.has_failed else "ok"
-        await self._guard.note(session, AuditKind.EXAMINED, {"outcome": outcome})
-        return report
 
     async def hand_over(self, user: TeamsUser, identity: str) -> Finding | None:
         """Bind the PBX name to another installation that has tried to connect with it. `identity` is its fingerprint.

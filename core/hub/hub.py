@@ -30,6 +30,7 @@ from wire.link import (
     HEARTBEATS_MISSED,
     HELLO_SECONDS,
     MAX_USERS_AT_ONCE,
+    REPAIR_METHODS,
     CallEndedAtOnce,
     IdsParams,
     Method,
@@ -86,6 +87,8 @@ _REASONS: Final = frozenset(
 PBX: other codes (about tokens, licences, administrators, faults of the service) are treated as a protocol error."""
 _PHONE_REASONS: Final = _REASONS | frozenset(PHONE_FAULTS)
 """Codes that a connector may use to refuse a call of `PhoneMethod`."""
+_REPAIR_REASONS: Final = _REASONS | {Code.REPAIRS_REFUSED, Code.STATE_UNUSABLE}
+"""Codes that a connector may use to refuse a repair."""
 _LINK_FAULTS: Final = (LinkBusyError, LinkClosedError, RpcRefusalError, ConnectionError, TimeoutError)
 
 
@@ -511,7 +514,9 @@ def _code_for(fault: Exception) -> tuple[str, dict[str, Any]]:
 
 def _refused(pbx: Pbx, method: AnyMethod, code: str, evidence: dict[str, Any]) -> PbxRefusedError:
     named = Code.named(code)
-    believed = _PHONE_REASONS if isinstance(method, PhoneMethod) else _REASONS
+    believed = _REPAIR_REASONS if method in REPAIR_METHODS else _REASONS
+    if isinstance(method, PhoneMethod):
+        believed = _PHONE_REASONS
     known = named if named in believed else Code.PROTOCOL_ERROR
     kind = evidence.get("kind")
     variant = kind if isinstance(kind, str) else None

@@ -105,6 +105,22 @@ class Pbx:
         """Whether the connector supports the methods of `wire.phone`."""
         return Capability.TELEPHONE in self.capabilities
 
+    @property
+    def repairs(self) -> "RepairSupport":
+        if Capability.REPAIRS_REFUSED in self.capabilities:
+            return RepairSupport.REFUSED
+        return RepairSupport.OFFERED if Capability.REPAIRS in self.capabilities else RepairSupport.UNKNOWN
+
+
+class RepairSupport(StrEnum):
+    """Whether a connector can be repaired from Teams (`wire.link.REPAIR_METHODS`)."""
+
+    OFFERED = "offered"
+    REFUSED = "refused"
+    """Its owner does not permit it."""
+    UNKNOWN = "unknown"
+    """It is too old to know the methods, other than the doctor."""
+
 
 class KeyMatch(StrEnum):
     CURRENT = "current"

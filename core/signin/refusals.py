@@ -43,6 +43,8 @@ class AdministratorAct(StrEnum):
     EXPORT_AUDIT = "export-audit"
     VIEW_CONNECTION = "view-connection"
     EXAMINE = "examine"
+    RESTART_UCI = "restart-uci"
+    RENEW_KEY = "renew-key"
     HAND_OVER = "hand-over"
     VIEW_AUDIO = "view-audio"
 

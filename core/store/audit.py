@@ -78,6 +78,12 @@ class AuditKind(StrEnum):
     PBX_KEY_RENEWED = "pbx-key-renewed"
     PBX_REMOVED = "pbx-removed"
 
+    # Repairs that administrators asked of the connector. The subject is the PBX's name.
+    UCI_RESTARTED = "uci-restarted"
+    KEY_RENEWAL = "key-renewal"
+    """A new PBX key was asked for: one row before the connector was asked, one with the outcome. That a new key is in
+    force is said by `PBX_KEY_RENEWED`."""
+
     # What administrators looked at. The subject is the PBX's name.
     HOLDERS_EXPORTED = "holders-exported"
     AUDIT_EXPORTED = "audit-exported"

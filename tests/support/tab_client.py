@@ -1,20 +1,21 @@
 """Does what the tab in a browser does, without a browser: the same requests, the same proofs."""
 
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
 import aiohttp
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from connector.login import internal_secret, uci_token
 from simulator.people import TENANT_ID, Person
-from wire.bounds import from_b64url
-from wire.link import ANSWER, CALLS, LOGIN, seal_context
-from wire.pbxkey import digest, parse_key
+from wire.bounds import b64url, from_b64url
+from wire.link import ANSWER, CALLS, KEY_DELIVERY, LOGIN, NEW_KEY, seal_context
+from wire.pbxkey import KeyFile, digest, parse_key
 from wire.phone import PHONE
-from wire.sealing import seal
+from wire.sealing import SealedBox, open_box, public_bytes, seal
 
 METHODS: Final = ("sealed-challenge",)
 
@@ -137,6 +138,31 @@ class TabClient:
         self, pbx_name: str, key: str, *, login: str | None = None, password: str | None = None
     ) -> Answer:
         return await self._give_login("phone", PHONE, pbx_name, key, login, password)
+
+    async def ask_new_key(
+        self, key: str, request: str, hours: float = 72.0
+    ) -> tuple[Answer, Callable[[Answer], KeyFile]]:
+        """Ask the connector for a new PBX key, as the page *Connection* does. Return the answer, and what opens its box."""
+        prepared = await self.call("POST", "connection/new-key/challenge")
+        assert prepared.status == 200, prepared.body
+        private, challenge = ec.generate_private_key(ec.SECP256R1()), prepared.body
+        whom = {"tenant_id": TENANT_ID, "object_id": self.person.object_id, "nonce": challenge["nonce"]}
+        wanted = {
+            "request": request,
+            "browserKey": b64url(public_bytes(private.public_key())),
+            "keepOldHours": hours,
+        }
+        context = seal_context(challenge["pbxName"], purpose=NEW_KEY, **whom)
+        content = json.dumps(wanted).encode()
+        box = seal(from_b64url(challenge["sealingKey"]), parse_key(key), content, context)
+        body = {"nonce": challenge["nonce"], "box": box.model_dump(by_alias=True)}
+
+        def opened(answer: Answer) -> KeyFile:
+            box = SealedBox.model_validate(answer.body["box"])
+            context = seal_context(challenge["pbxName"], purpose=KEY_DELIVERY, **whom)
+            return KeyFile.model_validate_json(open_box(private, parse_key(key), box, context))
+
+        return await self.call("POST", "connection/new-key", body), opened
 
     async def _give_login(
         self, path: str, purpose: str, pbx_name: str, key: str, login: str | None, password: str | None

@@ -1,0 +1,174 @@
+"""The repairs of a connector that its PBX's administrators make from Teams, without visiting the site.
+
+The PBX is asked for the permission before each of them, the connector's owner may refuse them, and each is audited. A new
+PBX key is made at the connector and sealed to the browser that asked: this service carries it and cannot read it.
+"""
+
+import logging
+from dataclasses import dataclass
+from typing import Final, TypeVar
+
+from core.administration.guard import AdministratorGuard
+from core.diagnosis.codes import Code
+from core.diagnosis.finding import Finding
+from core.hub.hub import Hub, PbxRefusedError
+from core.hub.registry import Pbx, Registry, RepairSupport
+from core.identity.teams_user import TeamsUser
+from core.licensing.session import Session
+from core.signin.refusals import AdministratorAct
+from core.store.audit import AuditKind
+from wire.doctor import DoctorReport
+from wire.link import KeyChallenge, Method, NewKeyMade, NewKeyParams, UciRestarted, UciState
+from wire.model import Empty, WireModel
+from wire.sealing import SealedBox
+
+logger = logging.getLogger(__name__)
+
+DOCTOR_SECONDS: Final = 60.0
+"""Time-out of a diagnostics run. Most take two seconds; a run waits for parts that do not answer."""
+RESTART_SECONDS: Final = 40.0
+"""Time-out for switching UCI off and on. The connector itself waits 20 seconds for the PBX."""
+
+M = TypeVar("M", bound=WireModel)
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedKey:
+    """What the browser needs in order to seal its wish for a new key to the connector."""
+
+    pbx_name: str
+    nonce: str
+    sealing_key: str
+    sealing_signature: str
+    connector_identity: str
+
+
+@dataclass(frozen=True, slots=True)
+class RestartedUci:
+    uci: UciState
+    """The state of the UCI connector after it was switched off and on again."""
+    finding: Finding | None
+    """What is wrong if it is not on."""
+
+
+class Repairs:
+    def __init__(self, registry: Registry, hub: Hub, guard: AdministratorGuard) -> None:
+        self._registry = registry
+        self._hub = hub
+        self._guard = guard
+
+    async def examine(self, user: TeamsUser) -> DoctorReport | Finding:
+        """Run diagnostics in the connector, for itself and its PBX. Needs a link."""
+        admitted = await self._admit(user, AdministratorAct.EXAMINE)
+        if isinstance(admitted, Finding):
+            return admitted
+        session, pbx = admitted
+        report = await self._ask(pbx, Method.DOCTOR, Empty(), DoctorReport, DOCTOR_SECONDS)
+        outcome = _outcome(report)
+        if isinstance(report, DoctorReport):
+            outcome = "faults" if report.has_failed else "ok"
+        await self._guard.note(session, AuditKind.EXAMINED, {"outcome": outcome})
+        return report
+
+    async def restart_uci(self, user: TeamsUser) -> RestartedUci | Finding:
+        """Switch the PBX's UCI connector off and on again."""
+        admitted = await self._admit(user, AdministratorAct.RESTART_UCI)
+        if isinstance(admitted, Finding):
+            return admitted
+        session, pbx = admitted
+        answer = await self._ask(pbx, Method.RESTART_UCI, Empty(), UciRestarted, RESTART_SECONDS, "uci")
+        outcome = f"uci-{answer.uci.value}" if isinstance(answer, UciRestarted) else _outcome(answer)
+        await self._guard.note(session, AuditKind.UCI_RESTARTED, {"outcome": outcome})
+        if isinstance(answer, Finding):
+            return answer
+        found: Finding | None = None
+        if answer.uci is not UciState.ON:
+            evidence = {"pbx_name": pbx.name, "state": answer.uci.value}
+            found = Finding(Code.UCI_CONNECTOR_OFF, evidence, f"restarted-{answer.uci.value}")
+        return RestartedUci(answer.uci, found)
+
+    async def prepare_key(self, user: TeamsUser) -> PreparedKey | Finding:
+        """Return what the browser needs in order to ask for a new PBX key. Changes nothing."""
+        admitted = await self._admit(user, AdministratorAct.RENEW_KEY)
+        if isinstance(admitted, Finding):
+            return admitted
+        _, pbx = admitted
+        answer = await self._ask(pbx, Method.KEY_CHALLENGE, Empty(), KeyChallenge)
+        if isinstance(answer, Finding):
+            return answer
+        return PreparedKey(
+            pbx_name=pbx.name,
+            nonce=answer.nonce,
+            sealing_key=pbx.sealing_key,
+            sealing_signature=pbx.sealing_signature,
+            connector_identity=pbx.identity,
+        )
+
+    async def renew_key(self, user: TeamsUser, nonce: str, box: SealedBox) -> NewKeyMade | Finding:
+        """Let the connector make a new PBX key, and return it sealed to the browser that asked.
+
+        It is audited before the connector is asked, too, so that no crash of the service hides that it was. When the answer
+        is lost, nobody knows whether there is a new key: the finding says how to find out.
+        """
+        admitted = await self._admit(user, AdministratorAct.RENEW_KEY)
+        if isinstance(admitted, Finding):
+            return admitted
+        session, pbx = admitted
+        await self._guard.note(session, AuditKind.KEY_RENEWAL, {"outcome": "asked"})
+        params = NewKeyParams(tenant_id=user.tenant_id, object_id=user.object_id, nonce=nonce, box=box)
+        answer = await self._ask(pbx, Method.NEW_KEY, params, NewKeyMade, variant="new-key")
+        outcome = "key-made" if isinstance(answer, NewKeyMade) else _outcome(answer)
+        await self._guard.note(session, AuditKind.KEY_RENEWAL, {"outcome": outcome})
+        logger.info("new PBX key asked for", extra={"pbx_id": pbx.id, "outcome": outcome})
+        if isinstance(answer, Finding) and answer.code is Code.LOGIN_REJECTED:
+            return Finding(Code.WRONG_KEY, answer.evidence, "trusted")  # the box was sealed with another key
+        return answer
+
+    async def _admit(self, user: TeamsUser, act: AdministratorAct) -> tuple[Session, Pbx] | Finding:
+        """Return the administrator's session and their PBX, or the refusal. The PBX is asked now."""
+        session = await self._guard.may_act(user, act)
+        if isinstance(session, Finding):
+            return session
+        pbx = await self._registry.existing(session.pbx_id)
+        refusal = find_refusal(pbx, act)
+        return (session, pbx) if refusal is None else refusal
+
+    async def _ask(
+        self,
+        pbx: Pbx,
+        method: Method,
+        params: WireModel,
+        answer: type[M],
+        seconds: float | None = None,
+        variant: str | None = None,
+    ) -> M | Finding:
+        """Call the connector. `variant`: the words for an answer that is lost."""
+        limit = {"seconds": seconds} if seconds is not None else {}
+        try:
+            return await self._hub.call(pbx=pbx, method=method, params=params, answer=answer, **limit)
+        except PbxRefusedError as refused:
+            finding = refused.finding
+            return Finding(finding.code, finding.evidence, variant) if _is_unknown(finding) else finding
+
+
+def find_refusal(pbx: Pbx, act: AdministratorAct) -> Finding | None:
+    """Return why this connector does not do it, as far as its hello says so; None if it does."""
+    evidence = {"pbx_name": pbx.name, "version": pbx.connector_version or "?"}
+    if pbx.repairs is RepairSupport.REFUSED:
+        return Finding(Code.REPAIRS_REFUSED, evidence)
+    if pbx.repairs is RepairSupport.UNKNOWN and act is not AdministratorAct.EXAMINE:
+        return Finding(Code.CONNECTOR_OUTDATED, evidence, "repairs")
+    return None
+
+
+def _is_unknown(finding: Finding) -> bool:
+    """Return whether the connector may have done it without anybody knowing."""
+    return finding.code in (Code.OUTCOME_UNKNOWN, Code.PROTOCOL_ERROR)
+
+
+def _outcome(answer: object) -> str:
+    if not isinstance(answer, Finding):
+        return "ok"
+    if _is_unknown(answer):
+        return "no-answer"
+    return "refused"
