@@ -67,6 +67,8 @@ _KINDS: Final[Mapping[AuditGroup, Sequence[AuditKind]]] = {
         AuditKind.ENROLMENT_CODE_REVOKED,
         AuditKind.PBX_KEY_RENEWED,
         AuditKind.PBX_REMOVED,
+        AuditKind.UCI_RESTARTED,
+        AuditKind.KEY_RENEWAL,
     ),
     AuditGroup.EXPORTS: (AuditKind.HOLDERS_EXPORTED, AuditKind.AUDIT_EXPORTED, AuditKind.EXAMINED),
     AuditGroup.CONSENTS: (

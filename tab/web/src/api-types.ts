@@ -501,6 +501,57 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/connection/uci-restart": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Has the connector switch UCI off and on again (administrators) */
+        post: operations["restartUci"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/connection/new-key/challenge": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** What the browser needs to ask the connector for a new PBX key (administrators) */
+        post: operations["prepareNewKey"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/connection/new-key": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Has the connector make a new PBX key, and answers with the key file sealed to this browser (administrators) */
+        post: operations["makeNewKey"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/connection/hand-over": {
         parameters: {
             query?: never;
@@ -1031,6 +1082,8 @@ export interface components {
              */
             light: "green" | "yellow" | "red" | "off";
             finding: components["schemas"]["ProblemWords"] | null;
+            /** Repair */
+            repair: ("restart-uci" | "new-key" | "examine") | null;
         };
         /** ConnectionReportState */
         ConnectionReportState: {
@@ -1052,6 +1105,7 @@ export interface components {
             oldKeyUntil: string | null;
             /** Parts */
             parts: components["schemas"]["ConnectionPart"][];
+            repairs: components["schemas"]["RepairsState"];
             /** Others */
             others: components["schemas"]["OtherInstallation"][];
             /** Events */
@@ -1146,6 +1200,8 @@ export interface components {
             words: components["schemas"]["ProblemWords"] | null;
             /** Evidence */
             evidence: string;
+            /** Repair */
+            repair: ("restart-uci" | "new-key" | "examine") | null;
         };
         /** DoctorFindings */
         DoctorFindings: {
@@ -1447,6 +1503,37 @@ export interface components {
         NamedRequest: {
             /** Named */
             named: boolean;
+        };
+        /**
+         * NewKeyPrepared
+         * @description What the browser seals its wish for a new PBX key to. It checks the signature if it knows the identity.
+         */
+        NewKeyPrepared: {
+            /** Pbxname */
+            pbxName: string;
+            /** Nonce */
+            nonce: string;
+            /** Sealingkey */
+            sealingKey: string;
+            /** Sealingsignature */
+            sealingSignature: string;
+            /** Connectoridentity */
+            connectorIdentity: string;
+        };
+        /** NewKeyRequest */
+        NewKeyRequest: {
+            /** Nonce */
+            nonce: string;
+            box: components["schemas"]["SealedBox"];
+        };
+        /**
+         * NewKeySealed
+         * @description The key file, sealed to the browser that asked for it.
+         */
+        NewKeySealed: {
+            box: components["schemas"]["SealedBox"];
+            /** Oldkeyuntil */
+            oldKeyUntil: string;
         };
         /**
          * NoticeSettings
@@ -1857,6 +1944,15 @@ export interface components {
             /** Tenantid */
             tenantId: string;
         };
+        /**
+         * RepairsState
+         * @description Whether the connector can be repaired from here.
+         */
+        RepairsState: {
+            /** Offered */
+            offered: ("restart-uci" | "new-key" | "examine")[];
+            finding: components["schemas"]["ProblemWords"] | null;
+        };
         /** ReservationState */
         ReservationState: {
             /** Id */
@@ -2075,6 +2171,19 @@ export interface components {
             /** Tenants */
             tenants: components["schemas"]["TrustedTenantState"][];
         };
+        /**
+         * UciRestartedState
+         * @description The UCI connector was switched off and on again.
+         */
+        UciRestartedState: {
+            uci: components["schemas"]["UciState"];
+            words: components["schemas"]["ProblemWords"] | null;
+        };
+        /**
+         * UciState
+         * @enum {string}
+         */
+        UciState: "off" | "connecting" | "on" | "failed";
         /** Usage */
         Usage: {
             /** Buckets */
@@ -5485,6 +5594,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description repairs-refused, connector-outdated */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description throttled */
             429: {
                 headers: {
@@ -5515,6 +5633,334 @@ export interface operations {
                 };
             };
             /** @description identity-unavailable, link-down, pbx-busy */
+            503: {
+                headers: {
+                    /** @description Seconds until it is worth asking again */
+                    "Retry-After": number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description outcome-unknown */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    restartUci: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UciRestartedState"];
+                };
+            };
+            /** @description token-rejected */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description tenant-not-allowed, not-signed-in, not-administrator, password-needed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description repairs-refused, connector-outdated */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description throttled */
+            429: {
+                headers: {
+                    /** @description Seconds until it is worth asking again */
+                    "Retry-After": number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description internal-error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description protocol-error */
+            502: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description identity-unavailable, link-down, pbx-busy */
+            503: {
+                headers: {
+                    /** @description Seconds until it is worth asking again */
+                    "Retry-After": number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description outcome-unknown */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    prepareNewKey: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["NewKeyPrepared"];
+                };
+            };
+            /** @description token-rejected */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description tenant-not-allowed, not-signed-in, not-administrator, password-needed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description repairs-refused, connector-outdated */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description throttled */
+            429: {
+                headers: {
+                    /** @description Seconds until it is worth asking again */
+                    "Retry-After": number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description internal-error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description protocol-error */
+            502: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description identity-unavailable, link-down, pbx-busy */
+            503: {
+                headers: {
+                    /** @description Seconds until it is worth asking again */
+                    "Retry-After": number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description outcome-unknown */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    makeNewKey: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewKeyRequest"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["NewKeySealed"];
+                };
+            };
+            /** @description invalid-request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description token-rejected */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description tenant-not-allowed, not-signed-in, not-administrator, password-needed, wrong-key */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description too-slow */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description repairs-refused, connector-outdated, challenge-expired */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description too-large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description unstorable-value */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description throttled */
+            429: {
+                headers: {
+                    /** @description Seconds until it is worth asking again */
+                    "Retry-After": number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description internal-error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description protocol-error */
+            502: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description identity-unavailable, link-down, pbx-busy, state-unusable */
             503: {
                 headers: {
                     /** @description Seconds until it is worth asking again */
