@@ -187,7 +187,7 @@ def _finding(step: DoctorStep, language: Language) -> DoctorFinding:
 
 
 def _repair_of_step(code: Code | None) -> RepairName | None:
-    """Return what the page offers beside a finding of the doctor; whoever reads it has just run the doctor."""
+    """Return what the page offers beside a finding of the doctor; the reader has just run the doctor."""
     repair = find_repair(code)
     return _NAMES[repair] if repair is not None and repair is not Repair.EXAMINE else None
 

@@ -170,7 +170,7 @@ async def test_the_owner_may_refuse_it(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("keep_old", [timedelta(hours=72), timedelta(0)])
 def test_a_crash_at_any_moment_leaves_the_old_key_or_the_new_one(tmp_path: Path, keep_old: timedelta) -> None:
-    """And whoever asks again gets the key that counts; with a time for the old key, the old one never stops before it."""
+    """And a request that is repeated gets the key that counts; with a time for the old key, the old one never stops before it."""
     kept = tmp_path / "kept"
     old = ConnectorState(kept).pbx_key()
     seen = set()
