@@ -10,6 +10,13 @@ export interface Surroundings {
   page: string | undefined;
 }
 
+let here: Surroundings | null = null;
+
+/** The surroundings as `enterTeams` found them. */
+export function surroundings(): Surroundings {
+  return here ?? { tenantId: "", objectId: "", page: undefined };
+}
+
 /** Connect to the host. Rejects if nothing answers, because the page was opened outside Teams. */
 export async function enterTeams(seconds = 10): Promise<Surroundings> {
   await withTimeout(app.initialize(), seconds);
@@ -18,11 +25,12 @@ export async function enterTeams(seconds = 10): Promise<Surroundings> {
   applyTheme(context.app.theme);
   app.registerOnThemeChangeHandler(applyTheme);
   void app.notifySuccess();
-  return {
+  here = {
     tenantId: context.user?.tenant?.id ?? "",
     objectId: context.user?.id ?? "",
     page: context.page.subPageId,
   };
+  return here;
 }
 
 export class NoTokenError extends Error {}

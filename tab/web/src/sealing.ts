@@ -26,17 +26,7 @@ export async function seal(sealingKey: string, pbxKey: string, plaintext: string
   ]);
   const ephemeral = new Uint8Array(await crypto.subtle.exportKey("raw", ours.publicKey));
   const shared = await crypto.subtle.deriveBits({ name: "ECDH", public: theirs }, ours.privateKey, 256);
-  const salt = await crypto.subtle.digest("SHA-256", concat(recipient, ephemeral));
-  const material = await crypto.subtle.importKey("raw", concat(new Uint8Array(shared), utf8(pbxKey)), "HKDF", false, [
-    "deriveKey",
-  ]);
-  const key = await crypto.subtle.deriveKey(
-    { name: "HKDF", hash: "SHA-256", salt, info: utf8("pbx-seal.v1") },
-    material,
-    { name: "AES-GCM", length: 256 },
-    false,
-    ["encrypt"],
-  );
+  const key = await boxKey(new Uint8Array(shared), pbxKey, recipient, ephemeral, "encrypt");
   const nonce = crypto.getRandomValues(new Uint8Array(12));
   const sealed = await crypto.subtle.encrypt(
     { name: "AES-GCM", iv: nonce, additionalData: utf8(context) },
@@ -50,7 +40,59 @@ export async function seal(sealingKey: string, pbxKey: string, plaintext: string
   };
 }
 
-export type Purpose = "pbx-login.v1" | "pbx-answer.v1" | "pbx-calls.v1" | "pbx-phone.v1";
+/** A key pair of this page, to which the connector seals an answer. It lives as long as the request. */
+export interface AnswerKey {
+  /** The public key, an uncompressed point in base64url. */
+  publicKey: string;
+  /** Open a box that was sealed to this key, with the same PBX key and context. Rejects if it was not. */
+  open: (box: SealedBox, pbxKey: string, context: string) => Promise<string>;
+}
+
+export async function newAnswerKey(): Promise<AnswerKey> {
+  const curve = { name: "ECDH", namedCurve: "P-256" };
+  const pair = await crypto.subtle.generateKey(curve, false, ["deriveBits"]);
+  const own = new Uint8Array(await crypto.subtle.exportKey("raw", pair.publicKey));
+  const open = async (box: SealedBox, pbxKey: string, context: string) => {
+    const sender = fromBase64url(box.ephemeralKey);
+    const theirs = await crypto.subtle.importKey("raw", sender, curve, false, []);
+    const shared = await crypto.subtle.deriveBits({ name: "ECDH", public: theirs }, pair.privateKey, 256);
+    const key = await boxKey(new Uint8Array(shared), pbxKey, own, sender, "decrypt");
+    const opened = await crypto.subtle.decrypt(
+      { name: "AES-GCM", iv: fromBase64url(box.nonce), additionalData: utf8(context) },
+      key,
+      fromBase64url(box.ciphertext),
+    );
+    return new TextDecoder("utf-8", { fatal: true }).decode(opened);
+  };
+  return { publicKey: toBase64url(own), open };
+}
+
+/** HKDF-SHA256 over the shared secret and the PBX key (wire/sealing.py). */
+async function boxKey(
+  shared: Uint8Array,
+  pbxKey: string,
+  recipient: Uint8Array,
+  ephemeral: Uint8Array,
+  usage: "encrypt" | "decrypt",
+): Promise<CryptoKey> {
+  const salt = await crypto.subtle.digest("SHA-256", concat(recipient, ephemeral));
+  const material = await crypto.subtle.importKey("raw", concat(shared, utf8(pbxKey)), "HKDF", false, ["deriveKey"]);
+  return crypto.subtle.deriveKey(
+    { name: "HKDF", hash: "SHA-256", salt, info: utf8("pbx-seal.v1") },
+    material,
+    { name: "AES-GCM", length: 256 },
+    false,
+    [usage],
+  );
+}
+
+export type Purpose =
+  | "pbx-login.v1"
+  | "pbx-answer.v1"
+  | "pbx-calls.v1"
+  | "pbx-phone.v1"
+  | "pbx-new-key.v1"
+  | "pbx-key-delivery.v1";
 
 export function sealContext(
   purpose: Purpose,
