@@ -53,6 +53,7 @@ bench: install-dev  ## all benchmarks, as ratios to bare baselines
 	$(BIN)/python -m bench rush
 	$(BIN)/python -m bench tab
 	$(BIN)/python -m bench morning
+	$(BIN)/python -m bench phone
 
 check: install-dev  ## formats, lint, types, import rules, English, licences, vulnerabilities
 	$(BIN)/ruff format --check .

@@ -9,7 +9,7 @@ from wire.tab import NoticeSettings, NoticeSettingsState, UnreachableReason
 
 async def get_notices(call: Call) -> NoticeSettingsState:
     preferences = await call.services.preferences.get(call.user.key)
-    reason = await _unreachable_reason(call)
+    reason = await unreachable_reason(call)
     return NoticeSettingsState(
         muted=sorted(topic.value for topic in preferences.muted),
         quiet=preferences.quiet,
@@ -21,7 +21,8 @@ async def get_notices(call: Call) -> NoticeSettingsState:
     )
 
 
-async def _unreachable_reason(call: Call) -> UnreachableReason | None:
+async def unreachable_reason(call: Call) -> UnreachableReason | None:
+    """Return why the bot cannot write to this person, or None if it can."""
     conversation = await call.services.conversations.get(*call.user.key)
     if conversation is None:
         return "no-chat"

@@ -6,11 +6,14 @@ from core.diagnosis.codes import PBX_FAULTS, PHONE_FAULTS, Code
 from core.diagnosis.finding import Finding
 from tab import present
 from tab.budgets import Cost
+from tab.notices import unreachable_reason
 from tab.operation import Call, Operation, expect
 from tab.problems import ProblemError
 from wire.phone import Dialled, Feature, FoundNumbers, History, HistoryFilter, PhoneLine, Voicemails
 from wire.tab_audio import CallsPrepared
 from wire.tab_phone import (
+    CallNotices,
+    CallNoticesState,
     CallPath,
     CallRequest,
     Done,
@@ -125,6 +128,24 @@ async def play_voicemail(call: Call) -> Done:
     body = call.body
     expect(await call.services.telephone.play_voicemail(call.user, body.message_id, body.phone_id))
     return Done()
+
+
+async def get_call_notices(call: Call) -> CallNoticesState:
+    preferences = await call.services.preferences.get(call.user.key)
+    return CallNoticesState(
+        calls_in_chat=preferences.calls_in_chat,
+        missed_calls=preferences.missed_calls,
+        numbers_in_chat=preferences.numbers_in_chat,
+        unreachable_reason=await unreachable_reason(call),
+    )
+
+
+async def put_call_notices(call: Call) -> CallNoticesState:
+    body = call.body
+    await call.services.preferences.put_calls(
+        call.user.key, calls=body.calls_in_chat, missed=body.missed_calls, numbers=body.numbers_in_chat
+    )
+    return await get_call_notices(call)
 
 
 def _phone(line: PhoneLine | Finding) -> Phone:
@@ -293,5 +314,22 @@ PHONE_OPERATIONS: Final = (
         answer=Done,
         body=PlayRequest,
         problems=_OFFERED,
+    ),
+    Operation(
+        id="getCallNotices",
+        method="GET",
+        path=f"{_P}/notices",
+        summary="Which messages about my calls the bot sends to my chat",
+        run=get_call_notices,
+        answer=CallNoticesState,
+    ),
+    Operation(
+        id="putCallNotices",
+        method="PUT",
+        path=f"{_P}/notices",
+        summary="Chooses these messages",
+        run=put_call_notices,
+        answer=CallNoticesState,
+        body=CallNotices,
     ),
 )

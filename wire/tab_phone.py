@@ -18,6 +18,7 @@ from wire.phone import (
     RedirectTarget,
 )
 from wire.sealing import SealedBox
+from wire.tab import UnreachableReason
 
 
 class Phone(WireModel):
@@ -97,6 +98,22 @@ class MobileRequest(WireModel):
 class PlayRequest(WireModel):
     message_id: EntryId
     phone_id: PhoneId = ""
+
+
+class CallNotices(WireModel):
+    """Which messages about my calls the bot sends to my chat."""
+
+    calls_in_chat: Flag
+    """A card while somebody calls, which follows the call."""
+    missed_calls: Flag
+    """A message about a missed call."""
+    numbers_in_chat: Flag
+    """These messages show name and number of the caller. Microsoft stores them."""
+
+
+class CallNoticesState(CallNotices):
+    unreachable_reason: UnreachableReason | None
+    """Why the bot cannot write to me; null if it can."""
 
 
 class CallPath(WireModel):

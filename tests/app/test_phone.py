@@ -279,6 +279,26 @@ async def test_switches_are_what_the_pbx_says_after_the_change(world: World, pho
         assert shown["mobiles"][0]["isOn"] is is_on
 
 
+async def test_the_page_and_the_bot_share_the_choice_of_messages_about_calls(
+    world: World, phone: TabClient
+) -> None:
+    nothing = {"callsInChat": False, "missedCalls": False, "numbersInChat": False}
+    chosen = {"callsInChat": False, "missedCalls": True, "numbersInChat": True}
+    assert (await phone.call("PUT", "phone/notices", nothing)).status == 200
+    try:
+        answer = await phone.call("PUT", "phone/notices", chosen)
+        assert answer.status == 200, answer.body
+        assert {name: answer.body[name] for name in chosen} == chosen
+        shown = await world.say(ANNA, type="message", text="messages")
+        card = (await world.chat(ANNA))[-1]["attachments"][0]["content"]
+        toggles = {part["id"]: part["value"] for part in card["body"] if part["type"] == "Input.Toggle"}
+        assert (toggles["calls-in-chat"], toggles["missed-calls"]) == ("false", "true"), shown
+        assert toggles["numbers-in-chat"] == "true"
+        assert (await phone.call("PUT", "phone/notices", {"callsInChat": True})).status == 400
+    finally:
+        await phone.call("PUT", "phone/notices", nothing)
+
+
 async def test_the_call_list_comes_in_pages_and_by_kind(phone: TabClient) -> None:
     async def page(query: str) -> Any:
         answer = await phone.call("GET", f"phone/history?{query}")

@@ -40,6 +40,7 @@ WORDS: dict[str, dict[str, str]] = {
         "was-missed": "verpasst",
         "play": "Auf meinem Telefon abspielen",
         "playing": "dann wird die Nachricht abgespielt",
+        "write-missed": "Mir schreiben, wenn ich einen Anruf verpasst habe",
     },
     "en-US": {
         "title": "Phone",
@@ -68,6 +69,7 @@ WORDS: dict[str, dict[str, str]] = {
         "was-missed": "missed",
         "play": "Play on my phone",
         "playing": "the message is played",
+        "write-missed": "Write to me when I have missed a call",
     },
 }
 
@@ -269,6 +271,27 @@ async def test_switches_show_what_the_pbx_has_done(world: World, open_tab: OpenT
     await tab.button(words["save"]).click()
     await expect(row).to_have_count(0)
     await tab.view.locator("pbx-phone-switches li").nth(2).get_by_role("checkbox").click()
+
+
+@pytest.mark.parametrize("locale", WORDS)
+async def test_messages_about_calls_are_chosen_on_the_page(
+    world: World, open_tab: OpenTab, locale: str
+) -> None:
+    words = WORDS[locale]
+    anna = await signed_in(world)
+    nothing = {"callsInChat": False, "missedCalls": False, "numbersInChat": False}
+    await anna.call("PUT", "phone/notices", nothing)
+    tab = await open_tab(ANNA, locale=locale, page="phone")
+    missed, numbers = tab.field(words["write-missed"]), tab.view.locator("#numbersInChat")
+    await expect(numbers).to_be_disabled()  # without messages there is nothing to show it in
+    await missed.click()
+    await expect(numbers).to_be_enabled()
+    await expect(missed).to_be_checked()
+    assert await tab.violations() == []
+    await tab.page.reload()
+    await expect(missed).to_be_checked()
+    assert (await anna.call("GET", "phone/notices")).body["missedCalls"] is True
+    await anna.call("PUT", "phone/notices", nothing)
 
 
 @pytest.mark.parametrize("locale", WORDS)

@@ -36,6 +36,8 @@ export type UciConsent = Schemas["PhoneOnRequest"];
 export type Phone = Schemas["Phone"];
 export type PhoneLine = Schemas["PhoneLine"];
 export type CallRequest = Schemas["CallRequest"];
+export type CallNotices = Schemas["CallNotices"];
+export type CallNoticesState = Schemas["CallNoticesState"];
 export type PhoneCall = Schemas["PhoneCall"];
 export type Redirect = Schemas["Redirect"];
 export type HistoryEntry = Schemas["HistoryEntry"];
@@ -172,6 +174,8 @@ export const api = {
   setRedirect: (body: RedirectWish) => call<Phone>("PUT", "phone/redirects", body),
   setPrimaryPhone: (phoneId: string) => call<Phone>("PUT", "phone/primary", { phoneId }),
   setMobile: (mobileId: string, isOn: boolean) => call<Phone>("PUT", "phone/mobiles", { mobileId, isOn }),
+  callNotices: () => call<CallNoticesState>("GET", "phone/notices"),
+  setCallNotices: (body: CallNotices) => call<CallNoticesState>("PUT", "phone/notices", body),
   voicemails: () => call<Schemas["Voicemails"]>("GET", "phone/voicemails"),
   playVoicemail: (messageId: string, phoneId: string) =>
     call<Schemas["Done"]>("POST", "phone/voicemails/play", { messageId, phoneId }),

@@ -119,7 +119,8 @@ export class PhonePage extends LitElement {
             ?dials=${features.dial === "change"}
           ></pbx-phone-voicemail>`
         : nothing
-    }`;
+    }
+      <pbx-phone-notices .revision=${String(this.revision)}></pbx-phone-notices>`;
   }
 
   /** Render the call list, which is read again when a call has ended. */
