@@ -239,6 +239,7 @@ def create(settings: Settings) -> web.Application:
         bus=bus,
         reader=answers.reader,
     )
+    telephone.on_returned(call_cards.announce_missed)
     extension = Extension(telephone, settings.teams_app_id)
     conversation = TurnHandler(
         settings=bot_settings,

@@ -17,6 +17,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from bot import missed
 from bot.cards.parts import Card, CardReader, message
 from bot.cards.phone import (
     ASK_TO_CALL_BACK,
@@ -26,6 +27,7 @@ from bot.cards.phone import (
     Colleague,
     call_card,
     get_call_status,
+    missed_summary_card,
 )
 from bot.cards.plain import plain
 from bot.channel import Channel, DeliveryError
@@ -40,7 +42,7 @@ from core.phone.telephone import Telephone
 from core.signin.preferences import Preferences, PreferenceStore
 from core.store.conversations import Conversations
 from core.store.timestamps import now
-from wire.phone import Direction, LineState, PhoneCall
+from wire.phone import Direction, HistoryFilter, LineState, PhoneCall, PhoneLine
 
 logger = logging.getLogger(__name__)
 
@@ -57,6 +59,9 @@ MISSED_SECONDS: Final = 12 * 3600.0
 """How long a card of a missed call is updated."""
 MAX_CARDS_PER_HOUR: Final = 60
 """New cards for one person in an hour, so that a hotline's phone does not flood a chat."""
+MAX_FAILED_READS: Final = 6
+"""How often the call list is read until it is left unread after an interruption."""
+RETRY_SECONDS: Final = 5.0
 SETTLING_SECONDS: Final = 60.0
 """Period after the start in which older calls get no new card: an earlier process may have written one."""
 _OFF: Final = frozenset(
@@ -89,13 +94,27 @@ class _Person:
     """Ids of calls that get no new card."""
     begun: deque[float] = field(default_factory=deque)
     """Creation times of the cards of the last hour."""
+    rung: set[str] = field(default_factory=set)
+    """Ids of calls that rang before this process started: an earlier one may have shown that they ring."""
+    may_have_missed: bool = False
+    """Nobody followed the line for a while, so the PBX's call list may have missed calls that nobody has announced."""
+    reads_failed: int = 0
+    """How often the call list could not be read since."""
     is_changed: bool = False
     may_begin: bool = False
     is_looked_at: bool = False
 
     @property
     def is_idle(self) -> bool:
-        return not (self.cards or self.missed or self.known or self.begun or self.is_looked_at)
+        return not (
+            self.cards
+            or self.missed
+            or self.known
+            or self.rung
+            or self.begun
+            or self.may_have_missed
+            or self.is_looked_at
+        )
 
 
 class CallCards:
@@ -128,6 +147,12 @@ class CallCards:
     def update_cards(self, people: Collection[Person]) -> None:
         """Update the cards of people whose lines have changed, at a PBX whose link this replica holds."""
         for person in people:
+            self._wake(person, may_begin=True)
+
+    def announce_missed(self, people: Collection[Person]) -> None:
+        """Announce what people have missed while nobody followed their lines, at a PBX that this replica has got back."""
+        for person in people:
+            self._person(person).may_have_missed = True
             self._wake(person, may_begin=True)
 
     def follow(
@@ -189,6 +214,7 @@ class CallCards:
         preferences = await self._preferences.get(person)
         wants = preferences.calls_in_chat or preferences.missed_calls
         is_first = self._is_first_look(person)
+        known.may_have_missed = known.may_have_missed and preferences.missed_calls
         if not (wants or known.cards or known.missed):
             return
         line = await self._telephone.line(TeamsUser(*person))
@@ -197,11 +223,16 @@ class CallCards:
                 await self._stop_showing(person, known)
             return
         if line.state is not LineState.UP:
+            known.may_have_missed = known.may_have_missed or (known.may_begin and preferences.missed_calls)
             return
-        present = {call.call_id for call in line.calls}
         if is_first:
-            before = {call.call_id for call in line.calls if call.began_at < self._started_at}
-            known.known |= before - known.cards.keys()
+            before = [call for call in line.calls if call.began_at < self._started_at]
+            rings = {call.call_id for call in before if get_call_status(call) is CallStatus.RINGING}
+            known.rung |= rings - known.cards.keys()
+            known.known |= {call.call_id for call in before} - rings - known.cards.keys()
+        if known.may_have_missed:
+            line = await self._announce_unannounced(person, known, line, preferences)
+        present = {call.call_id for call in line.calls}
         may_begin, known.may_begin = known.may_begin and wants, False
         for call in line.calls:
             await self._process_call(
@@ -211,6 +242,64 @@ class CallCards:
             written = known.cards.pop(call_id)
             await self._write(person, written, written.shown.model_copy(update={"status": CallStatus.GONE}))
         known.known &= present
+        known.rung &= present
+
+    async def _announce_unannounced(
+        self, person: Person, known: _Person, line: PhoneLine, preferences: Preferences
+    ) -> PhoneLine:
+        """Announce missed calls from the PBX's call list. Return the line as it is after that list was read."""
+        if not preferences.missed_calls:
+            known.may_have_missed = False
+            return line
+        user, at = TeamsUser(*person), now()
+        handled_until = await self._telephone.missed_until(user)
+        page = await self._telephone.history(user, HistoryFilter.MISSED, None, 0, missed.MAX_READ)
+        again = await self._telephone.line(user)
+        if isinstance(page, Finding) or isinstance(again, Finding):
+            known.reads_failed += 1
+            refusal = page if isinstance(page, Finding) else again
+            is_offered = not (isinstance(refusal, Finding) and refusal.code in _OFF)
+            known.may_have_missed = is_offered and known.reads_failed < MAX_FAILED_READS
+            if known.may_have_missed:
+                self._background.start(self._try_again(person))
+            return line
+        known.may_have_missed, known.reads_failed = False, 0
+        calls = {
+            call.call_id: call for call in (*line.calls, *again.calls) if call.call_id not in known.known
+        }
+        found = missed.list_unannounced(
+            page.entries, handled_until=handled_until or at, at=at, followed=calls.values()
+        )
+        until = max([at, *(entry.began_at for entry in found)])
+        if len(found) > missed.MAX_CARDS:
+            if await self._telephone.claim_missed(user, handled_until, until):
+                await self._send_summary(person, known, preferences, len(found))
+            return again
+        for entry in found:
+            # Claimed before sending, one by one: a crash loses at most one message and repeats none.
+            if not await self._telephone.claim_missed(user, handled_until, entry.began_at):
+                return again  # another replica announces them
+            handled_until = entry.began_at
+            call = missed.to_missed_call(entry)
+            await self._create_card(person=person, known=known, call=call, preferences=preferences)
+        await self._telephone.claim_missed(user, handled_until, until)
+        return again
+
+    async def _try_again(self, person: Person) -> None:
+        await asyncio.sleep(RETRY_SECONDS)
+        self._wake(person, may_begin=True)
+
+    async def _send_summary(
+        self, person: Person, known: _Person, preferences: Preferences, count: int
+    ) -> None:
+        chat = await self._open_chat(person, known, preferences)
+        if chat is None:
+            return
+        reference, reader = chat
+        try:
+            await self._channel.send(reference, message(missed_summary_card(count, reader)))
+        except DeliveryError as fault:
+            await self._handle_failure(person, fault)
 
     def _is_first_look(self, person: Person) -> bool:
         if time.monotonic() > self._settles_at:
@@ -242,21 +331,20 @@ class CallCards:
         elif (
             preferences is not None
             and call.call_id not in known.known
+            and not (status is CallStatus.RINGING and call.call_id in known.rung)
             and _gets_card(call, status, preferences)
         ):
             known.known.add(call.call_id)  # before sending, so that the card is sent at most once
+            await self._mark_handled(person, call, status)
             await self._create_card(person=person, known=known, call=call, preferences=preferences)
 
     async def _create_card(
         self, person: Person, known: _Person, call: PhoneCall, preferences: Preferences
     ) -> None:
-        if preferences.quiet_ends(now()) is not None or not self._has_room(known):
+        chat = await self._open_chat(person, known, preferences)
+        if chat is None:
             return
-        stored = await self._conversations.get(*person)
-        if stored is None or stored.closed is not None:
-            return
-        reference = json.loads(stored.reference)
-        reader = self._reader(Language.of(stored.locale), str((reference.get("user") or {}).get("id", "")))
+        reference, reader = chat
         with_numbers = preferences.numbers_in_chat
         shown = CallShown.of(call, with_numbers=with_numbers)
         card = await self._card(person, shown, reader)
@@ -282,6 +370,24 @@ class CallCards:
         else:
             self._remember_missed(known, written)
 
+    async def _open_chat(
+        self, person: Person, known: _Person, preferences: Preferences
+    ) -> tuple[Mapping[str, Any], CardReader] | None:
+        """Return where to send a card now; None in quiet hours, without a chat, and after too many cards."""
+        if preferences.quiet_ends(now()) is not None or not self._has_room(known):
+            return None
+        stored = await self._conversations.get(*person)
+        if stored is None or stored.closed is not None:
+            return None
+        reference = json.loads(stored.reference)
+        user_id = str((reference.get("user") or {}).get("id", ""))
+        return reference, self._reader(Language.of(stored.locale), user_id)
+
+    async def _mark_handled(self, person: Person, call: PhoneCall, status: CallStatus) -> None:
+        """Store that missed calls up to now are handled, so that no later process announces this one again."""
+        if status in ASK_TO_CALL_BACK and call.direction is Direction.IN and not call.group:
+            await self._telephone.mark_missed_handled(TeamsUser(*person), now())
+
     async def _update(self, person: Person, known: _Person, written: _Written, call: PhoneCall) -> None:
         shown = CallShown.of(call, with_numbers=written.with_numbers)
         shown = shown.model_copy(update={"phone": written.shown.phone})
@@ -290,6 +396,7 @@ class CallCards:
         if not goes_on:
             known.cards.pop(call.call_id, None)
             known.known.add(call.call_id)
+            await self._mark_handled(person, call, shown.status)
         has_changed = shown.status is not written.shown.status or (
             shown.status is CallStatus.RINGING and (shown.name, shown.number) != _who(written.shown)
         )

@@ -358,6 +358,23 @@ def calls_card(entries: Sequence[HistoryEntry], reader: CardReader) -> Card:
     )
 
 
+def missed_summary_card(count: int, reader: CardReader) -> Card:
+    """Return the message about several calls that were missed while nobody followed the line, without who called."""
+    actions = [
+        execute(reader, Command.CALLS, reader.title("action.calls")),
+        open_url(reader, reader.phone_url, "action.open-phone"),
+    ]
+    made = card(
+        reader=reader,
+        title=reader.title("phone.missed-title"),
+        body=[text(reader.t("phone.missed-several", count=count))],
+        actions=actions,
+        refresh=Command.CALLS,
+    )
+    del made["refresh"]  # the list shows numbers, so it comes only to somebody who asks for it
+    return made
+
+
 def switches_card(line: PhoneLine, command: Command, reader: CardReader, *notes: Card) -> Card:
     """Return do not disturb and redirects, as the PBX reports them."""
     given: list[tuple[Plain, Plain]] = []

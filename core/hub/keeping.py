@@ -49,6 +49,8 @@ class KeptLogins:
     on_lost: Callable[[str, int], Awaitable[bool]]
     """Called with the PBX id and a user whose login the connector does not have. Returns False when the consent may
     be newer than the list that the connector got; then the connector is informed again."""
+    on_linked: Callable[[str], Awaitable[None]] | None = None
+    """Called with the PBX id when a connector has got the list for the first time over a new link."""
     is_offered: Callable[[Pbx], bool] = lambda _pbx: True
     """Whether the PBX's connector supports this purpose."""
 
@@ -142,10 +144,13 @@ class Keeper:
                 pbx=pbx, method=self._kept.method, params=params, answer=self._kept.answer
             )
             lost = set(users) - set(answer.user_ids)
+        epoch, _users = self._informed.get(pbx_id, (None, ()))
         self._informed[pbx_id] = (link.epoch, users)
         for user_id in lost:
             if not await self._kept.on_lost(pbx_id, user_id):
                 self.forget_informed(pbx_id)
+        if self._kept.on_linked is not None and epoch != link.epoch:
+            await self._kept.on_linked(pbx_id)
 
 
 @dataclass(frozen=True, slots=True)

@@ -111,9 +111,11 @@ class Telephone:
                 limit=MAX_LINES,
                 read_consents=self._wanted,
                 on_lost=self._lost,
+                on_linked=self._linked,
                 is_offered=lambda pbx: pbx.has_telephone,
             ),
         )
+        self._on_returned: Callable[[Collection[tuple[str, str]]], None] = lambda _people: None
         self._looks = Shared[tuple[str, str], PhoneLine | Finding]()
         bus.listen("phone", self._changed)
         bus.on_missed(self._looks.forget_all)
@@ -128,6 +130,23 @@ class Telephone:
         if persons:
             self._bus.publish(*(phone_topic(*person) for person in persons))
         return persons
+
+    # Missed calls (`bot.missed`)
+
+    def on_returned(self, notify: Callable[[Collection[tuple[str, str]]], None]) -> None:
+        """Call `notify` with the people who want messages about missed calls, when a PBX is linked to this replica again."""
+        self._on_returned = notify
+
+    async def missed_until(self, user: TeamsUser) -> datetime | None:
+        """Return until when missed calls have been handled; None if unknown."""
+        return await self._store.missed_until(user.key)
+
+    async def claim_missed(self, user: TeamsUser, before: datetime | None, until: datetime) -> bool:
+        """Advance that moment from `before` to `until`. False: another replica has advanced it meanwhile."""
+        return await self._store.claim_missed(user.key, before, until)
+
+    async def mark_missed_handled(self, user: TeamsUser, at: datetime) -> None:
+        await self._store.mark_missed_handled(user.key, at)
 
     # The consent
 
@@ -372,6 +391,10 @@ class Telephone:
         logger.info("a telephone was lost at the connector", extra={"pbx_id": pbx_id})
         self._bus.publish(phone_topic(*person))
         return True
+
+    async def _linked(self, pbx_id: str) -> None:
+        if people := await self._store.list_who_want_missed_calls(pbx_id):
+            self._on_returned(people)
 
     def _changed(self, rest: str) -> None:
         tenant_id, _, object_id = rest.partition(":")

@@ -11,6 +11,8 @@ from zoneinfo import ZoneInfo
 from core.store import tables
 from core.store.database import Database, upsert
 from core.store.notices import PREFERENCE_COLUMNS
+from core.store.phone import PhoneStore
+from core.store.timestamps import now
 from core.store.transaction import Row
 
 DAY_MINUTES: Final = 24 * 60
@@ -108,6 +110,9 @@ class PreferenceStore:
 
     async def put_calls(self, person: tuple[str, str], *, calls: bool, missed: bool, numbers: bool) -> None:
         """Store which messages about calls the bot sends, and whether they show name and number."""
+        if missed and not (await self.get(person)).missed_calls:
+            # Only calls that are missed from now on are announced.
+            await PhoneStore(self._database).mark_missed_handled(person, now())
         await self._put(person, calls_in_chat=calls, missed_calls=missed, numbers_in_chat=numbers)
 
     async def put_time_zone(self, person: tuple[str, str], time_zone: str) -> None:

@@ -6,14 +6,14 @@ sign-in does not restore it.
 
 from collections.abc import Collection, Mapping
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
-from sqlalchemy import ColumnElement, and_, delete, select
+from sqlalchemy import ColumnElement, and_, delete, or_, select, update
 
 from core.store import tables
 from core.store.audit import AuditKind, add_session_audit
 from core.store.database import Database, upsert
-from core.store.timestamps import to_ms
+from core.store.timestamps import from_ms, to_ms
 from core.store.transaction import placeholders
 
 Person = tuple[str, str]
@@ -30,6 +30,11 @@ _PERSONS: Final = (
     " AND phone_consent.tenant_id = session.tenant_id AND phone_consent.object_id = session.object_id"
     " WHERE session.pbx_id = $1"
 )
+_WANT_MISSED: Final = (
+    "EXISTS (SELECT 1 FROM preference WHERE preference.tenant_id = session.tenant_id"
+    " AND preference.object_id = session.object_id AND preference.missed_calls)"
+)
+_MISSED_UNTIL: Final = "SELECT missed_until FROM phone_consent WHERE tenant_id = $1 AND object_id = $2"
 _ASKED: Final = (1, 10, 200)
 """Numbers of users in one statement. There are few, so that the database caches the statements."""
 
@@ -40,11 +45,13 @@ class PhoneStore:
 
     async def switch_on(self, person: Person, session_id: str, at: datetime) -> bool:
         """Store the consent; return whether the telephone was off before."""
-        values = {"session_id": session_id, "since": to_ms(at)}
+        values: dict[str, Any] = {"session_id": session_id, "since": to_ms(at)}
         async with self._database.writing() as connection:
             before = (
                 await connection.execute(select(_consent.session_id).where(_is(person)).with_for_update())
             ).scalar_one_or_none()
+            if before != session_id:
+                values["missed_until"] = to_ms(at)
             await connection.execute(
                 upsert(connection, tables.phone_consent)
                 .values(tenant_id=person[0], object_id=person[1], **values)
@@ -108,6 +115,33 @@ class PhoneStore:
             rows = await self._database.fetch(query, pbx_id, *some)
             found += [(row["tenant_id"], row["object_id"]) for row in rows]
         return found
+
+    async def list_who_want_missed_calls(self, pbx_id: str) -> list[Person]:
+        """Return the people of a PBX whose telephone is on and who want messages about missed calls."""
+        rows = await self._database.fetch(f"{_PERSONS} AND {_WANT_MISSED}", pbx_id)
+        return [(row["tenant_id"], row["object_id"]) for row in rows]
+
+    async def missed_until(self, person: Person) -> datetime | None:
+        """Return until when the person's missed calls have been handled; None if unknown or the telephone is off."""
+        row = await self._database.fetch_first(_MISSED_UNTIL, *person)
+        return from_ms(row["missed_until"]) if row is not None and row["missed_until"] is not None else None
+
+    async def claim_missed(self, person: Person, before: datetime | None, until: datetime) -> bool:
+        """Advance that moment from `before` to `until`. Return False if somebody else has advanced it meanwhile."""
+        was = _consent.missed_until.is_(None) if before is None else _consent.missed_until == to_ms(before)
+        async with self._database.writing() as connection:
+            claimed = await connection.execute(
+                update(tables.phone_consent).where(_is(person), was).values(missed_until=to_ms(until))
+            )
+        return claimed.rowcount > 0
+
+    async def mark_missed_handled(self, person: Person, at: datetime) -> None:
+        """Advance that moment to `at` if it is earlier."""
+        earlier = or_(_consent.missed_until.is_(None), _consent.missed_until < to_ms(at))
+        async with self._database.writing() as connection:
+            await connection.execute(
+                update(tables.phone_consent).where(_is(person), earlier).values(missed_until=to_ms(at))
+            )
 
     async def mark_lost(self, pbx_id: str, user_id: int, before: datetime, at: datetime) -> Person | None:
         """Switch off the telephone of this PBX user if it was switched on before `before`; return whose it was.

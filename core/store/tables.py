@@ -500,6 +500,8 @@ phone_consent = Table(
     Column("object_id", String(36), primary_key=True),
     Column("session_id", String(36), nullable=False),
     Column("since", BigInteger, nullable=False),
+    # Missed calls that began before have been handled: announced, or seen as not to be announced (bot.missed).
+    Column("missed_until", BigInteger),
 )
 
 # The last moment at which the wall clock was trusted (core.store.clock). There is only one row.

@@ -233,6 +233,75 @@ async def eventually_incoming(chat: Chat) -> None:
     await eventually(there, "the next call is shown", seconds=60)
 
 
+async def restart(chat: Chat, phone: DeskPhone, part: str) -> None:
+    """Start a part that was stopped, and wait until the line is up."""
+    demo = chat.world.demo
+    await (demo.start_connector() if part == "connector" else demo.start_service())
+    await chat.world.connected()
+    await phone.begin(ends_calls=False)
+
+
+@pytest.mark.parametrize("part", ["connector", "service"])
+async def test_a_call_missed_while_a_part_was_dead_is_announced_once(
+    chat: Chat, phone: DeskPhone, part: str
+) -> None:
+    await chat.wants("missed-calls", "numbers-in-chat")
+    before = await phone.ring("00498999998311", "Told Before")
+    await phone.act(before, "hangup")
+    await chat.tells("Missed call")
+    await chat.world.demo.stop_part(part, signal.SIGKILL)
+    await asyncio.sleep(1)  # the call list has whole seconds
+    call = await phone.ring()
+    await phone.act(call, "hangup")
+    await chat.world.pbx("PATCH", "groups/1", {"logins": [ANNA.login, BEN.login]})
+    try:
+        await phone.ring("00498999998313", "Group Caller", called="801")
+        (bens,) = [one for one in await phone.calls(everybody=True) if one["login"] == BEN.login]
+        await phone.act(bens, "connect")
+        await phone.end_calls()
+    finally:
+        await chat.world.pbx("PATCH", "groups/1", {"logins": [ANNA.login]})
+    await restart(chat, phone, part)
+    _, card = await chat.tells("Missed call", "Missed call")
+    assert OUTSIDE_NAME in words(card) and OUTSIDE in words(card)
+    # Neither another restart nor a later call brings it again.
+    for again in ("connector", "service"):
+        await chat.world.demo.stop_part(again, signal.SIGKILL)
+        await restart(chat, phone, again)
+    last = await phone.ring("00498999998314", "Told After")
+    await phone.act(last, "hangup")
+    cards = await chat.tells("Missed call", "Missed call", "Missed call")
+    assert "Told After" in words(cards[-1])
+
+
+@pytest.mark.parametrize("part", ["connector", "service"])
+async def test_a_call_that_rings_while_a_part_dies_and_is_missed_after_it_is_announced_once(
+    chat: Chat, phone: DeskPhone, part: str
+) -> None:
+    await chat.wants("missed-calls")
+    call = await phone.ring()
+    await chat.world.demo.stop_part(part, signal.SIGKILL)
+    await restart(chat, phone, part)
+    assert await chat.cards() == []
+    await phone.act(call, "hangup")
+    await chat.tells("Missed call")
+
+
+async def test_many_missed_calls_after_an_interruption_are_one_message_without_names(
+    chat: Chat, phone: DeskPhone
+) -> None:
+    await chat.wants("missed-calls")
+    await chat.world.demo.stop_part("connector", signal.SIGKILL)
+    await asyncio.sleep(1)  # the call list has whole seconds
+    for last in range(5):
+        call = await phone.ring(f"0049899999830{last}", f"Caller {last}")
+        await phone.act(call, "hangup")
+    await restart(chat, phone, "connector")
+    (card,) = await chat.tells("Missed calls")
+    assert "5 calls" in words(card)
+    assert "Caller" not in words(card) and "refresh" not in card
+
+
 async def test_nothing_of_a_call_is_stored_or_logged(chat: Chat, phone: DeskPhone) -> None:
     await chat.wants("calls-in-chat", "missed-calls", "numbers-in-chat")
     call = await phone.ring("00498999998312", "Franziska Hölzl")
