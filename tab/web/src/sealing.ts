@@ -87,12 +87,7 @@ async function boxKey(
 }
 
 export type Purpose =
-  | "pbx-login.v1"
-  | "pbx-answer.v1"
-  | "pbx-calls.v1"
-  | "pbx-phone.v1"
-  | "pbx-new-key.v1"
-  | "pbx-key-delivery.v1";
+  "pbx-login.v1" | "pbx-answer.v1" | "pbx-calls.v1" | "pbx-phone.v1" | "pbx-new-key.v1" | "pbx-key-delivery.v1";
 
 export function sealContext(
   purpose: Purpose,

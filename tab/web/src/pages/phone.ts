@@ -110,17 +110,16 @@ export class PhonePage extends LitElement {
     const { features } = line;
     const switches = features["do-not-disturb"] ?? features.redirects ?? features.mobiles ?? features["primary-phone"];
     return html`${switches ? html`<pbx-phone-switches .line=${line}></pbx-phone-switches>` : nothing}
-    ${
-      features.voicemail
-        ? html`<pbx-phone-voicemail
-            .fresh=${line.newVoicemails ?? null}
-            .revision=${String(this.revision)}
-            ?plays=${features.voicemail === "change"}
-            ?dials=${features.dial === "change"}
-          ></pbx-phone-voicemail>`
-        : nothing
-    }
-      <pbx-phone-notices .revision=${String(this.revision)}></pbx-phone-notices>`;
+      ${
+        features.voicemail
+          ? html`<pbx-phone-voicemail
+              .fresh=${line.newVoicemails ?? null}
+              .revision=${String(this.revision)}
+              ?plays=${features.voicemail === "change"}
+              ?dials=${features.dial === "change"}
+            ></pbx-phone-voicemail>`
+          : nothing
+      } <pbx-phone-notices .revision=${String(this.revision)}></pbx-phone-notices>`;
   }
 
   /** Render the call list, which is read again when a call has ended. */
