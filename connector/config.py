@@ -80,6 +80,18 @@ NO_PROXY also for hosts that are otherwise reached directly.
 """
 
 
+def _fingerprint(value: str) -> str:
+    digits = value.replace(":", "").replace(" ", "").lower()
+    if not _SHA256.fullmatch(digits):
+        raise ValueError("write the 64 hexadecimal digits of the certificate's SHA-256 fingerprint")
+    return digits
+
+
+_SHA256: Final = re.compile(r"[0-9a-f]{64}")
+Fingerprint = Annotated[str, Field(max_length=200), AfterValidator(_fingerprint)]
+"""A SHA-256 fingerprint, with or without colons; kept as 64 digits in lower case."""
+
+
 class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -126,6 +138,9 @@ class PbxSection(_Section):
     administrator_permission: str = "Administrator"
     ca_file: Path | None = None
     """Certificates to trust in addition to the system's, for a PBX with a certificate of its own."""
+    certificate_fingerprint: Fingerprint | None = None
+    """The SHA-256 fingerprint of the only certificate that the PBX may show. Its names, dates and authority are then not
+    checked, because a person has compared it."""
     proxy: ProxySetting | None = None
     """Replaces the proxy of the environment. If not set, a PBX on a private address is reached directly."""
 

@@ -22,6 +22,7 @@ CONNECTOR_NEEDS = (
     "cryptography",
     "defusedxml",
     "idna",
+    "Jinja2",
     "phonenumbers",
     "prometheus-client",
     "pydantic",

@@ -70,7 +70,7 @@ async def examine_ways(
 ) -> DoctorReport:
     """Check both paths completely, because a fault on one says nothing about the other."""
     try:
-        service = ServiceCheck(config, state)
+        service = ServiceCheck(config.service, config, state)
     except ConnectorError as fault:  # ca_file cannot be read
         steps.append(_unusable("service-tls", fault))
         on_step(steps[-1])

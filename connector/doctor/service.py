@@ -7,7 +7,7 @@ from typing import Any, Final
 import aiohttp
 from pydantic import ValidationError
 
-from connector.config import Config
+from connector.config import Config, ServiceSection
 from connector.doctor.steps import Chain, FoundError, WarningFoundError
 from connector.doctor.way import WayCheck
 from connector.hello import hello
@@ -36,11 +36,13 @@ SECONDS: Final = 15.0
 
 
 class ServiceCheck:
-    def __init__(self, config: Config, state: ConnectorState | None) -> None:
-        """Raises `ConnectorError` if `ca_file` cannot be used."""
+    def __init__(
+        self, service: ServiceSection, config: Config | None = None, state: ConnectorState | None = None
+    ) -> None:
+        """Without `config` and `state`, name and key are not checked. Raises `ConnectorError` if `ca_file` cannot be used."""
         self._config = config
         self._state = state
-        self._target = Target.service(config.service)
+        self._target = Target.service(service)
         self._http = HttpClient(self._target)
         self._way = WayCheck(self._http, "service")
 
@@ -51,16 +53,16 @@ class ServiceCheck:
         try:
             await chain.step("service-websocket", socket.open)
             challenge = await chain.step("service-challenge", socket.challenge)
-            state = self._state
-            if challenge is None or state is None:
+            config, state = self._config, self._state
+            if challenge is None or config is None or state is None:
                 chain.skip("name")
                 chain.skip("key")
                 return
-            checked = await chain.step("name", lambda: self._name(socket, challenge, state))
+            checked = await chain.step("name", lambda: self._name(socket, challenge, config, state))
             if checked is None:
                 chain.skip("key")
             else:
-                await chain.step("key", lambda: self._key(checked))
+                await chain.step("key", lambda: self._key(config.pbx.name, checked))
         finally:
             await socket.close()
 
@@ -75,14 +77,14 @@ class ServiceCheck:
         return here, shown
 
     async def _name(
-        self, socket: "_Socket", challenge: Challenge, state: ConnectorState
+        self, socket: "_Socket", challenge: Challenge, config: Config, state: ConnectorState
     ) -> tuple[Checked, dict[str, Any]]:
-        name = self._config.pbx.name
+        name = config.pbx.name
         evidence = {"pbx_name": name, "identity": state.fingerprint}
-        status = Status(module_active=self._config.active, uci=UciState.OFF, rest=RestState.UNKNOWN)
+        status = Status(module_active=config.active, uci=UciState.OFF, rest=RestState.UNKNOWN)
         answer = await socket.check(
             hello(
-                config=self._config,
+                config=config,
                 state=state,
                 challenge=challenge,
                 status=status,
@@ -90,17 +92,13 @@ class ServiceCheck:
             )
         )
         if isinstance(answer, Code):
-            raise self._refused(answer, state)
+            raise _refused(answer, config, state)
         if answer.name is NameState.ENROLMENT_NEEDED:
-            raise self._refused(Code.ENROLMENT_NEEDED, state)
+            raise _refused(Code.ENROLMENT_NEEDED, config, state)
         return answer, {**evidence, "name": answer.name}
 
-    def _refused(self, code: Code, state: ConnectorState) -> FoundError:
-        found = refusal(code, self._config, state)
-        return FoundError(found.code, found.variant, **found.evidence)
-
-    async def _key(self, checked: Checked) -> tuple[bool, dict[str, Any]]:
-        evidence = {"pbx_name": self._config.pbx.name}
+    async def _key(self, pbx_name: str, checked: Checked) -> tuple[bool, dict[str, Any]]:
+        evidence = {"pbx_name": pbx_name}
         if checked.name is not NameState.MINE:
             raise WarningFoundError(Code.NOT_LINKED, "new", **evidence)
         if not checked.key_known:
@@ -108,6 +106,11 @@ class ServiceCheck:
         if not checked.linked:
             raise WarningFoundError(Code.NOT_LINKED, **evidence)
         return True, evidence
+
+
+def _refused(code: Code, config: Config, state: ConnectorState) -> FoundError:
+    found = refusal(code, config, state)
+    return FoundError(found.code, found.variant, **found.evidence)
 
 
 class _Socket:

@@ -191,6 +191,12 @@ async def certificate_refused(
     return target.finding(variant, **evidence)
 
 
+async def shown_certificate(target: Target, proxy: Proxy | None) -> x509.Certificate | None:
+    """Return the certificate that the target shows, unverified, for a person who compares it. None if there is none."""
+    looked = await _certificate(target, proxy)
+    return looked[0] if looked is not None else None
+
+
 async def _certificate(target: Target, proxy: Proxy | None) -> tuple[x509.Certificate, str] | None:
     """As it is, without a judgement, to show who made it; and the address that shows it."""
     with suppress(UnreachedError, OSError, ValueError):

@@ -24,6 +24,8 @@ class Target:
     """As in the configuration: an address, "none" or "environment"."""
     authorities: str | None = field(default=None, repr=False)
     """Certificates (PEM) that are trusted in addition to the system's authorities."""
+    pinned: str | None = None
+    """The SHA-256 fingerprint (hexadecimal) of the only certificate that the target may show. None: the usual checks."""
     is_on_site: bool = False
     """It is at the connector's site, as a PBX is: on a private address it is reached without a proxy."""
 
@@ -41,6 +43,7 @@ class Target:
             limits.PBX,
             config.proxy,
             config.certificates(),
+            config.certificate_fingerprint,
             is_on_site=True,
         )
 

@@ -4,6 +4,8 @@ The system's are those that OpenSSL finds on Linux (SSL_CERT_FILE and SSL_CERT_D
 stores on Windows. They include a company's authority that is installed there for a proxy that intercepts TLS.
 """
 
+import hashlib
+import hmac
 import ssl
 from typing import Final
 
@@ -21,6 +23,8 @@ WRONG_NAME: Final = (62, 64)
 
 def context_for(target: Target) -> ssl.SSLContext:
     """Return the TLS context of a target. Raises `ConnectorError` if `ca_file` has no certificate."""
+    if target.pinned is not None:
+        return _pinned(target.pinned)
     context = ssl.create_default_context()
     if target.authorities is not None:
         try:
@@ -38,8 +42,40 @@ def unverified() -> ssl.SSLContext:
     return context
 
 
+class PinnedCertificateError(ssl.SSLCertVerificationError):
+    """The peer shows another certificate than the accepted one."""
+
+    verify_code = 0
+    verify_message = "not the accepted certificate"
+
+
+def fingerprint(certificate: bytes) -> str:
+    """Return the SHA-256 fingerprint of a certificate in DER, as 64 hexadecimal digits."""
+    return hashlib.sha256(certificate).hexdigest()
+
+
+def _pinned(accepted: str) -> ssl.SSLContext:
+    """Return a context that accepts exactly one certificate.
+
+    The certificate is compared at the end of the handshake, before anything is sent.
+    """
+
+    class Pinned(ssl.SSLObject):
+        def do_handshake(self) -> None:
+            super().do_handshake()
+            shown = fingerprint(self.getpeercert(binary_form=True) or b"")
+            if not hmac.compare_digest(shown, accepted):
+                raise PinnedCertificateError(PinnedCertificateError.verify_message)
+
+    context = unverified()
+    context.sslobject_class = Pinned
+    return context
+
+
 def variant_of(refused: ssl.SSLCertVerificationError) -> str:
     """Return the variant of the finding that says why a certificate is refused."""
+    if isinstance(refused, PinnedCertificateError):
+        return "tls-changed"
     if refused.verify_code == EXPIRED:
         return "tls-expired"
     if refused.verify_code == NOT_YET_VALID:

@@ -36,9 +36,7 @@ async def test_the_doctor_warns_in_both_languages(variant: str | None, host: str
         pbx = PbxCheck(config("http://pbx.invalid"))
         step = await found(pbx._way._in_clear)
     elif variant == "service":
-        link = ServiceCheck(
-            config(service=ServiceSection(url="http://service.invalid", allow_http=True)), None
-        )
+        link = ServiceCheck(ServiceSection(url="http://service.invalid", allow_http=True))
         step = await found(link._way._in_clear)
     else:
         pbx = PbxCheck(config(callback_host="192.0.2.20"))
