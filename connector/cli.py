@@ -42,6 +42,22 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     run = commands.add_parser("run", help="link the PBX to the service, until stopped")
     run.set_defaults(run=_later("run", "run"))
+    setup = commands.add_parser("setup", help="set the connector up, in a browser or in the terminal")
+    setup.add_argument("--no-browser", action="store_true", help="ask in the terminal")
+    setup.add_argument(
+        "--listen",
+        default="127.0.0.1",
+        metavar="ADDRESS",
+        help="where the page listens; another address than loopback takes TLS and a password (127.0.0.1)",
+    )
+    setup.add_argument("--port", type=int, default=0, help="the page's port; any free one if not given")
+    setup.add_argument(
+        "--state-directory", type=Path, help="for a new configuration: where its state is kept"
+    )
+    setup.add_argument(
+        "--language", choices=list(Language), help="of the terminal; this machine's if not given"
+    )
+    setup.set_defaults(run=_later("setup", "run"))
     doctor = commands.add_parser("doctor", help="find out, step by step, why there is no open connection")
     doctor.add_argument("--json", action="store_true", help="for support: the findings as JSON")
     doctor.add_argument(

@@ -52,6 +52,7 @@ def imported(program: str, *arguments: str) -> set[str]:
         ("app", ["licence", "vendor-key", "--signing-key", "/nowhere.pem"], SERVER),
         ("connector", ["--help"], HEAVY),
         ("connector", ["--version"], HEAVY),
+        ("connector", ["setup", "--help"], HEAVY | {"jinja2"}),
         ("connector", ["--config", "/nowhere.toml", "key", "new"], SERVER),
         ("connector", ["--config", "/nowhere.toml", "doctor"], {"prometheus_client"}),
         ("probe", ["--help"], HEAVY),
@@ -72,7 +73,7 @@ def test_a_command_says_its_version(program: str) -> None:
     assert run.stdout.strip() == version("pbx-teams")
 
 
-@pytest.mark.parametrize(("program", "count"), [("app", 18), ("connector", 5), ("probe", 4)])
+@pytest.mark.parametrize(("program", "count"), [("app", 18), ("connector", 6), ("probe", 4)])
 def test_every_command_is_there(program: str, count: int) -> None:
     parser = importlib.import_module(f"{program}.cli")._parser()
     found = list(commands(parser))

@@ -29,7 +29,13 @@ def check(german: dict[str, str], english: dict[str, str]) -> None:
         assert next(either) == next(either), key
 
 
-@pytest.mark.parametrize("package", ["core.audio", "core.audit", "core.diagnosis", "bot", "manifest", "tab"])
+@pytest.mark.parametrize(
+    "package",
+    [
+        *("core.audio", "core.audit", "core.diagnosis", "bot", "manifest", "tab"),
+        *("connector.setup", "connector.site"),
+    ],
+)
 def test_the_packages_languages_agree(package: str) -> None:
     check(dict(load(package, Language.DE)), dict(load(package, Language.EN)))
 
