@@ -1,4 +1,5 @@
-"""Takes the pictures of `docs/screenshots`: the pages, two languages, three themes, from the running world.
+"""Takes the pictures of `docs/screenshots`: the pages, two languages, three themes, from the running world; and the
+connector's set-up.
 
 make screenshots
 """
@@ -15,6 +16,7 @@ from tests.app.test_connector_door import Peer, connected, say
 from tests.support import history
 from tests.support.browser import Tab, launch
 from tests.support.playground import playground
+from tests.support.setup_pictures import take_setup
 from tests.support.sound import HEADSET, sound_server
 from tests.support.world import ANNA, BEN, CLARA, World
 
@@ -54,6 +56,7 @@ async def main() -> int:
                         await chat.say(word)
                         await chat.shows("Floating" if locale == "de-DE" else "floating licence")
                         await chat.page.screenshot(path=OUT / f"bot-{locale[:2]}.png")
+                await take_setup(world, browser, OUT)
                 await browser.close()
         finally:
             await world.stop()
