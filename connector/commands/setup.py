@@ -21,7 +21,9 @@ from connector.site.setup_pages import SetupPages
 from core.language import Language
 from wire.hosts import is_loopback
 
-UNIT: Final = Path("/lib/systemd/system/pbx-connector.service")
+UNITS: Final = tuple(
+    Path(folder, "pbx-connector.service") for folder in ("/usr/lib/systemd/system", "/etc/systemd/system")
+)
 COMMAND: Final = "pbx-connector setup"
 
 
@@ -109,6 +111,6 @@ def _has_browser() -> bool:
 
 def start_command(config: Path) -> str:
     """Return the command that starts the connector on this machine."""
-    if UNIT.exists():
+    if any(unit.exists() for unit in UNITS):
         return "sudo systemctl enable --now pbx-connector"
     return f"pbx-connector --config {config} run"

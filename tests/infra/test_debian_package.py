@@ -58,7 +58,7 @@ async def test_the_package_lives_as_debian_policy_wants(
 ) -> None:
     before = machine.files()
     said = install(machine, packages[0])
-    assert "not set up yet" in said and "pbx-connector doctor" in said
+    assert "not set up yet" in said and "pbx-connector setup" in said
     assert machine.run("systemctl", "is-enabled", "pbx-connector").strip() == "enabled"
     # Without a configuration nothing has failed.
     assert machine.run("systemctl", "is-active", "pbx-connector", check=False).strip() == "inactive"
