@@ -39,7 +39,7 @@ async def test_uci_is_switched_off_and_on_from_teams(world: World) -> None:
     await world.pbx("PATCH", "settings", {"uci": True})
     connected = world.log("connector").count("UCI connected")
     assert (await clara.call(*RESTART)).body == {"uci": "on", "words": None}
-    assert world.log("connector").count("UCI connected") == connected + 1
+    assert world.log("connector").count("UCI connected") > connected
     audit = await audit_of(world)
     assert "UCI connector switched off and on from Teams" in audit and "UCI is on again" in audit
     assert "UCI Connector aus Teams aus- und wieder eingeschaltet" in await audit_of(world, "de")

@@ -2,7 +2,7 @@
 // the name.
 import { LitElement, css, html, nothing, svg } from "lit";
 import { customElement, property, query, state } from "lit/decorators.js";
-import { api, type ConnectionReport, type DoctorFindings, type MyState } from "../api.js";
+import { api, type ConnectionReport, type DoctorFindings, type MyState, type RepairName } from "../api.js";
 import { BusyController } from "../busy.js";
 import { Paced } from "../paced.js";
 import { button } from "../button.js";
@@ -12,6 +12,7 @@ import "../page-words.js";
 import { placeholder } from "../placeholder.js";
 import { shared } from "../styles.js";
 import { dateTime, number, t, type Word } from "../words.js";
+import { repairButton } from "./connection-repairs.js";
 
 const WIDTH = 600;
 const HEIGHT = 80;
@@ -121,6 +122,13 @@ export class ConnectionPage extends LitElement {
   @state() private handing: Other | null = null;
   @query("pbx-dialog") private dialog!: Dialog;
 
+  constructor() {
+    super();
+    this.addEventListener("pbx-repair", (event) => {
+      if ((event as CustomEvent<RepairName>).detail === "examine") void this.examine();
+    });
+  }
+
   override willUpdate(changed: Map<string, unknown>) {
     if (!changed.has("revision")) return;
     if (this.report === null) void this.load();
@@ -151,14 +159,15 @@ export class ConnectionPage extends LitElement {
                     <span class="name">${t(`connection.part.${part.part}` as Word)}</span>:
                     ${t(`connection.light.${part.light}` as Word)}
                   </p>
-                  ${renderWords(part.finding)}
+                  ${renderWords(part.finding)} ${repairButton(part.repair, t(`connection.part.${part.part}` as Word))}
                 </div>
               </li>`,
           )}
         </ul>
       </section>
-      ${this.renderFacts(report)} ${this.renderDoctor(report)} ${this.renderHistory(report)}
-      ${this.renderDialog(report)}
+      ${this.renderFacts(report)}
+      <pbx-connection-repairs .report=${report} @repaired=${() => this.load()}></pbx-connection-repairs>
+      ${this.renderDoctor(report)} ${this.renderHistory(report)} ${this.renderDialog(report)}
     `;
   }
 
@@ -218,9 +227,9 @@ export class ConnectionPage extends LitElement {
   private renderDoctor(report: ConnectionReport) {
     return html`<section class="card" aria-labelledby="doctor">
       <h2 id="doctor">${t("connection.doctor")}</h2>
-      <p>${report.connected ? t("connection.doctor-text") : t("connection.doctor-local")}</p>
+      <p>${t(doctorText(report))}</p>
       ${
-        report.connected
+        report.repairs.offered.includes("examine")
           ? button({
               id: "examine",
               label: t(this.doctor.busy ? "connection.examining" : "connection.examine"),
@@ -244,6 +253,7 @@ export class ConnectionPage extends LitElement {
               <div>
                 <p><span class="name">${step.title}</span>: ${t(`connection.outcome.${step.outcome}` as Word)}</p>
                 ${step.evidence ? html`<p class="hint">${step.evidence}</p>` : nothing} ${renderWords(step.words)}
+                ${repairButton(step.repair, step.title)}
               </div>
             </li>`,
         )}
@@ -332,6 +342,11 @@ export class ConnectionPage extends LitElement {
     });
     this.dialog.close();
   }
+}
+
+function doctorText(report: ConnectionReport): Word {
+  if (report.repairs.offered.includes("examine")) return "connection.doctor-text";
+  return report.connected ? "connection.doctor-refused" : "connection.doctor-local";
 }
 
 function renderWords(words: ConnectionReport["parts"][number]["finding"]) {
