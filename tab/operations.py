@@ -42,6 +42,7 @@ from wire.tab import (
     RemoveTrustRequest,
     Revoked,
     RevokeRequest,
+    Setup,
     SignInChallenge,
     SignInRequest,
     StateParams,
@@ -107,6 +108,12 @@ async def get_licences(call: Call) -> present.Rendered:
         ),
     )
     return present.licences(expect(view), call.user, language_of(call.request))
+
+
+async def get_setup(call: Call) -> Setup:
+    view = expect(await call.services.administration.view(call.user, HoldersQuery(limit=2)))
+    conversation = await call.services.conversations.get(*call.user.key)
+    return present.setup(view, call.user, has_chat=conversation is not None)
 
 
 def _named_kinds(search: str, language: Language) -> tuple[str, ...]:
@@ -327,6 +334,16 @@ OPERATIONS: Final = (
         body=None,
         problems=_ADMINISTRATION,
         query=HoldersParams,
+    ),
+    Operation(
+        id="getSetup",
+        method="GET",
+        path="/api/v1/setup",
+        summary="How far the set-up of my PBX is (administrators)",
+        run=get_setup,
+        answer=Setup,
+        body=None,
+        problems=_ADMINISTRATION,
     ),
     Operation(
         id="exportHolders",

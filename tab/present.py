@@ -11,7 +11,7 @@ from core.audit.wording import describe_actor, describe_detail, describe_kind
 from core.diagnosis.finding import Finding, explain
 from core.hub.keeping import PreparedConsent
 from core.identity.teams_user import TeamsUser
-from core.identity.tenant_trust import PLAIN, TrustedTenant
+from core.identity.tenant_trust import PLAIN, Entry, TrustedTenant
 from core.language import Language
 from core.licensing.advice import Advice, Mix, Prices
 from core.licensing.overview import HoldersPage, Place
@@ -41,6 +41,7 @@ from wire.tab import (
     PoolState,
     ProblemWords,
     SessionEnd,
+    Setup,
     SignInChallenge,
     TrustedTenantState,
     Usage,
@@ -202,6 +203,19 @@ def licences(view: LicenceView, user: TeamsUser, language: Language) -> Rendered
     rows = _rows(view.page, user.key if is_shown else None)
     before, empty, after = without_rows.model_dump_json(by_alias=True).partition('"holders":[]')
     return Rendered(f"{before}{empty[:-1]}{rows}]{after}")
+
+
+def setup(view: LicenceView, user: TeamsUser, *, has_chat: bool) -> Setup:
+    """`view` has at least two rows, if there are as many."""
+    connection = view.connection
+    return Setup(
+        is_connected=connection.pbx.link_closed_at is None and connection.blocker is None,
+        has_licences=bool(view.pools) or view.user_licences > 0,
+        has_other_users=any(session.teams_user.key != user.key for session in view.page.sessions),
+        is_offered=view.trust is not None and view.trust.entry is not Entry.WITH_KEY,
+        may_offer=view.may_trust and view.may_offer,
+        has_chat=has_chat,
+    )
 
 
 @lru_cache(maxsize=64)

@@ -293,6 +293,22 @@ class Licences(WireModel):
     """Days after which people sign in again; 0: a session has no maximum age. The operator sets it."""
 
 
+class Setup(WireModel):
+    """How far the set-up of a PBX is, for its administrator."""
+
+    is_connected: bool
+    has_licences: bool
+    """There is a floating licence, or somebody is signed in with a licence of their own."""
+    has_other_users: bool
+    """Somebody else than the administrator is signed in."""
+    is_offered: bool
+    """People of the administrator's organisation sign in at this PBX without its key."""
+    may_offer: bool
+    """The administrator may switch that on."""
+    has_chat: bool
+    """The administrator has opened the chat with the bot."""
+
+
 class HoldersParams(WireModel):
     """Which holders to return, in which order; one page at a time."""
 

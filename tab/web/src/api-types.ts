@@ -124,6 +124,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/setup": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** How far the set-up of my PBX is (administrators) */
+        get: operations["getSetup"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/licences/export": {
         parameters: {
             query?: never;
@@ -2082,6 +2099,24 @@ export interface components {
             /** At */
             at: string;
         };
+        /**
+         * Setup
+         * @description How far the set-up of a PBX is, for its administrator.
+         */
+        Setup: {
+            /** Isconnected */
+            isConnected: boolean;
+            /** Haslicences */
+            hasLicences: boolean;
+            /** Hasotherusers */
+            hasOtherUsers: boolean;
+            /** Isoffered */
+            isOffered: boolean;
+            /** Mayoffer */
+            mayOffer: boolean;
+            /** Haschat */
+            hasChat: boolean;
+        };
         /** ShownNumber */
         ShownNumber: {
             /** Numberid */
@@ -3079,6 +3114,64 @@ export interface operations {
             };
             /** @description unstorable-value */
             422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description internal-error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description identity-unavailable */
+            503: {
+                headers: {
+                    /** @description Seconds until it is worth asking again */
+                    "Retry-After": number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    getSetup: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Setup"];
+                };
+            };
+            /** @description token-rejected */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description tenant-not-allowed, not-signed-in, not-administrator, password-needed */
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };

@@ -79,6 +79,7 @@ export class App extends LitElement {
     connection: new Part(this, FETCH.connection),
     audit: new Part(this, FETCH.audit),
   };
+  private readonly checklist = new Part(this, () => import("./pages/checklist.js"));
   /** Increased when changes may have been missed. */
   @state() private revision = 1;
   @state() private connectionRevision = 1;
@@ -118,6 +119,8 @@ export class App extends LitElement {
       @signed-out=${this.signedOut}
       @not-entered=${() => (this.notEntered = true)}
       @elsewhere=${() => (this.elsewhere = true)}
+      @show-page=${(event: CustomEvent<Page>) => this.go(event.detail)}
+      @focus-heading=${() => void this.focusHeading("#page > *")}
       @number-used=${() => (this.number = "")}
     >
       ${this.renderPage()}
@@ -287,8 +290,15 @@ export class App extends LitElement {
       case "audit":
         return html`<pbx-audit .revision=${this.revision}></pbx-audit>`;
       case "state":
-        return html`<pbx-my-state .state=${state}></pbx-my-state>`;
+        return html`<pbx-my-state .state=${state}>${this.renderChecklist(state)}</pbx-my-state>`;
     }
+  }
+
+  private renderChecklist({ person, connection }: MyState) {
+    if (!person?.isAdministrator || !connection) return nothing;
+    void this.checklist.load();
+    if (!this.checklist.ready) return nothing;
+    return html`<pbx-checklist .pbxName=${connection.pbxName} .revision=${this.connectionRevision}></pbx-checklist>`;
   }
 
   private async start() {

@@ -94,6 +94,11 @@ export function date(moment: string | Date): string {
   return new Intl.DateTimeFormat(locale, { dateStyle: "medium", timeZone: "UTC" }).format(new Date(moment));
 }
 
+/** Format a day without its year, for the axis of a chart. */
+export function dayAndMonth(moment: string): string {
+  return new Intl.DateTimeFormat(locale, { day: "numeric", month: "numeric" }).format(new Date(moment));
+}
+
 export function number(value: number): string {
   return new Intl.NumberFormat(locale).format(value);
 }

@@ -74,6 +74,7 @@ export class MyStatePage extends LitElement {
       ${this.state.endsAt ? this.renderEnds(this.state.endsAt) : nothing}
       ${person.needsPassword ? this.renderHint("needs-password", "state.sign-in-with-password") : nothing}
       ${licence.kind === "ADM" ? this.renderHint("administration", "state.sign-in-again") : nothing}
+      <slot></slot>
       <div class="cards">
         <section class="card" aria-labelledby="person">
           <h2 id="person">${t("state.person")}</h2>
