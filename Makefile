@@ -32,13 +32,13 @@ dev: install-dev  ## the demonstration, whose parts start again when their code 
 
 install: $(CACHE)/build.stamp $(CACHE)/package.stamp $(CACHE)/host-page.stamp $(WEB)/dist/index.html  ## what `make run` needs
 
-install-dev: install $(CACHE)/dev.stamp $(CACHE)/e2e.stamp $(CACHE)/browser.stamp $(CACHE)/sound.stamp $(CACHE)/clock.stamp $(CACHE)/debian.stamp  ## what the tests and checks need
+install-dev: install $(CACHE)/dev.stamp $(CACHE)/e2e.stamp $(CACHE)/browser.stamp $(CACHE)/sound.stamp $(CACHE)/clock.stamp $(CACHE)/debian.stamp $(CACHE)/wine.stamp  ## what the tests and checks need
 
 test: install-dev  ## all tests; T=path for some of them
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(PYTEST_ARGS) $(T)
 
-test-fast: install-dev  ## the tests that need no world, browser or PostgreSQL
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -q -m "not world and not browser and not postgres" \
+test-fast: install-dev  ## the tests that need no world, browser, PostgreSQL or Wine
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -q -m "not world and not browser and not postgres and not wine" \
 	  --ignore tests/e2e --ignore tests/app/test_schema_conformance.py $(PYTEST_ARGS) $(T)  # slow to collect
 
 bench: install-dev  ## all benchmarks, as ratios to bare baselines
@@ -151,6 +151,11 @@ $(CACHE)/browser.stamp: infra/browser.sh $(CACHE)/dev.stamp
 $(CACHE)/sound.stamp: infra/sound.sh
 	@mkdir -p $(CACHE)
 	sh infra/sound.sh
+	@touch $@
+
+$(CACHE)/wine.stamp: infra/wine.sh
+	@mkdir -p $(CACHE)
+	sh infra/wine.sh
 	@touch $@
 
 $(CACHE)/clock.stamp: infra/clock.sh

@@ -13,13 +13,15 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
-from infra.artefacts import container, debian
+from infra.artefacts import container, debian, windows
 from infra.artefacts.folder import ROOT, Build, PackagingError, plan_build
 from wire.packages import BuiltPackage
 
 BUILDERS: Final[dict[str, Callable[[Build], BuiltPackage]]] = {
     "debian": debian.build,
     "container": container.build,
+    "windows": windows.build_connector,
+    "audio-helper": windows.build_audio_helper,
 }
 """One sub-command for each package. A builder raises `PackagingError` where this machine lacks something."""
 

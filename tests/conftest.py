@@ -6,9 +6,13 @@ from pathlib import Path
 import pytest
 
 from core.store.database import upgrade
+from infra.artefacts import windows as windows_packages
+from infra.artefacts.folder import plan_build
 from tests.support.book import Book
 from tests.support.postgres import Postgres
 from tests.support.secrets import check_logs
+from tests.support.wine import Wine
+from tests.support.wine import wine as run_wine
 from tests.support.world import World
 
 MARKERS = {
@@ -17,8 +21,9 @@ MARKERS = {
     "postgres": "postgres",
     "database_url": "postgres",
     "empty_database_url": "postgres",
+    "wine": "wine",
 }
-"""Maps a fixture to the marker for what it needs: the world's processes, a browser, a PostgreSQL."""
+"""Maps a fixture to the marker for what it needs: the world's processes, a browser, a PostgreSQL, Wine."""
 
 
 @pytest.fixture(scope="session")
@@ -97,6 +102,20 @@ async def book(database_url: str) -> AsyncIterator[Book]:
     book = await Book(database_url).open()
     yield book
     await book.close()
+
+
+@pytest.fixture(scope="session")
+def wine() -> Iterator[Wine]:
+    """Wine with a prefix of this test process."""
+    with run_wine() as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def audio_helper(wine: Wine, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the audio helper for Windows, built and unpacked on Wine's drive C."""
+    plan = plan_build(tmp_path_factory.mktemp("packages"))
+    return wine.unpack(plan.out / windows_packages.build_audio_helper(plan).file, "helper")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

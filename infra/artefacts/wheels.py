@@ -42,7 +42,7 @@ def install_wheels(lock: Path, folder: Path, architecture: str, pythons: Sequenc
                 *("--requirements", str(lock)),
             )
             glibc = max(glibc, _least_glibc(target))
-            _merge(target, folder)
+            merge(target, folder)
     return glibc
 
 
@@ -57,7 +57,8 @@ def _least_glibc(folder: Path) -> tuple[int, int]:
     return needed
 
 
-def _merge(source: Path, folder: Path) -> None:
+def merge(source: Path, folder: Path) -> None:
+    """Add the installed wheels of one Python to those of others. Raises `PackagingError` if a file differs."""
     for file in _files(source):
         path = file.relative_to(source)
         if path.parts[0] == "bin" or path.name in UNUSED:

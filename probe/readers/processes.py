@@ -2,9 +2,12 @@
 
 import re
 import time
+from contextlib import suppress
 from typing import Final
 
 import psutil
+
+from probe.readers.windows_processes import list_names
 
 SCAN_SECONDS: Final = 60.0
 """How often all processes are listed to find programs without a stream; this takes a few milliseconds."""
@@ -66,5 +69,9 @@ def _name(process: psutil.Process) -> str:
     """Return the name of a process; empty if it has ended or the system does not reveal it."""
     try:
         return process.name()
-    except (psutil.Error, OSError):
+    except psutil.Error:
         return ""
+    except OSError:
+        with suppress(OSError):
+            return list_names().get(process.pid, "")
+    return ""
