@@ -14,10 +14,10 @@ from typing import Final
 
 from connector import __version__
 from connector.errors import ConnectorError
+from connector.places import CONFIG_FILE
 from core.language import Language
 
 KEEP_OLD_HOURS: Final = 72.0
-DEFAULT_CONFIG: Final = Path("/etc/pbx-connector/connector.toml")
 
 Command = Callable[[argparse.Namespace], int]
 
@@ -37,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="pbx-connector", description="Links a STARFACE to PBX for Teams.")
     parser.add_argument("--version", action="version", version=__version__)
-    configuration = os.environ.get("PBX_CONNECTOR_CONFIG", str(DEFAULT_CONFIG))
+    configuration = os.environ.get("PBX_CONNECTOR_CONFIG", str(CONFIG_FILE))
     parser.add_argument("--config", type=Path, default=Path(configuration), help="the configuration (TOML)")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     run = commands.add_parser("run", help="link the PBX to the service, until stopped")

@@ -25,6 +25,7 @@ from pydantic import (
 from connector.errors import ConnectorError
 from connector.files import write_private
 from connector.network.proxy import ENVIRONMENT, NONE, ProxySettingError, parse_proxy
+from connector.places import STATE_DIRECTORY
 from wire.hosts import checked_url, crosses_in_clear, is_loopback
 from wire.pasted import token
 from wire.pbx_name import KnownPbxName
@@ -259,7 +260,7 @@ class TeamsSection(_Section):
 class Config(_Section):
     active: bool = True
     """False: the connector tells the service so, and then keeps no link."""
-    state_directory: Path = Path("/var/lib/pbx-connector")
+    state_directory: Path = STATE_DIRECTORY
     """Contains the identity and the PBX key. Keep it during updates and include it in the backup."""
     service: ServiceSection
     pbx: PbxSection

@@ -32,13 +32,20 @@ async def _run(path: Path, config: Config) -> None:
     loop = asyncio.get_running_loop()
     threads = ThreadPoolExecutor(thread_name_prefix=THREADS)
     loop.set_default_executor(threads)
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stopped.set)
+    _stop_by_signal(loop, stopped)
     connector = Connector(path, config)
     kept = LogFile(config.state_directory, connector.remover)
     logging.getLogger().addHandler(kept)
     await connector.run(stopped)
     await _end_threads(threads)
+
+
+def _stop_by_signal(loop: asyncio.AbstractEventLoop, stopped: asyncio.Event) -> None:
+    for number in (signal.SIGINT, signal.SIGTERM):
+        try:
+            loop.add_signal_handler(number, stopped.set)
+        except NotImplementedError:  # Windows
+            signal.signal(number, lambda _number, _frame: loop.call_soon_threadsafe(stopped.set))
 
 
 async def _end_threads(threads: ThreadPoolExecutor) -> None:
