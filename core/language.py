@@ -6,7 +6,7 @@ A package with texts has `words/de.json` and `words/en.json` in its folder. Nest
 
 import json
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import date, datetime
 from enum import StrEnum
 from functools import cache
 from importlib.resources import files
@@ -69,3 +69,8 @@ def _flat(node: Mapping[str, Any], prefix: str) -> list[tuple[str, str]]:
 def format_time(language: Language, moment: datetime) -> str:
     """Format a UTC time, and say that it is UTC: the server does not know the reader's time zone."""
     return moment.strftime("%d.%m.%Y, %H:%M UTC" if language is Language.DE else "%d %b %Y, %H:%M UTC")
+
+
+def format_day(language: Language, day: date) -> str:
+    """Format a day, for instance "1 Oct 2026" or "01.10.2026"."""
+    return f"{day:%d.%m.%Y}" if language is Language.DE else f"{day.day} {day:%b %Y}"

@@ -1,15 +1,21 @@
 """Texts for audit entries: what happened, who did it, the details."""
 
+import re
 from collections.abc import Collection, Mapping
+from contextlib import suppress
+from datetime import date
 from typing import Any, Final
 
 from core.audit.reading import AuditEntry
-from core.language import Language, Words
+from core.language import Language, Words, format_day
 from core.store.audit import CONNECTOR, OPERATOR, SEVERAL, SYSTEM, Actor, ActorKind
 from wire.bounds import MAX_NAME, clean_line
 
 _WORDS: Final = Words("core.audit")
 MAX_DETAIL: Final = 2000
+_DAYS: Final = frozenset({"from", "until", "since", "claimed"})
+"""Details that may be days, stored in ISO 8601."""
+_ISO_DAY: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 _NOT_PEOPLE: Final = frozenset(
     {actor.name for actor in (SYSTEM, OPERATOR, CONNECTOR, SEVERAL)}
@@ -95,6 +101,9 @@ def _value(name: str, value: Any, language: Language) -> str:
     if isinstance(value, list):
         return ", ".join(_value(name.removesuffix("s"), one, language) for one in value)
     text = str(value).lower() if isinstance(value, bool) else str(value if value is not None else "")
+    if name in _DAYS and _ISO_DAY.fullmatch(text):
+        with suppress(ValueError):
+            return format_day(language, date.fromisoformat(text))
     key = f"value.{name}.{text}"
     return _WORDS.text(language, key) if _WORDS.has(language, key) else text
 

@@ -101,7 +101,7 @@ async def test_exports_and_examinations_are_audited(world: World) -> None:
     told = [(row["Event"], row["Who"], row["Details"]) for row in rows[:3]]
     assert told == [
         ("Connection examined", "Clara Vogt", "No fault found"),
-        ("Audit exported", "Clara Vogt", "CSV; 2026-01-01 to 2026-01-31; rows: 0"),
+        ("Audit exported", "Clara Vogt", "CSV; 1 Jan 2026 to 31 Jan 2026; rows: 0"),
         ("List of licences exported", "Clara Vogt", "Excel (.xlsx); rows: 2"),
     ]
 

@@ -194,3 +194,11 @@ async def test_rows_of_before_the_ids_keep_their_text(book: Book) -> None:
     ]
     assert (one.actor, one.actor_name) == (None, "Clara Vogt")
     assert describe_actor_kind(one.actor, Language.EN, HOME) == "Not recorded"
+
+
+def test_days_are_written_in_the_readers_language() -> None:
+    added = entry("pool-added", {"seats": 12, "from": "2026-10-01", "until": "2027-10-01"})
+    assert describe_detail(added, Language.EN) == "12 licences, valid 1 Oct 2026 to 1 Oct 2027"
+    assert "01.10.2026" in describe_detail(added, Language.DE)
+    no_day = entry("pool-added", {"seats": 12, "from": "2026-99-99", "until": "soon"})
+    assert describe_detail(no_day, Language.EN) == "12 licences, valid 2026-99-99 to soon"
