@@ -14,10 +14,10 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from connector.errors import PbxError
-from connector.logins import Logins, Use
+from connector.logins import Logins, UciCredentials, Use
 from connector.symptom import Symptom
 from connector.uci import UciSession, ids_of
-from wire.link import CallEndedAtOnce, CallsCredentials
+from wire.link import CallEndedAtOnce
 
 logger = logging.getLogger(__name__)
 
@@ -38,7 +38,7 @@ class Calls:
         """Ids of the PBX users whose calls are followed."""
         return self._logins.holders(Use.HELP)
 
-    async def follow(self, user_id: int, credentials: CallsCredentials) -> None:
+    async def follow(self, user_id: int, credentials: UciCredentials) -> None:
         """Start to follow a user's calls. Raises `LoginRejectedError` or another `PbxError` if UCI refuses the login."""
         await self._logins.open(user_id, Use.HELP, credentials)
         logger.info("calls of a user are followed", extra={"user_id": user_id})

@@ -9,7 +9,11 @@ from connector.state import ConnectorState
 from wire.link import SUBPROTOCOL_WITH_CAPABILITIES, Capability, Challenge, Hello, Status
 from wire.pbxkey import digest
 
-CAPABILITIES: Final = (Capability.SEALED_ANSWERS.value, Capability.TELEPHONE.value)
+CAPABILITIES: Final = (
+    Capability.SEALED_ANSWERS.value,
+    Capability.TELEPHONE.value,
+    Capability.UCI_BY_PASSWORD.value,
+)
 
 
 def capabilities(config: Config) -> tuple[str, ...]:

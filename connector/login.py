@@ -1,8 +1,10 @@
 """Logging in to a STARFACE: with login and password, or with OAuth 2 (docs/facts/starface.md, "REST")."""
 
+import asyncio
 import base64
 import hashlib
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Final, Protocol
 
@@ -150,7 +152,19 @@ class ClassicLogin:
 class OAuthLogin:
     """A login to STARFACE 10 or later: the headless OAuth client with the password grant."""
 
-    def __init__(self, base_url: str, login: str, password: str, client_secret: str, scope: str) -> None:
+    def __init__(
+        self,
+        base_url: str,
+        login: str,
+        password: str | None,
+        client_secret: str,
+        scope: str,
+        refresh_token: str | None = None,
+        on_refresh_token: Callable[[str], None] = lambda _token: None,
+    ) -> None:
+        """`password` None: the login lives as long as the PBX renews `refresh_token`. `on_refresh_token` is called with
+        each new refresh token; where the PBX rotates them, the earlier one is no longer valid.
+        """
         self._base_url = base_url
         self._login = login
         self._password = password
@@ -158,7 +172,9 @@ class OAuthLogin:
         self._scope = scope
         self._token_endpoint: str | None = None
         self._access: str | None = None
-        self._refresh: str | None = None
+        self._refresh = refresh_token
+        self._on_refresh_token = on_refresh_token
+        self._renewing = asyncio.Lock()
         self._good_until = 0.0
 
     @property
@@ -186,25 +202,39 @@ class OAuthLogin:
     def has_hashed_uci_token(self) -> bool:
         return False
 
-    async def _token(self, http: HttpClient) -> str:
-        if not self.is_current:
-            token = await self._refreshed(http) or await self._ask(http, self._password_grant())
-            if token is None:
-                raise LoginRejectedError("the token endpoint refuses the password grant")
-            self._access = token.access_token
-            # A refresh token that is not replaced remains valid (RFC 6749, section 6).
-            self._refresh = token.refresh_token or self._refresh
-            self._good_until = time.monotonic() + token.expires_seconds
-        if self._access is None:
-            raise LoginRejectedError("no access token")
-        return self._access
+    async def refresh_token(self, http: HttpClient) -> str | None:
+        """Log in and return the refresh token; None if the PBX gives none. Raises `PbxError`."""
+        await self._token(http)
+        return self._refresh
 
-    def _password_grant(self) -> dict[str, str]:
+    async def _token(self, http: HttpClient) -> str:
+        # One at a time, because a rotated refresh token can be used only once.
+        async with self._renewing:
+            if not self.is_current:
+                await self._renew(http)
+            if self._access is None:
+                raise LoginRejectedError("no access token")
+            return self._access
+
+    async def _renew(self, http: HttpClient) -> None:
+        token = await self._refreshed(http)
+        if token is None and self._password is not None:
+            token = await self._ask(http, self._password_grant(self._password))
+        if token is None:
+            raise LoginRejectedError("the token endpoint refuses the login")
+        self._access = token.access_token
+        self._good_until = time.monotonic() + token.expires_seconds
+        # A refresh token that is not replaced remains valid (RFC 6749, section 6).
+        if token.refresh_token is not None and token.refresh_token != self._refresh:
+            self._refresh = token.refresh_token
+            self._on_refresh_token(token.refresh_token)
+
+    def _password_grant(self, password: str) -> dict[str, str]:
         self._refresh = None
         return {
             "grant_type": "password",
             "username": self._login,
-            "password": self._password,
+            "password": password,
             "scope": self._scope,
         }
 

@@ -14,16 +14,20 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Final, Protocol
+from typing import Annotated, Any, Final, Protocol
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from pydantic import Field
 
+from connector.answers import MAX_TOKEN_CHARS
 from connector.network.client import HttpClient
 from connector.rest import StarfaceRest
 from connector.state import ConnectorState
-from connector.uci import Callbacks, UciSession
+from connector.uci import Callbacks, Query, UciSession
+from wire.bounds import MAX_LOGIN, Exact
 from wire.link import CallsCredentials, UciState
+from wire.model import WireModel
 
 logger = logging.getLogger(__name__)
 
@@ -49,6 +53,16 @@ class Use(StrEnum):
     """The telephone (`connector.line`)."""
 
 
+class OAuthCredentials(WireModel):
+    """A person's login at a PBX with OAuth. The password is not kept."""
+
+    login: Annotated[str, Exact(MAX_LOGIN, least=1)]
+    refresh_token: str = Field(max_length=MAX_TOKEN_CHARS, repr=False)
+
+
+UciCredentials = CallsCredentials | OAuthCredentials
+
+
 class LoginListener(Protocol):
     """One use of one login."""
 
@@ -68,7 +82,7 @@ Make = Callable[[int, UciSession], LoginListener]
 
 @dataclass(slots=True)
 class _Held:
-    credentials: CallsCredentials
+    credentials: UciCredentials
     login_json: str
     """The credentials as JSON. Made once, because each change writes the logins of all people."""
     session: UciSession
@@ -101,6 +115,7 @@ class Logins:
         self._writing: asyncio.Task[None] | None = None
         self._next_writing: asyncio.Task[None] | None = None
         self._connecting = asyncio.Semaphore(CONNECTS_AT_ONCE)
+        self._saving: set[asyncio.Task[None]] = set()
 
     def serve(self, use: Use, make: Make) -> None:
         """Register `make`, which is called for each login that has this use."""
@@ -129,7 +144,7 @@ class Logins:
         finally:
             await _end_all(tuple(self._held.values()))
 
-    async def open(self, user_id: int, use: Use, credentials: CallsCredentials) -> None:
+    async def open(self, user_id: int, use: Use, credentials: UciCredentials) -> None:
         """Log in and start a use. Raises `LoginRejectedError` or another `PbxError` if UCI does not accept the login; an
         earlier login of the user then remains unchanged.
         """
@@ -185,7 +200,7 @@ class Logins:
             else:
                 await self._stop(user_id)
 
-    def _new(self, user_id: int, credentials: CallsCredentials, uses: Sequence[Use] | set[Use]) -> _Held:
+    def _new(self, user_id: int, credentials: UciCredentials, uses: Sequence[Use] | set[Use]) -> _Held:
         def heard(method: str, params: tuple[Any, ...]) -> None:
             for user in tuple(held.users.values()):
                 user.on_event(method, params)
@@ -195,13 +210,29 @@ class Logins:
             for user in tuple(held.users.values()):
                 user.on_up(held.is_up)
 
+        def renewed(refresh_token: str) -> None:
+            """Keep the new refresh token. A crash before it is on disk may cost the login: the person is asked again."""
+            held.credentials = OAuthCredentials(login=credentials.login, refresh_token=refresh_token)
+            held.login_json = held.credentials.model_dump_json(by_alias=True)
+            if self._held.get(user_id) is held:
+                task = asyncio.create_task(self._save())
+                self._saving.add(task)
+                task.add_done_callback(self._saving.discard)
+
+        query: Query
+        if isinstance(credentials, OAuthCredentials):
+            oauth = self._rest.resume_oauth(credentials.login, credentials.refresh_token, renewed)
+            query, next_token = oauth.uci_query, oauth.uci_refused
+        else:
+            query, next_token = _query(credentials), _has_no_other_token
         session = UciSession(
             rest=self._rest,
             callbacks=self._callbacks,
-            query=_query(credentials),
+            query=query,
             on_event=heard,
             on_state=put,
             keep_alive=KEEP_ALIVE_SECONDS,
+            next_token=next_token,
             gives_up=self._uci_works,
             turns=self._connecting,
         )
@@ -233,7 +264,7 @@ class Logins:
         if held is not None:
             await _end(held)
 
-    def _read(self) -> Mapping[int, tuple[CallsCredentials, set[Use]]]:
+    def _read(self) -> Mapping[int, tuple[UciCredentials, set[Use]]]:
         sealed = self._state.read(FILE)
         if not sealed:
             return {}
@@ -293,14 +324,19 @@ async def _end(held: _Held) -> None:
     await held.session.end()  # a task that never ran has not ended it
 
 
-def _login_and_uses(held: dict[str, Any]) -> tuple[CallsCredentials, set[Use]]:
+def _login_and_uses(held: dict[str, Any]) -> tuple[UciCredentials, set[Use]]:
     """Read a stored login. Older versions knew only the use `HELP` and did not store it."""
     if "uses" not in held:
         return CallsCredentials.model_validate(held), {Use.HELP}
-    return CallsCredentials.model_validate(held["login"]), {Use(use) for use in held["uses"]}
+    kind = OAuthCredentials if "refreshToken" in held["login"] else CallsCredentials
+    return kind.model_validate(held["login"]), {Use(use) for use in held["uses"]}
 
 
-def _query(credentials: CallsCredentials) -> Any:
+def _has_no_other_token() -> bool:
+    return False
+
+
+def _query(credentials: CallsCredentials) -> Query:
     async def query(_http: HttpClient) -> dict[str, str]:
         return {
             "de.vertico.starface.user": credentials.login,

@@ -12,6 +12,7 @@ from connector.calls import Calls
 from connector.directory import Directory
 from connector.errors import ChallengeExpiredError, LoginRejectedError, PbxAwayError, PbxError
 from connector.login import sees_password
+from connector.logins import OAuthCredentials, UciCredentials
 from connector.monitor import Monitor
 from connector.rest import StarfaceRest
 from connector.state import ConnectorState
@@ -21,6 +22,7 @@ from wire.link import (
     CALLS,
     LOGIN,
     CallsChallenge,
+    CallsChallengeParams,
     CallsCredentials,
     CallsOver,
     ChallengeAnswer,
@@ -48,6 +50,7 @@ from wire.link import (
 )
 from wire.model import Empty, WireModel
 from wire.pbxkey import PbxKey
+from wire.phone import OpenLine
 from wire.sealing import CannotOpenError, SealedBox, open_box
 
 M = TypeVar("M", bound=WireModel)
@@ -147,8 +150,12 @@ class PbxMethods:
         return await self._directory.people(wanted.search, wanted.user_ids)
 
     async def _calls_challenge(self, params: dict[str, Any]) -> CallsChallenge:
-        Empty.model_validate(params)
-        possible = not self._uses_oauth and self._monitor.status.uci is UciState.ON
+        wanted = CallsChallengeParams.model_validate(params)
+        possible = self._monitor.status.uci is UciState.ON
+        if self._uses_oauth:
+            # Only a browser that can seal the password gets one: what it seals is exchanged for a refresh token.
+            possible = possible and wanted.takes_password
+            return CallsChallenge(possible=possible, nonce=self.new_nonce(), needs_password=possible)
         if possible:
             login_type, _nonce = await self._rest.login_challenge()
             # With ActiveDirectory, where UCI takes the token that the browser makes. The other form of the token is the
@@ -158,19 +165,24 @@ class PbxMethods:
 
     async def _follow(self, params: dict[str, Any]) -> Empty:
         wanted = FollowParams.model_validate(params)
-        _, opened = self.open_sealed(
-            nonce=wanted.nonce,
-            box=wanted.box,
-            tenant_id=wanted.tenant_id,
-            object_id=wanted.object_id,
-            purpose=CALLS,
-            kind=CallsCredentials,
-        )
+        await self._calls.follow(wanted.user_id, await self.open_uci_login(wanted, CALLS))
+        return Empty()
+
+    async def open_uci_login(self, wanted: FollowParams | OpenLine, purpose: str) -> UciCredentials:
+        """Open a person's sealed UCI login. With OAuth, exchange the password for a refresh token.
+
+        Raises `ChallengeExpiredError`, `LoginRejectedError`, also for the login of another user, or another `PbxError`.
+        """
+        whom = (wanted.tenant_id, wanted.object_id)
+        kind: type[Credentials | CallsCredentials] = Credentials if self._uses_oauth else CallsCredentials
+        _, opened = self.open_sealed(wanted.nonce, wanted.box, *whom, purpose, kind)
         users = await self._directory.by_ids([wanted.user_id])
         if not users or users[0].login.casefold() != opened.login.casefold():
             raise LoginRejectedError("this is the login of another user")
-        await self._calls.follow(wanted.user_id, opened)
-        return Empty()
+        if isinstance(opened, CallsCredentials):
+            return opened
+        token = await self._rest.refresh_token_of(opened.login, opened.password, "/".join(whom))
+        return OAuthCredentials(login=opened.login, refresh_token=token)
 
     async def _keep(self, params: dict[str, Any]) -> Followed:
         await self._calls.keep_only(KeepParams.model_validate(params).user_ids)

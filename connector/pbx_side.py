@@ -67,7 +67,7 @@ class PbxSide:
         )
 
     def handlers(self) -> Mapping[str, Handler]:
-        phone = PhoneMethods(self.lines, self.directory, self.methods.open_sealed)
+        phone = PhoneMethods(self.lines, self.methods.open_uci_login)
         return {**self.methods.handlers(), **phone.handlers()}
 
     def parts(self) -> Mapping[str, Callable[[], Awaitable[None]]]:

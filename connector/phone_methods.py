@@ -5,11 +5,10 @@ from typing import Any, Final, TypeVar
 
 from pydantic import BaseModel
 
-from connector.directory import Directory
-from connector.errors import LoginRejectedError, PbxAnswerError, PbxError, PhoneError
+from connector.errors import PbxAnswerError, PbxError, PhoneError
 from connector.line.lines import Lines
+from connector.logins import UciCredentials
 from wire.jsonrpc import Handler, RpcRefusalError
-from wire.link import CallsCredentials
 from wire.model import Empty, WireModel
 from wire.phone import (
     PHONE,
@@ -33,20 +32,18 @@ from wire.phone import (
     SetRedirect,
     Voicemails,
 )
-from wire.sealing import SealedBox
 
 M = TypeVar("M", bound=WireModel)
-Open = Callable[[str, SealedBox, str, str, str, type[CallsCredentials]], tuple[str, CallsCredentials]]
-"""Opens a box, given nonce, box, tenant, object id, purpose and model (`PbxMethods.open_sealed`)."""
+Open = Callable[[OpenLine, str], Awaitable[UciCredentials]]
+"""Opens a sealed UCI login for a purpose (`PbxMethods.open_uci_login`)."""
 
 MAX_WORDS: Final = 500
 
 
 class PhoneMethods:
-    def __init__(self, lines: Lines, directory: Directory, open_sealed: Open) -> None:
+    def __init__(self, lines: Lines, open_uci_login: Open) -> None:
         self._lines = lines
-        self._directory = directory
-        self._open_sealed = open_sealed
+        self._open_uci_login = open_uci_login
 
     def handlers(self) -> Mapping[str, Handler]:
         return {
@@ -66,13 +63,7 @@ class PhoneMethods:
         }
 
     async def _open(self, wanted: OpenLine) -> Empty:
-        _, opened = self._open_sealed(
-            wanted.nonce, wanted.box, wanted.tenant_id, wanted.object_id, PHONE, CallsCredentials
-        )
-        users = await self._directory.by_ids([wanted.user_id])
-        if not users or users[0].login.casefold() != opened.login.casefold():
-            raise LoginRejectedError("this is the login of another user")
-        await self._lines.open(wanted.user_id, opened)
+        await self._lines.open(wanted.user_id, await self._open_uci_login(wanted, PHONE))
         return Empty()
 
     async def _keep(self, wanted: KeepLines) -> KeptLines:

@@ -5,7 +5,7 @@ Every answer is parsed by `connector.answers`. An answer that cannot be read rai
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Final
@@ -112,16 +112,44 @@ class StarfaceRest:
 
     def login_of(self, login: str, password: str) -> Login:
         if self._config.auth == "oauth":
-            secret = self._config.oauth_client_secret
-            client_secret = secret.get_secret_value() if secret is not None else ""
-            return OAuthLogin(
-                base_url=self._config.url,
-                login=login,
-                password=password,
-                client_secret=client_secret,
-                scope=self._config.oauth_scope,
-            )
+            return self._oauth_login(login, password)
         return ClassicLogin(self._rest_url, login, password)
+
+    def resume_oauth(
+        self, login: str, refresh_token: str, on_refresh_token: Callable[[str], None]
+    ) -> OAuthLogin:
+        """Return the login of a person who has given a refresh token; `on_refresh_token` gets each new one."""
+        return self._oauth_login(login, None, refresh_token, on_refresh_token)
+
+    async def refresh_token_of(self, login: str, password: str, who: str = "") -> str:
+        """Exchange a person's password for a refresh token. `who`: the Teams identity.
+
+        Raises `LoginRejectedError` or another `PbxError`.
+        """
+        oauth = self._oauth_login(login, password)
+        async with self.understood("/login"), self.guard.person(login, who):
+            token = await oauth.refresh_token(self.http)
+        if token is None:
+            raise PbxAnswerError("OAuth token endpoint", 200, "no refresh_token")
+        return token
+
+    def _oauth_login(
+        self,
+        login: str,
+        password: str | None,
+        refresh_token: str | None = None,
+        on_refresh_token: Callable[[str], None] = lambda _token: None,
+    ) -> OAuthLogin:
+        secret = self._config.oauth_client_secret
+        return OAuthLogin(
+            base_url=self._config.url,
+            login=login,
+            password=password,
+            client_secret=secret.get_secret_value() if secret is not None else "",
+            scope=self._config.oauth_scope,
+            refresh_token=refresh_token,
+            on_refresh_token=on_refresh_token,
+        )
 
     async def close(self) -> None:
         if self._logging_in is not None:

@@ -94,6 +94,7 @@ def consent(prepared: PreparedConsent) -> CallsPrepared:
         sealing_key=prepared.sealing_key,
         sealing_signature=prepared.sealing_signature,
         connector_identity=prepared.connector_identity,
+        needs_password=prepared.needs_password,
     )
 
 

@@ -115,6 +115,9 @@ class Capability(StrEnum):
     """The connector accepts only sealed answers to the PBX's challenge (`LoginMethod.SEALED_CHALLENGE`)."""
     TELEPHONE = "telephone"
     """The connector answers the methods of `wire.phone`."""
+    UCI_BY_PASSWORD = "uci-by-password"  # noqa: S105 - the name of a capability
+    """The connector accepts `CallsChallengeParams`. Where UCI needs OAuth, it takes a user's sealed password, keeps the
+    refresh token that the PBX gives for it, and forgets the password."""
     REPAIRS = "repairs"
     """The connector answers `REPAIR_METHODS`."""
     REPAIRS_REFUSED = "repairs-refused"
@@ -417,11 +420,20 @@ class People(WireModel):
     groups: list[PbxGroup] = Field(max_length=500)
 
 
+class CallsChallengeParams(WireModel):
+    """The parameters of `calls.challenge`. They are empty for a connector without `Capability.UCI_BY_PASSWORD`."""
+
+    takes_password: Flag = Field(default=False, exclude_if=lambda takes: not takes)
+    """The browser can seal the password itself."""
+
+
 class CallsChallenge(WireModel):
     """What the browser needs in order to give a user's UCI login to the connector."""
 
     possible: Flag
-    """Whether UCI takes the hash of login and password as a user's token (`CallsCredentials`)."""
+    """Whether UCI takes what the browser seals."""
+    needs_password: Flag = Field(default=False, exclude_if=lambda needs: not needs)
+    """The browser seals `Credentials` for OAuth. Otherwise it seals `CallsCredentials`, the hash of login and password."""
     nonce: Nonce
     """A nonce of the connector, valid once and for five minutes."""
 

@@ -223,7 +223,7 @@ class OpenLine(WireModel):
     nonce: Annotated[str, Exact(200)]
     """The nonce from `calls.challenge`."""
     box: SealedBox
-    """Opens to `wire.link.CallsCredentials`; the context is `seal_context(…, purpose=PHONE)`."""
+    """Opens to `wire.link.CallsCredentials`, with OAuth to `wire.link.Credentials`; the context is `seal_context(…, purpose=PHONE)`."""
 
 
 class KeepLines(WireModel):

@@ -133,6 +133,8 @@ class CallsPrepared(WireModel):
     sealing_key: str
     sealing_signature: str
     connector_identity: str
+    needs_password: bool
+    """My browser seals the password instead of its hash, because the PBX uses OAuth."""
 
 
 class CallsRequest(WireModel):

@@ -13,11 +13,10 @@ from connector.line.line import Line
 from connector.line.numbers import NumberPlan
 from connector.line.rest_phone import RestPhone
 from connector.line.uci_line import LineContext, UciLine
-from connector.logins import Logins, Use
+from connector.logins import Logins, UciCredentials, Use
 from connector.rest import StarfaceRest
 from connector.uci import UciSession
 from core.diagnosis.codes import Code
-from wire.link import CallsCredentials
 from wire.phone import MAX_CHANGED, LinesChanged, LineState, PhoneLine
 
 logger = logging.getLogger(__name__)
@@ -67,7 +66,7 @@ class Lines:
         """
         return self._logins.holders(Use.PHONE) | self._refused.keys()
 
-    async def open(self, user_id: int, credentials: CallsCredentials) -> None:
+    async def open(self, user_id: int, credentials: UciCredentials) -> None:
         """Switch a telephone on. Raises `LoginRejectedError` or another `PbxError` if UCI refuses the login."""
         await self._logins.open(user_id, Use.PHONE, credentials)
         self._refused.pop(user_id, None)

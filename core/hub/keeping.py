@@ -18,8 +18,7 @@ from core.diagnosis.finding import Finding
 from core.hub.bus import NOTICES_TOPIC, Bus
 from core.hub.hub import AnyMethod, Hub, PbxRefusedError
 from core.hub.registry import Pbx, Registry
-from wire.link import CallsChallenge, Followed, KeepParams, Method, UciState
-from wire.model import Empty
+from wire.link import CallsChallenge, CallsChallengeParams, Followed, KeepParams, Method, UciState
 from wire.phone import KeepLines, KeptLines
 
 POLL_SECONDS: Final = 5.0
@@ -163,6 +162,8 @@ class PreparedConsent:
     sealing_key: str
     sealing_signature: str
     connector_identity: str
+    needs_password: bool
+    """The browser seals the password itself, because the PBX uses OAuth."""
 
 
 async def prepare_consent(
@@ -173,9 +174,10 @@ async def prepare_consent(
     `impossible` is the code when the PBX does not accept UCI logins made from login and password. `while_down`, if
     given, is the code while the connector's UCI connection is down, so that this is unknown.
     """
+    params = CallsChallengeParams(takes_password=pbx.takes_uci_password)
     try:
         challenge = await hub.call(
-            pbx=pbx, method=Method.CALLS_CHALLENGE, params=Empty(), answer=CallsChallenge
+            pbx=pbx, method=Method.CALLS_CHALLENGE, params=params, answer=CallsChallenge
         )
     except PbxRefusedError as refused:
         return refused.finding
@@ -189,4 +191,5 @@ async def prepare_consent(
         sealing_key=pbx.sealing_key,
         sealing_signature=pbx.sealing_signature,
         connector_identity=pbx.identity,
+        needs_password=challenge.needs_password,
     )

@@ -101,6 +101,11 @@ class Pbx:
         return Capability.SEALED_ANSWERS in self.capabilities
 
     @property
+    def takes_uci_password(self) -> bool:
+        """Whether the connector can get a user's OAuth token for UCI."""
+        return Capability.UCI_BY_PASSWORD in self.capabilities
+
+    @property
     def has_telephone(self) -> bool:
         """Whether the connector supports the methods of `wire.phone`."""
         return Capability.TELEPHONE in self.capabilities

@@ -58,6 +58,9 @@ CATALOGUE: Final[Mapping[str, Behaviour]] = {
     # OAuth
     "oauth-token": Behaviour("Changes members of the token answer; {expires_in: null, access_token: null}"),
     "oauth-refresh-with-scope": Behaviour("Refuses a refresh without scope", "the simulator's own past"),
+    "oauth-refresh-refused": Behaviour(
+        "Refuses every refresh token, as after the session at the PBX has ended"
+    ),
     "oauth-rotation": Behaviour("A refresh token is good once", "RFC 9700, section 4.14.2"),
     "oauth-endpoint": Behaviour("Discovery names this token endpoint; {url}"),
     "cloud": Behaviour(

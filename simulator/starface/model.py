@@ -324,6 +324,8 @@ class Starface:
         return user
 
     def user_of_refresh_token(self, token: str) -> User | None:
+        if self.awkward.get("oauth-refresh-refused"):
+            return None
         user = self._user_of(self._refresh, token)
         if self.awkward.get("oauth-rotation"):
             self._refresh.pop(token, None)

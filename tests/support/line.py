@@ -38,6 +38,8 @@ class Site:
         self._login = login
         self._running: asyncio.Task[None] | None = None
         self.settings = TelephoneSection()
+        self.pbx: dict[str, Any] = {}
+        """More settings of the connector's section `[pbx]`."""
         self.uci_works = True
         """Whether the connector's own login is accepted."""
         self.provided_requests: list[str] = []
@@ -45,7 +47,9 @@ class Site:
 
     async def start(self) -> None:
         password = {"0001": "foobar"}.get(self._login) or dict(LOGINS.values())[self._login]
-        self.rest = StarfaceRest(PbxSection(name="p", url=self.url, login=self._login, password=password))
+        self.rest = StarfaceRest(
+            PbxSection(name="p", url=self.url, login=self._login, password=password, **self.pbx)
+        )
         self.callbacks = Callbacks(UciSection())
         await self.callbacks.start()
         self.logins = Logins(

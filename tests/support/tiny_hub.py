@@ -99,8 +99,14 @@ class TinyHub:
         self, state: ConnectorState, user_id: int, login: str, password: str, **changes: str
     ) -> None:
         """Switch a user's telephone on, as their browser would."""
-        nonce = (await self.call(Method.CALLS_CHALLENGE))["nonce"]
-        content = json.dumps({"login": login, "uciToken": uci_token(login, password)}).encode()
+        challenge = await self.call(Method.CALLS_CHALLENGE, takesPassword=True)
+        nonce = challenge["nonce"]
+        secret = (
+            {"password": password}
+            if challenge.get("needsPassword")
+            else {"uciToken": uci_token(login, password)}
+        )
+        content = json.dumps({"login": login, **secret}).encode()
         context = seal_context(**({"pbx_name": NAME, "nonce": nonce, "purpose": PHONE, **WHOM} | changes))
         box = seal(public_bytes(state.sealing.public_key()), state.pbx_key(), content, context)
         whom = {"userId": user_id, "tenantId": WHOM["tenant_id"], "objectId": WHOM["object_id"]}
@@ -128,7 +134,8 @@ async def tiny_hub() -> AsyncIterator[TinyHub]:
 class ConnectorProcess:
     """The real connector program, with a PBX on that port."""
 
-    def __init__(self, directory: Path, hub: TinyHub, pbx_port: int) -> None:
+    def __init__(self, directory: Path, hub: TinyHub, pbx_port: int, pbx: str = "") -> None:
+        """`pbx`: more lines of the section `[pbx]`."""
         self.directory = directory
         self.state = ConnectorState(directory / "state")
         self.log = directory / "log"
@@ -137,6 +144,7 @@ class ConnectorProcess:
             f'state_directory = "{directory / "state"}"\n'
             f'[service]\nurl = "{hub.url}"\n'
             f'[pbx]\nname = "{NAME}"\nurl = "http://127.0.0.1:{pbx_port}"\nlogin = "0001"\npassword = "foobar"\n'
+            f"{pbx}"
             "[status]\nport = 0\n"
         )
         self.configuration.chmod(0o600)

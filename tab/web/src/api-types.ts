@@ -1093,6 +1093,8 @@ export interface components {
             sealingSignature: string;
             /** Connectoridentity */
             connectorIdentity: string;
+            /** Needspassword */
+            needsPassword: boolean;
         };
         /** CallsRequest */
         CallsRequest: {

@@ -192,6 +192,7 @@ interface Prepared {
   login: string;
   nonce: string;
   sealingKey: string;
+  needsPassword: boolean;
 }
 
 /** Seal the UCI login for one purpose. `key` is the PBX key. */
@@ -204,6 +205,8 @@ export async function sealLogin(
 ): Promise<{ nonce: string; box: SealedBox }> {
   const { login, nonce } = prepared;
   const context = sealContext(purpose, prepared.pbxName, tenantId, objectId, nonce);
-  const credentials = JSON.stringify({ login, uciToken: await uciToken(login, password) });
+  const credentials = JSON.stringify(
+    prepared.needsPassword ? { login, password } : { login, uciToken: await uciToken(login, password) },
+  );
   return { nonce, box: await seal(prepared.sealingKey, key, credentials, context) };
 }

@@ -17,6 +17,7 @@ from connector.logins import Logins
 from connector.rest import StarfaceRest
 from connector.state import ConnectorState
 from connector.uci import Callbacks
+from simulator.starface.model import CLIENT_SECRET, Settings
 from tests.support.line import ANNA, BEN, LOGINS, Site
 from tests.support.starface import running_starface
 from tests.support.tiny_hub import ConnectorProcess, TinyHub, tiny_hub
@@ -160,6 +161,49 @@ async def test_telephones_with_active_directory(whole: Whole, token: str, possib
         await eventually(is_up_again, "the line is taken up after a restart")
     else:
         assert not (await whole.hub.call("calls.challenge"))["possible"]
+
+
+async def test_telephones_at_a_pbx_with_oauth(tmp_path: Path) -> None:
+    """The browser seals the password for the connector, which keeps a refresh token instead."""
+    oauth = f'auth = "oauth"\noauth_client_secret = "{CLIENT_SECRET}"\n'
+    async with (
+        running_starface(Settings(oauth=True)) as port,
+        aiohttp.ClientSession() as http,
+        tiny_hub() as hub,
+    ):
+        site = Site(port, tmp_path / "none", http)
+        await site.awkward("oauth-rotation")
+        connector = ConnectorProcess(tmp_path, hub, port, oauth)
+        whole = Whole(hub, connector, site)
+        await connector.start()
+        try:
+            await hub.linked()
+
+            async def is_possible() -> bool:
+                return bool((await hub.call("calls.challenge", takesPassword=True))["possible"])
+
+            await eventually(is_possible, "the connector has logged in to UCI")
+            # A browser of before OAuth, which seals the hash, is told that there is no telephone.
+            assert not (await hub.call("calls.challenge"))["possible"]
+            login, password = LOGINS[ANNA]
+            code = await refused(hub.open_phone(connector.state, ANNA, login, "wrong"))
+            assert code == "login-rejected"
+            code = await refused(hub.open_phone(connector.state, ANNA, *LOGINS[BEN]))
+            assert code == "login-rejected", "the login of another user"
+            await hub.open_phone(connector.state, ANNA, login, password)
+            await site.arrive("1001")
+            await whole.call_that(CallState.RINGING)
+            await whole.start_again()
+
+            async def is_up_again() -> bool:
+                return (await hub.line(ANNA)).state is LineState.UP
+
+            await eventually(is_up_again, "the line is taken up after kill -9")
+            await whole.call_that(CallState.RINGING)
+        finally:
+            await connector.kill()
+        stored = b"".join(file.read_bytes() for file in tmp_path.rglob("*") if file.is_file())
+        assert password.encode() not in stored, "neither at rest nor in the log"
 
 
 @pytest.mark.parametrize("stage", ["ringing", "own phone rings", "dialling", "talk"])
