@@ -183,7 +183,7 @@ async def test_telephones_at_a_pbx_with_oauth(tmp_path: Path) -> None:
                 return bool((await hub.call("calls.challenge", takesPassword=True))["possible"])
 
             await eventually(is_possible, "the connector has logged in to UCI")
-            # A browser of before OAuth, which seals the hash, is told that there is no telephone.
+            # A browser of an earlier version, which seals the hash, is told that there is no telephone.
             assert not (await hub.call("calls.challenge"))["possible"]
             login, password = LOGINS[ANNA]
             code = await refused(hub.open_phone(connector.state, ANNA, login, "wrong"))
