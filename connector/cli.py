@@ -58,6 +58,10 @@ def _parser() -> argparse.ArgumentParser:
         "--language", choices=list(Language), help="of the terminal; this machine's if not given"
     )
     setup.set_defaults(run=_later("setup", "run"))
+    page = commands.add_parser(
+        "page", help="print a one-time link to the module page of the running connector"
+    )
+    page.set_defaults(run=_later("page", "show"))
     doctor = commands.add_parser("doctor", help="find out, step by step, why there is no open connection")
     doctor.add_argument("--json", action="store_true", help="for support: the findings as JSON")
     doctor.add_argument(

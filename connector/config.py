@@ -250,6 +250,11 @@ class StatusPageSection(_Section):
     """The port on 127.0.0.1 of /, /status, /healthz and /metrics; 0 switches the page off."""
 
 
+class PageSection(_Section):
+    port: Port = 3991
+    """The port on 127.0.0.1 of the module page; 0 switches the page off. A change takes effect at the next start."""
+
+
 class TeamsSection(_Section):
     """What an administrator of the PBX may do to this connector from Teams."""
 
@@ -268,6 +273,7 @@ class Config(_Section):
     telephone: TelephoneSection = TelephoneSection()
     licences: LicencesSection = LicencesSection()
     status: StatusPageSection = StatusPageSection()
+    page: PageSection = PageSection()
     teams: TeamsSection = TeamsSection()
 
     @property

@@ -11,9 +11,15 @@ from pathlib import Path
 from typing import Final
 
 from connector.config import Config, load
+from connector.errors import ConnectorError
 from connector.log_file import LogFile
 from connector.logs import set_up
 from connector.running import Connector
+from connector.site.module_pages import ModulePages
+from connector.site.security import Door
+from connector.site.server import Listening, Site
+
+logger = logging.getLogger(__name__)
 
 THREADS_SECONDS: Final = 0.3
 """For files that are being written. A name look-up runs in a thread, cannot be cancelled, and may take minutes."""
@@ -36,7 +42,12 @@ async def _run(path: Path, config: Config) -> None:
     connector = Connector(path, config)
     kept = LogFile(config.state_directory, connector.remover)
     logging.getLogger().addHandler(kept)
-    await connector.run(stopped)
+    page = await _open_module_page(connector)
+    try:
+        await connector.run(stopped)
+    finally:
+        if page is not None:
+            await page.stop()
     await _end_threads(threads)
 
 
@@ -46,6 +57,20 @@ def _stop_by_signal(loop: asyncio.AbstractEventLoop, stopped: asyncio.Event) -> 
             loop.add_signal_handler(number, stopped.set)
         except NotImplementedError:  # Windows
             signal.signal(number, lambda _number, _frame: loop.call_soon_threadsafe(stopped.set))
+
+
+async def _open_module_page(connector: Connector) -> Listening | None:
+    """Open the module page unless it is switched off. If its port is in use, the connector runs without it."""
+    port = connector.config.page.port
+    if not port:
+        return None
+    site = Site(Door(connector.state), "pbx-connector page")
+    ModulePages(site, connector)
+    try:
+        return await site.listen("127.0.0.1", port)
+    except ConnectorError as fault:
+        logger.warning("no module page: %s; choose another port in [page]", fault)
+        return None
 
 
 async def _end_threads(threads: ThreadPoolExecutor) -> None:

@@ -15,6 +15,7 @@ from connector.setup.steps import (
     Attempt,
     Field,
     Kind,
+    LicenceShown,
     Step,
     attempt,
     certificate_values,
@@ -157,7 +158,7 @@ class SetupPages:
             "verdict": _verdict(language, run) if run is not None and not is_running else None,
             "certificate": found.certificate,
             "pinned": ":".join(pinned[at : at + 2] for at in range(0, len(pinned), 2)),
-            "licences": [_licence_line(language, one) for one in found.licences],
+            "licences": [licence_line(language, one) for one in found.licences],
             "offers_call": step.name == "uci"
             and run is not None
             and not found.has_failed
@@ -335,7 +336,8 @@ def _verdict(language: Language, run: _Run) -> dict[str, str]:
     return {"kind": "ok", "title": text(language, said), "text": ""}
 
 
-def _licence_line(language: Language, one: Any) -> str:
+def licence_line(language: Language, one: LicenceShown) -> str:
+    """Return what a licence key says about itself, for people."""
     which = "one" if one.seats == 1 else "other"
     return text(
         language, f"licence-line.{which}", serial=one.serial, count=one.seats, until=one.until.isoformat()

@@ -1,0 +1,174 @@
+"""The module page of a running connector, as the vendor's module configuration."""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any, Final
+
+from aiohttp import web
+
+from connector.errors import ConnectorError
+from connector.running import Connector
+from connector.setup.steps import licence_of
+from connector.site.pages import LANGUAGE, check_rows, render, text
+from connector.site.security import Session
+from connector.site.server import Site
+from connector.site.setup_pages import key_file_response, licence_line
+from core.language import Language, format_time
+from wire.doctor import DoctorStep
+from wire.pasted import token
+from wire.pbxkey import grouped
+
+logger = logging.getLogger(__name__)
+
+MAX_HOURS: Final = 2160
+
+
+class ModulePages:
+    """The pages of one running connector."""
+
+    def __init__(self, site: Site, connector: Connector) -> None:
+        self._connector = connector
+        site.get("", self._show)
+        site.post("act", self._act)
+        site.post("key-file", self._key_file)
+        site.post("support-file", self._support_file)
+
+    async def _show(self, request: web.Request, session: Session) -> web.StreamResponse:
+        return self._page(request, session, is_done="done" in request.query)
+
+    async def _act(self, request: web.Request, session: Session) -> web.StreamResponse:
+        form = {name: value for name, value in (await request.post()).items() if isinstance(value, str)}
+        action = form.get("action", "")
+        connector, language = self._connector, request[LANGUAGE]
+        logger.info("audit: an act on the module page", extra={"act": action[:40]})
+        try:
+            if action == "key":
+                return self._page(request, session, key=grouped(connector.state.pbx_key()))
+            if action == "doctor":
+                report = await connector.examine()
+                return self._page(request, session, steps=report.steps)
+            if action == "log":
+                return self._page(request, session, log=await asyncio.to_thread(connector.log))
+            if action == "new-key":
+                hours = form.get("hours", "")
+                if not hours.isascii() or not hours.isdigit() or len(hours) > 4 or int(hours) > MAX_HOURS:
+                    return self._page(request, session, problem=text(language, "module.hours-wrong"))
+                key = connector.new_key(timedelta(hours=int(hours)))
+                return self._page(request, session, key=grouped(key))
+            if action in ("active", "inactive"):
+                await connector.change({"active": action == "active"})
+            elif action in ("uci-on", "uci-off"):
+                await connector.change({"uci.enabled": action == "uci-on"})
+            elif action == "uci-restart":
+                await connector.restart_uci()
+            elif action == "add-licence":
+                key_text = token(form.get("licence", ""))
+                licence_of(key_text)
+                await self._set_licences([*self._keys(), key_text])
+            elif action == "remove-licence":
+                index = form.get("index", "")
+                await self._set_licences([one for at, one in enumerate(self._keys()) if str(at) != index])
+        except ConnectorError as fault:
+            return self._page(request, session, problem=str(fault))
+        except ValueError:
+            return self._page(request, session, problem=text(language, "field.licences.keys.wrong"))
+        return web.Response(status=303, headers={"Location": f"/{session.space}/?done"})
+
+    def _keys(self) -> Sequence[str]:
+        return self._connector.config.licences.keys
+
+    async def _set_licences(self, keys: Sequence[str]) -> None:
+        await self._connector.change({"licences.keys": list(dict.fromkeys(keys))})
+
+    def _page(
+        self,
+        request: web.Request,
+        session: Session,
+        *,
+        key: str = "",
+        problem: str | None = None,
+        is_done: bool = False,
+        steps: Sequence[DoctorStep] = (),
+        log: str | None = None,
+    ) -> web.Response:
+        language = request[LANGUAGE]
+        status = self._connector.status()
+        until = status.old_key_until
+        return render(
+            request,
+            "module.html",
+            session,
+            pbx_name=status.pbx_name,
+            problem=problem,
+            is_done=is_done,
+            fault=status.configuration.fault if status.configuration is not None else None,
+            active=self._connector.config.active,
+            uci_enabled=self._connector.config.uci.enabled,
+            rows=self._rows(language),
+            key=key,
+            old_until=format_time(language, until) if until is not None else "",
+            licences=self._licences(language),
+            checks=check_rows(list(steps), language),
+            log=log,
+        )
+
+    def _rows(self, language: Language) -> list[tuple[str, str]]:
+        status = self._connector.status()
+        link = text(language, "module.open" if status.linked else "module.closed")
+        if status.linked and status.linked_since is not None:
+            since = format_time(language, status.linked_since)
+            link = text(language, "module.since", state=link, since=since)
+        pbx = status.pbx
+        rows = [
+            (text(language, "module.link"), link),
+            (
+                text(language, "module.pbx"),
+                text(language, "module.version", state=pbx.rest, version=pbx.pbx_version or "?"),
+            ),
+            (text(language, "module.uci"), str(pbx.uci)),
+            (text(language, "module.connector"), status.connector_version),
+            (text(language, "module.identity"), status.identity),
+        ]
+        for part in status.parts:
+            said = "module.runs" if part.running else "module.waits"
+            rows.append(
+                (text(language, "module.part", name=part.name), text(language, said, count=part.restarts))
+            )
+        if status.last_fault and not status.linked:
+            rows.append((text(language, "module.fault"), status.last_fault))
+        return rows
+
+    def _licences(self, language: Language) -> list[dict[str, Any]]:
+        verdicts = {one.serial: one for one in self._connector.link.licence_keys or () if one.serial}
+        found = []
+        for index, key in enumerate(self._keys()):
+            try:
+                shown = licence_of(key)
+            except ValueError:
+                line, verdict = f"#{index + 1}", text(language, "field.licences.keys.wrong")
+            else:
+                line = licence_line(language, shown)
+                state = verdicts.get(shown.serial)
+                if state is None:
+                    verdict = text(language, "module.pending")
+                elif state.accepted:
+                    verdict = text(language, "module.accepted")
+                else:
+                    verdict = text(language, "module.refused", reason=state.reason or "?")
+            found.append({"index": index, "line": line, "verdict": verdict})
+        return found
+
+    async def _key_file(self, _request: web.Request, _session: Session) -> web.StreamResponse:
+        logger.info("audit: the key file was downloaded")
+        content = self._connector.key_file().model_dump_json(by_alias=True, indent=2)
+        return key_file_response(self._connector.config.pbx.name, content)
+
+    async def _support_file(self, _request: web.Request, _session: Session) -> web.StreamResponse:
+        logger.info("audit: the support file was downloaded")
+        return web.Response(
+            body=await self._connector.support_file(),
+            content_type="application/zip",
+            headers={"Content-Disposition": 'attachment; filename="pbx-connector-support.zip"'},
+        )
