@@ -31,6 +31,7 @@ class ModulePages:
     def __init__(self, site: Site, connector: Connector) -> None:
         self._connector = connector
         site.get("", self._show)
+        site.get("act", self._show)  # the switch of the language on an answer
         site.post("act", self._act)
         site.post("key-file", self._key_file)
         site.post("support-file", self._support_file)
