@@ -32,6 +32,7 @@ from bot.phone import PhoneAnswers
 from bot.settings import BotSettings
 from core.administration.administration import Administration
 from core.administration.connections import Connections
+from core.administration.downloads import Downloads
 from core.administration.guard import AdministratorGuard
 from core.administration.repairs import Repairs
 from core.advisor.advisor import Advisor
@@ -72,6 +73,7 @@ from core.upkeep.expiring import Expiring
 from core.upkeep.following import Following
 from core.upkeep.operator_acts import OperatorActs
 from core.upkeep.sweeper import Sweeper
+from tab import downloads as download_pages
 from tab import web_app
 from tab.budgets import PersonBudgets
 from tab.events import STOPPING
@@ -164,6 +166,7 @@ def create(settings: Settings) -> web.Application:
     connections = Connections(
         registry=registry, hub=hub, ledger=ledger, overview=overview, guard=guard, sign_in=sign_in, bus=bus
     )
+    downloads = Downloads(settings.downloads, pepper, guard, overview)
     advisor = Advisor(store=audio_store, overview=overview, guard=guard, bus=bus)
     probes = Probes(advisor=advisor, store=audio_store, bus=bus, replica_id=plane.replica_id)
     graph = GraphCallRecords(settings.graph_url, lambda tenant: token_source(bot_settings, tenant))
@@ -320,6 +323,7 @@ def create(settings: Settings) -> web.Application:
                 administration=administration,
                 connections=connections,
                 repairs=Repairs(registry, hub, guard),
+                downloads=downloads,
                 advisor=advisor,
                 probes=probes,
                 call_help=call_help,
@@ -335,6 +339,7 @@ def create(settings: Settings) -> web.Application:
         ),
     )
     app.add_subapp("/tab", web_app.pages())
+    app.add_subapp(download_pages.PATH, download_pages.files(downloads))
 
     async def life(_app: web.Application) -> AsyncIterator[None]:
         plane.start(hub.answer, bus.deliver, bus.notify_missed)

@@ -153,6 +153,9 @@ class Settings(AppSettings):
     session_days: int | None = Field(default=None, ge=1, le=3650)
     """Maximum age of a session; then the person must sign in again. None for no limit."""
 
+    downloads: Path | None = None
+    """The folder of the packages that people download, as `make packages` fills it. None: none are offered."""
+
     call_records: bool = False
     """Whether people may use their Teams call records as evidence. Needs CallRecords.Read.All (application)."""
     graph_url: Url = "https://graph.microsoft.com"

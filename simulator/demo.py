@@ -384,6 +384,7 @@ port = {changes.get("status_port", "0")}
             "ENTRA_AUTHORITY": f"https://127.0.0.1:{self.entra_port}",
             "CHANNEL_HOSTS": "127.0.0.1,localhost",
             "CALL_RECORDS": "true",
+            "DOWNLOADS": str(self.state / "downloads"),
             # Tests act for three users, much faster than real users.
             "CHANGES_PER_MINUTE": "20000",
             "METRICS_TOKEN": self.metrics_token(),

@@ -9,6 +9,7 @@ from pydantic import BaseModel
 
 from core.administration.administration import Administration
 from core.administration.connections import Connections
+from core.administration.downloads import Downloads
 from core.administration.repairs import Repairs
 from core.advisor.advisor import Advisor
 from core.advisor.calls import CallHelp
@@ -57,6 +58,7 @@ class TabServices:
     administration: Administration
     connections: Connections
     repairs: Repairs
+    downloads: Downloads
     advisor: Advisor
     probes: Probes
     call_help: CallHelp

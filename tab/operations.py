@@ -17,6 +17,7 @@ from tab import exports, present
 from tab.audio import AUDIO_OPERATIONS
 from tab.budgets import Cost
 from tab.connection import CONNECTION_OPERATIONS
+from tab.downloads import DOWNLOAD_OPERATIONS
 from tab.export import ExportFile
 from tab.notices import NOTICE_OPERATIONS
 from tab.operation import Call, Operation, expect
@@ -469,6 +470,7 @@ OPERATIONS: Final = (
     ),
     *AUDIO_OPERATIONS,
     *CONNECTION_OPERATIONS,
+    *DOWNLOAD_OPERATIONS,
     *NOTICE_OPERATIONS,
     *PHONE_OPERATIONS,
 )

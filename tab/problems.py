@@ -39,6 +39,7 @@ _STATUS: Final = {
     Code.SESSION_GONE: 410,
     Code.POOL_GONE: 410,
     Code.CLAIM_GONE: 410,
+    Code.PACKAGE_GONE: 410,
     Code.NOT_REFUSED: 409,
     Code.BAD_POLICY: 422,
     Code.NUMBER_UNUSABLE: 422,

@@ -70,7 +70,12 @@ _KINDS: Final[Mapping[AuditGroup, Sequence[AuditKind]]] = {
         AuditKind.UCI_RESTARTED,
         AuditKind.KEY_RENEWAL,
     ),
-    AuditGroup.EXPORTS: (AuditKind.HOLDERS_EXPORTED, AuditKind.AUDIT_EXPORTED, AuditKind.EXAMINED),
+    AuditGroup.EXPORTS: (
+        AuditKind.HOLDERS_EXPORTED,
+        AuditKind.AUDIT_EXPORTED,
+        AuditKind.EXAMINED,
+        AuditKind.PACKAGE_OFFERED,
+    ),
     AuditGroup.CONSENTS: (
         AuditKind.CALL_HELP_ON,
         AuditKind.CALL_HELP_OFF,

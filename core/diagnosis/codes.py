@@ -68,6 +68,7 @@ class Code(StrEnum):
     NOT_REFUSED = "not-refused"
     POOL_GONE = "pool-gone"
     CLAIM_GONE = "claim-gone"
+    PACKAGE_GONE = "package-gone"
     LICENCE_EXPIRES = "licence-expires"
     BAD_POLICY = "bad-policy"
     STORAGE_UNAVAILABLE = "storage-unavailable"

@@ -46,6 +46,8 @@ class AdministratorAct(StrEnum):
     RESTART_UCI = "restart-uci"
     RENEW_KEY = "renew-key"
     HAND_OVER = "hand-over"
+    DOWNLOAD = "download"
+    """A link to a package that only administrators may have."""
     VIEW_AUDIO = "view-audio"
 
 

@@ -88,6 +88,8 @@ class AuditKind(StrEnum):
     HOLDERS_EXPORTED = "holders-exported"
     AUDIT_EXPORTED = "audit-exported"
     EXAMINED = "examined"
+    PACKAGE_OFFERED = "package-offered"
+    """An administrator was given a link to a package."""
 
     ACT_REFUSED = "act-refused"
     """Somebody tried what only administrators may do, or only people who speak for a Microsoft tenant. The subject is

@@ -77,6 +77,7 @@ def create(service_url: str, entra_url: str, own_url: str, starface_url: str = "
     app.router.add_get(r"/host/{file:(?:host\.(?:js|css)|telephone\.js)}", page_file)
     app.router.add_route("*", "/tab{rest:.*}", through)
     app.router.add_route("*", "/api/v1/{rest:.*}", through)
+    app.router.add_get("/downloads/{rest:.*}", through)
 
     async def probe(request: web.Request) -> web.StreamResponse:
         return await _probe_through(request, app[_HTTP], service_url)

@@ -30,6 +30,8 @@ export type RepairName = Schemas["ConnectionReportState"]["repairs"]["offered"][
 export type UciRestarted = Schemas["UciRestartedState"];
 export type NewKeyPrepared = Schemas["NewKeyPrepared"];
 export type NewKeySealed = Schemas["NewKeySealed"];
+export type Downloads = Schemas["DownloadsState"];
+export type DownloadLink = Schemas["DownloadLinkState"];
 export type AudioState = Schemas["AudioState"];
 export type CallsPrepared = Schemas["CallsPrepared"];
 /** A nonce of the connector, and the UCI login sealed to the connector. */
@@ -181,6 +183,8 @@ export const api = {
   voicemails: () => call<Schemas["Voicemails"]>("GET", "phone/voicemails"),
   playVoicemail: (messageId: string, phoneId: string) =>
     call<Schemas["Done"]>("POST", "phone/voicemails/play", { messageId, phoneId }),
+  downloads: () => call<Downloads>("GET", "downloads"),
+  downloadLink: (file: string) => call<DownloadLink>("POST", "downloads/link", { file }),
   conflicts: () => call<AudioConflicts>("GET", "audio/conflicts"),
 };
 

@@ -9,6 +9,7 @@ import { button } from "../button.js";
 import { dialogStyles, type Dialog } from "../dialog.js";
 import { sectionStyles, tableStyles } from "../page-styles.js";
 import "../page-words.js";
+import "./downloads.js";
 import { placeholder } from "../placeholder.js";
 import { shared } from "../styles.js";
 import { dateTime, number, t, type Word } from "../words.js";
@@ -167,7 +168,9 @@ export class ConnectionPage extends LitElement {
       </section>
       ${this.renderFacts(report)}
       <pbx-connection-repairs .report=${report} @repaired=${() => this.load()}></pbx-connection-repairs>
-      ${this.renderDoctor(report)} ${this.renderHistory(report)} ${this.renderDialog(report)}
+      ${this.renderDoctor(report)}
+      <pbx-downloads></pbx-downloads>
+      ${this.renderHistory(report)} ${this.renderDialog(report)}
     `;
   }
 

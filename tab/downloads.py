@@ -1,0 +1,142 @@
+"""Packages to download: the operations that offer them, and `/downloads/`, where a link is redeemed."""
+
+import asyncio
+from http import HTTPStatus
+from typing import Final
+
+from aiohttp import web
+
+from core.administration.downloads import Downloads
+from core.diagnosis.codes import Code
+from core.diagnosis.finding import Finding
+from tab.budgets import Cost
+from tab.operation import TOKEN_IS_GOOD, Call, Operation, expect
+from wire.packages import BuiltPackage
+from wire.tab_downloads import DownloadLinkRequest, DownloadLinkState, DownloadsState, OfferedPackage
+
+PATH: Final = "/downloads"
+AT_ONCE: Final = 20
+"""Downloads of this process at the same time."""
+SEND_SECONDS: Final = 900.0
+"""Time-out of one download: 100 MB at one megabit a second. A broken one is continued by another request (Range)."""
+
+
+async def get_downloads(call: Call) -> DownloadsState:
+    return _state(call, expect(await call.services.downloads.offer(call.user)))
+
+
+async def get_helper(call: Call) -> DownloadsState:
+    return _state(call, expect(await call.services.downloads.offer_helper(call.user)))
+
+
+async def make_link(call: Call) -> DownloadLinkState:
+    link = expect(await call.services.downloads.make_link(call.user, call.body.file))
+    url = f"{call.services.public_url}{PATH}/{link.ticket}/{link.file}"
+    return DownloadLinkState(url=url, until=link.until)
+
+
+def _state(call: Call, packages: tuple[BuiltPackage, ...]) -> DownloadsState:
+    return DownloadsState(
+        configured=call.services.downloads.is_configured,
+        packages=[
+            OfferedPackage(
+                kind=one.kind,
+                file=one.file,
+                version=one.version,
+                architecture=one.architecture,
+                size=one.size,
+                sha256=one.sha256,
+            )
+            for one in packages
+        ],
+    )
+
+
+def files(downloads: Downloads) -> web.Application:
+    """Build the application to mount at `/downloads`."""
+    places = asyncio.Semaphore(AT_ONCE)
+
+    async def send(request: web.Request) -> web.StreamResponse:
+        found = await downloads.find(request.match_info["ticket"], request.match_info["file"])
+        if isinstance(found, Finding):
+            return _refusal(found)
+        request.config_dict[TOKEN_IS_GOOD](request)
+        if places.locked():
+            return web.Response(
+                text="Too many downloads at once: try again in a minute.\n",
+                status=HTTPStatus.SERVICE_UNAVAILABLE,
+                headers={"Retry-After": "60"},
+            )
+        async with places:
+            response = web.FileResponse(
+                found,
+                headers={
+                    "Content-Type": "application/octet-stream",
+                    "Content-Disposition": f'attachment; filename="{found.name}"',
+                },
+            )
+            try:
+                async with asyncio.timeout(SEND_SECONDS):
+                    await response.prepare(request)
+            except TimeoutError:
+                if request.transport is not None:
+                    request.transport.abort()
+            return response
+
+    app = web.Application()
+    app.router.add_get("/{ticket}/{file}", send)
+    app.router.add_get("/", _explain)
+    return app
+
+
+def _refusal(finding: Finding) -> web.Response:
+    if finding.code is Code.PACKAGE_GONE:
+        words, status = (
+            "This link has expired. Make a new one in the app, on the page Connection.\n",
+            HTTPStatus.GONE,
+        )
+    else:
+        words, status = (
+            "There is no such download. Make a link in the app, on the page Connection.\n",
+            HTTPStatus.NOT_FOUND,
+        )
+    return web.Response(text=words, status=status)
+
+
+async def _explain(_request: web.Request) -> web.Response:
+    return web.Response(text="Administrators find the packages in the app, on the page Connection.\n")
+
+
+_ADMINISTRATION: Final = (Code.NOT_SIGNED_IN, Code.NOT_ADMINISTRATOR, Code.PASSWORD_NEEDED)
+
+DOWNLOAD_OPERATIONS: Final = (
+    Operation(
+        id="getDownloads",
+        method="GET",
+        path="/api/v1/downloads",
+        summary="The packages that the service offers (administrators)",
+        run=get_downloads,
+        answer=DownloadsState,
+        problems=_ADMINISTRATION,
+        cost=Cost.VIEW,
+    ),
+    Operation(
+        id="getHelperDownloads",
+        method="GET",
+        path="/api/v1/downloads/helper",
+        summary="The packages of the audio helper",
+        run=get_helper,
+        answer=DownloadsState,
+        problems=(Code.NOT_SIGNED_IN,),
+    ),
+    Operation(
+        id="makeDownloadLink",
+        method="POST",
+        path="/api/v1/downloads/link",
+        summary="A link to one package, good for an hour (the audio helper: everybody; else administrators)",
+        run=make_link,
+        answer=DownloadLinkState,
+        body=DownloadLinkRequest,
+        problems=(*_ADMINISTRATION, Code.PACKAGE_GONE),
+    ),
+)

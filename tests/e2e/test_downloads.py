@@ -1,0 +1,45 @@
+"""The packages on the connection page: a link and commands that work when they are copied."""
+
+import asyncio
+import shutil
+from pathlib import Path
+
+import pytest
+from playwright.async_api import expect
+
+from tests.app.test_downloads import CONNECTOR, CONTENT, fill
+from tests.e2e.conftest import OpenTab
+from tests.support.world import CLARA, World
+
+
+async def test_an_administrator_copies_the_commands(world: World, open_tab: OpenTab, tmp_path: Path) -> None:
+    folder = world.demo.state / "downloads"
+    fill(folder)
+    try:
+        await world.client(CLARA).sign_in(world.pbx_name, world.key)
+        clara = await open_tab(CLARA, page="connection")
+        await clara.sees("Connector for Debian and Ubuntu")
+        await clara.sees("Version 9.9.9, amd64, 2 MB")
+        await clara.button(f"Make a link: {CONNECTOR}").click()
+        commands = clara.view.locator("pbx-downloads pre code")
+        await expect(commands).to_have_count(3)
+        fetch, check, install = await commands.all_inner_texts()
+        assert install == f"apt install ./{CONNECTOR}"
+        for command in (fetch, check):
+            shell = await asyncio.create_subprocess_shell(command, cwd=tmp_path)
+            assert await shell.wait() == 0, command
+        assert (tmp_path / CONNECTOR).read_bytes() == CONTENT[CONNECTOR]
+    finally:
+        shutil.rmtree(folder)
+
+
+@pytest.mark.parametrize(
+    ("language", "words"),
+    [("en-US", "No packages have been built"), ("de-DE", "Für diesen Dienst sind noch keine Pakete gebaut")],
+)
+async def test_a_service_without_packages_says_so(
+    world: World, open_tab: OpenTab, language: str, words: str
+) -> None:
+    await world.client(CLARA).sign_in(world.pbx_name, world.key)
+    clara = await open_tab(CLARA, locale=language, page="connection")
+    await clara.sees(words)
