@@ -18,6 +18,7 @@ from typing import Final
 
 ROOT: Final = Path(__file__).parents[1]
 UNRELEASED: Final = "## Unreleased\n"
+NEWS: Final = "tab/web/src/words/news.json"
 
 
 class ReleaseError(Exception):
@@ -56,17 +57,28 @@ def new_changelog(changelog: str, version: str, day: str) -> str:
     return f"{before}## {version} - {day}\n{after}"
 
 
+def new_news(news: str, version: str, day: str) -> str:
+    """Return what the page tells as new, with the entries of "Unreleased" under the new version. Raises
+    `ReleaseError` if there are none.
+    """
+    if news.count('"Unreleased":') != 1:
+        raise ReleaseError(f'{NEWS} has nothing under "Unreleased"')
+    return news.replace('"Unreleased":', f'"{version} - {day}":')
+
+
 def release(root: Path, version: str) -> None:
     """Create the release. Raises `ReleaseError`."""
     if _git(root, "status", "--porcelain"):
         raise ReleaseError("the work tree is not clean: commit or remove what is there first")
     if _git(root, "tag", "--list", f"v{version}"):
         raise ReleaseError(f"there is a tag v{version}")
-    files = [root / "pyproject.toml", root / "CHANGELOG.md"]
+    files = [root / "pyproject.toml", root / "CHANGELOG.md", root / NEWS]
+    day = datetime.now(UTC).date().isoformat()
     before = [file.read_text(encoding="utf-8") for file in files]
     after = [
         new_project(before[0], version),
-        new_changelog(before[1], version, datetime.now(UTC).date().isoformat()),
+        new_changelog(before[1], version, day),
+        new_news(before[2], version, day),
     ]
     try:
         for file, text in zip(files, after, strict=True):

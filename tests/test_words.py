@@ -42,7 +42,7 @@ def test_the_packages_languages_agree(package: str) -> None:
 
 def test_the_tabs_languages_agree_and_every_word_is_used() -> None:
     words = ROOT / "tab" / "web" / "src"
-    parts = ("", "pages.", "phone.", "consent.")
+    parts = ("", "pages.", "phone.", "consent.", "help.", "settings.")
     german, english = (
         {
             key: text
@@ -76,3 +76,12 @@ def test_the_tabs_languages_agree_and_every_word_is_used() -> None:
 )
 def test_the_language_of_a_locale(tag: str | None, language: str) -> None:
     assert Language.of(tag) == language
+
+
+def test_what_is_new_is_told_in_both_languages_for_every_version_of_the_changelog() -> None:
+    news = json.loads((ROOT / "tab" / "web" / "src" / "words" / "news.json").read_text())
+    headings = re.findall(r"^## (.+)$", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+    assert list(news) == headings
+    for items in news.values():
+        assert set(items) == {"de", "en"}
+        assert len(items["de"]) == len(items["en"]) > 0

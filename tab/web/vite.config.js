@@ -5,6 +5,7 @@ import { compression, defineAlgorithm } from "vite-plugin-compression2";
 // Built into dist/, which the tab API serves below /tab/; names below assets/ carry a hash of their content.
 export default defineConfig({
   base: "/tab/",
+  define: { VERSION: JSON.stringify(version()) },
   build: { target: "es2022", modulePreload: { polyfill: false }, assetsInlineLimit: 0 },
   plugins: [
     hostsFromOurselves(),
@@ -16,6 +17,12 @@ export default defineConfig({
     }),
   ],
 });
+
+/** The version of the product: service, connector and page share it. */
+function version() {
+  const project = readFileSync(new URL("../../pyproject.toml", import.meta.url), "utf8");
+  return /^version = "(.+)"$/m.exec(project)[1];
+}
 
 /**
  * teams-js asks Microsoft's CDN for the list of hosts that it takes messages from. The same list comes with the package:

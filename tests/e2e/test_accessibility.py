@@ -71,15 +71,15 @@ async def test_a_phones_width_needs_no_sideways_scrolling(
     await world.client(CLARA).sign_in(world.pbx_name, world.key)
     await expect(tab.view.locator("#seats")).to_be_visible()
     assert await overflow(tab) <= 0
-    await tab.view.get_by_role("tab", name="Audiogeräte").click()
+    await tab.goes_to("Audiogeräte")
     await expect(tab.view.locator("#finding")).to_be_visible()
     assert await overflow(tab) <= 0
     assert await tab.violations() == []
-    await tab.view.get_by_role("tab", name="Lizenzen").click()
+    await tab.goes_to("Lizenzen")
     await expect(tab.view.get_by_role("table")).to_be_visible()
     assert await overflow(tab) <= 0
     assert await tab.violations() == []
-    await tab.view.get_by_role("tab", name="Verbindung").click()
+    await tab.goes_to("Verbindung")
     await tab.view.locator("#examine").click()
     await expect(tab.view.locator("#findings li")).to_have_count(20)
     assert await overflow(tab) <= 0

@@ -24,10 +24,10 @@ async def test_it_is_told_and_leads_to_a_licence(
     clara = await open_tab(CLARA, locale=locale)
     await expect(clara.view.locator("#administration")).to_contain_text(title)
     assert await clara.violations() == []
-    await clara.view.get_by_role("tab", name=licences).click()
+    await clara.goes_to(licences)
     await expect(clara.view.get_by_role("row")).to_have_count(4)
     assert await clara.violations() == []
     await world.client(BEN).sign_out()
-    await clara.view.get_by_role("tab").first.click()
+    await clara.links.first.click()
     await clara.button(again).click()
     await expect(clara.view.locator("#pbx-name")).to_be_visible()

@@ -122,7 +122,7 @@ async def test_the_first_page_warns_live_and_leads_to_the_cure(world: World, ope
     await tab.button("What to change").click()
     await expect(tab.view.locator("#finding")).to_contain_text("Both use Jabra Evolve2 65")
     await world.client(ANNA).call("DELETE", "audio")
-    await tab.view.get_by_role("tab", name="Overview").click()
+    await tab.goes_to("Overview")
     await expect(tab.button("What to change")).to_have_count(0)
 
 

@@ -51,7 +51,7 @@ async def test_what_a_connector_says_stays_text(world: World, open_tab: OpenTab,
             }
             assert (await sign_in(client, peer)).status == 200
         tab = await open_tab(BEN, locale=locale, script=WATCH)
-        tabs = tab.view.get_by_role("tab")
+        tabs = tab.links
         await expect(tabs).to_have_count(len(PAGES))
         for number in range(len(PAGES)):
             await tabs.nth(number).click()

@@ -105,16 +105,16 @@ async def test_unsaved_choices_are_kept_and_said(world: World, open_tab: OpenTab
     await trust_box.check()
     await tab.sees("Your changes are not saved yet.")
     assert await tab.violations() == []
-    await tab.view.get_by_role("tab", name="Overview").click()
+    await tab.goes_to("Overview")
     await tab.sees("They are kept on the page “Sign-in and security”.")
-    await tab.view.get_by_role("tab", name="Sign-in and security").click()
+    await tab.goes_to("Sign-in and security")
     await expect(trust_box).to_be_checked()
     assert (await clara.call("GET", "licences")).body["tenantTrusted"] is False
     await tab.button("Discard changes").press("Enter")
     await expect(trust_box).not_to_be_checked()
     await expect(tab.view.get_by_role("heading", name="Sign-in for my organisation")).to_be_focused()
-    await tab.view.get_by_role("tab", name="Overview").click()
-    await tab.view.get_by_role("tab", name="Sign-in and security").click()
+    await tab.goes_to("Overview")
+    await tab.goes_to("Sign-in and security")
     await expect(trust_box).not_to_be_checked()
     await tab.sees("A session has no maximum age.")
 
@@ -156,11 +156,11 @@ async def test_an_administrator_by_email_is_told_how_to_administer(world: World,
     await click(world, CLARA)
     tab = await open_tab(CLARA)
     await tab.sees("Administration needs your password")
-    await expect(tab.view.get_by_role("tab")).to_have_text(["Phone", "Overview", "Audio devices"])
+    await expect(tab.links).to_have_text(["Phone", "Overview", "Audio devices"])
     assert await tab.violations() == []
     await tab.button("Sign in with password").click()
     await tab.sign_in()
-    await expect(tab.view.get_by_role("tab", name="Licences")).to_be_visible()
+    await expect(tab.link("Licences")).to_be_visible()
 
 
 async def test_switching_in_the_tab(world: World, open_tab: OpenTab, branch: Site) -> None:  # noqa: F811
@@ -173,7 +173,7 @@ async def test_switching_in_the_tab(world: World, open_tab: OpenTab, branch: Sit
     await world.client(CLARA).sign_out()
     await tab.button(f"Switch to {branch.pbx_name}").click()
     await expect(tab.button(f"Switch to {world.pbx_name}")).to_be_visible()
-    await tab.button("Use another PBX").click()
+    await tab.go_elsewhere()
     await expect(tab.field("PBX key")).to_be_visible()
     await tab.button("Back to the overview").click()
     await tab.button(f"Switch to {world.pbx_name}").click()
@@ -182,7 +182,7 @@ async def test_switching_in_the_tab(world: World, open_tab: OpenTab, branch: Sit
 
 async def test_the_settings_of_the_bots_messages(world: World, open_tab: OpenTab) -> None:
     await world.client(ANNA).sign_in(world.pbx_name, world.key)
-    tab = await open_tab(ANNA)
+    tab = await open_tab(ANNA, page="settings")
     await tab.sees("In your time zone, Europe/Berlin.")
     await tab.field("Teams and the softphone share an audio device").uncheck()
     await tab.field("Until").fill("08:30")
@@ -191,6 +191,6 @@ async def test_the_settings_of_the_bots_messages(world: World, open_tab: OpenTab
     assert await tab.violations() == []
     settings = (await world.client(ANNA).call("GET", "notices")).body
     assert settings["muted"] == ["audio"] and settings["quietUntil"] == 8 * 60 + 30
-    again = await open_tab(ANNA)
+    again = await open_tab(ANNA, page="settings")
     await expect(again.field("Teams and the softphone share an audio device")).not_to_be_checked()
     await expect(again.field("Until")).to_have_value("08:30")

@@ -16,7 +16,7 @@ HEADINGS = {"Connection": "Connection to the PBX", "Verbindung": "Verbindung zur
 async def shows(tab: Tab, page: str) -> None:
     heading = HEADINGS.get(page, page)
     await expect(tab.view.get_by_role("heading", name=heading, exact=True, level=1)).to_be_visible()
-    await expect(tab.view.get_by_role("tab", name=page)).to_have_attribute("aria-selected", "true")
+    await expect(tab.link(page)).to_have_attribute("aria-current", "page")
 
 
 async def abort(route: Route) -> None:
@@ -28,7 +28,7 @@ async def test_a_part_that_fails_once_comes_by_itself(world: World, open_tab: Op
     clara = await open_tab(CLARA)
     await shows(clara, "Overview")
     await clara.page.route(CODE, abort, times=1)
-    await clara.view.get_by_role("tab", name="Connection").click()
+    await clara.goes_to("Connection")
     await expect(clara.view.get_by_role("button", name="Run diagnostics")).to_be_visible()
 
 
@@ -37,7 +37,7 @@ async def test_a_part_that_keeps_failing_can_be_asked_for_again(world: World, op
     clara = await open_tab(CLARA)
     await shows(clara, "Overview")
     await clara.page.route(CODE, abort)
-    await clara.view.get_by_role("tab", name="Connection").click()
+    await clara.goes_to("Connection")
     await clara.is_alerted("The service cannot be reached")
     await expect(clara.view.locator("#not-live")).to_have_count(0)
     assert await clara.violations() == []
@@ -46,13 +46,14 @@ async def test_a_part_that_keeps_failing_can_be_asked_for_again(world: World, op
     await expect(clara.view.get_by_role("button", name="Run diagnostics")).to_be_visible()
 
 
-async def test_the_bots_settings_can_be_asked_for_again(world: World, open_tab: OpenTab) -> None:
+async def test_the_settings_can_be_asked_for_again(world: World, open_tab: OpenTab) -> None:
     await world.client(ANNA).sign_in(world.pbx_name, world.key)
-    anna = await open_tab(ANNA, script="window.noted = 1")
-    await anna.page.route("**/assets/notices-*.js", abort)
+    anna = await open_tab(ANNA, page="settings")
+    await anna.sees("Messages from the bot")
+    await anna.page.route("**/assets/settings-*.js", abort)
     await anna.page.reload()
     await anna.is_alerted("The service cannot be reached")
-    await anna.page.unroute("**/assets/notices-*.js")
+    await anna.page.unroute("**/assets/settings-*.js")
     await anna.button("Try again").click()
     await anna.sees("Messages from the bot")
 
@@ -72,7 +73,7 @@ async def test_after_an_update_of_the_service_the_page_asks_to_be_reloaded(
 
     await clara.page.route(CODE, gone)
     await clara.page.route("**/tab/", newer)
-    await clara.view.get_by_role("tab", name="Connection").click()
+    await clara.goes_to("Connection")
     await clara.is_alerted("A new version is there")
     assert await clara.violations() == []
     await expect(clara.button("Reload")).to_be_visible()
@@ -117,11 +118,12 @@ async def test_an_app_whose_files_stay_away_says_so(world: World, open_tab: Open
     anna = await open_tab(ANNA)
     await expect(anna.view.locator("#pbx-name")).to_be_visible()
     # Not the first, but one that it needs.
-    await anna.page.route("**/assets/busy-*.js", abort)
+    needed = await anna.frame().evaluate("document.querySelector('link[rel=modulepreload]').href")
+    await anna.page.route(needed, abort)
     await anna.page.reload()
     await anna.is_alerted("The app could not be loaded.")
     assert await anna.violations() == []
-    await anna.page.unroute("**/assets/busy-*.js")
+    await anna.page.unroute(needed)
     await anna.button("Try again").press("Enter")
     await expect(anna.view.locator("#pbx-name")).to_be_visible()
 
@@ -133,13 +135,13 @@ async def test_a_page_survives_a_reload_and_back_leads_to_the_one_before(
     clara = await open_tab(CLARA)
     await shows(clara, "Overview")
     for page in ("Licences", "Connection"):
-        await clara.view.get_by_role("tab", name=page).click()
+        await clara.goes_to(page)
         await shows(clara, page)
     await clara.page.evaluate("history.back()")
     await shows(clara, "Licences")
     await clara.page.evaluate("history.back()")
     await shows(clara, "Overview")
-    await clara.view.get_by_role("tab", name="Licences").click()
+    await clara.goes_to("Licences")
     await clara.page.reload()
     await shows(clara, "Licences")
 
@@ -151,7 +153,7 @@ async def test_a_link_to_a_page_of_administrators_says_why_it_is_not_shown(
     anna = await open_tab(ANNA, page="licences")
     await anna.sees("The page “Licences” is for administrators of the PBX.")
     assert await anna.violations() == []
-    await anna.view.get_by_role("tab", name="Audio devices").click()
+    await anna.goes_to("Audio devices")
     await expect(anna.view.locator("#no-rights")).to_have_count(0)
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from infra.release import ReleaseError, parts_of, release
+from infra.release import NEWS, ReleaseError, parts_of, release
 
 PROJECT = '[project]\nname = "x"\nversion = "0.1.0"\n'
 CHANGELOG = (
@@ -26,6 +26,8 @@ def repository(tmp_path: Path) -> Path:
         git(tmp_path, "config", name, value)
     (tmp_path / "pyproject.toml").write_text(PROJECT)
     (tmp_path / "CHANGELOG.md").write_text(CHANGELOG)
+    (tmp_path / NEWS).parent.mkdir(parents=True)
+    (tmp_path / NEWS).write_text('{ "Unreleased": { "de": [], "en": [] } }')
     git(tmp_path, "add", ".")
     git(tmp_path, "commit", "--quiet", "--message", "Begin")
     return tmp_path
@@ -37,6 +39,7 @@ def test_version_changelog_commit_and_tag_fit_together(repository: Path) -> None
     changelog = (repository / "CHANGELOG.md").read_text()
     assert changelog.index("## 0.2.0 - 20") < changelog.index("- A telephone.") < changelog.index("## 0.1.0")
     assert "Unreleased" not in changelog
+    assert '"0.2.0 - 20' in (repository / NEWS).read_text()
     assert git(repository, "log", "-1", "--format=%s") == "Release 0.2.0"
     assert git(repository, "describe") == "v0.2.0" and git(repository, "status", "--porcelain") == ""
 

@@ -94,6 +94,31 @@ class Tab:
     def button(self, name: str) -> Any:
         return self.view.get_by_role("button", name=name, exact=True)
 
+    @property
+    def links(self) -> Any:
+        """Links of the navigation, one for each page."""
+        return self.view.get_by_role("navigation").get_by_role("link")
+
+    def link(self, name: str) -> Any:
+        return self.view.get_by_role("navigation").get_by_role("link", name=name)
+
+    async def goes_to(self, name: str) -> None:
+        """Follow the link to a page."""
+        await self.link(name).click()
+
+    async def opens_menu(self) -> None:
+        """Open the person's menu."""
+        await self.view.locator("#account").click()
+
+    async def sign_out(self) -> None:
+        await self.opens_menu()
+        await self.button("Sign out").click()
+
+    async def go_elsewhere(self) -> None:
+        """Begin to sign in at another PBX."""
+        await self.opens_menu()
+        await self.button("Use another PBX").click()
+
     async def enter_pbx(self, name: str, key: str) -> None:
         await self.field("PBX name").fill(name)
         await self.field("PBX key").fill(key)
@@ -111,11 +136,12 @@ class Tab:
 
     async def sign_in(self) -> None:
         await self.try_to_sign_in()
-        await self.view.get_by_role("tab", name="Overview").click()
+        await self.goes_to("Overview")
         await expect(self.view.get_by_role("heading", name="Overview")).to_be_visible()
 
     async def sees(self, text: str, seconds: float = 20) -> None:
-        await expect(self.view.get_by_text(text).first).to_be_visible(timeout=seconds * 1000)
+        shown = self.view.get_by_text(text).locator("visible=true")
+        await expect(shown.first).to_be_visible(timeout=seconds * 1000)
 
     async def is_alerted(self, text: str) -> None:
         await expect(self.view.get_by_role("alert")).to_contain_text(text)

@@ -1,7 +1,7 @@
 // What a keyboard reaches in the tab, through all shadow roots. Put into the page by tests.support.keyboard.
 (() => {
   const CONTROLS =
-    'a[href], button, input:not([type="file"]), select, textarea, summary, fluent-button, fluent-switch, fluent-tab, [tabindex="0"]';
+    'a[href], button, input:not([type="file"]), select, textarea, summary, fluent-button, fluent-switch, [tabindex="0"]';
 
   function* deep(root) {
     for (const element of root.querySelectorAll("*")) {
@@ -12,10 +12,12 @@
 
   const isShown = (element) => element.checkVisibility({ visibilityProperty: true }) && !element.matches(":disabled");
 
-  /** Those that can be reached now: in the open dialog alone where there is one. */
+  const OPEN = "dialog:modal, [popover]:popover-open";
+
+  /** Those that can be reached now: in the open dialog or menu alone where there is one. */
   function controls() {
     const all = [...deep(document)].filter((element) => element.matches(CONTROLS) && isShown(element));
-    const dialog = [...deep(document)].find((element) => element.matches("dialog:modal"));
+    const dialog = [...deep(document)].find((element) => element.matches(OPEN));
     return dialog === undefined ? all : all.filter((element) => dialog.contains(element));
   }
 
@@ -52,7 +54,7 @@
       while (element?.shadowRoot?.activeElement) element = element.shadowRoot.activeElement;
       return element === null || element === document.body ? null : nameOf(element);
     },
-    hasDialog: () => [...deep(document)].some((element) => element.matches("dialog:modal")),
+    hasDialog: () => [...deep(document)].some((element) => element.matches(OPEN)),
     isBusy: () => [...deep(document)].some((element) => element.matches("pbx-skeleton") && isShown(element)),
     /** In pixels; what belongs to a label is as large as both together. */
     small: (least) => {

@@ -64,7 +64,8 @@ class View:
 
 SIGN_IN = View("sign-in", ANNA, "#pbx-name")
 OFFERS = View("offers", ANNA, "pbx-offers fluent-button")
-STATE = View("state", ANNA, "pbx-notices form", "state")
+STATE = View("state", ANNA, "#situation", "state")
+SETTINGS = View("settings", ANNA, "pbx-notices form", "settings")
 PHONE = View("phone", ANNA, "pbx-phone-history li", "phone")
 AUDIO = View("audio", ANNA, "#finding ol", "audio")
 LICENCES = View(
@@ -82,7 +83,7 @@ CONNECTION = View(
     ("dl", "section[aria-labelledby=history] svg", ".events", "#history ~ p"),
     (".events",),
 )
-VIEWS: Final = (SIGN_IN, OFFERS, STATE, PHONE, AUDIO, LICENCES, CONNECTION)
+VIEWS: Final = (SIGN_IN, OFFERS, STATE, SETTINGS, PHONE, AUDIO, LICENCES, CONNECTION)
 
 
 def name_of(view: View, locale: str, theme: str, width: int) -> str:

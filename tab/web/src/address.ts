@@ -1,22 +1,44 @@
-// The visible page is part of the address: it survives a reload, the browser's Back button returns to the previous
-// page, and Teams deep links can name it (`subPageId`).
+// The visible page is part of the address, with what it shows: `#licences?kind=FL`. It survives a reload, the browser's
+// Back button returns to the previous page, and Teams deep links can name it (`subPageId`).
+import type { ReactiveController, ReactiveControllerHost } from "lit";
+
 const STORED = "pbx-page";
+/** Longer values are no filter that anybody has typed. */
+const LONGEST_VALUE = 200;
+
+export interface Address<Page extends string = string> {
+  page: Page;
+  /** With its leading question mark; empty if there are no parameters. */
+  query: string;
+}
+
+function parse(address: string): Address {
+  const at = address.indexOf("?");
+  return at < 0 ? { page: address, query: "" } : { page: address.slice(0, at), query: address.slice(at) };
+}
 
 /**
- * Return the page to start with: the one that was visible before a reload, unless a Teams deep link names another
- * one.
+ * Return the address to start with: the one that was visible before a reload, unless a Teams deep link names another
+ * one. Null if none of the pages is named.
  */
-export function firstPage<Page extends string>(pages: readonly Page[], linked: string | undefined): Page | null {
-  const find = (name: string | undefined) => pages.find((page) => page === name) ?? null;
+export function firstAddress<Page extends string>(
+  pages: readonly Page[],
+  linked: string | undefined,
+): Address<Page> | null {
+  const find = (address: string | undefined): Address<Page> | null => {
+    const { page: name, query } = parse(address ?? "");
+    const page = pages.find((page) => page === name);
+    return page === undefined ? null : { page, query };
+  };
   const here = find(location.hash.slice(1));
   if (here !== null) return here;
-  const [link, page] = remembered().split(" ");
-  return (link === (linked ?? "") ? find(page) : null) ?? find(linked);
+  const [link, before] = remembered();
+  return (link === (linked ?? "") ? find(before) : null) ?? find(linked);
 }
 
 /** Record the first visible page, so that Back can return to it. */
-export function beginAddress(page: string): void {
-  history.replaceState(null, "", `#${page}`);
+export function beginAddress({ page, query }: Address): void {
+  history.replaceState(null, "", `#${page}${query}`);
 }
 
 /** Navigate to a page; Back returns to the previous one. */
@@ -25,29 +47,79 @@ export function showAddress(page: string, linked: string | undefined): void {
   if (location.hash !== `#${page}`) history.pushState(null, "", `#${page}`);
 }
 
-/** Call `onMove` with the page's name on each move through the history. */
+/** Call `onMove` with the page's name when a link was followed, and on each move through the history. */
 export function followHistory(linked: string | undefined, onMove: (page: string) => void, signal: AbortSignal): void {
   const moved = () => {
-    const page = location.hash.slice(1);
-    remember(page, linked);
-    onMove(page);
+    const address = location.hash.slice(1);
+    remember(address, linked);
+    onMove(parse(address).page);
   };
   window.addEventListener("popstate", moved, { signal });
 }
 
-/** Remember the page for a reload. If storage is blocked, a reload starts at the first page. */
-function remember(page: string, linked: string | undefined): void {
+/**
+ * The parameters of a page, such as filters, kept in its address. A change replaces the current entry of the history,
+ * so that Back still leads to the page before. The host is updated on each move through the history.
+ */
+export class AddressParameters implements ReactiveController {
+  private readonly moved = () => this.host.requestUpdate();
+
+  constructor(
+    private readonly host: ReactiveControllerHost,
+    private readonly page: string,
+  ) {
+    host.addController(this);
+  }
+
+  hostConnected(): void {
+    window.addEventListener("popstate", this.moved);
+  }
+
+  hostDisconnected(): void {
+    window.removeEventListener("popstate", this.moved);
+  }
+
+  /** Return the value of a parameter; empty if it is missing, or if another page is visible. */
+  get(name: string): string {
+    const value = this.read().get(name) ?? "";
+    return value.length <= LONGEST_VALUE ? value : "";
+  }
+
+  /** Set parameters; an empty value removes one. Parameters that are not named stay. */
+  set(values: Readonly<Record<string, string>>): void {
+    const parameters = this.read();
+    for (const [name, value] of Object.entries(values)) {
+      if (value === "") parameters.delete(name);
+      else parameters.set(name, value.slice(0, LONGEST_VALUE));
+    }
+    const query = parameters.toString();
+    const address = query === "" ? this.page : `${this.page}?${query}`;
+    history.replaceState(null, "", `#${address}`);
+    remember(address, remembered()[0]);
+    this.host.requestUpdate();
+  }
+
+  private read(): URLSearchParams {
+    const { page, query } = parse(location.hash.slice(1));
+    return new URLSearchParams(page === this.page ? query : "");
+  }
+}
+
+/** Remember the address for a reload. If storage is blocked, a reload starts at the first page. */
+function remember(address: string, linked: string | undefined): void {
   try {
-    sessionStorage.setItem(STORED, `${linked ?? ""} ${page}`);
+    sessionStorage.setItem(STORED, `${encodeURIComponent(linked ?? "")} ${address}`);
   } catch {
     // Storage is blocked, which only affects reloads.
   }
 }
 
-function remembered(): string {
+/** Return the deep link that the page was opened with, and the last address. */
+function remembered(): [string, string] {
   try {
-    return sessionStorage.getItem(STORED) ?? "";
+    const [linked = "", address = ""] = (sessionStorage.getItem(STORED) ?? "").split(" ");
+    return [decodeURIComponent(linked), address];
   } catch {
-    return "";
+    return ["", ""];
   }
 }

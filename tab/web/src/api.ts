@@ -5,6 +5,8 @@ import { KeyFault } from "./pbxkey.js";
 import { currentLanguage, t, type Word } from "./words.js";
 
 type Schemas = components["schemas"];
+export type PbxPerson = Schemas["PbxPerson"];
+export type Licence = Schemas["Licence"];
 export type MyState = Schemas["MyState"];
 export type Licences = Schemas["Licences"];
 export type Holder = Schemas["Holder"];
@@ -244,9 +246,25 @@ async function download(path: string): Promise<ServedFile> {
   };
 }
 
+/** A request that the service refused or could not answer. */
+export interface Failure {
+  requestId: string;
+  code: string;
+  at: string;
+}
+
+let failure: Failure | null = null;
+
+/** Return the last request that failed while this page was open. */
+export function lastFailure(): Failure | null {
+  return failure;
+}
+
 async function problemOf(response: Response): Promise<Trouble> {
   try {
     const problem = (await response.json()) as Partial<Schemas["Problem"]>;
+    const { requestId, code = "" } = problem;
+    if (requestId) failure = { requestId, code, at: new Date().toISOString() };
     if (problem.code && problem.title) {
       return {
         code: problem.code,

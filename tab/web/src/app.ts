@@ -11,10 +11,13 @@ import {
   type SessionEnd,
   type Trouble,
 } from "./api.js";
-import { beginAddress, firstPage, followHistory, showAddress } from "./address.js";
+import { beginAddress, firstAddress, followHistory, showAddress } from "./address.js";
 import { button } from "./button.js";
+import type { NavigationEntry } from "./frame/navigation.js";
+import type { FrameIcon } from "./icons.js";
 import { closeDialog, enterTeams, type Surroundings } from "./host.js";
 import { watch, type Change } from "./live.js";
+import { hasPhone } from "./pages/situation.js";
 import { Part, isOutdated } from "./part.js";
 import { person } from "./person.js";
 import { placeholder } from "./placeholder.js";
@@ -22,7 +25,7 @@ import { shared } from "./styles.js";
 import { applyTheme } from "./theme.js";
 import { dateTime, rich, setLocale, t, time, type Word } from "./words.js";
 
-const PAGES = ["phone", "state", "audio", "licences", "security", "connection", "audit"] as const;
+const PAGES = ["phone", "state", "audio", "licences", "security", "connection", "audit", "settings"] as const;
 const FOR_ADMINISTRATORS: readonly string[] = ["licences", "security", "connection", "audit"];
 type Page = (typeof PAGES)[number];
 /** Large pages are loaded on demand, to keep the first view small. */
@@ -33,6 +36,16 @@ const FETCH: Record<Exclude<Page, "state">, () => Promise<unknown>> = {
   security: () => import("./pages/security.js"),
   connection: () => import("./pages/connection.js"),
   audit: () => import("./pages/audit.js"),
+  settings: () => import("./pages/settings.js"),
+};
+const ICONS: Record<Exclude<Page, "settings">, FrameIcon> = {
+  phone: "phone",
+  state: "overview",
+  audio: "audio",
+  licences: "licences",
+  security: "security",
+  connection: "connection",
+  audit: "audit",
 };
 
 const FIRST_STATE_MS = 3_000;
@@ -46,13 +59,6 @@ export class App extends LitElement {
         max-width: 1100px;
         margin: 0 auto;
         padding: 16px;
-      }
-      nav {
-        margin-bottom: 16px;
-      }
-      /* On a phone the pages take a second row instead of leaving the screen. */
-      fluent-tablist {
-        flex-wrap: wrap;
       }
     `,
   ];
@@ -78,14 +84,19 @@ export class App extends LitElement {
     security: new Part(this, FETCH.security),
     connection: new Part(this, FETCH.connection),
     audit: new Part(this, FETCH.audit),
+    settings: new Part(this, FETCH.settings),
   };
   private readonly checklist = new Part(this, () => import("./pages/checklist.js"));
   /** Increased when changes may have been missed. */
   @state() private revision = 1;
   @state() private connectionRevision = 1;
   @state() private holders: HoldersChange | null = null;
+  /** How many people wait for a licence, as far as an administrator's page has heard. */
+  @state() private waiting = 0;
   @state() private audio: AudioState | null = null;
   @state() private phone: Phone | null = null;
+  /** Calls that were missed since the page Phone was last visible. */
+  @state() private missed: readonly string[] = [];
   /** A number from a link; it is filled in, and the user has to dial it. */
   @state() private number = "";
   private readonly inDialog = new URLSearchParams(location.search).has("dialog");
@@ -102,11 +113,17 @@ export class App extends LitElement {
     super.disconnectedCallback();
   }
 
+  override willUpdate() {
+    const sees = document.visibilityState === "visible" && this.state !== null;
+    if (sees && this.missed.length > 0 && this.shownOf(pagesOf(this.state!)) === "phone") this.missed = [];
+  }
+
   /** Move the focus when the focused element has disappeared with its page, after an answer or a live update. */
   override updated(changed: Map<string, unknown>) {
     if (changed.get("elsewhere") !== undefined && this.state?.signedIn) {
       void this.focusHeading(this.elsewhere ? "pbx-sign-in" : "#page > *");
     }
+    if (changed.get("page") !== undefined && document.hasFocus()) void this.keepFocusOnPage();
     const before = changed.get("state") as MyState | null | undefined;
     if (!before || !this.state || before.signedIn === this.state.signedIn) return;
     if (this.state.signedIn) this.endDialog();
@@ -114,7 +131,7 @@ export class App extends LitElement {
   }
 
   override render() {
-    return html`<main
+    return html`<div
       @signed-in=${this.signedIn}
       @signed-out=${this.signedOut}
       @not-entered=${() => (this.notEntered = true)}
@@ -122,10 +139,14 @@ export class App extends LitElement {
       @show-page=${(event: CustomEvent<Page>) => this.go(event.detail)}
       @focus-heading=${() => void this.focusHeading("#page > *")}
       @number-used=${() => (this.number = "")}
+      @waiting-count=${(event: CustomEvent<number>) => (this.waiting = event.detail)}
     >
-      ${this.renderPage()}
-      <pbx-toasts></pbx-toasts>
-    </main>`;
+      ${this.inDialog ? nothing : html`<pbx-header .state=${this.state}></pbx-header>`}
+      <main>
+        ${this.renderPage()}
+        <pbx-toasts></pbx-toasts>
+      </main>
+    </div>`;
   }
 
   private renderPage() {
@@ -208,34 +229,23 @@ export class App extends LitElement {
     const page = this.shownOf(pages);
     if (page !== "state") void this.parts[page].load();
     return html`
-      <nav>
-        <fluent-tablist
-          role="tablist"
-          aria-label=${t("nav.label")}
-          activeid=${`tab-${page}`}
-          @change=${this.changePage}
-        >
-          ${pages.map(
-            (name) =>
-              html`<fluent-tab role="tab" id=${`tab-${name}`} aria-controls="page" aria-selected=${page === name}
-                >${t(`nav.${name}`)}</fluent-tab
-              >`,
-          )}
-        </fluent-tablist>
-      </nav>
-      ${
-        page === this.page || this.page === null || !FOR_ADMINISTRATORS.includes(this.page)
-          ? nothing
-          : html`<pbx-message
-              id="no-rights"
-              intent="info"
-              text=${t("nav.needs-rights", { page: t(`nav.${this.page}`) })}
-            ></pbx-message>`
-      }
-      ${state.audio && page !== "audio" ? this.renderAudioWarning(state.audio) : nothing}
+      <pbx-navigation current=${page} .entries=${this.entriesOf(pages, state)}></pbx-navigation>
+      ${page === this.page || this.page === null ? nothing : renderNotShown(this.page)}
+      ${state.audio && page !== "audio" && page !== "state" ? this.renderAudioWarning(state.audio) : nothing}
       ${page !== "phone" && hasPhone(state) ? this.renderCall() : nothing}
-      <div role="tabpanel" id="page" aria-labelledby=${`tab-${page}`}>${this.renderPageOf(page, state)}</div>
+      <div id="page">${this.renderPageOf(page, state)}</div>
     `;
+  }
+
+  private entriesOf(pages: readonly Page[], state: MyState): NavigationEntry[] {
+    const badges: Partial<Record<Page, string>> = {
+      phone: this.missed.length > 0 ? t("nav.missed", { count: this.missed.length }) : "",
+      licences: this.waiting > 0 ? t("nav.waiting", { count: this.waiting }) : "",
+      connection: state.connection?.connected === false ? t("state.not-connected") : "",
+    };
+    return pages.flatMap((page) =>
+      page === "settings" ? [] : [{ page, label: t(`nav.${page}`), icon: ICONS[page], badge: badges[page] ?? "" }],
+    );
   }
 
   private renderAudioWarning(verdict: "conflict" | "likely") {
@@ -289,6 +299,11 @@ export class App extends LitElement {
         return html`<pbx-connection .revision=${this.connectionRevision}></pbx-connection>`;
       case "audit":
         return html`<pbx-audit .revision=${this.revision}></pbx-audit>`;
+      case "settings":
+        return html`<pbx-settings
+          ?administrator=${state.person?.isAdministrator ?? false}
+          .surroundings=${this.surroundings}
+        ></pbx-settings>`;
       case "state":
         return html`<pbx-my-state .state=${state}>${this.renderChecklist(state)}</pbx-my-state>`;
     }
@@ -312,9 +327,14 @@ export class App extends LitElement {
     }
     const linked = this.surroundings.page;
     this.number = linkedNumber(linked);
-    this.page = this.number !== "" ? "phone" : firstPage(PAGES, linked);
-    if (this.page !== null) beginAddress(this.page);
-    const moved = (name: string) => (this.page = PAGES.find((page) => page === name) ?? null);
+    const first = this.number !== "" ? { page: "phone" as const, query: "" } : firstAddress(PAGES, linked);
+    if (first !== null) beginAddress(first);
+    this.page = first?.page ?? null;
+    const moved = (name: string) => {
+      this.page = PAGES.find((page) => page === name) ?? null;
+      // A link in the menu or on a page leads back from the sign-in at another PBX.
+      this.elsewhere = false;
+    };
     followHistory(linked, moved, this.leaving.signal);
     document.title = t("app.title");
     // The first state arrives with the live updates. If a proxy delays them, request the state separately.
@@ -350,7 +370,11 @@ export class App extends LitElement {
         this.state = content;
         this.trouble = null;
         // Without a session or licence, calls are no longer shown.
-        if (!hasPhone(content)) this.phone = null;
+        if (!hasPhone(content)) {
+          this.phone = null;
+          this.missed = [];
+        }
+        if (!content.person?.isAdministrator) this.waiting = 0;
         break;
       case "seats":
         if (state?.licence) this.state = { ...state, licence: { ...state.licence, ...content } };
@@ -370,14 +394,22 @@ export class App extends LitElement {
         break;
       }
       case "phone":
+        this.noteMissed(content);
         this.phone = content;
         break;
       case "holders":
         this.holders = content;
+        this.waiting = content.waiting;
         break;
       case "claims":
         this.connectionRevision += 1;
     }
+  }
+
+  /** Remember missed calls until the page Phone is visible. */
+  private noteMissed(phone: Phone) {
+    const ended = phone.line?.calls.filter(({ end }) => end === "missed").map(({ callId }) => callId) ?? [];
+    this.missed = [...new Set([...this.missed, ...ended])];
   }
 
   private async loadFirst() {
@@ -391,14 +423,6 @@ export class App extends LitElement {
     } catch (error) {
       this.trouble = troubleOf(error);
     }
-  }
-
-  private changePage(event: CustomEvent) {
-    const id = (event.target as HTMLElement & { activeid: string }).activeid;
-    const page = PAGES.find((page) => `tab-${page}` === id);
-    // The tab list also fires this event for programmatic changes: the first page, history moves, pages of other
-    // views.
-    if (page !== undefined && this.state !== null && page !== this.shownOf(pagesOf(this.state))) this.go(page);
   }
 
   private shownOf(pages: readonly Page[]): Page {
@@ -427,6 +451,17 @@ export class App extends LitElement {
   private signedOut(event: CustomEvent<MyState>) {
     this.state = event.detail;
     this.phone = null;
+    this.missed = [];
+    this.waiting = 0;
+  }
+
+  /** The link that led to another page may be gone with the page before, or with the menu. */
+  private async keepFocusOnPage() {
+    await this.updateComplete;
+    const { activeElement } = document;
+    if (activeElement === document.body || (activeElement === this && this.shadowRoot?.activeElement === null)) {
+      await this.focusHeading("#page > *");
+    }
   }
 
   /** Focus the heading of the new page instead of the start of the document. */
@@ -443,9 +478,10 @@ export class App extends LitElement {
   }
 }
 
-/** A user who is signed in for administration only has no telephone. */
-function hasPhone({ connection, licence }: MyState): boolean {
-  return connection?.hasTelephone === true && licence?.kind !== "ADM";
+/** Say why a page that a link names is not shown. */
+function renderNotShown(wanted: Page) {
+  const word = FOR_ADMINISTRATORS.includes(wanted) ? "nav.needs-rights" : "nav.needs-telephone";
+  return html`<pbx-message id="no-rights" intent="info" text=${t(word, { page: t(`nav.${wanted}`) })}></pbx-message>`;
 }
 
 /** Return the number of a link that offers a call: `/tab/dial?n=…`, or a Teams deep link to the page `dial:…`. */

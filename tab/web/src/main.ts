@@ -1,6 +1,6 @@
 import "@fluentui/web-components/button.js";
-import "@fluentui/web-components/tab.js";
-import "@fluentui/web-components/tablist.js";
+import "./frame/header.js";
+import "./frame/navigation.js";
 import "./message.js";
 import "./placeholder.js";
 import "./pages/my-state.js";

@@ -4,10 +4,18 @@ import type { TemplateResult } from "lit";
 import de from "./words/de.json";
 import en from "./words/en.json";
 import type consentEn from "./words/consent.en.json";
+import type helpEn from "./words/help.en.json";
 import type pagesEn from "./words/pages.en.json";
 import type phoneEn from "./words/phone.en.json";
+import type settingsEn from "./words/settings.en.json";
 
-type Key = keyof typeof en | keyof typeof pagesEn | keyof typeof phoneEn | keyof typeof consentEn;
+type Key =
+  | keyof typeof en
+  | keyof typeof pagesEn
+  | keyof typeof phoneEn
+  | keyof typeof consentEn
+  | keyof typeof helpEn
+  | keyof typeof settingsEn;
 /** The entries `key.one` and `key.other` are the text `key`, which needs a `count`. */
 export type Word = Key extends infer K ? (K extends `${infer Plural}.${"one" | "other"}` ? Plural : K) : never;
 type Language = "de" | "en";

@@ -2,7 +2,7 @@
 import { LitElement, css, html, nothing } from "lit";
 import { customElement, property } from "lit/decorators.js";
 import type { Licences, PoolState } from "../api.js";
-import { icon, type Icon } from "../icons.js";
+import { pageIcon, type PageIcon } from "../page-icons.js";
 import { shared } from "../styles.js";
 import { date, number, t } from "../words.js";
 
@@ -15,7 +15,7 @@ const DAY_MS = 86_400_000;
 
 interface Tile {
   id: string;
-  icon: Icon;
+  icon: PageIcon;
   label: string;
   value: string;
   /** Shown next to the value; says in words what the colour means. */
@@ -113,10 +113,10 @@ export class LicenceTiles extends LitElement {
       ${this.tiles().map(
         (tile) =>
           html`<li class="card ${tile.health ?? ""}" id="tile-${tile.id}">
-            ${icon(tile.icon)}<span class="label">${tile.label}</span><span class="value">${tile.value}</span>
+            ${pageIcon(tile.icon)}<span class="label">${tile.label}</span><span class="value">${tile.value}</span>
             ${
               tile.note
-                ? html`<span class="note">${icon(tile.health === "bad" ? "error" : "warning")}${tile.note}</span>`
+                ? html`<span class="note">${pageIcon(tile.health === "bad" ? "error" : "warning")}${tile.note}</span>`
                 : nothing
             }
           </li>`,

@@ -474,6 +474,9 @@ export class LicencesPage extends LitElement {
       if (this.searched !== asked.search) announce(this.countOf(view));
       this.searched = asked.search;
       this.view = view;
+      this.dispatchEvent(
+        new CustomEvent<number>("waiting-count", { detail: view.waiting, bubbles: true, composed: true }),
+      );
       this.exporting.trouble = null;
     });
   }

@@ -1,14 +1,15 @@
-// The user's own state: PBX user, licence and connection.
+// The overview: one sentence about the person's state, what to do next, the person, the licence, and the connection.
 import { LitElement, css, html, nothing } from "lit";
 import { customElement, property } from "lit/decorators.js";
-import { api, type ConnectionState, type MyState, type Trouble } from "../api.js";
-import { BusyController } from "../busy.js";
+import type { ConnectionState, Licence, MyState, PbxPerson, Trouble } from "../api.js";
 import { button } from "../button.js";
-import { Part } from "../part.js";
+import { initialsOf } from "../frame/initials.js";
+import { icon } from "../icons.js";
+import { keepFocus } from "../focus.js";
 import { person as name } from "../person.js";
-import { forgetKeys } from "../session-key.js";
 import { shared } from "../styles.js";
 import { dateTime, t, type Word } from "../words.js";
+import { nextSteps, situationOf, type NextStep } from "./situation.js";
 
 @customElement("pbx-my-state")
 export class MyStatePage extends LitElement {
@@ -18,15 +19,61 @@ export class MyStatePage extends LitElement {
       .cards {
         display: grid;
         gap: 16px;
-        grid-template-columns: repeat(auto-fit, minmax(min(100%, 280px), 1fr));
-        margin-bottom: 16px;
+        grid-template-columns: repeat(auto-fit, minmax(min(100%, 320px), 1fr));
+        align-items: start;
       }
       .cards pbx-offers {
         margin-bottom: 0;
       }
-      pbx-notices,
-      .part {
-        margin-top: 16px;
+      .situation {
+        margin-bottom: 16px;
+        border-inline-start: 4px solid var(--colorStatusSuccessBorderActive, var(--colorPaletteGreenBorderActive));
+      }
+      .situation.warning {
+        border-inline-start-color: var(--colorStatusWarningBorderActive, var(--colorPaletteYellowBorderActive));
+      }
+      .situation.bad {
+        border-inline-start-color: var(--colorStatusDangerBorderActive, var(--colorPaletteRedBorderActive));
+      }
+      .sentence {
+        font-size: 18px;
+        line-height: 26px;
+        font-weight: 600;
+        margin: 0;
+        overflow-wrap: anywhere;
+      }
+      .situation .actions {
+        margin-top: 12px;
+      }
+      .person {
+        display: flex;
+        gap: 12px;
+        align-items: center;
+        margin-bottom: 12px;
+      }
+      .face {
+        flex: none;
+        width: 48px;
+        height: 48px;
+        border-radius: 50%;
+        display: grid;
+        place-items: center;
+        font-size: 16px;
+        font-weight: 600;
+        background: var(--colorBrandBackground2);
+        color: var(--colorBrandForeground2);
+      }
+      .person h2 {
+        margin: 0;
+        overflow-wrap: anywhere;
+      }
+      .person p {
+        margin: 0;
+        overflow-wrap: anywhere;
+      }
+      .light {
+        font-weight: 600;
+        white-space: nowrap;
       }
       .light::before {
         content: "";
@@ -34,22 +81,41 @@ export class MyStatePage extends LitElement {
         width: 10px;
         height: 10px;
         border-radius: 50%;
-        margin-inline-end: 8px;
+        margin-inline-end: 6px;
         background: var(--colorStatusDangerBackground3, #c50f1f);
       }
       .light.on::before {
         background: var(--colorStatusSuccessBackground3, #107c10);
       }
+      .card > p:not(.sentence) {
+        margin-bottom: 8px;
+      }
+      details dl {
+        margin-top: 8px;
+      }
+      ul {
+        list-style: none;
+        margin: 0;
+        padding: 0;
+      }
+      li a {
+        display: flex;
+        gap: 10px;
+        align-items: center;
+        min-height: 32px;
+        padding: 4px 0;
+      }
+      .icon {
+        flex: none;
+      }
     `,
   ];
 
   @property({ attribute: false }) state!: MyState;
-  private readonly task = new BusyController(this);
-  private readonly notices = new Part(this, () => import("./notices.js"));
 
-  override connectedCallback() {
-    super.connectedCallback();
-    void this.notices.load();
+  constructor() {
+    super();
+    keepFocus(this);
   }
 
   override render() {
@@ -57,7 +123,7 @@ export class MyStatePage extends LitElement {
     if (!person || !licence || !connection) return nothing;
     return html`
       <h1 tabindex="-1">${t("state.title")}</h1>
-      <pbx-message .trouble=${this.task.trouble}></pbx-message>
+      ${this.renderSituation()}
       ${connection.findings.map(
         (finding) =>
           html`<pbx-message intent=${finding.blocking ? "error" : "warning"} .trouble=${finding}></pbx-message>`,
@@ -76,53 +142,101 @@ export class MyStatePage extends LitElement {
       ${licence.kind === "ADM" ? this.renderHint("administration", "state.sign-in-again") : nothing}
       <slot></slot>
       <div class="cards">
-        <section class="card" aria-labelledby="person">
-          <h2 id="person">${t("state.person")}</h2>
-          <dl>
-            <dt>${t("state.name")}</dt>
-            <dd>${name(person.displayName)}</dd>
-            <dt>${t("state.login")}</dt>
-            <dd>${person.login}</dd>
-            <dt>${t("state.email")}</dt>
-            <dd>${person.email || t("state.unknown")}</dd>
-            <dt>${t("state.role")}</dt>
-            <dd>${person.isAdministrator ? t("state.administrator") : t("state.user")}</dd>
-          </dl>
-        </section>
-        <section class="card" aria-labelledby="licence">
-          <h2 id="licence">${t("state.licence")}</h2>
-          <dl>
-            <dt>${t("state.kind")}</dt>
-            <dd>${t(`state.kind.${licence.kind}`)}</dd>
-            <dt>${t("state.since")}</dt>
-            <dd>${dateTime(licence.since)}</dd>
-            <dt>${t("state.seats")}</dt>
-            <dd id="seats">
-              ${
-                licence.seatsTotal > 0
-                  ? t("state.seats-value", { used: licence.seatsUsed, total: licence.seatsTotal })
-                  : t("state.no-seats")
-              }
-            </dd>
-          </dl>
-        </section>
-        ${renderConnection(connection)}
-        <pbx-offers .offers=${this.state.offers} current=${connection.pbxName}></pbx-offers>
+        ${this.renderPerson(person, licence, connection)} ${this.renderNext()}
+        ${
+          this.state.offers.some(({ pbxName }) => pbxName !== connection.pbxName)
+            ? html`<pbx-offers .offers=${this.state.offers} current=${connection.pbxName}></pbx-offers>`
+            : nothing
+        }
       </div>
-      <div class="actions">
-        ${button({
-          label: t(this.task.busy ? "state.signing-out" : "state.sign-out"),
-          disabled: this.task.busy,
-          onClick: () => this.signOut(),
-        })}
-        ${button({ label: t("offers.elsewhere"), disabled: this.task.busy, onClick: () => this.goElsewhere() })}
-      </div>
-      ${
-        this.notices.ready
-          ? html`<pbx-notices ?administrator=${person.isAdministrator}></pbx-notices>`
-          : html`<div class="part">${this.notices.placeholder(280)}</div>`
-      }
     `;
+  }
+
+  private renderSituation() {
+    const { kind, health } = situationOf(this.state);
+    const [first] = nextSteps(this.state);
+    const values = { pbxName: this.state.connection?.pbxName ?? "" };
+    return html`<section class="card situation ${health}" aria-label=${t("state.now")}>
+      <p class="sentence" id="situation">
+        ${kind === "audio" ? t(`audio.warning-${this.state.audio ?? "likely"}`) : t(`situation.${kind}`, values)}
+      </p>
+      ${
+        first?.isUrgent
+          ? html`<div class="actions">
+              ${button({ label: t(kind === "audio" ? "audio.warning-show" : `next.${first.page}`), primary: true, onClick: () => this.go(first) })}
+            </div>`
+          : nothing
+      }
+    </section>`;
+  }
+
+  private renderPerson(person: PbxPerson, licence: Licence, connection: ConnectionState) {
+    const isOn = connection.connected;
+    return html`<section class="card" aria-labelledby="person">
+      <div class="person">
+        <span class="face" aria-hidden="true">${initialsOf(person.displayName)}</span>
+        <div>
+          <h2 id="person">${name(person.displayName)}</h2>
+          <p>${person.login} · ${connection.pbxName}</p>
+        </div>
+      </div>
+      <p>
+        <span class="light ${isOn ? "on" : ""}" id="connected"
+          >${isOn ? t("state.connected") : t("state.not-connected")}</span
+        >
+      </p>
+      <p id="licence">
+        ${t(`state.kind.${licence.kind}`)}${
+          licence.seatsTotal > 0
+            ? html` · ${t("state.in-use")}
+                <span id="seats"
+                  >${t("state.seats-value", { used: licence.seatsUsed, total: licence.seatsTotal })}</span
+                >`
+            : html` · <span id="seats">${t("state.no-seats")}</span>`
+        }
+      </p>
+      <details>
+        <summary>${t("state.details")}</summary>
+        ${this.renderDetails(person, licence, connection)}
+      </details>
+    </section>`;
+  }
+
+  private renderDetails(person: PbxPerson, licence: Licence, connection: ConnectionState) {
+    const facts: [Word, string][] = [
+      ["state.email", person.email || t("state.unknown")],
+      ["state.role", t(person.isAdministrator ? "state.administrator" : "state.user")],
+      ["state.licence-since", dateTime(licence.since)],
+      ["state.version", connection.pbxVersion ?? t("state.unknown")],
+    ];
+    if (connection.since) {
+      facts.push([
+        connection.connected ? "state.connected-since" : "state.not-connected-since",
+        dateTime(connection.since),
+      ]);
+    }
+    return html`<dl>
+      ${facts.map(
+        ([word, value]) =>
+          html`<dt>${t(word)}</dt>
+            <dd>${value}</dd>`,
+      )}
+    </dl>`;
+  }
+
+  /** Links to what the person can do now. */
+  private renderNext() {
+    return html`<section class="card" aria-labelledby="next">
+      <h2 id="next">${t("next.title")}</h2>
+      <ul>
+        ${nextSteps(this.state).map(
+          ({ page, icon: picture }) =>
+            html`<li>
+              <a href="#${page}">${icon(picture)}<span>${t(`next.${page}`)}</span></a>
+            </li>`,
+        )}
+      </ul>
+    </section>`;
   }
 
   private renderEnds(at: string) {
@@ -140,37 +254,11 @@ export class MyStatePage extends LitElement {
     </pbx-message>`;
   }
 
+  private go({ page }: NextStep) {
+    location.hash = page;
+  }
+
   private goElsewhere() {
     this.dispatchEvent(new CustomEvent("elsewhere", { bubbles: true, composed: true }));
   }
-
-  private async signOut() {
-    await this.task.run(async () => {
-      // Before the answer, because the stream may tell of it first.
-      forgetKeys();
-      const detail = await api.signOut();
-      this.dispatchEvent(new CustomEvent<MyState>("signed-out", { detail, bubbles: true, composed: true }));
-    });
-  }
-}
-
-function renderConnection(connection: ConnectionState) {
-  const words = connection.connected ? t("state.connected") : t("state.not-connected");
-  return html`<section class="card" aria-labelledby="connection">
-    <h2 id="connection">${t("state.connection")}</h2>
-    <dl>
-      <dt>${t("state.pbx")}</dt>
-      <dd>${connection.pbxName}</dd>
-      <dt>${t("state.connection")}</dt>
-      <dd class="light ${connection.connected ? "on" : ""}" id="connected">${words}</dd>
-      ${
-        connection.since
-          ? html`<dt>${t("state.since")}</dt>
-              <dd>${dateTime(connection.since)}</dd>`
-          : nothing
-      }
-      <dt>${t("state.version")}</dt>
-      <dd>${connection.pbxVersion ?? t("state.unknown")}</dd>
-    </dl>
-  </section>`;
 }

@@ -7,6 +7,7 @@ import { button } from "../button.js";
 import { field, fieldStyles } from "../field.js";
 import { tickStyles } from "../page-styles.js";
 import { placeholder } from "../placeholder.js";
+import "../settings-words.js";
 import { shared } from "../styles.js";
 import { clock, minuteOf, t } from "../words.js";
 
