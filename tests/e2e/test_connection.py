@@ -4,6 +4,7 @@ import asyncio
 import re
 from pathlib import Path
 
+import pytest
 from playwright.async_api import expect
 
 from connector.config_file import ConfigFile
@@ -11,6 +12,7 @@ from connector.state import ConnectorState
 from tests.app.test_connection import operator
 from tests.app.test_connector_door import Peer, connected, say
 from tests.e2e.conftest import OpenTab
+from tests.support.browser import overflow
 from tests.support.world import CLARA, World, eventually
 from wire.link import fingerprint
 from wire.pbxkey import KeyFile, grouped, new_key
@@ -117,3 +119,40 @@ async def test_a_name_is_handed_over_after_a_question(world: World, open_tab: Op
     await eventually(has_tried, "the old installation is refused", seconds=80)
     await operator(world, "hand-over", world.pbx_name, mine)
     await world.connected()
+
+
+@pytest.mark.parametrize(
+    ("locale", "title", "failed", "copy", "copied"),
+    [
+        ("en-US", "No open connection to the PBX", "failed", "Copy for support", "Copied."),
+        (
+            "de-DE",
+            "Keine offene Verbindung zur Telefonanlage",
+            "gestört",
+            "Für den Support kopieren",
+            "Kopiert.",
+        ),
+    ],
+)
+async def test_the_page_begins_with_the_verdict_and_marks_the_part_that_fails(
+    world: World, open_tab: OpenTab, locale: str, title: str, failed: str, copy: str, copied: str
+) -> None:
+    await world.client(CLARA).sign_in(world.pbx_name, world.key)
+    await world.demo.stop_part("connector")
+    try:
+        clara = await open_tab(CLARA, page="connection", locale=locale, width=320)
+        await clara.page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+        await expect(clara.view.locator("#verdict")).to_have_text(title)
+        nodes = clara.view.locator("pbx-connection-chain li")
+        for number, light in enumerate(("green", "green", "red", "off", "off")):
+            await expect(nodes.nth(number)).to_have_attribute("data-light", light)
+        await expect(nodes.nth(2)).to_contain_text(failed)
+        assert await clara.violations() == []
+        assert await overflow(clara) <= 0
+        await clara.button(copy).press("Enter")
+        await clara.sees(copied)
+        text = await clara.frame().evaluate("navigator.clipboard.readText()")
+        assert "link: red [link-down]" in text
+    finally:
+        await world.demo.start_connector()
+    await expect(clara.view.locator("pbx-connection-chain li[data-light=red]")).to_have_count(0)

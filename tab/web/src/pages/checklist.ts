@@ -4,7 +4,7 @@ import { customElement, property, state } from "lit/decorators.js";
 import { api, type Setup } from "../api.js";
 import { BusyController } from "../busy.js";
 import { button } from "../button.js";
-import { icon } from "../icons.js";
+import { pageIcon } from "../page-icons.js";
 import "../page-words.js";
 import { shared } from "../styles.js";
 import { t, type Word } from "../words.js";
@@ -108,7 +108,7 @@ export class Checklist extends LitElement {
 
   private renderStep({ id, done, action }: Step) {
     return html`<li id="step-${id}" class=${done ? "done" : ""}>
-      ${done ? html`<span class="mark">${icon("success")}</span>` : html`<span class="mark open" aria-hidden="true"></span>`}
+      ${done ? html`<span class="mark">${pageIcon("success")}</span>` : html`<span class="mark open" aria-hidden="true"></span>`}
       <span class="step"
         >${t(`setup.${id}` as Word)}<span class="visually-hidden">
           (${t(done ? "setup.done" : "setup.open")})</span

@@ -13,6 +13,7 @@ import "./downloads.js";
 import { placeholder } from "../placeholder.js";
 import { shared } from "../styles.js";
 import { dateTime, number, t, type Word } from "../words.js";
+import "./connection-chain.js";
 import { repairButton } from "./connection-repairs.js";
 
 const WIDTH = 600;
@@ -147,6 +148,7 @@ export class ConnectionPage extends LitElement {
 
   private renderReport(report: ConnectionReport) {
     return html`
+      <pbx-connection-chain .report=${report}></pbx-connection-chain>
       ${report.others.length > 0 ? this.renderOthers(report) : nothing}
       <section class="card" aria-labelledby="parts" aria-live="polite">
         <h2 id="parts">${t("connection.parts")}</h2>
@@ -217,13 +219,16 @@ export class ConnectionPage extends LitElement {
     if (oldKeyUntil && new Date(oldKeyUntil) > new Date()) facts.push(["connection.old-key", dateTime(oldKeyUntil)]);
     return html`<section class="card" aria-labelledby="facts">
       <h2 id="facts">${report.pbxName}</h2>
-      <dl>
-        ${facts.map(
-          ([word, value]) =>
-            html`<dt>${t(word)}</dt>
-              <dd>${value ?? t("state.unknown")}</dd>`,
-        )}
-      </dl>
+      <details>
+        <summary>${t("state.details")}</summary>
+        <dl>
+          ${facts.map(
+            ([word, value]) =>
+              html`<dt>${t(word)}</dt>
+                <dd>${value ?? t("state.unknown")}</dd>`,
+          )}
+        </dl>
+      </details>
     </section>`;
   }
 
