@@ -8,6 +8,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from wire.bounds import (
+    MAX_INTEGER,
     Count,
     Flag,
     Guid,
@@ -357,9 +358,9 @@ class AuditParams(ExportParams, AuditFilterParams):
 
 
 class AuditPageParams(AuditFilterParams):
-    before_at: Annotated[int, Field(ge=0, le=2**53)] | None = None
+    before_at: Annotated[int, Field(ge=0, le=MAX_INTEGER)] | None = None
     """With `beforeId`: only entries older than that one. null: the newest."""
-    before_id: Annotated[int, Field(ge=0, le=2**53)] = 0
+    before_id: Annotated[int, Field(ge=0, le=MAX_INTEGER)] = 0
     limit: int = Field(default=50, ge=1, le=200)
 
 

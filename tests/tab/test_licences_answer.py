@@ -69,6 +69,7 @@ def view(page: HoldersPage) -> LicenceView:
         primary_name=None,
         waiting=0,
         user_licences=0,
+        session_days=0,
     )
 
 
