@@ -112,7 +112,7 @@ async def examine(world: World, browser, locale: str, theme: str) -> None:
         browser, world, CLARA, locale=locale, theme=theme, width=1000, height=1900, page="connection"
     )
     await tab.view.locator("#examine").click()
-    await expect(tab.view.locator("#findings li")).to_have_count(18)
+    await expect(tab.view.locator("#findings li")).to_have_count(20)
     await tab.page.screenshot(path=OUT / f"connection-{locale[:2]}-{theme}.png")
     await tab.close()
     await world.pbx("PATCH", "settings", {"uci": True})

@@ -65,7 +65,7 @@ export class Header extends LitElement {
       #account {
         background: var(--colorBrandBackground2);
         color: var(--colorBrandForeground2);
-        border: 1px solid transparent;
+        border: 1px solid var(--colorTransparentStrokeInteractive, transparent);
         font-size: 12px;
         font-weight: 600;
       }

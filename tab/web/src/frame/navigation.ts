@@ -76,7 +76,7 @@ export class Navigation extends LitElement {
       @media (max-width: 520px) {
         ul {
           display: grid;
-          grid-template-columns: repeat(auto-fill, minmax(68px, 1fr));
+          grid-template-columns: repeat(auto-fill, minmax(76px, 1fr));
         }
         a {
           flex-direction: column;
@@ -85,7 +85,7 @@ export class Navigation extends LitElement {
           font-size: 11px;
           line-height: 14px;
           text-align: center;
-          overflow-wrap: anywhere;
+          overflow-wrap: break-word;
           hyphens: auto;
         }
       }

@@ -84,7 +84,7 @@ export class ConnectionChain extends LitElement {
         border-radius: var(--borderRadiusLarge, 6px);
         background: var(--colorNeutralBackground1);
       }
-      .off .node {
+      li.off .node {
         border-style: dashed;
       }
       .name {
@@ -95,8 +95,8 @@ export class ConnectionChain extends LitElement {
         line-height: 16px;
         color: var(--colorNeutralForeground2);
       }
-      .red .state,
-      .yellow .state {
+      li.red .state,
+      li.yellow .state {
         color: var(--colorNeutralForeground1);
         font-weight: 600;
       }
