@@ -1,4 +1,4 @@
-"""WebSockets of connectors and probes, adapted to `core.hub.link.Transport` (sending and receiving text)."""
+"""WebSockets of connectors and probes, adapted to `core.hub.connection.Transport` (sending and receiving text)."""
 
 import asyncio
 import logging
@@ -9,7 +9,8 @@ from typing import Final
 from aiohttp import WSCloseCode, WSMsgType, web
 
 from core.budget import Budget
-from core.hub.link import CloseCode, Transport
+from core.hub.connection import Transport
+from wire.connection import CloseCode
 
 logger = logging.getLogger(__name__)
 
@@ -28,7 +29,7 @@ transport buffers before it makes the sender wait.
 
 
 class WebSocketTransport:
-    """Implements `core.hub.link.Transport` on an aiohttp WebSocket."""
+    """Implements `core.hub.connection.Transport` on an aiohttp WebSocket."""
 
     def __init__(self, socket: web.WebSocketResponse, transport: asyncio.Transport | None) -> None:
         self._socket = socket

@@ -2,9 +2,7 @@
 
 import asyncio
 import logging
-import random
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Final
 
@@ -26,17 +24,10 @@ from connector.refusal import refusal
 from connector.state import ConnectorState
 from core.diagnosis.codes import Code
 from core.diagnosis.finding import Finding
-from wire.jsonrpc import (
-    MAX_FRAME_BYTES,
-    Endpoint,
-    Frame,
-    Handler,
-    LinkBusyError,
-    LinkClosedError,
-    RpcRefusalError,
-)
+from wire.client_connection import ClientConnection
+from wire.connection import HEARTBEATS_MISSED, choose_delay
+from wire.jsonrpc import MAX_FRAME_BYTES, Endpoint, Frame, Handler, LinkClosedError, RpcRefusalError
 from wire.link import (
-    HEARTBEATS_MISSED,
     SUBPROTOCOL_WITH_CAPABILITIES,
     SUBPROTOCOLS,
     Challenge,
@@ -44,18 +35,13 @@ from wire.link import (
     Method,
     Welcome,
 )
-from wire.model import Empty
 from wire.phone import PhoneMethod
 
 logger = logging.getLogger(__name__)
 
-BACK_OFF_FIRST: Final = 1.0
 BACK_OFF_CAP: Final = 60.0
-"""Seconds. Full jitter between 0 and min(cap, first * 2^n), so that a hundred thousand connectors do not reconnect in the
-same second after an outage of the service."""
+"""Seconds."""
 OPEN_SECONDS: Final = 15.0
-TICKS: Final = 5
-"""How often within a heartbeat the link is checked for silence."""
 KEY_CHECK_SECONDS: Final = 2.0
 ANSWER_SECONDS: Final = 5.0
 """How long methods that run may take to answer before the link is opened again with another key."""
@@ -157,8 +143,7 @@ class LinkClient:
             failures = 1 if was_open else failures + 1
             if close_code == aiohttp.WSCloseCode.GOING_AWAY:
                 failures = 0  # a stopping replica spreads the closing of its links over time
-            delay = random.uniform(0, min(BACK_OFF_CAP, BACK_OFF_FIRST * 2 ** min(failures, 10)))  # noqa: S311
-            await asyncio.sleep(delay)
+            await asyncio.sleep(choose_delay(failures, BACK_OFF_CAP))
 
     def _words_for(self, code: str) -> str:
         """Return the text for the log about a refusal."""
@@ -178,82 +163,45 @@ class LinkClient:
                 url, protocols=SUBPROTOCOLS, max_msg_size=MAX_FRAME_BYTES, compress=0
             )
             async with socket:
-                endpoint = Endpoint(socket.send_str, self._handlers)
-                try:
-                    await self._serve(socket, endpoint, target)
-                finally:
-                    endpoint.close()
+                challenge = await self._greeting(socket, target)
+                async with ClientConnection(socket, self._handlers) as connection:
+                    await self._serve(socket, connection, challenge)
                 return socket.close_code
 
-    async def _serve(
-        self, socket: aiohttp.ClientWebSocketResponse, endpoint: Endpoint, target: Target
-    ) -> None:
+    async def _greeting(self, socket: aiohttp.ClientWebSocketResponse, target: Target) -> Challenge:
         try:
             async with asyncio.timeout(OPEN_SECONDS):
-                challenge = await _challenge(socket)
+                return await _challenge(socket)
         except (TimeoutError, LinkClosedError) as fault:
             word = IN_TIME if isinstance(fault, TimeoutError) else "-"
             raise UnreachedError(no_greeting(target, socket.close_code, word)) from fault
-        clock = asyncio.get_running_loop().time
-        heard = clock()
 
-        async def read() -> None:
-            nonlocal heard
-            async for message in socket:
-                heard = clock()
-                if message.type is aiohttp.WSMsgType.TEXT:
-                    await endpoint.feed(message.data)
-
-        async def ping(every: float) -> None:
-            with suppress(TimeoutError, ConnectionError, LinkClosedError, LinkBusyError, RpcRefusalError):
-                await endpoint.call(Method.PING, Empty(), deadline=every)
-
-        async def beat(every: float) -> None:
-            """Ping at each heartbeat; raise when nothing was received for three heartbeats. A lost ping shows in that."""
-            pinged = clock()
-            while clock() - heard < every * HEARTBEATS_MISSED:
-                await asyncio.sleep(every / TICKS)
-                if clock() - pinged >= every:
-                    pinged = clock()
-                    task = asyncio.create_task(ping(every))
-                    pings.add(task)
-                    task.add_done_callback(pings.discard)
-            raise LinkClosedError("the service is silent")
-
-        pings: set[asyncio.Task[None]] = set()
-        reading = asyncio.create_task(read())
-        tasks = [reading]
-        try:
-            welcome = await self._open(endpoint, challenge, socket.protocol)
-            if not self._config.active:
-                logger.info("the connector is switched off; the service knows, and no link stays open")
-                return
-            self.is_open.set()
-            self.links_opened += 1
-            self.opened_at = datetime.now(UTC)
-            logger.info(
-                "link open", extra={"pbx": self._config.pbx.name, "service": self._config.service.url}
-            )
-            self.licence_keys = tuple(welcome.licence_keys)
-            for state in welcome.licence_keys:
-                if not state.accepted:
-                    logger.error("licence key refused: %s", state.reason, extra={"serial": state.serial})
-            tasks += [
-                asyncio.create_task(beat(welcome.heartbeat_seconds)),
-                asyncio.create_task(self._report(endpoint, socket.protocol)),
-                asyncio.create_task(self._report_users(endpoint)),
-                asyncio.create_task(self._report_calls(endpoint)),
-                asyncio.create_task(self._report_lines(endpoint)),
-                asyncio.create_task(self._watch_key(endpoint)),
-            ]
-            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-            for task in done:
-                task.result()
-            logger.info("link closed", extra={"code": socket.close_code})
-        finally:
-            for task in (*tasks, *pings):
-                task.cancel()
-            await asyncio.gather(*tasks, *pings, return_exceptions=True)
+    async def _serve(
+        self, socket: aiohttp.ClientWebSocketResponse, connection: ClientConnection, challenge: Challenge
+    ) -> None:
+        endpoint = connection.endpoint
+        welcome = await self._open(endpoint, challenge, socket.protocol)
+        if not self._config.active:
+            logger.info("the connector is switched off; the service knows, and no link stays open")
+            return
+        self.is_open.set()
+        self.links_opened += 1
+        self.opened_at = datetime.now(UTC)
+        logger.info("link open", extra={"pbx": self._config.pbx.name, "service": self._config.service.url})
+        self.licence_keys = tuple(welcome.licence_keys)
+        for state in welcome.licence_keys:
+            if not state.accepted:
+                logger.error("licence key refused: %s", state.reason, extra={"serial": state.serial})
+        every = welcome.heartbeat_seconds
+        await connection.until_closed(
+            connection.beat(Method.PING, every, silence=every * HEARTBEATS_MISSED),
+            self._report(endpoint, socket.protocol),
+            self._report_users(endpoint),
+            self._report_calls(endpoint),
+            self._report_lines(endpoint),
+            self._watch_key(endpoint),
+        )
+        logger.info("link closed", extra={"code": socket.close_code})
 
     async def _open(self, endpoint: Endpoint, challenge: Challenge, subprotocol: str | None) -> Welcome:
         if subprotocol != SUBPROTOCOL_WITH_CAPABILITIES:

@@ -2,11 +2,12 @@
 
 import asyncio
 import logging
-import random
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
+
+from wire.connection import choose_delay
 
 logger = logging.getLogger(__name__)
 
@@ -68,5 +69,4 @@ class Supervisor:
                 state.running = False
             failures = 1 if loop.time() - started > STEADY_SECONDS else failures + 1
             state.restarts += 1
-            # Full jitter, so that many connectors do not return at the same moment.
-            await asyncio.sleep(random.uniform(0, min(self._back_off_cap, 2.0**failures)))  # noqa: S311
+            await asyncio.sleep(choose_delay(failures, self._back_off_cap))

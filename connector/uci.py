@@ -38,6 +38,7 @@ from connector.network.client import HttpClient
 from connector.readings import Readings
 from connector.rest import StarfaceRest
 from wire.bounds import clean_line
+from wire.connection import choose_delay
 from wire.link import UciState
 from wire.readings import ReadingPart
 
@@ -529,7 +530,7 @@ def _delay(failures: int, refusals: int) -> float:
     """Return the seconds until the next try: full jitter, but one try a minute once the login itself is refused."""
     if refusals >= MAX_REFUSALS:
         return REFUSED_SECONDS
-    return random.uniform(0, min(RETRY_CAP_SECONDS, 2.0**failures))  # noqa: S311 - jitter
+    return choose_delay(failures, RETRY_CAP_SECONDS)
 
 
 async def _address_of(host: str) -> str:

@@ -2,9 +2,8 @@
 
 import asyncio
 import logging
-import random
 import ssl
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
@@ -14,8 +13,10 @@ from pydantic import ValidationError
 from probe import __version__
 from probe.errors import ProbeError
 from wire import outbound
-from wire.jsonrpc import Endpoint, LinkBusyError, LinkClosedError, RpcRefusalError
-from wire.model import Empty, WireModel
+from wire.client_connection import ClientConnection
+from wire.connection import choose_delay
+from wire.jsonrpc import LinkBusyError, LinkClosedError, RpcRefusalError
+from wire.model import WireModel
 from wire.probe import (
     MAX_FRAME_BYTES,
     PING_SECONDS,
@@ -33,8 +34,7 @@ logger = logging.getLogger(__name__)
 OPEN_SECONDS: Final = 15.0
 CALL_SECONDS: Final = 10.0
 BACK_OFF_CAP: Final = 300.0
-"""Seconds. Full jitter, as in the connector, so that a company's laptops do not reconnect in the same second after an
-outage."""
+"""Seconds."""
 
 
 class UnpairedError(ProbeError):
@@ -88,7 +88,7 @@ class Reporter:
                 logger.info("not connected", extra={"reason": f"{type(fault).__name__}: {fault}"[:200]})
             failures = 1 if self.is_connected.is_set() else failures + 1
             self.is_connected.clear()
-            await asyncio.sleep(random.uniform(0, min(BACK_OFF_CAP, 2.0 ** min(failures, 10))))  # noqa: S311
+            await asyncio.sleep(choose_delay(failures, BACK_OFF_CAP))
 
     async def _once(self) -> None:
         async with _connected(self._service) as link:
@@ -103,7 +103,13 @@ class Reporter:
                 raise ProbeError(_REFUSALS.get(refusal.code, refusal.code)) from refusal
             logger.info("connected", extra={"person": welcome.person})
             self.is_connected.set()
-            await link.until_closed(self._reports(link), _pings(link))
+            try:
+                await link.until_closed(
+                    self._reports(link),
+                    link.beat(ProbeMethod.PING, PING_SECONDS, silence=PING_SECONDS + CALL_SECONDS),
+                )
+            except RpcRefusalError as refusal:
+                raise ProbeError(f"the service refuses a report: {refusal.code}") from refusal
             if link.is_unpaired:
                 raise UnpairedError("this probe was removed in the tab; pair it again")
 
@@ -116,53 +122,19 @@ class Reporter:
                 await link.call(ProbeMethod.REPORT, self._report)
 
 
-async def _pings(link: "ProbeLink") -> None:
-    while True:
-        await asyncio.sleep(PING_SECONDS)
-        await link.call(ProbeMethod.PING, Empty())
-
-
-class ProbeLink:
+class ProbeLink(ClientConnection):
     """One connection to the service."""
 
     def __init__(self, socket: aiohttp.ClientWebSocketResponse) -> None:
-        self._socket = socket
-        self._endpoint = Endpoint(socket.send_str, {ProbeMethod.UNPAIRED: self._unpaired})
+        super().__init__(socket, {ProbeMethod.UNPAIRED: self._unpaired})
         self.is_unpaired = False
-        self._reading = asyncio.create_task(self._read())
 
     async def call(self, method: ProbeMethod, params: WireModel) -> dict[str, Any]:
         """Call a method of the service. Raises `RpcRefusalError`, `LinkClosedError` or `TimeoutError`."""
         try:
-            return await self._endpoint.call(method, params, deadline=CALL_SECONDS)
+            return await self.endpoint.call(method, params, deadline=CALL_SECONDS)
         except LinkBusyError as busy:
             raise LinkClosedError from busy
-
-    async def until_closed(self, *work: Awaitable[None]) -> None:
-        """Run `work` until the connection closes or one of its parts fails. Raises `ProbeError` for a refused report."""
-        tasks = [self._reading, *(asyncio.ensure_future(one) for one in work)]
-        try:
-            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-            for task in done - {self._reading}:
-                try:
-                    task.result()
-                except RpcRefusalError as refusal:
-                    raise ProbeError(f"the service refuses a report: {refusal.code}") from refusal
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
-
-    async def close(self) -> None:
-        self._reading.cancel()
-        self._endpoint.close()
-        await self._socket.close()
-
-    async def _read(self) -> None:
-        async for message in self._socket:
-            if message.type is aiohttp.WSMsgType.TEXT:
-                await self._endpoint.feed(message.data)
-        self._endpoint.close()
 
     async def _unpaired(self, _params: dict[str, Any]) -> None:
         self.is_unpaired = True
@@ -184,8 +156,5 @@ async def _connected(service: str) -> AsyncIterator[ProbeLink]:
                 )
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as fault:
             raise ProbeError(f"cannot reach {service}: {fault or 'no answer in time'}") from fault
-        link = ProbeLink(socket)
-        try:
+        async with socket, ProbeLink(socket) as link:
             yield link
-        finally:
-            await link.close()

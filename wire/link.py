@@ -55,8 +55,6 @@ SUBPROTOCOLS: Final = (SUBPROTOCOL_WITH_CAPABILITIES, SUBPROTOCOL)
 HEARTBEAT_SECONDS: Final = 12.0
 """How often each end pings. NATs and proxies drop idle connections after 30 to 60 seconds, and a half-open link must be
 found within 45 (three heartbeats, and the interval at which they are checked)."""
-HEARTBEATS_MISSED: Final = 3
-"""A link that has been silent for this many heartbeats is dead."""
 HELLO_SECONDS: Final = 2.0
 """How long a peer may take to authenticate before the connection is cut."""
 

@@ -14,13 +14,14 @@ from core.advisor.advisor import Advisor, audio_topic
 from core.audio.device import AudioDevice, Kind, Platform
 from core.audio.evidence import DeviceUse, Program, Source
 from core.background import Background
-from core.budget import Budget, Budgets, address_group, counted
+from core.budget import Budgets, address_group, counted
 from core.hub.bus import Bus
-from core.hub.link import CloseCode, Transport
+from core.hub.connection import Connection, Transport, pong
 from core.identity.teams_user import TeamsUser
 from core.store.audio import AudioStore, Probe
 from core.store.timestamps import now
-from wire.jsonrpc import Endpoint, LinkClosedError, RpcRefusalError
+from wire.connection import HEARTBEATS_MISSED, CloseCode
+from wire.jsonrpc import Handler, LinkClosedError, RpcRefusalError
 from wire.model import Empty
 from wire.probe import (
     OPEN_SECONDS,
@@ -41,18 +42,10 @@ ATTEMPTS: Final = (20 / 60, 20)
 given back if they are right. A code has 40 bits and is valid for ten minutes, too short to guess it at this rate."""
 REPORTS: Final = (2.0, 120)
 """Reports of one probe (per second, burst). More are refused; the next report replaces them anyway."""
-FRAMES: Final = (5.0, 200)
-"""Frames of any kind on one connection (per second, burst)."""
-MAX_REFUSED_FRAMES: Final = 50
-"""Number of refused frames after which a connection is cut."""
 OPENING_AT_ONCE: Final = 500
 """Connections of one address that have not authenticated yet. Each is cut after `OPEN_SECONDS`."""
 CONNECTIONS_PER_ADDRESS: Final = 20_000
 """Connections of one address. The desktops of a company may share one."""
-MISSED: Final = 3
-"""Number of missed pings after which a connection counts as dead."""
-MAX_BAD_FRAMES: Final = 5
-"""Number of malformed frames after which a connection is closed."""
 
 
 class Probes:
@@ -174,54 +167,40 @@ class Probes:
             self._ending.start(connected.close(CloseCode.REPLACED, "replaced by a newer connection"))
 
 
-class Connected:
+class Connected(Connection):
     """One connection of a probe."""
+
+    FRAMES = (5.0, 200)
+    MAX_BAD_FRAMES = 5
+    MAX_REFUSED_FRAMES = 50
 
     def __init__(
         self, probes: Probes, transport: Transport, group: str, when_open: Callable[[], None]
     ) -> None:
         self._probes = probes
-        self._transport = transport
         self._group = group
         self._when_open = when_open
         self.probe: Probe | None = None
-        self._heard = asyncio.get_running_loop().time()
-        self._endpoint = Endpoint(
-            transport.send,
-            {
-                ProbeMethod.PAIR: self._pair,
-                ProbeMethod.HELLO: self._hello,
-                ProbeMethod.REPORT: self._report,
-                ProbeMethod.PING: self._ping,
-            },
-            max_in_flight=4,
-            admits=Budget(*FRAMES).take,
-        )
+        handlers: dict[str, Handler] = {
+            ProbeMethod.PAIR: self._pair,
+            ProbeMethod.HELLO: self._hello,
+            ProbeMethod.REPORT: self._report,
+            ProbeMethod.PING: pong,
+        }
+        super().__init__(transport, handlers, max_in_flight=4)
 
     async def serve(self) -> None:
         watch = asyncio.create_task(self._watch())
         try:
-            async for text in self._transport:
-                self._heard = asyncio.get_running_loop().time()
-                await self._endpoint.feed(text)
-                if self._endpoint.bad_frames >= MAX_BAD_FRAMES:
-                    await self.close(CloseCode.POLICY, "too many bad frames")
-                if self._endpoint.refused_frames >= MAX_REFUSED_FRAMES:
-                    await self._transport.turn_away(CloseCode.FLOODED, "too many frames")
-                    break
+            await super().serve()
         finally:
             watch.cancel()
-            self._endpoint.close()
             if self.probe is not None:
                 await self._probes.closed(self.probe, self)
 
-    async def close(self, code: CloseCode, reason: str) -> None:
-        self._endpoint.close()
-        await self._transport.close(code, reason)
-
     async def unpaired(self) -> None:
         try:
-            await self._endpoint.notify(ProbeMethod.UNPAIRED, Empty())
+            await self.endpoint.notify(ProbeMethod.UNPAIRED, Empty())
         except (ConnectionError, LinkClosedError):
             return
         await self.close(CloseCode.REFUSED, "unpaired")
@@ -232,7 +211,7 @@ class Connected:
             await self.close(CloseCode.HELLO_TIMEOUT, "neither paired nor said hello")
             return
         clock = asyncio.get_running_loop().time
-        while (left := self._heard + PING_SECONDS * MISSED - clock()) > 0:  # noqa: ASYNC110 - see below
+        while (left := PING_SECONDS * HEARTBEATS_MISSED - self.silent_for(clock())) > 0:  # noqa: ASYNC110 - see below
             await asyncio.sleep(left)  # every frame moves the end
         await self.close(CloseCode.SILENT, "no ping")
 
@@ -261,9 +240,6 @@ class Connected:
         except ValidationError as misfit:
             raise RpcRefusalError("invalid-request", "the report cannot be read") from misfit
         await self._probes.report(self.probe, report)
-        return Empty()
-
-    async def _ping(self, _params: dict[str, Any]) -> Empty:
         return Empty()
 
 

@@ -16,18 +16,19 @@ from core.diagnosis.codes import PBX_FAULTS, PHONE_FAULTS, Code
 from core.diagnosis.finding import Finding
 from core.hub.admission import Admission
 from core.hub.bus import Bus, connection_topic, pbx_topics
+from core.hub.connection import Transport
 from core.hub.line_changes import LINE_CHANGES, LineChanges
-from core.hub.link import CloseCode, Link, Transport
+from core.hub.link import Link
 from core.hub.opening import Opening, RegisterLicenceKeys
 from core.hub.plane import NobodyThereError, OutgoingCall, Plane, PlaneDownError, Reply
 from core.hub.registry import Pbx, Registry
 from core.store.database import STORAGE_ERRORS
 from core.store.timestamps import now
 from core.store.transaction import UnstorableValueError
+from wire.connection import HEARTBEATS_MISSED, CloseCode
 from wire.jsonrpc import LinkBusyError, LinkClosedError, RpcRefusalError
 from wire.link import (
     HEARTBEAT_SECONDS,
-    HEARTBEATS_MISSED,
     HELLO_SECONDS,
     MAX_USERS_AT_ONCE,
     REPAIR_METHODS,

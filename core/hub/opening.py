@@ -21,11 +21,13 @@ from core.diagnosis.codes import Code
 from core.hub.admission import Admission
 from core.hub.bus import Bus, claims_topic
 from core.hub.claims import BoundElsewhere, Claimed, NotEnrolled
-from core.hub.link import CloseCode, Link, Transport
+from core.hub.connection import Transport
+from core.hub.link import Link
 from core.hub.registry import Registry
 from core.store.database import STORAGE_ERRORS
 from core.store.timestamps import now
 from core.store.transaction import UnstorableValueError
+from wire.connection import CloseCode
 from wire.jsonrpc import Frame, RpcErrorCode, dump
 from wire.link import Challenge, Hello, LicenceKeyState, Method, NameState, Status, Welcome
 from wire.pbx_name import is_host_name
