@@ -17,7 +17,7 @@ from core.administration.administration import Administration
 from core.advisor.advisor import Advisor
 from core.audio.finding import AudioVerdict
 from core.diagnosis.codes import Code
-from core.diagnosis.finding import Finding
+from core.diagnosis.finding import Finding, RefusedError
 from core.language import Language
 from core.licensing.overview import HoldersQuery
 from core.signin.preferences import DAY_MINUTES, PreferenceStore, Topic
@@ -174,26 +174,29 @@ class Answers:
     async def _licences(self, request: BotRequest, *notes: Card) -> Card:
         search = request.get_text("search", MAX_SEARCH)
         query = HoldersQuery(search, limit=licences.HOLDERS_SHOWN)
-        view = await self._administration.view(request.user, query)
-        if isinstance(view, Finding):
-            return await self._refused(view, request)
+        try:
+            view = await self._administration.view(request.user, query)
+        except RefusedError as refused:
+            return await self._refused(refused.finding, request)
         return licences.licences_card(view, search, request.reader, *notes)
 
     async def _ask_to_revoke(self, request: BotRequest) -> Card:
-        session = await self._administration.holder(request.user, request.get_text("session", 36))
-        if isinstance(session, Finding):
-            if session.code is not Code.SESSION_GONE:
-                return await self._refused(session, request)
+        try:
+            session = await self._administration.holder(request.user, request.get_text("session", 36))
+        except RefusedError as refused:
+            if refused.finding.code is not Code.SESSION_GONE:
+                return await self._refused(refused.finding, request)
             word = "licences.gone" if request.data.get("session") else "licences.choose-first"
             return await self._licences(request, text(request.reader.t(word)))
         return licences.confirm_card(session, request.get_text("reason", MAX_REASON), request.reader)
 
     async def _revoke(self, request: BotRequest) -> Card:
         session_id, reason = request.get_text("session", 36), request.get_text("reason", MAX_REASON)
-        ended = await self._administration.revoke(request.user, [session_id], reason)
-        if isinstance(ended, Finding):
-            if ended.code is not Code.SESSION_GONE:
-                return await self._refused(ended, request)
+        try:
+            ended = await self._administration.revoke(request.user, [session_id], reason)
+        except RefusedError as refused:
+            if refused.finding.code is not Code.SESSION_GONE:
+                return await self._refused(refused.finding, request)
             return await self._licences(request, text(request.reader.t("licences.gone")))
         person = ended[0].person
         done = request.reader.t("licences.revoked", name=person.display_name, login=person.login)

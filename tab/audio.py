@@ -100,7 +100,7 @@ async def forget(call: Call) -> AudioState:
 
 
 async def get_conflicts(call: Call) -> AudioConflicts:
-    view = expect(await call.services.advisor.conflicts(call.user))
+    view = await call.services.advisor.conflicts(call.user)
     return AudioConflicts(
         conflicts=[
             AudioConflict(device=count.model, people=count.people, names=list(count.names))

@@ -10,9 +10,8 @@ from enum import StrEnum
 from typing import Final
 
 from core.budget import Budgets
-from core.diagnosis.finding import create_throttled_finding
+from core.diagnosis.finding import RefusedError, create_throttled_finding
 from core.identity.teams_user import TeamsUser
-from tab.problems import ProblemError
 
 EXPORTS_AT_ONCE: Final = 2
 """Exports of all users of this process; each reads up to 50,000 rows."""
@@ -51,17 +50,17 @@ class PersonBudgets:
         self._exporting: set[tuple[str, str]] = set()
 
     def spend(self, user: TeamsUser, cost: Cost) -> None:
-        """Spend one operation. Raises `ProblemError` (throttled) if the budget is exhausted."""
+        """Spend one operation. Raises `RefusedError` (throttled) if the budget is exhausted."""
         if cost is not Cost.LITTLE and not self._budgets[cost][user.key].take():
-            raise ProblemError(create_throttled_finding(self._seconds[cost], "busy"))
+            raise RefusedError(create_throttled_finding(self._seconds[cost], "busy"))
 
     @contextmanager
     def exporting(self, user: TeamsUser) -> Iterator[None]:
-        """Limit exports while the context lasts, which covers creating and sending one. Raises `ProblemError`
+        """Limit exports while the context lasts, which covers creating and sending one. Raises `RefusedError`
         (throttled) if the user or all users together have too many.
         """
         if user.key in self._exporting or len(self._exporting) >= EXPORTS_AT_ONCE:
-            raise ProblemError(create_throttled_finding(EXPORT_SECONDS, "export"))
+            raise RefusedError(create_throttled_finding(EXPORT_SECONDS, "export"))
         self._exporting.add(user.key)
         try:
             yield

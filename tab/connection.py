@@ -15,7 +15,7 @@ from core.signin.refusals import AdministratorAct
 from tab import present
 from tab.budgets import Cost
 from tab.operation import Call, Operation, expect
-from tab.problems import ProblemError, language_of
+from tab.problems import language_of
 from wire.doctor import DoctorReport, DoctorStep, StepOutcome
 from wire.link import fingerprint
 from wire.tab import MyState
@@ -40,14 +40,12 @@ _WORDS: Final = Words("tab")
 
 
 async def get_connection(call: Call) -> ConnectionReportState:
-    report = expect(await call.services.connections.report(call.user))
+    report = await call.services.connections.report(call.user)
     return _report(report, language_of(call.request))
 
 
 async def hand_over(call: Call) -> MyState:
-    refusal = await call.services.connections.hand_over(call.user, call.body.identity)
-    if refusal is not None:
-        raise ProblemError(refusal)
+    await call.services.connections.hand_over(call.user, call.body.identity)
     return call.my_state(await call.services.sign_in.state(call.user))
 
 

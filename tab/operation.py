@@ -16,7 +16,7 @@ from core.advisor.calls import CallHelp
 from core.advisor.probes import Probes
 from core.advisor.records import CallRecords
 from core.diagnosis.codes import Code
-from core.diagnosis.finding import Finding
+from core.diagnosis.finding import Finding, RefusedError
 from core.identity.teams_user import TeamsUser
 from core.identity.tokens import TabToken, TabTokenValidator
 from core.phone.telephone import Telephone
@@ -27,7 +27,7 @@ from tab import present
 from tab.budgets import Cost, PersonBudgets
 from tab.export import ExportFile
 from tab.live import LiveUpdates
-from tab.problems import ProblemError, language_of
+from tab.problems import language_of
 from wire.tab import MyState
 
 API: Final = "/api/v1"
@@ -120,7 +120,7 @@ class Operation:
 
 
 def expect(outcome: T | Finding) -> T:
-    """Return the outcome. Raises `ProblemError` if it is a finding."""
+    """Return the outcome. Raises `RefusedError` if it is a finding."""
     if isinstance(outcome, Finding):
-        raise ProblemError(outcome)
+        raise RefusedError(outcome)
     return outcome

@@ -22,7 +22,7 @@ from tab.export import ExportFile
 from tab.notices import NOTICE_OPERATIONS
 from tab.operation import Call, Operation, expect
 from tab.phone import PHONE_OPERATIONS
-from tab.problems import ProblemError, language_of
+from tab.problems import language_of
 from wire.tab import (
     AdviceParams,
     AuditFilterParams,
@@ -108,7 +108,7 @@ async def get_licences(call: Call) -> present.Rendered:
             kinds=_named_kinds(query.search, language_of(call.request)),
         ),
     )
-    return present.licences(expect(view), call.user, language_of(call.request))
+    return present.licences(view, call.user, language_of(call.request))
 
 
 async def get_setup(call: Call) -> Setup:
@@ -127,7 +127,7 @@ def _named_kinds(search: str, language: Language) -> tuple[str, ...]:
 
 async def export_holders(call: Call) -> ExportFile:
     administration = call.services.administration
-    holders = expect(await administration.export_holders(call.user, call.query.format))
+    holders = await administration.export_holders(call.user, call.query.format)
     return await exports.holders(holders, call.query, language_of(call.request))
 
 
@@ -143,20 +143,18 @@ async def get_audit(call: Call) -> AuditPage:
         before=before,
         limit=query.limit,
     )
-    return present.audit_page(expect(found), language_of(call.request))
+    return present.audit_page(found, language_of(call.request))
 
 
 async def export_audit(call: Call) -> ExportFile:
     since, until = exports.days(call.query.since, call.query.until, call.query.time_zone)
     administration = call.services.administration
-    audit = expect(
-        await administration.export_audit(
-            user=call.user,
-            since=since,
-            until=until,
-            file_format=call.query.format,
-            wanted=_audit_filter(call.query),
-        )
+    audit = await administration.export_audit(
+        user=call.user,
+        since=since,
+        until=until,
+        file_format=call.query.format,
+        wanted=_audit_filter(call.query),
     )
     return await exports.audit(audit, call.query, language_of(call.request))
 
@@ -166,56 +164,48 @@ def _audit_filter(query: AuditFilterParams) -> AuditFilter:
 
 
 async def get_usage(call: Call) -> Usage:
-    found = expect(await call.services.administration.usage(call.user, Span(call.query.span)))
+    found = await call.services.administration.usage(call.user, Span(call.query.span))
     return present.usage(found)
 
 
 async def get_advice(call: Call) -> LicenceAdvice:
-    advice = expect(await call.services.administration.advice(call.user))
+    advice = await call.services.administration.advice(call.user)
     return present.advice(advice, call.query.ual_price, call.query.fl_price)
 
 
 async def get_people(call: Call) -> PeopleFound:
-    return present.people(expect(await call.services.administration.people(call.user, call.query.search)))
+    return present.people(await call.services.administration.people(call.user, call.query.search))
 
 
 async def set_policy(call: Call) -> present.Rendered:
     policy = Policy.model_validate(call.body.policy.model_dump(by_alias=False))
-    refusal = await call.services.administration.set_policy(call.user, call.body.pool_id, policy)
-    if refusal is not None:
-        raise ProblemError(refusal)
+    await call.services.administration.set_policy(call.user, call.body.pool_id, policy)
     return await get_licences(call)
 
 
 async def revoke(call: Call) -> Revoked:
-    ended = expect(
-        await call.services.administration.revoke(call.user, call.body.session_ids, call.body.reason)
-    )
+    ended = await call.services.administration.revoke(call.user, call.body.session_ids, call.body.reason)
     return Revoked(session_ids=[session.id for session in ended])
 
 
 async def set_trust(call: Call) -> present.Rendered:
     body = call.body
-    refusal = await call.services.administration.set_trust(
+    await call.services.administration.set_trust(
         call.user,
         trusted=body.trusted,
         entry=Entry(body.entry) if body.entry is not None else None,
         primary=body.primary,
     )
-    if refusal is not None:
-        raise ProblemError(refusal)
     return await get_licences(call)
 
 
 async def get_trust(call: Call) -> TrustedTenants:
-    tenants = expect(await call.services.administration.trusted_tenants(call.user))
+    tenants = await call.services.administration.trusted_tenants(call.user)
     return TrustedTenants(tenants=present.trusted_tenants(tenants, call.user))
 
 
 async def remove_trust(call: Call) -> TrustedTenants:
-    refusal = await call.services.administration.remove_trust(call.user, call.body.tenant_id)
-    if refusal is not None:
-        raise ProblemError(refusal)
+    await call.services.administration.remove_trust(call.user, call.body.tenant_id)
     return await get_trust(call)
 
 

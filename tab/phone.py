@@ -3,12 +3,11 @@
 from typing import Final
 
 from core.diagnosis.codes import PBX_FAULTS, PHONE_FAULTS, Code
-from core.diagnosis.finding import Finding
+from core.diagnosis.finding import Finding, RefusedError
 from tab import present
 from tab.budgets import Cost
 from tab.notices import unreachable_reason
 from tab.operation import Call, Operation, expect
-from tab.problems import ProblemError
 from wire.phone import Dialled, Feature, FoundNumbers, History, HistoryFilter, PhoneLine, Voicemails
 from wire.tab_audio import CallsPrepared
 from wire.tab_phone import (
@@ -150,7 +149,7 @@ async def put_call_notices(call: Call) -> CallNoticesState:
 
 def _phone(line: PhoneLine | Finding) -> Phone:
     if isinstance(line, Finding):
-        raise ProblemError(line)
+        raise RefusedError(line)
     return Phone(is_on=True, line=line)
 
 

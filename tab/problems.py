@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from core.diagnosis.codes import Code
-from core.diagnosis.finding import Finding, explain
+from core.diagnosis.finding import Finding, RefusedError, explain
 from core.identity.signing_keys import KeysUnavailableError
 from core.identity.tokens import TokenFault, TokenRejectedError
 from core.language import Language
@@ -90,14 +90,6 @@ _RETRY_SECONDS: Final = {429: 60, _UNAVAILABLE: 10}
 _MOST_RETRY_SECONDS: Final = 3600
 
 
-class ProblemError(Exception):
-    """Raised to end a request with a finding."""
-
-    def __init__(self, finding: Finding) -> None:
-        super().__init__(finding.code)
-        self.finding = finding
-
-
 def language_of(request: web.Request) -> Language:
     return Language.of(request.headers.get("Accept-Language"))
 
@@ -148,8 +140,8 @@ async def problems(
     """Convert every error below `/api/` into a problem response."""
     try:
         return await handler(request)
-    except ProblemError as error:
-        return problem(request, error.finding)
+    except RefusedError as refused:
+        return problem(request, refused.finding)
     except TokenRejectedError as rejected:
         logger.info("token rejected", extra={"reason": rejected.fault, "path": request.path})
         # Signing in to Teams again would not help a user whose organisation is not admitted.

@@ -9,7 +9,7 @@ from typing import Final
 from aiohttp import web
 
 from core.diagnosis.codes import Code
-from core.diagnosis.finding import Finding
+from core.diagnosis.finding import Finding, RefusedError
 from core.identity.tokens import TabToken
 from tab.budgets import Cost
 from tab.events import stream
@@ -18,7 +18,7 @@ from tab.openapi import document
 from tab.operation import API, BODY_SECONDS, TOKEN_IS_GOOD, Call, Operation, TabServices, is_packed
 from tab.operations import OPERATIONS
 from tab.present import Rendered
-from tab.problems import ProblemError, problems
+from tab.problems import problems
 
 DIST: Final = Path(__file__).parent / "web" / "dist"
 
@@ -143,12 +143,12 @@ async def _token(request: web.Request, services: TabServices) -> TabToken:
 
 async def _body(request: web.Request) -> bytes:
     if is_packed(request):
-        raise ProblemError(Finding(Code.INVALID_REQUEST, {"error": "Content-Encoding"}))
+        raise RefusedError(Finding(Code.INVALID_REQUEST, {"error": "Content-Encoding"}))
     try:
         async with asyncio.timeout(BODY_SECONDS):
             return await request.read()
     except TimeoutError as slow:
-        raise ProblemError(Finding(Code.TOO_SLOW)) from slow
+        raise RefusedError(Finding(Code.TOO_SLOW)) from slow
 
 
 def _download(export: ExportFile) -> web.Response:
@@ -214,5 +214,5 @@ async def own_site(request: web.Request, handler: Handler) -> web.StreamResponse
     permission.
     """
     if request.headers.get("Sec-Fetch-Site", "none") not in _HERE:
-        raise ProblemError(Finding(Code.CROSS_SITE))
+        raise RefusedError(Finding(Code.CROSS_SITE))
     return await handler(request)

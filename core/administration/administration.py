@@ -1,4 +1,7 @@
-"""What an administrator of a PBX may see and do. `AdministratorGuard` checks the permission."""
+"""What an administrator of a PBX may see and do. `AdministratorGuard` checks the permission.
+
+Methods raise `RefusedError` when the act is refused.
+"""
 
 import asyncio
 import logging
@@ -11,7 +14,7 @@ from typing import Final
 from core.administration.guard import AdministratorGuard
 from core.audit.reading import NO_FILTER, AuditEntry, AuditFilter, AuditPosition, AuditReader
 from core.diagnosis.codes import Code
-from core.diagnosis.finding import Finding
+from core.diagnosis.finding import Finding, RefusedError
 from core.hub.bus import Bus, holders_topic, offers_topic
 from core.hub.registry import Registry
 from core.identity.teams_user import TeamsUser
@@ -132,11 +135,9 @@ class Administration:
         self._sign_in = sign_in
         self._bus = bus
 
-    async def view(self, user: TeamsUser, query: HoldersQuery) -> LicenceView | Finding:
+    async def view(self, user: TeamsUser, query: HoldersQuery) -> LicenceView:
         """Return the licence view. If the PBX cannot be asked for the permission, its last answer counts for reading."""
         session = await self._guard.may_read(user, AdministratorAct.VIEW_LICENCES)
-        if isinstance(session, Finding):
-            return session
         primary = await self._trust.primary_of(user.tenant_id)
         # Many look at the same page while nothing changes; after a change it is counted once for all of them.
         counted = await self._counted.get(
@@ -167,32 +168,28 @@ class Administration:
         )
         return _Counted(page=page, pools=pools, tenants=tenants, waiting=waiting, user_licences=user_licences)
 
-    async def holder(self, user: TeamsUser, session_id: str) -> Session | Finding:
-        """Return one session of this PBX, or `session-gone` if it has ended."""
+    async def holder(self, user: TeamsUser, session_id: str) -> Session:
+        """Return one session of this PBX. Refuses with `session-gone` if it has ended."""
         reader = await self._guard.may_read(user, AdministratorAct.VIEW_LICENCES)
-        if isinstance(reader, Finding):
-            return reader
         session = await self._overview.holder(reader.pbx_id, session_id)
-        return session if session is not None else Finding(Code.SESSION_GONE)
+        if session is None:
+            raise RefusedError(Finding(Code.SESSION_GONE))
+        return session
 
-    async def revoke(
-        self, user: TeamsUser, session_ids: Sequence[str], reason: str
-    ) -> Sequence[Session] | Finding:
-        """End sessions of this PBX and free their seats. Return the ended ones, or `session-gone` if all had ended."""
+    async def revoke(self, user: TeamsUser, session_ids: Sequence[str], reason: str) -> Sequence[Session]:
+        """End sessions of this PBX and free their seats. Return the ended ones. Refuses with `session-gone` if all had ended."""
         administrator = await self._guard.may_act(user, AdministratorAct.REVOKE)
-        if isinstance(administrator, Finding):
-            return administrator
         ending = Ending(cause=EndCause.REVOKED, actor=administrator.actor, reason=reason, now=now())
         ended = await self._ledger.end_sessions(administrator.pbx_id, session_ids, ending)
         if not ended:
-            return Finding(Code.SESSION_GONE)
+            raise RefusedError(Finding(Code.SESSION_GONE))
         logger.info("sessions revoked", extra={"pbx_id": administrator.pbx_id, "count": len(ended)})
         self._sign_in.announce(administrator.pbx_id, *ended)
         return ended
 
     async def set_trust(
         self, user: TeamsUser, *, trusted: bool, entry: Entry | None, primary: bool | None
-    ) -> Finding | None:
+    ) -> None:
         """Trust the administrator's own Microsoft tenant (sign-in by e-mail), or withdraw the trust.
 
         Arguments that are None change nothing. An administrator of the PBX may trust a tenant as long as its members need
@@ -201,24 +198,20 @@ class Administration:
         """
         return await self._change_trust(user, user.tenant_id, trusted=trusted, entry=entry, primary=primary)
 
-    async def remove_trust(self, user: TeamsUser, tenant_id: str) -> Finding | None:
+    async def remove_trust(self, user: TeamsUser, tenant_id: str) -> None:
         """Withdraw the trust in this tenant, whichever administrator granted it. Idempotent."""
         return await self._change_trust(user, tenant_id, trusted=False, entry=None, primary=None)
 
-    async def trusted_tenants(self, user: TeamsUser) -> Sequence[TrustedTenant] | Finding:
+    async def trusted_tenants(self, user: TeamsUser) -> Sequence[TrustedTenant]:
         session = await self._guard.may_read(user, AdministratorAct.CHANGE_TRUST)
-        if isinstance(session, Finding):
-            return session
         return await self._trust.trusted_tenants(session.pbx_id)
 
     async def _change_trust(
         self, user: TeamsUser, tenant_id: str, *, trusted: bool, entry: Entry | None, primary: bool | None
-    ) -> Finding | None:
+    ) -> None:
         administrator = await self._guard.may_act(user, AdministratorAct.CHANGE_TRUST)
-        if isinstance(administrator, Finding):
-            return administrator
         if trusted and user.is_guest:
-            return self._guard.refuse(administrator, AdministratorAct.CHANGE_TRUST, Finding(Code.GUEST))
+            raise self._guard.refuse(administrator, AdministratorAct.CHANGE_TRUST, Finding(Code.GUEST))
         changed = await self._ledger.change_trust(
             TrustChange(
                 pbx_id=administrator.pbx_id,
@@ -233,7 +226,7 @@ class Administration:
             )
         )
         if isinstance(changed, Finding):
-            return self._guard.refuse(administrator, AdministratorAct.CHANGE_TRUST, changed)
+            raise self._guard.refuse(administrator, AdministratorAct.CHANGE_TRUST, changed)
         if changed.ended:
             logger.info(
                 "sessions ended with trust",
@@ -243,30 +236,23 @@ class Administration:
         self._bus.publish(offers_topic(tenant_id))
         if changed.overruled is not None:
             self._bus.publish(holders_topic(changed.overruled))
-        return None
 
-    async def export_holders(self, user: TeamsUser, file_format: str) -> Sequence[Session] | Finding:
+    async def export_holders(self, user: TeamsUser, file_format: str) -> Sequence[Session]:
         session = await self._guard.may_act(user, AdministratorAct.EXPORT_LICENCES, remembered=True)
-        if isinstance(session, Finding):
-            return session
         holders = await self._overview.all_holders(session.pbx_id)
         detail = {"format": file_format, "rows": len(holders)}
         await self._guard.note(session, AuditKind.HOLDERS_EXPORTED, detail)
         return holders
 
-    async def usage(self, user: TeamsUser, span: Span) -> UsageView | Finding:
+    async def usage(self, user: TeamsUser, span: Span) -> UsageView:
         session = await self._guard.may_read(user, AdministratorAct.VIEW_LICENCES)
-        if isinstance(session, Finding):
-            return session
         at = now()
         days = await self._history.days(session.pbx_id, span.start(at), at)
         denials = await self._history.denials(session.pbx_id, span.start(at), at)
         return UsageView(usage(days, denials, span, at), seats=await self._seats(session.pbx_id))
 
-    async def advice(self, user: TeamsUser) -> Advice | Finding:
+    async def advice(self, user: TeamsUser) -> Advice:
         session = await self._guard.may_read(user, AdministratorAct.VIEW_LICENCES)
-        if isinstance(session, Finding):
-            return session
         at = now()
         pbx = await self._registry.by_id(session.pbx_id)
         history_from = pbx.claimed_at if pbx is not None else at
@@ -296,11 +282,9 @@ class Administration:
         wanted: AuditFilter,
         before: AuditPosition | None,
         limit: int,
-    ) -> AuditView | Finding:
+    ) -> AuditView:
         """Return one page of the audit from `since` (inclusive) to `until` (exclusive): entries older than `before`."""
         session = await self._guard.may_read(user, AdministratorAct.VIEW_AUDIT)
-        if isinstance(session, Finding):
-            return session
         span = await self._audit.span(
             pbx_id=session.pbx_id, since=since, until=until, count_to=MAX_AUDIT_COUNTED, wanted=wanted
         )
@@ -319,14 +303,12 @@ class Administration:
         until: datetime,
         file_format: str,
         wanted: AuditFilter = NO_FILTER,
-    ) -> AuditExport | Finding:
+    ) -> AuditExport:
         """Export the audit from `since` (inclusive) to `until` (exclusive), newest first, at most `MAX_AUDIT_ROWS`.
 
         The export itself is audited before it starts; that row is not part of it.
         """
         session = await self._guard.may_act(user, AdministratorAct.EXPORT_AUDIT, remembered=True)
-        if isinstance(session, Finding):
-            return session
         span = await self._audit.span(
             pbx_id=session.pbx_id, since=since, until=until, count_to=MAX_AUDIT_ROWS + 1, wanted=wanted
         )
@@ -348,14 +330,12 @@ class Administration:
     async def _home_tenants(self, pbx_id: str, user: TeamsUser) -> frozenset[str]:
         return frozenset(await self._trust.tenants_of(pbx_id) or [user.tenant_id])
 
-    async def people(self, user: TeamsUser, search: str) -> People | Finding:
+    async def people(self, user: TeamsUser, search: str) -> People:
         """Return PBX users and groups for the policy editor: search results, and those that policies already name.
 
         The permission is checked at the PBX each time, because the list also has people who do not use this service.
         """
         session = await self._guard.may_act(user, AdministratorAct.CHANGE_RULES)
-        if isinstance(session, Finding):
-            return session
         named: set[int] = set()
         for pool in await self._overview.pools(session.pbx_id):
             policy = pool.policy
@@ -366,10 +346,8 @@ class Administration:
             pbx_id=session.pbx_id, method=Method.PEOPLE, params=params, answer=People
         )
 
-    async def set_policy(self, user: TeamsUser, pool_id: str, policy: Policy) -> Finding | None:
+    async def set_policy(self, user: TeamsUser, pool_id: str, policy: Policy) -> None:
         administrator = await self._guard.may_act(user, AdministratorAct.CHANGE_RULES)
-        if isinstance(administrator, Finding):
-            return administrator
         refusal = await self._ledger.put_policy(
             pbx_id=administrator.pbx_id,
             pool_id=pool_id,
@@ -378,9 +356,9 @@ class Administration:
             now=now(),
             installation=administrator.installation,
         )
-        if refusal is None:
-            self._sign_in.announce(administrator.pbx_id)
-        return refusal
+        if refusal is not None:
+            raise RefusedError(refusal)
+        self._sign_in.announce(administrator.pbx_id)
 
     async def _seats(self, pbx_id: str) -> int:
         return sum(pool.seats for pool in await self._overview.pools(pbx_id))

@@ -9,7 +9,7 @@ from typing import Final
 
 from core.administration.guard import AdministratorGuard
 from core.diagnosis.codes import Code
-from core.diagnosis.finding import Finding
+from core.diagnosis.finding import Finding, RefusedError
 from core.diagnosis.lights import PartState, get_lights
 from core.hub.bus import Bus, offers_topic
 from core.hub.hub import Hub, PbxRefusedError
@@ -57,10 +57,8 @@ class Connections:
         self._sign_in = sign_in
         self._bus = bus
 
-    async def report(self, user: TeamsUser) -> ConnectionReport | Finding:
+    async def report(self, user: TeamsUser) -> ConnectionReport:
         session = await self._guard.may_read(user, AdministratorAct.VIEW_CONNECTION)
-        if isinstance(session, Finding):
-            return session
         pbx = await self._registry.existing(session.pbx_id)
         pools = await self._overview.pools(pbx.id)
         parts = get_lights(
@@ -72,16 +70,14 @@ class Connections:
         history = await self._registry.history(pbx.id, now() - HISTORY)
         return ConnectionReport(pbx=pbx, parts=parts, round_trip=await self._round_trip(pbx), history=history)
 
-    async def hand_over(self, user: TeamsUser, identity: str) -> Finding | None:
+    async def hand_over(self, user: TeamsUser, identity: str) -> None:
         """Bind the PBX name to another installation that has tried to connect with it. `identity` is its fingerprint.
 
         This ends every session of the PBX, including the administrator's own. If the PBX can be asked for the
         administrator permission, it is; without a link, which is the usual reason for a hand-over, the last answer of the
-        present installation counts. Returns `claim-gone` if no such attempt is stored.
+        present installation counts. Refuses with `claim-gone` if no such attempt is stored.
         """
         session = await self._guard.may_act(user, AdministratorAct.HAND_OVER, remembered=True)
-        if isinstance(session, Finding):
-            return session
         claims = await self._registry.refused_claims(session.pbx_id)
         claim = next((one for one in claims if fingerprint(one.identity) == identity), None)
         handed = None
@@ -94,7 +90,7 @@ class Connections:
                 installation=session.installation,
             )
         if handed is None:
-            return Finding(Code.CLAIM_GONE)
+            raise RefusedError(Finding(Code.CLAIM_GONE))
         logger.warning(
             "PBX name handed over",
             extra={"pbx_id": session.pbx_id, "identity": identity, "ended": len(handed.ended)},
@@ -102,7 +98,6 @@ class Connections:
         self._bus.publish(f"handed-over:{session.pbx_id}:{handed.epoch}")
         self._sign_in.announce(session.pbx_id, *handed.ended)
         self._bus.publish(*map(offers_topic, handed.tenants))
-        return None
 
     async def _round_trip(self, pbx: Pbx) -> timedelta | None:
         # The event loop's clock has a resolution of milliseconds and may not advance within one iteration.

@@ -10,7 +10,7 @@ from typing import Final, TypeVar
 
 from core.administration.guard import AdministratorGuard
 from core.diagnosis.codes import Code
-from core.diagnosis.finding import Finding
+from core.diagnosis.finding import Finding, RefusedError
 from core.hub.hub import Hub, PbxRefusedError
 from core.hub.registry import Pbx, Registry, RepairSupport
 from core.identity.teams_user import TeamsUser
@@ -59,10 +59,7 @@ class Repairs:
 
     async def examine(self, user: TeamsUser) -> DoctorReport | Finding:
         """Run diagnostics in the connector, for itself and its PBX. Needs a link."""
-        admitted = await self._admit(user, AdministratorAct.EXAMINE)
-        if isinstance(admitted, Finding):
-            return admitted
-        session, pbx = admitted
+        session, pbx = await self._admit(user, AdministratorAct.EXAMINE)
         report = await self._ask(pbx, Method.DOCTOR, Empty(), DoctorReport, DOCTOR_SECONDS)
         outcome = _outcome(report)
         if isinstance(report, DoctorReport):
@@ -72,10 +69,7 @@ class Repairs:
 
     async def restart_uci(self, user: TeamsUser) -> RestartedUci | Finding:
         """Switch the PBX's UCI connector off and on again."""
-        admitted = await self._admit(user, AdministratorAct.RESTART_UCI)
-        if isinstance(admitted, Finding):
-            return admitted
-        session, pbx = admitted
+        session, pbx = await self._admit(user, AdministratorAct.RESTART_UCI)
         answer = await self._ask(pbx, Method.RESTART_UCI, Empty(), UciRestarted, RESTART_SECONDS, "uci")
         outcome = f"uci-{answer.uci.value}" if isinstance(answer, UciRestarted) else _outcome(answer)
         await self._guard.note(session, AuditKind.UCI_RESTARTED, {"outcome": outcome})
@@ -89,10 +83,7 @@ class Repairs:
 
     async def prepare_key(self, user: TeamsUser) -> PreparedKey | Finding:
         """Return what the browser needs in order to ask for a new PBX key. Changes nothing."""
-        admitted = await self._admit(user, AdministratorAct.RENEW_KEY)
-        if isinstance(admitted, Finding):
-            return admitted
-        _, pbx = admitted
+        _, pbx = await self._admit(user, AdministratorAct.RENEW_KEY)
         answer = await self._ask(pbx, Method.KEY_CHALLENGE, Empty(), KeyChallenge)
         if isinstance(answer, Finding):
             return answer
@@ -110,10 +101,7 @@ class Repairs:
         It is audited before the connector is asked, too, so that no crash of the service hides that it was. When the answer
         is lost, nobody knows whether there is a new key: the finding says how to find out.
         """
-        admitted = await self._admit(user, AdministratorAct.RENEW_KEY)
-        if isinstance(admitted, Finding):
-            return admitted
-        session, pbx = admitted
+        session, pbx = await self._admit(user, AdministratorAct.RENEW_KEY)
         await self._guard.note(session, AuditKind.KEY_RENEWAL, {"outcome": "asked"})
         params = NewKeyParams(tenant_id=user.tenant_id, object_id=user.object_id, nonce=nonce, box=box)
         answer = await self._ask(pbx, Method.NEW_KEY, params, NewKeyMade, variant="new-key")
@@ -124,14 +112,14 @@ class Repairs:
             return Finding(Code.WRONG_KEY, answer.evidence, "trusted")  # the box was sealed with another key
         return answer
 
-    async def _admit(self, user: TeamsUser, act: AdministratorAct) -> tuple[Session, Pbx] | Finding:
-        """Return the administrator's session and their PBX, or the refusal. The PBX is asked now."""
+    async def _admit(self, user: TeamsUser, act: AdministratorAct) -> tuple[Session, Pbx]:
+        """Return the administrator's session and their PBX. The PBX is asked now. Raises `RefusedError`."""
         session = await self._guard.may_act(user, act)
-        if isinstance(session, Finding):
-            return session
         pbx = await self._registry.existing(session.pbx_id)
         refusal = find_refusal(pbx, act)
-        return (session, pbx) if refusal is None else refusal
+        if refusal is not None:
+            raise RefusedError(refusal)
+        return session, pbx
 
     async def _ask(
         self,

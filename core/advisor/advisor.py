@@ -153,11 +153,9 @@ class Advisor:
         self._bus.publish(audio_topic(*user.key))
         return await self.conclude_for(user.key)
 
-    async def conflicts(self, user: TeamsUser) -> ConflictView | Finding:
+    async def conflicts(self, user: TeamsUser) -> ConflictView:
         """Return the conflicts at this PBX. For administrators."""
         session = await self._guard.may_read(user, AdministratorAct.VIEW_AUDIO)
-        if isinstance(session, Finding):
-            return session
         found, people = await self._store.count_conflicts(session.pbx_id, now())
         return ConflictView(found, people)
 

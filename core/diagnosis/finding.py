@@ -21,6 +21,14 @@ class Finding:
     """Selects a more specific text of the code if there is one, for instance the reason of `no-licence`."""
 
 
+class RefusedError(Exception):
+    """A request is refused; the finding says why. The tab's API turns it into a problem response, the bot into a card."""
+
+    def __init__(self, finding: Finding) -> None:
+        super().__init__(finding.code)
+        self.finding = finding
+
+
 def create_throttled_finding(seconds: float, variant: str | None = None) -> Finding:
     """Return the refusal of a request that exceeds a rate limit.
 

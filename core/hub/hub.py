@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from core.background import Background, Setbacks
 from core.budget import Budgets
 from core.diagnosis.codes import PBX_FAULTS, PHONE_FAULTS, Code
-from core.diagnosis.finding import Finding
+from core.diagnosis.finding import Finding, RefusedError
 from core.hub.admission import Admission
 from core.hub.bus import Bus, connection_topic, pbx_topics
 from core.hub.connection import Transport
@@ -63,12 +63,8 @@ OnCall = Callable[[str, int, CallEndedAtOnce], Awaitable[None]]
 OnLines = Callable[[str, Collection[int]], Awaitable[None]]
 
 
-class PbxRefusedError(Exception):
+class PbxRefusedError(RefusedError):
     """The call could not be made, or the connector refused it; the finding says why."""
-
-    def __init__(self, finding: Finding) -> None:
-        super().__init__(finding.code)
-        self.finding = finding
 
 
 class _NotHereError(Exception):

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
+from core.diagnosis.finding import RefusedError
 from core.identity.teams_user import TeamsUser
 from tab.budgets import EXPORTS_AT_ONCE, Cost, PersonBudgets
 from tab.operations import OPERATIONS
-from tab.problems import ProblemError
 from tab.streams import STREAMS_PER_PERSON
 from tests.support.world import ANNA, BEN, CLARA, World
 
@@ -68,10 +68,10 @@ def test_one_export_for_each_person_and_few_for_all() -> None:
     budgets = PersonBudgets(1000)
     assert EXPORTS_AT_ONCE == 2
     with budgets.exporting(SOMEBODY):
-        with pytest.raises(ProblemError) as refused, budgets.exporting(SOMEBODY):
+        with pytest.raises(RefusedError) as refused, budgets.exporting(SOMEBODY):
             pass
         assert refused.value.finding.variant == "export"
-        with budgets.exporting(ANOTHER), pytest.raises(ProblemError), budgets.exporting(THIRD):
+        with budgets.exporting(ANOTHER), pytest.raises(RefusedError), budgets.exporting(THIRD):
             pass
         with budgets.exporting(THIRD):
             pass

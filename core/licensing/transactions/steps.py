@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
 
-from core.diagnosis.finding import Finding
+from core.diagnosis.finding import RefusedError
 from core.licensing.policy import Policy
 from core.licensing.rules import Administer, Grant, LicenceKind, Pool, TakeSeat, UseUal, exhausted_finding
 from core.licensing.session import (
@@ -42,12 +42,8 @@ POOLS: Final = (
 _SESSION_UPDATES: Final = ", ".join(f"{name} = excluded.{name}" for name in SESSION_COLUMNS.split(", ")[1:])
 
 
-class TransactionRefusedError(Exception):
+class TransactionRefusedError(RefusedError):
     """A transaction refuses its request. The writer rolls the transaction back."""
-
-    def __init__(self, finding: Finding) -> None:
-        super().__init__(finding.code)
-        self.finding = finding
 
 
 def lock_pools(*pbx_ids: str) -> Transaction[None]:
