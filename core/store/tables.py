@@ -180,7 +180,7 @@ pool = Table(
     Column("valid_from", BigInteger, nullable=False),
     Column("valid_until", BigInteger, nullable=False),
     Column("withdrawn", Boolean, nullable=False, default=False),  # no longer in the connector's configuration
-    # The pool is in its simple state: no retired seat is held, nobody waits, no seat is offered. Only then may seats be
+    # Whether the pool may be batched. It is in its simple state: no retired seat is held, nobody waits, no seat is offered. Only then may seats be
     # taken and freed on the batched path (core.licensing.batched_*).
     Column("plain", Boolean, nullable=False, default=True, server_default=text("true")),
     Column(
@@ -201,6 +201,9 @@ seat = Table(
     # Beyond the number that the key grants: its holder keeps it, but it is not granted again.
     Column("retired", Boolean, nullable=False, default=False),
     Column("reserved_for", String(36)),  # a reservation of the pool's policy
+    # An offer. "Kept" is an old word for "offered", as `plain` of the pool and `expiry_told` are for "batchable" and
+    # "warned". The columns are not renamed: during a rolling update the replicas of the previous version still use the
+    # names, and a write that fails there would refuse a sign-in.
     Column("kept_for", BigInteger),  # the PBX user to whom it is offered
     Column("kept_until", BigInteger),  # when the offer expires
     sqlite_with_rowid=False,
