@@ -15,15 +15,15 @@ import sys
 import pytest
 
 RUNS = {
-    "model": ("tests/core/test_ledger_model.py", {"PBX_TEAMS_MODEL_EXAMPLES": "2000"}),
-    "barrier": ("tests/core/test_seats_together.py", {"PBX_TEAMS_BARRIER_ROUNDS": "1000"}),
-    "histories": ("tests/core/test_seats_together.py", {"PBX_TEAMS_HISTORIES": "200"}),
+    "model": ("tests/core/licensing/test_ledger_model.py", {"PBX_TEAMS_MODEL_EXAMPLES": "2000"}),
+    "barrier": ("tests/core/licensing/test_seats_together.py", {"PBX_TEAMS_BARRIER_ROUNDS": "1000"}),
+    "histories": ("tests/core/licensing/test_seats_together.py", {"PBX_TEAMS_HISTORIES": "200"}),
     "links": (
         "tests/app/test_link_faults.py",
         {"PBX_TEAMS_FUZZ_FRAMES": "100000", "PBX_TEAMS_FUZZ_HANDSHAKES": "10000"},
     ),
     "fleet": ("tests/app/test_replicas.py", {"PBX_TEAMS_FLEET_CYCLES": "20"}),
-    "kill": ("tests/core/test_crash.py", {"PBX_TEAMS_KILL_TENTHS": "10"}),
+    "kill": ("tests/core/store/test_crash.py", {"PBX_TEAMS_KILL_TENTHS": "10"}),
 }
 
 

@@ -13,27 +13,11 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from simulator.people import APP_ID, TENANT_ID
+from tests.support.tokens import good
 from tests.support.world import ANNA, World
 
 OTHER_TENANT = "99999999-9999-4999-8999-999999999999"
 STRANGER = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-
-
-def good(world: World) -> dict[str, Any]:
-    now = int(time.time())
-    return {
-        "aud": APP_ID,
-        "iss": f"https://127.0.0.1:{world.demo.entra_port}/{TENANT_ID}/v2.0",
-        "iat": now,
-        "nbf": now,
-        "exp": now + 600,
-        "oid": ANNA.object_id,
-        "tid": TENANT_ID,
-        "scp": "access_as_user",
-        "azp": "1fec8e78-bce4-4aaf-ab1b-5451cc387264",
-        "name": "Anna Berger",
-        "ver": "2.0",
-    }
 
 
 def changed(**changes: Any) -> Callable[[dict[str, Any]], dict[str, Any]]:

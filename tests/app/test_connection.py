@@ -7,7 +7,7 @@ import sys
 from datetime import timedelta
 
 from connector.state import ConnectorState
-from tests.app.test_connector_door import Peer, connected, say
+from tests.support.connector_peer import Peer, connected, say
 from tests.support.world import ANNA, CLARA, World, eventually
 from wire.link import fingerprint
 from wire.pbxkey import grouped

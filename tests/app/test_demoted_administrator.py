@@ -15,7 +15,7 @@ from tab.budgets import Cost
 from tab.operation import API, Operation
 from tab.operations import OPERATIONS
 from tests.bot.test_administration import choices, press
-from tests.bot.test_bot import ask
+from tests.support.chat import ask
 from tests.support.live import open_tab
 from tests.support.tab_client import TabClient
 from tests.support.world import ANNA, BEN, CLARA, World, eventually

@@ -17,8 +17,8 @@ from core.licensing.transactions.removing import UNUSED_FOR
 from core.store.timestamps import now, to_ms
 from simulator.people import TENANT_ID
 from tests.app.test_connection import operator
-from tests.app.test_connector_door import Peer, connected, enrolled, say
 from tests.app.test_keyless import click, trust
+from tests.support.connector_peer import Peer, connected, enrolled, say
 from tests.support.tab_client import Answer, TabClient
 from tests.support.world import ANNA, BEN, CLARA, World, eventually
 from wire.link import fingerprint

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from core.diagnosis.codes import PBX_FAULTS, Code
 from tab.openapi import document
-from tests.app.test_connector_door import answer_to, connected, enrolled, say
+from tests.support.connector_peer import answer_to, connected, enrolled, say
 from tests.support.hostile import ODD_VALUES, one_odd_each
 from tests.support.postgres import Postgres
 from tests.support.probe_peer import peer as probe_of

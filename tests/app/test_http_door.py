@@ -14,7 +14,7 @@ import pytest
 from app.server import HEAD_SECONDS, LINGER_SECONDS, STRANGERS_PER_ADDRESS
 from tab.openapi import document
 from tab.operation import BODY_SECONDS
-from tests.app.test_bad_tokens import good
+from tests.support.tokens import good
 from tests.support.world import World
 from wire import link as pbx_link
 from wire import probe

@@ -16,9 +16,9 @@ import aiohttp
 import psutil
 import pytest
 
-from tests.app.test_bad_tokens import good
-from tests.app.test_connector_door import Peer, connected, enrolled, other_address, say
+from tests.support.connector_peer import Peer, connected, enrolled, other_address, say
 from tests.support.relay import Fault, Relay
+from tests.support.tokens import good
 from tests.support.world import ANNA, CLARA, World, eventually
 from wire.pbxkey import digest, grouped, new_key, parse_key
 

@@ -26,10 +26,10 @@ from aiohttp import web
 from bot.adapter import MAX_ACTIVITY_BYTES
 from core.store.audit import INSERT_AUDIT_SQLITE, AuditKind, audit_values
 from tab.operation import MAX_BODY_BYTES
-from tests.app.test_connector_door import enrolled, other_address
 from tests.app.test_probe_door import code_of, peer_at, use
-from tests.bot.test_bot import activity, claims
 from tests.bot.test_linear_time import TEXTS
+from tests.support.chat import activity, claims
+from tests.support.connector_peer import enrolled, other_address
 from tests.support.history import ACTOR, forget
 from tests.support.world import ANNA, CLARA, World
 from tests.test_regular_expressions import EXPRESSIONS, parser, repetitions

@@ -22,8 +22,8 @@ from tab.operation import MAX_BODY_BYTES, Operation
 from tab.operations import OPERATIONS
 from tests.app.test_hsts import settings
 from tests.app.test_loop_lag import HEADER, PIECES, Neighbour, Send, held, neighbour, posting, text
-from tests.bot.test_bot import activity, claims
 from tests.bot.test_hostile_activities import NAMES
+from tests.support.chat import activity, claims
 from tests.support.world import CLARA, World
 
 __all__ = ["neighbour"]

@@ -11,10 +11,10 @@ from core.diagnosis.codes import Code
 from simulator.people import TENANT_ID
 from tab.operation import API
 from tab.operations import OPERATIONS
-from tests.app.test_bad_tokens import good
-from tests.app.test_connector_door import Peer, connected, enrolled, say
 from tests.app.test_displaced_connector import linked
+from tests.support.connector_peer import Peer, connected, enrolled, say
 from tests.support.tab_client import TabClient
+from tests.support.tokens import good
 from tests.support.world import ANNA, CLARA, World
 from wire.link import fingerprint
 from wire.pbxkey import digest, new_key

@@ -19,9 +19,9 @@ import pytest
 
 from simulator.people import TENANT_ID
 from tests.app.test_connection import operator
-from tests.app.test_connector_door import Peer, connected, enrolled, say
 from tests.app.test_hostile_peers import tracebacks
 from tests.app.test_sealed_answers import part
+from tests.support.connector_peer import Peer, connected, enrolled, say
 from tests.support.world import ANNA, BEN, CLARA, World, eventually
 from wire.bounds import b64url
 from wire.link import Hello, signed_bytes

@@ -10,9 +10,9 @@ import pytest
 from core.licensing.transactions.removing import UNUSED_FOR
 from core.store.timestamps import now, to_ms
 from tests.app.test_connection import operator
-from tests.app.test_connector_door import Peer, connected, enrolled, say
 from tests.app.test_displaced_connector import MALLORY, linked, sign_in, watching
 from tests.app.test_hostile_peers import tracebacks
+from tests.support.connector_peer import Peer, connected, enrolled, say
 from tests.support.world import BEN, World, eventually
 from wire.link import SUBPROTOCOL
 

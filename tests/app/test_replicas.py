@@ -10,11 +10,11 @@ from typing import Any
 import aiohttp
 import pytest
 
-from tests.app.test_bad_tokens import good
 from tests.support.fleet import FIRST, SECOND, Fleet
 from tests.support.live import open_tab
 from tests.support.nats import Nats
 from tests.support.postgres import Postgres
+from tests.support.tokens import good
 from tests.support.world import ANNA, BEN, CLARA, eventually
 from wire.pbxkey import digest, grouped, new_key, parse_key
 

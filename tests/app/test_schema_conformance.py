@@ -20,8 +20,8 @@ from schemathesis.specs.openapi import checks as openapi_checks
 from core.identity.token_user import GLOBAL_ADMINISTRATOR
 from simulator.people import Person
 from tab.openapi import document
-from tests.app.test_bad_tokens import good
 from tests.support.tab_client import TabClient
+from tests.support.tokens import good
 from tests.support.world import ANNA, BEN, CLARA, World
 
 EXAMPLES: Final = 30

@@ -12,8 +12,8 @@ import pytest
 
 from connector.guard import PER_PERSON
 from simulator.starface.model import OAUTH_PERMISSION
-from tests.app.test_bad_tokens import good
 from tests.support.tab_client import Answer
+from tests.support.tokens import good
 from tests.support.world import ANNA, BEN, CLARA, World
 from wire.pbxkey import digest, grouped, new_key, parse_key
 

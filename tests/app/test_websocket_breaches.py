@@ -11,8 +11,8 @@ from typing import Final
 
 import pytest
 
-from tests.app.test_connector_door import connected, enrolled, say
 from tests.app.test_http_door import HANDSHAKE
+from tests.support.connector_peer import connected, enrolled, say
 from tests.support.world import World
 from wire import link, probe
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.bot.test_bot import ask, facts, words
+from tests.support.chat import ask, facts, words
 from tests.support.world import ANNA, BEN, CLARA, World
 
 

@@ -11,8 +11,8 @@ import pytest
 
 from bot.channel import retry_after
 from core.store.timestamps import now
-from tests.bot.test_bot import activity, ask, claims, post, words
 from tests.bot.test_notices import last_notice, revoke_anna, settled
+from tests.support.chat import activity, ask, claims, post, words
 from tests.support.world import ANNA, BEN, World, eventually
 
 IDS = itertools.count()

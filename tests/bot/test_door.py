@@ -11,7 +11,7 @@ from core.diagnosis.codes import Code
 from core.diagnosis.finding import Finding, explain
 from core.language import Language
 from simulator.people import TENANT_ID
-from tests.bot.test_bot import activity, ask, claims, post, words
+from tests.support.chat import activity, ask, claims, post, words
 from tests.support.world import ANNA, World
 
 STRANGER = "99999999-9999-4999-8999-999999999999"

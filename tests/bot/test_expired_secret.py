@@ -9,7 +9,7 @@ from azure.core.credentials import AccessToken
 from azure.core.exceptions import ClientAuthenticationError, ServiceRequestError
 
 from bot.credentials import BotTokenFault, ChannelToken, TokenUnavailableError
-from tests.bot.test_bot import activity, ask, claims, post
+from tests.support.chat import activity, ask, claims, post
 from tests.support.world import ANNA, World, eventually
 
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from bot.activity import ActivityRejectedError, parse
 from bot.adapter import MAX_ACTIVITY_BYTES
 from bot.commands import Command
-from tests.bot.test_bot import activity, claims
+from tests.support.chat import activity, claims
 from tests.support.world import World
 from wire.safejson import MAX_FOREIGN_DEPTH
 

@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from tests.bot.test_administration import press
-from tests.bot.test_bot import activity, ask, claims, post, words
+from tests.support.chat import activity, ask, claims, post, words
 from tests.support.world import ANNA, BEN, BY_DAY, CLARA, World, eventually
 
 

@@ -3,9 +3,9 @@
 import pytest
 from playwright.async_api import expect
 
-from tests.app.test_connector_door import Peer, connected, say
 from tests.e2e.conftest import OpenTab
 from tests.support.browser import overflow
+from tests.support.connector_peer import Peer, connected, say
 from tests.support.world import ANNA, BEN, CLARA, World
 from wire.pbxkey import grouped, new_key
 

@@ -10,9 +10,9 @@ from playwright.async_api import expect
 from connector.config_file import ConfigFile
 from connector.state import ConnectorState
 from tests.app.test_connection import operator
-from tests.app.test_connector_door import Peer, connected, say
 from tests.e2e.conftest import OpenTab
 from tests.support.browser import overflow
+from tests.support.connector_peer import Peer, connected, say
 from tests.support.world import CLARA, World, eventually
 from wire.link import fingerprint
 from wire.pbxkey import KeyFile, grouped, new_key

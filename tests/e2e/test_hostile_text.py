@@ -5,10 +5,10 @@ from typing import Final
 import pytest
 from playwright.async_api import expect
 
-from tests.app.test_connector_door import enrolled
 from tests.app.test_displaced_connector import HOLDER, MALLORY, linked, sign_in
 from tests.e2e.conftest import OpenTab
 from tests.support.browser import Tab
+from tests.support.connector_peer import enrolled
 from tests.support.world import BEN, CLARA, World
 from wire.link import RestState, Status, UciState
 

@@ -8,11 +8,11 @@ from collections.abc import Awaitable, Callable
 import pytest
 from playwright.async_api import Route, expect
 
-from tests.app.test_connector_door import Peer, connected, say
 from tests.e2e.conftest import OpenTab
 from tests.e2e.test_forms import NO_RULES
 from tests.support import history
 from tests.support.browser import Tab
+from tests.support.connector_peer import Peer, connected, say
 from tests.support.keyboard import Keyboard
 from tests.support.world import ANNA, BEN, CLARA, World
 

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from playwright.async_api import expect
 
-from tests.bot.test_bot import ask
 from tests.e2e.conftest import OpenTab
+from tests.support.chat import ask
 from tests.support.world import ANNA, World, eventually
 
 DAY_MS = 86_400_000

@@ -12,9 +12,9 @@ from pathlib import Path
 from playwright.async_api import async_playwright, expect
 
 from simulator.people import PBX_NAME
-from tests.app.test_connector_door import Peer, connected, say
 from tests.support import history
 from tests.support.browser import Tab, launch
+from tests.support.connector_peer import Peer, connected, say
 from tests.support.playground import playground
 from tests.support.setup_pictures import take_setup
 from tests.support.sound import HEADSET, sound_server

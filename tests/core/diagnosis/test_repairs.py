@@ -8,7 +8,7 @@ from core.diagnosis.codes import Code
 from core.diagnosis.lights import Light, get_lights
 from core.diagnosis.repairs import REPAIRS, Repair, find_repair
 from core.diagnosis.rules import PbxFacts, find_blocker
-from tests.core.test_rules import GOOD
+from tests.core.diagnosis.test_rules import GOOD
 
 
 @pytest.mark.parametrize(

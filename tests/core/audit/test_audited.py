@@ -18,8 +18,8 @@ from core.store.audio import AudioStore
 from core.store.audit import NO_PBX, SINGLY_PER_HOUR, Actor, AuditKind, count_audit
 from core.store.timestamps import to_ms
 from core.store.writing import open_writer
-from tests.app.test_connector_door import Peer
 from tests.support.book import NOW, PBX, Book
+from tests.support.connector_peer import Peer
 from wire.pbxkey import digest, new_key
 
 NAME = f"{PBX}.example.com"

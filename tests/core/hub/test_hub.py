@@ -22,7 +22,7 @@ from core.store.database import Database, upgrade_async
 from core.store.timestamps import now
 from core.store.transaction import StorageUnavailableError
 from core.store.writing import open_writer
-from tests.app.test_connector_door import Peer
+from tests.support.connector_peer import Peer
 from tests.support.world import eventually, free_ports
 from wire.jsonrpc import MAX_IN_FLIGHT, LinkClosedError
 from wire.link import SUBPROTOCOL, LoginChallenge, LoginChallengeParams, Method, Status

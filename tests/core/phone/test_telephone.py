@@ -23,8 +23,8 @@ from core.identity.teams_user import TeamsUser
 from core.licensing.session import EndCause
 from core.phone import telephone as module
 from core.phone.telephone import Telephone
-from tests.app.test_connector_door import Peer
 from tests.support.book import Book
+from tests.support.connector_peer import Peer
 from tests.support.world import eventually, free_ports
 from wire.jsonrpc import RpcErrorCode
 from wire.link import SUBPROTOCOL_WITH_CAPABILITIES, Capability, Method

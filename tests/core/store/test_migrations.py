@@ -20,7 +20,7 @@ from core.store.tables import metadata
 from core.store.timestamps import to_ms
 
 
-# SQLite does not tell what an index of an expression is over; tests/core/test_query_plans.py sees that it is there.
+# SQLite does not tell what an index of an expression is over; tests/core/store/test_query_plans.py sees that it is there.
 @pytest.mark.filterwarnings("ignore:.*expression.*")
 async def test_upgrading_makes_the_schema_and_twice_changes_nothing(empty_database_url: str) -> None:
     # Two replicas that start at once.

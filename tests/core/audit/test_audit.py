@@ -21,7 +21,7 @@ from core.store.audit import (
 )
 from tests.support.book import ADMIN, NOW, PBX, Book
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 WHO = "SELECT actor_kind, actor, actor_tenant_id, actor_object_id, actor_pbx_user_id FROM audit"
 
 

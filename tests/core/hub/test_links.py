@@ -20,8 +20,8 @@ from core.store.audit import OPERATOR
 from core.store.database import Database, upgrade_async
 from core.store.timestamps import from_ms, now, to_ms
 from core.store.writing import open_writer
-from tests.app.test_connector_door import Peer
 from tests.support.book import PBX, Book
+from tests.support.connector_peer import Peer
 from wire.link import Checked, NameState, UciState
 from wire.pbxkey import digest, new_key
 
@@ -301,7 +301,7 @@ async def test_a_name_of_before_stays_and_no_other_like_it_is_made(records: Reco
 
 
 async def test_a_name_handed_over_leaves_the_old_identity_nothing(records: Records) -> None:
-    """What it leaves of its sessions and trusted tenants: tests/core/test_handing_over.py."""
+    """What it leaves of its sessions and trusted tenants: tests/core/licensing/test_handing_over.py."""
     registry, old, new = records.registry, Peer(NAME), Peer(NAME)
     old_key = new_key()
     before = await claim(
