@@ -112,7 +112,7 @@ async def get_licences(call: Call) -> present.Rendered:
 
 
 async def get_setup(call: Call) -> Setup:
-    view = expect(await call.services.administration.view(call.user, HoldersQuery(limit=2)))
+    view = await call.services.administration.view(call.user, HoldersQuery(limit=2))
     conversation = await call.services.conversations.get(*call.user.key)
     return present.setup(view, call.user, has_chat=conversation is not None)
 

@@ -21,7 +21,16 @@ from tests.support.tab_client import TabClient
 from tests.support.world import ANNA, BEN, CLARA, World, eventually
 
 DOORS: Final = {one.id: one for one in OPERATIONS if Code.NOT_ADMINISTRATOR in one.problems}
-VIEWS: Final = {"getLicences", "getUsage", "getAdvice", "getTrust", "getConnection", "getConflicts"}
+VIEWS: Final = {
+    "getLicences",
+    "getUsage",
+    "getAdvice",
+    "getTrust",
+    "getConnection",
+    "getConflicts",
+    "getAudit",
+    "getSetup",
+}
 """They ask the PBX again at most every `READ_RECHECK_SECONDS`; all others each time."""
 SOMEBODY: Final = "6f0c7a53-0d3c-4c77-8a51-6a9d4f1f0a11"
 POLICY: Final = {"idleHours": 1, "reservations": [], "admitted": {"userIds": [], "groupIds": []}}
