@@ -22,7 +22,7 @@ SEND_SECONDS: Final = 900.0
 
 
 async def get_downloads(call: Call) -> DownloadsState:
-    return _state(call, expect(await call.services.downloads.offer(call.user)))
+    return _state(call, await call.services.downloads.offer(call.user))
 
 
 async def get_helper(call: Call) -> DownloadsState:

@@ -60,10 +60,10 @@ class Downloads:
     def is_configured(self) -> bool:
         return self._folder is not None
 
-    async def offer(self, user: TeamsUser) -> tuple[BuiltPackage, ...] | Finding:
-        """Return the packages for an administrator."""
-        session = await self._guard.may_read(user, AdministratorAct.VIEW_CONNECTION)
-        return session if isinstance(session, Finding) else await self._packages()
+    async def offer(self, user: TeamsUser) -> tuple[BuiltPackage, ...]:
+        """Return the packages for an administrator. Raises `RefusedError` for everybody else."""
+        await self._guard.may_read(user, AdministratorAct.VIEW_CONNECTION)
+        return await self._packages()
 
     async def offer_helper(self, user: TeamsUser) -> tuple[BuiltPackage, ...] | Finding:
         """Return the packages for every signed-in user."""
@@ -79,8 +79,6 @@ class Downloads:
                 return Finding(Code.NOT_SIGNED_IN)
         else:
             session = await self._guard.may_read(user, AdministratorAct.DOWNLOAD)
-            if isinstance(session, Finding):
-                return session
             if package is None:
                 return Finding(Code.PACKAGE_GONE)
             await self._guard.note(session, AuditKind.PACKAGE_OFFERED, {"file": package.file})

@@ -30,6 +30,7 @@ VIEWS: Final = {
     "getConflicts",
     "getAudit",
     "getSetup",
+    "getDownloads",
 }
 """They ask the PBX again at most every `READ_RECHECK_SECONDS`; all others each time."""
 SOMEBODY: Final = "6f0c7a53-0d3c-4c77-8a51-6a9d4f1f0a11"
