@@ -78,7 +78,7 @@ class Downloads:
             if await self._overview.session_of(user) is None:
                 return Finding(Code.NOT_SIGNED_IN)
         else:
-            session = await self._guard.may_read(user, AdministratorAct.DOWNLOAD)
+            session = await self._guard.may_act(user, AdministratorAct.DOWNLOAD, remembered=True)
             if package is None:
                 return Finding(Code.PACKAGE_GONE)
             await self._guard.note(session, AuditKind.PACKAGE_OFFERED, {"file": package.file})
