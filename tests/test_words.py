@@ -85,3 +85,50 @@ def test_what_is_new_is_told_in_both_languages_for_every_version_of_the_changelo
     for items in news.values():
         assert set(items) == {"de", "en"}
         assert len(items["de"]) == len(items["en"]) > 0
+
+
+def _imported(file: Path) -> set[Path]:
+    """Return the files of the client that are loaded with this one, itself among them; `import()` is not followed."""
+    found, todo = set[Path](), [file]
+    while todo:
+        one = todo.pop()
+        if one in found:
+            continue
+        found.add(one)
+        if one.suffix == ".ts":
+            imports = re.findall(
+                r"^import (?!type)[^\"]*\"(\.[^\"]+)\"", one.read_text("utf-8"), re.MULTILINE
+            )
+            todo += [(one.parent / re.sub(r"\.js$", ".ts", name)).resolve() for name in imports]
+    return found
+
+
+def _keys(files: set[Path]) -> set[str]:
+    return {
+        PLURAL.sub("", key)
+        for file in files
+        if file.suffix == ".json" and isinstance(words := json.loads(file.read_text("utf-8")), dict)
+        for key in words
+    }
+
+
+CLIENT = (ROOT / "tab/web/src").resolve()
+LOADED_LATER = sorted(
+    (file, (file.parent / re.sub(r"\.js$", ".ts", name)).resolve())
+    for file in CLIENT.rglob("*.ts")
+    for name in re.findall(r"import\(\"(\.[^\"]+)\"\)", file.read_text("utf-8"))
+)
+
+
+@pytest.mark.parametrize(("loader", "page"), LOADED_LATER, ids=[page.stem for _, page in LOADED_LATER])
+def test_a_page_that_is_loaded_later_brings_its_texts(loader: Path, page: Path) -> None:
+    """Each text that a module uses by name is in the files loaded with it, with its loader or at the start."""
+    files = _imported(page)
+    here = _keys(files | _imported(loader) | _imported(CLIENT / "main.ts"))
+    everywhere = _keys(set(CLIENT.rglob("*.json")))
+    for file in sorted(one for one in files if one.suffix == ".ts"):
+        text = file.read_text("utf-8")
+        used = set(re.findall(r"\"([a-z][\w.-]*)\"", text)) & everywhere
+        starts = set(re.findall(r"`([a-z][\w.-]*[.-])\$\{", text))
+        used |= {key for key in everywhere for start in starts if key.startswith(start)}
+        assert used <= here, f"{file.name}: {sorted(used - here)[:3]}"

@@ -1,5 +1,7 @@
 """A real Chromium that shows the Teams host, and axe in it."""
 
+import functools
+import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -32,6 +34,27 @@ SETTLED = """async () => {
   await Promise.allSettled(changing.map((one) => one.finished));
 }"""
 """Wait until every colour is the one that stays: a button that was disabled a moment ago is still pale."""
+
+
+TEXTS = """() => {
+  const roots = [document], texts = [];
+  for (const root of roots) {
+    for (const element of root.querySelectorAll("*")) {
+      if (element.shadowRoot) roots.push(element.shadowRoot);
+      for (const node of element.childNodes) if (node.nodeType === Node.TEXT_NODE) texts.push(node.data.trim());
+      for (const { value } of element.attributes) texts.push(value.trim());
+    }
+  }
+  return texts;
+}"""
+"""All texts and values of attributes in the tab."""
+
+
+@functools.cache
+def word_keys() -> frozenset[str]:
+    """Return the keys of the client's texts that cannot be mistaken for a value of an attribute."""
+    files = (Path(__file__).parents[2] / "tab/web/src/words").glob("*en.json")
+    return frozenset(key for file in files for key in json.loads(file.read_text("utf-8")) if "." in key)
 
 
 async def launch(playwright: Playwright, *more: str, environment: dict[str, str] | None = None) -> Browser:
@@ -147,17 +170,18 @@ class Tab:
         await expect(self.view.get_by_role("alert")).to_contain_text(text)
 
     async def violations(self) -> list[str]:
-        """Return axe's findings in the tab, one line for each rule and element."""
+        """Return axe's findings in the tab, one line for each rule and element, and keys shown for lack of a text."""
         frame = self.frame()
         await frame.evaluate(SETTLED)
         if not await frame.evaluate("'axe' in window"):
             await frame.evaluate((E2E / "node_modules/axe-core/axe.min.js").read_text())
         found = await frame.evaluate("axe.run(document, {resultTypes: ['violations']})")
+        shown = await frame.evaluate(TEXTS)
         return [
             f"{violation['id']}: {node['html'][:200]} ({node.get('failureSummary', '')[:300]})"
             for violation in found["violations"]
             for node in violation["nodes"]
-        ]
+        ] + [f"key instead of a text: {text}" for text in shown if text in word_keys()]
 
 
 async def overflow(tab: Tab) -> int:

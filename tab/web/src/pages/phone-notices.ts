@@ -7,6 +7,7 @@ import { BusyController } from "../busy.js";
 import { sectionStyles, tickStyles } from "../page-styles.js";
 import { placeholder } from "../placeholder.js";
 import { shared } from "../styles.js";
+import "../settings-words.js";
 import { t } from "../words.js";
 
 const SWITCHES = ["callsInChat", "missedCalls", "numbersInChat"] as const;
