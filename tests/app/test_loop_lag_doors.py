@@ -46,6 +46,8 @@ OTHER_DOORS: Final = {
     "/metrics": "test_loop_lag.test_heads_tokens_and_files",
     "/api/v1/events": "takes a token, a language and two switches: test_loop_lag.test_heads_tokens_and_files",
     "/api/v1/openapi.json": "takes a token",
+    "/downloads/": "takes nothing",
+    "/downloads/{ticket}/{file}": "test_downloads",
     "/tab": "takes nothing",
     "/tab/": "takes nothing",
     "/tab/dial": "the page reads the number, not the service",

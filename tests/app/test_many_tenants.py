@@ -117,6 +117,11 @@ async def test_ids_of_another_pbx_open_no_door(shared: World) -> None:
                 {"trusted": True, "entry": "automatic", "primary": True},
                 {"tenant-authority-needed"},
             ),
+            "makeDownloadLink": ({"file": "pbx-connector_1.0.0_all.deb"}, {"package-gone"}),
+            "makeNewKey": (
+                {"nonce": "n", "box": {"ephemeralKey": "A" * 87, "nonce": "A" * 16, "ciphertext": "AAAA"}},
+                {"connector-outdated"},
+            ),
         }
         with_ids = {
             one.id for one in OPERATIONS if one.body is not None and Code.NOT_ADMINISTRATOR in one.problems

@@ -56,7 +56,7 @@ async def test_the_list_can_be_closed_for_good(world: World, open_tab: OpenTab) 
     await expect(clara.view.locator("#step-user")).to_have_count(0)
     await expect(clara.view.get_by_role("heading", name="Overview")).to_be_focused()
     await clara.page.reload()
-    await expect(clara.view.locator("pbx-notices form")).to_be_visible()
+    await expect(clara.view.locator("#situation")).to_be_visible()
     await expect(clara.view.locator("pbx-checklist")).to_have_count(1)
     await expect(clara.view.locator("#step-user")).to_have_count(0)
 
@@ -64,7 +64,7 @@ async def test_the_list_can_be_closed_for_good(world: World, open_tab: OpenTab) 
 async def test_users_see_no_steps(world: World, open_tab: OpenTab) -> None:
     await world.client(ANNA).sign_in(world.pbx_name, world.key)
     anna = await open_tab(ANNA)
-    await expect(anna.view.locator("pbx-notices form")).to_be_visible()
+    await expect(anna.view.locator("#situation")).to_be_visible()
     await expect(anna.view.locator("pbx-checklist")).to_have_count(0)
 
 
