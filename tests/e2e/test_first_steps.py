@@ -1,9 +1,10 @@
 """The administrator's first steps on the overview: they go when they are done, and can be closed."""
 
+import asyncio
 from urllib.parse import unquote
 
 import pytest
-from playwright.async_api import expect
+from playwright.async_api import Route, expect
 
 from tests.app.test_keyless import PRIMARY, trust
 from tests.e2e.conftest import OpenTab
@@ -56,7 +57,7 @@ async def test_the_list_can_be_closed_for_good(world: World, open_tab: OpenTab) 
     await expect(clara.view.locator("#step-user")).to_have_count(0)
     await expect(clara.view.get_by_role("heading", name="Overview")).to_be_focused()
     await clara.page.reload()
-    await expect(clara.view.locator("#situation")).to_be_visible()
+    await expect(clara.view.locator("#licence")).to_be_visible()
     await expect(clara.view.locator("pbx-checklist")).to_have_count(1)
     await expect(clara.view.locator("#step-user")).to_have_count(0)
 
@@ -64,8 +65,26 @@ async def test_the_list_can_be_closed_for_good(world: World, open_tab: OpenTab) 
 async def test_users_see_no_steps(world: World, open_tab: OpenTab) -> None:
     await world.client(ANNA).sign_in(world.pbx_name, world.key)
     anna = await open_tab(ANNA)
-    await expect(anna.view.locator("#situation")).to_be_visible()
+    await expect(anna.view.locator("#licence")).to_be_visible()
     await expect(anna.view.locator("pbx-checklist")).to_have_count(0)
+
+
+@pytest.mark.parametrize("answer", ["none", "failure"])
+async def test_the_overview_does_not_need_the_steps(world: World, open_tab: OpenTab, answer: str) -> None:
+    clara = await alone(world, open_tab)
+    let_go = asyncio.Event()
+
+    async def withhold(route: Route) -> None:
+        if answer == "none":
+            await let_go.wait()
+        await route.abort()
+
+    await clara.page.route("**/api/v1/setup*", withhold)
+    await clara.page.reload()
+    await expect(clara.view.locator("#licence")).to_be_visible()
+    await expect(clara.view.locator("pbx-skeleton")).to_have_count(0)
+    await expect(clara.view.locator("#step-user")).to_have_count(0)
+    let_go.set()
 
 
 @pytest.mark.parametrize("theme", ["dark", "contrast"])

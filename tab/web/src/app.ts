@@ -17,6 +17,7 @@ import type { NavigationEntry } from "./frame/navigation.js";
 import type { FrameIcon } from "./icons.js";
 import { closeDialog, enterTeams, type Surroundings } from "./host.js";
 import { watch, type Change } from "./live.js";
+import { isNoted } from "./pages/checklist-notes.js";
 import { hasPhone } from "./pages/situation.js";
 import { Part, isOutdated } from "./part.js";
 import { person } from "./person.js";
@@ -305,7 +306,9 @@ export class App extends LitElement {
           .surroundings=${this.surroundings}
         ></pbx-settings>`;
       case "state":
-        return html`<pbx-my-state .state=${state}>${this.renderChecklist(state)}</pbx-my-state>`;
+        return html`<pbx-my-state .state=${state} ?waits=${mayHaveChecklist(state)}
+          >${this.renderChecklist(state)}</pbx-my-state
+        >`;
     }
   }
 
@@ -488,6 +491,11 @@ function renderNotShown(wanted: Page) {
 function linkedNumber(page: string | undefined): string {
   if (page?.startsWith("dial:")) return page.slice("dial:".length);
   return location.pathname.endsWith("/dial") ? (new URLSearchParams(location.search).get("n") ?? "") : "";
+}
+
+/** Return whether the overview may have the list of first steps: an administrator has not closed it. */
+function mayHaveChecklist({ person, connection }: MyState): boolean {
+  return person?.isAdministrator === true && connection !== null && !isNoted("closed", connection.pbxName);
 }
 
 /** Return the pages that are available to the user. */

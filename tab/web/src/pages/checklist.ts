@@ -170,5 +170,7 @@ export class Checklist extends LitElement {
 
   private async load() {
     await this.task.load(api.setup(), (setup) => (this.setup = setup));
+    // What is below the list is drawn now, in the same frame as the list.
+    this.dispatchEvent(new CustomEvent("checklist-known", { bubbles: true }));
   }
 }

@@ -1,15 +1,19 @@
 // The overview: one sentence about the person's state, what to do next, the person, the licence, and the connection.
 import { LitElement, css, html, nothing } from "lit";
-import { customElement, property } from "lit/decorators.js";
+import { customElement, property, state } from "lit/decorators.js";
 import type { ConnectionState, Licence, MyState, PbxPerson, Trouble } from "../api.js";
 import { button } from "../button.js";
 import { initialsOf } from "../frame/initials.js";
 import { icon } from "../icons.js";
 import { keepFocus } from "../focus.js";
 import { person as name } from "../person.js";
+import "../placeholder.js";
 import { shared } from "../styles.js";
 import { dateTime, t, type Word } from "../words.js";
 import { nextSteps, situationOf, type NextStep } from "./situation.js";
+
+/** The cards are drawn after this time even if nobody knows yet what comes above them. */
+const LONGEST_WAIT_MS = 3_000;
 
 @customElement("pbx-my-state")
 export class MyStatePage extends LitElement {
@@ -112,10 +116,30 @@ export class MyStatePage extends LitElement {
   ];
 
   @property({ attribute: false }) state!: MyState;
+  /** Whether the slot holds a list that may appear or stay empty; `checklist-known` tells that it has decided. */
+  @property({ type: Boolean }) waits = false;
+  /** Whether the cards are drawn. They come together with what is above them, so that they do not move. */
+  @state() private settled = false;
+  private longestWait: ReturnType<typeof setTimeout> | undefined;
 
   constructor() {
     super();
     keepFocus(this);
+    this.addEventListener("checklist-known", () => (this.settled = true));
+  }
+
+  override connectedCallback() {
+    super.connectedCallback();
+    this.longestWait = setTimeout(() => (this.settled = true), LONGEST_WAIT_MS);
+  }
+
+  override disconnectedCallback() {
+    clearTimeout(this.longestWait);
+    super.disconnectedCallback();
+  }
+
+  override willUpdate() {
+    if (!this.waits) this.settled = true;
   }
 
   override render() {
@@ -141,15 +165,19 @@ export class MyStatePage extends LitElement {
       ${person.needsPassword ? this.renderHint("needs-password", "state.sign-in-with-password") : nothing}
       ${licence.kind === "ADM" ? this.renderHint("administration", "state.sign-in-again") : nothing}
       <slot></slot>
-      <div class="cards">
-        ${this.renderPerson(person, licence, connection)} ${this.renderNext()}
-        ${
-          this.state.offers.some(({ pbxName }) => pbxName !== connection.pbxName)
-            ? html`<pbx-offers .offers=${this.state.offers} current=${connection.pbxName}></pbx-offers>`
-            : nothing
-        }
-      </div>
+      ${this.settled ? this.renderCards(person, licence, connection) : html`<pbx-skeleton height="480"></pbx-skeleton>`}
     `;
+  }
+
+  private renderCards(person: PbxPerson, licence: Licence, connection: ConnectionState) {
+    return html`<div class="cards">
+      ${this.renderPerson(person, licence, connection)} ${this.renderNext()}
+      ${
+        this.state.offers.some(({ pbxName }) => pbxName !== connection.pbxName)
+          ? html`<pbx-offers .offers=${this.state.offers} current=${connection.pbxName}></pbx-offers>`
+          : nothing
+      }
+    </div>`;
   }
 
   private renderSituation() {
