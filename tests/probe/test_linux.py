@@ -54,7 +54,7 @@ class Watching:
         await asyncio.to_thread(self._thread.join, 10)
         assert not self._thread.is_alive(), "it stops when it is told to"
 
-    async def sees(self, *wanted: tuple[str, str, str], seconds: float = 5) -> None:
+    async def sees(self, *wanted: tuple[str, str, str], seconds: float = 20) -> None:
         async def is_seen() -> bool:
             return bool(self.seen) and self.seen[-1] == set(wanted)
 
@@ -119,7 +119,7 @@ async def test_a_server_that_goes_away_and_comes_back(
                 await second.ready()
                 async with program(second, UCC, speaker="headset_out", microphone="headset_in"):
                     await watching.sees(
-                        ("softphone", "input", HEADSET), ("softphone", "output", HEADSET), seconds=15
+                        ("softphone", "input", HEADSET), ("softphone", "output", HEADSET), seconds=30
                     )
 
 

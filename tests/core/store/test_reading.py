@@ -79,9 +79,11 @@ async def test_a_long_statement_leaves_the_event_loop(reader: SqliteReader) -> N
     assert (await ended) == 3_000_000
     assert turns > 1
     assert reader._elsewhere[LONG.format(3_000_000)] == NEXT_ELSEWHERE
+    seemed_long = 0
     for _ in range(100):
         assert await _fetch(reader, LONG.format(1000)) == 1000
-    assert LONG.format(1000) not in reader._elsewhere
+        seemed_long += reader._elsewhere.get(LONG.format(1000)) == NEXT_ELSEWHERE
+    assert seemed_long <= 2, "a busy machine makes a short read seem long now and then, not each time"
 
 
 async def test_a_statement_has_a_limit_of_time(tmp_path: Path) -> None:
