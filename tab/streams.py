@@ -136,8 +136,10 @@ class Stream:
         self.wake(due)
 
     def send_phone(self, text: bytes) -> None:
-        """Send the current state of the telephone; while the stream is suspended, only note that one is needed."""
-        if self.is_suspended:
+        """Send the current state of the telephone; while the stream is suspended or its user is signed out, only note that
+        one is needed: the line may have been read before the session ended.
+        """
+        if self.is_suspended or self.session_id is None:
             self.is_phone_behind = True
         else:
             self.phone = text

@@ -1,6 +1,5 @@
 """A person's telephone through the whole service: the tab's API, the connector and a simulated STARFACE."""
 
-import json
 import uuid
 from contextlib import closing
 from typing import Any
@@ -20,14 +19,7 @@ async def anna(world: World) -> TabClient:
     """Signed in, her telephone off. The connector is logged in by UCI, also where an earlier test had switched that off."""
     client = world.client(ANNA)
     assert (await client.sign_in(world.pbx_name, world.key)).status == 200
-
-    async def is_ready() -> bool:
-        with closing(world.database()) as database:
-            query = "SELECT status FROM pbx WHERE name = ?"
-            (status,) = database.execute(query, (world.pbx_name,)).fetchone()
-        return bool(json.loads(status)["uci"] == "on")
-
-    await eventually(is_ready, "the connector is logged in by UCI", seconds=80)
+    await world.uci_is_on()
     return client
 
 

@@ -112,7 +112,7 @@ class Site:
             line = await self.line(user_id)
             return line if fits(line) else None
 
-        line: PhoneLine = await eventually(found, what)
+        line: PhoneLine = await eventually(found, what, seconds=20)
         return line
 
     async def call_that(self, state: CallState, user_id: int = ANNA) -> PhoneCall:

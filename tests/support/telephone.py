@@ -40,6 +40,7 @@ class DeskPhone:
         if ends_calls:
             await self.end_calls()
         await self.client.sign_in(self.world.pbx_name, self.world.key)
+        await self.world.uci_is_on()
         answer = await switch_on(self.client, self.world.pbx_name, self.world.key)
         assert answer.status == 200, answer.body
 

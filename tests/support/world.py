@@ -132,6 +132,20 @@ class World:
             row = database.execute(query, (self.pbx_name,)).fetchone()
         return row is not None and bool(row[0])
 
+    async def uci_is_on(self) -> None:
+        """Wait until the connector is logged in by UCI. After a test that switched UCI off at the PBX, that takes up to a
+        minute: a login that was refused is tried once a minute.
+        """
+
+        async def is_on() -> bool:
+            with closing(self.database()) as database:
+                query = "SELECT status FROM pbx WHERE name = ?"
+                row = database.execute(query, (self.pbx_name,)).fetchone()
+            return row is not None and bool(json.loads(row[0])["uci"] == "on")
+
+        if (self.demo.state / "pbx-teams.db").exists():
+            await eventually(is_on, "the connector is logged in by UCI", seconds=100)
+
     def database(self) -> sqlite3.Connection:
         """Access the service's own database, for changes that would otherwise take days."""
         return sqlite3.connect(self.demo.state / "pbx-teams.db", timeout=10)

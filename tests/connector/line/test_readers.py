@@ -187,9 +187,11 @@ async def test_rest_that_answers_nonsense_costs_its_own_part_alone(
         line = await site.open(ANNA)
         paths = r"^/rest/(contacts|accounts|fmcPhones|redirects|users/\d+/phoneconfig)"
         await site.control("PUT", "answers", [rule | {"path": paths}])
-        shown = await site.line()
-        assert {Feature.DIAL, Feature.HISTORY, Feature.REDIRECTS, Feature.VOICEMAIL} <= set(shown.features)
-        assert shown.phones and shown.do_not_disturb is None and not shown.mobiles
+        offered = {Feature.DIAL, Feature.HISTORY, Feature.REDIRECTS, Feature.VOICEMAIL}
+        shown = await site.until(
+            lambda line: offered <= set(line.features) and line.phones, "the rest of the line is read"
+        )
+        assert shown.do_not_disturb is None and not shown.mobiles
         found = (await line.search("Lindner")).found
         assert [one.name for one in found] == ["Jürgen Lindner"], "of the own call list"
         assert "Lindner" not in (shown.detail or "") + caplog.text
