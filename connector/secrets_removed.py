@@ -12,8 +12,9 @@ _LOOKS_SECRET: Final = re.compile(
     r"(?:[A-Z2-7]{4}-){8}[A-Z2-7]{4}"  # a PBX key
     r"|\b[0-9a-fA-F]{64,}\b"  # a hash of a password, a token of UCI
     r"|\beyJ[\w-]{5,}\.[\w-]+(?:\.[\w-]*)?"  # a licence key, a token
-    # A private key up to its end line, or to the end of the text. Nothing follows, so that the time stays linear.
-    r"|-----BEGIN [A-Z ]{0,40}PRIVATE KEY-----(?:[^-]|-(?!----))*"
+    # A private key with its headers (RFC 7468, RFC 1421), whole or cut off. Only what can belong to it goes, and nothing is
+    # required after it, so the time stays linear.
+    r"|-----BEGIN [A-Z ]{0,40}PRIVATE KEY-----(?:(?:Proc-Type|DEK-Info):[^\n]{0,100}+|[A-Za-z0-9+/=\s\\])*+"
     r"|(?<=://)[^\s/@]{1,200}@"  # user and password in an address
 )
 

@@ -6,6 +6,8 @@ import zipfile
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import pytest
+
 from connector.config import load
 from connector.log_file import FILE, MAX_BYTES, OLDER, LogFile, last_day
 from connector.running import Connector
@@ -74,6 +76,31 @@ async def test_no_secret_is_in_the_support_file(tmp_path: Path) -> None:
     assert 'url = "http://127.0.0.1' in texts["configuration.toml"] and REMOVED in texts["configuration.toml"]
     assert '"step": "pbx-login"' in texts["doctor.json"] and "the end" in texts["log.txt"]
     assert connector.status().pbx_name in texts["status.json"]
+
+
+BODY = "MIIEvQIBADANBgkqhkiG9w0BAQEFAASC/+BKcwggSjAgEAAoIBAQC7"
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        f"-----BEGIN PRIVATE KEY-----\n{BODY}\n{BODY}==\n-----END PRIVATE KEY-----",
+        f"-----BEGIN OPENSSH PRIVATE KEY-----\r\n{BODY}\r\n-----END OPENSSH PRIVATE KEY-----",
+        f"-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES-256-CBC,{BODY}\n\n{BODY}\n-----END",
+        f"-----BEGIN PRIVATE KEY-----\n{BODY}",  # cut off
+        f"-----BEGIN EC PRIVATE KEY-----\\n{BODY}\\n{BODY}\\n-----END EC PRIVATE KEY-----",  # in JSON
+    ],
+)
+def test_no_private_key_remains_and_the_text_after_it_does(key: str) -> None:
+    text = SecretRemover(()).remove(f"before {key} - after.\n2026-11-28T08:00:00.000Z INFO next line\n")
+    assert BODY not in text and text.startswith("before ")
+    if "-----END" in key:
+        assert text.endswith("- after.\n2026-11-28T08:00:00.000Z INFO next line\n")
+
+
+def test_a_message_about_a_private_key_takes_no_other_line_with_it() -> None:
+    text = "no -----BEGIN PRIVATE KEY----- in the file.\n2026-11-28T08:00:00.000Z INFO next line\n"
+    assert SecretRemover(()).remove(text).endswith("2026-11-28T08:00:00.000Z INFO next line\n")
 
 
 def test_the_log_is_of_the_last_day_and_bounded(tmp_path: Path) -> None:
