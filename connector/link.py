@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
@@ -58,19 +59,23 @@ class LinkRefusedError(Exception):
         self.code = code
 
 
+@dataclass(frozen=True, slots=True)
+class LinkParts:
+    """What a link reports about, and what answers the service."""
+
+    config: Config
+    state: ConnectorState
+    monitor: Monitor
+    directory: Directory
+    calls: Calls
+    lines: Lines
+    handlers: Mapping[str, Handler]
+
+
 class LinkClient:
-    def __init__(
-        self,
-        config: Config,
-        state: ConnectorState,
-        monitor: Monitor,
-        directory: Directory,
-        calls: Calls,
-        lines: Lines,
-        handlers: Mapping[str, Handler],
-    ) -> None:
+    def __init__(self, parts: LinkParts) -> None:
         """Raises `ConnectorError` if `ca_file` in [service] cannot be used."""
-        self.use(config, state, monitor, directory, calls, lines, handlers)
+        self.use(parts)
         self.is_open = asyncio.Event()
         self.links_opened = 0
         self.opened_at: datetime | None = None
@@ -80,25 +85,16 @@ class LinkClient:
         self.last_finding: Finding | None = None
         """Why the last attempt to open a link failed, as the doctor would report it."""
 
-    def use(
-        self,
-        config: Config,
-        state: ConnectorState,
-        monitor: Monitor,
-        directory: Directory,
-        calls: Calls,
-        lines: Lines,
-        handlers: Mapping[str, Handler],
-    ) -> None:
+    def use(self, parts: LinkParts) -> None:
         """Take other parts; they count from the next `run` on. Raises `ConnectorError` as the constructor does."""
-        context_for(Target.service(config.service))
-        self._config = config
-        self._state = state
-        self._monitor = monitor
-        self._directory = directory
-        self._calls = calls
-        self._lines = lines
-        self._handlers = handlers
+        context_for(Target.service(parts.config.service))
+        self._config = parts.config
+        self._state = parts.state
+        self._monitor = parts.monitor
+        self._directory = parts.directory
+        self._calls = parts.calls
+        self._lines = parts.lines
+        self._handlers = parts.handlers
 
     async def run(self) -> None:
         """Keep a link open until cancelled. While the connector is switched off, only tell the service so."""

@@ -16,7 +16,7 @@ from connector.config import Config
 from connector.config_file import Changes, ConfigFile
 from connector.doctor.doctor import examine_running
 from connector.errors import ConnectorError
-from connector.link import LinkClient
+from connector.link import LinkClient, LinkParts
 from connector.log_file import last_day
 from connector.network.target import Target
 from connector.network.tls import context_for
@@ -69,15 +69,7 @@ class Connector:
         self._supervisor = Supervisor()
         self._examining = asyncio.Lock()
         self.side = PbxSide(config, self.state)
-        self.link = LinkClient(
-            config=config,
-            state=self.state,
-            monitor=self.side.monitor,
-            directory=self.side.directory,
-            calls=self.side.calls,
-            lines=self.side.lines,
-            handlers=self._handlers(),
-        )
+        self.link = LinkClient(self._link_parts(config))
         self._page: StatusPage | None = None
         self._remover = SecretRemover(self._secrets())
 
@@ -302,7 +294,11 @@ class Connector:
             self._supervisor.start(name, run)
 
     def _start_link(self, config: Config) -> None:
-        self.link.use(
+        self.link.use(self._link_parts(config))
+        self._supervisor.start(LINK, self.link.run)
+
+    def _link_parts(self, config: Config) -> LinkParts:
+        return LinkParts(
             config=config,
             state=self.state,
             monitor=self.side.monitor,
@@ -311,7 +307,6 @@ class Connector:
             lines=self.side.lines,
             handlers=self._handlers(),
         )
-        self._supervisor.start(LINK, self.link.run)
 
     def _handlers(self) -> Mapping[str, Handler]:
         return {**self.side.handlers(), **RepairMethods(self, self.side.methods).handlers()}

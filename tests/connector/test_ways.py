@@ -22,7 +22,7 @@ from connector.directory import Directory
 from connector.doctor.doctor import examine_ways
 from connector.errors import ConnectorError, PbxUnreachableError
 from connector.line.lines import Lines
-from connector.link import LinkClient
+from connector.link import LinkClient, LinkParts
 from connector.logins import Logins
 from connector.monitor import Monitor
 from connector.network.client import HttpClient
@@ -150,7 +150,7 @@ async def link_says(config: Config) -> Finding:
     monitor = Monitor(rest, uci, directory, readings, look, active=True)
     logins = Logins(rest, callbacks, state)
     lines = Lines(rest, logins, config.telephone, directory.group_name)
-    link = LinkClient(config, state, monitor, directory, Calls(logins), lines, {})
+    link = LinkClient(LinkParts(config, state, monitor, directory, Calls(logins), lines, {}))
     running = asyncio.create_task(link.run())
     try:
         async with asyncio.timeout(60):

@@ -12,7 +12,7 @@ import pytest
 
 from connector.config import Config, PbxSection, ServiceSection, TelephoneSection, UciSection
 from connector.line.lines import Lines
-from connector.link import LinkClient
+from connector.link import LinkClient, LinkParts
 from connector.logins import Logins
 from connector.rest import StarfaceRest
 from connector.state import ConnectorState
@@ -262,7 +262,7 @@ async def test_changes_of_many_lines_are_told_together_in_portions(tmp_path: Pat
         pbx=PbxSection(name="p", url="http://127.0.0.1:1", login="x", password="x"),
     )
     nothing: Any = None
-    link = LinkClient(config, nothing, nothing, nothing, nothing, lines, {})
+    link = LinkClient(LinkParts(config, nothing, nothing, nothing, nothing, lines, {}))
     for _ in range(3):
         for user_id in range(5 * MAX_CHANGED):
             lines._mark_changed(user_id)
