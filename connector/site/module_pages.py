@@ -1,6 +1,7 @@
 """The module page of a running connector, as the vendor's module configuration."""
 
 import asyncio
+import hashlib
 import logging
 from collections.abc import Sequence
 from datetime import timedelta
@@ -13,7 +14,7 @@ from connector.running import Connector
 from connector.setup.steps import licence_of
 from connector.site.pages import LANGUAGE, check_rows, render, text
 from connector.site.security import Session
-from connector.site.server import Site
+from connector.site.server import Site, form_texts, see_other
 from connector.site.setup_pages import key_file_response, licence_line
 from core.language import Language, format_time
 from wire.doctor import DoctorStep
@@ -40,7 +41,7 @@ class ModulePages:
         return self._page(request, session, is_done="done" in request.query)
 
     async def _act(self, request: web.Request, session: Session) -> web.StreamResponse:
-        form = {name: value for name, value in (await request.post()).items() if isinstance(value, str)}
+        form = await form_texts(request)
         action = form.get("action", "")
         connector, language = self._connector, request[LANGUAGE]
         logger.info("audit: an act on the module page", extra={"act": action[:40]})
@@ -69,13 +70,13 @@ class ModulePages:
                 licence_of(key_text)
                 await self._set_licences([*self._keys(), key_text])
             elif action == "remove-licence":
-                index = form.get("index", "")
-                await self._set_licences([one for at, one in enumerate(self._keys()) if str(at) != index])
+                removed = form.get("key", "")
+                await self._set_licences([one for one in self._keys() if _id_of(one) != removed])
         except ConnectorError as fault:
             return self._page(request, session, problem=str(fault))
         except ValueError:
             return self._page(request, session, problem=text(language, "field.licences.keys.wrong"))
-        return web.Response(status=303, headers={"Location": f"/{session.space}/?done"})
+        return see_other(session, "?done")
 
     def _keys(self) -> Sequence[str]:
         return self._connector.config.licences.keys
@@ -158,7 +159,7 @@ class ModulePages:
                     verdict = text(language, "module.accepted")
                 else:
                     verdict = text(language, "module.refused", reason=state.reason or "?")
-            found.append({"index": index, "line": line, "verdict": verdict})
+            found.append({"id": _id_of(key), "line": line, "verdict": verdict})
         return found
 
     async def _key_file(self, _request: web.Request, _session: Session) -> web.StreamResponse:
@@ -173,3 +174,8 @@ class ModulePages:
             content_type="application/zip",
             headers={"Content-Disposition": 'attachment; filename="pbx-connector-support.zip"'},
         )
+
+
+def _id_of(licence_key: str) -> str:
+    """Return what names a licence key in a form: it stays the same when another key is removed, and reveals nothing."""
+    return hashlib.sha256(licence_key.encode("utf-8", "surrogatepass")).hexdigest()[:32]

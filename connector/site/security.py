@@ -125,7 +125,7 @@ class Door:
 
     def enter_with_password(self, password: str) -> tuple[Session, str] | None:
         """Return a new session and its cookie, or None if the password is wrong. Call `password_wait` first."""
-        stored = self._state.read(PASSWORD_FILE).decode("ascii", "replace").strip() if self._state else ""
+        stored = self._state.read(PASSWORD_FILE).decode("ascii", "ignore").strip() if self._state else ""
         if stored and hmac.compare_digest(_digest(password.strip()), stored):
             self._wrong.clear()
             return self._begin("password")
@@ -290,7 +290,7 @@ def leave_ticket(state: ConnectorState) -> str:
 def take_ticket(state: ConnectorState, ticket: str) -> bool:
     """Use a ticket that another process has left. It is deleted before it counts."""
     try:
-        digest, _, until = state.read(TICKET_FILE).decode("ascii", "replace").strip().partition(" ")
+        digest, _, until = state.read(TICKET_FILE).decode("ascii", "ignore").strip().partition(" ")
         if not digest or not hmac.compare_digest(digest, _digest(ticket)):
             return False
         (state.directory / TICKET_FILE).unlink()

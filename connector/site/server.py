@@ -124,7 +124,7 @@ class Site:
 
     @staticmethod
     def _enter(request: web.Request, session: Session, cookie: str) -> web.Response:
-        response = web.Response(status=303, headers={"Location": f"/{session.space}/"})
+        response = see_other(session, "")
         set_cookie(request, response, session, cookie)
         return response
 
@@ -133,6 +133,16 @@ class Site:
         response = web.Response(status=303, headers={"Location": "/"})
         response.del_cookie(cookie_name(request), path=f"/{session.space}/")
         return response
+
+
+def see_other(session: Session, path: str) -> web.Response:
+    """Send the browser to a page of the session."""
+    return web.Response(status=303, headers={"Location": f"/{session.space}/{path}"})
+
+
+async def form_texts(request: web.Request) -> dict[str, str]:
+    """Return the texts of a form by field, without files."""
+    return {name: value for name, value in (await request.post()).items() if isinstance(value, str)}
 
 
 class Listening:

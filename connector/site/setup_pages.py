@@ -26,7 +26,7 @@ from connector.setup.steps import (
 )
 from connector.site.pages import LANGUAGE, check_rows, has_text, render, render_text, text
 from connector.site.security import Session
-from connector.site.server import Site
+from connector.site.server import Site, form_texts, see_other
 from connector.status import ask
 from core.language import Language
 from wire.doctor import StepOutcome
@@ -75,8 +75,8 @@ class SetupPages:
 
     async def _first(self, _request: web.Request, session: Session) -> web.StreamResponse:
         if self._is_saved:
-            return _see(session, "finish")
-        return _see(session, f"step/{first_open(self._draft)}")
+            return see_other(session, "finish")
+        return see_other(session, f"step/{first_open(self._draft)}")
 
     async def _show(self, request: web.Request, session: Session) -> web.StreamResponse:
         name = request.match_info["step"]
@@ -89,34 +89,34 @@ class SetupPages:
             if not run.task.cancelled():
                 run.task.result()
             if _is_plain_success(run):
-                return _see(session, f"step/{_following(name)}")
+                return see_other(session, f"step/{_following(name)}")
         return render(request, "step.html", session, **self._step_values(request[LANGUAGE], step, run))
 
     async def _act(self, request: web.Request, session: Session) -> web.StreamResponse:
         name = request.match_info["step"]
-        form = {key: value for key, value in (await request.post()).items() if isinstance(value, str)}
+        form = await form_texts(request)
         action = form.get("action", "check")
         if name == DONE:
             return self._save(request, session)
         step = _step(name)
         running = self._runs.get(name)
         if running is not None and not running.task.done():
-            return _see(session, f"step/{name}")
+            return see_other(session, f"step/{name}")
         if action == "save":
             if running is None or not running.attempt.may_be_saved:
-                return _see(session, f"step/{name}")
+                return see_other(session, f"step/{name}")
             mark_tried(step, self._draft)
             logger.info(
                 "audit: a step of the set-up is saved although its check failed", extra={"step": name}
             )
-            return _see(session, f"step/{_following(name)}")
+            return see_other(session, f"step/{_following(name)}")
         if action == "accept":
             self._draft.enter(certificate_values(form.get("fingerprint", "")))
             logger.info("audit: a certificate of the PBX was accepted")
         elif action == "forget-certificate":
             self._draft.forget(PINNED)
         self._begin(step, form, is_call=action == "call", takes_values=action != "accept")
-        return _see(session, f"step/{name}")
+        return see_other(session, f"step/{name}")
 
     def _begin(self, step: Step, form: dict[str, str], *, is_call: bool, takes_values: bool) -> None:
         running = Attempt()
@@ -233,7 +233,7 @@ class SetupPages:
 
     def _save(self, request: web.Request, session: Session) -> web.StreamResponse:
         if first_open(self._draft) != DONE:
-            return _see(session, f"step/{DONE}")
+            return see_other(session, f"step/{DONE}")
         try:
             self._draft.save()
         except ConnectorError as fault:
@@ -242,14 +242,14 @@ class SetupPages:
         logger.info(
             "audit: the configuration was written by the set-up", extra={"file": str(self._draft.file.path)}
         )
-        return _see(session, "finish")
+        return see_other(session, "finish")
 
     async def _finish(self, request: web.Request, session: Session) -> web.StreamResponse:
         return await self._finish_page(request, session)
 
     async def _finish_page(self, request: web.Request, session: Session, key: str = "") -> web.StreamResponse:
         if not self._is_saved:
-            return _see(session, f"step/{first_open(self._draft)}")
+            return see_other(session, f"step/{first_open(self._draft)}")
         config = self._draft.file.load()
         return render(
             request,
@@ -264,7 +264,7 @@ class SetupPages:
 
     async def _finish_act(self, request: web.Request, session: Session) -> web.StreamResponse:
         if not self._is_saved:
-            return _see(session, f"step/{first_open(self._draft)}")
+            return see_other(session, f"step/{first_open(self._draft)}")
         if (await request.post()).get("action") == "key":
             logger.info("audit: the PBX key was shown")
             return await self._finish_page(request, session, grouped(self._draft.state.pbx_key()))
@@ -280,7 +280,7 @@ class SetupPages:
 
     async def _key_file(self, _request: web.Request, session: Session) -> web.StreamResponse:
         if not self._is_saved:
-            return _see(session, f"step/{first_open(self._draft)}")
+            return see_other(session, f"step/{first_open(self._draft)}")
         name = self._draft.file.load().pbx.name
         logger.info("audit: the key file was downloaded")
         return key_file_response(
@@ -295,10 +295,6 @@ def key_file_response(name: str, content: str) -> web.Response:
         content_type="application/octet-stream",
         headers={"Content-Disposition": f'attachment; filename="{name}.pbxkey"'},
     )
-
-
-def _see(session: Session, path: str) -> web.Response:
-    return web.Response(status=303, headers={"Location": f"/{session.space}/{path}"})
 
 
 def _step(name: str) -> Step:
