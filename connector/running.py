@@ -38,11 +38,11 @@ FIRST_CHECK_SECONDS: Final = 5.0
 STOP_SECONDS: Final = 1.2
 """How long the parts may take to stop. With the log-out and the status page, the program ends within three seconds."""
 LOOK_SECONDS: Final = 1.0
-"""How often the file is looked at."""
+"""How often the file is checked for changes."""
 SETTLED_SECONDS: Final = 0.5
-"""How long the file must stay as it is before it is read: some editors write it in several steps."""
+"""How long the file must be unchanged before it is read, because some editors write it in several steps."""
 UCI_SECONDS: Final = 20.0
-"""How long switching UCI on may take until its state is reported as it then is."""
+"""How long to wait for UCI to come on; after that its state is reported as it is."""
 LINK: Final = "link"
 WATCH: Final = "configuration"
 _OF_LINK: Final = frozenset({"service", "licences", "teams", "active"})
@@ -50,7 +50,7 @@ _OF_LINK: Final = frozenset({"service", "licences", "teams", "active"})
 
 
 class Connector:
-    """Everything that runs, and what people may do to it: the module page, the command line and the repairs from Teams.
+    """The parts that run, and what the module page, the command line and repairs from Teams can do with them.
 
     The methods that change something may be called at any time, also at the same time.
     """
@@ -91,10 +91,10 @@ class Connector:
         logger.info("stopped")
 
     def remover(self) -> SecretRemover:
-        """Return what removes the present secrets of this connector from a text."""
+        """Return the remover for the connector's current secrets."""
         return self._remover
 
-    # Seeing
+    # Reporting
 
     def status(self) -> ConnectorStatus:
         previous = self.state.previous_pbx_key()
@@ -197,7 +197,7 @@ class Connector:
             except ConnectorError as fault:
                 self._note_fault(str(fault))
 
-    # How
+    # Internals
 
     async def _watch(self) -> None:
         """Reload the configuration whenever its file, or a file that it names, has changed."""
@@ -245,7 +245,7 @@ class Connector:
         self._remover = SecretRemover(self._secrets())
 
     async def _replace_side(self, config: Config) -> None:
-        """Start everything again that stands on the PBX or on the state: that is all but the page."""
+        """Restart everything that depends on the PBX or on the state directory: all parts but the status page."""
         state = self.state
         if config.state_directory != state.directory:
             state = ConnectorState(config.state_directory)
