@@ -69,18 +69,17 @@ async def test_the_audit_is_read_in_words_and_in_pages(world: World) -> None:
 
 async def test_the_audit_is_filtered_and_exported_as_filtered(world: World) -> None:
     clara, anna = world.client(CLARA), world.client(ANNA)
-    for client in (clara, anna):
-        await client.sign_in(world.pbx_name, world.key)
+    await clara.sign_in(world.pbx_name, world.key)
+    (latest,) = (await clara.call("GET", "audit?limit=1")).body["entries"]
+    await anna.sign_in(world.pbx_name, world.key)
     await clara.call("GET", "licences/export")
     found = (await clara.call("GET", "audit?group=sessions&search=berger&limit=200")).body
-    assert found["entries"] and {one["actor"] for one in found["entries"]} <= {
-        "Anna Berger",
-        "Clara Vogt",
-        "The service",
-    }
     assert all("Anna Berger" in (one["actor"], one["subject"]) for one in found["entries"])
-    exports = (await clara.call("GET", "audit?group=exports")).body
-    assert {one["code"] for one in exports["entries"]} <= {"holders-exported", "audit-exported", "examined"}
+    own = [one for one in found["entries"] if one["id"] > latest["id"]]  # the others are from earlier tests
+    assert own and {one["actor"] for one in own} <= {"Anna Berger", "Clara Vogt"}
+    exports = (await clara.call("GET", "audit?group=exports")).body["entries"]
+    own = [one for one in exports if one["id"] > latest["id"]]
+    assert own and {one["code"] for one in own} <= {"holders-exported", "audit-exported", "examined"}
     answer = await clara.call("GET", "audit/export?group=sessions&search=berger")
     rows = list(csv.DictReader(io.StringIO(answer.body["content"].decode("utf-8-sig"), newline="")))
     assert len(rows) == found["found"]
