@@ -89,6 +89,11 @@ export class ConnectionPage extends LitElement {
       .events span {
         overflow-wrap: anywhere;
       }
+      @media (max-width: 480px) {
+        .events li {
+          grid-template-columns: 1fr;
+        }
+      }
       .chart {
         width: 100%;
         height: 96px;
