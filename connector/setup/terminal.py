@@ -19,7 +19,7 @@ from connector.setup.steps import (
     mark_tried,
     shown,
 )
-from core.language import Language, Words
+from core.language import Language, Words, format_day
 from wire.doctor import StepOutcome
 from wire.lines import one_line
 from wire.pbxkey import grouped
@@ -140,7 +140,8 @@ class _Terminal:
     def _say_licences(self, found: Attempt) -> None:
         for one in found.licences:
             which = "one" if one.seats == 1 else "other"
-            self.say(self.text(f"licence-line.{which}", serial=one.serial, count=one.seats, until=one.until))
+            until = format_day(self._language, one.until)
+            self.say(self.text(f"licence-line.{which}", serial=one.serial, count=one.seats, until=until))
         if found.licences:
             self.say(self.text("licence-note"))
 

@@ -12,7 +12,7 @@ from aiohttp import web
 from connector.errors import ConnectorError
 from connector.running import Connector
 from connector.setup.steps import licence_of
-from connector.site.pages import LANGUAGE, check_rows, render, text
+from connector.site.pages import LANGUAGE, check_rows, render, text, text_or_value
 from connector.site.security import Session
 from connector.site.server import Site, form_texts, see_other
 from connector.site.setup_pages import key_file_response, licence_line
@@ -127,17 +127,21 @@ class ModulePages:
             (text(language, "module.link"), link),
             (
                 text(language, "module.pbx"),
-                text(language, "module.version", state=pbx.rest, version=pbx.pbx_version or "?"),
+                text(
+                    language,
+                    "module.version",
+                    state=text_or_value(language, "module.rest-state", pbx.rest),
+                    version=pbx.pbx_version or "?",
+                ),
             ),
-            (text(language, "module.uci"), str(pbx.uci)),
+            (text(language, "module.uci"), text_or_value(language, "module.uci-state", pbx.uci)),
             (text(language, "module.connector"), status.connector_version),
             (text(language, "module.identity"), status.identity),
         ]
         for part in status.parts:
             said = "module.runs" if part.running else "module.waits"
-            rows.append(
-                (text(language, "module.part", name=part.name), text(language, said, count=part.restarts))
-            )
+            name = text_or_value(language, "module.part-name", part.name)
+            rows.append((text(language, "module.part", name=name), text(language, said, count=part.restarts)))
         if status.last_fault and not status.linked:
             rows.append((text(language, "module.fault"), status.last_fault))
         return rows
@@ -158,7 +162,8 @@ class ModulePages:
                 elif state.accepted:
                     verdict = text(language, "module.accepted")
                 else:
-                    verdict = text(language, "module.refused", reason=state.reason or "?")
+                    reason = text_or_value(language, "module.reason", state.reason or "?")
+                    verdict = text(language, "module.refused", reason=reason)
             found.append({"id": _id_of(key), "line": line, "verdict": verdict})
         return found
 

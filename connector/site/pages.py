@@ -39,6 +39,12 @@ def has_text(language: Language, key: str) -> bool:
     return _PAGES.has(language, key) or _SETUP.has(language, key)
 
 
+def text_or_value(language: Language, prefix: str, value: str) -> str:
+    """Return the text for one of several values; the value itself if there is none, as of a later service."""
+    key = f"{prefix}.{value}"
+    return text(language, key) if has_text(language, key) else value
+
+
 def translator(language: Language) -> Callable[..., str]:
     def translate(key: str, /, **values: Any) -> str:
         return text(language, key, **values)

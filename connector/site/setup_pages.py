@@ -28,7 +28,7 @@ from connector.site.pages import LANGUAGE, check_rows, has_text, render, render_
 from connector.site.security import Session
 from connector.site.server import Site, form_texts, see_other
 from connector.status import ask
-from core.language import Language
+from core.language import Language, format_day
 from wire.doctor import StepOutcome
 from wire.pbxkey import grouped
 
@@ -335,9 +335,8 @@ def _verdict(language: Language, run: _Run) -> dict[str, str]:
 def licence_line(language: Language, one: LicenceShown) -> str:
     """Return what a licence key says about itself, for people."""
     which = "one" if one.seats == 1 else "other"
-    return text(
-        language, f"licence-line.{which}", serial=one.serial, count=one.seats, until=one.until.isoformat()
-    )
+    until = format_day(language, one.until)
+    return text(language, f"licence-line.{which}", serial=one.serial, count=one.seats, until=until)
 
 
 async def _is_linked(port: int) -> bool:
