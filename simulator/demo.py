@@ -220,7 +220,7 @@ class Demo:
     async def write_history(self) -> None:
         """Write what the colleagues did in the last weeks, up to now."""
         await self._output(
-            *(sys.executable, "-m", "showcase.history"),
+            *(sys.executable, "-m", "infra.showcase.history"),
             *("--database-url", self.database_address, "--pbx-name", self.site.pbx_name),
         )
 

@@ -1,6 +1,6 @@
 """Three weeks of history for the demonstration, so that its pages have content.
 
-    python -m showcase.history --database-url URL --pbx-name NAME
+    python -m infra.showcase.history --database-url URL --pbx-name NAME
 
 `make run` calls this for the PBX of the demonstration, whose users are `simulator.colleagues`. The company's working
 days are played through the service's own ledger with a clock that this module sets: people sign in and out, are refused
@@ -344,12 +344,12 @@ def _moment(day: date, hour: float) -> datetime:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m showcase.history", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m infra.showcase.history", description=__doc__)
     parser.add_argument("--database-url", required=True)
     parser.add_argument("--pbx-name", required=True)
     options = parser.parse_args()
     days = asyncio.run(write(options.database_url, options.pbx_name, now()))
-    print(days)  # noqa: T201 - the command's result
+    print(days)
     return 0
 
 

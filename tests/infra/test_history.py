@@ -8,7 +8,7 @@ from core.licensing.advice import advise, find_constant, get_history_start
 from core.licensing.seat_history import SeatHistory
 from core.signin.preferences import PreferenceStore
 from core.store.timestamps import from_ms
-from showcase import history
+from infra.showcase import history
 from simulator.colleagues import COLLEAGUES, FIRST_USER_ID
 from simulator.people import PEOPLE, TENANT_ID
 from simulator.starface.company import PARTNERS
