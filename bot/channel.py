@@ -22,6 +22,7 @@ import aiohttp
 from botbuilder.schema import Activity, ChannelAccount, ConversationAccount, ResourceResponse
 from botframework.connector.auth import ClaimsIdentity
 from botframework.connector.auth.bot_framework_authentication import BotFrameworkAuthentication
+from pydantic_core import to_json
 from yarl import URL
 
 from bot.credentials import ChannelToken, TokenUnavailableError
@@ -235,7 +236,7 @@ class Channel:
         except TokenUnavailableError as fault:
             raise DeliveryError(DeliveryOutcome.NOT_DELIVERED, "no token for the channel") from fault
         headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
-        body = json.dumps(_content(message)).encode()
+        body = to_json(_content(message))
         try:
             async with self._session().request(
                 method, url, data=body, headers=headers, **self._proxies.of(url)

@@ -5,7 +5,6 @@ messages to an organisation, all notices to that organisation wait; others do no
 """
 
 import asyncio
-import json
 import logging
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -13,6 +12,7 @@ from datetime import timedelta
 from typing import Any, Final, NamedTuple
 
 from botbuilder.schema import Activity
+from pydantic_core import from_json
 
 from bot.answers import Answers
 from bot.cards.audio import audio_notice_card
@@ -46,7 +46,7 @@ SEND_SECONDS: Final = 30.0
 """Time-out for sending one notice."""
 TAKEN_FOR: Final = timedelta(seconds=2 * SEND_SECONDS)
 """Lease of a notice: if the replica that sends it crashes, another one takes it over after this time."""
-AT_ONCE: Final = 64
+AT_ONCE: Final = 128
 """Notices that are sent at the same time."""
 GATHER_SECONDS: Final = 0.02
 """The longest time for which outcomes are collected before they are written together."""
@@ -80,6 +80,8 @@ class Notifier:
         self._pauses = Pauses()
         self._has_backlog = False
         """Whether the last search found as many due notices as it asked for."""
+        self._enough = AT_ONCE
+        """The end of a delivery wakes the notifier when no more than this many are running."""
         self._woken = asyncio.Event()
 
     async def run(self) -> None:
@@ -107,12 +109,13 @@ class Notifier:
 
         With a backlog half of them is enough, because the next notices can then be begun.
         """
-        enough = AT_ONCE // 2 if self._has_backlog else 0
+        self._enough = AT_ONCE // 2 if self._has_backlog else 0
         with suppress(TimeoutError):
             async with asyncio.timeout(GATHER_SECONDS):
-                while len(self._under_way) > enough:
+                while len(self._under_way) > self._enough:
                     self._woken.clear()
                     await self._woken.wait()
+        self._enough = AT_ONCE
 
     async def close(self) -> None:
         """Wait up to `CLOSE_SECONDS` for running deliveries, and write their outcomes."""
@@ -190,7 +193,7 @@ class Notifier:
             return postpone(notice, morning)
         if pause := self._pauses.get_remaining(notice.tenant_id):
             return postpone(notice, at + pause)
-        reference = json.loads(stored.reference)
+        reference = from_json(stored.reference)
         channel_id = str((reference.get("user") or {}).get("id", ""))
         reader = self._answers.reader(Language.of(stored.locale), channel_id)
         if notice.kind == AUDIO_NOTICE:
@@ -204,7 +207,8 @@ class Notifier:
             self._setbacks.record_success(notice.id)
         finally:
             del self._under_way[notice.tenant_id, notice.object_id]
-            self._woken.set()
+            if len(self._under_way) <= self._enough:
+                self._woken.set()
 
     async def _send(self, notice: Notice, drawn: NoticeMessage) -> NoticeChange:
         try:

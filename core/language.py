@@ -5,7 +5,7 @@ A package with texts has `words/de.json` and `words/en.json` in its folder. Nest
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import date, datetime
 from enum import StrEnum
 from functools import cache
@@ -37,12 +37,21 @@ class Words:
     def __init__(self, package: str) -> None:
         self._package = package
 
-    def text(self, language: Language, key: str, **values: Any) -> str:
+    def text(
+        self,
+        language: Language,
+        key: str,
+        clean: Callable[[object], object] | None = None,
+        /,
+        **values: Any,
+    ) -> str:
         """Return the text of `key` with its `{placeholders}` filled; a placeholder without a value becomes "…".
 
-        Raises KeyError for an unknown key, which is a programming error.
+        `clean` is applied to each value that the text shows. Raises KeyError for an unknown key, which is a
+        programming error.
         """
-        return load(self._package, language)[key].format_map(_Filled(values))
+        text = load(self._package, language)[key]
+        return text.format_map(_Filled(values) if clean is None else _Cleaned(values, clean))
 
     def has(self, language: Language, key: str) -> bool:
         return key in load(self._package, language)
@@ -51,6 +60,17 @@ class Words:
 class _Filled(dict[str, Any]):
     def __missing__(self, key: str) -> str:
         return "…"
+
+
+class _Cleaned(dict[str, object]):
+    """Values that are cleaned when they are shown, because most texts show few of them."""
+
+    def __init__(self, values: Mapping[str, object], clean: Callable[[object], object]) -> None:
+        self._values = values
+        self._clean = clean
+
+    def __missing__(self, key: str) -> object:
+        return self._clean(self._values[key]) if key in self._values else "…"
 
 
 @cache

@@ -55,7 +55,9 @@ def notice_card(
     actor = describe_actor_of_notice(
         content.actor, content.actor_kind, reader.language, other_organisation=content.other_organisation
     )
-    values = content.model_dump() | {"until": card_time(from_ms(content.until)), "actor": actor}
+    values = content.model_dump(exclude={"until"}) | {"actor": actor}
+    if content.until:
+        values["until"] = card_time(from_ms(content.until))
     body = [text(reader.t(f"notice.{kind}.text", **values))]
     if content.reason:
         body.append(text(reader.t("notice.reason", reason=content.reason)))

@@ -37,8 +37,7 @@ class CardReader:
 
     def t(self, key: str, **values: object) -> Plain:
         """Return a text with its placeholders filled. The values may come from outside."""
-        filled = {name: plain(value) for name, value in values.items()}
-        return Plain(WORDS.text(self.language, key, **filled))
+        return Plain(WORDS.text(self.language, key, plain, **values))
 
     def title(self, key: str) -> Title:
         """Return a text without placeholders."""

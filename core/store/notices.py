@@ -100,8 +100,8 @@ class NoticeChange:
 
 
 def mark_delivered(notice: Notice, at: datetime) -> NoticeChange:
-    """Mark the notice as delivered."""
-    return NoticeChange(notice.id, {"delivered_at": to_ms(at)})
+    """Mark the notice as delivered, in whole seconds, so that one statement stores those of the same second."""
+    return NoticeChange(notice.id, {"delivered_at": to_ms(at.replace(microsecond=0))})
 
 
 def schedule_retry(
@@ -203,13 +203,15 @@ def _to_due(row: Row) -> DueNotice:
 def _write(
     changes: Sequence[NoticeChange], wanted: Sequence[str], at: int, far: int, until: int
 ) -> Transaction[set[str]]:
-    # Sorted, so that two replicas cannot deadlock.
-    for change in sorted(changes, key=lambda change: change.notice_id):
-        columns = ", ".join(f"{name} = ${number}" for number, name in enumerate(change.values, 2))
+    together: dict[tuple[tuple[str, int | bool], ...], list[str]] = {}
+    for change in changes:
+        together.setdefault(tuple(change.values.items()), []).append(change.notice_id)
+    for values, ids in together.items():
+        columns = ", ".join(f"{name} = ${number}" for number, (name, _) in enumerate(values, 1))
         yield from execute(
-            f"UPDATE notice SET {columns} WHERE id = $1",  # noqa: S608 - names of columns
-            change.notice_id,
-            *change.values.values(),
+            f"UPDATE notice SET {columns} WHERE id IN ({placeholders(ids, len(values) + 1)})",  # noqa: S608
+            *(value for _, value in values),
+            *ids,
         )
     if not wanted:
         return set()
