@@ -2,12 +2,11 @@
 overlap when they are rotated.
 """
 
-import asyncio
-import sys
 from datetime import timedelta
 
 from connector.state import ConnectorState
 from tests.support.connector_peer import Peer, connected, say
+from tests.support.operator import run_operator_command
 from tests.support.world import ANNA, CLARA, World, eventually
 from wire.link import fingerprint
 from wire.pbxkey import grouped
@@ -121,8 +120,8 @@ async def test_a_pbx_reinstalled_without_a_backup_gets_its_name(world: World) ->
     await world.demo.spawn_connector()
     old = ConnectorState(state).fingerprint
     await eventually(has_tried, "the old installation is shown", seconds=60)
-    assert old in await operator(world, "show", world.pbx_name)
-    assert "belongs to" in await operator(world, "hand-over", world.pbx_name, old)
+    assert old in await run_operator_command(world, "show", world.pbx_name)
+    assert "belongs to" in await run_operator_command(world, "hand-over", world.pbx_name, old)
     await world.demo.write_key_file()
     await world.connected()
     assert (await clara.state())["sessionEnd"]["cause"] == "handed-over"
@@ -145,13 +144,13 @@ async def test_a_link_that_lost_its_name_is_closed(world: World) -> None:
     await eventually(is_closed, "the old identity's link is closed", seconds=5)
 
     async def is_refused() -> bool:
-        return ConnectorState(world.demo.state / "connector").fingerprint in await operator(
+        return ConnectorState(world.demo.state / "connector").fingerprint in await run_operator_command(
             world, "show", world.pbx_name
         )
 
     await eventually(is_refused, "the old identity tries again and is refused", seconds=30)
     back = ConnectorState(world.demo.state / "connector").fingerprint
-    await operator(world, "hand-over", world.pbx_name, back)
+    await run_operator_command(world, "hand-over", world.pbx_name, back)
     await world.connected()
 
 
@@ -199,18 +198,6 @@ async def opened_again(world: World, links: int) -> None:
         return world.log("connector").count("link open") > links
 
     await eventually(is_open, "the connector opens its link with the new key", seconds=20)
-
-
-async def operator(world: World, *arguments: str, group: str = "pbx") -> str:
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "app.cli", group, *arguments),
-        env=world.demo.service_environment(),
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    out, err = await process.communicate()
-    assert process.returncode == 0, err.decode()
-    return out.decode()
 
 
 async def test_a_right_that_cannot_be_read_is_not_a_right_that_is_gone(world: World) -> None:

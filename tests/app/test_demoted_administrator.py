@@ -14,8 +14,7 @@ from core.diagnosis.codes import Code
 from tab.budgets import Cost
 from tab.operation import API, Operation
 from tab.operations import OPERATIONS
-from tests.bot.test_administration import choices, press
-from tests.support.chat import ask
+from tests.support.chat import ask, list_choices, press_button
 from tests.support.live import open_tab
 from tests.support.tab_client import TabClient
 from tests.support.world import ANNA, BEN, CLARA, World, eventually
@@ -136,7 +135,7 @@ async def test_an_open_tab_is_told_nothing_more_of_others(world: World, clara: T
 
 async def test_the_chat_asks_the_pbx_as_well(world: World, clara: TabClient) -> None:
     assert (await world.client(BEN).sign_in(world.pbx_name, world.key)).status == 200
-    anna = choices(await ask(world, CLARA, "licences"))["Anna Berger"]
+    anna = list_choices(await ask(world, CLARA, "licences"))["Anna Berger"]
     await promote(world, is_administrator=False)
     for verb, data in (
         ("revoke", {"session": anna}),
@@ -144,6 +143,6 @@ async def test_the_chat_asks_the_pbx_as_well(world: World, clara: TabClient) -> 
         ("licences", {}),
         ("licences", {"search": "Ben"}),
     ):
-        card = str(await press(world, CLARA, verb, **data))
+        card = str(await press_button(world, CLARA, verb, **data))
         assert "Ben Kr" not in card and "Anna Berger" not in card, verb
     assert (await world.client(ANNA).state())["signedIn"]

@@ -1,7 +1,6 @@
 """Packages that the service offers: who may have which, by links that end, and nothing beside them in the folder."""
 
 import hashlib
-import json
 import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -12,38 +11,15 @@ import pytest
 from app.settings import Settings
 from core.administration.downloads import Downloads
 from core.diagnosis.finding import Finding
+from tests.support.downloads import CONNECTOR_FILE, CONTENT, HELPER_FILE, write_packages
 from tests.support.world import ANNA, CLARA, World
-from wire.packages import INDEX, MAX_INDEX_BYTES, BuiltPackage, PackageIndex, PackageKind
-
-CONNECTOR = "pbx-connector_9.9.9_amd64.deb"
-HELPER = "pbx-audio-helper_9.9.9_x64.zip"
-CONTENT = {CONNECTOR: b"connector " * 200_000, HELPER: b"helper"}
-
-
-def fill(folder: Path, **changes: Any) -> None:
-    """Fill a folder as `make packages` does. `changes` are made to the connector's entry."""
-    folder.mkdir(exist_ok=True)
-    kinds = {CONNECTOR: PackageKind.CONNECTOR_DEBIAN, HELPER: PackageKind.AUDIO_HELPER_WINDOWS}
-    packages = []
-    for name, content in CONTENT.items():
-        (folder / name).write_bytes(content)
-        entry = {
-            "kind": kinds[name],
-            "file": name,
-            "version": "9.9.9",
-            "architecture": "amd64",
-            "size": len(content),
-            "sha256": hashlib.sha256(content).hexdigest(),
-            "sbom": f"{name}.cdx.json",
-        }
-        packages.append(entry | (changes if name == CONNECTOR else {}))
-    (folder / INDEX).write_text(json.dumps({"packages": packages}))
+from wire.packages import INDEX, MAX_INDEX_BYTES, BuiltPackage, PackageIndex
 
 
 @pytest.fixture
 async def folder(world: World) -> AsyncIterator[Path]:
     folder = world.demo.state / "downloads"
-    fill(folder)
+    write_packages(folder)
     for person in (ANNA, CLARA):
         answer = await world.client(person).sign_in(world.pbx_name, world.key)
         assert answer.status == 200, answer.body
@@ -57,7 +33,7 @@ async def offered(world: World, person: Any = CLARA, path: str = "downloads") ->
     return sorted(one["file"] for one in answer.body["packages"])
 
 
-async def link(world: World, file: str = CONNECTOR, person: Any = CLARA) -> str:
+async def link(world: World, file: str = CONNECTOR_FILE, person: Any = CLARA) -> str:
     answer = await world.client(person).call("POST", "downloads/link", {"file": file})
     assert answer.status == 200, answer.body
     return str(answer.body["url"])
@@ -71,41 +47,41 @@ async def fetch(world: World, url: str, **headers: str) -> tuple[int, bytes, Any
 
 async def test_an_administrator_downloads_the_connector(world: World, folder: Path) -> None:
     shown = (await world.client(CLARA).call("GET", "downloads")).body
-    one = next(one for one in shown["packages"] if one["file"] == CONNECTOR)
-    assert shown["configured"] and (one["version"], one["size"]) == ("9.9.9", len(CONTENT[CONNECTOR]))
+    one = next(one for one in shown["packages"] if one["file"] == CONNECTOR_FILE)
+    assert shown["configured"] and (one["version"], one["size"]) == ("9.9.9", len(CONTENT[CONNECTOR_FILE]))
     url = await link(world)
-    assert url.startswith(f"{world.teams_url}/downloads/") and url.endswith(f"/{CONNECTOR}")
+    assert url.startswith(f"{world.teams_url}/downloads/") and url.endswith(f"/{CONNECTOR_FILE}")
     status, content, headers = await fetch(world, url)
     assert status == 200 and hashlib.sha256(content).hexdigest() == one["sha256"]
-    assert headers["Content-Disposition"] == f'attachment; filename="{CONNECTOR}"'
+    assert headers["Content-Disposition"] == f'attachment; filename="{CONNECTOR_FILE}"'
     assert headers["X-Content-Type-Options"] == "nosniff" and headers["Cache-Control"] == "no-store"
     # A broken download is continued.
     status, rest, _ = await fetch(world, url, Range="bytes=1000000-")
-    assert status == 206 and rest == CONTENT[CONNECTOR][1_000_000:]
+    assert status == 206 and rest == CONTENT[CONNECTOR_FILE][1_000_000:]
 
 
 async def test_it_is_in_the_audit(world: World, folder: Path) -> None:
     await link(world)
     rows = (await world.client(CLARA).call("GET", "audit?limit=5")).body["entries"]
-    assert any((row["code"], row["detail"]) == ("package-offered", CONNECTOR) for row in rows), rows
+    assert any((row["code"], row["detail"]) == ("package-offered", CONNECTOR_FILE) for row in rows), rows
 
 
 async def test_users_get_the_audio_helper_alone(world: World, folder: Path) -> None:
     anna = world.client(ANNA)
     assert (await anna.call("GET", "downloads")).code == "not-administrator"
-    assert (await anna.call("POST", "downloads/link", {"file": CONNECTOR})).code == "not-administrator"
+    assert (await anna.call("POST", "downloads/link", {"file": CONNECTOR_FILE})).code == "not-administrator"
     # Nobody learns by it which files there are.
     assert (await anna.call("POST", "downloads/link", {"file": "nothing"})).code == "not-administrator"
-    assert await offered(world, ANNA, "downloads/helper") == [HELPER]
-    assert (await fetch(world, await link(world, HELPER, ANNA)))[1] == CONTENT[HELPER]
+    assert await offered(world, ANNA, "downloads/helper") == [HELPER_FILE]
+    assert (await fetch(world, await link(world, HELPER_FILE, ANNA)))[1] == CONTENT[HELPER_FILE]
     await anna.sign_out()
     assert (await anna.call("GET", "downloads/helper")).code == "not-signed-in"
-    assert (await anna.call("POST", "downloads/link", {"file": HELPER})).code == "not-signed-in"
+    assert (await anna.call("POST", "downloads/link", {"file": HELPER_FILE})).code == "not-signed-in"
 
 
 async def test_a_link_opens_its_own_file_alone(world: World, folder: Path) -> None:
-    url = await link(world, HELPER)
-    assert (await fetch(world, url.replace(HELPER, CONNECTOR)))[0] == 404
+    url = await link(world, HELPER_FILE)
+    assert (await fetch(world, url.replace(HELPER_FILE, CONNECTOR_FILE)))[0] == 404
     expiry, _, mac = url.split("/")[-2].partition("-")
     for ticket in (
         f"{int(expiry, 16) + 3600:x}-{mac}",
@@ -132,7 +108,7 @@ async def test_a_link_ends_with_its_hour(world: World, folder: Path, monkeypatch
     pepper = (world.demo.state / "pepper").read_text().encode()
     downloads = Downloads(folder, pepper, guard=None, overview=None)  # type: ignore[arg-type]
     ticket, file = (await link(world)).split("/")[-2:]
-    assert await downloads.find(ticket, file) == folder / CONNECTOR
+    assert await downloads.find(ticket, file) == folder / CONNECTOR_FILE
     (package,) = (one for one in await downloads._packages() if one.file == file)
     old = f"{1_700_000_000:x}-{downloads._mac(package, 1_700_000_000)}"
     gone = await downloads.find(old, file)
@@ -145,16 +121,16 @@ async def test_a_link_ends_with_its_hour(world: World, folder: Path, monkeypatch
     "changes", [{"sha256": "0" * 64}, {"size": 5}, {"kind": "of-a-later-version"}, {"file": "missing.deb"}]
 )
 async def test_what_is_not_whole_is_not_offered(world: World, folder: Path, changes: dict[str, Any]) -> None:
-    fill(folder, **changes)
-    assert await offered(world) == [HELPER]
+    write_packages(folder, **changes)
+    assert await offered(world) == [HELPER_FILE]
 
 
 async def test_a_file_that_is_a_link_to_elsewhere_is_not_offered(world: World, folder: Path) -> None:
     elsewhere = world.demo.state / "elsewhere"
-    elsewhere.write_bytes(CONTENT[CONNECTOR])
-    (folder / CONNECTOR).unlink()
-    (folder / CONNECTOR).symlink_to(elsewhere)
-    assert await offered(world) == [HELPER]
+    elsewhere.write_bytes(CONTENT[CONNECTOR_FILE])
+    (folder / CONNECTOR_FILE).unlink()
+    (folder / CONNECTOR_FILE).symlink_to(elsewhere)
+    assert await offered(world) == [HELPER_FILE]
 
 
 @pytest.mark.parametrize(
@@ -167,7 +143,7 @@ async def test_an_index_that_cannot_be_read_offers_nothing(world: World, folder:
 
 async def test_a_file_that_changed_after_the_link_is_not_sent(world: World, folder: Path) -> None:
     url = await link(world)
-    (folder / CONNECTOR).write_bytes(b"something else")
+    (folder / CONNECTOR_FILE).write_bytes(b"something else")
     assert (await fetch(world, url))[0] == 404
 
 

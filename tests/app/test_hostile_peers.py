@@ -16,6 +16,7 @@ from core.diagnosis.codes import PBX_FAULTS, Code
 from tab.openapi import document
 from tests.support.connector_peer import answer_to, connected, enrolled, say
 from tests.support.hostile import ODD_VALUES, one_odd_each
+from tests.support.logs import list_errors
 from tests.support.postgres import Postgres
 from tests.support.probe_peer import peer as probe_of
 from tests.support.world import ANNA, BEN, CLARA, World
@@ -52,12 +53,6 @@ def is_frame(result: Any) -> bool:
     return True
 
 
-def tracebacks(world: World, since: int) -> list[str]:
-    return [
-        line for line in world.log()[since:].splitlines() if "Traceback" in line or '"level": "error"' in line
-    ]
-
-
 async def is_well(world: World) -> None:
     """An honest person, in between."""
     anna = world.client(ANNA)
@@ -88,7 +83,7 @@ async def quiet(attacked: World) -> AsyncIterator[World]:
     await world.reset()
     before = len(world.log())
     yield world
-    assert tracebacks(world, before) == []
+    assert list_errors(world, before) == []
     await is_well(world)
 
 

@@ -1,27 +1,16 @@
 """`Strict-Transport-Security`: as wide as the host is the service's own, on every answer."""
 
-from typing import Any
-
 import aiohttp
 import pytest
 from aiohttp import web
 
 from app.entrance import headers_adder
 from app.server import SOCKETS, Sockets
-from app.settings import Settings
-from simulator.people import APP_ID, TEAMS_APP_ID, TENANT_ID
+from tests.support.service_settings import make_settings
 from tests.support.world import free_ports
 
 YEAR = "max-age=31536000"
 WIDE = f"{YEAR}; includeSubDomains"
-
-
-def settings(public_url: str, **changes: Any) -> Settings:
-    given: dict[str, Any] = {
-        "public_url": public_url, "key_pepper": "x" * 32, "app_id": APP_ID, "app_tenant_id": TENANT_ID,
-        "app_password": "secret", "teams_app_id": TEAMS_APP_ID,
-    }  # fmt: skip
-    return Settings(**given, **changes)
 
 
 @pytest.mark.parametrize(
@@ -37,12 +26,12 @@ def settings(public_url: str, **changes: Any) -> Settings:
     ],
 )
 def test_hosts_below_are_included_where_they_can_be_nobody_elses(url: str, expected: str) -> None:
-    assert settings(url).hsts == expected
+    assert make_settings(url).hsts == expected
 
 
 def test_the_operator_knows_better() -> None:
-    assert settings("https://example.co.uk", hsts_subdomains=False).hsts == YEAR
-    assert settings("https://example.com", hsts_subdomains=True).hsts == WIDE
+    assert make_settings("https://example.co.uk", hsts_subdomains=False).hsts == YEAR
+    assert make_settings("https://example.com", hsts_subdomains=True).hsts == WIDE
 
 
 async def test_nothing_that_a_handler_sets_narrows_it() -> None:
@@ -52,7 +41,7 @@ async def test_nothing_that_a_handler_sets_narrows_it() -> None:
     app = web.Application()
     app[SOCKETS] = Sockets(behind_proxy=True)
     app.router.add_get("/", handler)
-    app.on_response_prepare.append(headers_adder(settings("https://pbx-teams.example.com").hsts))
+    app.on_response_prepare.append(headers_adder(make_settings("https://pbx-teams.example.com").hsts))
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     port = free_ports(1)

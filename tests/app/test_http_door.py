@@ -14,6 +14,7 @@ import pytest
 from app.server import HEAD_SECONDS, LINGER_SECONDS, STRANGERS_PER_ADDRESS
 from tab.openapi import document
 from tab.operation import BODY_SECONDS
+from tests.support.raw_http import WEBSOCKET_HANDSHAKE
 from tests.support.tokens import good
 from tests.support.world import World
 from wire import link as pbx_link
@@ -240,12 +241,6 @@ NO_TEXT = (
     *("If-Modified-Since", "Range", "User-Agent", "Host", "Expect", "Upgrade", "Connection", "Via", "TE"),
     *("Sec-WebSocket-Key", "Sec-WebSocket-Version", "Sec-WebSocket-Protocol", "Sec-WebSocket-Extensions"),
 )
-HANDSHAKE = {
-    "Upgrade": "websocket",
-    "Connection": "Upgrade",
-    "Sec-WebSocket-Version": "13",
-    "Sec-WebSocket-Key": "MTExMTExMTExMTExMTExMQ==",
-}
 
 
 @pytest.mark.parametrize(
@@ -262,7 +257,9 @@ async def test_bytes_that_are_no_text_are_no_fault(the_world: World, target: str
     logged = len(the_world.log())
     heads = {"Host": "x", "Content-Length": "0", "Connection": "close"}
     if target.endswith("/link"):
-        heads |= HANDSHAKE | {"Sec-WebSocket-Protocol": f"{pbx_link.SUBPROTOCOL}, {probe.SUBPROTOCOL}"}
+        heads |= WEBSOCKET_HANDSHAKE | {
+            "Sec-WebSocket-Protocol": f"{pbx_link.SUBPROTOCOL}, {probe.SUBPROTOCOL}"
+        }
     values = (
         *(b"Bearer \xff.\xff.\xff", b"bearer \xc3\x28", b"\xff\xfe", "\u20ac".encode()),
         *(b"13, \xff", b"Upgrade, \xff", b"Bearer " + "\udcff".encode("utf-8", "surrogatepass")),

@@ -4,6 +4,7 @@ import asyncio
 from typing import Any
 
 from tab.feeds import SEATS_SECONDS
+from tests.support.licences import revoke_session
 from tests.support.live import open_tab
 from tests.support.world import ANNA, BEN, CLARA, World, eventually
 
@@ -11,17 +12,6 @@ from tests.support.world import ANNA, BEN, CLARA, World, eventually
 async def come(world: World, *people: Any) -> None:
     for person in people:
         assert (await world.client(person).sign_in(world.pbx_name, world.key)).status == 200
-
-
-async def revoke(world: World, person: Any) -> None:
-    """By Clara."""
-    clara = world.client(CLARA)
-    (session_id,) = [
-        holder["sessionId"]
-        for holder in (await clara.call("GET", "licences")).body["holders"]
-        if holder["login"] == person.login
-    ]
-    assert (await clara.call("POST", "licences/revoke", {"sessionIds": [session_id]})).status == 200
 
 
 async def test_who_is_there_already_is_sent_the_new_number_alone(world: World) -> None:
@@ -110,7 +100,7 @@ async def test_who_is_no_administrator_any_more_is_told_nothing_of_holders(world
 async def test_who_was_signed_out_is_told_so_and_nothing_more_of_that_pbx(world: World) -> None:
     await come(world, ANNA, CLARA)
     async with open_tab(world.client(ANNA)) as anna, open_tab(world.client(CLARA)) as clara:
-        await revoke(world, ANNA)
+        await revoke_session(world, ANNA)
         assert (await anna.next("state", signedIn=False))["sessionEnd"]["cause"] == "revoked"
         before = len(anna.seen)
         await come(world, BEN)

@@ -8,147 +8,40 @@ asked again: only what delays every time is a fault. The texts are the worst one
 
 import asyncio
 import json
-import socket
 import threading
 import time
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager, closing, suppress
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, closing
 from itertools import product
-from pathlib import Path
-from typing import Any, Final, Self
+from typing import Any, Final
 from urllib.parse import quote
 
 import aiohttp
-import pytest
 from aiohttp import web
 
 from bot.adapter import MAX_ACTIVITY_BYTES
 from core.store.audit import INSERT_AUDIT_SQLITE, AuditKind, audit_values
 from tab.operation import MAX_BODY_BYTES
-from tests.app.test_probe_door import code_of, peer_at, use
-from tests.bot.test_linear_time import TEXTS
 from tests.support.chat import activity, claims
 from tests.support.connector_peer import enrolled, other_address
 from tests.support.history import ACTOR, forget
+from tests.support.loop_lag import (
+    MAX_DELAY_SECONDS,
+    MAX_HEADER,
+    PIECES,
+    Neighbour,
+    Send,
+    assert_never_held,
+    make_text,
+    post_request,
+    spread,
+)
+from tests.support.probe_peer import device_use, get_pairing_code, peer_at
 from tests.support.world import ANNA, CLARA, World
-from tests.test_regular_expressions import EXPRESSIONS, parser, repetitions
 from wire import jsonrpc, probe
 
-MOST: Final = 0.1
-TIMES: Final = 8
-"""A delay that is not there in one of so many repetitions is the machine's."""
-PAUSE: Final = 0.002
-HEADER: Final = 7_900
-"""Characters of a header that are taken."""
 EXPORTED: Final = 6_000
-
-Send = Callable[[], Awaitable[Any]]
-
-
-def pieces() -> list[str]:
-    """What repeated is bad for some expression, and for what is no expression: normalising, cutting, comparing."""
-    found = dict.fromkeys(TEXTS.values())
-    for pattern, _ in EXPRESSIONS.values():
-        parsed = parser.parse(pattern.pattern, pattern.flags)
-        found |= dict.fromkeys(pump for _, pump in repetitions(parsed) if pump)
-    return list(found)
-
-
-PIECES: Final = pieces()
-
-
-def text(piece: str, size: int) -> str:
-    """Of the piece as many as fit into so many bytes of JSON, and at last something that fits nowhere."""
-    return piece * max(1, size // (len(json.dumps(piece)) - 2)) + "\x01"
-
-
-def spread(size: int, count: int) -> list[str]:
-    """So many texts of different pieces, of so many bytes together as JSON."""
-    return ["a" + text(PIECES[number % len(PIECES)], size // count - 9) for number in range(count)]
-
-
-def queued(*tasks: str) -> float:
-    """Seconds that these threads have been ready to run, and did not; 0 where the system does not say."""
-    waited = 0
-    for task in tasks:
-        for file in Path("/proc").glob(f"{task}/schedstat"):
-            with suppress(OSError):  # a thread that has ended meanwhile
-                waited += int(file.read_text().split()[1])
-    return waited / 1e9
-
-
-class Neighbour:
-    """Asks for /healthz without end, on one connection."""
-
-    def __init__(self, port: int, tasks: str) -> None:
-        self._tasks = tasks
-        """The threads of the process that is asked, below /proc."""
-        self._socket = socket.create_connection(("127.0.0.1", port))
-        self._socket.settimeout(60)
-        self._seen: list[tuple[float, float, float]] = []
-        """Of each question: when it was asked and answered, and how long it waited but for a busy machine."""
-        self._stopped = threading.Event()
-        self._thread = threading.Thread(target=self._ask, daemon=True)
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stopped.set()
-        self._thread.join(60)
-        self._socket.close()
-
-    def _ask(self) -> None:
-        tasks = self._tasks, f"self/task/{threading.get_native_id()}"
-        while not self._stopped.wait(PAUSE):
-            before, begun = queued(*tasks), time.perf_counter()
-            self._socket.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
-            assert self._socket.recv(4096).startswith(b"HTTP/1.1 200")
-            ended = time.perf_counter()
-            took = ended - begun
-            self._seen.append((begun, ended, took - queued(*tasks) + before if took > MOST else took))
-
-    async def delay(self, send: Send) -> float:
-        """The longest time that it waited while this was sent and answered."""
-        begun = time.perf_counter()
-        await send()
-        ended = time.perf_counter()
-        while not self._seen or self._seen[-1][0] < ended:
-            assert self._thread.is_alive()
-            await asyncio.sleep(PAUSE)
-        waits = [waited for _, last, waited in self._seen if last >= begun]
-        del self._seen[:-1]
-        return max(waits)
-
-    async def delays(self, send: Send) -> float:
-        """The shortest of the delays of some repetitions: this much it delays others each time."""
-        best = float("inf")
-        for _ in range(TIMES):
-            best = min(best, await self.delay(send))
-            if best <= MOST:
-                break
-        return best
-
-
-@pytest.fixture(scope="module")
-async def neighbour(the_world: World) -> AsyncIterator[Neighbour]:
-    (pid,) = (process.pid for name, process in the_world.demo.processes if name == "service")
-    with Neighbour(the_world.demo.service_port, f"{pid}/task/*") as neighbour:
-        yield neighbour
-
-
-async def held(neighbour: Neighbour, requests: Iterator[tuple[str, Send]]) -> None:
-    slow = {what: took async for what, took in _measured(neighbour, requests) if took > MOST}
-    assert not slow
-
-
-async def _measured(
-    neighbour: Neighbour, requests: Iterator[tuple[str, Send]]
-) -> AsyncIterator[tuple[str, float]]:
-    for what, send in requests:
-        yield what, await neighbour.delays(send)
 
 
 async def test_what_blocks_is_found() -> None:
@@ -189,29 +82,11 @@ async def test_what_blocks_is_found() -> None:
                 return lambda: http.get(f"http://127.0.0.1:{port[0]}/{path}")
 
             with Neighbour(port[0], f"self/task/{thread.native_id}") as neighbour:
-                assert await neighbour.delays(asking("blocks?seconds=0.15")) > MOST
-                assert await neighbour.delays(asking("blocks?seconds=0")) <= MOST
+                assert await neighbour.delays(asking("blocks?seconds=0.15")) > MAX_DELAY_SECONDS
+                assert await neighbour.delays(asking("blocks?seconds=0")) <= MAX_DELAY_SECONDS
     finally:
         stop.set()
         thread.join(20)
-
-
-def posting(
-    world: World, method: str, path: str, token: str, body: Any, limit: int, status: int | None = None
-) -> Send:
-    """`body`: JSON, what makes it, or bytes."""
-
-    async def send() -> None:
-        made = body() if callable(body) else body
-        data = made if isinstance(made, bytes) else json.dumps(made).encode()
-        assert len(data) <= limit, len(data)
-        headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
-        url = f"{world.demo.service_url}{path}"
-        async with world.http.request(method, url, data=data, headers=headers) as answer:
-            await answer.read()
-            assert answer.status < 500 and status in (None, answer.status), (path, await answer.text())
-
-    return send
 
 
 NESTED: Final = (
@@ -225,14 +100,14 @@ NESTED: Final = (
 
 def bodies(world: World, token: str) -> Iterator[tuple[str, Send]]:
     def at(what: str, method: str, path: str, body: Any, status: int | None = None) -> tuple[str, Send]:
-        send = posting(world, method, f"/api/v1/{path}", token, body, MAX_BODY_BYTES, status)
+        send = post_request(world, method, f"/api/v1/{path}", token, body, MAX_BODY_BYTES, status)
         return f"{path}: {what}", send
 
     for number, body in enumerate(NESTED):
         yield at(f"odd body {number}", "POST", "sign-in", body)
     for piece in PIECES:
         for size in (250, 40_000):
-            long = text(piece, size)
+            long = make_text(piece, size)
             yield at(
                 f"{piece!r} x {size}",
                 "POST",
@@ -243,7 +118,7 @@ def bodies(world: World, token: str) -> Iterator[tuple[str, Send]]:
             repr(piece),
             "POST",
             "licences/revoke",
-            {"sessionIds": [ANNA.object_id], "reason": text(piece, 480)},
+            {"sessionIds": [ANNA.object_id], "reason": make_text(piece, 480)},
         )
     labels = spread(MAX_BODY_BYTES - 20_000, 100)
     devices = [{"kind": "output", "label": label} for label in labels]
@@ -270,7 +145,7 @@ def bodies(world: World, token: str) -> Iterator[tuple[str, Send]]:
 async def test_bodies_of_the_tab(world: World, neighbour: Neighbour) -> None:
     clara = world.client(CLARA)  # whom no operation refuses
     assert (await clara.sign_in(world.pbx_name, world.key)).status == 200
-    await held(neighbour, bodies(world, await clara.token()))
+    await assert_never_held(neighbour, bodies(world, await clara.token()))
     await clara.call("DELETE", "audio")
 
 
@@ -279,7 +154,7 @@ async def test_activities_of_the_channel(world: World, neighbour: Neighbour) -> 
 
     def activities() -> Iterator[tuple[str, Send]]:
         def at(what: str, body: Any) -> tuple[str, Send]:
-            return what, posting(world, "POST", "/api/messages", token, body, MAX_ACTIVITY_BYTES)
+            return what, post_request(world, "POST", "/api/messages", token, body, MAX_ACTIVITY_BYTES)
 
         for number, body in enumerate(NESTED):
             yield at(f"odd body {number}", body)
@@ -289,7 +164,7 @@ async def test_activities_of_the_channel(world: World, neighbour: Neighbour) -> 
             return lambda: activity(world, id=str(uuid.uuid4()), **said)
 
         for piece in PIECES:
-            long = text(piece, 30_000)
+            long = make_text(piece, 30_000)
             yield at(f"text {piece!r}", saying(text=long, locale=long))
             yield at(f"command {piece!r}", saying(value={"command": long}))
             data = {"language": "en", "search": long, "reason": long, "session": long}
@@ -299,7 +174,7 @@ async def test_activities_of_the_channel(world: World, neighbour: Neighbour) -> 
                 saying(type="invoke", name="adaptiveCard/action", value=action),
             )
 
-    await held(neighbour, activities())
+    await assert_never_held(neighbour, activities())
 
 
 async def test_heads_tokens_and_files(world: World, neighbour: Neighbour) -> None:
@@ -330,8 +205,8 @@ async def test_heads_tokens_and_files(world: World, neighbour: Neighbour) -> Non
 
     def requests() -> Iterator[tuple[str, Send]]:
         for piece in PIECES:
-            long = "".join(c if c.isprintable() else " " for c in text(piece, HEADER))
-            while len(long.encode()) > HEADER:
+            long = "".join(c if c.isprintable() else " " for c in make_text(piece, MAX_HEADER))
+            while len(long.encode()) > MAX_HEADER:
                 long = long[: len(long) * 3 // 4]
             yield f"token {piece!r}", asking("/api/v1/state", f"Authorization: Bearer a.{long[:-4]}.a")
             yield f"token {piece!r}", asking("/metrics", f"Authorization: Bearer {long}")
@@ -344,7 +219,7 @@ async def test_heads_tokens_and_files(world: World, neighbour: Neighbour) -> Non
             asking("/tab/", *(f"X-Forwarded-For: 1.2.3.{number % 256}" for number in range(1500))),
         )
 
-    await held(neighbour, requests())
+    await assert_never_held(neighbour, requests())
 
 
 async def test_frames_of_connectors(world: World, neighbour: Neighbour) -> None:
@@ -360,7 +235,7 @@ async def test_frames_of_connectors(world: World, neighbour: Neighbour) -> None:
             for number, body in enumerate(NESTED):
                 yield f"odd hello {number}", lambda body=body: knock(body.decode()[: jsonrpc.MAX_FRAME_BYTES])
 
-        await held(neighbour, hellos())
+        await assert_never_held(neighbour, hellos())
         link = await knock.open(connector)
         names = spread(jsonrpc.MAX_FRAME_BYTES - 50_000, 400)
         users = [
@@ -370,7 +245,7 @@ async def test_frames_of_connectors(world: World, neighbour: Neighbour) -> None:
         status = connector.hello("n" * 43).status.model_dump(mode="json", by_alias=True)
         frames = {
             "link.usersChanged": {"users": users, "gone": list(range(1000, 1200))},
-            "link.status": status | {"pbxVersion": text("0.", 200_000)},
+            "link.status": status | {"pbxVersion": make_text("0.", 200_000)},
             "link.ping": {"odd": names},
         }
 
@@ -385,7 +260,7 @@ async def test_frames_of_connectors(world: World, neighbour: Neighbour) -> None:
 
                 yield method, send
 
-        await held(neighbour, calls())
+        await assert_never_held(neighbour, calls())
 
 
 USER: Final = {"isAdministrator": False, "hasLicencePermission": True, "groupIds": list(range(20))}
@@ -399,25 +274,27 @@ async def test_frames_of_probes(world: World, neighbour: Neighbour) -> None:
     answer = await anna.call("PUT", "audio/devices", {"devices": devices})
     assert answer.status == 200, answer.body
     async with peer_at(world, "127.0.0.72") as one:
-        assert "result" in await one.pair(await code_of(anna))
+        assert "result" in await one.pair(await get_pairing_code(anna))
 
         def reports() -> Iterator[tuple[str, Send]]:
             for begin in range(0, 96, 32):
                 uses = [
-                    use(("teams", "softphone")[number % 2], label, ("input", "output")[number // 2 % 2])
+                    device_use(
+                        ("teams", "softphone")[number % 2], label, ("input", "output")[number // 2 % 2]
+                    )
                     for number, label in enumerate(labels[begin : begin + 32])
                 ]
                 yield f"report {begin}", lambda uses=uses: one.call("probe.report", uses=uses)
             for number, long in enumerate(spread(probe.MAX_FRAME_BYTES, 3)):
                 yield f"hello {number}", lambda long=long: one.call("probe.hello", token=long, version=long)
 
-        await held(neighbour, reports())
+        await assert_never_held(neighbour, reports())
     await anna.call("DELETE", "audio")
 
 
 @asynccontextmanager
 async def long_audit(world: World) -> AsyncIterator[None]:
-    names = [text(piece, 190) for piece in PIECES]
+    names = [make_text(piece, 190) for piece in PIECES]
     with closing(world.database()) as database, database:
         (pbx_id,) = database.execute("SELECT id FROM pbx WHERE name = ?", (world.pbx_name,)).fetchone()
         begins = round(time.time() * 1000) - EXPORTED
@@ -451,4 +328,4 @@ async def test_exports(world: World, neighbour: Neighbour) -> None:
     async with long_audit(world):
         answer = await clara.call("GET", "audit/export?timeZone=UTC")
         assert answer.status == 200 and len(answer.body["content"]) > EXPORTED * 100
-        await held(neighbour, exports())
+        await assert_never_held(neighbour, exports())

@@ -20,13 +20,18 @@ from bot.adapter import MAX_ACTIVITY_BYTES
 from bot.commands import Command
 from tab.operation import MAX_BODY_BYTES, Operation
 from tab.operations import OPERATIONS
-from tests.app.test_hsts import settings
-from tests.app.test_loop_lag import HEADER, PIECES, Neighbour, Send, held, neighbour, posting, text
-from tests.bot.test_hostile_activities import NAMES
-from tests.support.chat import activity, claims
+from tests.support.chat import BUTTON_FIELDS, activity, claims
+from tests.support.loop_lag import (
+    MAX_HEADER,
+    PIECES,
+    Neighbour,
+    Send,
+    assert_never_held,
+    make_text,
+    post_request,
+)
+from tests.support.service_settings import make_settings
 from tests.support.world import CLARA, World
-
-__all__ = ["neighbour"]
 
 LONG: Final = 1_500
 """Bytes of a text whose length its type does not bound."""
@@ -56,7 +61,7 @@ OTHER_DOORS: Final = {
 
 
 async def test_every_door_is_known_here() -> None:
-    app = create(settings("https://teams.example.com"))
+    app = create(make_settings("https://teams.example.com"))
     routes = {route.resource.canonical for route in app.router.routes() if route.resource is not None}
     assert routes == OTHER_DOORS.keys() | {operation.path for operation in OPERATIONS}
 
@@ -103,7 +108,7 @@ def values(model: type[BaseModel]) -> Iterator[tuple[str, Any]]:
 
 
 def _of_length(piece: str, size: int, most: int | None) -> str:
-    return text(piece, min(most or size, size))[:most]
+    return make_text(piece, min(most or size, size))[:most]
 
 
 def holds_text(model: type[BaseModel] | None) -> bool:
@@ -131,9 +136,9 @@ async def test_bodies(world: World, neighbour: Neighbour, token: str, operation:
             data = json.dumps(body).encode()
             if len(data) <= MAX_BODY_BYTES:
                 arguments = world, operation.method, operation.path, token, data, MAX_BODY_BYTES
-                yield what, posting(*arguments)
+                yield what, post_request(*arguments)
 
-    await held(neighbour, requests())
+    await assert_never_held(neighbour, requests())
 
 
 @pytest.mark.parametrize("operation", [*QUERIES, *PATHS], ids=lambda operation: operation.id)
@@ -142,20 +147,22 @@ async def test_queries_and_paths(
 ) -> None:
     def targets() -> Iterator[tuple[str, str]]:
         for piece in PIECES:
-            part = quote(text(piece, HEADER // 8).encode()[: HEADER // 4], safe="")[: HEADER // 2]
+            part = quote(make_text(piece, MAX_HEADER // 8).encode()[: MAX_HEADER // 4], safe="")[
+                : MAX_HEADER // 2
+            ]
             yield piece, operation.path.replace("{callId}", part)
         if operation.query is not None:
             for what, query in values(operation.query):
                 given = {name: value for name, value in query.items() if not isinstance(value, list | dict)}
                 target = f"{operation.path}?{urlencode(given)}"
-                if len(target) <= HEADER:
+                if len(target) <= MAX_HEADER:
                     yield what, target
 
     def requests() -> Iterator[tuple[str, Send]]:
         for what, target in targets():
-            yield repr(what), posting(world, operation.method, target, token, b"", MAX_BODY_BYTES)
+            yield repr(what), post_request(world, operation.method, target, token, b"", MAX_BODY_BYTES)
 
-    await held(neighbour, requests())
+    await assert_never_held(neighbour, requests())
 
 
 @pytest.mark.parametrize("name", _INVOKES)
@@ -166,22 +173,22 @@ async def test_invokes(world: World, neighbour: Neighbour, name: str) -> None:
         for what, value in values(_INVOKES[name]):
             yield what, saying(world, token, name, value)
 
-    await held(neighbour, requests())
+    await assert_never_held(neighbour, requests())
 
 
 @pytest.mark.parametrize("verb", list(Command))
 async def test_buttons(world: World, neighbour: Neighbour, verb: Command) -> None:
     token = await world.sign(claims(world), "channel")
-    names = (*NAMES, *TELEPHONE)
+    names = (*BUTTON_FIELDS, *TELEPHONE)
 
     def requests() -> Iterator[tuple[str, Send]]:
         for begin in range(0, len(PIECES), PIECES_AT_ONCE):
             pieces = PIECES[begin : begin + PIECES_AT_ONCE]
-            data = dict(zip(names, (text(piece, 10_000) for piece in pieces), strict=False))
+            data = dict(zip(names, (make_text(piece, 10_000) for piece in pieces), strict=False))
             value = {"action": {"type": "Action.Execute", "verb": verb, "data": data}}
             yield str(begin), saying(world, token, "adaptiveCard/action", value)
 
-    await held(neighbour, requests())
+    await assert_never_held(neighbour, requests())
 
 
 def saying(world: World, token: str, name: str, value: Any) -> Send:
@@ -189,4 +196,4 @@ def saying(world: World, token: str, name: str, value: Any) -> Send:
         # One that came before is not looked at again.
         return activity(world, id=str(uuid.uuid4()), type="invoke", name=name, value=value)
 
-    return posting(world, "POST", "/api/messages", token, made, MAX_ACTIVITY_BYTES)
+    return post_request(world, "POST", "/api/messages", token, made, MAX_ACTIVITY_BYTES)

@@ -11,8 +11,8 @@ from core.diagnosis.codes import Code
 from simulator.people import TENANT_ID
 from tab.operation import API
 from tab.operations import OPERATIONS
-from tests.app.test_displaced_connector import linked
 from tests.support.connector_peer import Peer, connected, enrolled, say
+from tests.support.scripted_pbx import scripted_pbx
 from tests.support.tab_client import TabClient
 from tests.support.tokens import good
 from tests.support.world import ANNA, CLARA, World
@@ -65,7 +65,7 @@ async def test_a_member_of_any_trusted_tenant_is_told_that_it_is_the_key(shared:
         return str(answer.body["title"])
 
     it_is_the_key, either = "The PBX key is not right", "PBX name or key is not right"
-    async with linked(shared, peer):
+    async with scripted_pbx(shared, peer):
         administrators = {}
         for tenant in (TENANT_ID, SECOND):
             # One after the other; the PBX user is the same, so each takes the session over.
@@ -105,7 +105,7 @@ async def test_ids_of_another_pbx_open_no_door(shared: World) -> None:
         assert "error" in await say(socket, intruder.hello(nonce))
     claim = fingerprint(intruder.hello("n" * 43).identity)
     peer = await enrolled(shared, "neighbour.example.com")
-    async with linked(shared, peer):
+    async with scripted_pbx(shared, peer):
         mallory = await member(shared, SECOND)
         assert (await take_over(mallory, peer)).status == 200
         asked = {

@@ -18,10 +18,10 @@ import aiohttp
 import pytest
 
 from simulator.people import TENANT_ID
-from tests.app.test_connection import operator
-from tests.app.test_hostile_peers import tracebacks
-from tests.app.test_sealed_answers import part
+from tests.support.connection_page import get_part
 from tests.support.connector_peer import Peer, connected, enrolled, say
+from tests.support.logs import list_errors
+from tests.support.operator import run_operator_command
 from tests.support.world import ANNA, BEN, CLARA, World, eventually
 from wire.bounds import b64url
 from wire.link import Hello, signed_bytes
@@ -124,7 +124,7 @@ async def test_people_sign_in_and_administrators_are_advised_to_update(
             assert answer.body["licence"]["kind"] == kind
         view = await clara.call("GET", "licences")
         assert [holder["login"] for holder in view.body["holders"]] == ["1001", "1002", "1003"]
-        link = part(await clara.call("GET", "connection"), "link")
+        link = get_part(await clara.call("GET", "connection"), "link")
         assert (link["light"], link["finding"]["code"]) == ("yellow", "connector-outdated")
         assert (await clara.call("POST", "connection/diagnostics")).status in (200, 404)
 
@@ -135,7 +135,7 @@ async def test_people_sign_in_and_administrators_are_advised_to_update(
         else:
             assert [user["login"] for user in found.body["users"]] == ["1001"]
 
-        await operator(world, "approve", name, TENANT_ID, group="trust")
+        await run_operator_command(world, "approve", name, TENANT_ID, group="trust")
         wish = {"trusted": True, "entry": "one-click"}
         assert (await clara.call("PUT", "trust", wish)).status == 200
         await anna.sign_out()
@@ -153,4 +153,4 @@ async def test_people_sign_in_and_administrators_are_advised_to_update(
             state = await client.state()
             assert state["signedIn"] and state["connection"]["connected"]
             await client.sign_out()
-    assert tracebacks(world, logged) == []
+    assert list_errors(world, logged) == []

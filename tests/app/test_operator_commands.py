@@ -9,10 +9,11 @@ import pytest
 
 from core.licensing.transactions.removing import UNUSED_FOR
 from core.store.timestamps import now, to_ms
-from tests.app.test_connection import operator
-from tests.app.test_displaced_connector import MALLORY, linked, sign_in, watching
-from tests.app.test_hostile_peers import tracebacks
 from tests.support.connector_peer import Peer, connected, enrolled, say
+from tests.support.live import watch_tab
+from tests.support.logs import list_errors
+from tests.support.operator import run_operator_command
+from tests.support.scripted_pbx import MALLORY, scripted_pbx, sign_in_at
 from tests.support.world import BEN, World, eventually
 from wire.link import SUBPROTOCOL
 
@@ -22,37 +23,37 @@ UNUSED = "unused.example.com"
 async def test_a_pbx_that_nobody_uses_is_removed_with_all_that_refers_to_it(world: World) -> None:
     ben, peer = world.client(BEN), await enrolled(world, UNUSED)
     await ben.sign_out()
-    async with linked(world, peer) as pbx:
+    async with scripted_pbx(world, peer) as pbx:
         pbx.logs_in = MALLORY
-        assert (await sign_in(ben, peer)).status == 200
+        assert (await sign_in_at(ben, peer)).status == 200
         with pytest.raises(AssertionError, match="is in use"):
-            await operator(world, "remove", UNUSED)
+            await run_operator_command(world, "remove", UNUSED)
 
     async def is_closed() -> bool:
-        return "no link" in await operator(world, "show", UNUSED)
+        return "no link" in await run_operator_command(world, "show", UNUSED)
 
     await eventually(is_closed, "the link is closed by the table")
     with pytest.raises(AssertionError, match=f"{UNUSED_FOR.days} days"):
-        await operator(world, "remove", UNUSED)
+        await run_operator_command(world, "remove", UNUSED)
     long_ago = to_ms(now() - UNUSED_FOR - timedelta(days=1))
     with closing(world.database()) as database, database:
         database.execute("UPDATE pbx SET link_closed_at = ? WHERE name = ?", (long_ago, UNUSED))
     logged = len(world.log())
-    async with watching(world, ben) as tab:
+    async with watch_tab(ben) as tab:
 
         async def shows_session() -> bool:
             return bool(tab.state and tab.state["signedIn"])
 
         await eventually(shows_session, "Ben's tab is up")
-        assert "sessions ended: 1" in await operator(world, "remove", UNUSED)
+        assert "sessions ended: 1" in await run_operator_command(world, "remove", UNUSED)
 
         async def is_told() -> bool:
             return not tab.state["signedIn"]
 
         await eventually(is_told, "Ben's tab is told")
-    assert tracebacks(world, logged) == []
+    assert list_errors(world, logged) == []
     with pytest.raises(AssertionError, match="no PBX has the name"):
-        await operator(world, "remove", UNUSED)
+        await run_operator_command(world, "remove", UNUSED)
     # The name is free: the operator may give it to somebody else.
     newcomer = Peer(UNUSED)
     newcomer.enrolment_code = await world.enrolment_code(UNUSED)

@@ -6,12 +6,11 @@ from typing import Any
 
 import pytest
 
-from tests.app.test_live_updates import revoke
+from tests.support.licences import revoke_session
 from tests.support.live import open_tab
 from tests.support.tab_client import TabClient
+from tests.support.telephone import OUTSIDE, call_from_outside, list_pbx_calls, wait_for_line
 from tests.support.world import ANNA, BEN, CLARA, World, eventually
-
-CALLER = "00493023125901"
 
 
 @pytest.fixture
@@ -28,18 +27,8 @@ async def phone(world: World, anna: TabClient) -> TabClient:
     """Anna, whose telephone is on and whose line is up."""
     answer = await anna.switch_phone_on(world.pbx_name, world.key)
     assert answer.status == 200, answer.body
-    await line(anna, lambda line: line["state"] == "up")
+    await wait_for_line(anna, lambda line: line["state"] == "up")
     return anna
-
-
-async def line(client: TabClient, fits: Any, what: str = "the line is so") -> Any:
-    async def found() -> Any:
-        answer = await client.call("GET", "phone")
-        assert answer.status == 200, answer.body
-        shown = answer.body["line"]
-        return shown if shown is not None and fits(shown) else None
-
-    return await eventually(found, what, seconds=20)
 
 
 def has_call(state: str) -> Any:
@@ -48,15 +37,6 @@ def has_call(state: str) -> Any:
 
 async def dial(client: TabClient, number: str = "0721 151042", **more: Any) -> Any:
     return await client.call("POST", "phone/calls", {"number": number, "callId": str(uuid.uuid4()), **more})
-
-
-async def pbx_calls(world: World) -> list[dict[str, str]]:
-    return (await world.pbx("GET", "state"))["calls"]
-
-
-async def arrive(world: World, called: str = ANNA.login, name: str = "") -> str:
-    body = {"called": called, "callerNumber": CALLER, "callerName": name}
-    return (await world.pbx("POST", "incoming", body))["calls"][0]["id"]
 
 
 async def test_a_telephone_is_switched_on_shows_what_the_pbx_offers_and_goes_off_again(
@@ -70,7 +50,7 @@ async def test_a_telephone_is_switched_on_shows_what_the_pbx_offers_and_goes_off
     assert (await anna.call("GET", "phone")).body["isOn"] is False
     answer = await anna.switch_phone_on(world.pbx_name, world.key)
     assert answer.status == 200 and answer.body["isOn"] is True
-    shown = await line(anna, lambda line: line["state"] == "up")
+    shown = await wait_for_line(anna, lambda line: line["state"] == "up")
     assert {"dial", "hang-up"} <= set(shown["features"]) and shown["phones"]
     assert (await anna.call("DELETE", "phone")).body == {"isOn": False, "line": None}
     assert (await anna.call("GET", "phone")).body["isOn"] is False
@@ -81,13 +61,13 @@ async def test_dialling_rings_the_own_phone_and_hanging_up_ends_it(world: World,
     dialled = await phone.call("POST", "phone/calls", {"number": "0721 151042", "callId": call_id})
     assert dialled.status == 200, dialled.body
     assert dialled.body["callId"] == call_id and dialled.body["number"].endswith("721151042")
-    shown = await line(phone, lambda line: any(call["callId"] == call_id for call in line["calls"]))
+    shown = await wait_for_line(phone, lambda line: any(call["callId"] == call_id for call in line["calls"]))
     (call,) = shown["calls"]
     assert call["isOurs"] is True and call["direction"] == "out"
     assert (await phone.call("DELETE", f"phone/calls/{call_id}")).status == 200
 
     async def is_over() -> bool:
-        return not await pbx_calls(world)
+        return not await list_pbx_calls(world)
 
     await eventually(is_over, "the PBX has ended it")
     gone = await phone.call("DELETE", f"phone/calls/{uuid.uuid4()}")
@@ -103,7 +83,7 @@ async def test_a_number_that_is_not_simply_dialled(
 ) -> None:
     answer = await dial(phone, number)
     assert (answer.status, answer.code) == (status, code)
-    assert await pbx_calls(world) == []
+    assert await list_pbx_calls(world) == []
 
 
 async def test_open_pages_are_told_of_a_call_as_it_happens(world: World, phone: TabClient) -> None:
@@ -112,7 +92,7 @@ async def test_open_pages_are_told_of_a_call_as_it_happens(world: World, phone: 
         open_tab(phone, takes_phone=True) as other,
         open_tab(phone) as of_the_version_before,
     ):
-        call = await arrive(world, name="Erika Beispiel")
+        call = await call_from_outside(world, name="Erika Beispiel")
 
         async def until(tab: Any, state: str | None) -> Any:
             while True:
@@ -122,7 +102,7 @@ async def test_open_pages_are_told_of_a_call_as_it_happens(world: World, phone: 
 
         for tab in (one, other):
             ringing = await until(tab, "ringing")
-            assert (ringing["number"], ringing["name"]) == (CALLER, "Erika Beispiel")
+            assert (ringing["number"], ringing["name"]) == (OUTSIDE, "Erika Beispiel")
         await world.pbx("POST", f"calls/{call}/connect", {"later": 5})
         assert (await until(one, "connected"))["connectedAt"]
         await world.pbx("POST", f"calls/{call}/hangup", {"later": 65})
@@ -135,12 +115,12 @@ async def test_open_pages_are_told_of_a_call_as_it_happens(world: World, phone: 
 async def test_losing_the_licence_ends_what_is_shown_and_hangs_nothing_up(
     world: World, phone: TabClient
 ) -> None:
-    call = await arrive(world)
+    call = await call_from_outside(world)
     await world.pbx("POST", f"calls/{call}/connect")
-    await line(phone, has_call("connected"))
+    await wait_for_line(phone, has_call("connected"))
     assert (await world.client(CLARA).sign_in(world.pbx_name, world.key)).status == 200
     async with open_tab(phone, takes_phone=True) as tab:
-        await revoke(world, ANNA)
+        await revoke_session(world, ANNA)
         await tab.next("state", signedIn=False)
         seen = len(tab.seen)
         assert (await phone.call("GET", "phone")).code == "not-signed-in"
@@ -148,7 +128,7 @@ async def test_losing_the_licence_ends_what_is_shown_and_hangs_nothing_up(
         assert (await phone.sign_in(world.pbx_name, world.key)).status == 200
         await tab.next("state", signedIn=True)
         assert "phone" not in [name for name, _ in tab.seen[seen:]]
-    assert [one["id"] for one in await pbx_calls(world)] == [call], "the call goes on"
+    assert [one["id"] for one in await list_pbx_calls(world)] == [call], "the call goes on"
     assert (await phone.call("GET", "phone")).body["isOn"] is False, "another session, another consent"
     await world.pbx("POST", f"calls/{call}/hangup")
 
@@ -157,8 +137,8 @@ async def test_nobody_reaches_the_call_of_another(world: World, phone: TabClient
     ben = world.client(BEN)
     assert (await ben.sign_in(world.pbx_name, world.key)).status == 200
     assert (await ben.switch_phone_on(world.pbx_name, world.key)).status == 200
-    call = await arrive(world)
-    shown = await line(phone, has_call("ringing"))
+    call = await call_from_outside(world)
+    shown = await wait_for_line(phone, has_call("ringing"))
     # An earlier call may still be shown as ended.
     (ringing,) = [one for one in shown["calls"] if one["state"] == "ringing"]
     assert (await ben.call("DELETE", f"phone/calls/{ringing['callId']}")).code == "call-gone"
@@ -166,7 +146,7 @@ async def test_nobody_reaches_the_call_of_another(world: World, phone: TabClient
     assert (await phone.call("DELETE", f"phone/calls/{ringing['callId']}")).status == 200
 
     async def is_over() -> bool:
-        return call not in [one["id"] for one in await pbx_calls(world)]
+        return call not in [one["id"] for one in await list_pbx_calls(world)]
 
     await eventually(is_over, "Anna's own rejection counts")
 
@@ -179,7 +159,7 @@ async def test_answers_about_a_telephone_are_kept_by_nobody(phone: TabClient) ->
 async def test_a_telephone_comes_back_after_a_restart_of_service_and_connector(
     world: World, phone: TabClient
 ) -> None:
-    call = await arrive(world)
+    call = await call_from_outside(world)
     await world.pbx("POST", f"calls/{call}/connect")
     for part, start in (
         ("service", world.demo.start_service),
@@ -188,9 +168,11 @@ async def test_a_telephone_comes_back_after_a_restart_of_service_and_connector(
         await world.demo.stop_part(part)
         await start()
         await world.connected()
-        await line(phone, has_call("connected"), f"the call is shown again after a restart of the {part}")
+        await wait_for_line(
+            phone, has_call("connected"), f"the call is shown again after a restart of the {part}"
+        )
     await world.pbx("POST", f"calls/{call}/hangup")
-    await line(phone, lambda line: not any(call["state"] != "ended" for call in line["calls"]))
+    await wait_for_line(phone, lambda line: not any(call["state"] != "ended" for call in line["calls"]))
 
 
 async def test_nothing_of_a_call_is_in_database_log_or_metrics(world: World, phone: TabClient) -> None:
@@ -202,12 +184,14 @@ async def test_nothing_of_a_call_is_in_database_log_or_metrics(world: World, pho
         while (shown := (await tab.next("phone", isOn=True))["line"]["calls"]) == [] or not shown[0]["name"]:
             pass
         await world.pbx("POST", f"calls/{call}/connect")
-        await line(phone, has_call("connected"))
+        await wait_for_line(phone, has_call("connected"))
         await world.pbx("POST", f"calls/{call}/hangup")
         assert (await dial(phone, marks["dialled"])).status == 200
         await phone.call("GET", f"phone/search?q={marks['name'].split()[1]}")
         await phone.call("GET", "phone/history")
-        shown = (await line(phone, lambda line: any(one["isOurs"] for one in line["calls"])))["calls"]
+        shown = (await wait_for_line(phone, lambda line: any(one["isOurs"] for one in line["calls"])))[
+            "calls"
+        ]
         (mine,) = [one["callId"] for one in shown if one["isOurs"]]
         await phone.call("DELETE", f"phone/calls/{mine}")
     names = [*marks.values(), "Zimtstern", "7654321", "1234567", call, mine]
@@ -322,7 +306,7 @@ async def test_a_voicemail_is_played_on_the_own_phone(world: World, phone: TabCl
     assert answer.status == 200, answer.body
 
     async def rings() -> Any:
-        return await pbx_calls(world)
+        return await list_pbx_calls(world)
 
     await eventually(rings, "the own phone rings")
     assert (await phone.call("POST", "phone/voicemails/play", {"messageId": "no-such"})).status >= 400

@@ -2,20 +2,15 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import suppress
 from typing import Any
 
 import aiohttp
 import pytest
 
-from tests.support.probe_peer import Peer, peer
+from tests.support.probe_peer import device_use, get_pairing_code, peer, peer_at
 from tests.support.world import ANNA, World, eventually
-from wire.probe import MAX_FRAME_BYTES, SUBPROTOCOL
-
-
-def use(program: str, label: str, kind: str = "output", **more: Any) -> dict[str, Any]:
-    return {"program": program, "kind": kind, "device": {"label": label}, "active": True, **more}
+from wire.probe import MAX_FRAME_BYTES
 
 
 @pytest.fixture
@@ -26,21 +21,17 @@ async def anna(world: World):
     return client
 
 
-async def code_of(anna) -> str:
-    return (await anna.call("POST", "audio/pairing")).body["code"]
-
-
 async def finding(anna) -> dict[str, Any]:
     return (await anna.call("GET", "audio")).body
 
 
 async def test_a_probe_pairs_reports_and_comes_back_with_its_token(world: World, anna) -> None:
     async with peer(world) as probe:
-        paired = await probe.pair(await code_of(anna))
+        paired = await probe.pair(await get_pairing_code(anna))
         assert paired["result"]["person"] == "Anna Berger"
         reported = await probe.call(
             "probe.report",
-            uses=[use("teams", "Jabra", exclusive=True), use("softphone", "Headset (Jabra)")],
+            uses=[device_use("teams", "Jabra", exclusive=True), device_use("softphone", "Headset (Jabra)")],
         )
         assert reported["result"] == {}
         seen = await finding(anna)
@@ -64,9 +55,12 @@ async def test_a_probe_pairs_reports_and_comes_back_with_its_token(world: World,
             "person": "Anna Berger"
         }
         # One program less is seen; what it used is remembered.
-        await again.call("probe.report", uses=[use("teams", "Jabra")])
+        await again.call("probe.report", uses=[device_use("teams", "Jabra")])
         seen = await finding(anna)
-        assert {use["program"]: use["active"] for use in seen["uses"]} == {"teams": True, "softphone": False}
+        assert {use["program"]: use["active"] for use in seen["uses"]} == {
+            "teams": True,
+            "softphone": False,
+        }
         assert seen["probes"][0]["version"] == "2"
 
 
@@ -81,7 +75,7 @@ async def test_an_unknown_code_and_token_are_refused(world: World) -> None:
 
 async def test_a_probe_that_is_removed_is_told_and_its_token_is_worth_nothing(world: World, anna) -> None:
     async with peer(world) as probe:
-        token = (await probe.pair(await code_of(anna)))["result"]["token"]
+        token = (await probe.pair(await get_pairing_code(anna)))["result"]["token"]
         probe_id = (await finding(anna))["probes"][0]["probeId"]
         assert (await anna.call("POST", "audio/probes/remove", {"probeId": probe_id})).body["probes"] == []
         assert json.loads(await probe.socket.receive_str())["method"] == "probe.unpaired"
@@ -93,27 +87,27 @@ async def test_a_probe_that_is_removed_is_told_and_its_token_is_worth_nothing(wo
 
 async def test_deleting_everything_ends_the_probe(world: World, anna) -> None:
     async with peer(world) as probe:
-        await probe.pair(await code_of(anna))
+        await probe.pair(await get_pairing_code(anna))
         assert (await anna.call("DELETE", "audio")).body["probes"] == []
         assert json.loads(await probe.socket.receive_str())["method"] == "probe.unpaired"
 
 
 async def test_a_newer_connection_replaces_the_older(world: World, anna) -> None:
     async with peer(world) as first, peer(world) as second:
-        token = (await first.pair(await code_of(anna)))["result"]["token"]
+        token = (await first.pair(await get_pairing_code(anna)))["result"]["token"]
         await second.call("probe.hello", token=token, version="1")
         assert await first.is_cut() == 4409
-        await second.call("probe.report", uses=[use("teams", "Jabra")])
+        await second.call("probe.report", uses=[device_use("teams", "Jabra")])
         assert (await finding(anna))["probes"][0]["connected"]
 
 
 @pytest.mark.parametrize(
     "params",
     [
-        {"uses": [use("zoom", "Jabra")]},
-        {"uses": [use("teams", "Jabra") | {"active": "yes"}]},
-        {"uses": [use("teams", "Jabra")] * 40},
-        {"uses": [use("teams", "Jabra", more=1)]},
+        {"uses": [device_use("zoom", "Jabra")]},
+        {"uses": [device_use("teams", "Jabra") | {"active": "yes"}]},
+        {"uses": [device_use("teams", "Jabra")] * 40},
+        {"uses": [device_use("teams", "Jabra", more=1)]},
         {"uses": "all"},
         {},
     ],
@@ -122,8 +116,8 @@ async def test_a_bad_report_is_refused_and_the_last_good_one_stays(
     world: World, anna, params: dict[str, Any]
 ) -> None:
     async with peer(world) as probe:
-        await probe.pair(await code_of(anna))
-        await probe.call("probe.report", uses=[use("teams", "Jabra")])
+        await probe.pair(await get_pairing_code(anna))
+        await probe.call("probe.report", uses=[device_use("teams", "Jabra")])
         refused = await probe.call("probe.report", **params)
         assert refused["error"]["data"]["code"] == "invalid-request"
         assert [use["label"] for use in (await finding(anna))["uses"]] == ["Jabra"]
@@ -161,7 +155,7 @@ async def test_other_visitors_get_a_word(world: World) -> None:
 
 
 async def test_guessing_codes_is_throttled(world: World, anna) -> None:
-    code = await code_of(anna)
+    code = await get_pairing_code(anna)
     try:
         async with peer(world) as probe:
             codes = [(await probe.pair(f"AAAA-AA{n:02}"))["error"]["data"]["code"] for n in range(25)]
@@ -170,18 +164,6 @@ async def test_guessing_codes_is_throttled(world: World, anna) -> None:
             assert (await probe.pair(code))["error"]["data"]["code"] == "throttled"
     finally:
         await world.forget_throttles()
-
-
-@asynccontextmanager
-async def peer_at(world: World, address: str) -> AsyncIterator[Peer]:
-    """Connect from a separate address, so that failures do not count against other tests."""
-    connector = aiohttp.TCPConnector(local_addr=(address, 0))
-    url = f"{world.demo.service_url}/probe/link"
-    async with (
-        aiohttp.ClientSession(connector=connector) as http,
-        http.ws_connect(url, protocols=(SUBPROTOCOL,)) as socket,
-    ):
-        yield Peer(socket)
 
 
 async def test_codes_that_are_tried_at_once_count_before_they_are_looked_up(the_world: World) -> None:
@@ -196,14 +178,14 @@ async def test_codes_that_are_tried_at_once_count_before_they_are_looked_up(the_
 
 async def test_codes_and_tokens_that_are_right_do_not_count(world: World, anna) -> None:
     async with peer_at(world, "127.0.0.22") as probe:
-        token = (await probe.pair(await code_of(anna)))["result"]["token"]
+        token = (await probe.pair(await get_pairing_code(anna)))["result"]["token"]
         for _ in range(30):
             assert "result" in await probe.call("probe.hello", token=token, version="1")
 
 
 async def test_a_probe_that_floods_is_cut(world: World, anna) -> None:
     async with peer_at(world, "127.0.0.23") as probe:
-        assert "result" in await probe.pair(await code_of(anna))
+        assert "result" in await probe.pair(await get_pairing_code(anna))
         with suppress(ConnectionError, aiohttp.ClientError):
             for _ in range(1000):
                 await probe.socket.send_json({"jsonrpc": "2.0", "method": "probe.ping", "params": {}})

@@ -7,6 +7,7 @@ from typing import Any
 
 from connector.config_file import ConfigFile
 from connector.state import ConnectorState
+from tests.support.older_connectors import first_version_connector
 from tests.support.world import ANNA, CLARA, World, eventually
 from wire.pbxkey import grouped, parse_key
 
@@ -134,18 +135,13 @@ async def test_an_owner_who_does_not_want_it_is_obeyed(world: World) -> None:
 
 async def test_an_older_connector_is_not_asked_for_what_it_does_not_know(world: World) -> None:
     clara = world.client(CLARA)
-    await world.demo.stop_part("connector")
-    await world.demo.start_connector(module="tests.support.first_connector")
-    await world.connected()
-    await clara.sign_in(world.pbx_name, world.key)
-    repairs = (await report_of(world))["repairs"]
-    assert repairs["offered"] == ["examine"]
-    assert repairs["finding"]["code"] == "connector-outdated" and "too old" in repairs["finding"]["title"]
-    assert (await clara.call(*RESTART)).code == "connector-outdated"
-    assert (await clara.call("POST", "connection/doctor")).status == 200
-    await world.demo.stop_part("connector")
-    await world.demo.start_connector()
-    await world.connected()
+    async with first_version_connector(world):
+        await clara.sign_in(world.pbx_name, world.key)
+        repairs = (await report_of(world))["repairs"]
+        assert repairs["offered"] == ["examine"]
+        assert repairs["finding"]["code"] == "connector-outdated" and "too old" in repairs["finding"]["title"]
+        assert (await clara.call(*RESTART)).code == "connector-outdated"
+        assert (await clara.call("POST", "connection/doctor")).status == 200
 
 
 async def test_only_administrators_repair_and_refusals_are_audited(world: World) -> None:

@@ -2,8 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, closing
+from contextlib import closing
 from typing import Any
 
 from aiohttp import web
@@ -11,6 +10,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from connector.login import internal_secret
 from simulator.people import TENANT_ID
+from tests.support.connection_page import get_part
+from tests.support.older_connectors import first_version_connector
 from tests.support.world import ANNA, BEN, CLARA, World
 from wire.bounds import from_b64url
 from wire.link import SUBPROTOCOL, Hello, capabilities_bytes
@@ -20,20 +21,6 @@ FIRST_HELLO = {
     *("sealingSignature", "enrolmentCode", "previousKeyDigest", "previousKeyUntil", "signature"),
 }
 """The members of a hello that a service of the first version takes."""
-
-
-@asynccontextmanager
-async def first_connector(world: World) -> AsyncIterator[None]:
-    """A connector of the first version in place of the present one."""
-    await world.demo.stop_part("connector")
-    await world.demo.start_connector(module="tests.support.first_connector")
-    await world.connected()
-    try:
-        yield
-    finally:
-        await world.demo.stop_part("connector")
-        await world.demo.start_connector()
-        await world.connected()
 
 
 async def test_no_answer_leaves_the_browser_unsealed(world: World) -> None:
@@ -89,7 +76,7 @@ async def test_the_service_carries_what_it_cannot_read(world: World) -> None:
 
 async def test_a_connector_of_the_first_version_works_and_is_told_apart(world: World) -> None:
     anna, clara = world.client(ANNA), world.client(CLARA)
-    async with first_connector(world):
+    async with first_version_connector(world):
         challenge = (await anna.prepare(world.pbx_name, world.key)).body
         assert (challenge["method"], challenge["capabilities"]) == ("challenge", [])
         assert challenge["capabilitiesSignature"] is None
@@ -100,13 +87,13 @@ async def test_a_connector_of_the_first_version_works_and_is_told_apart(world: W
             (clara, "Update the connector"),
             (world.client(CLARA, "de"), "Aktualisieren Sie den Connector"),
         ):
-            link = part(await client.call("GET", "connection"), "link")
+            link = get_part(await client.call("GET", "connection"), "link")
             assert (link["light"], link["finding"]["code"]) == ("yellow", "connector-outdated")
             assert word in link["finding"]["cure"] and not link["finding"]["blocking"]
             assert "0.1.0" in link["finding"]["detail"]
         # Of no interest to people who cannot change it.
         assert (await anna.state())["connection"]["findings"] == []
-    finding = part(await clara.call("GET", "connection"), "link")["finding"]
+    finding = get_part(await clara.call("GET", "connection"), "link")["finding"]
     assert finding is None or finding["code"] != "connector-outdated"
     assert (await anna.prepare(world.pbx_name, world.key)).body["method"] == "sealed-challenge"
 
@@ -115,7 +102,7 @@ async def test_an_answer_that_was_under_way_while_the_connector_was_updated_is_a
     world: World,
 ) -> None:
     client = world.client(ANNA)
-    async with first_connector(world):
+    async with first_version_connector(world):
         proof = client.proof((await client.prepare(world.pbx_name, world.key)).body, world.key)
     answer = await client.submit(world.pbx_name, world.key, proof)
     assert answer.code == "challenge-expired"  # upon which the tab asks for another challenge
@@ -204,8 +191,3 @@ async def test_a_person_is_told_at_a_pbx_that_their_organisation_never_used(worl
     with closing(world.database()) as database, database:
         database.execute("DELETE FROM used_pbx")
     assert not await is_first()
-
-
-def part(answer: Any, name: str) -> dict[str, Any]:
-    assert answer.status == 200, answer
-    return next(part for part in answer.body["parts"] if part["part"] == name)

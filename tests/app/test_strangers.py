@@ -11,8 +11,8 @@ import pytest
 
 from core.identity.token_user import GLOBAL_ADMINISTRATOR
 from simulator.people import APP_ID, TENANT_ID
-from tests.app.test_connection import operator
-from tests.app.test_keyless import PRIMARY, click, trust
+from tests.support.keyless import ONE_CLICK_PRIMARY, set_trust, sign_in_without_key
+from tests.support.operator import run_operator_command
 from tests.support.tab_client import Answer
 from tests.support.world import ANNA, BEN, CLARA, World
 from wire.pbxkey import digest, parse_key
@@ -73,7 +73,7 @@ IMPOSTORS: dict[str, tuple[dict[str, Any], str]] = {
 
 @pytest.mark.parametrize("who", IMPOSTORS)
 async def test_an_address_alone_makes_nobody_somebody_else(world: World, who: str) -> None:
-    await trust(world, **PRIMARY)
+    await set_trust(world, **ONE_CLICK_PRIMARY)
     claims, code = IMPOSTORS[who]
     impostor = await token(world, **claims)
     assert (await keyless(world, impostor)).code == code
@@ -86,20 +86,20 @@ async def test_an_address_alone_makes_nobody_somebody_else(world: World, who: st
 
 
 async def test_once_somebody_is_a_pbx_user_nobody_else_becomes_it_by_email(world: World) -> None:
-    await trust(world, **PRIMARY)
-    assert (await click(world, ANNA)).status == 200
+    await set_trust(world, **ONE_CLICK_PRIMARY)
+    assert (await sign_in_without_key(world, ANNA)).status == 200
     await world.client(ANNA).sign_out()
     renamed = await token(world, email=ANNA.email)  # anyone who administers users can write this
     assert (await keyless(world, renamed)).code == "identity-changed"
     assert (await keyless(world, renamed, takeOver=True)).code == "identity-changed"
-    assert (await click(world, ANNA)).status == 200
+    assert (await sign_in_without_key(world, ANNA)).status == 200
 
 
 async def test_an_address_makes_no_administrator_until_the_password_is_given(world: World) -> None:
-    await trust(world, **PRIMARY)
+    await set_trust(world, **ONE_CLICK_PRIMARY)
     clara = world.client(CLARA)
     await clara.sign_out()
-    state = (await click(world, CLARA)).body
+    state = (await sign_in_without_key(world, CLARA)).body
     assert not state["person"]["isAdministrator"] and state["person"]["needsPassword"]
     for method, path, body in (
         ("GET", "licences", None),
@@ -143,7 +143,7 @@ async def test_the_operator_speaks_where_nobody_else_does(world: World) -> None:
     ).status == 200
     shown = await operator_of_trust(world, "show", world.pbx_name)
     assert TENANT_ID in shown and "one-click" in shown and "approved" in shown
-    assert (await click(world, ANNA)).status == 200
+    assert (await sign_in_without_key(world, ANNA)).status == 200
     assert "1 sessions have ended" in await operator_of_trust(world, "remove", world.pbx_name, TENANT_ID)
     assert (await world.client(ANNA).state())["sessionEnd"]["cause"] == "trust-withdrawn"
 
@@ -169,14 +169,14 @@ async def test_administrators_see_and_remove_what_a_stranger_left(world: World) 
 
 
 async def test_withdrawn_trust_ends_the_sessions_that_it_proved(world: World) -> None:
-    await trust(world, **PRIMARY)
-    assert (await click(world, ANNA)).status == 200
+    await set_trust(world, **ONE_CLICK_PRIMARY)
+    assert (await sign_in_without_key(world, ANNA)).status == 200
     await world.client(BEN).sign_in(world.pbx_name, world.key)
-    await trust(world, trusted=False)
+    await set_trust(world, trusted=False)
     anna, ben = await world.client(ANNA).state(), await world.client(BEN).state()
     assert not anna["signedIn"] and anna["sessionEnd"]["cause"] == "trust-withdrawn"
     assert ben["signedIn"], "Ben gave his password"
 
 
 async def operator_of_trust(world: World, *arguments: str) -> str:
-    return await operator(world, *arguments, group="trust")
+    return await run_operator_command(world, *arguments, group="trust")

@@ -11,8 +11,8 @@ from typing import Final
 
 import pytest
 
-from tests.app.test_http_door import HANDSHAKE
 from tests.support.connector_peer import connected, enrolled, say
+from tests.support.raw_http import WEBSOCKET_HANDSHAKE
 from tests.support.world import World
 from wire import link, probe
 
@@ -75,7 +75,7 @@ async def shaken(world: World, path: str) -> AsyncIterator[tuple[asyncio.StreamR
     reader, writer = await asyncio.open_connection(
         "127.0.0.1", world.demo.service_port, local_addr=("127.0.0.93", 0)
     )
-    heads = {"Host": "x", **HANDSHAKE, "Sec-WebSocket-Protocol": DOORS[path]}
+    heads = {"Host": "x", **WEBSOCKET_HANDSHAKE, "Sec-WebSocket-Protocol": DOORS[path]}
     lines = [f"GET {path} HTTP/1.1", *(f"{name}: {value}" for name, value in heads.items()), "", ""]
     writer.write("\r\n".join(lines).encode())
     try:

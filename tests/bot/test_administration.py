@@ -4,28 +4,8 @@ from typing import Any
 
 import pytest
 
-from tests.support.chat import ask, facts, words
+from tests.support.chat import ask, facts, list_choices, press_button, words
 from tests.support.world import ANNA, BEN, CLARA, World
-
-
-async def press(world: World, person: Any, verb: str, locale: str = "en-US", **data: Any) -> dict[str, Any]:
-    """Presses a button of a card; gives the card that comes in its place."""
-    action = {"type": "Action.Execute", "verb": verb, "data": data}
-    answer = await world.say(
-        person,
-        locale,
-        type="invoke",
-        name="adaptiveCard/action",
-        value={"action": action, "trigger": "manual"},
-    )
-    assert answer["status"] == 200, answer
-    return answer["body"]["value"]
-
-
-def choices(card: dict[str, Any]) -> dict[str, str]:
-    """Who can be chosen, by name."""
-    chosen = next(element for element in card["body"] if element["type"] == "Input.ChoiceSet")
-    return {choice["title"].split(" (")[0]: choice["value"] for choice in chosen["choices"]}
 
 
 def buttons(card: dict[str, Any]) -> dict[str, dict[str, Any]]:
@@ -49,36 +29,36 @@ async def test_taking_a_licence_back_after_a_question(everybody: World) -> None:
         "Waiting": "0",
         "Signed in": "3",
     }
-    anna = choices(card)["Anna Berger"]
-    question = await press(world, CLARA, "revoke-ask", session=anna, reason=" Holiday ")
+    anna = list_choices(card)["Anna Berger"]
+    question = await press_button(world, CLARA, "revoke-ask", session=anna, reason=" Holiday ")
     assert "Anna Berger (1001) is signed out at once" in words(question)
     assert "Reason: Holiday" in words(question)
     assert (await world.client(ANNA).state())["signedIn"], "nothing is done before the answer"
     back = buttons(question)["Cancel"]
     assert back["verb"] == "licences"
     yes = buttons(question)["Revoke the licence"]
-    done = await press(world, CLARA, yes["verb"], **yes["data"])
+    done = await press_button(world, CLARA, yes["verb"], **yes["data"])
     assert "Anna Berger (1001) has been signed out" in words(done)
-    assert "Anna Berger" not in choices(done) and facts(done)["Free"] == "1"
+    assert "Anna Berger" not in list_choices(done) and facts(done)["Free"] == "1"
     end = (await world.client(ANNA).state())["sessionEnd"]
     assert end["reason"] == "Holiday" and end["endedBy"] == "Clara Vogt"
 
 
 async def test_pressing_twice_and_an_old_card_do_no_harm(everybody: World) -> None:
     world = everybody
-    anna = choices(await ask(world, CLARA, "Lizenzen"))["Anna Berger"]
+    anna = list_choices(await ask(world, CLARA, "Lizenzen"))["Anna Berger"]
     for _ in range(2):
-        card = await press(world, CLARA, "revoke", session=anna)
+        card = await press_button(world, CLARA, "revoke", session=anna)
     assert "has ended already" in words(card)
-    assert "has ended already" in words(await press(world, CLARA, "revoke-ask", session=anna))
-    assert "Choose a person first" in words(await press(world, CLARA, "revoke-ask"))
+    assert "has ended already" in words(await press_button(world, CLARA, "revoke-ask", session=anna))
+    assert "Choose a person first" in words(await press_button(world, CLARA, "revoke-ask"))
 
 
 @pytest.mark.parametrize("verb", ["licences", "revoke-ask", "revoke"])
 async def test_who_is_no_administrator_learns_and_does_nothing(everybody: World, verb: str) -> None:
     world = everybody
-    clara = choices(await ask(world, CLARA, "licences"))["Clara Vogt"]
-    refused = words(await press(world, ANNA, verb, session=clara, search="", reason="x"))
+    clara = list_choices(await ask(world, CLARA, "licences"))["Clara Vogt"]
+    refused = words(await press_button(world, ANNA, verb, session=clara, search="", reason="x"))
     assert "administrator" in refused and "Clara" not in refused
     assert (await world.client(CLARA).state())["signedIn"]
     assert "licences" not in {action.get("verb") for action in (await ask(world, ANNA, "status"))["actions"]}
@@ -87,17 +67,17 @@ async def test_who_is_no_administrator_learns_and_does_nothing(everybody: World,
 
 async def test_an_administrator_who_is_one_no_longer_is_asked_of_the_pbx(everybody: World) -> None:
     world = everybody
-    anna = choices(await ask(world, CLARA, "licences"))["Anna Berger"]
+    anna = list_choices(await ask(world, CLARA, "licences"))["Anna Berger"]
     await world.pbx("PATCH", "users/1003", {"permissions": []})
-    assert "administrator" in words(await press(world, CLARA, "revoke", session=anna))
+    assert "administrator" in words(await press_button(world, CLARA, "revoke", session=anna))
     assert (await world.client(ANNA).state())["signedIn"]
 
 
 async def test_the_search_finds_and_tells_when_it_does_not(everybody: World) -> None:
     world = everybody
-    found = await press(world, CLARA, "licences", search="krüger", language="de")
-    assert list(choices(found)) == ["Ben Krüger"]
-    none = words(await press(world, CLARA, "licences", search="nobody", language="de"))
+    found = await press_button(world, CLARA, "licences", search="krüger", language="de")
+    assert list(list_choices(found)) == ["Ben Krüger"]
+    none = words(await press_button(world, CLARA, "licences", search="nobody", language="de"))
     assert "Niemand gefunden für „nobody“" in none
 
 
@@ -106,7 +86,7 @@ async def test_the_search_finds_and_tells_when_it_does_not(everybody: World) -> 
 )
 async def test_nonsense_in_a_card_is_answered(everybody: World, data: dict[str, Any]) -> None:
     for verb in ("licences", "revoke-ask", "revoke", "notice", "notices-save", "audio-notice", "nothing"):
-        assert (await press(everybody, CLARA, verb, **data))["type"] == "AdaptiveCard"
+        assert (await press_button(everybody, CLARA, verb, **data))["type"] == "AdaptiveCard"
 
 
 async def test_two_people_of_one_name_are_told_apart(everybody: World) -> None:
@@ -121,9 +101,9 @@ async def test_two_people_of_one_name_are_told_apart(everybody: World) -> None:
         titles = {choice["title"]: choice["value"] for choice in shown}
         assert {"Peter Müller (1001, floating licence)", "Peter Müller (1002, user licence)"} < set(titles)
         ben = titles["Peter Müller (1002, user licence)"]
-        question = words(await press(world, CLARA, "revoke-ask", session=ben))
+        question = words(await press_button(world, CLARA, "revoke-ask", session=ben))
         assert "Peter Müller (1002) is signed out at once" in question
-        done = words(await press(world, CLARA, "revoke", session=ben))
+        done = words(await press_button(world, CLARA, "revoke", session=ben))
         assert "Peter Müller (1002) has been signed out" in done
         assert not (await world.client(BEN).state())["signedIn"]
         assert (await world.client(ANNA).state())["signedIn"]

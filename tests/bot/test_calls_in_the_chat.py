@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.bot.test_phone_commands import title
+from tests.support.chat import card_title
 from tests.support.telephone import OUTSIDE, OUTSIDE_NAME, DeskPhone, words
 from tests.support.world import ANNA, BEN, World, eventually
 
@@ -51,12 +51,12 @@ class Chat:
         """Wait until the cards have exactly these titles."""
 
         async def do() -> Any:
-            return [title(card) for card in await self.cards()] == list(titles)
+            return [card_title(card) for card in await self.cards()] == list(titles)
 
         try:
             await eventually(do, f"{titles}", seconds=SECONDS)
         except AssertionError:
-            raise AssertionError([title(card) for card in await self.cards()]) from None
+            raise AssertionError([card_title(card) for card in await self.cards()]) from None
         return await self.cards()
 
     async def writes(self) -> int:
@@ -218,17 +218,17 @@ async def test_a_service_that_dies_while_it_rings_writes_no_second_card(chat: Ch
     # Another call shows that the line is followed again.
     await phone.ring("00494066969210", "Sabine Weiß")
     await eventually_incoming(chat)
-    titles = [title(one) for one in await chat.cards()]
+    titles = [card_title(one) for one in await chat.cards()]
     assert titles.count("Incoming call") == 2, titles
     # The first one is as it was, until somebody looks at it.
     value = {"action": card["refresh"]["action"], "trigger": "automatic"}
     answer = await chat.world.say(ANNA, type="invoke", name="adaptiveCard/action", value=value)
-    assert title(answer["body"]["value"]) in ("Missed call", "No longer shown")
+    assert card_title(answer["body"]["value"]) in ("Missed call", "No longer shown")
 
 
 async def eventually_incoming(chat: Chat) -> None:
     async def there() -> bool:
-        return [title(card) for card in await chat.cards()].count("Incoming call") >= 2
+        return [card_title(card) for card in await chat.cards()].count("Incoming call") >= 2
 
     await eventually(there, "the next call is shown", seconds=60)
 

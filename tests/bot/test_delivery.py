@@ -11,16 +11,11 @@ import pytest
 
 from bot.channel import retry_after
 from core.store.timestamps import now
-from tests.bot.test_notices import last_notice, revoke_anna, settled
-from tests.support.chat import activity, ask, claims, post, words
+from tests.support.chat import activity, ask, claims, post, set_channel_faults, words
+from tests.support.notices import get_last_notice, revoke_anna, wait_until_settled
 from tests.support.world import ANNA, BEN, World, eventually
 
 IDS = itertools.count()
-
-
-async def faults(world: World, *kinds: Any) -> None:
-    async with world.http.put(f"{world.demo.teams_url}/control/faults", json=list(kinds)) as answer:
-        assert answer.status == 200
 
 
 async def posts(world: World) -> list[dict[str, Any]]:
@@ -33,7 +28,7 @@ async def posts(world: World) -> list[dict[str, Any]]:
 async def chat(world: World) -> AsyncIterator[None]:
     await ask(world, ANNA, "status")
     yield
-    await faults(world)
+    await set_channel_faults(world)
 
 
 def number(activities: list[Any]) -> int:
@@ -42,7 +37,9 @@ def number(activities: list[Any]) -> int:
 
 @pytest.mark.parametrize("busy", [[429, 429], [{"status": 429, "retryAfter": "1"}], [503], [412]])
 async def test_an_answer_waits_for_a_busy_channel_and_comes_once(world: World, busy: list[Any]) -> None:
-    await faults(world, *({"status": fault} if isinstance(fault, int) else fault for fault in busy))
+    await set_channel_faults(
+        world, *({"status": fault} if isinstance(fault, int) else fault for fault in busy)
+    )
     token = await world.sign(claims(world), "channel")
     before = len(await world.chat(ANNA))
     body = activity(world, id=f"busy-{next(IDS)}")
@@ -58,11 +55,11 @@ async def test_an_answer_waits_for_a_busy_channel_and_comes_once(world: World, b
 async def test_what_could_not_be_answered_is_answered_when_it_comes_again(world: World, fault: Any) -> None:
     token = await world.sign(claims(world), "channel")
     body = activity(world, id=f"again-{next(IDS)}")
-    await faults(world, fault, fault)
+    await set_channel_faults(world, fault, fault)
     before, sent = len(await world.chat(ANNA)), len(await posts(world))
     assert await post(world, body, token) == 503
     assert all(entry["activity"].get("attachments") for entry in (await posts(world))[sent:]), "no apology"
-    await faults(world)
+    await set_channel_faults(world)
     shown = len(await world.chat(ANNA)) - before
     assert await post(world, body, token) == 201
     assert number((await world.chat(ANNA))[before:]) == shown + 1
@@ -71,7 +68,7 @@ async def test_what_could_not_be_answered_is_answered_when_it_comes_again(world:
 
 
 async def test_the_channel_hears_how_long_to_wait(world: World) -> None:
-    await faults(world, {"status": 429, "retryAfter": "3600"})
+    await set_channel_faults(world, {"status": 429, "retryAfter": "3600"})
     token = await world.sign(claims(world), "channel")
     headers = {"Authorization": f"Bearer {token}"}
     url = f"{world.demo.service_url}/api/messages"
@@ -91,7 +88,7 @@ async def test_two_deliveries_at_once_are_answered_once(world: World) -> None:
 async def test_a_second_delivery_answers_when_the_first_could_not(world: World) -> None:
     token = await world.sign(claims(world), "channel")
     before = len(await world.chat(ANNA))
-    await faults(world, {"status": 500}, {"status": 500})
+    await set_channel_faults(world, {"status": 500}, {"status": 500})
     body = activity(world, id="the-second-one")
     statuses = await asyncio.gather(*(post(world, body, token) for _ in range(2)))
     assert sorted(statuses) == [201, 503]
@@ -99,7 +96,7 @@ async def test_a_second_delivery_answers_when_the_first_could_not(world: World) 
 
 
 async def test_a_refused_answer_is_not_asked_for_again(world: World) -> None:
-    await faults(world, {"status": 413, "code": "MessageSizeTooBig"})
+    await set_channel_faults(world, {"status": 413, "code": "MessageSizeTooBig"})
     token = await world.sign(claims(world), "channel")
     sent = len(await posts(world))
     assert await post(world, activity(world, id="too-big"), token) == 201
@@ -107,20 +104,20 @@ async def test_a_refused_answer_is_not_asked_for_again(world: World) -> None:
 
 
 async def test_a_notice_that_the_channel_failed_over_is_repeated_once_at_most(world: World) -> None:
-    await faults(world, *[{"status": 502, "shown": True}] * 5)
+    await set_channel_faults(world, *[{"status": 502, "shown": True}] * 5)
     before = await revoke_anna(world)
-    notice = await settled(world)
+    notice = await wait_until_settled(world)
     assert notice["given_up"] and notice["doubtful"]
     assert len(await world.chat(ANNA)) == before + 2
 
 
 async def test_a_notice_comes_when_the_channel_says(world: World) -> None:
     at = format_datetime(datetime.now(UTC) + timedelta(minutes=10), usegmt=True)
-    await faults(world, {"status": 429, "retryAfter": at})
+    await set_channel_faults(world, {"status": 429, "retryAfter": at})
     await revoke_anna(world)
 
     async def waits() -> bool:
-        notice = last_notice(world)
+        notice = get_last_notice(world)
         due = datetime.fromtimestamp(notice["next_attempt_at"] / 1000, UTC) - datetime.now(UTC)
         return notice["attempts"] == 1 and timedelta(minutes=9) < due < timedelta(minutes=11)
 
@@ -140,9 +137,9 @@ async def test_a_notice_comes_when_the_channel_says(world: World) -> None:
 async def test_the_tab_says_why_the_bot_cannot_write(
     world: World, status: int, code: str, reason: str
 ) -> None:
-    await faults(world, {"status": status, "code": code})
+    await set_channel_faults(world, {"status": status, "code": code})
     await revoke_anna(world)
-    assert (await settled(world))["given_up"]
+    assert (await wait_until_settled(world))["given_up"]
     state = (await world.client(ANNA).call("GET", "notices")).body
     assert (state["reachable"], state["unreachableReason"]) == (False, reason)
     await ask(world, ANNA, "status")
@@ -152,14 +149,14 @@ async def test_the_tab_says_why_the_bot_cannot_write(
 
 @pytest.mark.parametrize("fault", [{"status": 403}, {"status": 404, "code": "Nothing"}, {"status": 401}])
 async def test_a_refusal_that_says_nothing_of_the_person_closes_nothing(world: World, fault: Any) -> None:
-    await faults(world, fault)
+    await set_channel_faults(world, fault)
     await revoke_anna(world)
-    await settled(world)
+    await wait_until_settled(world)
     assert (await world.client(ANNA).call("GET", "notices")).body["reachable"]
 
 
 async def test_who_blocks_the_bot_while_it_answers_is_noticed_as_well(world: World) -> None:
-    await faults(world, {"status": 403, "code": "ConversationBlockedByUser"})
+    await set_channel_faults(world, {"status": 403, "code": "ConversationBlockedByUser"})
     token = await world.sign(claims(world), "channel")
     assert await post(world, activity(world, id="blocked"), token) == 201
     assert (await world.client(ANNA).call("GET", "notices")).body["unreachableReason"] == "blocked"
@@ -190,7 +187,7 @@ async def test_toasts_and_the_list_of_chats_say_something(world: World) -> None:
     await ask(world, ANNA, "status", "de-DE")
     assert (await posts(world))[-1]["activity"]["summary"] == "Sie sind nicht angemeldet"
     await revoke_anna(world)
-    await settled(world)
+    await wait_until_settled(world)
     notice = (await posts(world))[-1]["activity"]
     assert notice["summary"] == "Sie wurden abgemeldet"
     assert "text" not in notice, "it would stand above the card"

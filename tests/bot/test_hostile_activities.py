@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from bot.activity import ActivityRejectedError, parse
 from bot.adapter import MAX_ACTIVITY_BYTES
 from bot.commands import Command
-from tests.support.chat import activity, claims
+from tests.support.chat import BUTTON_FIELDS, activity, claims
 from tests.support.world import World
 from wire.safejson import MAX_FOREIGN_DEPTH
 
@@ -85,25 +85,13 @@ VALUES = st.recursive(
     ),
     max_leaves=12,
 )
-NAMES = (
-    "session",
-    "reason",
-    "search",
-    "kind",
-    "detail",
-    "device",
-    "topics",
-    "quiet",
-    "quiet-from",
-    "language",
-)
 DETAILS = st.dictionaries(
     st.sampled_from(
         ("pbx_name", "actor", "reason", "until", "seats", "serial", "why", "device", "changes", "other")
     ),
     VALUES,
 )
-DATA = st.dictionaries(st.sampled_from(NAMES), VALUES | DETAILS, max_size=6)
+DATA = st.dictionaries(st.sampled_from(BUTTON_FIELDS), VALUES | DETAILS, max_size=6)
 KINDS = st.sampled_from(("revoked", "key-expires", "seat-offered", "audio-conflict", "x", "idle.title"))
 ACTIONS = st.fixed_dictionaries(
     {
@@ -195,7 +183,7 @@ def test_every_button_takes_every_odd_value(door: Door, verb: Command) -> None:
         {"a": {"b": []}},
     ]
     for value in values:
-        data = dict.fromkeys(NAMES, value)
+        data = dict.fromkeys(BUTTON_FIELDS, value)
         changes = {"action": {"type": "Action.Execute", "verb": verb, "data": data}}
         status = door.post(door.changed({"type": "invoke", "name": "adaptiveCard/action", "value": changes}))
         assert status == 200, value

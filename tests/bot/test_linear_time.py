@@ -15,32 +15,12 @@ from bot.activity import ActivityRejectedError, parse
 from bot.cards.plain import plain
 from bot.channel import retry_after
 from bot.commands import MAX_TEXT, understand
+from tests.support.hostile import HOSTILE_PIECES
 
 MOST = 4.0
 """How much longer a text of twice the length may take: twice, and the noise of a busy machine. A quadratic expression
 takes four times as long, and many times more than `MOST` for the sixteenfold length that is compared here.
 """
-TEXTS = {
-    "mentions that never end": "<at>",
-    "ends of mentions": "</at>",
-    "whole mentions": "<at></at>",
-    "opening brackets": "<",
-    "letters": "a",
-    "letters of commands": "abmelden",
-    "a command and blanks": "status ",
-    "what is no letter": "!",
-    "blanks": " ",
-    "umlauts": "ß",
-    "capital letters that grow": "\u0130",
-    "marks on marks": "e\u0301\u0301\u0301",
-    "functions of cards": "{{DATE(",
-    "braces": "{",
-    "quotation marks": '"',
-    "backslashes": "\\",
-    "invisible": "\u200b",
-    "colours of skin": "\U0001f3fb",
-    "flags": "\U0001f1e6",
-}
 
 
 def seconds(work: Callable[[str], Any], text: str) -> float:
@@ -69,7 +49,7 @@ WORK: dict[str, Callable[[str], Any]] = {
 }
 
 
-@pytest.mark.parametrize("piece", TEXTS.values(), ids=TEXTS.keys())
+@pytest.mark.parametrize("piece", HOSTILE_PIECES.values(), ids=HOSTILE_PIECES.keys())
 @pytest.mark.parametrize("work", WORK.values(), ids=WORK.keys())
 def test_sixteen_times_the_text_costs_at_most_so_much_more(work: Callable[[str], Any], piece: str) -> None:
     short = piece * (1_000 // len(piece))
@@ -88,7 +68,7 @@ def expressions() -> dict[str, re.Pattern[str]]:
     }
 
 
-@pytest.mark.parametrize("piece", TEXTS.values(), ids=TEXTS.keys())
+@pytest.mark.parametrize("piece", HOSTILE_PIECES.values(), ids=HOSTILE_PIECES.keys())
 @pytest.mark.parametrize("expression", expressions().values(), ids=expressions().keys())
 def test_every_expression_is_linear_by_itself(expression: re.Pattern[str], piece: str) -> None:
     """Even if nobody had cut the text before."""
@@ -98,7 +78,7 @@ def test_every_expression_is_linear_by_itself(expression: re.Pattern[str], piece
         assert seconds(work, short * 8) < unit * 8 * MOST
 
 
-@pytest.mark.parametrize("piece", TEXTS.values(), ids=TEXTS.keys())
+@pytest.mark.parametrize("piece", HOSTILE_PIECES.values(), ids=HOSTILE_PIECES.keys())
 def test_a_message_is_cut_before_anything_looks_at_it(piece: str) -> None:
     start = time.perf_counter()
     understand(piece * (250_000 // len(piece)))

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from core.store.timestamps import new_id
-from tests.bot.test_delivery import faults
+from tests.support.chat import set_channel_faults
 from tests.support.world import World, eventually
 
 
@@ -92,7 +92,7 @@ async def test_an_organisation_that_gets_too_many_waits_and_nobody_else_does(the
     first, second, third = busy.add_people(3)
     (elsewhere,) = other.add_people(1)
     throttled = {"status": 429, "retryAfter": "50"}
-    await faults(the_world, throttled, throttled)
+    await set_channel_faults(the_world, throttled, throttled)
     busy.tell(first, second)
 
     async def tried() -> bool:

@@ -12,8 +12,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from tests.bot.test_administration import press
-from tests.support.chat import activity, ask, claims, post, words
+from tests.support.chat import activity, ask, claims, post, press_button, set_channel_faults, words
+from tests.support.notices import get_last_notice, revoke_anna, wait_until_settled
 from tests.support.world import ANNA, BEN, BY_DAY, CLARA, World, eventually
 
 
@@ -22,63 +22,29 @@ async def chat(world: World) -> AsyncIterator[None]:
     """Anna has a chat, and the channel has no faults afterwards."""
     await ask(world, ANNA, "status")
     yield
-    await faults(world)
-
-
-async def faults(world: World, *kinds: str) -> None:
-    async with world.http.put(f"{world.demo.teams_url}/control/faults", json=list(kinds)) as answer:
-        assert answer.status == 200
-
-
-async def revoke_anna(world: World) -> int:
-    """Signs Anna in and out by the administrator; gives how many activities her chat had before."""
-    await world.client(ANNA).sign_in(world.pbx_name, world.key)
-    clara = world.client(CLARA)
-    await clara.sign_in(world.pbx_name, world.key)
-    before = len(await world.chat(ANNA))
-    holders = (await clara.call("GET", "licences")).body["holders"]
-    session_id = next(holder["sessionId"] for holder in holders if holder["displayName"] == "Anna Berger")
-    await clara.call("POST", "licences/revoke", {"sessionIds": [session_id], "reason": "Lunch"})
-    return before
-
-
-def last_notice(world: World) -> Any:
-    with closing(sqlite3.connect(world.demo.state / "pbx-teams.db")) as connection:
-        connection.row_factory = sqlite3.Row
-        return connection.execute("SELECT * FROM notice ORDER BY created_at DESC, id DESC LIMIT 1").fetchone()
-
-
-async def settled(world: World, object_id: str = ANNA.object_id) -> Any:
-    """The last notice, when nothing more is going to happen with it."""
-
-    async def row() -> Any:
-        notice = last_notice(world)
-        done = notice["delivered_at"] is not None or notice["given_up"]
-        return notice if done and notice["object_id"] == object_id else None
-
-    return await eventually(row, "the notice is settled", seconds=20)
+    await set_channel_faults(world)
 
 
 async def test_a_message_whose_answer_was_lost_is_not_sent_again(world: World) -> None:
-    await faults(world, "lost-answer")
+    await set_channel_faults(world, "lost-answer")
     before = await revoke_anna(world)
-    notice = await settled(world)
+    notice = await wait_until_settled(world)
     assert notice["delivered_at"] is None and notice["sending"], "nobody knows whether it arrived"
     await asyncio.sleep(1)  # time in which the transport would have repeated it
     assert len(await world.chat(ANNA)) == before + 1
 
 
 async def test_a_message_that_the_channel_did_not_take_is_sent_again_and_arrives_once(world: World) -> None:
-    await faults(world, "503", "429")
+    await set_channel_faults(world, "503", "429")
     before = await revoke_anna(world)
-    assert (await settled(world))["attempts"] == 2
+    assert (await wait_until_settled(world))["attempts"] == 2
     assert len(await world.chat(ANNA)) == before + 1
 
 
 async def test_a_person_who_has_removed_the_bot_is_not_written_to_again(world: World) -> None:
-    await faults(world, "403")
+    await set_channel_faults(world, "403")
     before = await revoke_anna(world)
-    notice = await settled(world)
+    notice = await wait_until_settled(world)
     assert notice["given_up"] and notice["attempts"] == 0
     assert len(await world.chat(ANNA)) == before
 
@@ -104,7 +70,7 @@ async def test_the_welcome_comes_once_however_often_it_is_delivered(world: World
 async def test_muted_messages_are_not_written(world: World) -> None:
     await world.client(ANNA).call("PUT", "notices", {**BY_DAY, "muted": ["session"]})
     before = await revoke_anna(world)
-    assert (await settled(world))["given_up"]
+    assert (await wait_until_settled(world))["given_up"]
     assert len(await world.chat(ANNA)) == before
 
 
@@ -120,7 +86,7 @@ async def test_at_night_messages_wait_until_the_morning(world: World) -> None:
     before = await revoke_anna(world)
 
     async def postponed() -> bool:
-        notice = last_notice(world)
+        notice = get_last_notice(world)
         due = datetime.fromtimestamp(notice["next_attempt_at"] / 1000, UTC)
         minutes = (due - datetime.now(UTC)).total_seconds() / 60
         return notice["object_id"] == ANNA.object_id and 58 < minutes < 61
@@ -130,9 +96,11 @@ async def test_at_night_messages_wait_until_the_morning(world: World) -> None:
     # In the morning it is no longer true for anyone who has signed in again.
     await world.client(ANNA).sign_in(world.pbx_name, world.key)
     with closing(sqlite3.connect(world.demo.state / "pbx-teams.db")) as connection, connection:
-        connection.execute("UPDATE notice SET next_attempt_at = 0 WHERE id = ?", (last_notice(world)["id"],))
+        connection.execute(
+            "UPDATE notice SET next_attempt_at = 0 WHERE id = ?", (get_last_notice(world)["id"],)
+        )
     await world.client(ANNA).call("PUT", "notices", BY_DAY)
-    assert (await settled(world))["given_up"]
+    assert (await wait_until_settled(world))["given_up"]
     assert len(await world.chat(ANNA)) == before
 
 
@@ -159,12 +127,12 @@ async def test_a_seat_that_somebody_waits_for_is_told_in_the_middle_of_the_night
     card = (await eventually(told, "she is told at once"))[0]["attachments"][0]["content"]
     assert "A licence is free for you" in words(card)
     refresh = card["refresh"]["action"]
-    assert "no longer" not in words(await press(world, ANNA, refresh["verb"], **refresh["data"]))
+    assert "no longer" not in words(await press_button(world, ANNA, refresh["verb"], **refresh["data"]))
     await anna.call("DELETE", "waiting")
-    over = await press(world, ANNA, refresh["verb"], **refresh["data"])
+    over = await press_button(world, ANNA, refresh["verb"], **refresh["data"])
     assert "The licence is no longer kept for you." in words(over)
     await anna.sign_in(world.pbx_name, world.key)
-    now = await press(world, ANNA, refresh["verb"], **refresh["data"])
+    now = await press_button(world, ANNA, refresh["verb"], **refresh["data"])
     assert "You are signed in now." in words(now) and "task/fetch" not in words(now)
 
 
@@ -177,11 +145,11 @@ async def test_every_card_tells_the_present_state_when_it_is_refreshed(world: Wo
     for text in ("status", "licence", "audio"):
         refresh = cards[text]["refresh"]
         assert refresh["userIds"] == [f"29:{ANNA.object_id}"]
-        again = await press(world, ANNA, refresh["action"]["verb"], **refresh["action"]["data"])
+        again = await press_button(world, ANNA, refresh["action"]["verb"], **refresh["action"]["data"])
         assert "You are not signed in" in words(again), text
     for text in ("help", "messages"):
         action = cards[text]["refresh"]["action"]
-        again = await press(world, ANNA, action["verb"], **action["data"])
+        again = await press_button(world, ANNA, action["verb"], **action["data"])
         assert again["body"][0] == cards[text]["body"][0]
 
 
@@ -189,7 +157,7 @@ async def test_the_bot_shows_and_keeps_which_messages_somebody_wants(world: Worl
     card = await ask(world, ANNA, "Nachrichten", "de-DE")
     assert "Nachts ruhig" in words(card) and "Europe/Berlin" in words(card)
     assert "administration" not in [element.get("id") for element in card["body"]]
-    saved = await press(
+    saved = await press_button(
         world,
         ANNA,
         "notices-save",
@@ -206,7 +174,7 @@ async def test_the_bot_shows_and_keeps_which_messages_somebody_wants(world: Worl
     settings = (await world.client(ANNA).call("GET", "notices")).body
     assert settings["muted"] == ["audio"] and settings["quiet"]
     assert (settings["quietFrom"], settings["quietUntil"]) == (21 * 60 + 30, 6 * 60 + 15)
-    await press(world, ANNA, "notices-save", **{"quiet-from": "25:00", "quiet-until": "nonsense"})
+    await press_button(world, ANNA, "notices-save", **{"quiet-from": "25:00", "quiet-until": "nonsense"})
     assert (await world.client(ANNA).call("GET", "notices")).body["quietFrom"] == 21 * 60 + 30
 
 
@@ -216,7 +184,7 @@ async def test_a_mistyped_sign_out_is_asked_first(world: World) -> None:
     assert "Do you want to sign out?" in words(question)
     assert (await world.client(ANNA).state())["signedIn"]
     yes = question["actions"][0]
-    assert "You are not signed in" in words(await press(world, ANNA, yes["verb"], **yes["data"]))
+    assert "You are not signed in" in words(await press_button(world, ANNA, yes["verb"], **yes["data"]))
     assert "You are not signed in" in words(await ask(world, ANNA, "sing out"))
 
 

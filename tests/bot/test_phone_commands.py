@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.chat import card_title
 from tests.support.telephone import DeskPhone, cards, words
 from tests.support.world import ANNA, BEN, World, eventually
 
@@ -42,20 +43,16 @@ async def press(world: World, card: dict[str, Any], title: str, **typed: Any) ->
     return answer["body"]["value"]
 
 
-def title(card: dict[str, Any]) -> str:
-    return card["body"][0]["text"]
-
-
 async def test_a_number_is_dialled_and_the_card_follows_the_call(world: World, phone: DeskPhone) -> None:
     card = await ask(world, "call 030 23125 901")
-    assert title(card) == "Your phone rings"
+    assert card_title(card) == "Your phone rings"
     assert "00493023125901" in words(card) and "snom-1001" in words(card)
     (call,) = await phone.calls()
     await phone.act(call, "lift")
     await phone.act(call, "connect")
 
     async def talks() -> Any:
-        return title((await cards(world, ANNA))[-1]) == "On the phone"
+        return card_title((await cards(world, ANNA))[-1]) == "On the phone"
 
     await eventually(talks, "the card tells that they talk", seconds=SECONDS)
     assert "Jürgen Lindner" in words((await cards(world, ANNA))[-1])
@@ -63,19 +60,19 @@ async def test_a_number_is_dialled_and_the_card_follows_the_call(world: World, p
     assert await phone.calls() == []
 
     async def is_over() -> Any:
-        return any(title(one) == "Call ended" for one in await cards(world, ANNA))
+        return any(card_title(one) == "Call ended" for one in await cards(world, ANNA))
 
     await eventually(is_over, "the card tells that it is over", seconds=SECONDS)
 
 
 async def test_a_name_is_searched_and_several_are_asked(world: World, phone: DeskPhone) -> None:
     card = await ask(world, "Lindner anrufen")
-    assert title(card) == "Wen möchten Sie anrufen?"
+    assert card_title(card) == "Wen möchten Sie anrufen?"
     (choose,) = (element for element in card["body"] if element["type"] == "Input.ChoiceSet")
     assert len(choose["choices"]) >= 2 and "Jürgen Lindner" in choose["choices"][0]["title"]
     assert await phone.calls() == []
     dialling = await press(world, card, "Anrufen", number="004915228817386")
-    assert title(dialling) == "Ihr Telefon klingelt"
+    assert card_title(dialling) == "Ihr Telefon klingelt"
     (call,) = await phone.calls()
     assert call["calledNumber"].endswith("15228817386")
     await press(world, dialling, "Auflegen")
@@ -95,7 +92,7 @@ async def test_a_message_that_is_delivered_twice_is_one_call(world: World, phone
 
 async def test_a_second_click_is_no_second_call(world: World, phone: DeskPhone) -> None:
     card = await ask(world, "call")
-    assert title(card) == "Whom do you want to call?"
+    assert card_title(card) == "Whom do you want to call?"
     for _ in range(2):
         await press(world, card, "Call", number="1002")
     assert len(await phone.calls()) == 1
@@ -103,10 +100,10 @@ async def test_a_second_click_is_no_second_call(world: World, phone: DeskPhone) 
 
 async def test_an_emergency_number_asks_first(world: World, phone: DeskPhone) -> None:
     card = await ask(world, "anrufen 110")
-    assert title(card) == "Möchten Sie wirklich anrufen?" and "Notruf" in words(card)
+    assert card_title(card) == "Möchten Sie wirklich anrufen?" and "Notruf" in words(card)
     assert await phone.calls() == []
     done = await press(world, card, "Anrufen")
-    assert title(done) == "Ihr Telefon klingelt"
+    assert card_title(done) == "Ihr Telefon klingelt"
     (call,) = await phone.calls()
     assert call["calledNumber"] == "110"
 
@@ -140,11 +137,11 @@ async def test_all_calls_are_redirected_to_the_mobile_and_back(world: World, pho
 
 async def test_missed_calls_are_listed_and_called_back(world: World, phone: DeskPhone) -> None:
     card = await ask(world, "calls")
-    assert title(card) == "Missed calls"
+    assert card_title(card) == "Missed calls"
     (choose,) = (element for element in card["body"] if element["type"] == "Input.ChoiceSet")
     assert choose["choices"]
     dialling = await press(world, card, "Call back", number="00493023125913")
-    assert title(dialling) == "Your phone rings"
+    assert card_title(dialling) == "Your phone rings"
     assert len(await phone.calls()) == 1
 
 

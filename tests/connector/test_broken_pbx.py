@@ -20,7 +20,14 @@ from connector.network import limits
 from core.diagnosis.codes import Code
 from core.diagnosis.finding import Finding
 from core.diagnosis.rules import find_blocker
-from tests.connector.test_awkward import BEN, Place, assert_words, facts, rule, shown_lights
+from tests.support.awkward_pbx import (
+    BEN,
+    ConnectorParts,
+    answer_rule,
+    assert_has_words,
+    get_facts,
+    get_shown_lights,
+)
 from tests.support.hostile import ODD_VALUES
 from tests.support.starface import running_starface
 from wire.doctor import StepOutcome
@@ -106,9 +113,9 @@ READABLE: Final = broken().map(lambda value: {"body": json.dumps(value).encode("
 
 
 @contextlib.asynccontextmanager
-async def beside_a_pbx() -> AsyncIterator[Place]:
+async def beside_a_pbx() -> AsyncIterator[ConnectorParts]:
     async with running_starface() as port, aiohttp.ClientSession() as http:
-        place = Place(http, port, oauth=False)
+        place = ConnectorParts(http, port, oauth=False)
         yield place
         await place.rest.close()
 
@@ -129,14 +136,14 @@ async def lives_and_heals(rules: list[dict[str, Any]], *, is_unreadable: bool) -
         for reading in place.readings.all:
             if reading.state is ReadingState.FAILED:
                 assert reading.code is not None
-                assert_words(Finding(Code(reading.code), {"pbx_name": "pbx.example.com"}))
-        found = find_blocker(facts(place))
+                assert_has_words(Finding(Code(reading.code), {"pbx_name": "pbx.example.com"}))
+        found = find_blocker(get_facts(place))
         if found is not None:
-            assert_words(found)
-        shown_lights(place)
+            assert_has_words(found)
+        get_shown_lights(place)
         for step in await place.examined():
             if step.outcome in (StepOutcome.FAILED, StepOutcome.WARNING):
-                assert_words(Finding(Code(step.code or ""), dict(step.evidence), step.variant))
+                assert_has_words(Finding(Code(step.code or ""), dict(step.evidence), step.variant))
         # A person's own questions end in an answer or a refusal, too.
         with contextlib.suppress(PbxError):
             await place.rest.user(BEN)
@@ -150,7 +157,7 @@ async def lives_and_heals(rules: list[dict[str, Any]], *, is_unreadable: bool) -
 
 
 def rules_of(answers: st.SearchStrategy[dict[str, Any]]) -> st.SearchStrategy[list[dict[str, Any]]]:
-    one = st.tuples(st.sampled_from(PATHS), answers).map(lambda pair: rule(pair[0], **pair[1]))
+    one = st.tuples(st.sampled_from(PATHS), answers).map(lambda pair: answer_rule(pair[0], **pair[1]))
     return st.lists(one, min_size=1, max_size=2)
 
 

@@ -1,38 +1,18 @@
 """A PBX with a certificate that a person has accepted by its fingerprint."""
 
 import ssl
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 from aiohttp import web
-from cryptography import x509
-from cryptography.hazmat.primitives.hashes import SHA256
 from pydantic import SecretStr, ValidationError
 
 from connector.config import PbxSection
 from connector.errors import PbxUnreachableError
 from connector.rest import StarfaceRest
 from simulator import tls
-from simulator.starface.model import Settings
-from simulator.starface.server import create
+from tests.support.starface import running_starface_with_tls
 from tests.support.world import free_ports
-
-
-@asynccontextmanager
-async def secure_starface(directory: Path) -> AsyncIterator[tuple[str, str]]:
-    """Run a STARFACE with a certificate of its own for another name; yield its address and the fingerprint."""
-    tls.make_certificates(directory, name="starface.local")
-    port = free_ports(1)
-    runner = web.AppRunner(create(Settings()), access_log=None, shutdown_timeout=0.1)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", port, ssl_context=tls.server_context(directory)).start()
-    certificate = x509.load_pem_x509_certificate((directory / "server.pem").read_bytes())
-    try:
-        yield f"https://127.0.0.1:{port}", certificate.fingerprint(SHA256()).hex(":").upper()
-    finally:
-        await runner.cleanup()
 
 
 def section(url: str, fingerprint: str | None) -> PbxSection:
@@ -59,11 +39,11 @@ async def finding(url: str, fingerprint: str | None) -> str | None:
 
 
 async def test_only_the_accepted_certificate_is_accepted(tmp_path: Path) -> None:
-    async with secure_starface(tmp_path / "one") as (url, fingerprint):
+    async with running_starface_with_tls(tmp_path / "one") as (url, fingerprint):
         assert await finding(url, None) == "tls-foreign-ca"
         assert await finding(url, fingerprint) is None
         assert await finding(url, "0" * 64) == "tls-changed"
-    async with secure_starface(tmp_path / "renewed") as (url, _):
+    async with running_starface_with_tls(tmp_path / "renewed") as (url, _):
         assert await finding(url, fingerprint) == "tls-changed"
 
 

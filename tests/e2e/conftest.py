@@ -1,10 +1,10 @@
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 from playwright.async_api import Browser, Playwright, async_playwright, expect
 
-from tests.support.browser import Tab, launch
+from tests.support.browser import OpenTab, Tab, launch
 from tests.support.world import World
 
 expect.set_options(timeout=20_000)
@@ -22,9 +22,6 @@ async def browser(playwright: Playwright) -> AsyncIterator[Browser]:
     browser = await launch(playwright)
     yield browser
     await browser.close()
-
-
-OpenTab = Callable[..., Awaitable[Tab]]
 
 
 @pytest.fixture

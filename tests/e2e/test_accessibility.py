@@ -3,8 +3,7 @@
 import pytest
 from playwright.async_api import expect
 
-from tests.e2e.conftest import OpenTab
-from tests.support.browser import overflow
+from tests.support.browser import OpenTab, overflow
 from tests.support.connector_peer import Peer, connected, say
 from tests.support.world import ANNA, BEN, CLARA, World
 from wire.pbxkey import grouped, new_key

@@ -3,7 +3,7 @@
 import pytest
 from playwright.async_api import expect
 
-from tests.e2e.conftest import OpenTab
+from tests.support.browser import OpenTab
 from tests.support.world import ANNA, BEN, CLARA, World
 
 

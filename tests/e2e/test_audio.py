@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 from playwright.async_api import Browser, Playwright, expect
 
-from tests.e2e.conftest import OpenTab
-from tests.support.browser import Tab, launch
+from tests.support.browser import OpenTab, Tab, launch
 from tests.support.sound import HEADSET, LAPTOP, SoundServer, probe, probe_command, program, sound_server
 from tests.support.world import ANNA, CLARA, World, eventually
 

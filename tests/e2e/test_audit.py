@@ -7,9 +7,8 @@ from zoneinfo import ZoneInfo
 import pytest
 from playwright.async_api import expect
 
-from tests.e2e.conftest import OpenTab
 from tests.support import history
-from tests.support.browser import Tab, overflow
+from tests.support.browser import OpenTab, Tab, overflow
 from tests.support.world import ANNA, CLARA, World
 
 

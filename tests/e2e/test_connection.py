@@ -9,10 +9,9 @@ from playwright.async_api import expect
 
 from connector.config_file import ConfigFile
 from connector.state import ConnectorState
-from tests.app.test_connection import operator
-from tests.e2e.conftest import OpenTab
-from tests.support.browser import overflow
+from tests.support.browser import OpenTab, overflow
 from tests.support.connector_peer import Peer, connected, say
+from tests.support.operator import run_operator_command
 from tests.support.world import CLARA, World, eventually
 from wire.link import fingerprint
 from wire.pbxkey import KeyFile, grouped, new_key
@@ -114,10 +113,10 @@ async def test_a_name_is_handed_over_after_a_question(world: World, open_tab: Op
     mine = ConnectorState(world.demo.state / "connector").fingerprint
 
     async def has_tried() -> bool:
-        return mine in await operator(world, "show", world.pbx_name)
+        return mine in await run_operator_command(world, "show", world.pbx_name)
 
     await eventually(has_tried, "the old installation is refused", seconds=80)
-    await operator(world, "hand-over", world.pbx_name, mine)
+    await run_operator_command(world, "hand-over", world.pbx_name, mine)
     await world.connected()
 
 

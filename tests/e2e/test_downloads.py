@@ -7,28 +7,28 @@ from pathlib import Path
 import pytest
 from playwright.async_api import expect
 
-from tests.app.test_downloads import CONNECTOR, CONTENT, fill
-from tests.e2e.conftest import OpenTab
+from tests.support.browser import OpenTab
+from tests.support.downloads import CONNECTOR_FILE, CONTENT, write_packages
 from tests.support.world import CLARA, World
 
 
 async def test_an_administrator_copies_the_commands(world: World, open_tab: OpenTab, tmp_path: Path) -> None:
     folder = world.demo.state / "downloads"
-    fill(folder)
+    write_packages(folder)
     try:
         await world.client(CLARA).sign_in(world.pbx_name, world.key)
         clara = await open_tab(CLARA, page="connection")
         await clara.sees("Connector for Debian and Ubuntu")
         await clara.sees("Version 9.9.9, amd64, 2 MB")
-        await clara.button(f"Make a link: {CONNECTOR}").click()
+        await clara.button(f"Make a link: {CONNECTOR_FILE}").click()
         commands = clara.view.locator("pbx-downloads pre code")
         await expect(commands).to_have_count(3)
         fetch, check, install = await commands.all_inner_texts()
-        assert install == f"apt install ./{CONNECTOR}"
+        assert install == f"apt install ./{CONNECTOR_FILE}"
         for command in (fetch, check):
             shell = await asyncio.create_subprocess_shell(command, cwd=tmp_path)
             assert await shell.wait() == 0, command
-        assert (tmp_path / CONNECTOR).read_bytes() == CONTENT[CONNECTOR]
+        assert (tmp_path / CONNECTOR_FILE).read_bytes() == CONTENT[CONNECTOR_FILE]
     finally:
         shutil.rmtree(folder)
 

@@ -6,9 +6,8 @@ from urllib.parse import unquote
 import pytest
 from playwright.async_api import Route, expect
 
-from tests.app.test_keyless import PRIMARY, trust
-from tests.e2e.conftest import OpenTab
-from tests.support.browser import Tab, overflow
+from tests.support.browser import OpenTab, Tab, overflow
+from tests.support.keyless import ONE_CLICK_PRIMARY, set_trust
 from tests.support.world import ANNA, BEN, CLARA, World
 
 
@@ -41,7 +40,7 @@ async def test_what_is_done_is_ticked_and_what_is_not_says_how(world: World, ope
 
 async def test_others_and_one_click_tick_their_steps(world: World, open_tab: OpenTab) -> None:
     await world.client(ANNA).sign_in(world.pbx_name, world.key)
-    await trust(world, **PRIMARY)
+    await set_trust(world, **ONE_CLICK_PRIMARY)
     clara = await open_tab(CLARA)
     setup = (await world.client(CLARA).call("GET", "setup")).body
     assert setup["hasOtherUsers"] and setup["isOffered"] and setup["isConnected"] and setup["hasLicences"]

@@ -5,11 +5,10 @@ from typing import Any
 import pytest
 from playwright.async_api import expect
 
-from tests.e2e.conftest import OpenTab
 from tests.support import history
+from tests.support.browser import OpenTab
+from tests.support.licences import NO_RULES
 from tests.support.world import CLARA, World
-
-NO_RULES = {"idleHours": None, "reservations": [], "admitted": None}
 
 
 async def pool(world: World) -> Any:

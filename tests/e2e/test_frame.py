@@ -5,8 +5,7 @@ import re
 import pytest
 from playwright.async_api import expect
 
-from tests.e2e.conftest import OpenTab
-from tests.support.browser import overflow
+from tests.support.browser import OpenTab, overflow
 from tests.support.world import ANNA, BEN, CLARA, World
 
 

@@ -5,7 +5,7 @@ from contextlib import suppress
 
 from playwright.async_api import Error, Route, expect
 
-from tests.e2e.conftest import OpenTab
+from tests.support.browser import OpenTab
 from tests.support.world import ANNA, World
 
 

@@ -5,10 +5,9 @@ from typing import Final
 import pytest
 from playwright.async_api import expect
 
-from tests.app.test_displaced_connector import HOLDER, MALLORY, linked, sign_in
-from tests.e2e.conftest import OpenTab
-from tests.support.browser import Tab
+from tests.support.browser import OpenTab, Tab
 from tests.support.connector_peer import enrolled
+from tests.support.scripted_pbx import HOLDER, MALLORY, scripted_pbx, sign_in_at
 from tests.support.world import BEN, CLARA, World
 from wire.link import RestState, Status, UciState
 
@@ -41,7 +40,9 @@ async def test_what_a_connector_says_stays_text(world: World, open_tab: OpenTab,
         permission_name=MARKUP,
     )
     key = await world.demo.licence_key(2, f"MARKUP-{locale}")
-    async with linked(world, peer, licence_keys=[key], status=status, connector_version="<i>1</i>") as pbx:
+    async with scripted_pbx(
+        world, peer, licence_keys=[key], status=status, connector_version="<i>1</i>"
+    ) as pbx:
         for client, person in ((mallory, MALLORY), (clara, HOLDER)):
             await client.sign_out()
             pbx.logs_in = pbx.users[person["userId"]] = {
@@ -49,7 +50,7 @@ async def test_what_a_connector_says_stays_text(world: World, open_tab: OpenTab,
                 "displayName": f"{MARKUP} {TURNED} {person['userId']}",
                 "login": f"<u>{person['userId']}</u>",
             }
-            assert (await sign_in(client, peer)).status == 200
+            assert (await sign_in_at(client, peer)).status == 200
         tab = await open_tab(BEN, locale=locale, script=WATCH)
         tabs = tab.links
         await expect(tabs).to_have_count(len(PAGES))

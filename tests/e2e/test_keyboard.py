@@ -8,12 +8,11 @@ from collections.abc import Awaitable, Callable
 import pytest
 from playwright.async_api import Route, expect
 
-from tests.e2e.conftest import OpenTab
-from tests.e2e.test_forms import NO_RULES
 from tests.support import history
-from tests.support.browser import Tab
+from tests.support.browser import OpenTab, Tab
 from tests.support.connector_peer import Peer, connected, say
 from tests.support.keyboard import Keyboard
+from tests.support.licences import NO_RULES
 from tests.support.world import ANNA, BEN, CLARA, World
 
 Opening = Callable[[World, OpenTab], Awaitable[Tab]]

@@ -1,22 +1,31 @@
 """Signing in without the PBX key, in the browser; switching between two PBXs; the settings of the bot's messages."""
 
+from collections.abc import AsyncIterator
+
+import pytest
 from playwright.async_api import Dialog, expect
 
 from simulator.demo import Site
 from simulator.people import TENANT_ID
-from tests.app.test_keyless import (  # noqa: F401 - `branch` is a fixture
-    PRIMARY,
-    branch,
-    click,
+from tests.support.browser import OpenTab
+from tests.support.keyless import (
+    ONE_CLICK_PRIMARY,
     forget_session,
-    trust,
+    second_pbx,
+    set_trust,
+    sign_in_without_key,
 )
-from tests.e2e.conftest import OpenTab
 from tests.support.world import ANNA, BEN, CLARA, World
 
 
+@pytest.fixture
+async def branch(world: World) -> AsyncIterator[Site]:
+    async with second_pbx(world) as site:
+        yield site
+
+
 async def test_one_click_signs_in(world: World, open_tab: OpenTab) -> None:
-    await trust(world, **PRIMARY)
+    await set_trust(world, **ONE_CLICK_PRIMARY)
     tab = await open_tab(BEN)
     await tab.sees("you need neither key nor password")
     assert await tab.violations() == []
@@ -27,7 +36,7 @@ async def test_one_click_signs_in(world: World, open_tab: OpenTab) -> None:
 async def test_the_first_click_is_the_consent_and_the_next_opening_signs_in_by_itself(
     world: World, open_tab: OpenTab
 ) -> None:
-    await trust(world, trusted=True, entry="automatic", primary=True)
+    await set_trust(world, trusted=True, entry="automatic", primary=True)
     tab = await open_tab(ANNA, locale="de-DE")
     await tab.sees("Mit Ihrem ersten Klick stimmen Sie zu")
     assert await tab.violations() == []
@@ -42,8 +51,8 @@ async def test_the_first_click_is_the_consent_and_the_next_opening_signs_in_by_i
 async def test_when_the_first_opening_fails_there_is_a_word_and_a_way(
     world: World, open_tab: OpenTab
 ) -> None:
-    await trust(world, trusted=True, entry="automatic", primary=True)
-    await click(world, ANNA)
+    await set_trust(world, trusted=True, entry="automatic", primary=True)
+    await sign_in_without_key(world, ANNA)
     forget_session(world, ANNA)
     await world.pbx("PATCH", "users/1001", {"email": "nobody@example.com"})
     tab = await open_tab(ANNA)
@@ -55,9 +64,9 @@ async def test_when_the_first_opening_fails_there_is_a_word_and_a_way(
 
 
 async def test_the_refusal_goes_when_a_seat_is_kept(world: World, open_tab: OpenTab) -> None:
-    await trust(world, **PRIMARY)
+    await set_trust(world, **ONE_CLICK_PRIMARY)
     await world.pbx("PATCH", f"users/{BEN.login}", {"permissions": []})
-    assert (await click(world, ANNA)).status == 200
+    assert (await sign_in_without_key(world, ANNA)).status == 200
     tab = await open_tab(BEN)
     await tab.button(f"Sign in to {world.pbx_name}").click()
     await tab.is_alerted("2 of 2 floating licences are taken")
@@ -136,8 +145,8 @@ async def test_leaving_the_app_with_unsaved_choices_asks(world: World, open_tab:
 
 
 async def test_a_trusted_organisation_is_seen_and_removed_in_the_tab(world: World, open_tab: OpenTab) -> None:
-    await trust(world, **PRIMARY)
-    await click(world, BEN)
+    await set_trust(world, **ONE_CLICK_PRIMARY)
+    await sign_in_without_key(world, BEN)
     tab = await open_tab(CLARA, page="security", theme="dark")
     await tab.sees("Organisations that this PBX trusts")
     await tab.button(f"Remove … {TENANT_ID}").click()
@@ -151,9 +160,9 @@ async def test_a_trusted_organisation_is_seen_and_removed_in_the_tab(world: Worl
 
 
 async def test_an_administrator_by_email_is_told_how_to_administer(world: World, open_tab: OpenTab) -> None:
-    await trust(world, **PRIMARY)
+    await set_trust(world, **ONE_CLICK_PRIMARY)
     await world.client(CLARA).sign_out()
-    await click(world, CLARA)
+    await sign_in_without_key(world, CLARA)
     tab = await open_tab(CLARA)
     await tab.sees("Administration needs your password")
     await expect(tab.links).to_have_text(["Phone", "Overview", "Audio devices"])
@@ -163,10 +172,10 @@ async def test_an_administrator_by_email_is_told_how_to_administer(world: World,
     await expect(tab.link("Licences")).to_be_visible()
 
 
-async def test_switching_in_the_tab(world: World, open_tab: OpenTab, branch: Site) -> None:  # noqa: F811
-    await trust(world, **PRIMARY)
-    await trust(world, branch.pbx_name, world.demo.pbx_key(branch), trusted=True, entry="one-click")
-    await click(world, ANNA)
+async def test_switching_in_the_tab(world: World, open_tab: OpenTab, branch: Site) -> None:
+    await set_trust(world, **ONE_CLICK_PRIMARY)
+    await set_trust(world, branch.pbx_name, world.demo.pbx_key(branch), trusted=True, entry="one-click")
+    await sign_in_without_key(world, ANNA)
     tab = await open_tab(ANNA)
     await tab.button(f"Switch to {branch.pbx_name}").click()
     await tab.is_alerted("All licences are in use")

@@ -2,8 +2,7 @@
 
 from playwright.async_api import Route, expect
 
-from tests.e2e.conftest import OpenTab
-from tests.support.browser import Tab
+from tests.support.browser import OpenTab, Tab
 from tests.support.world import ANNA, CLARA, World
 
 CODE = "**/assets/connection-*.js"

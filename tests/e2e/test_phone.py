@@ -6,10 +6,9 @@ import pytest
 from playwright.async_api import expect
 
 from simulator.starface.telephony import Right
-from tests.app.test_live_updates import revoke
-from tests.app.test_phone import arrive, line, pbx_calls
-from tests.e2e.conftest import OpenTab
-from tests.support.browser import Tab, overflow
+from tests.support.browser import OpenTab, Tab, overflow
+from tests.support.licences import revoke_session
+from tests.support.telephone import call_from_outside, list_pbx_calls, wait_for_line
 from tests.support.world import ANNA, CLARA, World, eventually
 
 WORDS: dict[str, dict[str, str]] = {
@@ -79,7 +78,7 @@ async def signed_in(world: World, *, phone: bool = True) -> Any:
     assert (await anna.sign_in(world.pbx_name, world.key)).status == 200
     if phone:
         assert (await anna.switch_phone_on(world.pbx_name, world.key)).status == 200
-        await line(anna, lambda line: line["state"] == "up")
+        await wait_for_line(anna, lambda line: line["state"] == "up")
     return anna
 
 
@@ -119,7 +118,7 @@ async def test_a_person_switches_their_telephone_on_dials_and_hangs_up(
     await tab.view.get_by_role("button", name=words["hang-up"]).click()
 
     async def is_over() -> bool:
-        return not await pbx_calls(world)
+        return not await list_pbx_calls(world)
 
     await eventually(is_over, "the PBX has ended it")
     await tab.button(words["off"]).click()
@@ -135,7 +134,7 @@ async def test_a_call_is_shown_as_it_happens(world: World, open_tab: OpenTab, lo
     tab = await open_tab(ANNA, locale=locale, page="phone", theme="dark")
     other = await open_tab(ANNA, locale=locale)  # on another page
     await tab.sees(words["none"])
-    first = await arrive(world, name="Erika <b>Beispiel</b>")
+    first = await call_from_outside(world, name="Erika <b>Beispiel</b>")
     await expect(call(tab)).to_contain_text("Erika <b>Beispiel</b>")
     await expect(call(tab)).to_contain_text(words["ringing"])
     await other.sees(words["ringing"])
@@ -143,11 +142,11 @@ async def test_a_call_is_shown_as_it_happens(world: World, open_tab: OpenTab, lo
     await tab.view.get_by_role("button", name=words["reject"]).click()
 
     async def is_over() -> bool:
-        return first not in [one["id"] for one in await pbx_calls(world)]
+        return first not in [one["id"] for one in await list_pbx_calls(world)]
 
     await eventually(is_over, "the PBX has ended it")
     await expect(tab.view.get_by_role("button", name=words["reject"])).to_have_count(0)
-    second = await arrive(world)
+    second = await call_from_outside(world)
     await world.pbx("POST", f"calls/{second}/connect", {"later": 3})
     await expect(tab.view.get_by_role("timer")).to_be_visible()
     await tab.sees(words["connected"])
@@ -171,7 +170,7 @@ async def test_an_emergency_number_is_dialled_after_a_yes_alone(
     assert await tab.violations() == []
     await dialog.get_by_role("button", name=words["cancel"], exact=True).click()
     await expect(dialog).to_be_hidden()
-    assert await pbx_calls(world) == []
+    assert await list_pbx_calls(world) == []
     await number.press("Enter")
     await dialog.get_by_role("button", name=words["dial"], exact=True).click()
     await expect(call(tab).filter(has_text="112")).to_have_count(1)
@@ -182,7 +181,7 @@ async def test_a_link_fills_the_number_in_and_dials_nothing(world: World, open_t
     tab = await open_tab(ANNA, page="dial:0721%20151042")
     await expect(tab.view.locator("#number")).to_have_value("0721 151042")
     await expect(tab.view.locator("#from-link")).to_contain_text("Nothing is dialled until")
-    assert await pbx_calls(world) == []
+    assert await list_pbx_calls(world) == []
     await tab.view.locator("#number").press("Enter")
     await expect(call(tab)).to_have_count(1)
     await expect(tab.view.locator("#from-link")).to_have_count(0)
@@ -196,13 +195,13 @@ async def test_losing_the_licence_takes_the_calls_from_the_page_at_once(
     await signed_in(world)
     assert (await world.client(CLARA).sign_in(world.pbx_name, world.key)).status == 200
     tab = await open_tab(ANNA, page="phone")
-    going_on = await arrive(world, name="Erika Beispiel")
+    going_on = await call_from_outside(world, name="Erika Beispiel")
     await world.pbx("POST", f"calls/{going_on}/connect")
     await tab.sees("Connected with")
-    await revoke(world, ANNA)
+    await revoke_session(world, ANNA)
     await expect(tab.view.locator("#pbx-name")).to_be_visible()
     await expect(tab.view.get_by_text("Erika Beispiel")).to_have_count(0)
-    assert [one["id"] for one in await pbx_calls(world)] == [going_on]
+    assert [one["id"] for one in await list_pbx_calls(world)] == [going_on]
     await world.pbx("POST", f"calls/{going_on}/hangup")
 
 
@@ -210,7 +209,7 @@ async def test_losing_the_licence_takes_the_calls_from_the_page_at_once(
 async def test_the_page_fits_a_phones_width(world: World, open_tab: OpenTab, width: int) -> None:
     await signed_in(world)
     tab = await open_tab(ANNA, locale="de-DE", width=width, page="phone")
-    await arrive(world, name="Maximiliane-Alexandra von Schwarzenberg-Hohenlohe")
+    await call_from_outside(world, name="Maximiliane-Alexandra von Schwarzenberg-Hohenlohe")
     await expect(call(tab)).to_have_count(1)
     assert await overflow(tab) <= 0
     assert await tab.violations() == []
@@ -237,7 +236,7 @@ async def test_somebody_is_found_as_one_types_and_called_by_the_keyboard_alone(
     await tab.page.keyboard.press("ArrowDown")
     await tab.page.keyboard.press("Enter")
     await expect(number).to_have_value("Jürgen Lindner")
-    assert await pbx_calls(world) == [], "chosen, not dialled"
+    assert await list_pbx_calls(world) == [], "chosen, not dialled"
     await tab.page.keyboard.press("Enter")
     await expect(call(tab)).to_have_count(1)
 
@@ -250,7 +249,7 @@ async def test_switches_show_what_the_pbx_has_done(world: World, open_tab: OpenT
     quiet = tab.field(words["quiet"])
     await expect(quiet).not_to_be_checked()
     await quiet.click()
-    await line(anna, lambda line: line["doNotDisturb"] is True)
+    await wait_for_line(anna, lambda line: line["doNotDisturb"] is True)
     await expect(quiet).to_be_checked()
     await anna.call("PUT", "phone/do-not-disturb", {"isOn": False})  # from elsewhere
     await expect(quiet).not_to_be_checked()
@@ -310,7 +309,7 @@ async def test_the_call_list_and_the_voicemail_call_back(
     await tab.view.get_by_role("button", name=words["play"]).first.click()
     await tab.sees(words["playing"])
     assert await tab.violations() == []
-    for one in await pbx_calls(world):
+    for one in await list_pbx_calls(world):
         await world.pbx("POST", f"calls/{one['id']}/hangup")
     await expect(tab.view.get_by_role("button", name=words["hang-up"])).to_have_count(0)
     await rows.first.get_by_role("button").click()

@@ -6,9 +6,8 @@ from typing import Any
 import pytest
 from playwright.async_api import Request, Route, expect
 
-from tests.app.test_sealed_answers import first_connector
-from tests.e2e.conftest import OpenTab
-from tests.support.browser import Tab
+from tests.support.browser import OpenTab, Tab
+from tests.support.older_connectors import first_version_connector
 from tests.support.world import ANNA, CLARA, World
 
 STOPPED = "This sign-in was stopped"
@@ -123,7 +122,7 @@ async def test_what_the_connectors_identity_has_not_signed_is_not_believed(
 async def test_an_older_connector_works_with_a_warning_before_the_password_is_given(
     world: World, open_tab: OpenTab
 ) -> None:
-    async with first_connector(world):
+    async with first_version_connector(world):
         tab = await open_tab(ANNA, locale="de-DE")
         await tab.field("Name der Telefonanlage").fill(world.pbx_name)
         await tab.field("Schlüssel zur Anlage").fill(world.key)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from playwright.async_api import expect
 
-from tests.e2e.conftest import OpenTab
+from tests.support.browser import OpenTab
 from tests.support.chat import ask
 from tests.support.world import ANNA, World, eventually
 

@@ -8,10 +8,9 @@ from aiohttp import web
 from playwright.async_api import Browser, Error, Playwright, expect
 
 from connector.setup.draft import FILE
-from tests.connector.test_pinned_certificate import secure_starface
 from tests.support.browser import launch
 from tests.support.setup import PASSWORD, Technician, is_at, open_page, running_setup
-from tests.support.starface import serving
+from tests.support.starface import running_starface_with_tls, serving
 from tests.support.world import World
 
 ATTACK = """<!doctype html><title>hostile</title>
@@ -126,7 +125,10 @@ async def test_over_the_network_with_tls_and_a_password(
 async def test_a_certificate_of_its_own_is_compared_and_accepted(
     world: World, browser: Browser, tmp_path: Path
 ) -> None:
-    async with secure_starface(tmp_path / "tls") as (url, fingerprint), running_setup(tmp_path) as setup:
+    async with (
+        running_starface_with_tls(tmp_path / "tls") as (url, fingerprint),
+        running_setup(tmp_path) as setup,
+    ):
         page = await open_page(browser, await setup.start(), locale="de-DE")
         technician = Technician(page, world)
         await technician.service()

@@ -7,8 +7,7 @@ import pytest
 from playwright.async_api import Request, expect
 
 from simulator.people import TENANT_ID
-from tests.e2e.conftest import OpenTab
-from tests.support.browser import Tab, overflow
+from tests.support.browser import OpenTab, Tab, overflow
 from tests.support.world import ANNA, BEN, CLARA, World
 from wire.pbxkey import grouped, new_key, parse_key
 

@@ -9,7 +9,7 @@ import aiohttp
 import pytest
 from playwright.async_api import Playwright, expect
 
-from tests.e2e.conftest import OpenTab
+from tests.support.browser import OpenTab
 from tests.support.lighthouse import examine, settings
 from tests.support.world import ANNA, CLARA, World
 

@@ -7,8 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 from playwright.async_api import Browser, Route, expect
 
-from tests.e2e.conftest import OpenTab
-from tests.support.browser import Tab
+from tests.support.browser import OpenTab, Tab
 from tests.support.world import ANNA, BEN, CLARA, World, eventually
 
 PAGES = {

@@ -3,6 +3,7 @@
 import functools
 import json
 import shutil
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +21,6 @@ _ARGUMENTS = (
     "--disable-sync",
     "--no-first-run",
 )
-
-
 SETTLED = """async () => {
   const frame = () => new Promise(requestAnimationFrame);
   await frame();
@@ -34,8 +33,6 @@ SETTLED = """async () => {
   await Promise.allSettled(changing.map((one) => one.finished));
 }"""
 """Wait until every colour is the one that stays: a button that was disabled a moment ago is still pale."""
-
-
 TEXTS = """() => {
   const roots = [document], texts = [];
   for (const root of roots) {
@@ -188,3 +185,6 @@ async def overflow(tab: Tab) -> int:
     """Return by how many pixels the tab is wider than its window."""
     width = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
     return int(await tab.frame().evaluate(width))
+
+
+OpenTab = Callable[..., Awaitable[Tab]]

@@ -62,3 +62,50 @@ async def post(world: World, body: Any, token: str | None) -> int:
     url = f"{world.demo.service_url}/api/messages"
     async with world.http.post(url, data=data, headers=headers) as response:
         return response.status
+
+
+async def press_button(
+    world: World, person: Any, verb: str, locale: str = "en-US", **data: Any
+) -> dict[str, Any]:
+    """Press a button of a card; return the card that replaces it."""
+    action = {"type": "Action.Execute", "verb": verb, "data": data}
+    answer = await world.say(
+        person,
+        locale,
+        type="invoke",
+        name="adaptiveCard/action",
+        value={"action": action, "trigger": "manual"},
+    )
+    assert answer["status"] == 200, answer
+    return answer["body"]["value"]
+
+
+def list_choices(card: dict[str, Any]) -> dict[str, str]:
+    """Return the choices of a card: their titles without the parenthesis, and their values."""
+    chosen = next(element for element in card["body"] if element["type"] == "Input.ChoiceSet")
+    return {choice["title"].split(" (")[0]: choice["value"] for choice in chosen["choices"]}
+
+
+BUTTON_FIELDS = (
+    "session",
+    "reason",
+    "search",
+    "kind",
+    "detail",
+    "device",
+    "topics",
+    "quiet",
+    "quiet-from",
+    "language",
+)
+"""The members of the data that a card's buttons send."""
+
+
+async def set_channel_faults(world: World, *kinds: Any) -> None:
+    """Let the simulated channel fail at its next requests; without arguments, at none."""
+    async with world.http.put(f"{world.demo.teams_url}/control/faults", json=list(kinds)) as answer:
+        assert answer.status == 200
+
+
+def card_title(card: dict[str, Any]) -> str:
+    return card["body"][0]["text"]

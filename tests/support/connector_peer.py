@@ -22,6 +22,9 @@ from wire.link import (
 from wire.pbxkey import digest, new_key
 from wire.sealing import public_bytes
 
+HEALTHY = Status(module_active=True, uci=UciState.ON, rest=RestState.OK, pbx_version="6.7.3")
+"""The status of a PBX where everything works."""
+
 
 class Peer:
     """A connector made by hand."""
@@ -34,7 +37,6 @@ class Peer:
         self.enrolment_code: str | None = None
 
     def hello(self, nonce: str, **changes: Any) -> Hello:
-        status = Status(module_active=True, uci=UciState.ON, rest=RestState.OK, pbx_version="6.7.3")
         hello = Hello(
             pbx_name=self.name,
             identity=b64url(self.identity.public_key().public_bytes_raw()),
@@ -44,7 +46,7 @@ class Peer:
             key_digest=digest(self.key),
             licence_keys=[],
             connector_version="test",
-            status=status,
+            status=HEALTHY,
             enrolment_code=self.enrolment_code,
         )
         return hello.model_copy(update=changes).signed_by(self.identity)

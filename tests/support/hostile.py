@@ -201,3 +201,27 @@ def leaves(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
             yield from leaves(one, name)
     else:
         yield name, value
+
+
+HOSTILE_PIECES: Final = {
+    "mentions that never end": "<at>",
+    "ends of mentions": "</at>",
+    "whole mentions": "<at></at>",
+    "opening brackets": "<",
+    "letters": "a",
+    "letters of commands": "abmelden",
+    "a command and blanks": "status ",
+    "what is no letter": "!",
+    "blanks": " ",
+    "umlauts": "ß",
+    "capital letters that grow": "\u0130",
+    "marks on marks": "e\u0301\u0301\u0301",
+    "functions of cards": "{{DATE(",
+    "braces": "{",
+    "quotation marks": '"',
+    "backslashes": "\\",
+    "invisible": "\u200b",
+    "colours of skin": "\U0001f3fb",
+    "flags": "\U0001f1e6",
+}
+"""Texts that are slow to process when they are repeated often enough."""

@@ -31,6 +31,16 @@ class OpenTab:
                     return content
         raise AssertionError(f"the stream has ended without {name}: {self.names}")
 
+    async def read_all(self) -> None:
+        """Read events into `seen` until the stream ends."""
+        async for event in self._events():
+            self.seen.append(event)
+
+    @property
+    def state(self) -> Any:
+        """The content of the last `state`."""
+        return next((content for name, content in reversed(self.seen) if name == "state"), None)
+
     @property
     def names(self) -> list[str]:
         return [name for name, _ in self.seen]
@@ -57,3 +67,15 @@ async def open_tab(
         tab = OpenTab(response.content)
         await tab.next("state")
         yield tab
+
+
+@asynccontextmanager
+async def watch_tab(client: TabClient) -> AsyncIterator[OpenTab]:
+    """Open a tab whose events are read in the background."""
+    async with open_tab(client) as tab:
+        reading = asyncio.create_task(tab.read_all())
+        try:
+            yield tab
+        finally:
+            reading.cancel()
+            await asyncio.gather(reading, return_exceptions=True)

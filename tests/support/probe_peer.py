@@ -44,3 +44,23 @@ async def peer(world: World) -> AsyncIterator[Peer]:
         f"{world.demo.service_url}/probe/link", protocols=(SUBPROTOCOL,)
     ) as socket:
         yield Peer(socket)
+
+
+def device_use(program: str, label: str, kind: str = "output", **more: Any) -> dict[str, Any]:
+    return {"program": program, "kind": kind, "device": {"label": label}, "active": True, **more}
+
+
+async def get_pairing_code(anna) -> str:
+    return (await anna.call("POST", "audio/pairing")).body["code"]
+
+
+@asynccontextmanager
+async def peer_at(world: World, address: str) -> AsyncIterator[Peer]:
+    """Connect from a separate address, so that failures do not count against other tests."""
+    connector = aiohttp.TCPConnector(local_addr=(address, 0))
+    url = f"{world.demo.service_url}/probe/link"
+    async with (
+        aiohttp.ClientSession(connector=connector) as http,
+        http.ws_connect(url, protocols=(SUBPROTOCOL,)) as socket,
+    ):
+        yield Peer(socket)

@@ -10,9 +10,9 @@ from pathlib import Path
 
 from playwright.async_api import Browser, Page, async_playwright, expect
 
-from tests.connector.test_pinned_certificate import secure_starface
 from tests.support.browser import launch
 from tests.support.setup import Technician, is_at, open_page, running_setup
+from tests.support.starface import running_starface_with_tls
 from tests.support.world import World
 
 OUT = Path(__file__).parents[2] / "docs" / "screenshots"
@@ -30,7 +30,7 @@ async def take_setup(
         key = await world.demo.licence_key(25, f"PICTURE-{language}-{scheme}-{width}")
         with tempfile.TemporaryDirectory() as directory:
             async with (
-                secure_starface(Path(directory) / "tls") as (url, _),
+                running_starface_with_tls(Path(directory) / "tls") as (url, _),
                 running_setup(Path(directory)) as setup,
             ):
                 page = await open_page(

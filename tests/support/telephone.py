@@ -3,31 +3,11 @@
 import json
 from typing import Any
 
-from connector.login import uci_token
-from simulator.people import TENANT_ID
-from tests.support.tab_client import Answer, TabClient
-from tests.support.world import World, eventually
-from wire.bounds import from_b64url
-from wire.link import seal_context
-from wire.pbxkey import parse_key
-from wire.phone import PHONE
-from wire.sealing import seal
+from tests.support.tab_client import TabClient
+from tests.support.world import ANNA, World, eventually
 
 OUTSIDE, OUTSIDE_NAME = "00493023125901", "Jürgen Lindner"
 SECONDS = 25.0
-
-
-async def switch_on(client: TabClient, pbx_name: str, key: str) -> Answer:
-    """Give the consent: seal the UCI login to the connector."""
-    prepared = await client.call("POST", "phone/challenge")
-    if prepared.status != 200:
-        return prepared
-    challenge = prepared.body
-    nonce, login = challenge["nonce"], challenge["login"]
-    context = seal_context(pbx_name, TENANT_ID, client.person.object_id, nonce, PHONE)
-    secret = json.dumps({"login": login, "uciToken": uci_token(login, client.person.password)}).encode()
-    box = seal(from_b64url(challenge["sealingKey"]), parse_key(key), secret, context)
-    return await client.call("PUT", "phone", {"nonce": nonce, "box": box.model_dump(by_alias=True)})
 
 
 class DeskPhone:
@@ -41,7 +21,7 @@ class DeskPhone:
             await self.end_calls()
         await self.client.sign_in(self.world.pbx_name, self.world.key)
         await self.world.uci_is_on()
-        answer = await switch_on(self.client, self.world.pbx_name, self.world.key)
+        answer = await self.client.switch_phone_on(self.world.pbx_name, self.world.key)
         assert answer.status == 200, answer.body
 
         async def is_up() -> bool:
@@ -92,3 +72,26 @@ async def cards(world: World, person: Any) -> list[dict[str, Any]]:
 
 def words(card: Any) -> str:
     return json.dumps(card, ensure_ascii=False)
+
+
+async def wait_for_line(client: TabClient, fits: Any, what: str = "the line is as expected") -> Any:
+    """Wait until the user's line satisfies `fits`, and return it."""
+
+    async def found() -> Any:
+        answer = await client.call("GET", "phone")
+        assert answer.status == 200, answer.body
+        shown = answer.body["line"]
+        return shown if shown is not None and fits(shown) else None
+
+    return await eventually(found, what, seconds=20)
+
+
+async def list_pbx_calls(world: World) -> list[dict[str, str]]:
+    """Return all legs of all calls at the PBX."""
+    return (await world.pbx("GET", "state"))["calls"]
+
+
+async def call_from_outside(world: World, called: str = ANNA.login, name: str = "") -> str:
+    """Call a user from outside; return the id of the call."""
+    body = {"called": called, "callerNumber": OUTSIDE, "callerName": name}
+    return (await world.pbx("POST", "incoming", body))["calls"][0]["id"]

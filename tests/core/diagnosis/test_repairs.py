@@ -8,7 +8,7 @@ from core.diagnosis.codes import Code
 from core.diagnosis.lights import Light, get_lights
 from core.diagnosis.repairs import REPAIRS, Repair, find_repair
 from core.diagnosis.rules import PbxFacts, find_blocker
-from tests.core.diagnosis.test_rules import GOOD
+from tests.support.connector_peer import HEALTHY
 
 
 @pytest.mark.parametrize(
@@ -36,7 +36,7 @@ def test_every_repair_is_the_cure_of_something() -> None:
 
 def test_a_connector_that_said_it_is_switched_off_is_not_called_lost() -> None:
     since = datetime(2026, 1, 1, tzinfo=UTC)
-    off = GOOD.model_copy(update={"module_active": False})
+    off = HEALTHY.model_copy(update={"module_active": False})
     found = find_blocker(PbxFacts(pbx_name="x", linked=False, status=off, down_since=since))
     assert found is not None and (found.code, found.variant) == (Code.MODULE_INACTIVE, "unlinked")
     lights = get_lights(
@@ -46,5 +46,5 @@ def test_a_connector_that_said_it_is_switched_off_is_not_called_lost() -> None:
         now=since,
     )
     assert [one.light for one in lights[:2]] == [Light.OFF, Light.RED]
-    lost = find_blocker(PbxFacts(pbx_name="x", linked=False, status=GOOD, down_since=since))
+    lost = find_blocker(PbxFacts(pbx_name="x", linked=False, status=HEALTHY, down_since=since))
     assert lost is not None and lost.code is Code.LINK_DOWN

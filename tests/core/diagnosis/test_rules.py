@@ -11,6 +11,7 @@ from core.diagnosis.rules import PbxFacts, find_blocker, find_second_installatio
 from core.diagnosis.version import is_older
 from core.language import Language
 from core.licensing.rules import Pool, TakeSeat, UseUal, decide, exhausted_finding
+from tests.support.connector_peer import HEALTHY
 from wire.link import RestState, Status, UciState
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
@@ -79,10 +80,7 @@ def test_an_exhausted_pool_tells_used_and_total() -> None:
     )
 
 
-GOOD = Status(module_active=True, uci=UciState.ON, rest=RestState.OK, pbx_version="6.7.3")
-
-
-def facts(*, linked: bool = True, status: Status | None = GOOD, **more) -> PbxFacts:
+def facts(*, linked: bool = True, status: Status | None = HEALTHY, **more) -> PbxFacts:
     return PbxFacts("pbx.example.com", linked=linked, status=status, **more)
 
 
@@ -94,11 +92,11 @@ def facts(*, linked: bool = True, status: Status | None = GOOD, **more) -> PbxFa
         (facts(linked=False, ever_linked=False), Code.NEVER_CONNECTED),
         (facts(linked=False, down_since=NOW), Code.LINK_DOWN),
         (facts(linked=False, down_since=NOW, refused_claim_at=NOW + DAY), Code.LINK_DOWN),
-        (facts(status=GOOD.model_copy(update={"module_active": False})), Code.MODULE_INACTIVE),
-        (facts(status=GOOD.model_copy(update={"rest": RestState.UNREACHABLE})), Code.PBX_UNREACHABLE),
-        (facts(status=GOOD.model_copy(update={"rest": RestState.LOGIN_FAILED})), Code.PBX_LOGIN_FAILED),
-        (facts(status=GOOD.model_copy(update={"pbx_version": "6.6.1"})), Code.PBX_TOO_OLD),
-        (facts(status=GOOD.model_copy(update={"uci": UciState.OFF})), None),
+        (facts(status=HEALTHY.model_copy(update={"module_active": False})), Code.MODULE_INACTIVE),
+        (facts(status=HEALTHY.model_copy(update={"rest": RestState.UNREACHABLE})), Code.PBX_UNREACHABLE),
+        (facts(status=HEALTHY.model_copy(update={"rest": RestState.LOGIN_FAILED})), Code.PBX_LOGIN_FAILED),
+        (facts(status=HEALTHY.model_copy(update={"pbx_version": "6.6.1"})), Code.PBX_TOO_OLD),
+        (facts(status=HEALTHY.model_copy(update={"uci": UciState.OFF})), None),
     ],
 )
 def test_what_blocks_a_pbx(given: PbxFacts, code: Code | None) -> None:
@@ -107,7 +105,7 @@ def test_what_blocks_a_pbx(given: PbxFacts, code: Code | None) -> None:
 
 
 def test_what_only_warns() -> None:
-    off = find_warning(facts(status=GOOD.model_copy(update={"uci": UciState.OFF})))
+    off = find_warning(facts(status=HEALTHY.model_copy(update={"uci": UciState.OFF})))
     assert off is not None and off.code is Code.UCI_CONNECTOR_OFF
     assert find_warning(facts(linked=False)) is None
     assert find_warning(facts()) is None

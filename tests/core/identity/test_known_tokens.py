@@ -12,9 +12,7 @@ from core.identity.known_tokens import MAX_TOKENS_PER_OWNER, KnownTokens
 from core.identity.signing_keys import SigningKeys
 from core.identity.tokens import ChannelTokenValidator, TabTokenValidator, TokenFault, TokenRejectedError
 from simulator.entra import SigningKey
-from tests.core.identity.test_signing_keys import HOME, PERSON, Issuer, issuer, token
-
-__all__ = ["issuer"]
+from tests.support.issuer import HOME_TENANT, PERSON_ID, Issuer, sign_token
 
 CHANNEL = "https://smba.example.com/teams"
 
@@ -43,7 +41,7 @@ async def test_a_token_is_checked_once(issuer: Issuer, checks: list[str]) -> Non
     key = SigningKey()
     issuer.document = {"keys": [key.jwk()]}
     validator = issuer.validator()
-    mine, others = token(key, name="Anna"), token(key, oid=PERSON.replace("1", "2"))
+    mine, others = sign_token(key, name="Anna"), sign_token(key, oid=PERSON_ID.replace("1", "2"))
     first = await validator.validate(mine)
     assert [await validator.validate(mine) for _ in range(5)] == [first] * 5
     assert (await validator.validate(others)).user.object_id != first.user.object_id
@@ -56,7 +54,7 @@ async def test_a_known_token_is_refused_once_it_has_expired(issuer: Issuer) -> N
     issuer.document = {"keys": [key.jwk()]}
     validator = issuer.validator()
     ends = int(time.time()) - 57  # with the leeway of a minute it is good for some seconds more
-    given = token(key, exp=ends, iat=ends - 600, nbf=ends - 600)
+    given = sign_token(key, exp=ends, iat=ends - 600, nbf=ends - 600)
     await validator.validate(given)
     assert len(validator.known) == 1
     until = time.monotonic() + 20
@@ -71,7 +69,7 @@ async def test_a_known_token_is_refused_once_its_key_is_withdrawn(issuer: Issuer
     old, new = SigningKey(), SigningKey()
     issuer.document = {"keys": [old.jwk(), new.jwk()]}
     validator = issuer.validator()
-    before, after = token(old), token(new)
+    before, after = sign_token(old), sign_token(new)
     await validator.validate(before)
     await validator.validate(after)
     issuer.document = {"keys": [new.jwk()]}
@@ -87,7 +85,7 @@ async def test_a_known_token_is_refused_once_another_key_has_the_id_of_its_own(i
     old, new = SigningKey(), SigningKey()
     issuer.document = {"keys": [old.jwk()]}
     validator = issuer.validator()
-    given = token(old)
+    given = sign_token(old)
     await validator.validate(given)
     issuer.document = {"keys": [new.jwk() | {"kid": old.kid}]}
     await validator.keys.refresh()
@@ -100,17 +98,17 @@ async def test_a_refused_token_is_never_known(issuer: Issuer, checks: list[str])
     validator = issuer.validator()
     stranger.kid = key.kid
     bad = {
-        token(stranger): TokenFault.BAD_SIGNATURE,
-        token(key, aud="another"): TokenFault.WRONG_AUDIENCE,
-        token(key, iss="https://login.example.com/x/v2.0"): TokenFault.WRONG_ISSUER,
-        token(key, scp="other"): TokenFault.MISSING_SCOPE,
-        token(key, azp="another"): TokenFault.WRONG_CLIENT,
+        sign_token(stranger): TokenFault.BAD_SIGNATURE,
+        sign_token(key, aud="another"): TokenFault.WRONG_AUDIENCE,
+        sign_token(key, iss="https://login.example.com/x/v2.0"): TokenFault.WRONG_ISSUER,
+        sign_token(key, scp="other"): TokenFault.MISSING_SCOPE,
+        sign_token(key, azp="another"): TokenFault.WRONG_CLIENT,
     }
     for given, fault in bad.items():
         assert {await rejected(validator, given) for _ in range(3)} == {fault}
     assert len(validator.known) == 0
     assert len(checks) == 3 * len(bad)
-    good = token(key)
+    good = sign_token(key)
     await validator.validate(good)
     # One letter of the signature is another: a token of its own.
     assert await rejected(validator, good[:-6] + ("A" if good[-6] != "A" else "B") + good[-5:])
@@ -120,10 +118,10 @@ async def test_one_persons_tokens_push_out_only_their_own(issuer: Issuer, checks
     key = SigningKey()
     issuer.document = {"keys": [key.jwk()]}
     validator = issuer.validator()
-    quiet = token(key)
+    quiet = sign_token(key)
     await validator.validate(quiet)
     busy = [
-        token(key, oid=PERSON.replace("1", "2"), uti=str(number))
+        sign_token(key, oid=PERSON_ID.replace("1", "2"), uti=str(number))
         for number in range(3 * MAX_TOKENS_PER_OWNER)
     ]
     for given in busy:
@@ -159,7 +157,7 @@ async def test_a_known_token_of_the_channel_is_still_for_one_channel_and_address
     key = SigningKey()
     issuer.document = {"keys": [key.jwk(endorsements=["msteams"])]}
     validator = ChannelTokenValidator(SigningKeys(jwks_url=issuer.url), "app", "https://api.example.com")
-    given = token(key, iss="https://api.example.com", serviceurl=CHANNEL)
+    given = sign_token(key, iss="https://api.example.com", serviceurl=CHANNEL)
     claims = await validator.validate(given, channel_id="msteams", service_url=CHANNEL)
     claims["changed"] = "by a thief"
     assert "changed" not in await validator.validate(given, channel_id="msteams", service_url=CHANNEL)
@@ -178,7 +176,7 @@ async def test_a_tab_token_is_no_token_of_the_channel(issuer: Issuer) -> None:
     issuer.document = {"keys": [key.jwk(endorsements=["msteams"])]}
     tab = issuer.validator()
     channel = ChannelTokenValidator(tab.keys, "app", "https://api.example.com")
-    given = token(key, tenant=HOME)
+    given = sign_token(key, tenant=HOME_TENANT)
     await tab.validate(given)
     with pytest.raises(TokenRejectedError) as refused:
         await channel.validate(given, channel_id="msteams", service_url=CHANNEL)

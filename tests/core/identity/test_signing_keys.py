@@ -1,64 +1,18 @@
 """The keys of an issuer that serves many tenants: one that is odd costs itself alone, and each keeps to its issuer."""
 
-import time
 import warnings
-from collections.abc import AsyncIterator
 from typing import Any
 
 import jwt
 import pytest
-from aiohttp import web
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from core.identity.signing_keys import KeysUnavailableError, SigningKeys
-from core.identity.tokens import TabTokenValidator, TokenFault, TokenRejectedError
+from core.identity.tokens import TokenFault, TokenRejectedError
 from simulator.entra import SigningKey
-from tests.support.world import free_ports
+from tests.support.issuer import AUTHORITY, HOME_TENANT, PERSON_ID, TEAMS_CLIENT_ID, Issuer, sign_token
 
-AUTHORITY = "https://login.example.com"
-HOME = "7d0a6f3e-3c1b-4d6e-9a51-2f7f0f6c1a01"
 ELSEWHERE = "99999999-9999-4999-8999-999999999999"
-PERSON = "11111111-1111-4111-8111-111111111111"
-TEAMS = "1fec8e78-bce4-4aaf-ab1b-5451cc387264"
-
-
-class Issuer:
-    """Serves the document that a test sets."""
-
-    def __init__(self, url: str) -> None:
-        self.url = url
-        self.document: Any = {"keys": []}
-
-    def validator(self) -> TabTokenValidator:
-        return TabTokenValidator(SigningKeys(jwks_url=self.url), ("app",), AUTHORITY, (), (TEAMS,))
-
-
-@pytest.fixture
-async def issuer() -> AsyncIterator[Issuer]:
-    port = free_ports(1)
-    issuer = Issuer(f"http://127.0.0.1:{port}/keys")
-
-    async def keys(_request: web.Request) -> web.Response:
-        return web.json_response(issuer.document)
-
-    app = web.Application()
-    app.router.add_get("/keys", keys)
-    runner = web.AppRunner(app, access_log=None)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", port).start()
-    yield issuer
-    await runner.cleanup()
-
-
-def token(key: SigningKey, tenant: str = HOME, **claims: Any) -> str:
-    now = int(time.time())
-    given = {
-        "aud": "app", "iss": f"{AUTHORITY}/{tenant}/v2.0", "iat": now, "nbf": now, "exp": now + 600,
-        "tid": tenant, "oid": PERSON, "scp": "access_as_user", "azp": TEAMS,
-    }  # fmt: skip
-    return (
-        f"Bearer {key.sign({name: value for name, value in (given | claims).items() if value is not None})}"
-    )
 
 
 ODD: list[Any] = [
@@ -80,7 +34,7 @@ ODD: list[Any] = [
 async def test_one_odd_key_does_not_fail_the_others(issuer: Issuer, odd: Any) -> None:
     key = SigningKey()
     issuer.document = {"keys": [odd, key.jwk(), odd]}
-    assert (await issuer.validator().validate(token(key))).user.object_id == PERSON
+    assert (await issuer.validator().validate(sign_token(key))).user.object_id == PERSON_ID
 
 
 @pytest.mark.parametrize("document", [{"keys": []}, {"keys": ODD}, {"keys": None}, [], "text", None])
@@ -90,12 +44,12 @@ async def test_a_document_without_a_good_key_takes_the_old_ones_away_from_nobody
     key = SigningKey()
     issuer.document = {"keys": [key.jwk()]}
     validator = issuer.validator()
-    await validator.validate(token(key))
+    await validator.validate(sign_token(key))
     issuer.document = document
     await validator.keys.refresh()
-    assert (await validator.validate(token(key))).user.object_id == PERSON
+    assert (await validator.validate(sign_token(key))).user.object_id == PERSON_ID
     with pytest.raises(KeysUnavailableError):
-        await issuer.validator().validate(token(key))
+        await issuer.validator().validate(sign_token(key))
 
 
 async def test_a_key_signs_for_its_own_issuer_alone(issuer: Issuer) -> None:
@@ -103,18 +57,20 @@ async def test_a_key_signs_for_its_own_issuer_alone(issuer: Issuer) -> None:
     issuer.document = {
         "keys": [
             everybodys.jwk(issuer=f"{AUTHORITY}/{{tenantid}}/v2.0"),
-            homes.jwk(issuer=f"{AUTHORITY}/{HOME}/v2.0"),
+            homes.jwk(issuer=f"{AUTHORITY}/{HOME_TENANT}/v2.0"),
             elsewheres.jwk(issuer=f"{AUTHORITY}/{ELSEWHERE}/v2.0"),
         ]
     }
     validator = issuer.validator()
     for key in (everybodys, homes):
-        assert (await validator.validate(token(key))).user.tenant_id == HOME
-        version_1 = token(key, iss=f"https://sts.windows.net/{HOME}/", azp=None, appid=TEAMS)
-        assert (await validator.validate(version_1)).user.tenant_id == HOME
-    for tenant, key in ((HOME, elsewheres), (ELSEWHERE, homes)):
+        assert (await validator.validate(sign_token(key))).user.tenant_id == HOME_TENANT
+        version_1 = sign_token(
+            key, iss=f"https://sts.windows.net/{HOME_TENANT}/", azp=None, appid=TEAMS_CLIENT_ID
+        )
+        assert (await validator.validate(version_1)).user.tenant_id == HOME_TENANT
+    for tenant, key in ((HOME_TENANT, elsewheres), (ELSEWHERE, homes)):
         with pytest.raises(TokenRejectedError) as rejected:
-            await validator.validate(token(key, tenant))
+            await validator.validate(sign_token(key, tenant))
         assert rejected.value.fault is TokenFault.WRONG_KEY_ISSUER
 
 
@@ -124,7 +80,7 @@ async def test_a_key_signs_for_its_own_issuer_alone(issuer: Issuer) -> None:
         {"azp": "04b07795-8ddb-461a-bbee-02f9e1bf7b46"},
         {"azp": None, "appid": "04b07795-8ddb-461a-bbee-02f9e1bf7b46"},
         {"appid": "04b07795-8ddb-461a-bbee-02f9e1bf7b46"},
-        {"azp": [TEAMS]},
+        {"azp": [TEAMS_CLIENT_ID]},
         {"azp": ""},
     ],
 )
@@ -132,7 +88,7 @@ async def test_a_token_made_for_another_program_is_refused(issuer: Issuer, named
     key = SigningKey()
     issuer.document = {"keys": [key.jwk()]}
     with pytest.raises(TokenRejectedError) as rejected:
-        await issuer.validator().validate(token(key, **named))
+        await issuer.validator().validate(sign_token(key, **named))
     assert rejected.value.fault is TokenFault.WRONG_CLIENT
 
 
@@ -142,9 +98,9 @@ async def test_a_short_key_signs_nothing(issuer: Issuer, bits: int, is_good: boo
     weak._private = rsa.generate_private_key(public_exponent=65537, key_size=bits)
     issuer.document = {"keys": [weak.jwk(), strong.jwk()]}
     validator = issuer.validator()
-    await validator.validate(token(strong))
+    await validator.validate(sign_token(strong))
     with warnings.catch_warnings(action="ignore", category=jwt.InsecureKeyLengthWarning):
-        signed = token(weak)
+        signed = sign_token(weak)
     if is_good:
         await validator.validate(signed)
         return

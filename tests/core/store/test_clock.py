@@ -1,6 +1,5 @@
 """A jump of the wall clock deletes nothing and ends nothing."""
 
-import asyncio
 from collections.abc import AsyncIterator, Callable
 from datetime import timedelta
 from typing import Any
@@ -19,6 +18,7 @@ from core.store.notices import Notices, new_notice
 from core.store.timestamps import now, to_ms
 from core.upkeep.sweeper import Sweeper
 from tests.support.book import NOW, PBX, Book
+from tests.support.clocks import Clocks
 
 HOUR, DAY = 3600.0, 86400.0
 WALL = 1_800_000_000.0
@@ -107,20 +107,6 @@ def lasts(state: ClockState, look: ClockReading) -> tuple[bool, bool]:
 
 
 # --- the watch and what follows it, on real databases
-
-
-class Clocks:
-    """Real clocks, and by how much they are off."""
-
-    def __init__(self) -> None:
-        self.wall_off = 0.0
-        self.passed = 0.0
-
-    def wall(self) -> float:
-        return to_ms(now()) / 1000 + self.wall_off + self.passed
-
-    def steady(self) -> float:
-        return asyncio.get_running_loop().time() + self.passed
 
 
 @pytest.fixture

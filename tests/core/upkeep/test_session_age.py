@@ -20,8 +20,8 @@ from core.store.audio import AudioStore
 from core.store.clock_watch import ClockWatch
 from core.store.timestamps import from_ms, now, to_ms
 from core.upkeep.sweeper import Sweeper
-from tests.core.store.test_clock import Clocks
 from tests.support.book import NOW, PBX, Book
+from tests.support.clocks import Clocks
 
 DAY = timedelta(days=1)
 AGE = SessionAge(30 * DAY)
