@@ -125,8 +125,10 @@ async def test_what_is_not_whole_is_not_offered(world: World, folder: Path, chan
     assert await offered(world) == [HELPER_FILE]
 
 
-async def test_a_file_that_is_a_link_to_elsewhere_is_not_offered(world: World, folder: Path) -> None:
-    elsewhere = world.demo.state / "elsewhere"
+async def test_a_file_that_is_a_link_to_elsewhere_is_not_offered(
+    world: World, folder: Path, tmp_path: Path
+) -> None:
+    elsewhere = tmp_path / "elsewhere"
     elsewhere.write_bytes(CONTENT[CONNECTOR_FILE])
     (folder / CONNECTOR_FILE).unlink()
     (folder / CONNECTOR_FILE).symlink_to(elsewhere)

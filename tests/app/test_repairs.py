@@ -3,6 +3,7 @@ refused by an owner who does not want it, and not offered by connectors that do 
 """
 
 import uuid
+from pathlib import Path
 from typing import Any
 
 from connector.config_file import ConfigFile
@@ -72,11 +73,11 @@ async def test_a_new_key_is_delivered_to_the_browser_alone(world: World) -> None
     await world.demo.write_key_file()
 
 
-async def test_a_browser_with_another_key_gets_none(world: World) -> None:
+async def test_a_browser_with_another_key_gets_none(world: World, tmp_path: Path) -> None:
     clara = world.client(CLARA)
     await clara.sign_in(world.pbx_name, world.key)
     before = ConnectorState(world.demo.state / "connector").pbx_key()
-    wrong = grouped(ConnectorState(world.demo.state / "elsewhere").pbx_key())
+    wrong = grouped(ConnectorState(tmp_path).pbx_key())
     answer, _ = await clara.ask_new_key(wrong, str(uuid.uuid4()))
     assert (answer.status, answer.code) == (403, "wrong-key")
     assert ConnectorState(world.demo.state / "connector").pbx_key() == before

@@ -160,6 +160,13 @@ class World:
                 database.execute("DELETE FROM session_end")
                 database.execute("UPDATE preference SET no_automatic_sign_in = FALSE")
 
+    def forget_other_trust(self) -> None:
+        """Delete the trust that other PBXs of earlier tests have in a tenant; otherwise they are offered for sign-in."""
+        if (self.demo.state / "pbx-teams.db").exists():
+            with closing(self.database()) as database, database:
+                others = "SELECT id FROM pbx WHERE name != ?"
+                database.execute(f"DELETE FROM trusted_tenant WHERE pbx_id IN ({others})", (self.pbx_name,))
+
     @contextmanager
     def expired_key(self) -> Iterator[None]:
         """Let the licence key have expired a minute ago; restore it afterwards."""
@@ -210,6 +217,7 @@ class World:
             )
         await self.connected()
         self.forget_pins()
+        self.forget_other_trust()
         clara = self.client(CLARA)
         # By password, because sign-in by e-mail gives no administrator rights.
         answer = await clara.sign_in(self.pbx_name, self.key)
