@@ -26,9 +26,16 @@ def _letters() -> dict[str, str]:
 
 _LETTERS: Final = {letter: base for letter, base in _letters().items() if not letter.isascii()}
 _COMMON: Final = "enirstahulcgdbomkwfvzpjyxq -.0123456789"
+_OTHER_SCRIPTS: Final = "".join(
+    chr(code)
+    for first, last in ((0x430, 0x45F), (0x3B1, 0x3C9), (0x5D0, 0x5EA), (0x621, 0x64A))
+    for code in range(first, last + 1)
+)
+"""The letters of Cyrillic, Greek, Hebrew and Arabic."""
+_KEPT: Final = _COMMON + _OTHER_SCRIPTS
 """Characters that stay as they are. They come first because PostgreSQL searches the list from its beginning."""
-_FROM: Final = _COMMON + "".join(_LETTERS)
-_TO: Final = _COMMON + "".join(_LETTERS.values())
+_FROM: Final = _KEPT + "".join(_LETTERS)
+_TO: Final = _KEPT + "".join(_LETTERS.values())
 
 
 def translate(text: str | None, given: str, wanted: str) -> str | None:
