@@ -8,6 +8,11 @@ from playwright.async_api import expect
 from tests.support.browser import OpenTab, overflow
 from tests.support.world import ANNA, BEN, CLARA, World
 
+NO_CLIPBOARD = (
+    "navigator.clipboard.writeText = async () => { throw new DOMException('', 'NotAllowedError'); };"
+)
+"""A host that gives its tabs no permission for the clipboard."""
+
 
 async def test_the_menu_names_the_person_and_leads_to_the_settings(world: World, open_tab: OpenTab) -> None:
     await world.client(ANNA).sign_in(world.pbx_name, world.key)
@@ -67,9 +72,12 @@ async def test_help_is_there_before_one_has_signed_in_and_nothing_typed_is_lost(
     await expect(anna.view.locator("#pbx-name")).to_have_value("pbx.example.com")
 
 
-async def test_help_has_the_reference_of_what_failed(world: World, open_tab: OpenTab) -> None:
+@pytest.mark.parametrize("script", [None, NO_CLIPBOARD], ids=["clipboard", "no clipboard"])
+async def test_help_has_the_reference_of_what_failed(
+    world: World, open_tab: OpenTab, script: str | None
+) -> None:
     await world.client(ANNA).sign_out()
-    anna = await open_tab(ANNA)
+    anna = await open_tab(ANNA, script=script)
     await anna.page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     await anna.button("Help").click()
     await anna.sees("Nothing has failed since this page was opened.")
@@ -79,11 +87,22 @@ async def test_help_has_the_reference_of_what_failed(world: World, open_tab: Ope
         await anna.enter_pbx("unknown.example.com", world.key)
     problem = await (await answered.value).json()
     await anna.button("Help").click()
-    await anna.button("Copy reference").click()
+    await anna.button("Copy reference").press("Enter")
     await anna.sees("Copied.")
+    await expect(anna.button("Copy reference")).to_be_focused()
     copied = await anna.frame().evaluate("navigator.clipboard.readText()")
     assert problem["requestId"] in copied
     assert problem["code"] in copied
+
+
+async def test_a_host_that_forbids_the_clipboard_copies_all_the_same(world: World, open_tab: OpenTab) -> None:
+    await world.client(CLARA).sign_in(world.pbx_name, world.key)
+    clara = await open_tab(CLARA, page="connection", script=NO_CLIPBOARD)
+    await clara.page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    await clara.button("Copy for support").press("Enter")
+    await clara.sees("Copied.")
+    await expect(clara.button("Copy for support")).to_be_focused()
+    assert "link: " in await clara.frame().evaluate("navigator.clipboard.readText()")
 
 
 async def test_a_lost_connection_is_a_red_dot_with_words(world: World, open_tab: OpenTab) -> None:

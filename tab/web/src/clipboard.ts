@@ -7,15 +7,27 @@ export async function copyText(text: string): Promise<boolean> {
     await navigator.clipboard.writeText(text);
     return true;
   } catch {
-    const field = document.createElement("textarea");
-    const modal = document.activeElement;
-    field.value = text;
-    field.style.position = "fixed";
-    document.body.append(field);
-    field.select();
-    const isCopied = document.execCommand("copy");
-    field.remove();
-    if (modal instanceof HTMLElement) modal.focus();
-    return isCopied;
+    return copySelection(text);
   }
+}
+
+/** Copy by a selected field, and give the focus back. Behind an open dialog nothing can be selected, so the field is in it. */
+function copySelection(text: string): boolean {
+  const focused = focusedElement();
+  const field = document.createElement("textarea");
+  field.value = text;
+  field.style.position = "fixed";
+  (focused?.closest("dialog") ?? document.body).append(field);
+  field.select();
+  const isCopied = document.execCommand("copy");
+  field.remove();
+  focused?.focus();
+  return isCopied;
+}
+
+/** Return the focused element, which the document itself reports only as the component that contains it. */
+function focusedElement(): HTMLElement | null {
+  let element = document.activeElement;
+  while (element?.shadowRoot?.activeElement) element = element.shadowRoot.activeElement;
+  return element instanceof HTMLElement ? element : null;
 }
