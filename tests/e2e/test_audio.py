@@ -43,7 +43,9 @@ async def sound(tmp_path: Path) -> AsyncIterator[SoundServer]:
 @pytest.fixture
 async def hearing(playwright: Playwright, sound: SoundServer) -> AsyncIterator[Browser]:
     """A Chromium on that sound server. The permission is given, as a person would give it."""
-    browser = await launch(playwright, "--use-fake-ui-for-media-stream", environment=sound.environment)
+    browser = await launch(
+        playwright, "--use-fake-ui-for-media-stream", environment=sound.environment, whole=True
+    )
     yield browser
     await browser.close()
 
@@ -176,7 +178,7 @@ async def test_a_refused_microphone_has_a_way_back(
     world: World, playwright: Playwright, sound: SoundServer
 ) -> None:
     await fresh(world, ANNA)
-    browser = await launch(playwright, environment=sound.environment)
+    browser = await launch(playwright, environment=sound.environment, whole=True)
     tab = await Tab.open(browser, world, ANNA, page="audio")
     await tab.sees("the browser asks for the microphone. Nothing is recorded")
     assert await tab.violations() == []

@@ -38,7 +38,7 @@ async def main() -> int:
             async with async_playwright() as playwright:
                 # A separate sound server, so that the audio page lists the same devices on every machine.
                 browser = await launch(
-                    playwright, "--use-fake-ui-for-media-stream", environment=sound.environment
+                    playwright, "--use-fake-ui-for-media-stream", environment=sound.environment, whole=True
                 )
                 history.write(world)
                 # Somebody else claims the name: this comes last, because other pages show it for a day too.
