@@ -17,7 +17,7 @@ from core.administration.administration import Administration
 from core.advisor.advisor import Advisor
 from core.audio.finding import AudioVerdict
 from core.diagnosis.codes import Code
-from core.diagnosis.finding import Finding, RefusedError
+from core.diagnosis.finding import RefusedError
 from core.language import Language
 from core.licensing.overview import HoldersQuery
 from core.signin.preferences import DAY_MINUTES, PreferenceStore, Topic
@@ -68,7 +68,12 @@ class Answers:
         """Return the card that answers a command. None stands for a message that was not understood."""
         if command in self._phone.commands:
             return await self._phone.answer(command, request)
-        return await self._handlers.get(command or Command.HELP, self._status)(request)
+        try:
+            return await self._handlers.get(command or Command.HELP, self._status)(request)
+        except RefusedError as refused:
+            if refused.finding.code is Code.NOT_SIGNED_IN:
+                return await self._status(request)
+            return licences.refused_card(refused.finding, request.reader)
 
     def reader(self, language: Language, channel_id: str) -> CardReader:
         """Return the reader of a card, with the tab's deep links."""
@@ -103,18 +108,11 @@ class Answers:
         return person.help_card(await self._sign_in.state(request.user), request.reader, welcome=True)
 
     async def _audio(self, request: BotRequest) -> Card:
-        view = await self._advisor.view(request.user)
-        return (
-            await self._status(request)
-            if isinstance(view, Finding)
-            else audio.audio_card(view, request.reader)
-        )
+        return audio.audio_card(await self._advisor.view(request.user), request.reader)
 
     async def _audio_notice(self, request: BotRequest) -> Card:
         """Refresh a notice about devices: unchanged unless the conflict is resolved, otherwise the present conclusion."""
         view = await self._advisor.view(request.user)
-        if isinstance(view, Finding):
-            return await self._status(request)
         detail = request.data.get("detail")
         if view.conclusion.verdict is not AudioVerdict.CLEAR and isinstance(detail, dict):
             with suppress(ValueError):  # not the data of one of our cards
@@ -174,10 +172,7 @@ class Answers:
     async def _licences(self, request: BotRequest, *notes: Card) -> Card:
         search = request.get_text("search", MAX_SEARCH)
         query = HoldersQuery(search, limit=licences.HOLDERS_SHOWN)
-        try:
-            view = await self._administration.view(request.user, query)
-        except RefusedError as refused:
-            return await self._refused(refused.finding, request)
+        view = await self._administration.view(request.user, query)
         return licences.licences_card(view, search, request.reader, *notes)
 
     async def _ask_to_revoke(self, request: BotRequest) -> Card:
@@ -185,7 +180,7 @@ class Answers:
             session = await self._administration.holder(request.user, request.get_text("session", 36))
         except RefusedError as refused:
             if refused.finding.code is not Code.SESSION_GONE:
-                return await self._refused(refused.finding, request)
+                raise
             word = "licences.gone" if request.data.get("session") else "licences.choose-first"
             return await self._licences(request, text(request.reader.t(word)))
         return licences.confirm_card(session, request.get_text("reason", MAX_REASON), request.reader)
@@ -196,16 +191,11 @@ class Answers:
             ended = await self._administration.revoke(request.user, [session_id], reason)
         except RefusedError as refused:
             if refused.finding.code is not Code.SESSION_GONE:
-                return await self._refused(refused.finding, request)
+                raise
             return await self._licences(request, text(request.reader.t("licences.gone")))
         person = ended[0].person
         done = request.reader.t("licences.revoked", name=person.display_name, login=person.login)
         return await self._licences(request, text(done))
-
-    async def _refused(self, refusal: Finding, request: BotRequest) -> Card:
-        if refusal.code is Code.NOT_SIGNED_IN:
-            return await self._status(request)
-        return licences.refused_card(refusal, request.reader)
 
 
 def _minute(value: object, before: int) -> int:

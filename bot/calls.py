@@ -33,7 +33,7 @@ from bot.cards.plain import plain
 from bot.channel import Channel, DeliveryError
 from core.background import Background
 from core.diagnosis.codes import Code
-from core.diagnosis.finding import Finding
+from core.diagnosis.finding import RefusedError
 from core.hub.bus import Bus
 from core.identity.teams_user import TeamsUser
 from core.language import Language
@@ -217,9 +217,10 @@ class CallCards:
         known.may_have_missed = known.may_have_missed and preferences.missed_calls
         if not (wants or known.cards or known.missed):
             return
-        line = await self._telephone.line(TeamsUser(*person))
-        if isinstance(line, Finding):
-            if line.code in _OFF:
+        try:
+            line = await self._telephone.line(TeamsUser(*person))
+        except RefusedError as refused:
+            if refused.finding.code in _OFF:
                 await self._stop_showing(person, known)
             return
         if line.state is not LineState.UP:
@@ -253,12 +254,12 @@ class CallCards:
             return line
         user, at = TeamsUser(*person), now()
         handled_until = await self._telephone.missed_until(user)
-        page = await self._telephone.history(user, HistoryFilter.MISSED, None, 0, missed.MAX_READ)
-        again = await self._telephone.line(user)
-        if isinstance(page, Finding) or isinstance(again, Finding):
+        try:
+            page = await self._telephone.history(user, HistoryFilter.MISSED, None, 0, missed.MAX_READ)
+            again = await self._telephone.line(user)
+        except RefusedError as refused:
             known.reads_failed += 1
-            refusal = page if isinstance(page, Finding) else again
-            is_offered = not (isinstance(refusal, Finding) and refusal.code in _OFF)
+            is_offered = refused.finding.code not in _OFF
             known.may_have_missed = is_offered and known.reads_failed < MAX_FAILED_READS
             if known.may_have_missed:
                 self._background.start(self._try_again(person))

@@ -23,7 +23,7 @@ from bot.numbers_in_text import find_numbers
 from bot.phone_words import is_number
 from bot.request import BotRequest
 from core.diagnosis.codes import Code
-from core.diagnosis.finding import Finding, explain
+from core.diagnosis.finding import RefusedError, explain
 from core.phone.telephone import Telephone
 from wire.phone import Found
 
@@ -59,9 +59,10 @@ class Extension:
         typed = value["search"]
         if not typed:
             return _results([])
-        answer = await self._telephone.search(request.user, typed)
-        if isinstance(answer, Finding):
-            explanation = explain(answer, request.reader.language)
+        try:
+            answer = await self._telephone.search(request.user, typed)
+        except RefusedError as refused:
+            explanation = explain(refused.finding, request.reader.language)
             return refusal(FIND_NUMBERS, f"{explanation.title}. {explanation.cure}")
         return _results([self._result(one, request.reader) for one in answer.found if one.number])
 
@@ -122,22 +123,24 @@ class Extension:
         )
         if not is_number(number):
             return _dialog(reader, _ask(reader, number, text(reader.t("phone.no-number"))))
-        dialled = await self._telephone.dial(
-            request.user,
-            number,
-            call_id if _GUID.fullmatch(call_id) else _new_id(),
-            is_confirmed=request.data.get("confirmed") is True,
-        )
-        if not isinstance(dialled, Finding):
-            phone = dialled.phone or reader.t("phone.your-phone")
-            return refusal(SUBMIT_ACTION, reader.t("phone.dialling.text", phone=phone, who=dialled.number))
-        if dialled.code is Code.NUMBER_NEEDS_CONFIRMATION:
-            data = {"number": number, "id": call_id, "confirmed": True}
-            return _dialog(reader, _card(reader, [finding(reader, dialled)], data))
-        if dialled.code is Code.OUTCOME_UNKNOWN:
-            return refusal(SUBMIT_ACTION, reader.t("phone.unknown-call"))
-        explanation = explain(dialled, reader.language)
-        return refusal(SUBMIT_ACTION, f"{explanation.title}. {explanation.detail} {explanation.cure}")
+        try:
+            dialled = await self._telephone.dial(
+                request.user,
+                number,
+                call_id if _GUID.fullmatch(call_id) else _new_id(),
+                is_confirmed=request.data.get("confirmed") is True,
+            )
+        except RefusedError as refused:
+            found = refused.finding
+            if found.code is Code.NUMBER_NEEDS_CONFIRMATION:
+                data = {"number": number, "id": call_id, "confirmed": True}
+                return _dialog(reader, _card(reader, [finding(reader, found)], data))
+            if found.code is Code.OUTCOME_UNKNOWN:
+                return refusal(SUBMIT_ACTION, reader.t("phone.unknown-call"))
+            explanation = explain(found, reader.language)
+            return refusal(SUBMIT_ACTION, f"{explanation.title}. {explanation.detail} {explanation.cure}")
+        phone = dialled.phone or reader.t("phone.your-phone")
+        return refusal(SUBMIT_ACTION, reader.t("phone.dialling.text", phone=phone, who=dialled.number))
 
 
 def refusal(name: str, words: str) -> Body:

@@ -17,7 +17,7 @@ from bot.commands import Command
 from bot.phone_words import OFF, ON, is_number
 from bot.request import BotRequest
 from core.diagnosis.codes import Code
-from core.diagnosis.finding import Finding
+from core.diagnosis.finding import RefusedError
 from core.phone.colleagues import Colleagues
 from core.phone.telephone import Telephone
 from core.store.timestamps import now
@@ -55,6 +55,8 @@ class PhoneAnswers:
         try:
             async with asyncio.timeout(ANSWER_SECONDS):
                 return await self._handlers[command](request)
+        except RefusedError as refused:
+            return cards.refused_card(refused.finding, request.reader)
         except TimeoutError:
             return cards.unknown_card(request.reader, command)
 
@@ -65,8 +67,6 @@ class PhoneAnswers:
         if is_number(wanted):
             return await self._dial(request, wanted, request.get_text("name", MAX_NAME))
         answer = await self._telephone.search(request.user, wanted)
-        if isinstance(answer, Finding):
-            return cards.refused_card(answer, request.reader)
         found = [one for one in answer.found if one.number]
         if len(found) != 1:
             return cards.choices_card(wanted, found, request.reader)
@@ -82,21 +82,21 @@ class PhoneAnswers:
         call_id = request.get_text("id", 36)
         if not _GUID.fullmatch(call_id):
             call_id = str(uuid.uuid4())
-        dialled = await self._telephone.dial(request.user, number, call_id, is_confirmed=is_confirmed)
-        if not isinstance(dialled, Finding):
-            return cards.call_card(CallShown.dialled(dialled, name, now()), request.reader)
-        if dialled.code is Code.NUMBER_NEEDS_CONFIRMATION:
-            return cards.confirm_card(
-                refusal=dialled, number=number, name=name, call_id=call_id, reader=request.reader
-            )
-        if dialled.code is Code.OUTCOME_UNKNOWN:
-            return await self._look_for(call_id, request)
-        return cards.refused_card(dialled, request.reader)
+        try:
+            dialled = await self._telephone.dial(request.user, number, call_id, is_confirmed=is_confirmed)
+        except RefusedError as refused:
+            if refused.finding.code is Code.NUMBER_NEEDS_CONFIRMATION:
+                return cards.confirm_card(
+                    refusal=refused.finding, number=number, name=name, call_id=call_id, reader=request.reader
+                )
+            if refused.finding.code is Code.OUTCOME_UNKNOWN:
+                return await self._look_for(call_id, request)
+            raise
+        return cards.call_card(CallShown.dialled(dialled, name, now()), request.reader)
 
     async def _look_for(self, call_id: str, request: BotRequest) -> Card:
         """Look a call up after the answer to its dial request was lost."""
-        line = await self._telephone.line(request.user)
-        call = _call_of(line, call_id)
+        call = await self._find_call(request, call_id)
         if call is None:
             return cards.unknown_card(request.reader, Command.CALL)
         return cards.call_card(CallShown.of(call, with_numbers=True), request.reader)
@@ -107,8 +107,7 @@ class PhoneAnswers:
         return await (self._calls(request) if shown is None else self._as_it_is(shown, request))
 
     async def _as_it_is(self, shown: CallShown, request: BotRequest, *, was_ended: bool = False) -> Card:
-        line = await self._telephone.line(request.user)
-        call = _call_of(line, shown.call)
+        call = await self._find_call(request, shown.call)
         if call is not None:
             fresh = CallShown.of(call, with_numbers=not shown.is_quiet)
             shown = fresh.model_copy(update={"phone": shown.phone})
@@ -124,15 +123,15 @@ class PhoneAnswers:
         call_id = request.get_text("call", MAX_NUMBER)
         if not call_id:
             line = await self._telephone.line(request.user)
-            if isinstance(line, Finding):
-                return cards.refused_card(line, request.reader)
             calls = [call for call in line.calls if call.state is not CallState.ENDED]
             if len(calls) != 1:
                 return cards.hang_up_card(calls, request.reader)
             call_id = calls[0].call_id
-        ended = await self._telephone.hang_up(request.user, call_id)
-        if isinstance(ended, Finding) and ended.code is not Code.CALL_GONE:
-            return cards.refused_card(ended, request.reader)
+        try:
+            await self._telephone.hang_up(request.user, call_id)
+        except RefusedError as refused:
+            if refused.finding.code is not Code.CALL_GONE:
+                raise
         shown = cards.parse_shown_call(request.data.get("shown"))
         if shown is not None and shown.call == call_id:
             return await self._as_it_is(shown, request, was_ended=True)
@@ -143,8 +142,6 @@ class PhoneAnswers:
         page = await self._telephone.history(
             user=request.user, which=missed, before=None, offset=0, limit=cards.MISSED_SHOWN
         )
-        if isinstance(page, Finding):
-            return cards.refused_card(page, request.reader)
         return cards.calls_card(page.entries, request.reader)
 
     async def _do_not_disturb(self, request: BotRequest) -> Card:
@@ -153,43 +150,39 @@ class PhoneAnswers:
             line = await self._telephone.set_do_not_disturb(request.user, is_on=wanted == ON)
         else:
             line = await self._telephone.line(request.user)
-        return self._switches(line, Command.DO_NOT_DISTURB, request)
+        return cards.switches_card(line, Command.DO_NOT_DISTURB, request.reader)
 
     async def _redirect(self, request: BotRequest) -> Card:
         wanted, reader = request.get_text("argument", MAX_NUMBER), request.reader
         line = await self._telephone.line(request.user)
-        if isinstance(line, Finding) or not wanted:
-            return self._switches(line, Command.REDIRECT, request)
+        if not wanted:
+            return cards.switches_card(line, Command.REDIRECT, reader)
         ours = [one for one in cards.own_redirects(line) if one.access is Access.CHANGE]
         if wanted == OFF:
             ours = [one for one in ours if one.is_on]
         elif not ours:
-            return self._switches(line, Command.REDIRECT, request, text(reader.t("phone.no-redirects")))
+            return cards.switches_card(line, Command.REDIRECT, reader, text(reader.t("phone.no-redirects")))
         target, number = _target(wanted, line)
         if target is RedirectTarget.NUMBER and not is_number(number):
-            return self._switches(line, Command.REDIRECT, request, text(reader.t("phone.no-mobile")))
+            return cards.switches_card(line, Command.REDIRECT, reader, text(reader.t("phone.no-mobile")))
         for redirect in ours:
-            changed = await self._telephone.set_redirect(
-                request.user, redirect.redirect_id, is_on=wanted != OFF, target=target, number=number
-            )
-            if isinstance(changed, Finding):
+            try:
+                line = await self._telephone.set_redirect(
+                    request.user, redirect.redirect_id, is_on=wanted != OFF, target=target, number=number
+                )
+            except RefusedError as refused:
                 # Earlier redirects have been changed, so the present state is shown with the refusal.
                 line = await self._telephone.line(request.user)
-                return self._switches(line, Command.REDIRECT, request, finding(reader, changed))
-            line = changed
-        return self._switches(line, Command.REDIRECT, request)
+                return cards.switches_card(line, Command.REDIRECT, reader, finding(reader, refused.finding))
+        return cards.switches_card(line, Command.REDIRECT, reader)
 
-    @staticmethod
-    def _switches(line: PhoneLine | Finding, command: Command, request: BotRequest, *notes: Card) -> Card:
-        if isinstance(line, Finding):
-            return cards.refused_card(line, request.reader)
-        return cards.switches_card(line, command, request.reader, *notes)
-
-
-def _call_of(line: PhoneLine | Finding, call_id: str) -> PhoneCall | None:
-    if isinstance(line, Finding):
-        return None
-    return next((call for call in line.calls if call.call_id == call_id), None)
+    async def _find_call(self, request: BotRequest, call_id: str) -> PhoneCall | None:
+        """Return a call of the person's line; None if there is no such call, or if the line cannot be read."""
+        try:
+            line = await self._telephone.line(request.user)
+        except RefusedError:
+            return None
+        return next((call for call in line.calls if call.call_id == call_id), None)
 
 
 def _target(wanted: str, line: PhoneLine) -> tuple[RedirectTarget | None, str]:

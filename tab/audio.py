@@ -13,7 +13,7 @@ from core.diagnosis.codes import PBX_FAULTS, Code
 from core.language import Language
 from core.store.timestamps import now
 from tab import present
-from tab.operation import Call, Operation, TabServices, expect
+from tab.operation import Call, Operation, TabServices
 from tab.problems import language_of
 from wire.tab_audio import (
     AudioConflict,
@@ -37,18 +37,18 @@ from wire.tab_audio import (
 
 
 async def get_audio(call: Call) -> AudioState:
-    view = expect(await call.services.advisor.view(call.user))
+    view = await call.services.advisor.view(call.user)
     call.services.records.look_if_due(call.user.key, view)
     return _state(view, call)
 
 
 async def set_records(call: Call) -> AudioState:
-    return _state(expect(await call.services.records.set_wanted(call.user, wanted=call.body.wanted)), call)
+    return _state(await call.services.records.set_wanted(call.user, wanted=call.body.wanted), call)
 
 
 async def set_devices(call: Call) -> AudioState:
     devices = [_device(device) for device in call.body.devices]
-    return _state(expect(await call.services.advisor.set_present(call.user, devices)), call)
+    return _state(await call.services.advisor.set_present(call.user, devices), call)
 
 
 async def declare(call: Call) -> AudioState:
@@ -62,11 +62,11 @@ async def declare(call: Call) -> AudioState:
         )
         for use in call.body.uses
     ]
-    return _state(expect(await call.services.advisor.declare(call.user, uses)), call)
+    return _state(await call.services.advisor.declare(call.user, uses), call)
 
 
 async def new_code(call: Call) -> PairingCode:
-    code, expires = expect(await call.services.advisor.new_code(call.user))
+    code, expires = await call.services.advisor.new_code(call.user)
     return PairingCode(code=code, expires=expires, service=call.services.public_url)
 
 
@@ -76,13 +76,11 @@ async def remove_probe(call: Call) -> AudioState:
 
 
 async def prepare_calls(call: Call) -> CallsPrepared:
-    return present.consent(expect(await call.services.call_help.prepare(call.user)))
+    return present.consent(await call.services.call_help.prepare(call.user))
 
 
 async def follow_calls(call: Call) -> AudioState:
-    return _state(
-        expect(await call.services.call_help.begin(call.user, call.body.nonce, call.body.box)), call
-    )
+    return _state(await call.services.call_help.begin(call.user, call.body.nonce, call.body.box), call)
 
 
 async def leave_calls(call: Call) -> AudioState:
@@ -90,7 +88,7 @@ async def leave_calls(call: Call) -> AudioState:
 
 
 async def set_named(call: Call) -> AudioState:
-    return _state(expect(await call.services.advisor.set_named(call.user, named=call.body.named)), call)
+    return _state(await call.services.advisor.set_named(call.user, named=call.body.named), call)
 
 
 async def forget(call: Call) -> AudioState:

@@ -14,7 +14,7 @@ from core.language import Language, Words
 from core.signin.refusals import AdministratorAct
 from tab import present
 from tab.budgets import Cost
-from tab.operation import Call, Operation, expect
+from tab.operation import Call, Operation
 from tab.problems import language_of
 from wire.doctor import DoctorReport, DoctorStep, StepOutcome
 from wire.link import fingerprint
@@ -50,12 +50,12 @@ async def hand_over(call: Call) -> MyState:
 
 
 async def examine(call: Call) -> DoctorFindings:
-    report = expect(await call.services.repairs.examine(call.user))
+    report = await call.services.repairs.examine(call.user)
     return _findings(report, language_of(call.request))
 
 
 async def restart_uci(call: Call) -> UciRestartedState:
-    restarted = expect(await call.services.repairs.restart_uci(call.user))
+    restarted = await call.services.repairs.restart_uci(call.user)
     words = None
     if restarted.finding is not None:
         words = present.words(restarted.finding, language_of(call.request), blocking=False)
@@ -63,7 +63,7 @@ async def restart_uci(call: Call) -> UciRestartedState:
 
 
 async def prepare_new_key(call: Call) -> NewKeyPrepared:
-    prepared = expect(await call.services.repairs.prepare_key(call.user))
+    prepared = await call.services.repairs.prepare_key(call.user)
     return NewKeyPrepared(
         pbx_name=prepared.pbx_name,
         nonce=prepared.nonce,
@@ -74,7 +74,7 @@ async def prepare_new_key(call: Call) -> NewKeyPrepared:
 
 
 async def make_new_key(call: Call) -> NewKeySealed:
-    made = expect(await call.services.repairs.renew_key(call.user, call.body.nonce, call.body.box))
+    made = await call.services.repairs.renew_key(call.user, call.body.nonce, call.body.box)
     return NewKeySealed(box=made.box, old_key_until=made.old_key_until)
 
 

@@ -8,9 +8,9 @@ from aiohttp import web
 
 from core.administration.downloads import Downloads
 from core.diagnosis.codes import Code
-from core.diagnosis.finding import Finding
+from core.diagnosis.finding import Finding, RefusedError
 from tab.budgets import Cost
-from tab.operation import TOKEN_IS_GOOD, Call, Operation, expect
+from tab.operation import TOKEN_IS_GOOD, Call, Operation
 from wire.packages import BuiltPackage
 from wire.tab_downloads import DownloadLinkRequest, DownloadLinkState, DownloadsState, OfferedPackage
 
@@ -26,11 +26,11 @@ async def get_downloads(call: Call) -> DownloadsState:
 
 
 async def get_helper(call: Call) -> DownloadsState:
-    return _state(call, expect(await call.services.downloads.offer_helper(call.user)))
+    return _state(call, await call.services.downloads.offer_helper(call.user))
 
 
 async def make_link(call: Call) -> DownloadLinkState:
-    link = expect(await call.services.downloads.make_link(call.user, call.body.file))
+    link = await call.services.downloads.make_link(call.user, call.body.file)
     url = f"{call.services.public_url}{PATH}/{link.ticket}/{link.file}"
     return DownloadLinkState(url=url, until=link.until)
 
@@ -57,9 +57,10 @@ def files(downloads: Downloads) -> web.Application:
     places = asyncio.Semaphore(AT_ONCE)
 
     async def send(request: web.Request) -> web.StreamResponse:
-        found = await downloads.find(request.match_info["ticket"], request.match_info["file"])
-        if isinstance(found, Finding):
-            return _refusal(found)
+        try:
+            path = await downloads.find(request.match_info["ticket"], request.match_info["file"])
+        except RefusedError as refused:
+            return _refusal(refused.finding)
         request.config_dict[TOKEN_IS_GOOD](request)
         if places.locked():
             return web.Response(
@@ -69,10 +70,10 @@ def files(downloads: Downloads) -> web.Application:
             )
         async with places:
             response = web.FileResponse(
-                found,
+                path,
                 headers={
                     "Content-Type": "application/octet-stream",
-                    "Content-Disposition": f'attachment; filename="{found.name}"',
+                    "Content-Disposition": f'attachment; filename="{path.name}"',
                 },
             )
             try:

@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 from aiohttp import web
 from pydantic import BaseModel
@@ -16,7 +16,6 @@ from core.advisor.calls import CallHelp
 from core.advisor.probes import Probes
 from core.advisor.records import CallRecords
 from core.diagnosis.codes import Code
-from core.diagnosis.finding import Finding, RefusedError
 from core.identity.teams_user import TeamsUser
 from core.identity.tokens import TabToken, TabTokenValidator
 from core.phone.telephone import Telephone
@@ -34,7 +33,6 @@ API: Final = "/api/v1"
 MAX_BODY_BYTES: Final = 256 * 1024
 BODY_SECONDS: Final = 10.0
 """Time-out for the complete body of a request; the largest real ones have a few kilobytes."""
-T = TypeVar("T")
 
 
 def is_packed(request: web.Request) -> bool:
@@ -117,10 +115,3 @@ class Operation:
     @property
     def its_cost(self) -> Cost:
         return self.cost or (Cost.LITTLE if self.method == "GET" else Cost.CHANGE)
-
-
-def expect(outcome: T | Finding) -> T:
-    """Return the outcome. Raises `RefusedError` if it is a finding."""
-    if isinstance(outcome, Finding):
-        raise RefusedError(outcome)
-    return outcome

@@ -20,7 +20,7 @@ from tab.connection import CONNECTION_OPERATIONS
 from tab.downloads import DOWNLOAD_OPERATIONS
 from tab.export import ExportFile
 from tab.notices import NOTICE_OPERATIONS
-from tab.operation import Call, Operation, expect
+from tab.operation import Call, Operation
 from tab.phone import PHONE_OPERATIONS
 from tab.problems import language_of
 from wire.tab import (
@@ -62,7 +62,7 @@ async def get_state(call: Call) -> MyState:
 
 async def prepare_sign_in(call: Call) -> SignInChallenge:
     prepared = await call.services.sign_in.prepare(call.user, call.access(), call.body.methods)
-    return present.challenge(expect(prepared), call.user)
+    return present.challenge(prepared, call.user)
 
 
 async def sign_in(call: Call) -> MyState:
@@ -70,7 +70,7 @@ async def sign_in(call: Call) -> MyState:
     state = await call.services.sign_in.sign_in(
         call.user, call.access(), proof, take_over=call.body.take_over
     )
-    return call.my_state(expect(state))
+    return call.my_state(state)
 
 
 async def sign_in_without_key(call: Call) -> MyState:
@@ -78,7 +78,7 @@ async def sign_in_without_key(call: Call) -> MyState:
     state = await call.services.sign_in.sign_in_without_key(
         call.user, body.pbx_name, take_over=body.take_over, by_itself=body.by_itself
     )
-    return call.my_state(expect(state))
+    return call.my_state(state)
 
 
 async def sign_out(call: Call) -> MyState:
@@ -86,7 +86,7 @@ async def sign_out(call: Call) -> MyState:
 
 
 async def join_waiting_list(call: Call) -> MyState:
-    state = expect(await call.services.sign_in.join_waiting_list(call.user))
+    state = await call.services.sign_in.join_waiting_list(call.user)
     return call.my_state(state)
 
 

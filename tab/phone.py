@@ -3,11 +3,11 @@
 from typing import Final
 
 from core.diagnosis.codes import PBX_FAULTS, PHONE_FAULTS, Code
-from core.diagnosis.finding import Finding, RefusedError
+from core.diagnosis.finding import RefusedError
 from tab import present
 from tab.budgets import Cost
 from tab.notices import unreachable_reason
-from tab.operation import Call, Operation, expect
+from tab.operation import Call, Operation
 from wire.phone import Dialled, Feature, FoundNumbers, History, HistoryFilter, PhoneLine, Voicemails
 from wire.tab_audio import CallsPrepared
 from wire.tab_phone import (
@@ -30,14 +30,16 @@ from wire.tab_phone import (
 
 
 async def get_phone(call: Call) -> Phone:
-    line = await call.services.telephone.line(call.user)
-    if isinstance(line, Finding) and line.code is Code.PHONE_OFF:
-        return Phone(is_on=False)
-    return _phone(line)
+    try:
+        return _phone(await call.services.telephone.line(call.user))
+    except RefusedError as refused:
+        if refused.finding.code is not Code.PHONE_OFF:
+            raise
+    return Phone(is_on=False)
 
 
 async def prepare_phone(call: Call) -> CallsPrepared:
-    return present.consent(expect(await call.services.telephone.prepare(call.user)))
+    return present.consent(await call.services.telephone.prepare(call.user))
 
 
 async def switch_on(call: Call) -> Phone:
@@ -51,39 +53,35 @@ async def switch_off(call: Call) -> Phone:
 
 async def dial(call: Call) -> Dialled:
     body = call.body
-    return expect(
-        await call.services.telephone.dial(
-            call.user,
-            body.number,
-            body.call_id,
-            phone_id=body.phone_id,
-            shown_number_id=body.shown_number_id,
-            is_confirmed=body.is_confirmed,
-        )
+    return await call.services.telephone.dial(
+        call.user,
+        body.number,
+        body.call_id,
+        phone_id=body.phone_id,
+        shown_number_id=body.shown_number_id,
+        is_confirmed=body.is_confirmed,
     )
 
 
 async def hang_up(call: Call) -> Done:
     path = CallPath.model_validate(dict(call.request.match_info))
-    expect(await call.services.telephone.hang_up(call.user, path.call_id))
+    await call.services.telephone.hang_up(call.user, path.call_id)
     return Done()
 
 
 async def get_history(call: Call) -> History:
     query = call.query
-    return expect(
-        await call.services.telephone.history(
-            user=call.user,
-            which=HistoryFilter(query.filter),
-            before=query.before,
-            offset=query.offset,
-            limit=query.limit,
-        )
+    return await call.services.telephone.history(
+        user=call.user,
+        which=HistoryFilter(query.filter),
+        before=query.before,
+        offset=query.offset,
+        limit=query.limit,
     )
 
 
 async def search(call: Call) -> FoundNumbers:
-    return expect(await call.services.telephone.search(call.user, call.query.q))
+    return await call.services.telephone.search(call.user, call.query.q)
 
 
 async def set_do_not_disturb(call: Call) -> Phone:
@@ -91,7 +89,7 @@ async def set_do_not_disturb(call: Call) -> Phone:
 
 
 async def get_redirects(call: Call) -> Redirects:
-    line = expect(await call.services.telephone.line(call.user))
+    line = await call.services.telephone.line(call.user)
     return Redirects(redirects=line.redirects or [], access=line.features.get(Feature.REDIRECTS))
 
 
@@ -120,12 +118,12 @@ async def set_mobile(call: Call) -> Phone:
 
 
 async def get_voicemails(call: Call) -> Voicemails:
-    return expect(await call.services.telephone.voicemails(call.user))
+    return await call.services.telephone.voicemails(call.user)
 
 
 async def play_voicemail(call: Call) -> Done:
     body = call.body
-    expect(await call.services.telephone.play_voicemail(call.user, body.message_id, body.phone_id))
+    await call.services.telephone.play_voicemail(call.user, body.message_id, body.phone_id)
     return Done()
 
 
@@ -147,9 +145,7 @@ async def put_call_notices(call: Call) -> CallNoticesState:
     return await get_call_notices(call)
 
 
-def _phone(line: PhoneLine | Finding) -> Phone:
-    if isinstance(line, Finding):
-        raise RefusedError(line)
+def _phone(line: PhoneLine) -> Phone:
     return Phone(is_on=True, line=line)
 
 

@@ -7,7 +7,7 @@ from typing import Final
 
 from core.background import Background
 from core.diagnosis.codes import Code
-from core.diagnosis.finding import Finding
+from core.diagnosis.finding import RefusedError
 from core.phone.telephone import IS_OFF, Telephone
 from core.store.database import STORAGE_ERRORS
 from tab.feeds import event
@@ -52,16 +52,15 @@ class PhoneNews:
             pauses = iter(RETRY_SECONDS)
             while watchers := self._watchers(person):
                 self._asked[person] = False
-                line = await self._telephone.line(watchers[0].user)
-                if isinstance(line, Finding) and line.code in _TEMPORARY:
-                    pause = next(pauses, None)
+                try:
+                    phone = Phone(is_on=True, line=await self._telephone.line(watchers[0].user))
+                except RefusedError as refused:
+                    code = refused.finding.code
+                    pause = next(pauses, None) if code in _TEMPORARY else None
                     if pause is not None:
                         await asyncio.sleep(pause)
                         continue
-                if not isinstance(line, Finding):
-                    phone = Phone(is_on=True, line=line)
-                else:
-                    phone = Phone(is_on=line.code not in IS_OFF)
+                    phone = Phone(is_on=code not in IS_OFF)
                 text = event("phone", phone)
                 for stream in self._watchers(person):
                     stream.send_phone(text)

@@ -5,9 +5,10 @@ import asyncio
 
 from app import settings
 from app.errors import CannotDoError
-from core.diagnosis.finding import Finding
-from core.licensing.ledger import SeatsHeld, open_ledger
+from core.diagnosis.finding import RefusedError
+from core.licensing.ledger import open_ledger
 from core.licensing.session import Session
+from core.licensing.transactions.pools import SeatsHeldError
 from core.store import database
 from core.store.audit import OPERATOR
 from core.store.timestamps import now
@@ -17,7 +18,7 @@ def release(options: argparse.Namespace) -> int:
     url = settings.load().database_url
     database.upgrade(url)
 
-    async def unbind() -> tuple[Session, ...] | SeatsHeld | Finding:
+    async def unbind() -> tuple[Session, ...]:
         ledger = open_ledger(database.address_of(url))
         try:
             return await ledger.release_key(
@@ -26,13 +27,17 @@ def release(options: argparse.Namespace) -> int:
         finally:
             await ledger.close()
 
-    outcome = asyncio.run(unbind())
-    if isinstance(outcome, Finding):
-        raise CannotDoError(f"no PBX uses a licence key with the serial {options.serial!r}")
-    if isinstance(outcome, SeatsHeld):
+    try:
+        sessions = asyncio.run(unbind())
+    except RefusedError as refused:
+        raise CannotDoError(f"no PBX uses a licence key with the serial {options.serial!r}") from refused
+    except SeatsHeldError as held:
         raise CannotDoError(
-            f"{outcome.count} sessions hold seats of {options.serial!r}; with --end-sessions they end"
-        )
-    ended = f"; {len(outcome)} sessions were ended and their users are notified" if outcome else ""
-    print(f"{options.serial} is bound to no PBX any more{ended}. The first connector that brings it gets it.")
+            f"{held.count} sessions hold seats of {options.serial!r}; use --end-sessions to end them"
+        ) from held
+    ended = f"; {len(sessions)} sessions have ended, and their users are notified" if sessions else ""
+    print(
+        f"{options.serial} is no longer bound to a PBX{ended}."
+        " It is bound to the PBX of the next connector that registers it."
+    )
     return 0

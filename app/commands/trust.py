@@ -10,7 +10,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from app.errors import CannotDoError
 from app.records import CommandData, act_on
-from core.diagnosis.finding import Finding
+from core.diagnosis.finding import RefusedError
 from core.licensing.transactions.trusting import TrustChange
 from core.store.audit import OPERATOR
 from core.store.timestamps import now
@@ -70,12 +70,13 @@ def remove(options: argparse.Namespace) -> int:
             speaks_for_tenant=True,
             now=now(),
         )
-        changed = await records.ledger.change_trust(change)
-        if isinstance(changed, Finding):
-            raise CannotDoError(f"trust was not ended: {changed.code}")
+        try:
+            changed = await records.ledger.change_trust(change)
+        except RefusedError as refused:
+            raise CannotDoError(f"trust was not ended: {refused.finding.code}") from refused
         if not was_trusted and not was_approved:
             raise CannotDoError(f"{name} does not trust {tenant_id}; see 'pbx-teams trust show {name}'")
-        print(f"{name} trusts {tenant_id} no longer; {len(changed.ended)} sessions have ended.")
+        print(f"{name} no longer trusts {tenant_id}; {len(changed.ended)} sessions have ended.")
 
     return act_on(options.name, remove)
 
@@ -85,6 +86,6 @@ def _tenant(text: str) -> str:
         tenant_id: str = TypeAdapter(Guid).validate_python(text.lower())
     except ValidationError as invalid:
         raise CannotDoError(
-            f"{text!r} is no tenant id, which looks like 01234567-89ab-cdef-0123-456789abcdef"
+            f"{text!r} is not a tenant id; one looks like this: 01234567-89ab-cdef-0123-456789abcdef"
         ) from invalid
     return tenant_id

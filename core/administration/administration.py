@@ -212,21 +212,22 @@ class Administration:
         administrator = await self._guard.may_act(user, AdministratorAct.CHANGE_TRUST)
         if trusted and user.is_guest:
             raise self._guard.refuse(administrator, AdministratorAct.CHANGE_TRUST, Finding(Code.GUEST))
-        changed = await self._ledger.change_trust(
-            TrustChange(
-                pbx_id=administrator.pbx_id,
-                tenant_id=tenant_id,
-                trusted=trusted,
-                entry=entry,
-                primary=primary,
-                actor=administrator.actor,
-                speaks_for_tenant=user.speaks_for_tenant and tenant_id == user.tenant_id,
-                now=now(),
-                installation=administrator.installation,
-            )
+        change = TrustChange(
+            pbx_id=administrator.pbx_id,
+            tenant_id=tenant_id,
+            trusted=trusted,
+            entry=entry,
+            primary=primary,
+            actor=administrator.actor,
+            speaks_for_tenant=user.speaks_for_tenant and tenant_id == user.tenant_id,
+            now=now(),
+            installation=administrator.installation,
         )
-        if isinstance(changed, Finding):
-            raise self._guard.refuse(administrator, AdministratorAct.CHANGE_TRUST, changed)
+        try:
+            changed = await self._ledger.change_trust(change)
+        except RefusedError as refused:
+            act = AdministratorAct.CHANGE_TRUST
+            raise self._guard.refuse(administrator, act, refused.finding) from refused
         if changed.ended:
             logger.info(
                 "sessions ended with trust",
@@ -348,7 +349,7 @@ class Administration:
 
     async def set_policy(self, user: TeamsUser, pool_id: str, policy: Policy) -> None:
         administrator = await self._guard.may_act(user, AdministratorAct.CHANGE_RULES)
-        refusal = await self._ledger.put_policy(
+        await self._ledger.put_policy(
             pbx_id=administrator.pbx_id,
             pool_id=pool_id,
             policy=policy,
@@ -356,8 +357,6 @@ class Administration:
             now=now(),
             installation=administrator.installation,
         )
-        if refusal is not None:
-            raise RefusedError(refusal)
         self._sign_in.announce(administrator.pbx_id)
 
     async def _seats(self, pbx_id: str) -> int:

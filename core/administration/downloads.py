@@ -17,7 +17,7 @@ from pydantic import ValidationError
 
 from core.administration.guard import AdministratorGuard
 from core.diagnosis.codes import Code
-from core.diagnosis.finding import Finding
+from core.diagnosis.finding import Finding, RefusedError
 from core.identity.teams_user import TeamsUser
 from core.licensing.overview import Overview
 from core.signin.refusals import AdministratorAct
@@ -44,7 +44,10 @@ class DownloadLink:
 
 
 class Downloads:
-    """The packages of one folder. Every replica has the same folder and pepper, so each accepts the links of all."""
+    """The packages of one folder. Every replica has the same folder and pepper, so each accepts the links of all.
+
+    Methods raise `RefusedError` when the request is refused.
+    """
 
     def __init__(
         self, folder: Path | None, pepper: bytes, guard: AdministratorGuard, overview: Overview
@@ -61,46 +64,48 @@ class Downloads:
         return self._folder is not None
 
     async def offer(self, user: TeamsUser) -> tuple[BuiltPackage, ...]:
-        """Return the packages for an administrator. Raises `RefusedError` for everybody else."""
+        """Return the packages for an administrator."""
         await self._guard.may_read(user, AdministratorAct.VIEW_CONNECTION)
         return await self._packages()
 
-    async def offer_helper(self, user: TeamsUser) -> tuple[BuiltPackage, ...] | Finding:
+    async def offer_helper(self, user: TeamsUser) -> tuple[BuiltPackage, ...]:
         """Return the packages for every signed-in user."""
-        if await self._overview.session_of(user) is None:
-            return Finding(Code.NOT_SIGNED_IN)
+        await self._check_signed_in(user)
         return tuple(one for one in await self._packages() if one.kind in _FOR_EVERYBODY)
 
-    async def make_link(self, user: TeamsUser, file: str) -> DownloadLink | Finding:
+    async def make_link(self, user: TeamsUser, file: str) -> DownloadLink:
         """Return a link to a package. One that only administrators may have is audited."""
         package = next((one for one in await self._packages() if one.file == file), None)
         if package is not None and package.kind in _FOR_EVERYBODY:
-            if await self._overview.session_of(user) is None:
-                return Finding(Code.NOT_SIGNED_IN)
+            await self._check_signed_in(user)
         else:
             session = await self._guard.may_act(user, AdministratorAct.DOWNLOAD, remembered=True)
             if package is None:
-                return Finding(Code.PACKAGE_GONE)
+                raise RefusedError(Finding(Code.PACKAGE_GONE))
             await self._guard.note(session, AuditKind.PACKAGE_OFFERED, {"file": package.file})
         until = (now() + LINK_LIFE).replace(microsecond=0)
         expires = int(until.timestamp())
         return DownloadLink(f"{expires:x}-{self._mac(package, expires)}", package.file, until)
 
-    async def find(self, ticket: str, file: str) -> Path | Finding:
-        """Return the file that a link permits to download. `not-found` tells nothing else about wrong links."""
+    async def find(self, ticket: str, file: str) -> Path:
+        """Return the file that a link permits to download. `not-found` reveals nothing else about wrong links."""
         package = next((one for one in await self._packages() if one.file == file), None)
         expiry, _, mac = ticket.partition("-")
         if package is None or self._folder is None or not 1 <= len(expiry) <= 10:
-            return Finding(Code.NOT_FOUND)
+            raise RefusedError(Finding(Code.NOT_FOUND))
         try:
             expires = int(expiry, 16)
         except ValueError:
-            return Finding(Code.NOT_FOUND)
+            raise RefusedError(Finding(Code.NOT_FOUND)) from None
         if not hmac.compare_digest(self._mac(package, expires).encode(), mac.encode("utf-8", "replace")):
-            return Finding(Code.NOT_FOUND)
+            raise RefusedError(Finding(Code.NOT_FOUND))
         if expires < now().timestamp():
-            return Finding(Code.PACKAGE_GONE)
+            raise RefusedError(Finding(Code.PACKAGE_GONE))
         return self._folder / package.file
+
+    async def _check_signed_in(self, user: TeamsUser) -> None:
+        if await self._overview.session_of(user) is None:
+            raise RefusedError(Finding(Code.NOT_SIGNED_IN))
 
     def _mac(self, package: BuiltPackage, expires: int) -> str:
         signed = f"{package.file}\0{package.sha256}\0{expires:x}".encode()

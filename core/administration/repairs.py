@@ -2,9 +2,12 @@
 
 The PBX is asked for the permission before each of them, the connector's owner may refuse them, and each is audited. A new
 PBX key is made at the connector and sealed to the browser that asked: this service carries it and cannot read it.
+
+Methods raise `RefusedError` when a repair is refused, or when its answer is lost.
 """
 
 import logging
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final, TypeVar
 
@@ -34,7 +37,7 @@ M = TypeVar("M", bound=WireModel)
 
 @dataclass(frozen=True, slots=True)
 class PreparedKey:
-    """What the browser needs in order to seal its wish for a new key to the connector."""
+    """What the browser needs in order to seal its request for a new key to the connector."""
 
     pbx_name: str
     nonce: str
@@ -57,36 +60,31 @@ class Repairs:
         self._hub = hub
         self._guard = guard
 
-    async def examine(self, user: TeamsUser) -> DoctorReport | Finding:
+    async def examine(self, user: TeamsUser) -> DoctorReport:
         """Run diagnostics in the connector, for itself and its PBX. Needs a link."""
         session, pbx = await self._admit(user, AdministratorAct.EXAMINE)
-        report = await self._ask(pbx, Method.DOCTOR, Empty(), DoctorReport, DOCTOR_SECONDS)
-        outcome = _outcome(report)
-        if isinstance(report, DoctorReport):
-            outcome = "faults" if report.has_failed else "ok"
-        await self._guard.note(session, AuditKind.EXAMINED, {"outcome": outcome})
-        return report
+        repair = self._ask(pbx, Method.DOCTOR, Empty(), DoctorReport, DOCTOR_SECONDS)
+        return await self._audited(
+            session, AuditKind.EXAMINED, repair, lambda report: "faults" if report.has_failed else "ok"
+        )
 
-    async def restart_uci(self, user: TeamsUser) -> RestartedUci | Finding:
+    async def restart_uci(self, user: TeamsUser) -> RestartedUci:
         """Switch the PBX's UCI connector off and on again."""
         session, pbx = await self._admit(user, AdministratorAct.RESTART_UCI)
-        answer = await self._ask(pbx, Method.RESTART_UCI, Empty(), UciRestarted, RESTART_SECONDS, "uci")
-        outcome = f"uci-{answer.uci.value}" if isinstance(answer, UciRestarted) else _outcome(answer)
-        await self._guard.note(session, AuditKind.UCI_RESTARTED, {"outcome": outcome})
-        if isinstance(answer, Finding):
-            return answer
+        repair = self._ask(pbx, Method.RESTART_UCI, Empty(), UciRestarted, RESTART_SECONDS, "uci")
+        answer = await self._audited(
+            session, AuditKind.UCI_RESTARTED, repair, lambda answer: f"uci-{answer.uci.value}"
+        )
         found: Finding | None = None
         if answer.uci is not UciState.ON:
             evidence = {"pbx_name": pbx.name, "state": answer.uci.value}
             found = Finding(Code.UCI_CONNECTOR_OFF, evidence, f"restarted-{answer.uci.value}")
         return RestartedUci(answer.uci, found)
 
-    async def prepare_key(self, user: TeamsUser) -> PreparedKey | Finding:
+    async def prepare_key(self, user: TeamsUser) -> PreparedKey:
         """Return what the browser needs in order to ask for a new PBX key. Changes nothing."""
         _, pbx = await self._admit(user, AdministratorAct.RENEW_KEY)
         answer = await self._ask(pbx, Method.KEY_CHALLENGE, Empty(), KeyChallenge)
-        if isinstance(answer, Finding):
-            return answer
         return PreparedKey(
             pbx_name=pbx.name,
             nonce=answer.nonce,
@@ -95,22 +93,23 @@ class Repairs:
             connector_identity=pbx.identity,
         )
 
-    async def renew_key(self, user: TeamsUser, nonce: str, box: SealedBox) -> NewKeyMade | Finding:
+    async def renew_key(self, user: TeamsUser, nonce: str, box: SealedBox) -> NewKeyMade:
         """Let the connector make a new PBX key, and return it sealed to the browser that asked.
 
-        It is audited before the connector is asked, too, so that no crash of the service hides that it was. When the answer
-        is lost, nobody knows whether there is a new key: the finding says how to find out.
+        The request is audited before it is sent as well, so that no crash of the service hides it. When the answer is lost,
+        nobody knows whether there is a new key: the refusal says how to find out.
         """
         session, pbx = await self._admit(user, AdministratorAct.RENEW_KEY)
-        await self._guard.note(session, AuditKind.KEY_RENEWAL, {"outcome": "asked"})
+        await self._note(session, AuditKind.KEY_RENEWAL, "asked")
         params = NewKeyParams(tenant_id=user.tenant_id, object_id=user.object_id, nonce=nonce, box=box)
-        answer = await self._ask(pbx, Method.NEW_KEY, params, NewKeyMade, variant="new-key")
-        outcome = "key-made" if isinstance(answer, NewKeyMade) else _outcome(answer)
-        await self._guard.note(session, AuditKind.KEY_RENEWAL, {"outcome": outcome})
-        logger.info("new PBX key asked for", extra={"pbx_id": pbx.id, "outcome": outcome})
-        if isinstance(answer, Finding) and answer.code is Code.LOGIN_REJECTED:
-            return Finding(Code.WRONG_KEY, answer.evidence, "trusted")  # the box was sealed with another key
-        return answer
+        repair = self._ask(pbx, Method.NEW_KEY, params, NewKeyMade, variant="new-key")
+        try:
+            return await self._audited(session, AuditKind.KEY_RENEWAL, repair, lambda _made: "key-made")
+        except RefusedError as refused:
+            if refused.finding.code is not Code.LOGIN_REJECTED:
+                raise
+            # The box was sealed with another key.
+            raise RefusedError(Finding(Code.WRONG_KEY, refused.finding.evidence, "trusted")) from refused
 
     async def _admit(self, user: TeamsUser, act: AdministratorAct) -> tuple[Session, Pbx]:
         """Return the administrator's session and their PBX. The PBX is asked now. Raises `RefusedError`."""
@@ -121,6 +120,22 @@ class Repairs:
             raise RefusedError(refusal)
         return session, pbx
 
+    async def _audited(
+        self, session: Session, kind: AuditKind, repair: Awaitable[M], get_outcome: Callable[[M], str]
+    ) -> M:
+        """Await the repair and audit its outcome, also when it is refused or its answer is lost."""
+        try:
+            answer = await repair
+        except RefusedError as refused:
+            await self._note(session, kind, "no-answer" if _is_unknown(refused.finding) else "refused")
+            raise
+        await self._note(session, kind, get_outcome(answer))
+        return answer
+
+    async def _note(self, session: Session, kind: AuditKind, outcome: str) -> None:
+        await self._guard.note(session, kind, {"outcome": outcome})
+        logger.info("repair from Teams", extra={"pbx_id": session.pbx_id, "act": kind, "outcome": outcome})
+
     async def _ask(
         self,
         pbx: Pbx,
@@ -129,14 +144,16 @@ class Repairs:
         answer: type[M],
         seconds: float | None = None,
         variant: str | None = None,
-    ) -> M | Finding:
-        """Call the connector. `variant`: the words for an answer that is lost."""
+    ) -> M:
+        """Call the connector. `variant` selects the text for an answer that is lost."""
         limit = {"seconds": seconds} if seconds is not None else {}
         try:
             return await self._hub.call(pbx=pbx, method=method, params=params, answer=answer, **limit)
         except PbxRefusedError as refused:
             finding = refused.finding
-            return Finding(finding.code, finding.evidence, variant) if _is_unknown(finding) else finding
+            if variant is None or not _is_unknown(finding):
+                raise
+            raise RefusedError(Finding(finding.code, finding.evidence, variant)) from refused
 
 
 def find_refusal(pbx: Pbx, act: AdministratorAct) -> Finding | None:
@@ -152,11 +169,3 @@ def find_refusal(pbx: Pbx, act: AdministratorAct) -> Finding | None:
 def _is_unknown(finding: Finding) -> bool:
     """Return whether the connector may have done it without anybody knowing."""
     return finding.code in (Code.OUTCOME_UNKNOWN, Code.PROTOCOL_ERROR)
-
-
-def _outcome(answer: object) -> str:
-    if not isinstance(answer, Finding):
-        return "ok"
-    if _is_unknown(answer):
-        return "no-answer"
-    return "refused"

@@ -1,4 +1,7 @@
-"""The audio advisor: takes reports about devices, draws conclusions, and notifies people of conflicts."""
+"""The audio advisor: takes reports about devices, draws conclusions, and notifies people of conflicts.
+
+Methods for a person raise `RefusedError` if the person is not signed in, so that nobody else can fill the store.
+"""
 
 import json
 import logging
@@ -15,7 +18,7 @@ from core.audio.finding import AudioVerdict, Conclusion, conclude
 from core.audio.label import shown_name
 from core.audio.wording import summarise
 from core.diagnosis.codes import Code
-from core.diagnosis.finding import Finding
+from core.diagnosis.finding import Finding, RefusedError
 from core.hub.bus import NOTICES_TOPIC, Bus
 from core.identity.teams_user import TeamsUser
 from core.licensing.overview import Overview
@@ -65,8 +68,9 @@ class Advisor:
         self._guard = guard
         self._bus = bus
 
-    async def view(self, user: TeamsUser) -> AudioView | Finding:
-        return await self._allowed(user) or await self.conclude_for(user.key)
+    async def view(self, user: TeamsUser) -> AudioView:
+        await self._check_signed_in(user)
+        return await self.conclude_for(user.key)
 
     async def conclude_for(self, person: Person) -> AudioView:
         """Draw a conclusion from everything that is stored about a person."""
@@ -74,17 +78,15 @@ class Advisor:
         conclusion = conclude((*stored.uses, *stored.calls), now())
         return AudioView(conclusion, advise(conclusion, stored.present), stored)
 
-    async def declare(self, user: TeamsUser, uses: Sequence[DeviceUse]) -> AudioView | Finding:
+    async def declare(self, user: TeamsUser, uses: Sequence[DeviceUse]) -> AudioView:
         """Store which devices the person says the programs use. This replaces their earlier declaration."""
-        if refusal := await self._allowed(user):
-            return refusal
+        await self._check_signed_in(user)
         await self._store.report(person=user.key, source=Source.DECLARED, uses=uses, at=now())
         return await self._update_conclusion(user.key)
 
-    async def set_present(self, user: TeamsUser, devices: Sequence[AudioDevice]) -> AudioView | Finding:
+    async def set_present(self, user: TeamsUser, devices: Sequence[AudioDevice]) -> AudioView:
         """Store the devices that the browser lists on the person's machine."""
-        if refusal := await self._allowed(user):
-            return refusal
+        await self._check_signed_in(user)
         await self._store.set_present(user.key, devices, now())
         return await self._update_conclusion(user.key)
 
@@ -126,14 +128,14 @@ class Advisor:
         if view.conclusion.verdict in (AudioVerdict.CONFLICT, AudioVerdict.LIKELY):
             await self._notify(person, view)
 
-    async def new_code(self, user: TeamsUser) -> tuple[str, datetime] | Finding:
+    async def new_code(self, user: TeamsUser) -> tuple[str, datetime]:
         """Create a code that pairs one probe with this person; return the code and its expiry."""
-        return await self._allowed(user) or await self._store.new_code(user.key, now())
+        await self._check_signed_in(user)
+        return await self._store.new_code(user.key, now())
 
-    async def set_named(self, user: TeamsUser, *, named: bool) -> AudioView | Finding:
+    async def set_named(self, user: TeamsUser, *, named: bool) -> AudioView:
         """Store whether administrators may see this person's name in the list of conflicts."""
-        if refusal := await self._allowed(user):
-            return refusal
+        await self._check_signed_in(user)
         await self._store.choose(user.key, named=named)
         return await self.conclude_for(user.key)
 
@@ -159,9 +161,9 @@ class Advisor:
         found, people = await self._store.count_conflicts(session.pbx_id, now())
         return ConflictView(found, people)
 
-    async def _allowed(self, user: TeamsUser) -> Finding | None:
-        """Return a refusal for people who are not signed in, so that they cannot fill the store."""
-        return None if await self._overview.session_of(user) is not None else Finding(Code.NOT_SIGNED_IN)
+    async def _check_signed_in(self, user: TeamsUser) -> None:
+        if await self._overview.session_of(user) is None:
+            raise RefusedError(Finding(Code.NOT_SIGNED_IN))
 
     async def _update_conclusion(self, person: Person, *, notify: bool = True) -> AudioView:
         view = await self.conclude_for(person)

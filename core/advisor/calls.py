@@ -10,7 +10,7 @@ from collections.abc import Collection, Sequence
 
 from core.advisor.advisor import Advisor, AudioView, audio_topic
 from core.diagnosis.codes import Code
-from core.diagnosis.finding import Finding
+from core.diagnosis.finding import Finding, RefusedError
 from core.hub.bus import NOTICES_TOPIC, Bus
 from core.hub.hub import Hub, PbxRefusedError
 from core.hub.keeping import Keeper, KeptLogins, PreparedConsent, prepare_consent
@@ -70,40 +70,41 @@ class CallHelp:
         """Keep the connectors informed about whose calls to follow, until cancelled."""
         await self._keeper.run()
 
-    async def prepare(self, user: TeamsUser) -> PreparedConsent | Finding:
-        """Return what the browser needs to seal the user's credentials for the connector."""
+    async def prepare(self, user: TeamsUser) -> PreparedConsent:
+        """Return what the browser needs to seal the user's credentials for the connector. Raises `RefusedError`."""
         session = await self._overview.session_of(user)
         if session is None:
-            return Finding(Code.NOT_SIGNED_IN)
+            raise RefusedError(Finding(Code.NOT_SIGNED_IN))
         pbx = await self._registry.existing(session.pbx_id)
         return await prepare_consent(
             hub=self._hub, pbx=pbx, login=session.person.login, impossible=Code.CALLS_NOT_FOLLOWED
         )
 
-    async def begin(self, user: TeamsUser, nonce: str, box: SealedBox) -> AudioView | Finding:
-        """Store the consent, and have the connector follow this user's calls.
+    async def begin(self, user: TeamsUser, nonce: str, box: SealedBox) -> AudioView:
+        """Store the consent, and have the connector follow this user's calls. Raises `RefusedError`.
 
         The consent is stored before the connector is called and removed if the connector refuses. Otherwise a crash could
         leave the connector following a user without a row in the database that leads to its end.
         """
         session = await self._overview.session_of(user)
         if session is None:
-            return Finding(Code.NOT_SIGNED_IN)
+            raise RefusedError(Finding(Code.NOT_SIGNED_IN))
         async with self._keeper.changing(session.pbx_id):
             before = (await self._store.get(user.key)).choices.help_since
             await self._store.set_help(user.key, before or now(), now())
             # The list that the connector has is outdated from here on, even if the answer to this call is lost.
             self._keeper.forget_informed(session.pbx_id)
-            refusal = await self._follow(user=user, session=session, nonce=nonce, box=box)
-            if refusal is not None:
+            try:
+                await self._follow(user=user, session=session, nonce=nonce, box=box)
+            except PbxRefusedError:
                 if before is None:
                     await self._store.set_help(person=user.key, since=None, at=now(), cause="refused")
-                return refusal
+                raise
             current = await self._overview.session_of(user)
             if current is None or current.id != session.id:
                 # The session ended meanwhile, perhaps by a hand-over; the consent was for the previous connector.
                 await self._store.choose(user.key, help_since=None)
-                return Finding(Code.NOT_SIGNED_IN)
+                raise RefusedError(Finding(Code.NOT_SIGNED_IN))
         return await self._advisor.conclude_for(user.key)
 
     async def end(self, user: TeamsUser) -> AudioView:
@@ -157,7 +158,7 @@ class CallHelp:
             self._bus.publish(audio_topic(*person))
         return True
 
-    async def _follow(self, user: TeamsUser, session: Session, nonce: str, box: SealedBox) -> Finding | None:
+    async def _follow(self, user: TeamsUser, session: Session, nonce: str, box: SealedBox) -> None:
         pbx = await self._registry.existing(session.pbx_id)
         params = FollowParams(
             user_id=session.person.pbx_user_id,
@@ -166,8 +167,4 @@ class CallHelp:
             nonce=nonce,
             box=box,
         )
-        try:
-            await self._hub.call(pbx=pbx, method=Method.CALLS_FOLLOW, params=params, answer=Empty)
-        except PbxRefusedError as refused:
-            return refused.finding
-        return None
+        await self._hub.call(pbx=pbx, method=Method.CALLS_FOLLOW, params=params, answer=Empty)

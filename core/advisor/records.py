@@ -10,7 +10,7 @@ from core.advisor.advisor import Advisor, AudioView
 from core.audio.evidence import GOOD_FOR, DeviceUse, Source
 from core.background import cancel_and_wait
 from core.diagnosis.codes import Code
-from core.diagnosis.finding import Finding
+from core.diagnosis.finding import Finding, RefusedError
 from core.identity.teams_user import TeamsUser
 from core.store.audio import AudioStore, Person
 from core.store.timestamps import now
@@ -55,18 +55,19 @@ class CallRecords:
     def offered(self) -> bool:
         return self._source is not None
 
-    async def set_wanted(self, user: TeamsUser, *, wanted: bool) -> AudioView | Finding:
-        """Opt in or out. Opting in looks the records up first, so that the person learns at once if that is impossible."""
-        view = await self._advisor.view(user)
-        if isinstance(view, Finding):
-            return view
+    async def set_wanted(self, user: TeamsUser, *, wanted: bool) -> AudioView:
+        """Opt in or out. Opting in looks the records up first, so that the person learns at once if that is impossible.
+
+        Raises `RefusedError`.
+        """
+        await self._advisor.view(user)  # the person must be signed in
         if wanted and self._source is not None:
             try:
                 await self._look(user.key)
-            except RecordsNotAllowedError:
-                return Finding(Code.CALL_RECORDS_NOT_ALLOWED)
-            except RecordsUnavailableError:
-                return Finding(Code.CALL_RECORDS_UNAVAILABLE)
+            except RecordsNotAllowedError as fault:
+                raise RefusedError(Finding(Code.CALL_RECORDS_NOT_ALLOWED)) from fault
+            except RecordsUnavailableError as fault:
+                raise RefusedError(Finding(Code.CALL_RECORDS_UNAVAILABLE)) from fault
         if not wanted:
             await self._store.report(person=user.key, source=Source.CALL_RECORDS, uses=[], at=now())
         await self._store.choose(user.key, records=wanted and self.offered)

@@ -14,7 +14,7 @@ from typing import Final
 
 from core.background import Setbacks
 from core.diagnosis.codes import Code
-from core.diagnosis.finding import Finding
+from core.diagnosis.finding import Finding, RefusedError
 from core.hub.bus import NOTICES_TOPIC, Bus
 from core.hub.hub import AnyMethod, Hub, PbxRefusedError
 from core.hub.registry import Pbx, Registry
@@ -168,22 +168,18 @@ class PreparedConsent:
 
 async def prepare_consent(
     hub: Hub, pbx: Pbx, login: str, impossible: Code, while_down: Code | None = None
-) -> PreparedConsent | Finding:
-    """Ask the connector for what a browser needs to seal a UCI login; return a finding when that is not possible.
+) -> PreparedConsent:
+    """Ask the connector for what a browser needs to seal a UCI login. Raises `RefusedError` when that is not possible.
 
     `impossible` is the code when the PBX does not accept UCI logins made from login and password. `while_down`, if
     given, is the code while the connector's UCI connection is down, so that this is unknown.
     """
     params = CallsChallengeParams(takes_password=pbx.takes_uci_password)
-    try:
-        challenge = await hub.call(
-            pbx=pbx, method=Method.CALLS_CHALLENGE, params=params, answer=CallsChallenge
-        )
-    except PbxRefusedError as refused:
-        return refused.finding
+    challenge = await hub.call(pbx=pbx, method=Method.CALLS_CHALLENGE, params=params, answer=CallsChallenge)
     if not challenge.possible:
         waits = pbx.status is not None and pbx.status.uci in (UciState.CONNECTING, UciState.FAILED)
-        return Finding(while_down if while_down and waits else impossible, {"pbx_name": pbx.name})
+        code = while_down if while_down and waits else impossible
+        raise RefusedError(Finding(code, {"pbx_name": pbx.name}))
     return PreparedConsent(
         pbx_name=pbx.name,
         login=login,

@@ -1,15 +1,16 @@
 """The ledger: sessions and the seats they hold. Every method is one transaction and returns after the commit.
 
+A method that refuses raises `TransactionRefusedError`; its transaction has then changed nothing.
+
 Ordinary sign-ins and sign-outs are batched: many of them share a few statements (core.licensing.batched). Everything
 else runs as a transaction of its own (core.licensing.transactions): a reserved or offered seat, an existing session,
 an empty pool. The functions there describe arguments and results in full.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 
 from core.diagnosis.codes import LicenceReason
 from core.diagnosis.finding import Finding
@@ -41,7 +42,6 @@ from core.licensing.transactions import (
 )
 from core.licensing.transactions.ageing import SessionAge
 from core.licensing.transactions.handing_over import HandedOver
-from core.licensing.transactions.steps import TransactionRefusedError
 from core.licensing.transactions.sweeping import SweepResult
 from core.licensing.transactions.trusting import TrustChange, TrustChanged
 from core.store.audit import Actor
@@ -49,15 +49,6 @@ from core.store.database import Address
 from core.store.timestamps import new_id
 from core.store.transaction import TransactionFactory, Writer
 from core.store.writing import open_writer
-
-T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class SeatsHeld:
-    """The licence key cannot be released, because sessions hold seats of it."""
-
-    count: int
 
 
 class Ledger:
@@ -69,19 +60,16 @@ class Ledger:
         """The only writer of this process; other stores share it."""
         return self._writer
 
-    async def open_session(self, request: SessionRequest) -> Opened | Finding:
+    async def open_session(self, request: SessionRequest) -> Opened:
         """Open or refresh a session with its licence. Idempotent for each PBX user: a retry never takes a second
         seat.
         """
         batched = _batched(request)
         make: TransactionFactory[Any] = partial(sessions.open_session, request)
-        try:
-            if batched is None:
-                opened = await self._writer.run(make)
-            else:
-                opened = await self._writer.run_together(OPEN, batched, make)
-        except TransactionRefusedError as refused:
-            return refused.finding
+        if batched is None:
+            opened = await self._writer.run(make)
+        else:
+            opened = await self._writer.run_together(OPEN, batched, make)
         if batched is None or isinstance(opened, Opened):
             result: Opened = opened
             return result
@@ -114,17 +102,17 @@ class Ledger:
             lambda: sessions.follow_user(pbx_id=pbx_id, pbx_name=pbx_name, facts=facts, now=now, epoch=epoch)
         )
 
-    async def record_denial(self, request: SessionRequest, finding: Finding) -> Finding | None:
+    async def record_denial(self, request: SessionRequest, finding: Finding) -> None:
         """Record a sign-in that was denied because no licence is available; the user may then join the waiting list.
 
-        If the PBX's installation or the trust has changed in the meantime, record nothing and return that as the
+        If the PBX's installation or the trust has changed in the meantime, record nothing and raise that as the
         reason.
         """
-        return await self._refusable(lambda: waiting_list.record_denial(request, finding))
+        await self._writer.run(lambda: waiting_list.record_denial(request, finding))
 
-    async def join_waiting_list(self, user: TeamsUser, now: datetime) -> str | Finding:
+    async def join_waiting_list(self, user: TeamsUser, now: datetime) -> str:
         """Put the user on the waiting list of the PBX that refused them last; return the PBX's id. Idempotent."""
-        return await self._refusable(lambda: waiting_list.join_waiting_list(user, now))
+        return await self._writer.run(lambda: waiting_list.join_waiting_list(user, now))
 
     async def leave_waiting_list(self, user: TeamsUser, now: datetime) -> str | None:
         """Remove the user from the waiting list; return the PBX's id, or None when the user was not on a list."""
@@ -160,17 +148,17 @@ class Ledger:
         actor: Actor,
         now: datetime,
         installation: int | None = None,
-    ) -> Finding | None:
+    ) -> None:
         """Replace the rules of a pool. `installation`: the one under which the actor is an administrator."""
-        return await self._refusable(
+        await self._writer.run(
             lambda: pools.put_policy(
                 pbx_id=pbx_id, pool_id=pool_id, policy=policy, actor=actor, now=now, installation=installation
             )
         )
 
-    async def change_trust(self, change: TrustChange) -> TrustChanged | Finding:
+    async def change_trust(self, change: TrustChange) -> TrustChanged:
         """Trust a Microsoft tenant, change how its members sign in, or withdraw the trust. Idempotent."""
-        return await self._refusable(lambda: trusting.change_trust(change))
+        return await self._writer.run(lambda: trusting.change_trust(change))
 
     async def approve_entry(
         self, pbx_id: str, tenant_id: str, actor: Actor, now: datetime, *, over_others: bool
@@ -206,15 +194,15 @@ class Ledger:
 
     async def release_key(
         self, serial: str, actor: Actor, now: datetime, *, end_sessions: bool
-    ) -> tuple[Session, ...] | SeatsHeld | Finding:
+    ) -> tuple[Session, ...]:
         """Unbind a licence key from its PBX; return the sessions that ended.
 
-        With `end_sessions`, sessions that hold its seats end. Without it, they prevent the release (`SeatsHeld`).
+        With `end_sessions`, sessions that hold its seats end. Without it, they prevent the release: raises
+        `SeatsHeldError`.
         """
-        outcome = await self._refusable(
+        return await self._writer.run(
             lambda: pools.release_key(serial, actor, now, end_sessions=end_sessions)
         )
-        return SeatsHeld(outcome) if isinstance(outcome, int) else outcome
 
     async def touch(self, session_id: str, now: datetime) -> None:
         """Note that the session's user was active at `now`."""
@@ -254,12 +242,6 @@ class Ledger:
 
     async def close(self) -> None:
         await self._writer.close()
-
-    async def _refusable(self, make: TransactionFactory[T]) -> T | Finding:
-        try:
-            return await self._writer.run(make)
-        except TransactionRefusedError as refused:
-            return refused.finding
 
 
 def open_ledger(address: Address) -> Ledger:

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import Final, TypeVar
 
 from core.diagnosis.codes import Code
-from core.diagnosis.finding import Finding
+from core.diagnosis.finding import Finding, RefusedError
 from core.hub.bus import NOTICES_TOPIC, Bus, phone_topic
 from core.hub.hub import Hub, PbxRefusedError
 from core.hub.keeping import Keeper, KeptLogins, PreparedConsent, UsersByPbx, prepare_consent
@@ -77,21 +77,12 @@ class _Access:
     is_on: bool
 
 
-def offers_telephone(session: Session, pbx: Pbx) -> Finding | None:
-    """Return why this session cannot have a telephone, or None if it can."""
-    if session.kind is LicenceKind.ADMINISTRATION:
-        return Finding(Code.PHONE_NEEDS_LICENCE, {"pbx_name": pbx.name})
-    if not pbx.has_telephone:
-        return Finding(Code.PHONE_NOT_OFFERED, {"pbx_name": pbx.name})
-    return None
-
-
 class Telephone:
     """The operations on people's telephones.
 
-    An operation that fails returns a finding: `not-signed-in`, `phone-needs-licence`, `phone-not-offered`, `phone-off`,
-    the refusal of the connector or the PBX, or why it was not reached. `outcome-unknown` means that the operation may have
-    been carried out; it is not retried.
+    An operation that fails raises `RefusedError`: `not-signed-in`, `phone-needs-licence`, `phone-not-offered`,
+    `phone-off`, the refusal of the connector or the PBX, or why it was not reached. `outcome-unknown` means that the
+    operation may have been carried out; it is not retried.
     """
 
     def __init__(self, hub: Hub, registry: Registry, database: Database, bus: Bus) -> None:
@@ -116,7 +107,7 @@ class Telephone:
             ),
         )
         self._on_returned: Callable[[Collection[tuple[str, str]]], None] = lambda _people: None
-        self._looks = Shared[tuple[str, str], PhoneLine | Finding]()
+        self._looks = Shared[tuple[str, str], PhoneLine]()
         bus.listen("phone", self._changed)
         bus.on_missed(self._looks.forget_all)
 
@@ -150,11 +141,9 @@ class Telephone:
 
     # The consent
 
-    async def prepare(self, user: TeamsUser) -> PreparedConsent | Finding:
+    async def prepare(self, user: TeamsUser) -> PreparedConsent:
         """Return what the browser needs to seal the credentials for the connector (`wire.link.CallsCredentials`)."""
-        access = await self._offered(user)
-        if isinstance(access, Finding):
-            return access
+        access = await self._access(user)
         login = access.session.person.login
         return await prepare_consent(
             hub=self._hub,
@@ -164,15 +153,13 @@ class Telephone:
             while_down=Code.LINE_DOWN,
         )
 
-    async def open(self, user: TeamsUser, nonce: str, box: SealedBox) -> PhoneLine | Finding:
+    async def open(self, user: TeamsUser, nonce: str, box: SealedBox) -> PhoneLine:
         """Switch the telephone on, with the person's sealed credentials.
 
         The consent is stored before the connector is called and removed if the connector refuses. Otherwise a crash could
         leave a line open at the connector without a row in the database that leads to its end.
         """
-        access = await self._offered(user)
-        if isinstance(access, Finding):
-            return access
+        access = await self._access(user)
         session, pbx = access.session, access.pbx
         params = OpenLine(
             user_id=session.person.pbx_user_id,
@@ -187,13 +174,12 @@ class Telephone:
             self._keeper.forget_informed(pbx.id)
             try:
                 await self._hub.call(pbx=pbx, method=PhoneMethod.OPEN, params=params, answer=Empty)
-            except PbxRefusedError as refused:
+            except PbxRefusedError:
                 if was_off:
                     await self._store.switch_off(user.key, now(), "refused")
-                    self._bus.publish(
-                        NOTICES_TOPIC
-                    )  # the line may be open at the connector, so ask the connector to close it
-                return refused.finding
+                    # The line may be open at the connector, so ask the connector to close it.
+                    self._bus.publish(NOTICES_TOPIC)
+                raise
         self._bus.publish(phone_topic(*user.key))
         return await self.line(user)
 
@@ -204,7 +190,7 @@ class Telephone:
 
     # Requests to the PBX
 
-    async def line(self, user: TeamsUser) -> PhoneLine | Finding:
+    async def line(self, user: TeamsUser) -> PhoneLine:
         """Return the telephone's present state. Concurrent requests for the same person share one call to the PBX."""
         return await self._looks.ask(user.key, lambda: self._look(user))
 
@@ -217,11 +203,11 @@ class Telephone:
         phone_id: str = "",
         shown_number_id: str = "",
         is_confirmed: bool = False,
-    ) -> Dialled | Finding:
+    ) -> Dialled:
         """Start a call.
 
         `call_id` is a UUID chosen by the caller of this method. After `outcome-unknown`, the line shows whether that call
-        exists. Emergency and premium numbers return `number-needs-confirmation` unless `is_confirmed` is set.
+        exists. Emergency and premium numbers are refused with `number-needs-confirmation` unless `is_confirmed` is set.
         """
         return await self._ask(
             user=user,
@@ -237,8 +223,8 @@ class Telephone:
             answer=Dialled,
         )
 
-    async def hang_up(self, user: TeamsUser, call_id: str) -> Empty | Finding:
-        """End a call, or reject it while it rings. Returns `call-gone` if it has ended already."""
+    async def hang_up(self, user: TeamsUser, call_id: str) -> Empty:
+        """End a call, or reject it while it rings. Refused with `call-gone` if it has ended already."""
         return await self._ask(
             user=user,
             method=PhoneMethod.HANG_UP,
@@ -248,7 +234,7 @@ class Telephone:
 
     async def history(
         self, user: TeamsUser, which: HistoryFilter, before: datetime | None, offset: int, limit: int
-    ) -> History | Finding:
+    ) -> History:
         """Return a page of the person's own call list, newest first."""
         return await self._ask(
             user=user,
@@ -259,7 +245,7 @@ class Telephone:
             answer=History,
         )
 
-    async def search(self, user: TeamsUser, text: str) -> FoundNumbers | Finding:
+    async def search(self, user: TeamsUser, text: str) -> FoundNumbers:
         """Search colleagues, the PBX's contacts and the person's own calls by a part of a name or number."""
         return await self._ask(
             user=user,
@@ -268,7 +254,7 @@ class Telephone:
             answer=FoundNumbers,
         )
 
-    async def set_do_not_disturb(self, user: TeamsUser, *, is_on: bool) -> PhoneLine | Finding:
+    async def set_do_not_disturb(self, user: TeamsUser, *, is_on: bool) -> PhoneLine:
         return await self._change(
             user,
             PhoneMethod.SET_DO_NOT_DISTURB,
@@ -285,7 +271,7 @@ class Telephone:
         number: str = "",
         mailbox_id: str = "",
         seconds: int | None = None,
-    ) -> PhoneLine | Finding:
+    ) -> PhoneLine:
         """Switch a redirect on or off. Without a `target`, its destination is not changed."""
         return await self._change(
             user,
@@ -301,14 +287,14 @@ class Telephone:
             ),
         )
 
-    async def set_primary_phone(self, user: TeamsUser, phone_id: str) -> PhoneLine | Finding:
+    async def set_primary_phone(self, user: TeamsUser, phone_id: str) -> PhoneLine:
         return await self._change(
             user,
             PhoneMethod.SET_PRIMARY_PHONE,
             lambda user_id: SetPrimaryPhone(user_id=user_id, phone_id=phone_id),
         )
 
-    async def set_mobile(self, user: TeamsUser, mobile_id: str, *, is_on: bool) -> PhoneLine | Finding:
+    async def set_mobile(self, user: TeamsUser, mobile_id: str, *, is_on: bool) -> PhoneLine:
         """Set whether a mobile phone (iFMC) rings too."""
         return await self._change(
             user,
@@ -316,7 +302,7 @@ class Telephone:
             lambda user_id: SetMobile(user_id=user_id, mobile_id=mobile_id, is_on=is_on),
         )
 
-    async def voicemails(self, user: TeamsUser) -> Voicemails | Finding:
+    async def voicemails(self, user: TeamsUser) -> Voicemails:
         return await self._ask(
             user=user,
             method=PhoneMethod.VOICEMAILS,
@@ -324,7 +310,7 @@ class Telephone:
             answer=Voicemails,
         )
 
-    async def play_voicemail(self, user: TeamsUser, message_id: str, phone_id: str = "") -> Empty | Finding:
+    async def play_voicemail(self, user: TeamsUser, message_id: str, phone_id: str = "") -> Empty:
         """Call one of the person's phones (the primary one if `phone_id` is empty) and play the message there."""
         return await self._ask(
             user=user,
@@ -333,7 +319,7 @@ class Telephone:
             answer=Empty,
         )
 
-    async def _look(self, user: TeamsUser) -> PhoneLine | Finding:
+    async def _look(self, user: TeamsUser) -> PhoneLine:
         return await self._ask(
             user=user,
             method=PhoneMethod.LINE,
@@ -343,36 +329,37 @@ class Telephone:
 
     async def _change(
         self, user: TeamsUser, method: PhoneMethod, params: Callable[[int], WireModel]
-    ) -> PhoneLine | Finding:
+    ) -> PhoneLine:
         """Change a setting and return the line as the PBX reports it afterwards."""
-        changed = await self._ask(user=user, method=method, params=params, answer=Empty)
-        if isinstance(changed, Finding):
-            return changed
+        await self._ask(user=user, method=method, params=params, answer=Empty)
         self._bus.publish(phone_topic(*user.key))
         return await self.line(user)
 
     async def _ask(
         self, user: TeamsUser, method: PhoneMethod, params: Callable[[int], WireModel], answer: type[A]
-    ) -> A | Finding:
-        access = await self._offered(user)
-        if isinstance(access, Finding):
-            return access
+    ) -> A:
+        access = await self._access(user)
         if not access.is_on:
-            return Finding(Code.PHONE_OFF, {"pbx_name": access.pbx.name})
+            raise RefusedError(Finding(Code.PHONE_OFF, {"pbx_name": access.pbx.name}))
         user_id = access.session.person.pbx_user_id
         try:
             return await self._hub.call(pbx=access.pbx, method=method, params=params(user_id), answer=answer)
         except PbxRefusedError as refused:
             if refused.finding.code is Code.PHONE_OFF:
                 await self._lost(access.pbx.id, user_id)
-            return _in_words(refused.finding)
+            raise RefusedError(_with_variant(refused.finding)) from refused
 
-    async def _offered(self, user: TeamsUser) -> _Access | Finding:
+    async def _access(self, user: TeamsUser) -> _Access:
+        """Return the session, the PBX and the consent of a person who may have a telephone."""
         row = await self._database.fetch_first(_ACCESS, user.tenant_id, user.object_id)
         if row is None:
-            return Finding(Code.NOT_SIGNED_IN)
+            raise RefusedError(Finding(Code.NOT_SIGNED_IN))
         session, pbx = to_session(Prefixed(row, "session_")), to_pbx(Prefixed(row, "pbx_"))
-        return offers_telephone(session, pbx) or _Access(session, pbx, row["since"] is not None)
+        if session.kind is LicenceKind.ADMINISTRATION:
+            raise RefusedError(Finding(Code.PHONE_NEEDS_LICENCE, {"pbx_name": pbx.name}))
+        if not pbx.has_telephone:
+            raise RefusedError(Finding(Code.PHONE_NOT_OFFERED, {"pbx_name": pbx.name}))
+        return _Access(session, pbx, row["since"] is not None)
 
     async def _wanted(self) -> UsersByPbx:
         return await self._store.list_users_by_pbx(now())
@@ -401,7 +388,7 @@ class Telephone:
         self._looks.forget((tenant_id, object_id))
 
 
-def _in_words(finding: Finding) -> Finding:
+def _with_variant(finding: Finding) -> Finding:
     """Select the text for the kind of number (emergency, premium) that needs a confirmation."""
     if finding.code is Code.NUMBER_NEEDS_CONFIRMATION:
         return replace(finding, variant=str(finding.evidence.get("kind")))

@@ -1,4 +1,7 @@
-"""Sign-in and sign-out. This module connects identity, hub and licensing."""
+"""Sign-in and sign-out. This module connects identity, hub and licensing.
+
+Methods raise `RefusedError` when a sign-in is refused.
+"""
 
 import asyncio
 import logging
@@ -10,16 +13,16 @@ from typing import Any, Concatenate, Final, ParamSpec, TypeVar
 from core.audio.finding import AudioVerdict
 from core.diagnosis import rules as diagnosis
 from core.diagnosis.codes import PBX_FAULTS, Code
-from core.diagnosis.finding import Finding, create_throttled_finding
+from core.diagnosis.finding import Finding, RefusedError, create_throttled_finding
 from core.hub.bus import NOTICES_TOPIC, Bus, holders_topic, licence_topics, user_topic
-from core.hub.hub import Hub, PbxRefusedError
+from core.hub.hub import Hub
 from core.hub.registry import KeyMatch, Pbx, Registry
 from core.identity.teams_user import TeamsUser
 from core.identity.tenant_trust import Offer, TenantTrust
 from core.licensing.ledger import Ledger
 from core.licensing.overview import Overview, Place
-from core.licensing.rules import GRACE, Administer, Grant, TakeSeat
-from core.licensing.session import Ending, Proof, Session, SessionRequest
+from core.licensing.rules import GRACE, Administer, Grant, TakeSeat, Verdict
+from core.licensing.session import Ending, Opened, Proof, Session, SessionRequest
 from core.licensing.transactions.ageing import SessionAge
 from core.signin.preferences import PreferenceStore, parse_time_zone
 from core.signin.refusals import Refusals
@@ -125,22 +128,18 @@ class UserState:
 
 
 def _counted(
-    step: Callable[Concatenate["SignIn", TeamsUser, A, P], Awaitable[T | Finding]],
-) -> Callable[Concatenate["SignIn", TeamsUser, A, P], Coroutine[Any, Any, T | Finding]]:
+    step: Callable[Concatenate["SignIn", TeamsUser, A, P], Awaitable[T]],
+) -> Callable[Concatenate["SignIn", TeamsUser, A, P], Coroutine[Any, Any, T]]:
     """Decorate a step of a sign-in: throttle its attempts, and audit those that fail or are throttled."""
 
-    async def run(
-        self: "SignIn", user: TeamsUser, at: A, /, *args: P.args, **options: P.kwargs
-    ) -> T | Finding:
-        async with self.throttle.attempt(user) as attempt:
-            if attempt.wait:
-                outcome: T | Finding = create_throttled_finding(attempt.wait)
-            else:
-                outcome = await step(self, user, at, *args, **options)
-            attempt.outcome = outcome
-        if isinstance(outcome, Finding):
-            self._refusals.note_sign_in(user, at.pbx_name if isinstance(at, PbxAccess) else at, outcome)
-        return outcome
+    async def run(self: "SignIn", user: TeamsUser, at: A, /, *args: P.args, **options: P.kwargs) -> T:
+        try:
+            async with self.throttle.attempt(user):
+                return await step(self, user, at, *args, **options)
+        except RefusedError as refused:
+            pbx_name = at.pbx_name if isinstance(at, PbxAccess) else at
+            self._refusals.note_sign_in(user, pbx_name, refused.finding)
+            raise
 
     return run
 
@@ -176,25 +175,18 @@ class SignIn:
         """(PBX id, connector identity, tenant id) for which the use is stored already."""
 
     @_counted
-    async def prepare(
-        self, user: TeamsUser, access: PbxAccess, methods: Sequence[str] = ()
-    ) -> Prepared | Finding:
+    async def prepare(self, user: TeamsUser, access: PbxAccess, methods: Sequence[str] = ()) -> Prepared:
         """First step: check name and key, and fetch the login challenge of the PBX.
 
         `methods` are the login methods that the browser knows in addition to those of the first version.
         """
         pbx = await self._admit(user, access)
-        if isinstance(pbx, Finding):
-            return pbx
         is_old = self._registry.match_key(pbx, access.key_digest, now()) is KeyMatch.PREVIOUS
-        try:
-            # A connector of the first version refuses unknown members.
-            params = LoginChallengeParams(methods=tuple(methods) if pbx.seals_answers else ())
-            challenge = await self._hub.call(
-                pbx=pbx, method=Method.LOGIN_CHALLENGE, params=params, answer=LoginChallenge
-            )
-        except PbxRefusedError as refused:
-            return refused.finding
+        # A connector of the first version refuses unknown members.
+        params = LoginChallengeParams(methods=tuple(methods) if pbx.seals_answers else ())
+        challenge = await self._hub.call(
+            pbx=pbx, method=Method.LOGIN_CHALLENGE, params=params, answer=LoginChallenge
+        )
         is_trusted = await self._trust.is_trusted(pbx.id, user.tenant_id)
         return Prepared(
             pbx_name=pbx.name,
@@ -212,56 +204,45 @@ class SignIn:
     @_counted
     async def sign_in(
         self, user: TeamsUser, access: PbxAccess, proof: LoginProof | None, *, take_over: bool
-    ) -> UserState | Finding:
+    ) -> UserState:
         """Second step: prove the PBX user, then take the licence, so that a PBX that disconnects in between costs no seat.
 
         Without `proof`, the e-mail address is the proof. The transaction that takes the licence checks again what the
         proof rests on: trust, installation, the connector's epoch.
         """
         pbx = await self._admit(user, access)
-        if isinstance(pbx, Finding):
-            return pbx
-        try:
-            if proof is None:
-                pbx_user = await self._by_email(user, pbx)
-            else:
-                pbx_user = await self._by_password(user, pbx, proof)
-        except PbxRefusedError as refused:
-            return refused.finding
+        if proof is None:
+            pbx_user = await self._by_email(user, pbx)
+        else:
+            pbx_user = await self._by_password(user, pbx, proof)
         proven_by = Proof.EMAIL if proof is None else Proof.PASSWORD
-        refusal = await self._open(
-            user=user, pbx=pbx, pbx_user=pbx_user, proof=proven_by, take_over=take_over
-        )
-        return refusal if refusal is not None else await self.state(user)
+        await self._open(user=user, pbx=pbx, pbx_user=pbx_user, proof=proven_by, take_over=take_over)
+        return await self.state(user)
 
     @_counted
     async def sign_in_without_key(
         self, user: TeamsUser, pbx_name: str, *, take_over: bool, by_itself: bool
-    ) -> UserState | Finding:
+    ) -> UserState:
         """Sign in at a PBX that is offered to the user's organisation.
 
         A session at another PBX ends only once the new session has its licence. `by_itself` says that nobody clicked: the
         PBX must then sign people in automatically, and the user must have used it before.
         """
         if user.is_guest:
-            return Finding(Code.GUEST)
+            raise RefusedError(Finding(Code.GUEST))
         stored = await self._states.read(user)
         offer = next((offer for offer in stored.offers if offer.pbx_name == pbx_name), None)
         if offer is None:  # an unknown PBX, or one that is not offered: the same answer for both
-            return Finding(Code.TENANT_NOT_TRUSTED, {"pbx_name": pbx_name})
+            raise RefusedError(Finding(Code.TENANT_NOT_TRUSTED, {"pbx_name": pbx_name}))
         if by_itself and not (offer == _get_automatic_offer(user, stored) and offer.pbx_id in stored.used):
-            return Finding(Code.NOT_AUTOMATIC, {"pbx_name": offer.pbx_name})
-        pbx = self._admitted(await self._registry.existing(offer.pbx_id))
-        if isinstance(pbx, Finding):
-            return pbx
-        try:
-            pbx_user = await self._by_email(user, pbx)
-        except PbxRefusedError as refused:
-            return refused.finding
-        refusal = await self._open(
+            raise RefusedError(Finding(Code.NOT_AUTOMATIC, {"pbx_name": offer.pbx_name}))
+        pbx = await self._registry.existing(offer.pbx_id)
+        _check_connection(pbx)
+        pbx_user = await self._by_email(user, pbx)
+        await self._open(
             user=user, pbx=pbx, pbx_user=pbx_user, proof=Proof.EMAIL, take_over=take_over, is_keyless=True
         )
-        return refusal if refusal is not None else await self.state(user)
+        return await self.state(user)
 
     async def sign_out(self, user: TeamsUser) -> UserState:
         """End the user's session, if there is one, and switch automatic sign-in off for this user. Idempotent."""
@@ -273,14 +254,12 @@ class SignIn:
             self.announce(session.pbx_id, session)
         return await self.state(user)
 
-    async def join_waiting_list(self, user: TeamsUser) -> UserState | Finding:
+    async def join_waiting_list(self, user: TeamsUser) -> UserState:
         """Join the waiting list after a refusal because all seats were taken.
 
         A seat that becomes free is offered to the first on the list, who gets a notice and has some minutes to take it.
         """
         joined = await self._ledger.join_waiting_list(user, now())
-        if isinstance(joined, Finding):
-            return joined
         self._announce_waiting(joined, user)
         return await self.state(user)
 
@@ -349,8 +328,8 @@ class SignIn:
         self._bus.publish(user_topic(*user.key))
         self.announce(pbx_id)
 
-    async def _admit(self, user: TeamsUser, access: PbxAccess) -> Pbx | Finding:
-        """Check PBX name and key.
+    async def _admit(self, user: TeamsUser, access: PbxAccess) -> Pbx:
+        """Return the PBX if name and key are right and it can be reached.
 
         A wrong key reveals nothing about the name, not even by timing: the refusal is sent after a fixed time, whether or
         not the name is known.
@@ -364,9 +343,11 @@ class SignIn:
             logger.info("wrong name or key", extra={"known": pbx is not None, "tenant": user.tenant_id})
             await asyncio.sleep(answered_at - asyncio.get_running_loop().time())
             if seconds:
-                return create_throttled_finding(seconds)
-            return Finding(Code.WRONG_KEY, {"pbx_name": access.pbx_name}, "trusted" if is_trusted else None)
-        return self._admitted(pbx)
+                raise RefusedError(create_throttled_finding(seconds))
+            variant = "trusted" if is_trusted else None
+            raise RefusedError(Finding(Code.WRONG_KEY, {"pbx_name": access.pbx_name}, variant))
+        _check_connection(pbx)
+        return pbx
 
     async def _mark_used(self, pbx: Pbx, tenant_id: str) -> None:
         """Store, once for each installation and tenant, that the tenant has used this PBX. A failure is only logged."""
@@ -381,48 +362,32 @@ class SignIn:
         else:
             self._used.add(key)
 
-    @staticmethod
-    def _admitted(pbx: Pbx) -> Pbx | Finding:
-        blocker = diagnosis.find_blocker(pbx.facts)
-        if blocker is None or blocker.code in _CHECKED_AGAIN:
-            return pbx
-        return blocker
-
     async def _by_password(self, user: TeamsUser, pbx: Pbx, proof: LoginProof) -> PbxUser:
         login = proof.secret.partition(":")[0] if isinstance(proof, ChallengeProof) else None
         is_full = self.throttle.password_wait(user, pbx.id, login) > 0
         is_exempt = is_full and await self._trust.is_pinned(pbx.id, user)
-        with self.throttle.password(user, pbx.id, login, is_exempt=is_exempt) as attempt:
-            if attempt.wait:
-                raise PbxRefusedError(create_throttled_finding(attempt.wait))
-            params = LoginParams(proof=proof, tenant_id=user.tenant_id, object_id=user.object_id)
-            try:
-                return await self._hub.call(pbx=pbx, method=Method.LOGIN, params=params, answer=PbxUser)
-            except PbxRefusedError as refused:
-                attempt.outcome = refused.finding
-                raise
+        params = LoginParams(proof=proof, tenant_id=user.tenant_id, object_id=user.object_id)
+        with self.throttle.password(user, pbx.id, login, is_exempt=is_exempt):
+            return await self._hub.call(pbx=pbx, method=Method.LOGIN, params=params, answer=PbxUser)
 
     async def _by_email(self, user: TeamsUser, pbx: Pbx) -> PbxUser:
-        """Return the only PBX user with the user's verified e-mail address. The PBX must trust the tenant.
-
-        Raises `PbxRefusedError`.
-        """
+        """Return the only PBX user with the user's verified e-mail address. The PBX must trust the tenant."""
         if not await self._trust.is_trusted(pbx.id, user.tenant_id):
-            raise PbxRefusedError(Finding(Code.TENANT_NOT_TRUSTED, {"pbx_name": pbx.name}))
+            raise RefusedError(Finding(Code.TENANT_NOT_TRUSTED, {"pbx_name": pbx.name}))
         if user.is_guest:
-            raise PbxRefusedError(Finding(Code.GUEST))
+            raise RefusedError(Finding(Code.GUEST))
         if not user.verified_email:
-            raise PbxRefusedError(Finding(Code.EMAIL_NOT_VERIFIED))
+            raise RefusedError(Finding(Code.EMAIL_NOT_VERIFIED))
         evidence = {"pbx_name": pbx.name, "email": user.verified_email}
         if self.throttle.is_known_unmatched(pbx.id, user.verified_email):
-            raise PbxRefusedError(Finding(Code.EMAIL_NOT_MATCHED, evidence))
+            raise RefusedError(Finding(Code.EMAIL_NOT_MATCHED, evidence))
         params = EmailParams(email=user.verified_email)
         found = await self._hub.call(pbx=pbx, method=Method.USERS_BY_EMAIL, params=params, answer=PbxUsers)
         # An older connector also matches letters that only look alike.
         matching = [one for one in found.users if same_email(one.email, user.verified_email)]
         if len(matching) != 1:
             self.throttle.record_unmatched(pbx.id, user.verified_email)
-            raise PbxRefusedError(Finding(Code.EMAIL_NOT_MATCHED, evidence))
+            raise RefusedError(Finding(Code.EMAIL_NOT_MATCHED, evidence))
         return matching[0]
 
     async def _open(
@@ -434,7 +399,7 @@ class SignIn:
         *,
         take_over: bool,
         is_keyless: bool = False,
-    ) -> Finding | None:
+    ) -> None:
         (verdict,) = await self._verdicts.decide(pbx, [pbx_user])
         person = to_session_person(pbx_user)
         licence: Grant = TakeSeat(()) if isinstance(verdict, Finding) else verdict
@@ -453,28 +418,36 @@ class SignIn:
             is_keyless=is_keyless,
             renews_pin=by_password and not await self._trust.has_proven(pbx.id, user, pbx_user.user_id),
         )
-        opened = verdict if isinstance(verdict, Finding) else await self._ledger.open_session(request)
-        if (
-            isinstance(opened, Finding)
-            and opened.code is Code.NO_LICENCE
-            and by_password
-            and person.is_administrator
-        ):
-            opened = await self._ledger.open_session(replace(request, licence=Administer()))
-        if isinstance(opened, Finding):
-            return await self._deny(request, opened)
+        try:
+            opened = await self._take_licence(request, verdict)
+        except RefusedError as refused:
+            if refused.finding.code is Code.NO_LICENCE:
+                await self._ledger.record_denial(request, refused.finding)
+                self._bus.publish(user_topic(*user.key), holders_topic(pbx.id))
+            raise
         await self._mark_used(pbx, user.tenant_id)
         logger.info("signed in", extra={"pbx": pbx.name, "kind": opened.session.kind, "proof": proof})
         self.announce(pbx.id, opened.session, *opened.ended)
-        return None
 
-    async def _deny(self, request: SessionRequest, refusal: Finding) -> Finding:
-        if refusal.code is Code.NO_LICENCE:
-            better = await self._ledger.record_denial(request, refusal)
-            if better is not None:
-                return better
-            self._bus.publish(user_topic(*request.teams_user.key), holders_topic(request.pbx_id))
-        return refusal
+    async def _take_licence(self, request: SessionRequest, verdict: Verdict) -> Opened:
+        """Open the session. An administrator for whom no licence is free may still administer, after their password."""
+        may_administer = request.proof is Proof.PASSWORD and request.person.is_administrator
+        refusal = verdict if isinstance(verdict, Finding) else None
+        if refusal is None:
+            try:
+                return await self._ledger.open_session(request)
+            except RefusedError as refused:
+                refusal = refused.finding
+        if refusal.code is Code.NO_LICENCE and may_administer:
+            return await self._ledger.open_session(replace(request, licence=Administer()))
+        raise RefusedError(refusal)
+
+
+def _check_connection(pbx: Pbx) -> None:
+    """Raise `RefusedError` if there is no connection to the PBX, or none that a sign-in could use."""
+    blocker = diagnosis.find_blocker(pbx.facts)
+    if blocker is not None and blocker.code not in _CHECKED_AGAIN:
+        raise RefusedError(blocker)
 
 
 def _connection(pbx: Pbx) -> Connection:

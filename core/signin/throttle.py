@@ -1,7 +1,8 @@
 """The throttle of sign-ins (docs/trust.md).
 
 An attempt is counted before the work and given back if nothing was wrong with it. So a hundred concurrent attempts are
-limited in the same way as attempts one after the other.
+limited in the same way as attempts one after the other. The `RefusedError` that ends an attempt decides whether it
+remains counted.
 
 Attempts are counted by identity, tenant, client address, and the PBX login whose password is tried. People who have the
 right key, or have signed in at the PBX before, are not locked out by the attempts of others. Each replica counts the
@@ -12,13 +13,12 @@ import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
 from core.budget import address_group
 from core.diagnosis.codes import PBX_FAULTS, Code
-from core.diagnosis.finding import Finding
+from core.diagnosis.finding import RefusedError, create_throttled_finding
 from core.hub.bus import Bus
 from core.identity.teams_user import TeamsUser
 from core.moving_window import MovingWindow
@@ -65,24 +65,6 @@ _COSTS_NOTHING: Final = (
 """Refusals that are not the person's doing, or that did not need a request to the PBX."""
 
 
-@dataclass(slots=True)
-class Attempt:
-    """One step of a sign-in and its outcome."""
-
-    wait: float
-    """Seconds until the attempt is allowed; 0 if it is allowed now."""
-    outcome: object = None
-
-    @property
-    def is_guess(self) -> bool:
-        return isinstance(self.outcome, Finding) and self.outcome.code in _GUESSES
-
-    @property
-    def is_refusal(self) -> bool:
-        code = self.outcome.code if isinstance(self.outcome, Finding) else None
-        return code is not None and code not in (*_GUESSES, *_COSTS_NOTHING)
-
-
 class _UnderWay:
     """The running attempts of one identity at this replica."""
 
@@ -104,8 +86,8 @@ class Throttle:
         bus.listen("throttle", self._hear)
 
     @asynccontextmanager
-    async def attempt(self, user: TeamsUser) -> AsyncIterator[Attempt]:
-        """Count an attempt of this identity. The caller sets `outcome`, which decides whether it remains counted.
+    async def attempt(self, user: TeamsUser) -> AsyncIterator[None]:
+        """Count an attempt of this identity. Raises `RefusedError` (throttled) if it is not allowed now.
 
         If running attempts have used up the limit, this waits for one of them to end, because it may be given back.
         """
@@ -113,19 +95,21 @@ class Throttle:
         counts = (Count.GUESSES, key), (Count.REFUSALS, key)
         while (seconds := max(self.wait(*count) for count in counts)) and key in self._under_way:
             await self._under_way[key].one_ended.wait()
-        attempt = Attempt(seconds)
         if seconds:
-            yield attempt
-            return
+            raise RefusedError(create_throttled_finding(seconds))
         under_way = self._under_way.setdefault(key, _UnderWay())
         under_way.number += 1
         self._publish("+", counts)
+        code: Code | None = None
         try:
-            yield attempt
+            yield
+        except RefusedError as refused:
+            code = refused.finding.code
+            raise
         finally:
             guess, refusal = counts
-            back = [] if attempt.is_guess else [guess]
-            back += [] if attempt.is_refusal else [refusal]
+            back = [] if code in _GUESSES else [guess]
+            back += [] if _is_other_refusal(code) else [refusal]
             self._publish("-", back)
             under_way.end_one()
             if not under_way.number:
@@ -144,25 +128,29 @@ class Throttle:
         return max(self.wait(*count) for count in _password_counts(user, pbx_id, login))
 
     @contextmanager
-    def password(
-        self, user: TeamsUser, pbx_id: str, login: str | None, *, is_exempt: bool
-    ) -> Iterator[Attempt]:
-        """Count the try of a password.
+    def password(self, user: TeamsUser, pbx_id: str, login: str | None, *, is_exempt: bool) -> Iterator[None]:
+        """Count the try of a password. Raises `RefusedError` (throttled) if it is not allowed now.
 
         `is_exempt` is for people who have signed in at this PBX before, so that the guesses of strangers do not lock them
         out. Their own guesses are counted by `attempt`.
         """
-        attempt = Attempt(0.0 if is_exempt else self.password_wait(user, pbx_id, login))
-        if attempt.wait or is_exempt:
-            yield attempt
+        if is_exempt:
+            yield
             return
+        seconds = self.password_wait(user, pbx_id, login)
+        if seconds:
+            raise RefusedError(create_throttled_finding(seconds))
         # The tenant is counted only after a wrong password, because a whole company may sign in at the same moment.
         tenant, *of_login = _password_counts(user, pbx_id, login)
         self._publish("+", of_login)
+        is_guess = False
         try:
-            yield attempt
+            yield
+        except RefusedError as refused:
+            is_guess = refused.finding.code in _GUESSES
+            raise
         finally:
-            if attempt.is_guess:
+            if is_guess:
                 self._publish("+", [tenant])
             else:
                 self._publish("-", of_login)
@@ -192,6 +180,11 @@ class Throttle:
             window.count(key)
         elif sign == "-":
             window.give_back(key)
+
+
+def _is_other_refusal(code: Code | None) -> bool:
+    """Return whether this outcome of an attempt counts as a refusal that was no guess."""
+    return code is not None and code not in (*_GUESSES, *_COSTS_NOTHING)
 
 
 def _password_counts(user: TeamsUser, pbx_id: str, login: str | None) -> list[tuple[Count, str]]:

@@ -23,7 +23,7 @@ from functools import partial
 from random import Random
 from typing import Final
 
-from core.diagnosis.finding import Finding
+from core.diagnosis.finding import RefusedError
 from core.hub.claims import LinkEventKind
 from core.hub.registry import Pbx, Registry
 from core.identity.teams_user import TeamsUser
@@ -133,15 +133,16 @@ class Company:
 
     async def sign_in(self, colleague: Colleague, at: datetime, *, may_wait: bool = True) -> None:
         request = self._request(colleague, at)
-        opened = await self._ledger.open_session(request)
-        if not isinstance(opened, Finding):
-            self._sessions[colleague.user_id] = opened.session
-            self._waiting.pop(colleague.user_id, None)
+        try:
+            opened = await self._ledger.open_session(request)
+        except RefusedError as refused:
+            if may_wait:
+                await self._ledger.record_denial(request, refused.finding)
+                if colleague.user_id % 2:
+                    self.at(at + JOINS_AFTER, partial(self._wait, colleague))
             return
-        if may_wait:
-            await self._ledger.record_denial(request, opened)
-            if colleague.user_id % 2:
-                self.at(at + JOINS_AFTER, partial(self._wait, colleague))
+        self._sessions[colleague.user_id] = opened.session
+        self._waiting.pop(colleague.user_id, None)
 
     async def sign_out(self, colleague: Colleague, at: datetime) -> None:
         session = self._sessions.pop(colleague.user_id, None)
@@ -155,10 +156,12 @@ class Company:
 
     async def _wait(self, colleague: Colleague, at: datetime) -> None:
         if colleague.user_id not in self._sessions:
-            joined = await self._ledger.join_waiting_list(_teams_user(colleague), at)
-            if not isinstance(joined, Finding):
-                self._waiting[colleague.user_id] = at
-                self.at(at + GIVES_UP_AFTER, partial(self._give_up, colleague))
+            try:
+                await self._ledger.join_waiting_list(_teams_user(colleague), at)
+            except RefusedError:
+                return
+            self._waiting[colleague.user_id] = at
+            self.at(at + GIVES_UP_AFTER, partial(self._give_up, colleague))
 
     async def _give_up(self, colleague: Colleague, at: datetime) -> None:
         if self._waiting.pop(colleague.user_id, None) is not None:

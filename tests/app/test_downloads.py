@@ -10,8 +10,8 @@ import pytest
 
 from app.settings import Settings
 from core.administration.downloads import Downloads
-from core.diagnosis.finding import Finding
 from tests.support.downloads import CONNECTOR_FILE, CONTENT, HELPER_FILE, write_packages
+from tests.support.refusals import refusal_of
 from tests.support.world import ANNA, CLARA, World
 from wire.packages import INDEX, MAX_INDEX_BYTES, BuiltPackage, PackageIndex
 
@@ -111,8 +111,8 @@ async def test_a_link_ends_with_its_hour(world: World, folder: Path, monkeypatch
     assert await downloads.find(ticket, file) == folder / CONNECTOR_FILE
     (package,) = (one for one in await downloads._packages() if one.file == file)
     old = f"{1_700_000_000:x}-{downloads._mac(package, 1_700_000_000)}"
-    gone = await downloads.find(old, file)
-    assert isinstance(gone, Finding) and gone.code == "package-gone"
+    gone = await refusal_of(downloads.find(old, file))
+    assert gone.code == "package-gone"
     status, words, _ = await fetch(world, f"{world.demo.service_url}/downloads/{old}/{file}")
     assert status == 410 and b"expired" in words
 

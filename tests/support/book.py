@@ -17,6 +17,7 @@ from core.signin.state_reading import StateReader
 from core.store import tables
 from core.store.audit import Actor
 from core.store.database import Database, upgrade_async
+from tests.support.refusals import outcome_of, refusal_of
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 PBX = "pbx-1"
@@ -99,13 +100,12 @@ class Book:
         return replace(request, **changes)
 
     async def take(self, number: int, *, ual: bool = False, **changes: Any) -> Opened | Finding:
-        return await self.ledger.open_session(await self.request(number, ual=ual, **changes))
+        return await outcome_of(self.ledger.open_session(await self.request(number, ual=ual, **changes)))
 
     async def deny(self, number: int, **changes: Any) -> Finding:
         """Sign in, and check that it is refused and recorded."""
         request = await self.request(number, **changes)
-        refused = await self.ledger.open_session(request)
-        assert isinstance(refused, Finding)
+        refused = await refusal_of(self.ledger.open_session(request))
         await self.ledger.record_denial(request, refused)
         return refused
 

@@ -14,6 +14,7 @@ from core.store.timestamps import now
 from core.store.transaction import StorageUnavailableError
 from tests.support.book import ADMIN, NOW, PBX, Book
 from tests.support.postgres import Postgres
+from tests.support.refusals import outcome_of
 
 SEATS = 20
 CLIENTS = 64
@@ -140,7 +141,7 @@ async def _client(book: Book, number: int, licence: TakeSeat, chance: random.Ran
                 1 + number % USERS, teams_user=teams_user, licence=licence, now=now()
             )
             print("coming", user, flush=True)
-            opened = await book.ledger.open_session(request)
+            opened = await outcome_of(book.ledger.open_session(request))
             if not isinstance(opened, Opened):
                 print("refused", user, flush=True)
                 await asyncio.sleep(chance.random() / 50)

@@ -18,6 +18,7 @@ import asyncpg
 from core.licensing.session import Opened
 from core.store.database import PostgresAddress, address_of
 from tests.support.book import Book
+from tests.support.refusals import outcome_of
 
 
 class WrongWay(StrEnum):
@@ -134,7 +135,7 @@ class _Right:
 
     async def take(self) -> int:
         outcomes = await asyncio.gather(
-            *(self._book.ledger.open_session(request) for request in self._requests)
+            *(outcome_of(self._book.ledger.open_session(request)) for request in self._requests)
         )
         self._opened = [outcome for outcome in outcomes if isinstance(outcome, Opened)]
         return len(self._opened)

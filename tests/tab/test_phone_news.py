@@ -9,7 +9,7 @@ import pytest
 
 from core.background import Background
 from core.diagnosis.codes import Code
-from core.diagnosis.finding import Finding
+from core.diagnosis.finding import Finding, RefusedError
 from tab import phone_news
 from tab.phone_news import PhoneNews
 from wire.phone import LineState, PhoneLine
@@ -39,8 +39,11 @@ class Pages:
 class Telephone:
     answers: Iterator[PhoneLine | Finding]
 
-    async def line(self, _user: Any) -> PhoneLine | Finding:
-        return next(self.answers)
+    async def line(self, _user: Any) -> PhoneLine:
+        answer = next(self.answers)
+        if isinstance(answer, Finding):
+            raise RefusedError(answer)
+        return answer
 
 
 async def read(*answers: PhoneLine | Finding) -> list[bytes]:

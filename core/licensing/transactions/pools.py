@@ -176,13 +176,21 @@ def put_policy(
     yield from settle(pbx_id, now)
 
 
+class SeatsHeldError(Exception):
+    """A licence key is not released, because `count` sessions hold seats of it. The writer rolls the transaction back."""
+
+    def __init__(self, count: int) -> None:
+        super().__init__(count)
+        self.count = count
+
+
 def release_key(
     serial: str, actor: Actor, now: datetime, *, end_sessions: bool
-) -> Transaction[tuple[Session, ...] | int]:
+) -> Transaction[tuple[Session, ...]]:
     """Unbind a licence key from its PBX, so that another PBX may register it; return the sessions that ended.
 
-    While seats of the key are held and `end_sessions` is false, change nothing and return how many are held. Raises
-    TransactionRefusedError when no PBX has the key.
+    Raises SeatsHeldError while seats of the key are held and `end_sessions` is false, and TransactionRefusedError when
+    no PBX has the key.
     """
     row = yield from first("SELECT id, pbx_id FROM pool WHERE serial = $1", serial)
     if row is None:
@@ -193,7 +201,7 @@ def release_key(
         f"SELECT {SESSION_COLUMNS} FROM session WHERE pbx_id = $1 AND pool_id = $2", pbx_id, pool_id
     )
     if rows and not end_sessions:
-        return len(rows)
+        raise SeatsHeldError(len(rows))
     ended = tuple(to_session(row) for row in rows)
     for session in ended:
         yield from end_session(session, Ending(cause=EndCause.REVOKED, actor=actor, reason="", now=now))

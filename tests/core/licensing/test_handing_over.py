@@ -24,6 +24,7 @@ from core.licensing.transactions.trusting import TrustChange, TrustChanged
 from core.store import tables
 from core.store.audit import OPERATOR
 from tests.support.book import ADMIN, NOW, PBX, Book, person
+from tests.support.refusals import outcome_of, refusal_of
 
 NEW = "the-new-identity"
 TENANT = "tenant"  # of the Teams users of `Book`
@@ -46,7 +47,8 @@ async def trust(
         "speaks_for_tenant": True,
         "actor": ADMIN,
     } | request
-    return await book.ledger.change_trust(TrustChange(pbx_id=pbx_id, tenant_id=tenant, now=NOW, **given))
+    change = TrustChange(pbx_id=pbx_id, tenant_id=tenant, now=NOW, **given)
+    return await outcome_of(book.ledger.change_trust(change))
 
 
 async def pin_of(book: Book, number: int) -> list[tuple[Any, ...]]:
@@ -144,7 +146,7 @@ async def test_a_sign_in_that_the_old_installation_proved_opens_nothing(book: Bo
     await hand_over(book)
     await book.put(2)
     await trust(book)
-    refused = await book.ledger.open_session(request)
+    refused = await outcome_of(book.ledger.open_session(request))
     assert isinstance(refused, Finding) and refused.code is Code.HANDED_OVER
     assert await count(book, "session") == 0 and (await book.used())[0] == 0
 
@@ -159,7 +161,7 @@ async def test_of_many_that_wait_together_only_those_of_the_old_installation_are
     await book.put(20)
     new = [await book.request(number, ual=ual, installation=2) for number in range(11, 21)]
     mixed = [one for pair in zip(old, new, strict=True) for one in pair]
-    outcomes = await asyncio.gather(*(book.ledger.open_session(request) for request in mixed))
+    outcomes = await asyncio.gather(*(outcome_of(book.ledger.open_session(request)) for request in mixed))
     refused = [one for one in outcomes[::2] if isinstance(one, Finding) and one.code is Code.HANDED_OVER]
     assert len(refused) == 10
     assert all(isinstance(one, Opened) and one.session.installation == 2 for one in outcomes[1::2])
@@ -178,7 +180,7 @@ async def test_sign_ins_and_a_hand_over_at_the_same_moment(book: Book, kind: Lic
         return await book.ledger.hand_over(PBX, NEW, OPERATOR, NOW)
 
     handed, *outcomes = await asyncio.gather(
-        handing(), *(book.ledger.open_session(request) for request in requests)
+        handing(), *(outcome_of(book.ledger.open_session(request)) for request in requests)
     )
     opened = [one for one in outcomes if isinstance(one, Opened)]
     refused = [one for one in outcomes if isinstance(one, Finding)]
@@ -193,11 +195,11 @@ async def test_a_refusal_that_the_old_installation_proved_leaves_no_place_on_the
     await book.put(1)
     await book.take(1)
     request = await book.request(2)
-    refused = await book.ledger.open_session(request)
+    refused = await outcome_of(book.ledger.open_session(request))
     assert isinstance(refused, Finding) and refused.code is Code.NO_LICENCE
     await hand_over(book)
-    better = await book.ledger.record_denial(request, refused)
-    assert better is not None and better.code is Code.HANDED_OVER
+    better = await refusal_of(book.ledger.record_denial(request, refused))
+    assert better.code is Code.HANDED_OVER
     assert await count(book, "waiting") == 0
 
 
@@ -222,8 +224,8 @@ async def test_an_administrator_of_the_old_installation_decides_nothing_any_more
     await hand_over(book, installation=1)
     refused = await trust(book, installation=1)
     assert isinstance(refused, Finding) and refused.code is Code.HANDED_OVER
-    refused_policy = await book.ledger.put_policy(PBX, pool.id, Policy(), ADMIN, NOW, 1)
-    assert refused_policy is not None and refused_policy.code is Code.HANDED_OVER
+    refused_policy = await refusal_of(book.ledger.put_policy(PBX, pool.id, Policy(), ADMIN, NOW, 1))
+    assert refused_policy.code is Code.HANDED_OVER
     await book.tried_by("the-old-identity")
     assert await book.ledger.hand_over(PBX, "the-old-identity", ADMIN, NOW, 1) is None, (
         "nor back to themselves"
@@ -265,7 +267,7 @@ async def test_a_sign_in_by_email_that_was_under_way_when_trust_ended_opens_noth
     await trust(book)
     requests = [await book.request(number, ual=ual, **BY_EMAIL) for number in range(1, 31)]
     withdrawn, *outcomes = await asyncio.gather(
-        trust(book, trusted=False), *(book.ledger.open_session(request) for request in requests)
+        trust(book, trusted=False), *(outcome_of(book.ledger.open_session(request)) for request in requests)
     )
     opened = [one for one in outcomes if isinstance(one, Opened)]
     assert isinstance(withdrawn, TrustChanged) and len(withdrawn.ended) == len(opened)
@@ -277,7 +279,7 @@ async def test_without_a_key_only_as_long_as_none_is_needed(book: Book) -> None:
     await trust(book, entry=Entry.ONE_CLICK)
     keyless = await book.request(1, ual=True, is_keyless=True, **BY_EMAIL)
     await trust(book, entry=Entry.WITH_KEY)
-    refused = await book.ledger.open_session(keyless)
+    refused = await outcome_of(book.ledger.open_session(keyless))
     assert isinstance(refused, Finding) and refused.code is Code.TENANT_NOT_TRUSTED
     assert isinstance(await book.take(1, ual=True, **BY_EMAIL), Opened)
 
@@ -295,10 +297,9 @@ async def test_the_first_match_by_email_pins_and_a_password_renews_it(book: Book
     ):  # another identity for the user, another user for the identity
         refused = await book.take(number, ual=True, teams_user=who, **BY_EMAIL)
         assert isinstance(refused, Finding) and refused.code is Code.IDENTITY_CHANGED
-        refused = await book.ledger.record_denial(
-            await book.request(number, teams_user=who, **BY_EMAIL), refused
-        )
-        assert refused is not None and refused.code is Code.IDENTITY_CHANGED
+        request = await book.request(number, teams_user=who, **BY_EMAIL)
+        refused = await refusal_of(book.ledger.record_denial(request, refused))
+        assert refused.code is Code.IDENTITY_CHANGED
     # Anyone who knows the password is the PBX user: from then on this Teams identity is.
     by_password = await book.take(1, ual=True, teams_user=mallory, renews_pin=True)
     assert isinstance(by_password, Opened)
@@ -317,7 +318,7 @@ async def test_two_who_match_the_same_user_first_at_the_same_moment(book: Book) 
         await book.request(1, ual=True, teams_user=TeamsUser(TENANT, f"o{n}"), take_over=True, **BY_EMAIL)
         for n in range(8)
     ]
-    outcomes = await asyncio.gather(*(book.ledger.open_session(request) for request in requests))
+    outcomes = await asyncio.gather(*(outcome_of(book.ledger.open_session(request)) for request in requests))
     assert sum(isinstance(one, Opened) for one in outcomes) == 1
     assert await count(book, "pinned_identity") == 1
 

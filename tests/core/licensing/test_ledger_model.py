@@ -40,6 +40,7 @@ from core.licensing.transactions.waiting_list import REFUSAL_LIFETIME
 from core.store.audit import OPERATOR
 from core.store.transaction import Transaction, execute
 from tests.support.book import ADMIN, NOW, PBX, Book, person
+from tests.support.refusals import outcome_of
 
 EXAMPLES = int(os.environ.get("PBX_TEAMS_MODEL_EXAMPLES", "25"))
 STEPS = 50
@@ -200,7 +201,7 @@ class Machine(RuleBasedStateMachine):
             )  # fmt: skip
         book.installation += 1
         for request in requests:
-            late = self.do(book.ledger.open_session(request))
+            late = self.do(outcome_of(book.ledger.open_session(request)))
             assert isinstance(late, Finding) and late.code is Code.HANDED_OVER
         for kept in (model.ual, model.holders, model.refused, model.line, model.offered, model.by_email):
             kept.clear()
@@ -213,7 +214,7 @@ class Machine(RuleBasedStateMachine):
         ledger = self.book.ledger
         return await asyncio.gather(
             ledger.hand_over(PBX, identity, OPERATOR, self.now),
-            *(ledger.open_session(request) for request in requests),
+            *(outcome_of(ledger.open_session(request)) for request in requests),
         )
 
     @rule(user=USERS, revoked=st.booleans())
@@ -259,7 +260,7 @@ class Machine(RuleBasedStateMachine):
     @rule(user=USERS)
     def wait(self, user: int) -> None:
         request = self.do(self.book.request(user, now=self.now))
-        joined = self.do(self.book.ledger.join_waiting_list(request.teams_user, self.now))
+        joined = self.do(outcome_of(self.book.ledger.join_waiting_list(request.teams_user, self.now)))
         may = user in self.model.line or (
             user in self.model.refused and self.now - self.model.refused[user] <= REFUSAL_LIFETIME
         )

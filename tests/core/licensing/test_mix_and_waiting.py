@@ -9,14 +9,15 @@ import pytest
 from core.diagnosis.codes import Code
 from core.diagnosis.finding import Finding
 from core.identity.teams_user import TeamsUser
-from core.licensing.ledger import SeatsHeld
 from core.licensing.policy import People, Policy, Reservation
 from core.licensing.rules import GRACE, LicenceKind, TakeSeat, UseUal
 from core.licensing.session import CallFacts, EndCause, ExpiredHolders, Opened, UserFacts
+from core.licensing.transactions.pools import SeatsHeldError
 from core.licensing.transactions.settling import OFFER_LIFETIME
 from core.licensing.transactions.waiting_list import REFUSAL_LIFETIME
 from core.store.audit import OPERATOR, forget_audit
 from tests.support.book import ADMIN, NOW, PBX, Book, person
+from tests.support.refusals import outcome_of
 
 MINUTE = timedelta(minutes=1)
 BOSS = replace(person(1), is_administrator=True)
@@ -42,7 +43,7 @@ async def notices(book: Book) -> list[tuple[str, str]]:
 
 async def decide(book: Book, policy: Policy) -> Finding | None:
     (pool,) = await book.overview.pools(PBX)
-    return await book.ledger.put_policy(PBX, pool.id, policy, ADMIN, NOW)
+    return await outcome_of(book.ledger.put_policy(PBX, pool.id, policy, ADMIN, NOW))
 
 
 # --- the mix
@@ -129,10 +130,10 @@ async def test_only_who_was_refused_lately_can_wait(book: Book) -> None:
     await book.put(1)
     await book.take(1)
     user = await user_of(book, 2)
-    refused = await book.ledger.join_waiting_list(user, NOW)
+    refused = await outcome_of(book.ledger.join_waiting_list(user, NOW))
     assert isinstance(refused, Finding) and refused.code is Code.NOT_REFUSED
     await book.deny(2)
-    late = await book.ledger.join_waiting_list(user, NOW + REFUSAL_LIFETIME + MINUTE)
+    late = await outcome_of(book.ledger.join_waiting_list(user, NOW + REFUSAL_LIFETIME + MINUTE))
     assert isinstance(late, Finding)
     assert await book.ledger.join_waiting_list(user, NOW) == PBX
     assert await book.ledger.join_waiting_list(user, NOW) == PBX
@@ -180,7 +181,7 @@ async def test_a_pool_withdrawn_a_moment_ago_grants_nothing(book: Book) -> None:
     await book.put(1)
     request = await book.request(1)
     await book.ledger.register_keys(PBX, [], [], NOW)
-    assert isinstance(await book.ledger.open_session(request), Finding)
+    assert isinstance(await outcome_of(book.ledger.open_session(request)), Finding)
 
 
 async def test_a_pool_that_expired_a_moment_ago_grants_nothing(book: Book) -> None:
@@ -270,7 +271,7 @@ async def test_more_seats_than_there_are_cannot_be_reserved(book: Book) -> None:
     policy = Policy(reservations=(Reservation(id="r", name="R", seats=3, people=People(user_ids=(7,))),))
     refused = await decide(book, policy)
     assert isinstance(refused, Finding) and refused.code is Code.BAD_POLICY
-    gone = await book.ledger.put_policy(PBX, "another", Policy(), ADMIN, NOW)
+    gone = await outcome_of(book.ledger.put_policy(PBX, "another", Policy(), ADMIN, NOW))
     assert isinstance(gone, Finding) and gone.code is Code.POOL_GONE
 
 
@@ -363,7 +364,7 @@ async def test_who_is_admitted_to_another_key_by_a_group_moves_there(book: Book)
     await book.put(2, "new")
     new = next(pool for pool in await book.overview.pools(PBX) if pool.serial == "new")
     policy = Policy(admitted=People(group_ids=(40,)))
-    assert await book.ledger.put_policy(PBX, new.id, policy, ADMIN, NOW) is None
+    await book.ledger.put_policy(PBX, new.id, policy, ADMIN, NOW)
     ends = NOW.replace(hour=0) + timedelta(days=1)
     assert (await book.ledger.list_expired_holders(PBX, ends)).groups_matter
     await book.ledger.sweep(PBX, ends, CallFacts([1, 2], {1: (40,)}))
@@ -403,12 +404,14 @@ async def test_an_operator_releases_a_key_for_another_pbx(book: Book) -> None:
     await book.add_pbx("pbx-2")
     await book.put(2)
     await book.take(1)
-    assert await book.ledger.release_key("S", OPERATOR, NOW, end_sessions=False) == SeatsHeld(1)
+    with pytest.raises(SeatsHeldError) as held:
+        await book.ledger.release_key("S", OPERATOR, NOW, end_sessions=False)
+    assert held.value.count == 1
     assert not await book.put(2, pbx_id="pbx-2")
     ended = await book.ledger.release_key("S", OPERATOR, NOW, end_sessions=True)
     assert isinstance(ended, tuple) and len(ended) == 1
     assert await book.put(2, pbx_id="pbx-2")
-    unknown = await book.ledger.release_key("none", OPERATOR, NOW, end_sessions=True)
+    unknown = await outcome_of(book.ledger.release_key("none", OPERATOR, NOW, end_sessions=True))
     assert isinstance(unknown, Finding)
 
 

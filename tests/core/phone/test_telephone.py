@@ -1,8 +1,7 @@
 """The telephone with a real hub and WebSocket, on both databases: the consent, requests, and notifications."""
 
 import asyncio
-import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable
 from typing import Any
 
 import aiohttp
@@ -13,7 +12,6 @@ from sqlalchemy import text
 from app.connector_door import serve_connector
 from core.background import cancel_and_wait
 from core.diagnosis.codes import Code
-from core.diagnosis.finding import Finding
 from core.hub.bus import Bus, phone_topic
 from core.hub.hub import Hub
 from core.hub.line_changes import LINE_CHANGES
@@ -24,10 +22,10 @@ from core.licensing.session import EndCause
 from core.phone import telephone as module
 from core.phone.telephone import Telephone
 from tests.support.book import Book
-from tests.support.connector_peer import Peer
+from tests.support.linked_connector import LinkedConnector
+from tests.support.refusals import refusal_of
 from tests.support.world import eventually, free_ports
-from wire.jsonrpc import RpcErrorCode
-from wire.link import SUBPROTOCOL_WITH_CAPABILITIES, Capability, Method
+from wire.link import Capability
 from wire.model import Empty
 from wire.phone import Dialled, Feature, LineState, PhoneLine, PhoneMethod
 from wire.sealing import SealedBox
@@ -35,79 +33,6 @@ from wire.sealing import SealedBox
 TENANT = "aaaaaaaa-2222-4333-8444-555555555555"
 CALL = "11111111-2222-4333-8444-555555555555"
 BOX = SealedBox(ephemeral_key="A" * 87, nonce="A" * 16, ciphertext="AAAA")
-EMPTY_LINE: dict[str, Any] = {"state": "up", "features": {"dial": "change"}, "calls": [], "phones": []}
-
-
-class Connector:
-    """A connector that speaks the real protocol and keeps the requested lines."""
-
-    def __init__(self, name: str) -> None:
-        self.peer = Peer(name)
-        self.lines: set[int] = set()
-        self.asked: list[tuple[str, dict[str, Any]]] = []
-        self.answers: dict[str, Callable[[dict[str, Any]], Any]] = {}
-        """Instead of its own: a result, or a code (text); None: no answer at all."""
-        self.slow: asyncio.Event | None = None
-        self.socket: aiohttp.ClientWebSocketResponse
-
-    async def connect(self, http: aiohttp.ClientSession, url: str, *capabilities: Capability) -> None:
-        self.socket = await http.ws_connect(url, protocols=(SUBPROTOCOL_WITH_CAPABILITIES,))
-        nonce = json.loads((await self.socket.receive()).data)["params"]["nonce"]
-        hello = self.peer.hello(nonce, capabilities=capabilities or None)
-        params = hello.model_dump(mode="json", by_alias=True)
-        await self.socket.send_json({"jsonrpc": "2.0", "id": 1, "method": Method.HELLO, "params": params})
-        self.pbx_id = json.loads((await self.socket.receive()).data)["result"]["pbxId"]
-        self._running = asyncio.create_task(self._run())
-
-    async def close(self) -> None:
-        await cancel_and_wait(self._running)
-        await self.socket.close()
-
-    async def changed(self, *user_ids: int) -> None:
-        await self.socket.send_json(
-            {"jsonrpc": "2.0", "method": PhoneMethod.CHANGED, "params": {"userIds": user_ids}}
-        )
-
-    def times(self, method: str) -> int:
-        return sum(asked == method for asked, _ in self.asked)
-
-    async def _run(self) -> None:
-        async for message in self.socket:
-            frame = json.loads(message.data)
-            if frame.get("method") is None:
-                continue
-            self.asked.append((frame["method"], frame["params"]))
-            asyncio.create_task(self._answer(frame))
-
-    async def _answer(self, frame: dict[str, Any]) -> None:
-        method, params = frame["method"], frame["params"]
-        if self.slow is not None and method.startswith("phone."):
-            await self.slow.wait()
-        result = self.answers[method](params) if method in self.answers else self._own(method, params)
-        if result is None:
-            return
-        answer: dict[str, Any] = {"jsonrpc": "2.0", "id": frame["id"]}
-        if isinstance(result, str):
-            data = {"code": result, "evidence": {}}
-            answer["error"] = {"code": int(RpcErrorCode.REFUSED), "message": "no", "data": data}
-        else:
-            answer["result"] = result
-        await self.socket.send_json(answer)
-
-    def _own(self, method: str, params: dict[str, Any]) -> Any:
-        match method:
-            case Method.CALLS_CHALLENGE:
-                return {"possible": True, "nonce": "n"}
-            case PhoneMethod.OPEN:
-                self.lines.add(params["userId"])
-            case PhoneMethod.KEEP:
-                self.lines &= set(params["userIds"])
-                return {"userIds": sorted(self.lines)}
-            case PhoneMethod.LINE:
-                return EMPTY_LINE if params["userId"] in self.lines else "phone-off"
-            case PhoneMethod.DIAL:
-                return {"callId": params["callId"], "number": "0049123", "phone": "Desk"}
-        return {}
 
 
 class Site:
@@ -117,15 +42,14 @@ class Site:
         self.bus = bus
         self.telephone = telephone
         self.url = url
-        self.connector = Connector("phones.example.com")
+        self.connector = LinkedConnector("phones.example.com")
         self.tellings = 0
 
     async def sign_in(self, number: int) -> TeamsUser:
         user = TeamsUser(TENANT, f"00000000-0000-4000-8000-{number:012}", f"Teams {number}")
         pbx = {"pbx_id": self.connector.pbx_id, "pbx_name": self.connector.peer.name}
         request = await self.book.request(number, ual=True, teams_user=user, **pbx)
-        opened = await self.book.ledger.open_session(request)
-        assert not isinstance(opened, Finding)
+        await self.book.ledger.open_session(request)
         return request.teams_user
 
     async def switched_on(self, number: int) -> TeamsUser:
@@ -185,22 +109,21 @@ async def site(bare: tuple[Site, aiohttp.ClientSession]) -> Site:
     return site
 
 
-def code_of(outcome: object) -> Code:
-    assert isinstance(outcome, Finding), outcome
-    return outcome.code
+async def code_of(request: Awaitable[object]) -> Code:
+    return (await refusal_of(request)).code
 
 
 async def test_a_telephone_is_off_until_its_person_switches_it_on(site: Site) -> None:
     anna = await site.sign_in(1)
-    for outcome in (
-        await site.telephone.line(anna),
-        await site.telephone.dial(anna, "0721", CALL),
-        await site.telephone.set_do_not_disturb(anna, is_on=True),
+    for request in (
+        site.telephone.line(anna),
+        site.telephone.dial(anna, "0721", CALL),
+        site.telephone.set_do_not_disturb(anna, is_on=True),
     ):
-        assert code_of(outcome) is Code.PHONE_OFF
+        assert await code_of(request) is Code.PHONE_OFF
     assert not site.connector.times(PhoneMethod.LINE), "nobody was asked"
     prepared = await site.telephone.prepare(anna)
-    assert not isinstance(prepared, Finding) and prepared.login
+    assert prepared.login
     line = await site.telephone.open(anna, prepared.nonce, BOX)
     assert isinstance(line, PhoneLine) and line.state is LineState.UP and Feature.DIAL in line.features
     dialled = await site.telephone.dial(anna, "0721 1", CALL, is_confirmed=True)
@@ -214,7 +137,7 @@ async def test_a_telephone_is_off_until_its_person_switches_it_on(site: Site) ->
         True,
     )
     await site.telephone.close(anna)
-    assert code_of(await site.telephone.line(anna)) is Code.PHONE_OFF
+    assert await code_of(site.telephone.line(anna)) is Code.PHONE_OFF
 
     async def forgotten() -> bool:
         return not site.connector.lines
@@ -228,16 +151,16 @@ async def test_a_telephone_is_off_until_its_person_switches_it_on(site: Site) ->
 
 async def test_nobody_telephones_without_a_session(site: Site) -> None:
     nobody = TeamsUser(TENANT, CALL, "Nobody")
-    assert code_of(await site.telephone.line(nobody)) is Code.NOT_SIGNED_IN
-    assert code_of(await site.telephone.open(nobody, "n", BOX)) is Code.NOT_SIGNED_IN
+    assert await code_of(site.telephone.line(nobody)) is Code.NOT_SIGNED_IN
+    assert await code_of(site.telephone.open(nobody, "n", BOX)) is Code.NOT_SIGNED_IN
 
 
 async def test_administration_alone_has_no_telephone(site: Site) -> None:
     clara = await site.switched_on(3)
     async with site.book.database.writing() as connection:
         await connection.execute(text("UPDATE session SET licence_kind = 'ADM' WHERE pbx_user_id = 3"))
-    assert code_of(await site.telephone.line(clara)) is Code.PHONE_NEEDS_LICENCE
-    assert code_of(await site.telephone.open(clara, "n", BOX)) is Code.PHONE_NEEDS_LICENCE
+    assert await code_of(site.telephone.line(clara)) is Code.PHONE_NEEDS_LICENCE
+    assert await code_of(site.telephone.open(clara, "n", BOX)) is Code.PHONE_NEEDS_LICENCE
 
     async def forgotten() -> bool:
         return not site.connector.lines
@@ -252,8 +175,8 @@ async def test_an_old_connector_offers_no_telephone_and_is_asked_nothing(
     site, http = bare
     await site.connector.connect(http, site.url, Capability.SEALED_ANSWERS)
     anna = await site.sign_in(1)
-    assert code_of(await site.telephone.line(anna)) is Code.PHONE_NOT_OFFERED
-    assert code_of(await site.telephone.open(anna, "n", BOX)) is Code.PHONE_NOT_OFFERED
+    assert await code_of(site.telephone.line(anna)) is Code.PHONE_NOT_OFFERED
+    assert await code_of(site.telephone.open(anna, "n", BOX)) is Code.PHONE_NOT_OFFERED
     await site.telephone._keeper.inform_connectors()
     assert site.connector.asked == []
 
@@ -264,7 +187,7 @@ async def test_the_end_of_the_session_ends_the_consent_and_a_new_one_does_not_re
     assert session is not None
     await site.book.ledger.sign_out(session, session.started_at)
     again = await site.sign_in(1)
-    assert code_of(await site.telephone.line(again)) is Code.PHONE_OFF
+    assert await code_of(site.telephone.line(again)) is Code.PHONE_OFF
 
     async def forgotten() -> bool:
         return not site.connector.lines
@@ -285,8 +208,8 @@ async def test_whatever_ends_the_session_ends_the_consent(site: Site, cause: End
 async def test_a_refusal_takes_the_consent_back(site: Site) -> None:
     anna = await site.sign_in(1)
     site.connector.answers[PhoneMethod.OPEN] = lambda _: "login-rejected"
-    assert code_of(await site.telephone.open(anna, "n", BOX)) is Code.LOGIN_REJECTED
-    assert code_of(await site.telephone.line(anna)) is Code.PHONE_OFF
+    assert await code_of(site.telephone.open(anna, "n", BOX)) is Code.LOGIN_REJECTED
+    assert await code_of(site.telephone.line(anna)) is Code.PHONE_OFF
     assert [kind for kind, *_ in await site.audited()] == ["phone-on", "phone-off"]
 
 
@@ -300,17 +223,17 @@ async def test_a_lost_answer_is_unknown_and_nothing_is_dialled_twice(site: Site)
 
     await eventually(asked, "the connector was asked")
     await site.connector.close()
-    assert code_of(await dialling) is Code.OUTCOME_UNKNOWN
+    assert await code_of(dialling) is Code.OUTCOME_UNKNOWN
     assert site.connector.times(PhoneMethod.DIAL) == 1
 
 
 async def test_a_line_that_the_connector_has_lost_is_off(site: Site, monkeypatch: Any) -> None:
     anna = await site.switched_on(1)
     site.connector.lines.clear()
-    assert code_of(await site.telephone.line(anna)) is Code.PHONE_OFF
+    assert await code_of(site.telephone.line(anna)) is Code.PHONE_OFF
     assert await site.telephone._wanted() != {}, "just switched on: it may not have been asked yet"
     monkeypatch.setattr(module, "OPENING", -module.OPENING)
-    assert code_of(await site.telephone.line(anna)) is Code.PHONE_OFF
+    assert await code_of(site.telephone.line(anna)) is Code.PHONE_OFF
     assert await site.telephone._wanted() == {}
     assert (await site.audited())[-1] == ("phone-off", '{"cause": "lost"}', "connector")
 
@@ -384,26 +307,39 @@ async def test_everything_else_reaches_the_connector_for_the_person_alone(site: 
     }
     for method, answer in answers.items():
         site.connector.answers[method] = lambda _params, answer=answer: answer
-    outcomes = [
-        await telephone.hang_up(anna, "call-1"),
-        await telephone.history(anna, "missed", None, 50, 50),  # type: ignore[arg-type]
-        await telephone.search(anna, "Ben"),
-        await telephone.set_do_not_disturb(anna, is_on=True),
-        await telephone.set_redirect(anna, "r1", is_on=True),
-        await telephone.set_primary_phone(anna, "SIP/desk"),
-        await telephone.set_mobile(anna, "m1", is_on=False),
-        await telephone.voicemails(anna),
-        await telephone.play_voicemail(anna, "v1"),
-    ]
-    assert not [outcome for outcome in outcomes if isinstance(outcome, Finding)]
+    assert isinstance(await telephone.hang_up(anna, "call-1"), Empty)
+    await telephone.history(anna, "missed", None, 50, 50)  # type: ignore[arg-type]
+    await telephone.search(anna, "Ben")
+    await telephone.set_do_not_disturb(anna, is_on=True)
+    await telephone.set_redirect(anna, "r1", is_on=True)
+    await telephone.set_primary_phone(anna, "SIP/desk")
+    await telephone.set_mobile(anna, "m1", is_on=False)
+    await telephone.voicemails(anna)
+    await telephone.play_voicemail(anna, "v1")
     asked = dict(site.connector.asked)
     for method in set(PhoneMethod) - {PhoneMethod.CHANGED, PhoneMethod.KEEP, PhoneMethod.DIAL}:
         assert asked[method]["userId"] == 7, method
-    assert isinstance(outcomes[0], Empty)
+
+
+async def test_one_refusal_answers_all_who_look_at_the_line_together(site: Site) -> None:
+    anna = await site.switched_on(1)
+    site.connector.answers[PhoneMethod.LINE] = lambda _params: "pbx-busy"
+    site.connector.slow = asyncio.Event()
+    before = site.connector.times(PhoneMethod.LINE)
+    looking = [asyncio.create_task(site.telephone.line(anna)) for _ in range(6)]
+
+    async def asked() -> bool:
+        return site.connector.times(PhoneMethod.LINE) > before
+
+    await eventually(asked, "the connector was asked")
+    await cancel_and_wait(looking.pop())
+    site.connector.slow.set()
+    assert [await code_of(look) for look in looking] == [Code.PBX_BUSY] * 5
+    assert site.connector.times(PhoneMethod.LINE) == before + 1
 
 
 async def test_what_a_connector_says_of_other_things_is_no_answer(site: Site) -> None:
     anna = await site.switched_on(1)
     for said, heard in (("call-gone", Code.CALL_GONE), ("token-rejected", Code.PROTOCOL_ERROR)):
         site.connector.answers[PhoneMethod.HANG_UP] = lambda _, said=said: said
-        assert code_of(await site.telephone.hang_up(anna, "c")) is heard
+        assert await code_of(site.telephone.hang_up(anna, "c")) is heard

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.diagnosis.codes import Code
-from core.diagnosis.finding import Finding, create_throttled_finding
+from core.diagnosis.finding import Finding, RefusedError, create_throttled_finding
 from core.hub.bus import Bus
 from core.hub.plane import open_plane
 from core.identity.teams_user import TeamsUser
@@ -31,16 +31,18 @@ def throttle() -> Throttle:
     return Throttle(Bus(open_plane(None)))
 
 
-async def attempts_at_once(counts: Throttle, user: TeamsUser, outcome: object, number: int) -> int:
-    """As many as come before the first one ends. Gives how many were judged."""
+async def attempts_at_once(counts: Throttle, user: TeamsUser, outcome: Finding | None, number: int) -> int:
+    """As many as come before the first one ends. Gives how many were judged. `outcome` None: not refused."""
 
     async def one() -> bool:
-        async with counts.attempt(user) as attempt:
-            if attempt.wait:
-                return False
-            await asyncio.sleep(0)
-            attempt.outcome = outcome
-            return True
+        try:
+            async with counts.attempt(user):
+                await asyncio.sleep(0)
+                if outcome is not None:
+                    raise RefusedError(outcome)
+        except RefusedError as refused:
+            return refused.finding.code is not Code.THROTTLED
+        return True
 
     return sum(await asyncio.gather(*(one() for _ in range(number))))
 
@@ -60,8 +62,8 @@ async def test_right_ones_at_once_wait_for_one_another_and_are_not_refused() -> 
     assert not counts._under_way, "nothing is kept of them"
 
 
-@pytest.mark.parametrize("outcome", [None, object(), Finding(Code.LINK_DOWN), Finding(Code.PBX_BUSY)])
-async def test_what_is_nobodys_fault_is_given_back(outcome: object) -> None:
+@pytest.mark.parametrize("outcome", [None, Finding(Code.LINK_DOWN), Finding(Code.PBX_BUSY)])
+async def test_what_is_nobodys_fault_is_given_back(outcome: Finding | None) -> None:
     counts, user = throttle(), somebody()
     for _ in range(100):
         assert await attempts_at_once(counts, user, outcome, 1) == 1
@@ -71,8 +73,7 @@ async def test_an_attempt_that_ends_by_an_exception_is_given_back() -> None:
     counts, user = throttle(), somebody()
     for _ in range(100):
         with pytest.raises(OSError):
-            async with counts.attempt(user) as attempt:
-                assert not attempt.wait
+            async with counts.attempt(user):
                 raise OSError
 
 
@@ -100,9 +101,9 @@ def test_a_login_that_is_guessed_by_many_is_open_to_who_has_used_it() -> None:
     counts = throttle()
 
     def guess(user: TeamsUser, login: str | None, *, is_exempt: bool = False) -> bool:
-        with counts.password(user, "pbx", login, is_exempt=is_exempt) as attempt:
-            attempt.outcome = REJECTED
-            return not attempt.wait
+        with pytest.raises(RefusedError) as refused, counts.password(user, "pbx", login, is_exempt=is_exempt):
+            raise RefusedError(REJECTED)
+        return refused.value.finding is REJECTED
 
     strangers = [somebody(OTHER_TENANT) for _ in range(40)]
     assert sum(guess(stranger, "1001") for stranger in strangers) == LIMITS[Count.LOGIN][0]
@@ -118,7 +119,8 @@ def test_a_login_that_is_guessed_by_many_is_open_to_who_has_used_it() -> None:
 def test_a_company_that_signs_in_at_one_moment_is_not_throttled() -> None:
     counts = throttle()
     entered = [counts.password(somebody(), "pbx", str(number), is_exempt=False) for number in range(500)]
-    assert not any(one.__enter__().wait for one in entered)
+    for one in entered:
+        one.__enter__()  # raises if it is throttled
     for one in entered:
         one.__exit__(None, None, None)
 

@@ -30,6 +30,7 @@ from core.store.transaction import (
     execute,
 )
 from tests.support.book import Book
+from tests.support.refusals import outcome_of
 
 WAIT = 60.0
 """Far beyond what anything here takes: a caller who is never answered fails the test."""
@@ -464,7 +465,7 @@ async def test_honest_people_sign_in_whatever_the_others_send(
             person = SessionPerson(pbx_user, name, name, name, is_administrator=False)
             if kind == "take":
                 request = await book.request(user + 500)
-                calls.append(book.ledger.open_session(replace(request, person=person)))
+                calls.append(outcome_of(book.ledger.open_session(replace(request, person=person))))
             elif kind == "free":
                 calls.append(_free(book, user + 500))
             else:
