@@ -12,6 +12,7 @@ from wire.pbxkey import digest
 CAPABILITIES: Final = (
     Capability.SEALED_ANSWERS.value,
     Capability.TELEPHONE.value,
+    Capability.PHONE_CAPABILITIES.value,
     Capability.UCI_BY_PASSWORD.value,
 )
 

@@ -47,6 +47,7 @@ class PbxSide:
             settings=config.telephone,
             group_name=self.directory.group_name,
             provided_requests=lambda: self.uci.provided_requests,
+            receives_calls=lambda: self.uci.state is UciState.ON,
         )
         self.monitor = Monitor(
             rest=self.rest,

@@ -22,9 +22,11 @@ from wire.phone import (
     KeptLines,
     LineParams,
     OpenLine,
+    PhoneCapabilities,
     PhoneLine,
     PhoneMethod,
     PlayVoicemail,
+    ReadLine,
     SearchParams,
     SetDoNotDisturb,
     SetMobile,
@@ -49,7 +51,8 @@ class PhoneMethods:
         return {
             PhoneMethod.OPEN: _with_refusals(OpenLine, self._open),
             PhoneMethod.KEEP: _with_refusals(KeepLines, self._keep),
-            PhoneMethod.LINE: _with_refusals(LineParams, self._line),
+            PhoneMethod.LINE: _with_refusals(ReadLine, self._line),
+            PhoneMethod.CAPABILITIES: _with_refusals(Empty, self._capabilities),
             PhoneMethod.DIAL: _with_refusals(Dial, self._dial),
             PhoneMethod.HANG_UP: _with_refusals(HangUp, self._hang_up),
             PhoneMethod.HISTORY: _with_refusals(HistoryParams, self._history),
@@ -70,8 +73,12 @@ class PhoneMethods:
         await self._lines.keep_only(wanted.user_ids)
         return KeptLines(user_ids=sorted(self._lines.kept))
 
-    async def _line(self, wanted: LineParams) -> PhoneLine:
-        return await self._lines.snapshot(wanted.user_id)
+    async def _line(self, wanted: ReadLine) -> PhoneLine:
+        line = await self._lines.snapshot(wanted.user_id)
+        return line if wanted.with_capabilities else line.model_copy(update={"capabilities": {}})
+
+    async def _capabilities(self, _wanted: Empty) -> PhoneCapabilities:
+        return PhoneCapabilities(capabilities=await self._lines.capabilities())
 
     async def _dial(self, wanted: Dial) -> Dialled:
         return await self._lines.line(wanted.user_id).dial(wanted)

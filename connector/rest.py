@@ -212,7 +212,7 @@ class StarfaceRest:
 
     async def users(self) -> ParsedList[UserRecord]:
         """Return all users. Raises `PbxAnswerError` if the connector's own user is missing: the list is then incomplete."""
-        own_id = self._own_id if self._own_id is not None else (await self.check()).id
+        own_id = await self.own_id()
         found = answers.users("/users", await self._own("/users"))
         if all(user.id != own_id for user in found.items):
             raise PbxAnswerError("/users", 200, "the list does not hold the connector's own user")
@@ -288,6 +288,10 @@ class StarfaceRest:
         me = answers.user("/users/me", await self._own("/users/me"))
         self._own_id = me.id
         return me
+
+    async def own_id(self) -> int:
+        """Return the id of the connector's own user. Raises `PbxError`."""
+        return self._own_id if self._own_id is not None else (await self.check()).id
 
     async def own_uci_query(self) -> dict[str, str]:
         """Return the query parameters that identify the connector's own user in a UCI address. Raises `PbxError`, without

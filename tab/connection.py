@@ -132,6 +132,7 @@ def _report(report: ConnectionReport, language: Language) -> ConnectionReportSta
             for one in report.parts
         ],
         repairs=repairs,
+        capabilities=dict(report.capabilities) if report.capabilities is not None else None,
         others=[
             OtherInstallation(
                 identity=fingerprint(claim.identity),

@@ -36,7 +36,7 @@ STEPS: Final = (
         "pbx-users",
         "pbx-version",
     ),
-    *("uci-login", "uci-events"),
+    *("uci-login", "uci-events", "telephone"),
 )
 """The names of all steps, in the order in which a technician would check them."""
 

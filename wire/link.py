@@ -113,6 +113,8 @@ class Capability(StrEnum):
     """The connector accepts only sealed answers to the PBX's challenge (`LoginMethod.SEALED_CHALLENGE`)."""
     TELEPHONE = "telephone"
     """The connector answers the methods of `wire.phone`."""
+    PHONE_CAPABILITIES = "telephone-capabilities"
+    """It reports what the PBX's telephone offers (`wire.phone.Capabilities`)."""
     UCI_BY_PASSWORD = "uci-by-password"  # noqa: S105 - the name of a capability
     """The connector accepts `CallsChallengeParams`. Where UCI needs OAuth, it takes a user's sealed password, keeps the
     refresh token that the PBX gives for it, and forgets the password."""

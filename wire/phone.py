@@ -8,10 +8,11 @@ a card of that person shows it, and the next call of `phone.line` repairs a lost
 These methods are called only on connectors with `Capability.TELEPHONE`.
 """
 
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import Annotated, Final
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from wire.bounds import Count, Detail, Exact, Flag, Guid, Line, Name, PbxUserId, Search, token
 from wire.model import Moment, WireModel
@@ -27,6 +28,7 @@ MAX_FOUND: Final = 20
 MAX_PAGE: Final = 100
 """Most entries of a call list in one answer; published clients ask for 100 (ProjektZeit)."""
 MAX_LINES: Final = 10_000
+MAX_FEATURES: Final = 50
 
 CallId = Annotated[str, token(100, least=1)]
 """The PBX's id of a call, or the UUID that our side made for a call that it places."""
@@ -41,6 +43,8 @@ class PhoneMethod(StrEnum):
     OPEN = "phone.open"
     KEEP = "phone.keep"
     LINE = "phone.line"
+    CAPABILITIES = "phone.capabilities"
+    """What the PBX offers, as the connector's own login sees it. Needs `Capability.PHONE_CAPABILITIES`."""
     DIAL = "phone.dial"
     HANG_UP = "phone.hangUp"
     HISTORY = "phone.history"
@@ -56,7 +60,7 @@ class PhoneMethod(StrEnum):
 
 
 class Feature(StrEnum):
-    """What this PBX offers this person. Missing features are not shown; `READ_ONLY` ones are shown but not changeable."""
+    """What a PBX may offer a person."""
 
     DIAL = "dial"
     HANG_UP = "hang-up"
@@ -68,11 +72,45 @@ class Feature(StrEnum):
     """iFMC: phones elsewhere that ring as well."""
     PRIMARY_PHONE = "primary-phone"
     VOICEMAIL = "voicemail"
+    CALLS = "calls"
+    """Calls as they happen. Only in `Capabilities`; older services refuse it in `PhoneLine.features`."""
 
 
 class Access(StrEnum):
     READ_ONLY = "read-only"
     CHANGE = "change"
+
+
+class Offer(StrEnum):
+    """Whether a PBX offers a feature, as far as it has said so or has shown it by its answers."""
+
+    CHANGE = "change"
+    """It is offered: it can be seen and, where there is something to change, changed."""
+    READ_ONLY = "read-only"
+    """It can be seen but not changed."""
+    REFUSED = "refused"
+    """The PBX refuses it to this login. Its faults do not say why."""
+    ABSENT = "absent"
+    """The PBX does not have it."""
+    UNKNOWN = "unknown"
+    """The PBX has not said, and nobody has tried it since the login."""
+
+
+def _known_offers(value: object) -> object:
+    """Drop features of later versions, and read an offer of a later version as unknown."""
+    if not isinstance(value, dict) or len(value) > MAX_FEATURES:
+        return value
+    features, offers = set(Feature), set(Offer)
+    return {
+        feature: offer if offer in offers else Offer.UNKNOWN
+        for feature, offer in value.items()
+        if feature in features and isinstance(offer, str)
+    }
+
+
+Capabilities = Annotated[dict[Feature, Offer], BeforeValidator(_known_offers), Field(max_length=MAX_FEATURES)]
+"""The capability record: what a PBX offers, by name only. A feature that is missing is not known to the connector."""
+NOTHING_KNOWN: Final[Mapping[Feature, Offer]] = dict.fromkeys(Feature, Offer.UNKNOWN)
 
 
 class Direction(StrEnum):
@@ -198,6 +236,10 @@ class PhoneLine(WireModel):
 
     state: LineState
     features: dict[Feature, Access]
+    """Missing features are not shown; `READ_ONLY` ones are shown but not changeable."""
+    capabilities: Capabilities = Field(default_factory=dict, exclude_if=lambda record: not record)
+    """What the PBX offers this person; empty from a connector without `Capability.PHONE_CAPABILITIES`. The service completes
+    it, so that the tab gets every feature. `features` says what to show; this record also says what is missing, and why."""
     calls: list[PhoneCall] = Field(max_length=MAX_CALLS)
     phones: list[PhoneDevice] = Field(max_length=50)
     shown_numbers: list[ShownNumber] = Field(default_factory=list, max_length=50)
@@ -212,6 +254,21 @@ class PhoneLine(WireModel):
 
 class LineParams(WireModel):
     user_id: PbxUserId
+
+
+class ReadLine(WireModel):
+    """The parameters of `phone.line`."""
+
+    user_id: PbxUserId
+    with_capabilities: Flag = Field(default=False, exclude_if=lambda wanted: not wanted)
+    """Only for connectors with `Capability.PHONE_CAPABILITIES`; older ones refuse the member, and older services refuse
+    its answer."""
+
+
+class PhoneCapabilities(WireModel):
+    """What the PBX offers, as the connector's own login sees it (`phone.capabilities`)."""
+
+    capabilities: Capabilities
 
 
 class OpenLine(WireModel):

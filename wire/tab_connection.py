@@ -7,6 +7,7 @@ from pydantic import Field
 from wire.bounds import Nonce
 from wire.link import UciState
 from wire.model import Moment, WireModel
+from wire.phone import Feature, Offer
 from wire.sealing import SealedBox
 from wire.tab import ProblemWords
 
@@ -66,6 +67,8 @@ class ConnectionReportState(WireModel):
     """If the PBX key was renewed: until when the old one is valid."""
     parts: list[ConnectionPart]
     repairs: RepairsState
+    capabilities: dict[Feature, Offer] | None
+    """What the PBX's telephone offers; null if the connector cannot be asked or is too old to know."""
     others: list[OtherInstallation]
     events: list[LinkEventState]
     """Newest first."""

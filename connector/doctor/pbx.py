@@ -24,7 +24,9 @@ from connector.errors import (
 )
 from connector.exchange import EndpointElsewhereError, PbxRedirectedError
 from connector.guard import LoginGuard
-from connector.line.features import services
+from connector.line.capabilities import get_capabilities, in_words
+from connector.line.features import OfferedRequests, services
+from connector.line.rest_phone import RestPhone
 from connector.login_memory import LoginMemory
 from connector.network.client import HttpClient
 from connector.permissions import candidates, is_named, names_of
@@ -69,8 +71,8 @@ class PbxCheck:
             await chain.step("pbx-users", self._users)
             await chain.step("pbx-version", self._version)
             if not self._config.uci.enabled:
-                chain.skip("uci-login")
-                chain.skip("uci-events")
+                for step in ("uci-login", "uci-events", "telephone"):
+                    chain.skip(step)
                 return
             callbacks = Callbacks(self._config.uci.model_copy(update={"callback_port": 0}))
             try:
@@ -89,6 +91,7 @@ class PbxCheck:
             try:
                 await chain.step("uci-login", lambda: self._uci_login(session))
                 await chain.step("uci-events", self._uci_events)
+                await chain.step("telephone", self._telephone)
             finally:
                 await session.end()
         finally:
@@ -248,6 +251,13 @@ class PbxCheck:
         if self._config.uci.is_in_clear:
             raise WarningFoundError(Code.CLEAR_TEXT, "callback", callback_host=host)
         return True, {"received": str(self._events)} if self._events else {}
+
+    async def _telephone(self) -> tuple[bool, dict[str, Any]]:
+        """Report what the PBX offers for telephones, by name only. UCI has been logged in, with its call events."""
+        rest = RestPhone(self._rest)
+        await rest.find_offers(await self._rest.own_id())
+        record = get_capabilities(OfferedRequests(self._requests), rest, {}, receives_calls=True)
+        return True, in_words(record)
 
     async def _uci_query(self, _http: HttpClient) -> dict[str, str]:
         return await self._rest.own_uci_query()

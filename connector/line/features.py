@@ -7,7 +7,7 @@ It is not known whether `getProvidedRequests` returns services (`ucp.v30.request
 from collections.abc import Collection, Mapping
 from typing import Final
 
-from wire.phone import Access, Feature
+from wire.phone import Access, Feature, Offer
 
 PLACE: Final = "call.placeCallWithPhone"
 HANG_UP: Final = "call.hangupCall"
@@ -26,7 +26,7 @@ VOICEMAILS: Final = "voicemailList.getVoicemailList"
 PLAY_VOICEMAIL: Final = "voicemailList.callVoicemailWithPhone"
 WAITING: Final = "call.getCurrentMessageWaitingState"
 
-_NEEDED: Final[Mapping[Feature, tuple[str, str | None]]] = {
+NEEDED: Final[Mapping[Feature, tuple[str, str | None]]] = {
     Feature.DIAL: (PLACE, PLACE),
     Feature.HANG_UP: (HANG_UP, HANG_UP),
     Feature.HISTORY: (CALL_LIST, None),
@@ -40,18 +40,29 @@ _NEEDED: Final[Mapping[Feature, tuple[str, str | None]]] = {
 class OfferedRequests:
     """The requests that a PBX offers one person."""
 
-    def __init__(self, provided: Collection[str] = (), refused: Collection[str] = ()) -> None:
-        """`provided`: the names that the PBX listed, empty if it listed none. `refused`: requests that it has refused."""
+    def __init__(
+        self,
+        provided: Collection[str] = (),
+        refused: Collection[str] = (),
+        answered: Collection[str] = (),
+    ) -> None:
+        """`provided`: the names that the PBX listed, empty if it listed none. `refused`: requests that it has refused;
+        `answered`: requests that it has carried out.
+        """
         self._names = frozenset(provided)
         self._provided = frozenset(_bare(name) for name in provided)
         self.refused = frozenset(refused)
+        self.answered = frozenset(answered)
 
     def without_refusals(self) -> "OfferedRequests":
-        """Return the offer as the PBX listed it, without the refusals."""
+        """Return the offer as the PBX listed it, without what its answers have shown."""
         return OfferedRequests(self._names)
 
     def with_refusal(self, request: str) -> "OfferedRequests":
-        return OfferedRequests(self._names, {*self.refused, request})
+        return OfferedRequests(self._names, {*self.refused, request}, self.answered - {request})
+
+    def with_answer(self, request: str) -> "OfferedRequests":
+        return OfferedRequests(self._names, self.refused - {request}, {*self.answered, request})
 
     def full_name(self, request: str) -> str:
         """Return the request's full name in the PBX's dialect; one login may mix dialects (MXH, IAH)."""
@@ -74,10 +85,18 @@ class OfferedRequests:
             return False
         return not self._provided or self.names(request)
 
+    def offer(self, request: str) -> Offer:
+        """Return what is known about one request: `READ_ONLY` if it is offered, `REFUSED`, `ABSENT` or `UNKNOWN`."""
+        if request in self.refused:
+            return Offer.REFUSED
+        if self._provided:
+            return Offer.READ_ONLY if self.names(request) else Offer.ABSENT
+        return Offer.READ_ONLY if request in self.answered else Offer.UNKNOWN
+
     def features(self, rest: Mapping[Feature, Access]) -> dict[Feature, Access]:
         """Return the features by UCI together with `rest`, those by REST."""
         found = dict(rest)
-        for feature, (shows, changes) in _NEEDED.items():
+        for feature, (shows, changes) in NEEDED.items():
             if self.has(shows) and (feature is not Feature.REDIRECTS or feature not in rest):
                 can_change = changes is not None and self.has(changes)
                 found[feature] = Access.CHANGE if can_change else found.get(feature, Access.READ_ONLY)

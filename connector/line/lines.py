@@ -3,11 +3,13 @@
 import asyncio
 import logging
 from collections.abc import Callable, Collection, Sequence
+from contextlib import suppress
 from typing import Final
 
 from connector.config import TelephoneSection
-from connector.errors import PhoneError
+from connector.errors import PbxError, PhoneError
 from connector.line.book import Book
+from connector.line.capabilities import get_capabilities
 from connector.line.features import OfferedRequests
 from connector.line.line import Line
 from connector.line.numbers import NumberPlan
@@ -17,10 +19,12 @@ from connector.logins import Logins, UciCredentials, Use
 from connector.rest import StarfaceRest
 from connector.uci import UciSession
 from core.diagnosis.codes import Code
-from wire.phone import MAX_CHANGED, LinesChanged, LineState, PhoneLine
+from wire.phone import MAX_CHANGED, NOTHING_KNOWN, Feature, LinesChanged, LineState, Offer, PhoneLine
 
 logger = logging.getLogger(__name__)
 
+READ_SECONDS: Final = 4.0
+"""How long to read what REST offers, before the hub's call ends."""
 MAX_REFUSED: Final = 10_000
 """Most users in memory whose login the PBX refuses and who have not switched their telephone on again."""
 
@@ -33,10 +37,15 @@ class Lines:
         settings: TelephoneSection,
         group_name: Callable[[str], str],
         provided_requests: Callable[[], Collection[str]] = tuple,
+        receives_calls: Callable[[], bool] = lambda: False,
     ) -> None:
         """`group_name` maps a group id to its name and returns the id if the group is unknown. `provided_requests` returns
-        the names of the requests that UCI offers to the connector's own login, empty while they are unknown.
+        the names of the requests that UCI offers to the connector's own login, empty while they are unknown;
+        `receives_calls` returns whether this login gets call events now.
         """
+        self._rest = rest
+        self._provided_requests = provided_requests
+        self._receives_calls = receives_calls
         self._logins = logins
         self._refused: dict[int, None] = {}
         self._changed: dict[int, None] = {}
@@ -93,8 +102,22 @@ class Lines:
     async def snapshot(self, user_id: int) -> PhoneLine:
         """Return the user's telephone as it is now; `REFUSED` if the PBX has refused the login. Raises `PhoneError`."""
         if user_id in self._refused:
-            return PhoneLine(state=LineState.REFUSED, features={}, calls=[], phones=[])
+            return PhoneLine(
+                state=LineState.REFUSED, features={}, capabilities=dict(NOTHING_KNOWN), calls=[], phones=[]
+            )
         return await self.line(user_id).snapshot()
+
+    async def capabilities(self) -> dict[Feature, Offer]:
+        """Return what the PBX offers, as the connector's own login sees it. What cannot be read in time is unknown."""
+        with suppress(PbxError, TimeoutError):
+            async with asyncio.timeout(READ_SECONDS):
+                await self._rest_phone.find_offers(await self._rest.own_id())
+        return get_capabilities(
+            OfferedRequests(self._provided_requests()),
+            self._rest_phone,
+            {},
+            receives_calls=self._receives_calls(),
+        )
 
     def take_changed(self) -> LinesChanged | None:
         """Return and clear the users whose lines have changed, at most `MAX_CHANGED`; None if there is none."""

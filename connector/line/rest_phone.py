@@ -6,6 +6,7 @@ again after a while. By UCI the PBX checks the person's own rights. By REST it m
 change here requires that the person holds a permission for it. Permissions are found by their names, because ids differ.
 """
 
+import asyncio
 import logging
 import time
 from collections.abc import Mapping, Sequence
@@ -17,6 +18,7 @@ from connector.errors import PbxError, PbxForbiddenError, PhoneError
 from connector.permissions import canonical
 from connector.rest import NotThereError, StarfaceRest
 from core.diagnosis.codes import Code
+from wire.phone import Offer
 
 logger = logging.getLogger(__name__)
 
@@ -37,6 +39,13 @@ HINTS: Final[Mapping[Area, tuple[str, ...]]] = {
     Area.CONTACTS: ("adressbuch", "address"),
 }
 """Parts of the names of the permissions that an area needs (PERM and StarCLX have internal names; these are assumed)."""
+_TRIED: Final[Mapping[Area, tuple[str, Mapping[str, str]]]] = {
+    Area.PHONES: ("/users/{own_id}/phoneconfig", {}),
+    Area.REDIRECTS: ("/redirects", {"actOnBehalfOf": "{own_id}"}),
+    Area.MOBILES: ("/fmcPhones", {"userId": "{own_id}"}),
+    Area.CONTACTS: ("/contacts", {"page": "0", "pagesize": "1"}),
+}
+"""A request of these areas that reads little and changes nothing. All accounts together may be many."""
 _OF_GROUPS: Final = ("group", "grupp")
 PERMISSIONS_SECONDS: Final = 600.0
 HELD_SECONDS: Final = 60.0
@@ -54,6 +63,8 @@ class RestPhone:
     def __init__(self, rest: StarfaceRest) -> None:
         self._rest = rest
         self._denied: dict[tuple[Area, str], float] = {}
+        self._found: dict[Area, Offer] = {}
+        """What the last answer about an area has shown."""
         self._permissions: Sequence[PermissionRecord] = ()
         self._permissions_until = 0.0
         self._held: dict[int, tuple[float, tuple[PermissionRecord, ...]]] = {}
@@ -61,7 +72,11 @@ class RestPhone:
 
     async def may_change(self, user_id: int, area: Area) -> bool:
         """Return whether the connector's login may write and the person holds the permission for the area."""
-        return not self._is_denied(area, "PUT") and await self.may(user_id, area)
+        return self.may_write(area) and await self.may(user_id, area)
+
+    def may_write(self, area: Area) -> bool:
+        """Return whether the PBX has not refused a change of this area to the connector's login."""
+        return not self._is_denied(area, "PUT")
 
     async def may(self, user_id: int, area: Area) -> bool:
         """Return whether the person holds a permission for the area; if the PBX has no such permission, nobody needs one.
@@ -91,10 +106,13 @@ class RestPhone:
         if self._is_denied(area, "GET"):
             raise NotOfferedError(area)
         try:
-            return await self._rest.get(path, query)
+            answer = await self._rest.get(path, query)
         except (PbxForbiddenError, NotThereError) as fault:
             self._denied[area, "GET"] = time.monotonic()
+            self._found[area] = Offer.ABSENT if isinstance(fault, NotThereError) else Offer.REFUSED
             raise NotOfferedError(area) from fault
+        self._found[area] = Offer.READ_ONLY
+        return answer
 
     async def put(self, area: Area, path: str, body: Any, query: Mapping[str, str] | None = None) -> None:
         """Write JSON to a path. Raises `NotOfferedError` or another `PbxError`."""
@@ -103,6 +121,27 @@ class RestPhone:
         except PbxForbiddenError as fault:
             self._denied[area, "PUT"] = time.monotonic()
             raise NotOfferedError(area) from fault
+
+    def offer(self, area: Area) -> Offer:
+        """Return what is known about an area: `READ_ONLY` if it can be read, `REFUSED`, `ABSENT` or `UNKNOWN`."""
+        return self._found.get(area, Offer.UNKNOWN)
+
+    async def find_offers(self, own_id: int) -> None:
+        """Read areas about which nothing is known, or no longer, with the connector's own user. Never raises."""
+        outdated = [
+            area
+            for area in _TRIED
+            if self.offer(area) is not Offer.READ_ONLY and not self._is_denied(area, "GET")
+        ]
+        await asyncio.gather(*(self._find_offer(area, own_id) for area in outdated))
+
+    async def _find_offer(self, area: Area, own_id: int) -> None:
+        path, query = _TRIED[area]
+        try:
+            values = {name: value.format(own_id=own_id) for name, value in query.items()}
+            await self.get(area, path.format(own_id=own_id), values)
+        except PbxError as fault:
+            logger.debug("an area of REST is not read", extra={"reason": type(fault).__name__})
 
     def _is_denied(self, area: Area, method: str) -> bool:
         since = self._denied.get((area, method))

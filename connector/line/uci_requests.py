@@ -33,7 +33,7 @@ class UciRequests:
         if not self.is_up:
             raise PhoneError(Code.LINE_DOWN, "there is no UCI login")
         try:
-            return await self._session.call(self.offer.full_name(request), *params)
+            answer = await self._session.call(self.offer.full_name(request), *params)
         except (UciFaultError, PbxRedirectedError) as fault:
             if not await self._session.is_logged_in():
                 raise PhoneError(Code.LINE_DOWN, "the PBX has forgotten the UCI login") from fault
@@ -41,6 +41,9 @@ class UciRequests:
                 self.offer = self.offer.with_refusal(request)
             # Without the PBX's words, which may contain a number.
             raise PhoneError(Code.PHONE_NOT_OFFERED, f"UCI refuses {request}") from fault
+        if request not in self.offer.answered:
+            self.offer = self.offer.with_answer(request)
+        return answer
 
     async def renew_offer(self) -> None:
         """Renew the list of offered requests if it is too old. It never raises; if the PBX does not answer, every request
@@ -54,7 +57,7 @@ class UciRequests:
         except PbxError as fault:
             logger.debug("the PBX does not list what it offers", extra={"reason": type(fault).__name__})
         refused = self.offer.refused if self._offered_at is None else ()  # it may be granted now
-        self.offer = OfferedRequests(provided, refused)
+        self.offer = OfferedRequests(provided, refused, self.offer.answered)
         self._offered_at = time.monotonic()
 
     def forget(self) -> None:

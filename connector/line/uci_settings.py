@@ -14,14 +14,17 @@ from urllib.parse import quote
 
 from connector.errors import PbxAnswerError, PbxError, PhoneError
 from connector.line import features, readers
+from connector.line.capabilities import get_capabilities
 from connector.line.rest_phone import Area, RestPhone
 from connector.line.uci_requests import UciRequests
 from core.diagnosis.codes import Code
 from wire.phone import (
+    NOTHING_KNOWN,
     Access,
     Feature,
     LineState,
     Mobile,
+    Offer,
     PhoneCall,
     PhoneDevice,
     PhoneLine,
@@ -72,6 +75,7 @@ class UciSettings:
         return PhoneLine(
             state=state,
             features=offered,
+            capabilities=self._capabilities(),
             calls=calls,
             phones=self._phones or [],
             shown_numbers=self._numbers,
@@ -81,6 +85,16 @@ class UciSettings:
             new_voicemails=self._new_voicemails,
             detail=self._detail,
         )
+
+    def _capabilities(self) -> dict[Feature, Offer]:
+        if self._read_at is None:
+            return dict(NOTHING_KNOWN)
+        by_rest = {Area.REDIRECTS: Feature.REDIRECTS, Area.MOBILES: Feature.MOBILES}
+        access = {
+            area: self._by_rest[feature] for area, feature in by_rest.items() if feature in self._by_rest
+        }
+        # A line that has been read was logged in, which includes the subscription to call events.
+        return get_capabilities(self._uci.offer, self._rest, access, receives_calls=True)
 
     def phone_name(self, phone_id: str) -> str | None:
         """Return the name of a phone: empty if unknown, None if it is not one of the person's phones."""

@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
@@ -22,6 +22,7 @@ from core.signin.signin import SignIn
 from core.store.timestamps import now
 from wire.link import Method, fingerprint
 from wire.model import Empty
+from wire.phone import NOTHING_KNOWN, Feature, Offer, PhoneCapabilities, PhoneMethod
 
 logger = logging.getLogger(__name__)
 
@@ -36,6 +37,8 @@ class ConnectionReport:
     round_trip: timedelta | None
     """Round-trip time between this service and the connector, measured for this report; None without a link."""
     history: LinkHistory
+    capabilities: Mapping[Feature, Offer] | None
+    """What the PBX's telephone offers, as the connector sees it; None if it cannot be asked or is too old to know."""
 
 
 class Connections:
@@ -68,7 +71,13 @@ class Connections:
             now=now(),
         )
         history = await self._registry.history(pbx.id, now() - HISTORY)
-        return ConnectionReport(pbx=pbx, parts=parts, round_trip=await self._round_trip(pbx), history=history)
+        return ConnectionReport(
+            pbx=pbx,
+            parts=parts,
+            round_trip=await self._round_trip(pbx),
+            history=history,
+            capabilities=await self._capabilities(pbx),
+        )
 
     async def hand_over(self, user: TeamsUser, identity: str) -> None:
         """Bind the PBX name to another installation that has tried to connect with it. `identity` is its fingerprint.
@@ -107,3 +116,13 @@ class Connections:
         except PbxRefusedError:
             return None
         return timedelta(seconds=time.perf_counter() - begun)
+
+    async def _capabilities(self, pbx: Pbx) -> Mapping[Feature, Offer] | None:
+        if not (pbx.is_linked and pbx.reports_phone_capabilities):
+            return None
+        method, answer = PhoneMethod.CAPABILITIES, PhoneCapabilities
+        try:
+            found = await self._hub.call(pbx=pbx, method=method, params=Empty(), answer=answer)
+        except PbxRefusedError:
+            return None
+        return {**NOTHING_KNOWN, **found.capabilities}

@@ -111,6 +111,11 @@ class Pbx:
         return Capability.TELEPHONE in self.capabilities
 
     @property
+    def reports_phone_capabilities(self) -> bool:
+        """Whether the connector reports what the PBX's telephone offers."""
+        return self.has_telephone and Capability.PHONE_CAPABILITIES in self.capabilities
+
+    @property
     def repairs(self) -> "RepairSupport":
         if Capability.REPAIRS_REFUSED in self.capabilities:
             return RepairSupport.REFUSED

@@ -27,6 +27,7 @@ from core.store.transaction import Prefixed, prefixed
 from wire.model import Empty, WireModel
 from wire.phone import (
     MAX_LINES,
+    NOTHING_KNOWN,
     Dial,
     Dialled,
     FoundNumbers,
@@ -41,6 +42,7 @@ from wire.phone import (
     PhoneLine,
     PhoneMethod,
     PlayVoicemail,
+    ReadLine,
     RedirectTarget,
     SearchParams,
     SetDoNotDisturb,
@@ -320,12 +322,13 @@ class Telephone:
         )
 
     async def _look(self, user: TeamsUser) -> PhoneLine:
-        return await self._ask(
-            user=user,
-            method=PhoneMethod.LINE,
-            params=lambda user_id: LineParams(user_id=user_id),
-            answer=PhoneLine,
+        access = await self._access_when_on(user)
+        params = ReadLine(
+            user_id=access.session.person.pbx_user_id,
+            with_capabilities=access.pbx.reports_phone_capabilities,
         )
+        line = await self._call(access, PhoneMethod.LINE, params, PhoneLine)
+        return line.model_copy(update={"capabilities": {**NOTHING_KNOWN, **line.capabilities}})
 
     async def _change(
         self, user: TeamsUser, method: PhoneMethod, params: Callable[[int], WireModel]
@@ -338,16 +341,23 @@ class Telephone:
     async def _ask(
         self, user: TeamsUser, method: PhoneMethod, params: Callable[[int], WireModel], answer: type[A]
     ) -> A:
+        access = await self._access_when_on(user)
+        return await self._call(access, method, params(access.session.person.pbx_user_id), answer)
+
+    async def _call(self, access: _Access, method: PhoneMethod, params: WireModel, answer: type[A]) -> A:
+        try:
+            return await self._hub.call(pbx=access.pbx, method=method, params=params, answer=answer)
+        except PbxRefusedError as refused:
+            if refused.finding.code is Code.PHONE_OFF:
+                await self._lost(access.pbx.id, access.session.person.pbx_user_id)
+            raise RefusedError(_with_variant(refused.finding)) from refused
+
+    async def _access_when_on(self, user: TeamsUser) -> _Access:
+        """Return the access of a person whose telephone is on."""
         access = await self._access(user)
         if not access.is_on:
             raise RefusedError(Finding(Code.PHONE_OFF, {"pbx_name": access.pbx.name}))
-        user_id = access.session.person.pbx_user_id
-        try:
-            return await self._hub.call(pbx=access.pbx, method=method, params=params(user_id), answer=answer)
-        except PbxRefusedError as refused:
-            if refused.finding.code is Code.PHONE_OFF:
-                await self._lost(access.pbx.id, user_id)
-            raise RefusedError(_with_variant(refused.finding)) from refused
+        return access
 
     async def _access(self, user: TeamsUser) -> _Access:
         """Return the session, the PBX and the consent of a person who may have a telephone."""

@@ -32,6 +32,7 @@ async def test_every_part_is_green_when_everything_works(world: World) -> None:
     report = (await clara.call("GET", "connection")).body
     assert report["connected"] and report["pbxVersion"] == "6.7.3.20" and report["connectorVersion"]
     assert 0 < report["roundTripMs"] < 5000
+    assert report["capabilities"]["dial"] == "change" and report["capabilities"]["calls"] == "read-only"
     assert sum(hour["links"] for hour in report["hours"]) >= 1
     assert any(event["text"].startswith("Connected, from") for event in report["events"])
 
@@ -72,6 +73,7 @@ async def test_the_doctor_is_called_from_the_tab(world: World) -> None:
     assert steps["pbx-login"]["outcome"] == "ok" and steps["key"]["outcome"] == "ok"
     assert steps["uci-login"]["outcome"] == "failed"
     assert steps["uci-login"]["title"] == "UCI: Anmeldung"
+    assert steps["telephone"]["outcome"] == "skipped"
     assert steps["uci-login"]["words"]["cure"].startswith("Prüfen Sie")
 
 

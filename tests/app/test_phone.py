@@ -52,6 +52,7 @@ async def test_a_telephone_is_switched_on_shows_what_the_pbx_offers_and_goes_off
     assert answer.status == 200 and answer.body["isOn"] is True
     shown = await wait_for_line(anna, lambda line: line["state"] == "up")
     assert {"dial", "hang-up"} <= set(shown["features"]) and shown["phones"]
+    assert (shown["capabilities"]["dial"], shown["capabilities"]["calls"]) == ("change", "read-only")
     assert (await anna.call("DELETE", "phone")).body == {"isOn": False, "line": None}
     assert (await anna.call("GET", "phone")).body["isOn"] is False
 

@@ -26,8 +26,13 @@ async def test_an_administrator_sees_each_part_and_has_it_examined(world: World,
         await expect(clara.view.locator(f"#part-{part}")).to_have_attribute(
             "data-light", "green", timeout=80_000
         )
+    await clara.view.locator("#telephone ~ details summary").click()
+    for feature, offer in (("dial", "change"), ("calls", "read-only"), ("mobiles", "change")):
+        await expect(clara.view.locator(f"#capabilities [data-feature={feature}]")).to_have_attribute(
+            "data-offer", offer
+        )
     await clara.button("Run diagnostics").click()
-    await expect(clara.view.locator("#findings li[data-outcome=ok]")).to_have_count(20)
+    await expect(clara.view.locator("#findings li[data-outcome=ok]")).to_have_count(21)
     await world.pbx("PATCH", "settings", {"uci": False})
     # Changes at the PBX appear automatically.
     await expect(clara.view.locator("#part-uci")).to_have_attribute("data-light", "yellow", timeout=40_000)

@@ -62,6 +62,7 @@ class Site:
             self.settings,
             lambda group: {"1": "Vertrieb"}.get(group, group),
             lambda: self.provided_requests,
+            lambda: self.uci_works,
         )
         self._running = asyncio.create_task(self.logins.run())
         await asyncio.sleep(0)

@@ -1217,6 +1217,10 @@ export interface components {
             /** Parts */
             parts: components["schemas"]["ConnectionPart"][];
             repairs: components["schemas"]["RepairsState"];
+            /** Capabilities */
+            capabilities: {
+                [key: string]: components["schemas"]["Offer"];
+            } | null;
             /** Others */
             others: components["schemas"]["OtherInstallation"][];
             /** Events */
@@ -1355,10 +1359,10 @@ export interface components {
         };
         /**
          * Feature
-         * @description What this PBX offers this person. Missing features are not shown; `READ_ONLY` ones are shown but not changeable.
+         * @description What a PBX may offer a person.
          * @enum {string}
          */
-        Feature: "dial" | "hang-up" | "history" | "search" | "do-not-disturb" | "redirects" | "mobiles" | "primary-phone" | "voicemail";
+        Feature: "dial" | "hang-up" | "history" | "search" | "do-not-disturb" | "redirects" | "mobiles" | "primary-phone" | "voicemail" | "calls";
         /** Found */
         Found: {
             source: components["schemas"]["Source"];
@@ -1696,6 +1700,12 @@ export interface components {
             /** Unreachablereason */
             unreachableReason: ("no-chat" | "removed" | "blocked" | "disabled" | "service") | null;
         };
+        /**
+         * Offer
+         * @description Whether a PBX offers a feature, as far as it has said so or has shown it by its answers.
+         * @enum {string}
+         */
+        Offer: "change" | "read-only" | "refused" | "absent" | "unknown";
         /** OfferedPackage */
         OfferedPackage: {
             /** Kind */
@@ -1861,6 +1871,13 @@ export interface components {
             features: {
                 [key: string]: components["schemas"]["Access"];
             };
+            /**
+             * Capabilities
+             * @default null
+             */
+            capabilities: {
+                [key: string]: components["schemas"]["Offer"];
+            } | null;
             /** Calls */
             calls: components["schemas"]["PhoneCall"][];
             /** Phones */

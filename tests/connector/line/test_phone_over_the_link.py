@@ -101,6 +101,13 @@ async def test_the_telephone_over_the_link(whole: Whole) -> None:
     line = await hub.line(ANNA)
     assert line.state is LineState.UP and line.phones
 
+    for wish, tells in (({}, False), ({"withCapabilities": True}, True)):
+        answer = await hub.call(PhoneMethod.LINE, userId=ANNA, **wish)
+        assert ("capabilities" in answer) is tells, "a service of the version before refuses the member"
+    assert answer["capabilities"]["dial"] == "change"
+    record = (await hub.call(PhoneMethod.CAPABILITIES))["capabilities"]
+    assert (record["dial"], record["calls"], record["mobiles"]) == ("change", "read-only", "change")
+
     call_id = str(uuid.uuid4())
     dial = {"userId": ANNA, "callId": call_id, "number": "0900 1234567"}
     with pytest.raises(RpcRefusalError) as raised:

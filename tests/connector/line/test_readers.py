@@ -159,7 +159,11 @@ def test_names_of_requests_in_every_form() -> None:
     assert not OfferedRequests().with_refusal(PLACE).has(PLACE) and OfferedRequests().with_refusal(
         PLACE
     ).without_refusals().has(PLACE)
-    assert set(OfferedRequests().features({})) == set(Feature) - {Feature.SEARCH, Feature.MOBILES}
+    assert set(OfferedRequests().features({})) == set(Feature) - {
+        Feature.SEARCH,
+        Feature.MOBILES,
+        Feature.CALLS,
+    }
     assert (
         services(["ucp.v22.requests.call", "ucp.v30.requests.call", "ucp.v30.requests.phone"])
         == "call, phone"

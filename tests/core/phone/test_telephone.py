@@ -22,17 +22,18 @@ from core.licensing.session import EndCause
 from core.phone import telephone as module
 from core.phone.telephone import Telephone
 from tests.support.book import Book
-from tests.support.linked_connector import LinkedConnector
+from tests.support.linked_connector import EMPTY_LINE, LinkedConnector
 from tests.support.refusals import refusal_of
 from tests.support.world import eventually, free_ports
 from wire.link import Capability
 from wire.model import Empty
-from wire.phone import Dialled, Feature, LineState, PhoneLine, PhoneMethod
+from wire.phone import NOTHING_KNOWN, Dialled, Feature, LineState, Offer, PhoneLine, PhoneMethod
 from wire.sealing import SealedBox
 
 TENANT = "aaaaaaaa-2222-4333-8444-555555555555"
 CALL = "11111111-2222-4333-8444-555555555555"
 BOX = SealedBox(ephemeral_key="A" * 87, nonce="A" * 16, ciphertext="AAAA")
+NOT_OF_ONE_PERSON = {PhoneMethod.CHANGED, PhoneMethod.KEEP, PhoneMethod.DIAL, PhoneMethod.CAPABILITIES}
 
 
 class Site:
@@ -181,6 +182,32 @@ async def test_an_old_connector_offers_no_telephone_and_is_asked_nothing(
     assert site.connector.asked == []
 
 
+async def test_a_connector_is_asked_for_the_capability_record_only_if_it_knows_it(
+    bare: tuple[Site, aiohttp.ClientSession],
+) -> None:
+    site, http = bare
+    await site.connector.connect(http, site.url, Capability.TELEPHONE)
+    anna = await site.switched_on(1)
+    line = await site.telephone.line(anna)
+    assert isinstance(line, PhoneLine)
+    assert line.capabilities == dict(NOTHING_KNOWN), "an older connector says nothing, which is not `absent`"
+    assert all(
+        params == {"userId": 1} for method, params in site.connector.asked if method == PhoneMethod.LINE
+    )
+
+    await site.connector.close()
+    await site.connector.connect(http, site.url, Capability.TELEPHONE, Capability.PHONE_CAPABILITIES)
+    told = {"dial": "change", "voicemail": "absent", "of-a-later-version": "change"}
+    site.connector.answers[PhoneMethod.LINE] = lambda _: EMPTY_LINE | {"capabilities": told}
+    line = await site.telephone.line(anna)
+    assert isinstance(line, PhoneLine)
+    assert line.capabilities == NOTHING_KNOWN | {
+        Feature.DIAL: Offer.CHANGE,
+        Feature.VOICEMAIL: Offer.ABSENT,
+    }
+    assert site.connector.asked[-1] == (PhoneMethod.LINE, {"userId": 1, "withCapabilities": True})
+
+
 async def test_the_end_of_the_session_ends_the_consent_and_a_new_one_does_not_revive_it(site: Site) -> None:
     anna = await site.switched_on(1)
     session = await site.book.overview.session_of(anna)
@@ -317,7 +344,7 @@ async def test_everything_else_reaches_the_connector_for_the_person_alone(site: 
     await telephone.voicemails(anna)
     await telephone.play_voicemail(anna, "v1")
     asked = dict(site.connector.asked)
-    for method in set(PhoneMethod) - {PhoneMethod.CHANGED, PhoneMethod.KEEP, PhoneMethod.DIAL}:
+    for method in set(PhoneMethod) - NOT_OF_ONE_PERSON:
         assert asked[method]["userId"] == 7, method
 
 

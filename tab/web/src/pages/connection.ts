@@ -13,6 +13,7 @@ import "./downloads.js";
 import { placeholder } from "../placeholder.js";
 import { shared } from "../styles.js";
 import { dateTime, number, t, type Word } from "../words.js";
+import { renderCapabilities } from "./connection-capabilities.js";
 import "./connection-chain.js";
 import { repairButton } from "./connection-repairs.js";
 
@@ -173,7 +174,7 @@ export class ConnectionPage extends LitElement {
           )}
         </ul>
       </section>
-      ${this.renderFacts(report)}
+      ${this.renderFacts(report)} ${renderCapabilities(report)}
       <pbx-connection-repairs .report=${report} @repaired=${() => this.load()}></pbx-connection-repairs>
       ${this.renderDoctor(report)}
       <pbx-downloads></pbx-downloads>
