@@ -1,5 +1,7 @@
 """The operations of the tab API: the user's own state, sign-in, licences and their administration."""
 
+import asyncio
+from dataclasses import replace
 from typing import Final
 
 from core.audit.groups import AuditGroup
@@ -32,6 +34,8 @@ from wire.tab import (
     ChallengeRequest,
     EmailProof,
     ExportParams,
+    HolderSelection,
+    HoldersFilterParams,
     HoldersParams,
     KeylessSignInRequest,
     LicenceAdvice,
@@ -97,18 +101,30 @@ async def leave_waiting_list(call: Call) -> MyState:
 
 async def get_licences(call: Call) -> present.Rendered:
     query = call.query or HoldersParams()
-    view = await call.services.administration.view(
-        call.user,
-        HoldersQuery(
-            search=query.search,
-            sort=SortBy(query.sort),
-            descending=query.descending,
-            offset=query.offset,
-            limit=query.limit,
-            kinds=_named_kinds(query.search, language_of(call.request)),
-        ),
+    wanted = replace(
+        _holders_query(query, language_of(call.request)),
+        sort=SortBy(query.sort),
+        descending=query.descending,
+        offset=query.offset,
+        limit=query.limit,
     )
+    view = await call.services.administration.view(call.user, wanted)
     return present.licences(view, call.user, language_of(call.request))
+
+
+async def select_holders(call: Call) -> present.Rendered:
+    wanted = _holders_query(call.query, language_of(call.request))
+    page = await call.services.administration.select(call.user, wanted)
+    return await asyncio.to_thread(present.holder_selection, page, call.user)
+
+
+def _holders_query(params: HoldersFilterParams, language: Language) -> HoldersQuery:
+    return HoldersQuery(
+        search=params.search,
+        kinds=_named_kinds(params.search, language),
+        kind=LicenceKind(params.kind) if params.kind else None,
+        unseen_days=params.unseen_days,
+    )
 
 
 async def get_setup(call: Call) -> Setup:
@@ -325,6 +341,18 @@ OPERATIONS: Final = (
         body=None,
         problems=_ADMINISTRATION,
         query=HoldersParams,
+    ),
+    Operation(
+        id="selectHolders",
+        method="GET",
+        path="/api/v1/licences/selection",
+        summary="Everybody that a filter lets through, on all pages (administrators)",
+        run=select_holders,
+        answer=HolderSelection,
+        body=None,
+        problems=_ADMINISTRATION,
+        query=HoldersFilterParams,
+        cost=Cost.VIEW,
     ),
     Operation(
         id="getSetup",

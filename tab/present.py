@@ -28,6 +28,7 @@ from wire.tab import (
     ConnectionState,
     ConstantUser,
     Holder,
+    HolderSelection,
     Licence,
     LicenceAdvice,
     LicenceMix,
@@ -40,6 +41,7 @@ from wire.tab import (
     PolicyState,
     PoolState,
     ProblemWords,
+    SelectedHolder,
     SessionEnd,
     Setup,
     SignInChallenge,
@@ -204,6 +206,20 @@ def licences(view: LicenceView, user: TeamsUser, language: Language) -> Rendered
     rows = _rows(view.page, user.key if is_shown else None)
     before, empty, after = without_rows.model_dump_json(by_alias=True).partition('"holders":[]')
     return Rendered(f"{before}{empty[:-1]}{rows}]{after}")
+
+
+def holder_selection(page: HoldersPage, user: TeamsUser) -> Rendered:
+    holders = [
+        SelectedHolder(
+            session_id=session.id,
+            display_name=session.person.display_name,
+            login=session.person.login,
+            kind=session.kind.value,
+            is_me=session.teams_user.key == user.key,
+        )
+        for session in page.sessions
+    ]
+    return Rendered(HolderSelection(holders=holders, found=page.found).model_dump_json(by_alias=True))
 
 
 def setup(view: LicenceView, user: TeamsUser, *, has_chat: bool) -> Setup:

@@ -294,6 +294,23 @@ class Licences(WireModel):
     """Days after which people sign in again; 0: a session has no maximum age. The operator sets it."""
 
 
+class SelectedHolder(WireModel):
+    session_id: str
+    display_name: str
+    login: str
+    kind: Literal["UAL", "FL", "ADM"]
+    is_me: bool
+
+
+class HolderSelection(WireModel):
+    """Everybody that a filter lets through, on all pages of the table."""
+
+    holders: list[SelectedHolder]
+    """At most 10,000, sorted by name."""
+    found: int
+    """How many there are."""
+
+
 class Setup(WireModel):
     """How far the set-up of a PBX is, for its administrator."""
 
@@ -310,10 +327,19 @@ class Setup(WireModel):
     """The administrator has opened the chat with the bot."""
 
 
-class HoldersParams(WireModel):
-    """Which holders to return, in which order; one page at a time."""
+class HoldersFilterParams(WireModel):
+    """Which holders: those that the search finds and the filters let through."""
 
     search: Search = ""
+    kind: Literal["", "UAL", "FL", "ADM"] = ""
+    """Kind of licence; empty: all."""
+    unseen_days: int = Field(default=0, ge=0, le=3650)
+    """Only people who were last seen at least that many days ago; 0: everybody."""
+
+
+class HoldersParams(HoldersFilterParams):
+    """Which holders to return, in which order; one page at a time."""
+
     sort: Literal["name", "login", "kind", "since", "last-seen", "teams-name"] = "name"
     descending: QueryFlag = False
     offset: int = Field(default=0, ge=0, le=10_000_000)

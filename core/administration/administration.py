@@ -6,7 +6,7 @@ Methods raise `RefusedError` when the act is refused.
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Final
@@ -39,6 +39,8 @@ logger = logging.getLogger(__name__)
 
 MAX_AUDIT_COUNTED: Final = 10_000
 """A page of the audit counts its entries up to this number."""
+MAX_SELECTED: Final = 10_000
+"""How many holders can be selected at once."""
 MAX_AUDIT_ROWS: Final = 50_000
 """Number of rows in one export (about ten megabytes)."""
 
@@ -167,6 +169,11 @@ class Administration:
             self._overview.ual_count(pbx_id),
         )
         return _Counted(page=page, pools=pools, tenants=tenants, waiting=waiting, user_licences=user_licences)
+
+    async def select(self, user: TeamsUser, query: HoldersQuery) -> HoldersPage:
+        """Return everybody that the query finds, on all pages, up to `MAX_SELECTED`."""
+        reader = await self._guard.may_read(user, AdministratorAct.VIEW_LICENCES)
+        return await self._overview.holders(reader.pbx_id, replace(query, offset=0, limit=MAX_SELECTED))
 
     async def holder(self, user: TeamsUser, session_id: str) -> Session:
         """Return one session of this PBX. Refuses with `session-gone` if it has ended."""

@@ -3,16 +3,17 @@
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Final
+from typing import Any, Final
 
 from core.identity.teams_user import TeamsUser
-from core.licensing.rules import Pool
+from core.licensing.rules import LicenceKind, Pool
 from core.licensing.session import SESSION_COLUMNS, Session, to_session
 from core.licensing.transactions.steps import POOLS, to_pool
 from core.store.database import Database
 from core.store.folding import searched, sql_folded, sql_searched
+from core.store.timestamps import now, to_ms
 
 
 class SortBy(StrEnum):
@@ -35,14 +36,11 @@ _COLUMNS: Final[Mapping[SortBy, tuple[str, ...]]] = {
     SortBy.TEAMS_NAME: (sql_folded("teams_name"), "teams_name"),
 }
 _SEARCHED: Final = " OR ".join(
-    [
-        *(
-            f"{sql_searched(column)} LIKE $2 ESCAPE '/'"
-            for column in ("display_name", "pbx_login", "email", "teams_name", "licence_kind")
-        ),
-        "$3 LIKE '%,' || licence_kind || ',%'",
-    ]
+    f"{sql_searched(column)} LIKE {{text}} ESCAPE '/'"
+    for column in ("display_name", "pbx_login", "email", "teams_name", "licence_kind")
 )
+_IN_THREAD: Final = 500
+"""From this number of rows on, they are converted outside the event loop."""
 _RULES: Final = (
     "SELECT id, serial, valid_from, valid_until, policy, 0 AS seats, 0 AS used, 0 AS reserved, 0 AS kept"
     " FROM pool WHERE pbx_id = $1 AND NOT withdrawn ORDER BY valid_until, id"
@@ -59,6 +57,10 @@ class HoldersQuery:
     limit: int = 50
     kinds: tuple[str, ...] = ()
     """Licence kinds whose names in the reader's language contain the search text."""
+    kind: LicenceKind | None = None
+    """Only holders of this kind of licence."""
+    unseen_days: int = 0
+    """Only people who were last seen at least that many days ago; 0: everybody."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -89,6 +91,35 @@ def _order(sort: SortBy, *, descending: bool = False) -> str:
     return f"ORDER BY {', '.join(f'{column} {direction}' for column in _COLUMNS[sort])}, id"
 
 
+def _where(pbx_id: str, query: HoldersQuery) -> tuple[str, list[object]]:
+    """Return the part of a statement that selects the holders, and its values."""
+    conditions: list[str] = []
+    values: list[object] = []
+
+    def value(one: object) -> str:
+        values.append(one)
+        return f"${len(values)}"
+
+    conditions.append(f"pbx_id = {value(pbx_id)}")
+    if query.search:
+        escaped = "".join(f"/{one}" if one in "/%_" else one for one in searched(query.search))
+        text, kinds = value(f"%{escaped}%"), value(f",{','.join(query.kinds)},")
+        conditions.append(
+            f"({_SEARCHED.format(text=text)} OR {kinds} LIKE '%,' || licence_kind || ',%')"
+        )
+    if query.kind is not None:
+        conditions.append(f"licence_kind = {value(query.kind.value)}")
+    if query.unseen_days:
+        conditions.append(f"last_seen_at <= {value(to_ms(now() - timedelta(days=query.unseen_days)))}")
+    return f"FROM session WHERE {' AND '.join(conditions)}", values
+
+
+async def _sessions(rows: Sequence[Mapping[str, Any]]) -> Sequence[Session]:
+    if len(rows) < _IN_THREAD:
+        return [to_session(row) for row in rows]
+    return await asyncio.to_thread(lambda: [to_session(row) for row in rows])
+
+
 class Overview:
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -101,27 +132,26 @@ class Overview:
 
     async def holders(self, pbx_id: str, query: HoldersQuery) -> HoldersPage:
         order = _order(query.sort, descending=query.descending)
-        if query.search:
-            return await self._found(pbx_id, query, order)
-        page = f"SELECT {SESSION_COLUMNS} FROM session WHERE pbx_id = $1 {order} LIMIT $2 OFFSET $3"
+        where, values = _where(pbx_id, query)
+        if len(values) > 1:
+            return await self._found(where, values, query, order)
+        page = f"SELECT {SESSION_COLUMNS} {where} {order} LIMIT $2 OFFSET $3"
         # This sorts all holders of the PBX. An index would slow down every sign-in, which a page is not worth.
         rows = await self._database.fetch_long(page, pbx_id, query.limit, query.offset)
-        count = await self._database.fetch_first(
-            "SELECT count(*) AS n FROM session WHERE pbx_id = $1", pbx_id
-        )
-        return HoldersPage([to_session(row) for row in rows], count["n"] if count is not None else 0)
+        count = await self._database.fetch_first(f"SELECT count(*) AS n {where}", pbx_id)
+        return HoldersPage(await _sessions(rows), count["n"] if count is not None else 0)
 
-    async def _found(self, pbx_id: str, query: HoldersQuery, order: str) -> HoldersPage:
+    async def _found(
+        self, where: str, values: Sequence[object], query: HoldersQuery, order: str
+    ) -> HoldersPage:
         """Search all holders of the PBX; one query reads the page and the count."""
-        escaped = "".join(f"/{one}" if one in "/%_" else one for one in searched(query.search))
-        where = f"FROM session WHERE pbx_id = $1 AND ({_SEARCHED})"
-        values = (pbx_id, f"%{escaped}%", f",{','.join(query.kinds)},")
-        page = f"SELECT {SESSION_COLUMNS}, count(*) OVER () AS found {where} {order} LIMIT $4 OFFSET $5"
+        last = len(values)
+        page = f"SELECT {SESSION_COLUMNS}, count(*) OVER () AS found {where} {order} LIMIT ${last + 1} OFFSET ${last + 2}"
         rows = await self._database.fetch_long(page, *values, query.limit, query.offset)
         if not rows and query.offset:  # beyond the last page
             rows = await self._database.fetch_long(f"SELECT count(*) AS found {where}", *values)
             return HoldersPage((), rows[0]["found"])
-        return HoldersPage([to_session(row) for row in rows], rows[0]["found"] if rows else 0)
+        return HoldersPage(await _sessions(rows), rows[0]["found"] if rows else 0)
 
     async def holder(self, pbx_id: str, session_id: str) -> Session | None:
         """Return one session of the PBX, or None when it does not exist or belongs to another PBX."""
@@ -132,8 +162,7 @@ class Overview:
     async def all_holders(self, pbx_id: str) -> Sequence[Session]:
         """Return all sessions of the PBX, for the export."""
         query = f"SELECT {SESSION_COLUMNS} FROM session WHERE pbx_id = $1 {_order(SortBy.NAME)}"
-        rows = await self._database.fetch_long(query, pbx_id)
-        return await asyncio.to_thread(lambda: [to_session(row) for row in rows])
+        return await _sessions(await self._database.fetch_long(query, pbx_id))
 
     async def pools(self, pbx_id: str) -> Sequence[Pool]:
         """Return the pools whose key is in the connector's configuration; withdrawn pools grant nothing."""

@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from playwright.async_api import Browser, Frame, FrameLocator, Page, Playwright, expect
 
@@ -104,7 +105,7 @@ class Tab:
         tab = cls(page, world, person)
         # Otherwise the telephone page comes first if the PBX offers telephones.
         query = {"page": "state"} | query
-        more = "".join(f"&{name}={value}" for name, value in query.items())
+        more = "".join(f"&{name}={quote(value)}" for name, value in query.items())
         await page.goto(
             f"{world.demo.teams_url}/?person={person.object_id}&locale={locale}&theme={theme}{more}"
         )

@@ -36,8 +36,9 @@ export function firstAddress<Page extends string>(
   return (link === (linked ?? "") ? find(before) : null) ?? find(linked);
 }
 
-/** Record the first visible page, so that Back can return to it. */
-export function beginAddress({ page, query }: Address): void {
+/** Record the first visible page, so that Back can return to it, and a reload knows the link it was opened with. */
+export function beginAddress({ page, query }: Address, linked: string | undefined): void {
+  remember(`${page}${query}`, linked);
   history.replaceState(null, "", `#${page}${query}`);
 }
 
@@ -77,6 +78,11 @@ export class AddressParameters implements ReactiveController {
 
   hostDisconnected(): void {
     window.removeEventListener("popstate", this.moved);
+  }
+
+  /** Whether the page is visible now. */
+  get isVisible(): boolean {
+    return parse(location.hash.slice(1)).page === this.page;
   }
 
   /** Return the value of a parameter; empty if it is missing, or if another page is visible. */

@@ -124,6 +124,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/licences/selection": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Everybody that a filter lets through, on all pages (administrators) */
+        get: operations["selectHolders"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/setup": {
         parameters: {
             query?: never;
@@ -1439,6 +1456,16 @@ export interface components {
             isMe: boolean;
         };
         /**
+         * HolderSelection
+         * @description Everybody that a filter lets through, on all pages of the table.
+         */
+        HolderSelection: {
+            /** Holders */
+            holders: components["schemas"]["SelectedHolder"][];
+            /** Found */
+            found: number;
+        };
+        /**
          * HoldersChange
          * @description Event `holders`, for administrators: somebody signed in or out, or a rule changed. The page requests the rows.
          */
@@ -2189,6 +2216,22 @@ export interface components {
             seatsUsed: number;
             /** Seatstotal */
             seatsTotal: number;
+        };
+        /** SelectedHolder */
+        SelectedHolder: {
+            /** Sessionid */
+            sessionId: string;
+            /** Displayname */
+            displayName: string;
+            /** Login */
+            login: string;
+            /**
+             * Kind
+             * @enum {string}
+             */
+            kind: "UAL" | "FL" | "ADM";
+            /** Isme */
+            isMe: boolean;
         };
         /** SessionEnd */
         SessionEnd: {
@@ -3151,6 +3194,8 @@ export interface operations {
         parameters: {
             query?: {
                 search?: string;
+                kind?: "" | "UAL" | "FL" | "ADM";
+                unseenDays?: number;
                 sort?: "name" | "login" | "kind" | "since" | "last-seen" | "teams-name";
                 descending?: boolean;
                 offset?: number;
@@ -3219,6 +3264,115 @@ export interface operations {
             /** @description unstorable-value */
             422: {
                 headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description internal-error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description identity-unavailable */
+            503: {
+                headers: {
+                    /** @description Seconds until it is worth asking again */
+                    "Retry-After": number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    selectHolders: {
+        parameters: {
+            query?: {
+                search?: string;
+                kind?: "" | "UAL" | "FL" | "ADM";
+                unseenDays?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HolderSelection"];
+                };
+            };
+            /** @description invalid-request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description token-rejected */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description tenant-not-allowed, not-signed-in, not-administrator, password-needed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description too-slow */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description too-large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description unstorable-value */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description throttled */
+            429: {
+                headers: {
+                    /** @description Seconds until it is worth asking again */
+                    "Retry-After": number;
                     [name: string]: unknown;
                 };
                 content: {

@@ -10,6 +10,8 @@ export type Licence = Schemas["Licence"];
 export type MyState = Schemas["MyState"];
 export type Licences = Schemas["Licences"];
 export type Holder = Schemas["Holder"];
+/** A holder as far as a selection needs to know; every `Holder` is one. */
+export type SelectedHolder = Schemas["SelectedHolder"];
 export type SignInChallenge = Schemas["SignInChallenge"];
 export type SignInRequest = Schemas["SignInRequest"];
 export type ConnectionState = Schemas["ConnectionState"];
@@ -87,9 +89,16 @@ export interface ServedFile {
   complete: boolean;
 }
 
-/** Search, order and page of the list of holders. */
-export interface HoldersQuery {
+/** Which holders: empty strings and 0 mean all. */
+export interface HoldersFilter {
   search: string;
+  kind: "" | Holder["kind"];
+  /** Only people who were last seen at least that many days ago. */
+  unseenDays: number;
+}
+
+/** Filter, order and page of the list of holders. */
+export interface HoldersQuery extends HoldersFilter {
   sort: SortColumn;
   descending: boolean;
   offset: number;
@@ -134,6 +143,8 @@ export const api = {
   joinWaitingList: () => call<MyState>("POST", "waiting"),
   leaveWaitingList: () => call<MyState>("DELETE", "waiting"),
   licences: (query: HoldersQuery) => call<Licences>("GET", `licences${queryOf({ ...query })}`),
+  selectHolders: ({ search, kind, unseenDays }: HoldersFilter) =>
+    call<Schemas["HolderSelection"]>("GET", `licences/selection${queryOf({ search, kind, unseenDays })}`),
   exportHolders: (format: FileFormat) => download(`licences/export${queryOf({ timeZone, format })}`),
   audit: (filter: AuditFilter, limit: number, before?: Schemas["AuditPlace"]) =>
     call<AuditPage>("GET", `audit${queryOf({ timeZone, limit, ...given(filter), ...before })}`),

@@ -331,7 +331,7 @@ export class App extends LitElement {
     const linked = this.surroundings.page;
     this.number = linkedNumber(linked);
     const first = this.number !== "" ? { page: "phone" as const, query: "" } : firstAddress(PAGES, linked);
-    if (first !== null) beginAddress(first);
+    if (first !== null) beginAddress(first, linked);
     this.page = first?.page ?? null;
     const moved = (name: string) => {
       this.page = PAGES.find((page) => page === name) ?? null;

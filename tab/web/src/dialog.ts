@@ -15,6 +15,8 @@ export class Dialog extends LitElement {
   /** Current label of the button that confirms. */
   @property() confirm = "";
   @property({ type: Boolean }) busy = false;
+  /** At the side of the window and as high as it, for long forms. */
+  @property({ type: Boolean }) drawer = false;
   /** Whether Enter in a field confirms. */
   @property({ type: Boolean }) enter = false;
   @query("dialog") private dialog!: HTMLDialogElement;
@@ -31,11 +33,15 @@ export class Dialog extends LitElement {
   }
 
   override render() {
-    return html`<dialog aria-labelledby="${this.name}-title" @close=${this.closed}>
+    return html`<dialog
+      class=${this.drawer ? "drawer" : nothing}
+      aria-labelledby="${this.name}-title"
+      @close=${this.closed}
+    >
       <form method="dialog" @submit=${this.submit}>
         ${this.enter ? html`<button type="submit" hidden></button>` : nothing}
         <h2 id="${this.name}-title">${this.heading}</h2>
-        ${this.content}
+        ${this.drawer ? html`<div class="content">${this.content}</div>` : this.content}
         <div class="actions end">
           ${button({ label: this.confirm, primary: true, submit: true, disabled: this.busy })}
           ${button({ label: t("app.cancel"), disabled: this.busy, onClick: () => this.close() })}
@@ -49,8 +55,8 @@ export class Dialog extends LitElement {
    * after it if the opener is gone.
    */
   async open(opener: EventTarget | null): Promise<void> {
-    const root = this.getRootNode() as ShadowRoot;
-    this.next = opener instanceof HTMLElement ? withFollowing(root, opener) : [];
+    // The opener may be on the page that contains the dialog's own.
+    this.next = opener instanceof HTMLElement ? withFollowing(opener.getRootNode() as ShadowRoot, opener) : [];
     await this.updateComplete;
     this.dialog.showModal();
   }
@@ -88,6 +94,37 @@ export const dialogStyles = css`
   }
   dialog::backdrop {
     background: rgba(0, 0, 0, 0.4);
+  }
+  dialog.drawer {
+    inset: 0 0 0 auto;
+    width: min(480px, 100vw);
+    height: 100dvh;
+    max-height: none;
+    margin: 0;
+    border-radius: 0;
+    padding: 0;
+  }
+  dialog.drawer:dir(rtl) {
+    inset: 0 auto 0 0;
+  }
+  .drawer form {
+    display: flex;
+    flex-direction: column;
+    height: 100%;
+  }
+  .drawer h2 {
+    padding: 16px 24px 0;
+    overflow-wrap: anywhere;
+  }
+  .drawer .content {
+    flex: 1;
+    overflow: auto;
+    padding: 4px 24px 16px;
+  }
+  .drawer .end {
+    margin: 0;
+    padding: 12px 24px;
+    border-top: 1px solid var(--colorNeutralStroke2);
   }
   .end {
     justify-content: flex-end;

@@ -21,11 +21,13 @@ export interface Field {
   /** Id of a describing element other than the hint. */
   describedBy?: string;
   onInput?: (event: Event) => void;
+  /** Called when the value is complete: on leaving the field, or with Enter. */
+  onChange?: () => void;
 }
 
 export function field(options: Field) {
   const { id, label, hint, type = "text", value, autocomplete = "off", maxLength, min, max } = options;
-  const { required = false, error = "", invalid = error !== "", describedBy, inputMode, onInput } = options;
+  const { required = false, error = "", invalid = error !== "", describedBy, inputMode, onInput, onChange } = options;
   const described = [hint ? `${id}-hint` : describedBy, error ? `${id}-error` : ""].filter(Boolean).join(" ");
   return html`<div class="field">
     <label for=${id}>${label}</label>
@@ -45,6 +47,7 @@ export function field(options: Field) {
       aria-describedby=${described || nothing}
       aria-invalid=${invalid ? "true" : nothing}
       @input=${onInput ?? nothing}
+      @change=${onChange ?? nothing}
     />
     ${hint ? html`<p class="hint" id="${id}-hint">${hint}</p>` : nothing}
     ${error ? html`<p class="hint wrong" id="${id}-error">${error}</p>` : nothing}

@@ -45,8 +45,7 @@ describe("the first address", () => {
 describe("parameters", () => {
   it("stay after a reload, also with a link that has some of its own", () => {
     const linked = "licences?kind=FL x";
-    beginAddress({ page: "licences", query: "?kind=FL" });
-    showAddress("licences", linked);
+    beginAddress({ page: "licences", query: "?kind=FL" }, linked);
     new AddressParameters(host, "licences").set({ search: "Müller & Söhne", kind: "" });
     place.hash = "";
     const again = firstAddress(PAGES, linked);

@@ -2,10 +2,15 @@
 
 import unicodedata
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
+from sqlalchemy import update
 
 from core.licensing.overview import HoldersQuery, SortBy
+from core.licensing.rules import LicenceKind
+from core.store import tables
+from core.store.timestamps import now, to_ms
 from tests.support.book import PBX, Book, person
 
 NAMES = (
@@ -82,3 +87,27 @@ async def test_a_kind_of_licence_is_found_by_its_name(filled: Book) -> None:
     assert await found(filled, "benutzerlizenz", "UAL") == ["Adam"]
     assert await found(filled, "benutzerlizenz") == []
     assert len(await found(filled, "floating", "FL")) == len(NAMES)
+
+
+async def test_filters_and_search_narrow_together(filled: Book) -> None:
+    """Whoever was not seen for a week, with one kind of licence, and a name."""
+    await filled.take(100, ual=True, person=replace(person(100), display_name="Adam Schäfer"))
+    async with filled.database.writing() as connection:
+        await connection.execute(update(tables.session).values(last_seen_at=to_ms(now())))
+        await connection.execute(
+            update(tables.session)
+            .where(tables.session.c.display_name.like("%Schäfer"))
+            .values(last_seen_at=to_ms(now() - timedelta(days=8)))
+        )
+
+    async def names(**query: object) -> list[str]:
+        page = await filled.overview.holders(PBX, HoldersQuery(**query))
+        assert page.found == len(page.sessions)
+        return [session.person.display_name for session in page.sessions]
+
+    assert await names(kind=LicenceKind.UAL) == ["Adam Schäfer"]
+    assert await names(unseen_days=7) == ["Adam Schäfer", "Schäfer"]
+    assert await names(unseen_days=9) == []
+    assert await names(kind=LicenceKind.FL, unseen_days=7) == ["Schäfer"]
+    assert await names(search="adam", kind=LicenceKind.FL) == []
+    assert await names(search="schafer", unseen_days=7) == ["Adam Schäfer", "Schäfer"]

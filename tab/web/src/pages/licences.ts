@@ -11,13 +11,16 @@ import {
   type HoldersQuery,
   type Licences,
   type PoolState,
+  type SelectedHolder,
   type SortColumn,
 } from "../api.js";
 import { BusyController } from "../busy.js";
+import { parseWhole } from "../numbers.js";
 import { Paced } from "../paced.js";
 import { button } from "../button.js";
-import { dialogStyles, type Dialog } from "../dialog.js";
-import { field, fieldStyles } from "../field.js";
+import { focusFirst } from "../focus.js";
+import { AddressParameters } from "../address.js";
+import { choice, field, fieldStyles } from "../field.js";
 import { sectionStyles, tableStyles, tickStyles } from "../page-styles.js";
 import { person } from "../person.js";
 import "../page-words.js";
@@ -27,23 +30,29 @@ import { announce, confirmDone } from "../toasts.js";
 import "./advice.js";
 import "./policy.js";
 import type { PolicyDialog } from "./policy.js";
+import "./revoke.js";
+import type { Revoke } from "./revoke.js";
 import "./usage.js";
 import { fullness, lastDay, validity, type Health } from "./licence-tiles.js";
 import "@fluentui/web-components/avatar.js";
-import { date, dateTime, rich, t, timeAgo } from "../words.js";
+import { date, dateTime, t, timeAgo } from "../words.js";
 
 const PAGE = 50;
 const SEARCH_PAUSE_MS = 250;
 const ROWS_PAUSE_MS = 3_000;
 /** The diagrams tell of days; reading them costs more than all else on this page. */
 const USAGE_PAUSE_MS = 60_000;
+const KINDS = ["FL", "UAL", "ADM"] as const;
+const UNSEEN_DAYS = [1, 7, 30] as const;
+/** The same limit as in the service. */
+const MAX_OFFSET = 10_000_000;
+const COLUMNS: readonly SortColumn[] = ["name", "login", "kind", "since", "last-seen", "teams-name"];
 
 @customElement("pbx-licences")
 export class LicencesPage extends LitElement {
   static override styles = [
     shared,
     fieldStyles,
-    dialogStyles,
     sectionStyles,
     tableStyles,
     tickStyles,
@@ -63,17 +72,49 @@ export class LicencesPage extends LitElement {
       th {
         font-weight: 600;
       }
-      .tools {
+      .filters {
+        display: grid;
+        grid-template-columns: repeat(auto-fit, minmax(min(100%, 168px), 1fr));
+        gap: 12px;
+        align-items: start;
+        margin-bottom: 12px;
+      }
+      .above {
         display: flex;
         flex-wrap: wrap;
-        gap: 12px;
-        align-items: end;
+        gap: 8px 16px;
+        align-items: center;
+        justify-content: space-between;
         margin-bottom: 8px;
       }
-      .people {
-        max-height: 200px;
-        overflow: auto;
-        overflow-wrap: anywhere;
+      .above p {
+        margin: 0;
+      }
+      /* It stays in the window while the table is long. */
+      .commands {
+        position: sticky;
+        top: 0;
+        z-index: 1;
+        display: flex;
+        flex-wrap: wrap;
+        gap: 8px 12px;
+        align-items: center;
+        margin-bottom: 8px;
+        padding: 8px 12px;
+        background: var(--colorNeutralBackground1Selected, var(--colorNeutralBackground1));
+        border: 1px solid var(--colorNeutralStroke1);
+        border-radius: var(--borderRadiusMedium, 4px);
+      }
+      .commands span {
+        font-weight: 600;
+        margin-inline-end: auto;
+      }
+      .empty {
+        padding: 24px 0;
+        text-align: center;
+      }
+      .empty .actions {
+        justify-content: center;
       }
       .badge,
       .kind {
@@ -220,16 +261,18 @@ export class LicencesPage extends LitElement {
   @state() private view: Licences | null = null;
   private readonly task = new BusyController(this);
   private readonly exporting = new BusyController(this);
-  private readonly revocation = new BusyController(this);
-  @state() private query: HoldersQuery = { search: "", sort: "name", descending: false, offset: 0, limit: PAGE };
-  /** The selected holders by session id. A selection persists when the page of the table changes. */
-  @state() private selected: ReadonlyMap<string, Holder> = new Map();
-  @state() private revoking: readonly Holder[] = [];
-  @query("pbx-dialog") private dialog!: Dialog;
+  private readonly selecting = new BusyController(this);
+  /** Filters, order and place in the table. */
+  private readonly address = new AddressParameters(this, "licences");
+  /** The selected people by session id. A selection persists when the filters or the page of the table change. */
+  @state() private selected: ReadonlyMap<string, SelectedHolder> = new Map();
   @query("pbx-policy") private policy!: PolicyDialog;
-  @query("#reason") private reasonInput!: HTMLInputElement;
+  @query("pbx-revoke") private revocation!: Revoke;
+  @query("#holders") private heading!: HTMLElement;
   private searchPause = 0;
-  private searched = "";
+  /** The query of the last request. */
+  private asked = "";
+  private announced = "";
   private readonly rows = new Paced(this, () => void this.load(), ROWS_PAUSE_MS);
   private readonly usage = new Paced(this, () => (this.usageRevision += 1), USAGE_PAUSE_MS);
 
@@ -239,10 +282,36 @@ export class LicencesPage extends LitElement {
       this.rows.ask();
     }
     if (changed.has("revision")) {
-      if (this.view === null) void this.load();
-      else this.rows.ask();
+      if (this.view !== null) this.rows.ask();
       this.usage.ask();
     }
+    // Also after a move through the history. The address of another page is none of this one's.
+    if (this.address.isVisible && this.asked !== JSON.stringify(this.wanted)) void this.load();
+  }
+
+  override disconnectedCallback() {
+    window.clearTimeout(this.searchPause);
+    super.disconnectedCallback();
+  }
+
+  /** What the address asks for. */
+  private get wanted(): HoldersQuery {
+    const { address } = this;
+    const [sort, kind, unseen, from] = [
+      address.get("sort"),
+      address.get("kind"),
+      address.get("unseen"),
+      address.get("from"),
+    ];
+    return {
+      search: address.get("search").trim(),
+      kind: KINDS.find((one) => one === kind) ?? "",
+      unseenDays: UNSEEN_DAYS.find((days) => String(days) === unseen) ?? 0,
+      sort: COLUMNS.find((column) => column === sort) ?? "name",
+      descending: address.get("order") === "descending",
+      offset: parseWhole(from, 0, MAX_OFFSET) ?? 0,
+      limit: PAGE,
+    };
   }
 
   override render() {
@@ -257,8 +326,7 @@ export class LicencesPage extends LitElement {
               <pbx-usage .revision=${this.usageRevision}></pbx-usage>
               <pbx-advice></pbx-advice>`
       }
-      ${this.renderDialog()}
-      <pbx-policy @saved=${this.saved}></pbx-policy>
+      <pbx-policy @saved=${() => void this.load()}></pbx-policy>
     `;
   }
 
@@ -303,70 +371,26 @@ export class LicencesPage extends LitElement {
   }
 
   private renderHolders(view: Licences) {
-    const chosen = [...this.selected.values()];
-    const last = this.query.offset + view.holders.length;
+    const { offset } = this.wanted;
+    const last = offset + view.holders.length;
     return html`<section class="card" aria-labelledby="holders">
       <h2 id="holders">${t("licences.holders")}</h2>
-      <div class="tools">
-        ${field({
-          id: "search",
-          label: t("licences.search"),
-          hint: t("licences.search-hint"),
-          type: "search",
-          onInput: this.onSearch,
-        })}
-        <span> ${view.found === 0 ? nothing : this.countOf(view)} </span>
-        ${button({
-          label: t("licences.revoke-selected", { selected: chosen.length }),
-          disabled: chosen.length === 0,
-          onClick: (event) => void this.ask(chosen, event.target),
-        })}
+      ${this.renderFilters()}
+      <pbx-revoke @revoked=${this.revoked} @closed=${() => focusFirst([this.heading])}></pbx-revoke>
+      <div class="above">
+        <p>${view.found === 0 ? nothing : this.countOf(view)}</p>
         <span class="exports">
-          ${button({ label: t("licences.export-xlsx"), disabled: this.exporting.busy, onClick: () => this.export("xlsx") })}
-          ${button({ label: t("licences.export-csv"), disabled: this.exporting.busy, onClick: () => this.export("csv") })}
+          ${button({ label: t("licences.export-xlsx"), small: true, disabled: this.exporting.busy, onClick: () => this.export("xlsx") })}
+          ${button({ label: t("licences.export-csv"), small: true, disabled: this.exporting.busy, onClick: () => this.export("csv") })}
         </span>
       </div>
+      <pbx-message .trouble=${this.selecting.trouble}></pbx-message>
+      ${this.selected.size > 0 ? this.renderCommands(view) : nothing}
+      ${view.found === 0 ? this.renderEmpty() : this.renderTable(view)}
       ${
-        view.found === 0
-          ? html`<p>${this.countOf(view)}</p>`
-          : html`<div class="scroll" tabindex="0" role="group" aria-labelledby="holders">
-              <table role="table" aria-labelledby="holders">
-                <thead role="rowgroup">
-                  <tr role="row">
-                    <th scope="col" role="columnheader">
-                      <label class="tick"
-                        ><input
-                          type="checkbox"
-                          aria-label=${t("licences.select-all")}
-                          .checked=${view.holders.every((holder) => this.selected.has(holder.sessionId))}
-                          @change=${this.toggleAll}
-                      /></label>
-                    </th>
-                    ${this.renderColumn("name", t("licences.column.name"))}
-                    ${this.renderColumn("login", t("licences.column.login"))}
-                    ${this.renderColumn("teams-name", t("licences.column.teams"))}
-                    ${this.renderColumn("kind", t("licences.column.kind"))}
-                    ${this.renderColumn("since", t("licences.column.since"))}
-                    ${this.renderColumn("last-seen", t("licences.column.seen"))}
-                    <th scope="col" role="columnheader">
-                      <span class="visually-hidden">${t("licences.column.action")}</span>
-                    </th>
-                  </tr>
-                </thead>
-                <tbody role="rowgroup">
-                  ${repeat(
-                    view.holders,
-                    (holder) => holder.sessionId,
-                    (holder) => this.renderHolder(holder),
-                  )}
-                </tbody>
-              </table>
-            </div>`
-      }
-      ${
-        view.found > PAGE || this.query.offset > 0
+        view.found > PAGE || offset > 0
           ? html`<nav class="pages" aria-label=${t("licences.pages")}>
-              ${this.renderTurn(-PAGE, "licences.previous", this.query.offset === 0)}
+              ${this.renderTurn(-PAGE, "licences.previous", offset === 0)}
               ${this.renderTurn(PAGE, "licences.next", last >= view.found)}
             </nav>`
           : nothing
@@ -374,24 +398,136 @@ export class LicencesPage extends LitElement {
     </section>`;
   }
 
+  private renderFilters() {
+    const { kind, unseenDays } = this.wanted;
+    return html`<div class="filters" role="search" aria-label=${t("licences.filters")}>
+      ${field({
+        id: "search",
+        label: t("licences.search"),
+        hint: t("licences.search-hint"),
+        type: "search",
+        maxLength: 100,
+        value: this.address.get("search"),
+        onInput: this.onSearch,
+      })}
+      ${choice({
+        id: "filter-kind",
+        label: t("licences.filter-kind"),
+        value: kind,
+        options: ["", ...KINDS].map((value) => ({
+          value,
+          label: value === "" ? t("licences.filter-all-kinds") : t(`state.kind.${value as Holder["kind"]}`),
+        })),
+        onChange: (kind) => this.show({ kind }),
+      })}
+      ${choice({
+        id: "filter-unseen",
+        label: t("licences.filter-seen"),
+        value: unseenDays === 0 ? "" : String(unseenDays),
+        options: ["", ...UNSEEN_DAYS].map((days) => ({
+          value: String(days),
+          label: days === "" ? t("licences.filter-all-times") : t("licences.filter-unseen", { count: days as number }),
+        })),
+        onChange: (unseen) => this.show({ unseen }),
+      })}
+    </div>`;
+  }
+
+  /** What can be done with the selected people, who may be on other pages of the table. */
+  private renderCommands({ found }: Licences) {
+    const count = this.selected.size;
+    return html`<div class="commands" role="group" aria-label=${t("licences.commands")}>
+      <span>${t("licences.selected", { count })}</span>
+      ${
+        count < found
+          ? button({
+              label: t("licences.select-found", { count: found }),
+              small: true,
+              disabled: this.selecting.busy,
+              onClick: () => void this.selectFound(),
+            })
+          : nothing
+      }
+      ${button({ label: t("licences.deselect"), small: true, onClick: () => this.deselect() })}
+      ${button({
+        label: t("licences.revoke-selected", { selected: count }),
+        small: true,
+        primary: true,
+        onClick: (event) => void this.revocation.open([...this.selected.values()], event.target),
+      })}
+    </div>`;
+  }
+
+  private renderEmpty() {
+    return html`<div class="empty">
+      <p>${t(this.isFiltered ? "licences.none-found" : "licences.none")}</p>
+      ${
+        this.isFiltered
+          ? html`<div class="actions">${button({ label: t("licences.clear"), onClick: () => this.clear() })}</div>`
+          : nothing
+      }
+    </div>`;
+  }
+
+  private renderTable(view: Licences) {
+    return html`<div class="scroll" tabindex="0" role="group" aria-labelledby="holders">
+      <table role="table" aria-labelledby="holders">
+        <thead role="rowgroup">
+          <tr role="row">
+            <th scope="col" role="columnheader">
+              <label class="tick"
+                ><input
+                  type="checkbox"
+                  aria-label=${t("licences.select-all")}
+                  .checked=${view.holders.every((holder) => this.selected.has(holder.sessionId))}
+                  @change=${this.toggleAll}
+              /></label>
+            </th>
+            ${this.renderColumn("name", t("licences.column.name"))}
+            ${this.renderColumn("login", t("licences.column.login"))}
+            ${this.renderColumn("teams-name", t("licences.column.teams"))}
+            ${this.renderColumn("kind", t("licences.column.kind"))}
+            ${this.renderColumn("since", t("licences.column.since"))}
+            ${this.renderColumn("last-seen", t("licences.column.seen"))}
+            <th scope="col" role="columnheader">
+              <span class="visually-hidden">${t("licences.column.action")}</span>
+            </th>
+          </tr>
+        </thead>
+        <tbody role="rowgroup">
+          ${repeat(
+            view.holders,
+            (holder) => holder.sessionId,
+            (holder) => this.renderHolder(holder),
+          )}
+        </tbody>
+      </table>
+    </div>`;
+  }
+
+  private get isFiltered(): boolean {
+    const { search, kind, unseenDays } = this.wanted;
+    return search !== "" || kind !== "" || unseenDays !== 0;
+  }
+
   private countOf({ found, holders }: Licences): string {
-    if (found === 0) return this.query.search === "" ? t("licences.none") : t("licences.none-found");
-    const { offset } = this.query;
+    if (found === 0) return t(this.isFiltered ? "licences.none-found" : "licences.none");
+    const { offset } = this.wanted;
     return t("licences.count", { first: offset + 1, last: offset + holders.length, found });
   }
 
   private renderTurn(by: number, word: "licences.previous" | "licences.next", disabled: boolean) {
-    const turn = () => this.show({ offset: Math.max(0, this.query.offset + by) });
-    return button({ label: t(word), disabled, onClick: turn });
+    return button({ label: t(word), disabled, onClick: () => void this.turn(by) });
   }
 
   private renderColumn(sort: SortColumn, name: string) {
-    const mine = this.query.sort === sort;
-    const order = mine ? (this.query.descending ? "descending" : "ascending") : "none";
-    const turn = () => this.show({ sort, descending: mine && !this.query.descending, offset: 0 });
+    const { sort: sorted, descending } = this.wanted;
+    const mine = sorted === sort;
+    const order = mine ? (descending ? "descending" : "ascending") : "none";
+    const turn = () => this.show({ sort, order: mine && !descending ? "descending" : "" });
     return html`<th scope="col" role="columnheader" aria-sort=${order}>
       <button type="button" @click=${turn}>
-        ${name}<span aria-hidden="true">${mine ? (this.query.descending ? " ▼" : " ▲") : ""}</span>
+        ${name}<span aria-hidden="true">${mine ? (descending ? " ▼" : " ▲") : ""}</span>
       </button>
     </th>`;
   }
@@ -428,52 +564,46 @@ export class LicencesPage extends LitElement {
           label: t("licences.revoke"),
           small: true,
           ariaLabel: t("licences.revoke-one", { name: named(holder) }),
-          onClick: (event) => void this.ask([holder], event.target),
+          onClick: (event) => void this.revocation.open([holder], event.target),
         })}
       </td>
     </tr>`;
   }
 
-  private renderDialog() {
-    const { revoking } = this;
-    const [first] = revoking;
-    const named = (holder: Holder) => html`${person(holder.displayName)} (${holder.login})`;
-    const content = html`${
-        revoking.length === 1 && first
-          ? html`<p>${rich("licences.revoke-ask", { count: 1, name: named(first) })}</p>`
-          : html`<p>${t("licences.revoke-ask", { count: revoking.length })}</p>
-              <ul class="people">
-                ${revoking.map((holder) => html`<li>${named(holder)}</li>`)}
-              </ul>`
-      }
-      ${revoking.some((holder) => holder.isMe) ? html`<p><strong>${t("licences.revoke-me")}</strong></p>` : nothing}
-      <pbx-message .trouble=${this.revocation.trouble}></pbx-message>
-      ${field({ id: "reason", label: t("licences.reason"), maxLength: 500 })}`;
-    return html`<pbx-dialog
-      name="revoke"
-      enter
-      .heading=${t("licences.revoke-title", { count: revoking.length })}
-      .content=${content}
-      .confirm=${t(this.revocation.busy ? "licences.revoking" : "licences.revoke")}
-      ?busy=${this.revocation.busy}
-      @confirmed=${this.revoke}
-    ></pbx-dialog>`;
+  /** Change filters or order, beginning at the first page of the table. */
+  private show(change: Readonly<Record<string, string>>) {
+    window.clearTimeout(this.searchPause);
+    this.address.set({ from: "", ...change });
   }
 
-  private show(change: Partial<HoldersQuery>) {
-    this.query = { ...this.query, ...change };
-    void this.load();
+  private clear() {
+    this.show({ search: "", kind: "", unseen: "" });
+    // The button goes with the empty state.
+    focusFirst([this.heading]);
+  }
+
+  private async turn(by: number) {
+    const offset = Math.max(0, this.wanted.offset + by);
+    this.address.set({ from: offset === 0 ? "" : String(offset) });
+    await this.load();
+    this.heading.scrollIntoView({ block: "start" });
   }
 
   private async load() {
-    const asked = this.query;
-    await this.task.load(api.licences(asked), (view) => {
-      if (asked !== this.query) return;
-      if (view.holders.length === 0 && asked.offset > 0) return this.show({ offset: Math.max(0, asked.offset - PAGE) });
-      // Announce only results that the user requested, not changes made by others.
-      if (this.searched !== asked.search) announce(this.countOf(view));
-      this.searched = asked.search;
+    const { wanted } = this;
+    const asked = (this.asked = JSON.stringify(wanted));
+    await this.task.load(api.licences(wanted), (view) => {
+      if (asked !== this.asked) return;
+      const { offset } = wanted;
+      if (view.holders.length === 0 && offset > 0) {
+        const before = Math.min(offset - PAGE, Math.floor((view.found - 1) / PAGE) * PAGE);
+        return this.address.set({ from: before > 0 ? String(before) : "" });
+      }
       this.view = view;
+      // Announce only results that the user requested, not changes made by others.
+      const filters = JSON.stringify([wanted.search, wanted.kind, wanted.unseenDays]);
+      if (this.announced !== filters && this.announced !== "") announce(this.countOf(view));
+      this.announced = filters;
       this.dispatchEvent(
         new CustomEvent<number>("waiting-count", { detail: view.waiting, bubbles: true, composed: true }),
       );
@@ -482,9 +612,9 @@ export class LicencesPage extends LitElement {
   }
 
   private onSearch(event: Event) {
-    const search = (event.target as HTMLInputElement).value.trim();
+    const search = (event.target as HTMLInputElement).value;
     window.clearTimeout(this.searchPause);
-    this.searchPause = window.setTimeout(() => this.show({ search, offset: 0 }), SEARCH_PAUSE_MS);
+    this.searchPause = window.setTimeout(() => this.show({ search }), SEARCH_PAUSE_MS);
   }
 
   private toggle(holder: Holder) {
@@ -512,37 +642,27 @@ export class LicencesPage extends LitElement {
     void this.policy.open(pool, opener);
   }
 
-  private saved() {
-    confirmDone(t("policy.saved"));
-    void this.load();
-  }
-
-  private async ask(holders: readonly Holder[], opener: EventTarget | null) {
-    this.revoking = holders;
-    this.revocation.trouble = null;
-    await this.updateComplete;
-    await this.dialog.open(opener);
-    this.reasonInput.value = "";
-    this.reasonInput.focus();
-  }
-
-  /** Revoke the selected licences. After a failure the dialog stays open and keeps the typed reason. */
-  private async revoke() {
-    const { revoking } = this;
-    const outcome = await this.revocation.run(async () => {
-      const sessionIds = revoking.map((holder) => holder.sessionId);
-      const { sessionIds: ended } = await api.revoke({ sessionIds, reason: this.reasonInput.value });
-      const [only] = revoking.filter((holder) => ended.includes(holder.sessionId));
-      confirmDone(
-        ended.length === 1 && only
-          ? rich("licences.revoked-one", { name: html`${person(only.displayName)} (${only.login})` })
-          : t("licences.revoked", { count: ended.length }),
-      );
-      this.selected = new Map();
+  /** Select everybody whom the filters let through, on all pages. */
+  private async selectFound() {
+    await this.selecting.run(async () => {
+      const { holders, found } = await api.selectHolders(this.wanted);
+      this.selected = new Map([...this.selected, ...holders.map((one) => [one.sessionId, one] as const)]);
+      const count = this.selected.size;
+      announce(t("licences.selected", { count }));
+      if (found > holders.length) confirmDone(t("licences.selected-part", { count: holders.length, found }), "warning");
     });
-    if (outcome === "ignored") return;
-    if (outcome === "done") this.dialog.close();
-    await this.load();
+  }
+
+  private deselect() {
+    this.selected = new Map();
+    announce(t("licences.selected", { count: 0 }));
+    // The button goes with the selection.
+    focusFirst([this.heading]);
+  }
+
+  private revoked({ detail: isComplete }: CustomEvent<boolean>) {
+    if (isComplete) this.selected = new Map();
+    void this.load();
   }
 }
 

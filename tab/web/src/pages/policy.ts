@@ -10,6 +10,7 @@ import { parseWhole } from "../numbers.js";
 import { tickStyles } from "../page-styles.js";
 import { person } from "../person.js";
 import { shared } from "../styles.js";
+import { confirmUndoable } from "../toasts.js";
 import { t } from "../words.js";
 
 type Reservation = PolicyState["reservations"][number];
@@ -28,7 +29,7 @@ export class PolicyDialog extends LitElement {
     dialogStyles,
     tickStyles,
     css`
-      form > .field {
+      .content > .field {
         margin-bottom: 12px;
       }
       fieldset {
@@ -85,6 +86,7 @@ export class PolicyDialog extends LitElement {
   override render() {
     const { reservations, admitted } = this.policy;
     const content = html`<pbx-message .trouble=${this.task.trouble}></pbx-message>
+      <p id="policy-summary">${this.summary()}</p>
       ${this.renderTyped("idle", { label: t("policy.idle"), hint: t("policy.idle-hint"), inputMode: "numeric" })}
       ${field({
         id: "people-search",
@@ -115,6 +117,7 @@ export class PolicyDialog extends LitElement {
       </fieldset>`;
     return html`<pbx-dialog
       name="policy"
+      drawer
       .heading=${t("policy.title", { serial: this.pool?.serial ?? "" })}
       .content=${content}
       .confirm=${t(this.task.busy ? "policy.saving" : "policy.save")}
@@ -129,8 +132,30 @@ export class PolicyDialog extends LitElement {
       value: this.typed[id] ?? "",
       error: this.errors[id] ?? "",
       onInput: (event) => this.type({ [id]: (event.target as HTMLInputElement).value }),
+      onChange: () => this.check(id),
       ...more,
     });
+  }
+
+  /** What the rules mean as they are typed; empty while a value is invalid. */
+  private summary(): string {
+    const { policy, errors } = this.parse();
+    if (Object.keys(errors).length > 0) return "";
+    const reserved = policy.reservations.reduce((sum, one) => sum + one.seats, 0);
+    const total = this.pool?.seatsTotal ?? 0;
+    return [
+      policy.idleHours === null || policy.idleHours === undefined
+        ? t("policy.summary-never")
+        : t("policy.summary-idle", { count: policy.idleHours }),
+      t("policy.summary-reserved", { reserved, total }),
+      t(policy.admitted ? "policy.summary-chosen" : "policy.summary-everybody"),
+    ].join(" ");
+  }
+
+  /** Show at once what is wrong with a value that was typed. */
+  private check(id: string) {
+    const error = this.parse().errors[id];
+    if (error !== undefined) this.errors = { ...this.errors, [id]: error };
   }
 
   /** Store typed values, and clear their errors. */
@@ -199,11 +224,8 @@ export class PolicyDialog extends LitElement {
     }
   }
 
-  /**
-   * Convert the typed values for the service. If they are invalid, show the errors at their fields and return
-   * null.
-   */
-  private read(): PolicyState | null {
+  /** Convert the typed values for the service; `errors` has what is wrong, by field id. */
+  private parse(): { policy: PolicyState; errors: Record<string, string> } {
     const errors: Record<string, string> = {};
     const whole = (id: string, most: number, word: "field.whole-number" | "field.whole-number-or-none") => {
       const value = parseWhole(this.typed[id] ?? "", 1, most);
@@ -216,21 +238,37 @@ export class PolicyDialog extends LitElement {
       if (name === "") errors[`name-${reservation.id}`] = t("field.name-missing");
       return { ...reservation, name, seats: whole(`seats-${reservation.id}`, MAX_SEATS, "field.whole-number") };
     });
-    this.errors = errors;
-    return Object.keys(errors).length === 0 ? { ...this.policy, idleHours, reservations } : null;
+    // The key may have fewer licences than a reservation may name; of several, the one that is too many is marked.
+    const total = this.pool?.seatsTotal ?? 0;
+    let reserved = 0;
+    for (const { id, seats } of reservations) {
+      reserved += seats;
+      if (reserved > total) errors[`seats-${id}`] ??= t("policy.too-many", { reserved, total });
+    }
+    return { policy: { ...this.policy, idleHours, reservations }, errors };
   }
 
   private async save() {
-    const policy = this.read();
-    if (policy === null) {
+    const { policy, errors } = this.parse();
+    this.errors = errors;
+    if (Object.keys(errors).length > 0) {
       await this.updateComplete;
       await this.dialog.updateComplete;
       this.dialog.querySelector<HTMLElement>('[aria-invalid="true"]')?.focus();
       return;
     }
-    const outcome = await this.task.run(() => api.setPolicy(this.pool.poolId, policy));
+    const { poolId, policy: before } = this.pool;
+    const outcome = await this.task.run(() => this.put(poolId, policy));
     if (outcome !== "done") return;
     this.dialog.close();
+    confirmUndoable(t("policy.saved"), async () => {
+      await this.put(poolId, before);
+      return t("policy.undone");
+    });
+  }
+
+  private async put(poolId: string, policy: PolicyState) {
+    await api.setPolicy(poolId, policy);
     this.dispatchEvent(new CustomEvent("saved"));
   }
 }

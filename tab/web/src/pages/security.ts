@@ -15,7 +15,15 @@ import "./trusted-tenants.js";
 
 const PAUSE_MS = 3_000;
 /** The settings come with the licence view; this page needs no rows of it. */
-const NO_ROWS = { search: "", sort: "name", descending: false, offset: 0, limit: 1 } as const;
+const NO_ROWS = {
+  search: "",
+  kind: "",
+  unseenDays: 0,
+  sort: "name",
+  descending: false,
+  offset: 0,
+  limit: 1,
+} as const;
 
 @customElement("pbx-security")
 export class Security extends LitElement {
