@@ -104,9 +104,7 @@ def _where(pbx_id: str, query: HoldersQuery) -> tuple[str, list[object]]:
     if query.search:
         escaped = "".join(f"/{one}" if one in "/%_" else one for one in searched(query.search))
         text, kinds = value(f"%{escaped}%"), value(f",{','.join(query.kinds)},")
-        conditions.append(
-            f"({_SEARCHED.format(text=text)} OR {kinds} LIKE '%,' || licence_kind || ',%')"
-        )
+        conditions.append(f"({_SEARCHED.format(text=text)} OR {kinds} LIKE '%,' || licence_kind || ',%')")
     if query.kind is not None:
         conditions.append(f"licence_kind = {value(query.kind.value)}")
     if query.unseen_days:

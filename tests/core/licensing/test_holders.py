@@ -90,7 +90,7 @@ async def test_a_kind_of_licence_is_found_by_its_name(filled: Book) -> None:
 
 
 async def test_filters_and_search_narrow_together(filled: Book) -> None:
-    """Whoever was not seen for a week, with one kind of licence, and a name."""
+    """People who were not seen for a week, with one kind of licence, and a name."""
     await filled.take(100, ual=True, person=replace(person(100), display_name="Adam Schäfer"))
     async with filled.database.writing() as connection:
         await connection.execute(update(tables.session).values(last_seen_at=to_ms(now())))

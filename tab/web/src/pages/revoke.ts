@@ -62,7 +62,7 @@ export class Revoke extends LitElement {
 
   /** Ask whether to revoke. `revoked` is dispatched when something may have changed. */
   async open(people: readonly SelectedHolder[], opener: EventTarget | null) {
-    // Whoever revokes their own session may not revoke anything after it.
+    // A person who has revoked their own session may not revoke anything after it.
     this.people = [...people].sort((one, other) => Number(one.isMe) - Number(other.isMe));
     this.result = { ended: [], gone: [] };
     this.shown = null;
