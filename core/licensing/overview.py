@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any, Final
+from typing import Final
 
 from core.identity.teams_user import TeamsUser
 from core.licensing.rules import LicenceKind, Pool
@@ -14,6 +14,7 @@ from core.licensing.transactions.steps import POOLS, to_pool
 from core.store.database import Database
 from core.store.folding import searched, sql_folded, sql_searched
 from core.store.timestamps import now, to_ms
+from core.store.transaction import Row
 
 
 class SortBy(StrEnum):
@@ -112,7 +113,7 @@ def _where(pbx_id: str, query: HoldersQuery) -> tuple[str, list[object]]:
     return f"FROM session WHERE {' AND '.join(conditions)}", values
 
 
-async def _sessions(rows: Sequence[Mapping[str, Any]]) -> Sequence[Session]:
+async def _sessions(rows: Sequence[Row]) -> Sequence[Session]:
     if len(rows) < _IN_THREAD:
         return [to_session(row) for row in rows]
     return await asyncio.to_thread(lambda: [to_session(row) for row in rows])

@@ -22,6 +22,7 @@ from tests.support.world import ANNA, BEN, CLARA, World, eventually
 DOORS: Final = {one.id: one for one in OPERATIONS if Code.NOT_ADMINISTRATOR in one.problems}
 VIEWS: Final = {
     "getLicences",
+    "selectHolders",
     "getUsage",
     "getAdvice",
     "getTrust",
