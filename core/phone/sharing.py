@@ -24,9 +24,10 @@ class Shared(Generic[K, A]):
             task.add_done_callback(partial(self._done, key))
         return await asyncio.shield(task)  # a caller that is cancelled must not cancel it for the others
 
-    def forget(self, key: K) -> None:
-        """Make later callers ask again, because a running request may return an outdated answer."""
-        self._asking.pop(key, None)
+    def forget_if(self, fits: Callable[[K], bool]) -> None:
+        """Make later callers with such a key ask again, because a running request may return an outdated answer."""
+        for key in [key for key in self._asking if fits(key)]:
+            del self._asking[key]
 
     def forget_all(self) -> None:
         self._asking.clear()

@@ -8,6 +8,7 @@ import logging
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Final, TypeVar
 
 from core.diagnosis.codes import Code
@@ -109,7 +110,7 @@ class Telephone:
             ),
         )
         self._on_returned: Callable[[Collection[tuple[str, str]]], None] = lambda _people: None
-        self._looks = Shared[tuple[str, str], PhoneLine]()
+        self._looks = Shared[tuple[str, str, str], PhoneLine]()
         bus.listen("phone", self._changed)
         bus.on_missed(self._looks.forget_all)
 
@@ -193,8 +194,18 @@ class Telephone:
     # Requests to the PBX
 
     async def line(self, user: TeamsUser) -> PhoneLine:
-        """Return the telephone's present state. Concurrent requests for the same person share one call to the PBX."""
-        return await self._looks.ask(user.key, lambda: self._look(user))
+        """Return the telephone's present state. Concurrent requests in the same session share one call to the PBX.
+
+        An answer that arrives in another session is dropped and the line of that session is read, so that nobody sees the
+        line of the PBX user who was signed in before.
+        """
+        access = await self._access_when_on(user)
+        while True:
+            session_id = access.session.id
+            line = await self._looks.ask((*user.key, session_id), partial(self._look, access))
+            access = await self._access_when_on(user)
+            if access.session.id == session_id:
+                return line
 
     async def dial(
         self,
@@ -238,7 +249,7 @@ class Telephone:
         self, user: TeamsUser, which: HistoryFilter, before: datetime | None, offset: int, limit: int
     ) -> History:
         """Return a page of the person's own call list, newest first."""
-        return await self._ask(
+        return await self._read(
             user=user,
             method=PhoneMethod.HISTORY,
             params=lambda user_id: HistoryParams(
@@ -249,7 +260,7 @@ class Telephone:
 
     async def search(self, user: TeamsUser, text: str) -> FoundNumbers:
         """Search colleagues, the PBX's contacts and the person's own calls by a part of a name or number."""
-        return await self._ask(
+        return await self._read(
             user=user,
             method=PhoneMethod.SEARCH,
             params=lambda user_id: SearchParams(user_id=user_id, search=text),
@@ -305,7 +316,7 @@ class Telephone:
         )
 
     async def voicemails(self, user: TeamsUser) -> Voicemails:
-        return await self._ask(
+        return await self._read(
             user=user,
             method=PhoneMethod.VOICEMAILS,
             params=lambda user_id: LineParams(user_id=user_id),
@@ -321,8 +332,7 @@ class Telephone:
             answer=Empty,
         )
 
-    async def _look(self, user: TeamsUser) -> PhoneLine:
-        access = await self._access_when_on(user)
+    async def _look(self, access: _Access) -> PhoneLine:
         params = ReadLine(
             user_id=access.session.person.pbx_user_id,
             with_capabilities=access.pbx.reports_phone_capabilities,
@@ -343,6 +353,16 @@ class Telephone:
     ) -> A:
         access = await self._access_when_on(user)
         return await self._call(access, method, params(access.session.person.pbx_user_id), answer)
+
+    async def _read(
+        self, user: TeamsUser, method: PhoneMethod, params: Callable[[int], WireModel], answer: type[A]
+    ) -> A:
+        """Ask for something that is shown. Refused with `not-signed-in` if the session has ended in the meantime."""
+        access = await self._access_when_on(user)
+        found = await self._call(access, method, params(access.session.person.pbx_user_id), answer)
+        if (await self._access_when_on(user)).session.id != access.session.id:
+            raise RefusedError(Finding(Code.NOT_SIGNED_IN))
+        return found
 
     async def _call(self, access: _Access, method: PhoneMethod, params: WireModel, answer: type[A]) -> A:
         try:
@@ -395,7 +415,7 @@ class Telephone:
 
     def _changed(self, rest: str) -> None:
         tenant_id, _, object_id = rest.partition(":")
-        self._looks.forget((tenant_id, object_id))
+        self._looks.forget_if(lambda key: key[:2] == (tenant_id, object_id))
 
 
 def _with_variant(finding: Finding) -> Finding:

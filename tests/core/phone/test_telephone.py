@@ -1,7 +1,7 @@
 """The telephone with a real hub and WebSocket, on both databases: the consent, requests, and notifications."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator, Awaitable, Coroutine
 from typing import Any
 
 import aiohttp
@@ -370,3 +370,101 @@ async def test_what_a_connector_says_of_other_things_is_no_answer(site: Site) ->
     for said, heard in (("call-gone", Code.CALL_GONE), ("token-rejected", Code.PROTOCOL_ERROR)):
         site.connector.answers[PhoneMethod.HANG_UP] = lambda _, said=said: said
         assert await code_of(site.telephone.hang_up(anna, "c")) is heard
+
+
+async def _signed_in_anew(site: Site, anna: TeamsUser, number: int) -> TeamsUser:
+    """End Anna's session, and sign the same Teams user in as another PBX user."""
+    session = await site.book.overview.session_of(anna)
+    assert session is not None
+    await site.book.ledger.sign_out(session, session.started_at)
+    pbx = {"pbx_id": site.connector.pbx_id, "pbx_name": site.connector.peer.name}
+    request = await site.book.request(number, ual=True, teams_user=anna, **pbx)
+    await site.book.ledger.open_session(request)
+    return anna
+
+
+async def _in_flight(site: Site, method: PhoneMethod, asking: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
+    """Start a request whose answer the connector holds back until `site.connector.slow` is set."""
+    before = site.connector.times(method)
+    site.connector.slow = asyncio.Event()
+    task = asyncio.create_task(asking)
+
+    async def asked() -> bool:
+        return site.connector.times(method) > before
+
+    await eventually(asked, "the connector was asked")
+    return task
+
+
+def _named_lines(site: Site) -> None:
+    """Let each line name its PBX user as its phone."""
+    site.connector.answers[PhoneMethod.LINE] = lambda params: (
+        EMPTY_LINE
+        | {
+            "phones": [
+                {"phoneId": "p", "name": f"of {params['userId']}", "isPrimary": True, "isActive": True}
+            ]
+        }
+    )
+
+
+async def test_a_read_in_flight_never_shows_the_line_of_the_session_before(site: Site) -> None:
+    anna = await site.switched_on(1)
+    _named_lines(site)
+    looking = await _in_flight(site, PhoneMethod.LINE, site.telephone.line(anna))
+    await _signed_in_anew(site, anna, 2)
+    joining = asyncio.create_task(site.telephone.line(anna))
+    assert await code_of(joining) is Code.PHONE_OFF, "the new session has not switched its telephone on"
+    assert site.connector.slow is not None
+    site.connector.slow.set()
+    assert await code_of(looking) is Code.PHONE_OFF
+
+
+async def test_a_read_that_spans_a_new_sign_in_shows_the_new_line(site: Site) -> None:
+    anna = await site.switched_on(1)
+    _named_lines(site)
+    looking = await _in_flight(site, PhoneMethod.LINE, site.telephone.line(anna))
+    await _signed_in_anew(site, anna, 2)
+    held, site.connector.slow = site.connector.slow, None
+    assert held is not None
+    opened = await site.telephone.open(anna, "n", BOX)
+    assert [one.name for one in opened.phones] == ["of 2"]
+    held.set()
+    assert [one.name for one in (await looking).phones] == ["of 2"]
+
+
+@pytest.mark.parametrize("method", [PhoneMethod.HISTORY, PhoneMethod.SEARCH, PhoneMethod.VOICEMAILS])
+async def test_lists_of_the_session_before_are_shown_to_nobody(site: Site, method: PhoneMethod) -> None:
+    anna = await site.switched_on(1)
+    answers = {
+        PhoneMethod.HISTORY: {"entries": [], "total": 0, "hasMore": False},
+        PhoneMethod.SEARCH: {"found": []},
+        PhoneMethod.VOICEMAILS: {"messages": []},
+    }
+    site.connector.answers[method] = lambda _params: answers[method]
+    telephone = site.telephone
+    asking = {
+        PhoneMethod.HISTORY: lambda: telephone.history(anna, "all", None, 0, 50),  # type: ignore[arg-type]
+        PhoneMethod.SEARCH: lambda: telephone.search(anna, "Ben"),
+        PhoneMethod.VOICEMAILS: lambda: telephone.voicemails(anna),
+    }
+    reading = await _in_flight(site, method, asking[method]())
+    await _signed_in_anew(site, anna, 2)
+    held, site.connector.slow = site.connector.slow, None
+    assert held is not None
+    await site.telephone.open(anna, "n", BOX)
+    held.set()
+    assert await code_of(reading) is Code.NOT_SIGNED_IN
+
+
+async def test_signing_out_while_dialling_leaves_the_call_and_tells_its_outcome(site: Site) -> None:
+    anna = await site.switched_on(1)
+    dialling = await _in_flight(site, PhoneMethod.DIAL, site.telephone.dial(anna, "0721", CALL))
+    session = await site.book.overview.session_of(anna)
+    assert session is not None
+    await site.book.ledger.sign_out(session, session.started_at)
+    assert site.connector.slow is not None
+    site.connector.slow.set()
+    assert isinstance(await dialling, Dialled), "the PBX has placed the call, and the person is told so"
+    assert await code_of(site.telephone.line(anna)) is Code.NOT_SIGNED_IN
+    assert not site.connector.times(PhoneMethod.HANG_UP), "nothing is hung up"
