@@ -35,6 +35,7 @@ from core.administration.connections import Connections
 from core.administration.downloads import Downloads
 from core.administration.guard import AdministratorGuard
 from core.administration.repairs import Repairs
+from core.administration.trust_report import TrustReport
 from core.advisor.advisor import Advisor
 from core.advisor.calls import CallHelp
 from core.advisor.probes import Probes
@@ -126,6 +127,7 @@ def create(settings: Settings) -> web.Application:
         on_users=following.users_changed,
         on_call=call_ended,
         on_lines=lines_changed,
+        read_trust=TrustReport(trust, settings.teams_app_id).read,
     )
     session_age = SessionAge(timedelta(days=settings.session_days)) if settings.session_days else None
     preferences = PreferenceStore(database)

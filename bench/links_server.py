@@ -24,11 +24,13 @@ from sqlalchemy import delete, insert
 from app import collector
 from app.connector_door import serve_connector
 from bench.links_client import CODE, NAME
+from core.administration.trust_report import TrustReport
 from core.hub.bus import Bus
 from core.hub.hub import Hub
 from core.hub.plane import open_plane
 from core.hub.registry import Pbx, Registry
 from core.hub.replicas import Replicas
+from core.identity.tenant_trust import TenantTrust
 from core.licensing.key_register import KeyRegister
 from core.licensing.ledger import open_ledger
 from core.licensing.overview import Overview
@@ -67,6 +69,7 @@ async def hub(port: int, database_url: str, nats_url: str | None = None) -> None
         on_users=following.users_changed,
         on_call=unheard,
         on_lines=unheard,
+        read_trust=TrustReport(TenantTrust(database), "00000000-0000-4000-8000-000000000000").read,
     )
     replicas = Replicas(ledger.writer, plane.replica_id, is_alone=plane.is_alone)
     plane.start(the_hub.answer, bus.deliver, bus.notify_missed)

@@ -1,11 +1,9 @@
 """Answers commands with cards. Every card shows the present state."""
 
-import json
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from typing import Final
-from urllib.parse import quote
 
 from bot.cards import audio, licences, notices, person
 from bot.cards.parts import Card, CardReader, text
@@ -23,6 +21,7 @@ from core.licensing.overview import HoldersQuery
 from core.signin.preferences import DAY_MINUTES, PreferenceStore, Topic
 from core.signin.signin import SignIn
 from wire.bounds import MAX_NAME
+from wire.deep_link import deep_link
 
 MAX_REASON: Final = 500
 MAX_SEARCH: Final = 100
@@ -80,9 +79,7 @@ class Answers:
         return CardReader(language, channel_id, *self._urls)
 
     def _open_url(self, page: str) -> str:
-        """Return the deep link to a page of the personal tab (learn.microsoft.com, "Create deep links to a tab")."""
-        context = quote(json.dumps({"subEntityId": page}, separators=(",", ":")))
-        return f"https://teams.microsoft.com/l/entity/{self._settings.teams_app_id}/home?context={context}"
+        return deep_link(self._settings.teams_app_id, page)
 
     async def _status(self, request: BotRequest) -> Card:
         return person.status_card(await self._sign_in.state(request.user), request.reader)

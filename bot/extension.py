@@ -8,12 +8,10 @@ and …/action-commands/respond-to-task-module-submit.
 
 import asyncio
 import html
-import json
 import re
 import uuid
 from collections.abc import Mapping
 from typing import Any, Final
-from urllib.parse import quote
 
 from bot.activity import FIND_NUMBERS, OPEN_ACTION, SUBMIT_ACTION
 from bot.cards.parts import CONTENT_TYPE, Card, CardReader, finding, text
@@ -25,6 +23,7 @@ from bot.request import BotRequest
 from core.diagnosis.codes import Code
 from core.diagnosis.finding import RefusedError, explain
 from core.phone.telephone import Telephone
+from wire.deep_link import deep_link
 from wire.phone import Found
 
 INVOKES: Final = frozenset((FIND_NUMBERS, OPEN_ACTION, SUBMIT_ACTION))
@@ -94,8 +93,7 @@ class Extension:
 
     def _dial_url(self, number: str) -> str:
         """Return a deep link to the tab, which asks before it dials."""
-        context = quote(json.dumps({"subEntityId": f"dial:{number}"}, separators=(",", ":")))
-        return f"https://teams.microsoft.com/l/entity/{self._teams_app_id}/home?context={context}"
+        return deep_link(self._teams_app_id, f"dial:{number}")
 
     def _question(self, value: Mapping[str, Any], reader: CardReader) -> Card:
         numbers = find_numbers(value["content"])

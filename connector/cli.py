@@ -78,6 +78,19 @@ def _parser() -> argparse.ArgumentParser:
     status = commands.add_parser("status", help="how the connector that runs here stands")
     status.add_argument("--json", action="store_true")
     status.set_defaults(run=_later("status", "show"))
+    support = commands.add_parser(
+        "support-file",
+        help="write the file for support: findings, versions, configuration and log, without secrets",
+    )
+    support.add_argument(
+        "--output",
+        type=Path,
+        default=Path("pbx-connector-support.zip"),
+        metavar="FILE",
+        help="where to (pbx-connector-support.zip)",
+    )
+    support.add_argument("--json", action="store_true", help="print what was written as JSON")
+    support.set_defaults(run=_later("support_file", "write"))
     key = commands.add_parser("key", help="the PBX key that users sign in with").add_subparsers(
         required=True, metavar="COMMAND"
     )

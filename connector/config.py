@@ -252,7 +252,7 @@ class StatusPageSection(_Section):
 
 class PageSection(_Section):
     port: Port = 3991
-    """The port on 127.0.0.1 of the module page; 0 switches the page off. A change takes effect at the next start."""
+    """The port on 127.0.0.1 of the module page; 0 switches the page off."""
 
 
 class TeamsSection(_Section):

@@ -23,6 +23,7 @@ from connector.network.target import Target
 from connector.network.tls import context_for
 from connector.refusal import refusal
 from connector.state import ConnectorState
+from connector.trust import TrustReader
 from core.diagnosis.codes import Code
 from core.diagnosis.finding import Finding
 from wire.client_connection import ClientConnection
@@ -75,6 +76,7 @@ class LinkParts:
 class LinkClient:
     def __init__(self, parts: LinkParts) -> None:
         """Raises `ConnectorError` if `ca_file` in [service] cannot be used."""
+        self.trust = TrustReader()
         self.use(parts)
         self.is_open = asyncio.Event()
         self.links_opened = 0
@@ -88,6 +90,7 @@ class LinkClient:
     def use(self, parts: LinkParts) -> None:
         """Take other parts; they count from the next `run` on. Raises `ConnectorError` as the constructor does."""
         context_for(Target.service(parts.config.service))
+        self.trust.set_subject(parts.config.service.url, parts.config.pbx.name)
         self._config = parts.config
         self._state = parts.state
         self._monitor = parts.monitor
@@ -181,6 +184,7 @@ class LinkClient:
             logger.info("the connector is switched off; the service knows, and no link stays open")
             return
         self.is_open.set()
+        self.trust.link_opened(endpoint)
         self.links_opened += 1
         self.opened_at = datetime.now(UTC)
         logger.info("link open", extra={"pbx": self._config.pbx.name, "service": self._config.service.url})
@@ -189,14 +193,17 @@ class LinkClient:
             if not state.accepted:
                 logger.error("licence key refused: %s", state.reason, extra={"serial": state.serial})
         every = welcome.heartbeat_seconds
-        await connection.until_closed(
-            connection.beat(Method.PING, every, silence=every * HEARTBEATS_MISSED),
-            self._report(endpoint, socket.protocol),
-            self._report_users(endpoint),
-            self._report_calls(endpoint),
-            self._report_lines(endpoint),
-            self._watch_key(endpoint),
-        )
+        try:
+            await connection.until_closed(
+                connection.beat(Method.PING, every, silence=every * HEARTBEATS_MISSED),
+                self._report(endpoint, socket.protocol),
+                self._report_users(endpoint),
+                self._report_calls(endpoint),
+                self._report_lines(endpoint),
+                self._watch_key(endpoint),
+            )
+        finally:
+            self.trust.link_closed()
         logger.info("link closed", extra={"code": socket.close_code})
 
     async def _open(self, endpoint: Endpoint, challenge: Challenge, subprotocol: str | None) -> Welcome:

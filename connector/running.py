@@ -5,7 +5,7 @@ that depend on it start again. A file that cannot be used is reported, and the c
 import asyncio
 import hashlib
 import logging
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -66,7 +66,10 @@ class Connector:
         self._fault: str | None = None
         self._fault_since: datetime | None = None
         self._changing = asyncio.Lock()
+        self.changed = asyncio.Event()
+        """Set whenever another configuration has taken effect."""
         self._supervisor = Supervisor()
+        self._more_parts: dict[str, Callable[[], Awaitable[None]]] = {}
         self._examining = asyncio.Lock()
         self.side = PbxSide(config, self.state)
         self.link = LinkClient(self._link_parts(config))
@@ -75,11 +78,17 @@ class Connector:
 
     # Running
 
+    def add_part(self, name: str, run: Callable[[], Awaitable[None]]) -> None:
+        """Add a part that runs as long as the connector. Call this before `run`."""
+        self._more_parts[name] = run
+
     async def run(self, stopped: asyncio.Event) -> None:
         """Run until `stopped` is set."""
         for warning in self.config.in_clear():
             logger.warning("%s", warning)
         await self._open_page()
+        for name, run in self._more_parts.items():
+            self._supervisor.start(name, run)
         await _first_check(self.side, stopped)
         self._start_side()
         self._supervisor.start(LINK, self.link.run)
@@ -156,12 +165,15 @@ class Connector:
 
     # Changing
 
-    async def change(self, changes: Changes) -> None:
+    async def change(self, changes: Changes | Callable[[Config], Changes]) -> None:
         """Write the changes into the configuration file, and let them take effect.
 
-        They are checked first. Raises `ConnectorError` if they cannot be used or written; then nothing has changed.
+        They are checked first. Raises `ConnectorError` if they cannot be used or written; then nothing has changed. Changes
+        that depend on the present configuration are a function of it, because somebody else may change it at the same time.
         """
         async with self._changing:
+            if callable(changes):
+                changes = changes(self.config)
             config = self.file.preview(changes)
             _check_usable(config)
             await asyncio.to_thread(self.file.change, changes)
@@ -243,6 +255,7 @@ class Connector:
             await self._open_page()
         self._read_at, self._fault, self._fault_since = datetime.now(UTC), None, None
         self._remover = SecretRemover(self._secrets())
+        self.changed.set()
 
     async def _replace_side(self, config: Config) -> None:
         """Restart everything that depends on the PBX or on the state directory: all parts but the status page."""

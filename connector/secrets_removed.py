@@ -1,8 +1,10 @@
 """Removes secrets from texts that leave this machine: the log that the module page shows, and the support file."""
 
+import json
 import re
 from collections.abc import Iterable
 from typing import Final
+from urllib.parse import quote, unquote
 
 REMOVED: Final = "[removed]"
 MIN_CHARS: Final = 4
@@ -19,11 +21,18 @@ _LOOKS_SECRET: Final = re.compile(
 )
 
 
+def _forms(secret: str) -> set[str]:
+    """Return how a secret may appear in a text: as it is, in JSON or another escaped text, and in an address."""
+    escaped = {json.dumps(secret, ensure_ascii=ascii_only)[1:-1] for ascii_only in (True, False)}
+    return {secret, *escaped, unquote(secret), quote(secret, safe=""), repr(secret)[1:-1]}
+
+
 class SecretRemover:
     """Removes the secrets of this connector, and what looks like one."""
 
     def __init__(self, secrets: Iterable[str]) -> None:
-        known = sorted({one for one in secrets if len(one) >= MIN_CHARS}, key=len, reverse=True)
+        forms = {form for secret in secrets for form in _forms(secret)}
+        known = sorted((one for one in forms if len(one) >= MIN_CHARS), key=len, reverse=True)
         self._known = re.compile("|".join(map(re.escape, known))) if known else None
 
     def remove(self, text: str) -> str:

@@ -33,15 +33,19 @@ user. It contains no password, no PBX key and no licence key.
 
 
 def make_support_file(
-    config: Config, report: DoctorReport, status: BaseModel | None, log: str, remover: SecretRemover
+    config: Config | None,
+    report: DoctorReport,
+    status: BaseModel | None,
+    log: str,
+    remover: SecretRemover,
 ) -> bytes:
-    """Return the file, a ZIP archive. `status` is None if no connector runs here."""
+    """Return the file, a ZIP archive. `config` is None if it cannot be used; `status` is None if no connector runs here."""
     texts = {
         "README.txt": README,
         "doctor.json": report.model_dump_json(by_alias=True, indent=2),
         "status.json": status.model_dump_json(by_alias=True, indent=2) if status is not None else "null",
         "versions.json": json.dumps(versions(), indent=2),
-        "configuration.toml": without_secrets(config),
+        "configuration.toml": without_secrets(config) if config is not None else "",
         "log.txt": log,
     }
     archive = io.BytesIO()

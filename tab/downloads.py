@@ -2,9 +2,12 @@
 
 import asyncio
 from http import HTTPStatus
+from pathlib import Path
 from typing import Final
 
 from aiohttp import web
+from aiohttp.abc import AbstractStreamWriter
+from aiohttp.web_request import BaseRequest
 
 from core.administration.downloads import Downloads
 from core.diagnosis.codes import Code
@@ -68,26 +71,33 @@ def files(downloads: Downloads) -> web.Application:
                 status=HTTPStatus.SERVICE_UNAVAILABLE,
                 headers={"Retry-After": "60"},
             )
-        async with places:
-            response = web.FileResponse(
-                path,
-                headers={
-                    "Content-Type": "application/octet-stream",
-                    "Content-Disposition": f'attachment; filename="{path.name}"',
-                },
-            )
-            try:
-                async with asyncio.timeout(SEND_SECONDS):
-                    await response.prepare(request)
-            except TimeoutError:
-                if request.transport is not None:
-                    request.transport.abort()
-            return response
+        return _Download(path, places)
 
     app = web.Application()
     app.router.add_get("/{ticket}/{file}", send)
     app.router.add_get("/", _explain)
     return app
+
+
+class _Download(web.FileResponse):
+    """A file that takes one of the places while it is sent. aiohttp sends it within `prepare`, which it calls itself."""
+
+    def __init__(self, path: Path, places: asyncio.Semaphore) -> None:
+        headers = {
+            "Content-Type": "application/octet-stream",
+            "Content-Disposition": f'attachment; filename="{path.name}"',
+        }
+        super().__init__(path, headers=headers)
+        self._places = places
+
+    async def prepare(self, request: BaseRequest) -> AbstractStreamWriter | None:
+        try:
+            async with asyncio.timeout(SEND_SECONDS), self._places:
+                return await super().prepare(request)
+        except TimeoutError:
+            if request.transport is not None:
+                request.transport.abort()
+            raise ConnectionResetError("the download took too long") from None
 
 
 def _refusal(finding: Finding) -> web.Response:

@@ -1,3 +1,4 @@
+import asyncio
 import shutil
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -24,6 +25,20 @@ MARKERS = {
     "wine": "wine",
 }
 """Maps a fixture to the marker for what it needs: the world's processes, a browser, a PostgreSQL, Wine."""
+
+
+@pytest.fixture
+def later() -> Callable[[float], None]:
+    """Move the clock of the running event loop forward: its timers fire as if the time had passed. It never goes back,
+    because timers of other tests would then fire too late.
+    """
+
+    def move(seconds: float) -> None:
+        loop = asyncio.get_running_loop()
+        before = loop.time
+        loop.time = lambda: before() + seconds  # type: ignore[method-assign]
+
+    return move
 
 
 @pytest.fixture(scope="session")

@@ -72,6 +72,10 @@ class Frame(BaseModel):
     error: ErrorObject | None = None
 
 
+PROTOCOL_REFUSED: Final = "link-protocol-error"
+"""The code of a `RpcRefusalError` when the other end does not have the method or did not understand the call."""
+
+
 class RpcRefusalError(Exception):
     """The other end answered with an error, or one of our methods refuses. `code` is stable."""
 
@@ -249,7 +253,7 @@ class Endpoint:
             data = frame.error.data
             one.fail(RpcRefusalError(data.code, frame.error.message, data.evidence))
         else:
-            one.fail(RpcRefusalError("link-protocol-error", frame.error.message))
+            one.fail(RpcRefusalError(PROTOCOL_REFUSED, frame.error.message))
 
     async def _take_request(self, frame: Frame) -> None:
         handler = self._methods.get(frame.method or "")

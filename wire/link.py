@@ -15,11 +15,12 @@ from typing import Annotated, Any, Final, Literal
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
-from pydantic import Field
+from pydantic import ConfigDict, Field
 from pydantic_core import to_json
 
 from wire.bounds import (
     MAX_LOGIN,
+    Count,
     Detail,
     Ed25519Key,
     Ed25519Signature,
@@ -77,6 +78,8 @@ class Method(StrEnum):
     CALLS_KEEP = "calls.keep"
     CALLS_OVER = "calls.over"
     CALL_ENDED_AT_ONCE = "link.callEndedAtOnce"
+    TRUST = "link.trust"
+    """Asked by the connector. A hub of an earlier version answers that it has no such method."""
     DOCTOR = "connector.doctor"
     RESTART_UCI = "connector.restartUci"
     KEY_CHALLENGE = "connector.keyChallenge"
@@ -525,6 +528,38 @@ class NewKeyMade(WireModel):
     """Opens, with the browser's private key and the PBX key with which it asked, to a key file (`wire.pbxkey.KeyFile`); the
     context is `seal_context(…, purpose=KEY_DELIVERY)`."""
     old_key_until: Moment
+
+
+MAX_TRUSTED_SHOWN: Final = 100
+
+
+class _Extensible(WireModel):
+    """A message of the hub whose unknown members are ignored: a later hub may add some."""
+
+    model_config = ConfigDict(extra="ignore")
+
+
+class TrustedTenant(_Extensible):
+    """A Microsoft tenant whose members may sign in to this PBX by e-mail. It names no person and no other PBX."""
+
+    tenant_id: Guid
+    since: Moment
+    entry: Tag
+    """What its members need to sign in: `with-key`, `one-click` or `automatic`."""
+    is_primary: Flag
+    """This PBX is the main PBX of that tenant."""
+    is_approved: Flag
+    """The operator has approved this PBX for the tenant."""
+
+
+class PbxTrust(_Extensible):
+    """The answer to `link.trust`: the tenants that the PBX trusts, oldest first, as the hub knows them now."""
+
+    tenants: list[TrustedTenant] = Field(max_length=MAX_TRUSTED_SHOWN)
+    total: Count
+    """How many there are; the list may have fewer."""
+    teams_app_id: Guid
+    """Identifies the app in Teams, for a link into its tab."""
 
 
 class CallEndedAtOnce(WireModel):

@@ -11,7 +11,7 @@ from connector.state import ConnectorState
 def show(options: argparse.Namespace) -> int:
     config = load(options.config)
     if not config.page.port:
-        raise ConnectorError("the module page is switched off: give [page] a port and restart the connector")
+        raise ConnectorError("the module page is switched off: give [page] a port")
     ticket = leave_ticket(ConnectorState(config.state_directory))
     print("Open this link in a browser on this machine. It works once, within 15 minutes:\n")
     print(f"  http://127.0.0.1:{config.page.port}/start/{ticket}\n")

@@ -11,13 +11,10 @@ from pathlib import Path
 from typing import Final
 
 from connector.config import Config, load
-from connector.errors import ConnectorError
 from connector.log_file import LogFile
 from connector.logs import set_up
 from connector.running import Connector
-from connector.site.module_pages import ModulePages
-from connector.site.security import Door
-from connector.site.server import Listening, Site
+from connector.site.module_site import PART, ModuleSite
 
 logger = logging.getLogger(__name__)
 
@@ -42,12 +39,8 @@ async def _run(path: Path, config: Config) -> None:
     connector = Connector(path, config)
     kept = LogFile(config.state_directory, connector.remover)
     logging.getLogger().addHandler(kept)
-    page = await _open_module_page(connector)
-    try:
-        await connector.run(stopped)
-    finally:
-        if page is not None:
-            await page.stop()
+    connector.add_part(PART, ModuleSite(connector).run)
+    await connector.run(stopped)
     await _end_threads(threads)
 
 
@@ -57,20 +50,6 @@ def _stop_by_signal(loop: asyncio.AbstractEventLoop, stopped: asyncio.Event) -> 
             loop.add_signal_handler(number, stopped.set)
         except NotImplementedError:  # Windows
             signal.signal(number, lambda _number, _frame: loop.call_soon_threadsafe(stopped.set))
-
-
-async def _open_module_page(connector: Connector) -> Listening | None:
-    """Open the module page unless it is switched off. If its port is in use, the connector runs without it."""
-    port = connector.config.page.port
-    if not port:
-        return None
-    site = Site(Door(connector.state), "pbx-connector page")
-    ModulePages(site, connector)
-    try:
-        return await site.listen("127.0.0.1", port)
-    except ConnectorError as fault:
-        logger.warning("no module page: %s; choose another port in [page]", fault)
-        return None
 
 
 async def _end_threads(threads: ThreadPoolExecutor) -> None:

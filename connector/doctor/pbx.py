@@ -57,6 +57,8 @@ class PbxCheck:
         self._target = self._rest.http.target
         self._way = WayCheck(self._rest.http, "pbx")
         self._cannot_listen: Exception | None = None
+        self.callback_port = 0
+        """The port to which the PBX sends events, while the check runs."""
         self._events = 0
         self._requests: Sequence[str] = ()
         self._event = asyncio.Event()
@@ -74,11 +76,7 @@ class PbxCheck:
                 for step in ("uci-login", "uci-events", "telephone"):
                     chain.skip(step)
                 return
-            callbacks = Callbacks(self._config.uci.model_copy(update={"callback_port": 0}))
-            try:
-                await callbacks.start()
-            except (OSError, ConnectorError) as fault:
-                self._cannot_listen = fault
+            callbacks = await self._listen()
             session = UciSession(
                 rest=self._rest,
                 callbacks=callbacks,
@@ -98,6 +96,25 @@ class PbxCheck:
             if callbacks is not None:
                 await callbacks.stop()
             await self._rest.close()
+
+    async def _listen(self) -> Callbacks:
+        """Listen on the configured port, which a firewall may let through; on any free one if it is taken, as by the
+        running connector.
+        """
+        uci = self._config.uci
+        callbacks = Callbacks(uci)
+        try:
+            await callbacks.start()
+        except OSError:
+            callbacks = Callbacks(uci.model_copy(update={"callback_port": 0}))
+            try:
+                await callbacks.start()
+            except (OSError, ConnectorError) as fault:
+                self._cannot_listen = fault
+        except ConnectorError as fault:
+            self._cannot_listen = fault
+        self.callback_port = callbacks.port
+        return callbacks
 
     def _misled(self, fault: BaseException) -> FoundError | None:
         """Return a finding if the PBX sends the login elsewhere or cannot be reached; None for every other fault."""

@@ -111,6 +111,11 @@ class Attempt:
         )
 
     @property
+    def call_arrived(self) -> bool:
+        """Whether a call event has arrived while the attempt waited for one."""
+        return any(one.step == "uci-events" and "received" in one.evidence for one in self.steps)
+
+    @property
     def may_be_saved(self) -> bool:
         """Whether "save anyway" is offered: the values are valid, but the check failed."""
         return self.has_failed and not self.errors and self.problem is None
@@ -322,19 +327,17 @@ async def _try_licences(draft: Draft, running: Attempt) -> None:
         running.errors["licences.keys"] = "field.licences.keys.expired"
 
 
-async def _try_uci(draft: Draft, running: Attempt) -> None:
+async def _try_uci(draft: Draft, running: Attempt, event_seconds: float = 0) -> None:
     config = draft.config()
     if not config.uci.enabled:
         return
-    await PbxCheck(config, state=draft.state).run(_chain(running))
+    await PbxCheck(config, event_seconds, draft.state).run(_chain(running))
     failed = [one for one in running.steps if one.outcome is StepOutcome.FAILED]
     running.steps[:] = [one for one in running.steps if one.step.startswith("uci-") or one in failed]
 
 
 async def _try_call(draft: Draft, running: Attempt) -> None:
-    config = draft.config()
-    await PbxCheck(config, CALL_SECONDS, draft.state).run(_chain(running))
-    running.steps[:] = [one for one in running.steps if one.step.startswith("uci-")]
+    await _try_uci(draft, running, CALL_SECONDS)
 
 
 def _chain(running: Attempt) -> Chain:

@@ -3,12 +3,14 @@
 import asyncio
 import hashlib
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Any, Final
 
 from aiohttp import web
 
+from connector.config import Config
+from connector.config_file import Changes
 from connector.errors import ConnectorError
 from connector.running import Connector
 from connector.setup.steps import licence_of
@@ -16,7 +18,9 @@ from connector.site.pages import LANGUAGE, check_rows, render, text, text_or_val
 from connector.site.security import Session
 from connector.site.server import Site, form_texts, see_other
 from connector.site.setup_pages import key_file_response, licence_line
+from connector.trust import KnownTrust, TrustState
 from core.language import Language, format_time
+from wire.deep_link import deep_link
 from wire.doctor import DoctorStep
 from wire.pasted import token
 from wire.pbxkey import grouped
@@ -38,7 +42,7 @@ class ModulePages:
         site.post("support-file", self._support_file)
 
     async def _show(self, request: web.Request, session: Session) -> web.StreamResponse:
-        return self._page(request, session, is_done="done" in request.query)
+        return await self._page(request, session, is_done="done" in request.query)
 
     async def _act(self, request: web.Request, session: Session) -> web.StreamResponse:
         form = await form_texts(request)
@@ -47,18 +51,18 @@ class ModulePages:
         logger.info("audit: an act on the module page", extra={"act": action[:40]})
         try:
             if action == "key":
-                return self._page(request, session, key=grouped(connector.state.pbx_key()))
+                return await self._page(request, session, key=grouped(connector.state.pbx_key()))
             if action == "doctor":
                 report = await connector.examine()
-                return self._page(request, session, steps=report.steps)
+                return await self._page(request, session, steps=report.steps)
             if action == "log":
-                return self._page(request, session, log=await asyncio.to_thread(connector.log))
+                return await self._page(request, session, log=await asyncio.to_thread(connector.log))
             if action == "new-key":
                 hours = form.get("hours", "")
                 if not hours.isascii() or not hours.isdigit() or len(hours) > 4 or int(hours) > MAX_HOURS:
-                    return self._page(request, session, problem=text(language, "module.hours-wrong"))
+                    return await self._page(request, session, problem=text(language, "module.hours-wrong"))
                 key = connector.new_key(timedelta(hours=int(hours)))
-                return self._page(request, session, key=grouped(key))
+                return await self._page(request, session, key=grouped(key))
             if action in ("active", "inactive"):
                 await connector.change({"active": action == "active"})
             elif action in ("uci-on", "uci-off"):
@@ -68,23 +72,28 @@ class ModulePages:
             elif action == "add-licence":
                 key_text = token(form.get("licence", ""))
                 licence_of(key_text)
-                await self._set_licences([*self._keys(), key_text])
+                await self._change_licences(lambda keys: [*keys, key_text])
             elif action == "remove-licence":
                 removed = form.get("key", "")
-                await self._set_licences([one for one in self._keys() if _id_of(one) != removed])
+                await self._change_licences(lambda keys: [one for one in keys if _id_of(one) != removed])
         except ConnectorError as fault:
-            return self._page(request, session, problem=str(fault))
+            return await self._page(request, session, problem=str(fault))
         except ValueError:
-            return self._page(request, session, problem=text(language, "field.licences.keys.wrong"))
+            return await self._page(request, session, problem=text(language, "field.licences.keys.wrong"))
         return see_other(session, "?done")
 
     def _keys(self) -> Sequence[str]:
         return self._connector.config.licences.keys
 
-    async def _set_licences(self, keys: Sequence[str]) -> None:
-        await self._connector.change({"licences.keys": list(dict.fromkeys(keys))})
+    async def _change_licences(self, change: Callable[[Sequence[str]], list[str]]) -> None:
+        def changes(config: Config) -> Changes:
+            before = list(config.licences.keys)
+            keys = list(dict.fromkeys(change(before)))
+            return {"licences.keys": keys} if keys != before else {}
 
-    def _page(
+        await self._connector.change(changes)
+
+    async def _page(
         self,
         request: web.Request,
         session: Session,
@@ -98,6 +107,7 @@ class ModulePages:
         language = request[LANGUAGE]
         status = self._connector.status()
         until = status.old_key_until
+        known = await self._connector.link.trust.read()
         return render(
             request,
             "module.html",
@@ -112,6 +122,7 @@ class ModulePages:
             key=key,
             old_until=format_time(language, until) if until is not None else "",
             licences=self._licences(language),
+            trust=_trust(known, language),
             checks=check_rows(list(steps), language),
             log=log,
         )
@@ -179,6 +190,39 @@ class ModulePages:
             content_type="application/zip",
             headers={"Content-Disposition": 'attachment; filename="pbx-connector-support.zip"'},
         )
+
+
+def _trust(known: KnownTrust, language: Language) -> dict[str, Any]:
+    """Return for the template what the service says about the tenants that the PBX trusts."""
+    trust, at = known.trust, known.at
+    if trust is None or at is None:
+        return {"note": text(language, f"module.trust.{known.state}"), "tenants": None}
+    is_current = known.state is TrustState.CURRENT
+    tenants = [
+        {
+            "id": one.tenant_id,
+            "is_primary": one.is_primary,
+            "is_approved": one.is_approved,
+            "entry": text_or_value(language, "module.trust.entry", one.entry),
+            "since": format_time(language, one.since),
+        }
+        for one in trust.tenants
+    ]
+    return {
+        "note": "" if is_current else text(language, "module.trust.earlier", at=format_time(language, at)),
+        "tenants": tenants,
+        "more": _more(language, trust.total - len(tenants)),
+        "link": deep_link(trust.teams_app_id, "security"),
+    }
+
+
+def _more(language: Language, count: int) -> str:
+    """Return the text for tenants that are not listed; empty if there are none."""
+    return (
+        text(language, f"module.trust.more.{'one' if count == 1 else 'other'}", count=count)
+        if count > 0
+        else ""
+    )
 
 
 def _id_of(licence_key: str) -> str:

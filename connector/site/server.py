@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import ssl
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from math import ceil
 from typing import Final
 
@@ -27,6 +27,9 @@ logger = logging.getLogger(__name__)
 
 MAX_BODY: Final = 600_000
 """Fifty licence keys of the largest size."""
+FORM: Final = "application/x-www-form-urlencoded"
+BODY_SECONDS: Final = 30.0
+"""How long the body of a request may take."""
 LANGUAGE_COOKIE: Final = "pbx_connector_language"
 PageHandler = Callable[[web.Request, Session], Awaitable[web.StreamResponse]]
 
@@ -76,7 +79,7 @@ class Site:
                 return self._entry_page(request, "entry.ended", status=401)
             request[SESSION] = session
             if request.method == "POST":
-                form = await request.post()
+                form = await _read_form(request)
                 if not check_csrf(session, form.get(CSRF)):
                     logger.warning("audit: a form without the token of its session was refused")
                     return self._entry_page(request, "error.forbidden", status=403)
@@ -116,7 +119,7 @@ class Site:
             answer = self._entry_page(request, "entry.throttled", status=429, minutes=ceil(wait / 60))
             answer.headers["Retry-After"] = str(ceil(wait))
             return answer
-        password = (await request.post()).get("password")
+        password = (await _read_form(request)).get("password")
         entered = self.door.enter_with_password(password[:200] if isinstance(password, str) else "")
         if entered is None:
             return self._entry_page(request, "entry.wrong", status=403)
@@ -142,7 +145,20 @@ def see_other(session: Session, path: str) -> web.Response:
 
 async def form_texts(request: web.Request) -> dict[str, str]:
     """Return the texts of a form by field, without files."""
-    return {name: value for name, value in (await request.post()).items() if isinstance(value, str)}
+    return {name: value for name, value in (await _read_form(request)).items() if isinstance(value, str)}
+
+
+async def _read_form(request: web.Request) -> Mapping[str, object]:
+    """Read the form of a request. A body of another kind than the pages send is refused, and so is one that comes too
+    slowly.
+    """
+    if request.body_exists and request.content_type != FORM:
+        raise web.HTTPUnsupportedMediaType(headers={"Connection": "close"})
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            return await request.post()
+    except TimeoutError:
+        raise web.HTTPRequestTimeout(headers={"Connection": "close"}) from None
 
 
 class Listening:

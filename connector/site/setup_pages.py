@@ -159,10 +159,7 @@ class SetupPages:
             "certificate": found.certificate,
             "pinned": ":".join(pinned[at : at + 2] for at in range(0, len(pinned), 2)),
             "licences": [licence_line(language, one) for one in found.licences],
-            "offers_call": step.name == "uci"
-            and run is not None
-            and not found.has_failed
-            and bool(found.steps),
+            "offers_call": step.name == "uci" and not found.has_failed,
             "may_continue": step.name in self._draft.tried,
             "may_be_saved": found.may_be_saved,
             "following": _following(step.name),
@@ -326,7 +323,7 @@ def _verdict(language: Language, run: _Run) -> dict[str, str]:
         return {"kind": "failed", "title": text(language, "setup.failed"), "text": ""}
     if any(one.outcome is StepOutcome.WARNING for one in found.steps):
         return {"kind": "warning", "title": text(language, "setup.warned"), "text": ""}
-    said = "setup.call-arrived" if run.waited_for_call else "setup.passed"
+    said = "setup.call-arrived" if found.call_arrived else "setup.passed"
     if found.licences:
         said = "setup.keys-complete"
     return {"kind": "ok", "title": text(language, said), "text": ""}

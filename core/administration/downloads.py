@@ -8,6 +8,7 @@ import asyncio
 import hashlib
 import hmac
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -50,8 +51,14 @@ class Downloads:
     """
 
     def __init__(
-        self, folder: Path | None, pepper: bytes, guard: AdministratorGuard, overview: Overview
+        self,
+        folder: Path | None,
+        pepper: bytes,
+        guard: AdministratorGuard,
+        overview: Overview,
+        clock: Callable[[], datetime] = now,
     ) -> None:
+        self._clock = clock
         self._folder = folder
         self._key = hmac.digest(pepper, _PURPOSE, "sha256")
         self._guard = guard
@@ -75,7 +82,7 @@ class Downloads:
 
     async def make_link(self, user: TeamsUser, file: str) -> DownloadLink:
         """Return a link to a package. One that only administrators may have is audited."""
-        package = next((one for one in await self._packages() if one.file == file), None)
+        package = await self._package(file)
         if package is not None and package.kind in _FOR_EVERYBODY:
             await self._check_signed_in(user)
         else:
@@ -83,13 +90,16 @@ class Downloads:
             if package is None:
                 raise RefusedError(Finding(Code.PACKAGE_GONE))
             await self._guard.note(session, AuditKind.PACKAGE_OFFERED, {"file": package.file})
-        until = (now() + LINK_LIFE).replace(microsecond=0)
-        expires = int(until.timestamp())
-        return DownloadLink(f"{expires:x}-{self._mac(package, expires)}", package.file, until)
+        return self._link(package)
+
+    async def sign(self, file: str) -> DownloadLink | None:
+        """Return a link to a file for anyone who may have it, or None if there is no such package."""
+        package = await self._package(file)
+        return self._link(package) if package is not None else None
 
     async def find(self, ticket: str, file: str) -> Path:
         """Return the file that a link permits to download. `not-found` reveals nothing else about wrong links."""
-        package = next((one for one in await self._packages() if one.file == file), None)
+        package = await self._package(file)
         expiry, _, mac = ticket.partition("-")
         if package is None or self._folder is None or not 1 <= len(expiry) <= 10:
             raise RefusedError(Finding(Code.NOT_FOUND))
@@ -97,15 +107,25 @@ class Downloads:
             expires = int(expiry, 16)
         except ValueError:
             raise RefusedError(Finding(Code.NOT_FOUND)) from None
+        if expiry != f"{expires:x}":  # a link has one spelling
+            raise RefusedError(Finding(Code.NOT_FOUND))
         if not hmac.compare_digest(self._mac(package, expires).encode(), mac.encode("utf-8", "replace")):
             raise RefusedError(Finding(Code.NOT_FOUND))
-        if expires < now().timestamp():
+        if expires < self._clock().timestamp():
             raise RefusedError(Finding(Code.PACKAGE_GONE))
         return self._folder / package.file
 
     async def _check_signed_in(self, user: TeamsUser) -> None:
         if await self._overview.session_of(user) is None:
             raise RefusedError(Finding(Code.NOT_SIGNED_IN))
+
+    def _link(self, package: BuiltPackage) -> DownloadLink:
+        until = (self._clock() + LINK_LIFE).replace(microsecond=0)
+        expires = int(until.timestamp())
+        return DownloadLink(f"{expires:x}-{self._mac(package, expires)}", package.file, until)
+
+    async def _package(self, file: str) -> BuiltPackage | None:
+        return next((one for one in await self._packages() if one.file == file), None)
 
     def _mac(self, package: BuiltPackage, expires: int) -> str:
         signed = f"{package.file}\0{package.sha256}\0{expires:x}".encode()

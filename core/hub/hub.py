@@ -35,6 +35,7 @@ from wire.link import (
     CallEndedAtOnce,
     IdsParams,
     Method,
+    PbxTrust,
     Status,
     UsersChanged,
 )
@@ -61,6 +62,7 @@ AnyMethod = Method | PhoneMethod
 OnUsers = Callable[[str, int, UsersChanged | None], Awaitable[None]]
 OnCall = Callable[[str, int, CallEndedAtOnce], Awaitable[None]]
 OnLines = Callable[[str, Collection[int]], Awaitable[None]]
+ReadTrust = Callable[[str], Awaitable[PbxTrust]]
 
 
 class PbxRefusedError(RefusedError):
@@ -99,6 +101,7 @@ class Hub:
       have been missed.
     - `on_call`: with the epoch and a call that ended as soon as it was answered.
     - `on_lines`: with the ids of users whose telephone line changed.
+    - `read_trust`: when the connector asks which tenants its PBX trusts.
 
     With the epoch a callback can ignore what an older link reports. Whenever a PBX's link or status changes, the hub
     publishes the topic of its connection.
@@ -113,6 +116,7 @@ class Hub:
         on_users: OnUsers,
         on_call: OnCall,
         on_lines: OnLines,
+        read_trust: ReadTrust,
         *,
         heartbeat: float = HEARTBEAT_SECONDS,
         hello_seconds: float = HELLO_SECONDS,
@@ -124,6 +128,7 @@ class Hub:
         self._on_users = on_users
         self._on_call = on_call
         self._on_lines = on_lines
+        self._read_trust = read_trust
         self._heartbeat = heartbeat
         self._links: dict[str, Link] = {}
         self._under_way = Background()
@@ -204,6 +209,7 @@ class Hub:
                 Method.STATUS: self._status_handler(link, opened.status),
                 Method.USERS_CHANGED: self._event_handler(link, UsersChanged, self._on_users),
                 Method.CALL_ENDED_AT_ONCE: self._event_handler(link, CallEndedAtOnce, self._on_call),
+                Method.TRUST: partial(self._tell_trust, link),
                 PhoneMethod.CHANGED: LineChanges(
                     partial(self._line_changes.__getitem__, link.pbx_id), partial(self._notify_lines, link)
                 ).take,
@@ -469,6 +475,14 @@ class Hub:
         """Wait while the PBX exceeds its budget of changes."""
         if seconds := self._changes[link.pbx_id].reserve():
             await asyncio.sleep(seconds)
+
+    async def _tell_trust(self, link: Link, params: dict[str, Any]) -> PbxTrust:
+        """Answer `link.trust`. A link that was replaced, perhaps after a hand-over, learns nothing any more."""
+        Empty.model_validate(params)
+        await self._pace(link)
+        if self._links.get(link.pbx_id) is not link:
+            raise RpcRefusalError(Code.LINK_DOWN)
+        return await self._read_trust(link.pbx_id)
 
     async def _notify_lines(self, link: Link, user_ids: Collection[int]) -> None:
         if self._links.get(link.pbx_id) is link:

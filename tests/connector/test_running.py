@@ -11,6 +11,8 @@ import aiohttp
 import pytest
 
 from connector.config_file import ConfigFile
+from connector.site.security import leave_ticket
+from connector.state import ConnectorState
 from tests.support.line import ANNA, LOGINS
 from tests.support.starface import running_starface
 from tests.support.tiny_hub import ConnectorProcess, TinyHub, tiny_hub
@@ -266,3 +268,44 @@ async def test_the_owner_may_refuse_repairs(place: Place) -> None:
         with pytest.raises(Exception, match="switched off") as refused:
             await place.hub.call(method)
         assert getattr(refused.value, "code", None) == "repairs-refused"
+
+
+async def test_the_module_page_follows_its_port_and_goes_off_and_on(place: Place) -> None:
+    """Also with a session that goes on at the new port, and after another state directory, with its one-time links."""
+    first, second = free_ports(1), free_ports(1)
+    jar = aiohttp.CookieJar(unsafe=True)
+    async with aiohttp.ClientSession(cookie_jar=jar) as http:
+
+        async def opens(port: int, path: str, status: int = 200) -> str:
+            """Wait until the page answers; return the path where it ends."""
+
+            async def found() -> str | None:
+                try:
+                    async with http.get(f"http://127.0.0.1:{port}{path}") as answer:
+                        return answer.url.path if answer.status == status else None
+                except aiohttp.ClientConnectionError:
+                    return None
+
+            path = await eventually(found, f"the page answers on port {port}", SECONDS)
+            return path
+
+        async def is_gone(port: int) -> bool:
+            try:
+                async with http.get(f"http://127.0.0.1:{port}/"):
+                    return False
+            except aiohttp.ClientConnectionError:
+                return True
+
+        place.file.change({"page.port": first})
+        await opens(first, "/")
+        inside = await opens(first, f"/start/{leave_ticket(place.connector.state)}")
+        place.file.change({"page.port": second})
+        assert await opens(second, inside) == inside
+        await eventually(lambda: is_gone(first), "the old port is closed", SECONDS)
+        place.file.change({"page.port": 0})
+        await eventually(lambda: is_gone(second), "the page is switched off", SECONDS)
+        place.file.change({"page.port": second, "state_directory": str(place.path("elsewhere"))})
+        await opens(second, "/")
+        await opens(second, inside, 401)
+        await opens(second, f"/start/{leave_ticket(ConnectorState(place.path('elsewhere')))}")
+        assert len(place.hub.hellos) == 2, "only the other identity opened another link"

@@ -3,7 +3,7 @@
 import asyncio
 import json
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -38,7 +38,11 @@ SECONDS = 20.0
 
 
 class TinyHub:
-    def __init__(self) -> None:
+    def __init__(self, handlers: Mapping[str, Handler]) -> None:
+        """`handlers`: what it answers besides the methods of the first version."""
+        self._handlers = handlers
+        self._takes_links = True
+        self._socket: web.WebSocketResponse | None = None
         self.endpoint: Endpoint | None = None
         self.hellos: list[Hello] = []
         self.changed: list[tuple[float, list[int]]] = []
@@ -47,7 +51,9 @@ class TinyHub:
         self.url = ""
 
     async def link(self, request: web.Request) -> web.WebSocketResponse:
-        socket = web.WebSocketResponse(protocols=SUBPROTOCOLS)
+        if not self._takes_links:
+            raise web.HTTPServiceUnavailable
+        socket = self._socket = web.WebSocketResponse(protocols=SUBPROTOCOLS)
         await socket.prepare(request)
 
         async def hello(params: dict[str, Any]) -> BaseModel:
@@ -68,6 +74,7 @@ class TinyHub:
             Method.STATUS: nothing,
             Method.USERS_CHANGED: nothing,
             PhoneMethod.CHANGED: changed,
+            **self._handlers,
         }
         endpoint = Endpoint(socket.send_str, handlers)
         challenge = Challenge(nonce="n" * 43, server_time=datetime.now(UTC))
@@ -89,6 +96,12 @@ class TinyHub:
             return self.endpoint is not None and len(self.hellos) >= max(1, links)
 
         await eventually(is_linked, "the connector is linked", SECONDS)
+
+    async def stop_taking_links(self) -> None:
+        """Close the link, and refuse further ones."""
+        self._takes_links = False
+        assert self._socket is not None, "no link"
+        await self._socket.close()
 
     async def call(self, method: str, **params: Any) -> dict[str, Any]:
         """Call the connector. Raises `RpcRefusalError`."""
@@ -117,8 +130,8 @@ class TinyHub:
 
 
 @asynccontextmanager
-async def tiny_hub() -> AsyncIterator[TinyHub]:
-    hub = TinyHub()
+async def tiny_hub(handlers: Mapping[str, Handler] | None = None) -> AsyncIterator[TinyHub]:
+    hub = TinyHub(handlers or {})
     app = web.Application()
     app.router.add_get("/connector/link", hub.link)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
@@ -159,6 +172,10 @@ class ConnectorProcess:
             )
 
     @property
+    def pid(self) -> int:
+        return self._running().pid
+
+    @property
     def resident(self) -> int:
         """Return the resident memory in bytes."""
         return self._running().memory_info().rss
@@ -171,6 +188,12 @@ class ConnectorProcess:
     def _running(self) -> psutil.Process:
         assert self._process is not None
         return psutil.Process(self._process.pid)
+
+    async def logged(self, words: str) -> None:
+        async def is_there() -> bool:
+            return words in self.log.read_text()
+
+        await eventually(is_there, f"the log says {words!r}", SECONDS)
 
     async def kill(self) -> None:
         """Kill the process with SIGKILL."""

@@ -1,8 +1,9 @@
 """Who may see the connector's pages: hosts, origins, tokens, tickets, passwords, sessions."""
 
+import asyncio
 import re
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from connector.site.security import (
     leave_ticket,
     new_password,
 )
-from connector.site.server import Site
+from connector.site.server import BODY_SECONDS, MAX_BODY, Site
 from connector.state import ConnectorState
 
 Answer = tuple[int, str, Any]
@@ -39,7 +40,7 @@ class Visitor:
     """A client without the rules of a browser: it sends what a test wants."""
 
     def __init__(self, http: aiohttp.ClientSession, base: str) -> None:
-        self._http = http
+        self.http = http
         self.base = base
         self.origin = base
 
@@ -52,7 +53,7 @@ class Visitor:
     async def _ask(
         self, method: str, path: str, form: dict[str, str] | None, headers: dict[str, str]
     ) -> Answer:
-        async with self._http.request(
+        async with self.http.request(
             method,
             f"{self.base}{path}",
             data=form,
@@ -255,3 +256,81 @@ async def test_a_one_time_link_is_for_loopback_and_a_password_for_the_network(
         assert (await visitor.post("/sign-in", {"password": new_password(state)}))[0] == 404
     async with site(far) as (visitor, _):
         assert (await visitor.get(f"/start/{far.new_ticket()}"))[0] == 404
+
+
+@pytest.mark.parametrize("destination", ["iframe", "frame", "embed", "object"])
+async def test_a_page_is_not_shown_inside_another_one(clock: Clock, destination: str) -> None:
+    door = Door(clock=clock)
+    async with site(door) as (visitor, _):
+        root, _ = await enter(visitor, door)
+        status, text, headers = await visitor.get(root, Sec_Fetch_Dest=destination)
+        assert status == 403 and "csrf" not in text and "inside" not in text.partition("shown")[0]
+        assert headers["X-Frame-Options"] == "DENY"
+
+
+async def test_ten_thousand_wrong_passwords_are_neither_tried_nor_remembered(
+    clock: Clock, tmp_path: Path
+) -> None:
+    state = ConnectorState(tmp_path)
+    password = new_password(state)
+    door = Door(state, clock, is_network=True)
+    async with site(door) as (visitor, _):
+        statuses = [(await visitor.post("/sign-in", {"password": f"guess-{n}"}))[0] for n in range(10_000)]
+        assert statuses == [403] * WRONG_PASSWORDS + [429] * (10_000 - WRONG_PASSWORDS)
+        assert len(door._wrong) == WRONG_PASSWORDS, "a flood costs no memory"
+        # A person who guesses keeps nobody out for longer than the window, and the right password is good then.
+        clock.now += WRONG_WINDOW_SECONDS + 1
+        assert (await visitor.post("/sign-in", {"password": password}))[0] == 303
+        # Without a password, a network session does not end by wrong ones.
+        assert (await visitor.post("/sign-in", {"password": "x" * 100_000}))[0] == 403
+
+
+async def test_a_body_that_is_too_large_is_refused_before_it_is_read(clock: Clock, tmp_path: Path) -> None:
+    door = Door(ConnectorState(tmp_path), clock, is_network=True)
+
+    async def endless() -> AsyncIterator[bytes]:
+        yield b"password="
+        while True:
+            yield b"x" * 65_536
+
+    async with site(door) as (visitor, _):
+        status, text, _ = await visitor.post("/sign-in", {"password": "x" * (MAX_BODY + 1)})
+        assert status == 413 and "<html" in text
+        for kind in ("application/x-www-form-urlencoded", "multipart/form-data; boundary=x"):
+            try:
+                async with visitor.http.post(
+                    f"{visitor.base}/sign-in",
+                    data=endless(),
+                    headers={"Origin": visitor.base, "Content-Type": kind},
+                    ssl=False,
+                ) as answer:
+                    assert answer.status in (413, 415), kind
+            except aiohttp.ClientConnectionError:
+                pass  # cut off while it was still sending
+        # Nobody who is not signed in has a body of theirs read on the pages inside.
+        async with visitor.http.post(
+            f"{visitor.base}/space/act", data=endless(), headers={"Origin": visitor.base}, ssl=False
+        ) as answer:
+            assert answer.status == 401
+        assert (await visitor.get("/"))[0] == 200
+
+
+async def test_a_body_that_comes_too_slowly_is_refused(
+    clock: Clock, tmp_path: Path, later: Callable[[float], None]
+) -> None:
+    door = Door(ConnectorState(tmp_path), clock, is_network=True)
+    async with site(door) as (visitor, _):
+        port = int(visitor.base.rpartition(":")[2])
+        slow = [await asyncio.open_connection("127.0.0.1", port) for _ in range(50)]
+        for _, writer in slow:
+            writer.write(
+                f"POST /sign-in HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nOrigin: {visitor.base}\r\n"
+                "Content-Type: application/x-www-form-urlencoded\r\nContent-Length: 1000\r\n\r\npass".encode()
+            )
+            await writer.drain()
+        assert (await visitor.get("/"))[0] == 200, "others are served meanwhile"
+        later(BODY_SECONDS + 1)
+        for reader, writer in slow:
+            answer = await reader.read()  # until the connection is closed
+            assert answer.startswith(b"HTTP/1.1 408 "), answer[:100]
+            writer.close()

@@ -25,9 +25,10 @@ from core.store.writing import open_writer
 from tests.support.connector_peer import Peer
 from tests.support.world import eventually, free_ports
 from wire.jsonrpc import MAX_IN_FLIGHT, LinkClosedError
-from wire.link import SUBPROTOCOL, LoginChallenge, LoginChallengeParams, Method, Status
+from wire.link import SUBPROTOCOL, LoginChallenge, LoginChallengeParams, Method, PbxTrust, Status
 
 HEARTBEAT = 0.2
+APP = "00000000-0000-4000-8000-000000000000"
 
 
 class Place:
@@ -62,7 +63,10 @@ async def place(tmp_path: Path) -> AsyncIterator[Place]:
     async def unheard(_pbx_id: str, *_changed: object) -> None:
         return None
 
-    hub = Hub(registry, plane, Bus(plane), no_keys, unheard, unheard, unheard, heartbeat=HEARTBEAT)
+    async def no_trust(_pbx_id: str) -> PbxTrust:
+        return PbxTrust(tenants=[], total=0, teams_app_id=APP)
+
+    hub = Hub(registry, plane, Bus(plane), no_keys, unheard, unheard, unheard, no_trust, heartbeat=HEARTBEAT)
     app = web.Application()
 
     async def door(request: web.Request) -> web.StreamResponse:
@@ -392,3 +396,24 @@ async def refusal_of(place: Place, peer: Peer) -> str:
         params = peer.hello(nonce).model_dump(mode="json", by_alias=True)
         await socket.send_json({"jsonrpc": "2.0", "id": 1, "method": Method.HELLO, "params": params})
         return str(json.loads((await socket.receive()).data)["error"]["data"]["code"])
+
+
+async def test_a_connector_asks_which_tenants_are_trusted_until_a_newer_link_replaces_it(
+    place: Place,
+) -> None:
+    peer = Peer("trust.example.com")
+    first = await place.connect(peer)
+
+    async def ask(**params: object) -> Any:
+        await first.send_json({"jsonrpc": "2.0", "id": 7, "method": Method.TRUST, "params": params})
+        while True:
+            frame = json.loads((await first.receive(timeout=5)).data)
+            if "method" not in frame:
+                return frame
+
+    assert (await ask())["result"] == {"tenants": [], "total": 0, "teamsAppId": APP}
+    assert (await ask(pbx="another"))["error"]["code"] == -32602
+    ping = json.loads((await first.receive(timeout=5)).data)
+    assert ping["method"] == Method.PING  # not answered, so the replaced link stays for a while
+    await place.connect(peer)
+    assert (await ask())["error"]["data"]["code"] == Code.LINK_DOWN
