@@ -204,7 +204,7 @@ async def test_a_link_with_one_changed_character_opens_nothing(tmp_path: Path, c
 async def test_a_link_of_another_service_or_for_another_content_opens_nothing(
     tmp_path: Path, clock: Clock
 ) -> None:
-    """A link belongs to a service and a file. It carries no person and no organisation: whoever has it may use it."""
+    """A link belongs to a service and a file. It carries no person and no organisation: anyone who has it may use it."""
     fill(tmp_path)
     here, elsewhere = downloads_of(tmp_path, clock), downloads_of(tmp_path, clock, b"another pepper")
     link = await elsewhere.sign(FILE)
