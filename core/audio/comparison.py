@@ -350,19 +350,38 @@ def _cut_apart(one: Label, other: Label) -> Comparison:
     long = other if short is one else one
     begins = _joined(short.whole)
     if len(begins) < _LEAST_CUT:
-        return _unsure(Reason.CUT_TOO_SHORT)
+        return _different(Reason.OTHER_NAME) if _begin_apart(short, long) else _unsure(Reason.CUT_TOO_SHORT)
     if short.sort is long.sort is Sort.ONBOARD and _two_chips(one, other):
         return _different(Reason.OTHER_NAME)
     if short.sort is long.sort and short.sort in (Sort.GENERIC, Sort.ONBOARD):
         return _unsure(Reason.CUT_TOO_SHORT if short.sort is Sort.GENERIC else Reason.SEVERAL_SOCKETS)
     if _makers(one, other) is None:
         # "Plantronics Bl" and "Poly Blackwire 3220": only the maker's name differs.
+        if _begin_apart(short, long):
+            return _different(Reason.OTHER_NAME)
         mine, its = "".join(_telling(short)), "".join(_telling(long))
         if not mine or its.startswith(mine) or (long.cut and mine.startswith(its)):
             return _unsure(Reason.CUT_TOO_SHORT)
         if _is_translation(short, long):
             return _unsure(Reason.GENERIC_NAME)
     return _different(Reason.OTHER_NAME)
+
+
+def _begin_apart(short: Label, long: Label) -> bool:
+    """Return whether the first letters already tell two names of one system's list apart.
+
+    Generic names may be translated, and a maker sells under several names.
+    """
+    begins, its = _joined(short.whole), _joined(long.whole)
+    if not begins or not its or not (short.is_windows and long.is_windows):
+        return False
+    if long.cut and begins.startswith(its):
+        return False
+    if not (begins + its).isascii() or long.sort not in (Sort.ORDINARY, Sort.ONBOARD):
+        return False
+    families = {words.BRANDS[token] for token in long.tokens if token in words.BRANDS}
+    names = [word for word, family in words.BRANDS.items() if family in families]
+    return not any(name.startswith(begins) for name in (its, "".join(_telling(long)), *names))
 
 
 def _cut_alike(short: Label, long: Label, rest: str) -> Comparison:
@@ -393,11 +412,16 @@ def _onboard(one: Label, other: Label, _usb_ids: tuple[str, str]) -> Comparison 
     if sorts != {Sort.ONBOARD}:
         # "USB Audio Device" may be anything except a chip that has a name of its own.
         named = other if one.sort is Sort.ONBOARD else one
-        is_other = Sort.GENERIC not in sorts or "usb" in named.whole or (one.is_windows and other.is_windows)
+        is_other = (
+            Sort.GENERIC not in sorts
+            or "usb" in named.whole
+            or named.is_camera
+            or (one.is_windows and other.is_windows)
+        )
         return _different(Reason.OTHER_SORT) if is_other else _unsure(Reason.GENERIC_NAME)
     if _same_socket(one, other) and _telling(one) == _telling(other) and one.instance == other.instance:
         return _same(Reason.SAME_SOCKET)
-    if _two_chips(one, other):
+    if _two_chips(one, other) or _two_drivers(one, other):
         return _different(Reason.OTHER_NAME)
     plugged = [label.noun in words.OUTSIDE for label in (one, other)]
     if plugged[0] is not plugged[1] and words.COMPUTER.search((other if plugged[0] else one).name):
@@ -408,6 +432,23 @@ def _onboard(one: Label, other: Label, _usb_ids: tuple[str, str]) -> Comparison 
 def _two_chips(one: Label, other: Label) -> bool:
     mine, its = _chips(one), _chips(other)
     return bool(mine and its and not mine & its)
+
+
+def _two_drivers(one: Label, other: Label) -> bool:
+    """Return whether Windows drives one with its own driver and the other with its maker's, so these are two chips."""
+    if one.cut or other.cut or not (one.is_windows and other.is_windows):
+        return False
+    return any(
+        _has_the_systems_driver(label) and _chips(second) for label, second in ((one, other), (other, one))
+    )
+
+
+def _has_the_systems_driver(label: Label) -> bool:
+    """Return whether the interface is Windows' "High Definition Audio Device", in any language."""
+    if "high definition audio" not in label.whole or _chips(label):
+        return False
+    rest = set(words.bare(label.whole).split()) - {"high", "definition", "audio"}
+    return bool(rest) and all(word in words.GENERIC or not word.isascii() for word in rest)
 
 
 def _chips(label: Label) -> frozenset[str]:
@@ -432,13 +473,20 @@ def _generic(one: Label, other: Label, _usb_ids: tuple[str, str]) -> Comparison 
             return pieces
         if _same_socket(one, other):
             return _same(Reason.SAME_NAME)
+        if (one.is_camera or _names_a_headset_maker(one)) and _sockets(one, other) is None:
+            return _same(Reason.SAME_NAME)
         return _unsure(Reason.GENERIC_NAME)
-    if _makers(one, other) is not None:
+    if (mine := _families(one)) and (its := _families(other)) and not mine & its:
         return _different(Reason.OTHER_NAME)
     if one.is_windows and other.is_windows and not _is_translation(one, other):
         # Two different names of interfaces in the list of one system.
         return _different(Reason.OTHER_NAME)
     return _unsure(Reason.GENERIC_NAME)
+
+
+def _names_a_headset_maker(label: Label) -> bool:
+    """Return whether the name is that of a maker whose devices are single things: "Jabra", "JBL Hands-Free"."""
+    return label.is_windows and not words.HEADSET_MAKERS.isdisjoint(label.tokens)
 
 
 def _is_translation(one: Label, other: Label) -> bool:
@@ -483,8 +531,22 @@ def _names(one: Label, other: Label, _usb_ids: tuple[str, str]) -> Comparison:
     if not any(token.isascii() for token in only_mine | only_its):
         return _unsure(Reason.PARTIAL_NAME)  # they differ only in words of an unknown language
     if (numbers := _model_numbers(mine)) and numbers == _model_numbers(its):
+        if _are_series(only_mine, only_its):
+            return _different(Reason.OTHER_NAME)
         return _unsure(Reason.PARTIAL_NAME)  # "Voyager 4320" and "V4320"
     return _different(Reason.OTHER_NAME)
+
+
+_LONGEST_SERIES: Final = 3
+"""Letters of the longest abbreviation of a series."""
+
+
+def _are_series(mine: set[str], its: set[str]) -> bool:
+    """Return whether two names differ by the letters of a series, as "WH-1000XM5" and "WF-1000XM5" do."""
+    if len(mine) != 1 or len(its) != 1:
+        return False
+    (one,), (other,) = mine, its
+    return one.isalpha() and other.isalpha() and len(one) == len(other) <= _LONGEST_SERIES
 
 
 def _model_numbers(tokens: tuple[str, ...]) -> set[tuple[str, ...]]:
@@ -502,6 +564,12 @@ def _makers(one: Label, other: Label) -> Comparison | None:
         {words.BRANDS[token] for token in label.tokens if token in words.BRANDS} for label in (one, other)
     )
     return _different(Reason.OTHER_NAME) if mine and its and not mine & its else None
+
+
+def _families(label: Label) -> set[str]:
+    """Return the families of makers that the name contains; without a maker, those of its product lines."""
+    found = {words.BRANDS[token] for token in label.tokens if token in words.BRANDS}
+    return found or {words.LINES[token] for token in label.tokens if token in words.LINES}
 
 
 def _variants(one: Label, other: Label) -> Comparison | None:

@@ -94,7 +94,13 @@ _MONITOR: Final = re.compile(
     r"^(?:monitor (?:of|von|de|di|do|da|van|för|av|af) |überwachung von |moniteur de |монитор )",
     re.IGNORECASE,
 )
-_LOOPBACK: Final = re.compile(r"(?<!\s)\s*[\[(](?:loopback|monitor)[\])]\s*$", re.IGNORECASE)
+_LOOPBACK: Final = re.compile(r"(?<!\s)\s*[\[(](?:wasapi )?(?:loopback|monitor)[\])]\s*$", re.IGNORECASE)
+_INTERFACE_OF_SYSTEM: Final = re.compile(
+    r"(?<=\S)(?:,\s|\s*[\[(])(?:mme|(?:windows )?(?:wasapi|directsound|wdm-ks)|core ?audio|alsa|pulseaudio|pipewire|jack)"
+    r"[\])]?\s*$",
+    re.IGNORECASE,
+)
+"""The sound system through which a program reaches the device. Programs with PortAudio or RtAudio append it."""
 _RESOURCE: Final = re.compile(r"@system32\\drivers\\", re.IGNORECASE)
 _RESOURCE_TEXT: Final = re.compile(r"\s*+\(?\s*+([^()]*+(?:\([^()]*+\))?+)\s*+\)*+")
 """The text after the last semicolon of such a reference."""
@@ -146,6 +152,7 @@ def _cleaned(text: str) -> str:
 @lru_cache(maxsize=CACHED)
 def read(text: str) -> Label:
     """Parse a label. Never raises; a label without information is `NAMELESS`."""
+    text = _INTERFACE_OF_SYSTEM.sub("", text[: 2 * MAX_LENGTH])
     label = _cleaned(text).removesuffix("%0").strip()
     if technical := _technical(label):
         return technical
@@ -157,6 +164,7 @@ def read(text: str) -> Label:
     card = ""
     if hw := _HW.search(label):
         card, label = f"alsa:{hw[1].lower()}", label[: hw.start()]
+    label = _without_transport(label) if _is_cut(label) else label
     cut = _is_cut(label)
     endpoint, inner = _split(label)
     if cut and (profile := _CUT_PROFILE.search(inner)):
@@ -202,7 +210,7 @@ def _classified(
 ) -> Label:
     whole = _HANDS_FREE_BEFORE.sub("", _ALSA_DETAIL.sub("", _LOW_ENERGY.sub("", fold(inner))))
     noun, is_windows = _noun(endpoint), bool(endpoint)
-    transport = words.TRANSPORTS.get(words.bare(whole)) if is_windows and noun is None else None
+    transport = _transport(endpoint, whole) if is_windows and noun is None else None
     if transport is not None:
         # "Jabra Evolve2 65 (Bluetooth)": the bracket says how the device is connected.
         whole, endpoint, is_windows = endpoint, "", False
@@ -240,6 +248,21 @@ def _classified(
         is_one_thing=_is_one_thing(whole, transport),
         tokens=tokens,
     )
+
+
+def _transport(endpoint: str, whole: str) -> str | None:
+    """Return how the device is connected, if the bracket behind its name says only that."""
+    bare = words.bare(whole)
+    if (transport := words.TRANSPORTS.get(bare)) is not None:
+        return transport
+    return "usb" if bare in ("usb audio", "usb sound") and _is_name(words.bare(endpoint).split()) else None
+
+
+def _is_name(parts: list[str]) -> bool:
+    """Return whether these words name a product, and are no noun of an unknown language."""
+    if any(word in words.BRANDS or any(map(str.isdigit, word)) for word in parts):
+        return True
+    return len(parts) > 1 and all(word.isascii() and not _says_nothing(word) for word in parts)
 
 
 def _noun(endpoint: str) -> Noun | None:
@@ -300,17 +323,24 @@ def _sort(endpoint: str, whole: str, *, is_windows: bool, cut: bool) -> Sort:
     parts = bare.split()
     if not bare or bare in words.ROLES or all(word in words.ROLE_WORDS for word in parts):
         return Sort.NAMELESS
-    if words.STAND_INS.finds(bare) or _MAPPER.search(whole) or words.VIRTUAL.finds(bare):
+    is_camera = not words.CAMERAS.isdisjoint(parts)  # "C922 Pro Stream Webcam"
+    if words.STAND_INS.finds(bare) or _MAPPER.search(whole) or (words.VIRTUAL.finds(bare) and not is_camera):
         return Sort.VIRTUAL
-    if words.VIRTUAL.finds(words.bare(endpoint)):
+    if words.bare(endpoint) not in words.NOUNS and words.VIRTUAL.finds(words.bare(endpoint)):
         return Sort.VIRTUAL
     if is_windows and _is_display(parts, cut=cut):
         return Sort.DISPLAY
     if "usb" not in whole and _is_onboard(bare, whole, cut=cut):
         return Sort.ONBOARD
+    is_usb = parts[0] == "usb"
     if not is_windows and (words.begins_a_noun(bare) or all(part in words.NOUN_WORDS for part in parts)):
-        return Sort.NAMELESS
-    if not is_windows and not words.DEFAULT_WORDS.isdisjoint(parts) and all(map(_says_nothing, parts)):
+        return Sort.GENERIC if is_usb else Sort.NAMELESS
+    if (
+        not is_windows
+        and not is_usb
+        and not words.DEFAULT_WORDS.isdisjoint(parts)
+        and all(map(_says_nothing, parts))
+    ):
         return Sort.NAMELESS  # "Periferico di uscita predefinito"
     if not is_windows and _LATIN_OR_DIGIT.search(whole) is None:
         return Sort.NAMELESS  # products have Latin names, so this is a role or a noun in an unknown language
@@ -468,11 +498,29 @@ def _is_cut(label: str) -> bool:
     )
 
 
+def _without_transport(label: str) -> str:
+    """Remove the transport that Chrome appends, also to a name without its closing bracket."""
+    before, opened, behind = label.rpartition("(")
+    is_transport = opened and behind.endswith(")") and words.bare(fold(behind)) in words.TRANSPORTS
+    return before.rstrip() if is_transport else label
+
+
+def _unclosed(label: str) -> int:
+    """Return the position of the first opening bracket that is not closed, or of the first one if all are closed."""
+    opened: list[int] = []
+    for at, character in enumerate(label):
+        if character == "(":
+            opened.append(at)
+        elif character == ")" and opened:
+            opened.pop()
+    return opened[0] if opened else label.index("(")
+
+
 def _split(label: str) -> tuple[str, str]:
     """Split "Endpoint (Interface)". The interface's name may contain brackets; a cut label has no closing one."""
     if _is_cut(label):
-        endpoint, _, inner = label.partition("(")
-        return endpoint.strip(), inner.strip()
+        at = _unclosed(label)
+        return label[:at].strip(), label[at + 1 :].strip()
     stripped = label.strip()
     if not stripped.endswith(")"):
         return _split_at_dash(stripped)

@@ -32,17 +32,19 @@ _BETWEEN_SCRIPTS: Final = re.compile(
 """The boundary between a Latin name and a word of a language without blanks: "MacBook Proのマイク"."""
 
 
+_ACCENTS: Final = re.compile(
+    r"(?<=[\x00-\x7f])[\u0300-\u036f\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f]+"
+)
+"""Combining marks on a Latin letter, after decomposition."""
+
+
 def fold(text: str, limit: int = 512) -> str:
     """Return the text in lower case, with Latin letters without accents and one space between words."""
     if text.isascii():
         return " ".join(text[:limit].lower().split())
     decomposed = unicodedata.normalize("NFKD", text[:limit].casefold())[:limit]
-    kept: list[str] = []
-    for character in decomposed:
-        if unicodedata.combining(character) and kept and kept[-1].isascii():
-            continue
-        kept.append(character)
-    folded = unicodedata.normalize("NFC", "".join(kept).translate(_LETTERS))
+    without_accents = _ACCENTS.sub("", decomposed)
+    folded = unicodedata.normalize("NFC", without_accents.translate(_LETTERS))
     return " ".join(_BETWEEN_SCRIPTS.sub(" ", folded).split())
 
 
@@ -198,6 +200,7 @@ TRANSPORTS: Final[dict[str, str]] = {
     "integrado": "internal",
     "integrato": "internal",
     "bluetooth": "bluetooth",
+    **dict.fromkeys(("hands free", "handsfree", "hands free ag audio", "hfp", "hsp", "a2dp"), "bluetooth"),
     "usb": "usb",
     "hdmi": "display",
     "displayport": "display",
@@ -213,6 +216,11 @@ TRANSPORTS: Final[dict[str, str]] = {
 BRANDS: Final[dict[str, str]] = {
     word: family for family, text in _PRODUCTS["makers"].items() for word in text.split()
 }
+
+LINES: Final[dict[str, str]] = {
+    word: family for family, text in _PRODUCTS["lines"].items() for word in text.split()
+}
+"""Maps the names of product lines to the family that makes them."""
 
 HEADSET_MAKERS: Final = _words(_PRODUCTS["headsets"]["makers"])
 ONE_THING: Final = HEADSET_MAKERS | _words(_PRODUCTS["headsets"]["words"])
@@ -235,14 +243,19 @@ NOISE: Final = PROFILE_WORDS | _words(
 )
 """Words that do not distinguish models."""
 
+_HANDS_FREE: Final = (
+    "hands[- ]?free|freisprech(?:en|einrichtung)|maos[- ]livres|manos[- ]libres|mains[- ]libres|mani[- ]libere|vivavoce"
+    "|handenvrij|handfri|handsfri|glosnomowiacy|kihangosito|свободные руки|громкая связь|ハンズフリー|핸즈프리|免提|免持"
+)
+"""Folded."""
+
 _TRAILING: Final = (
     # Bluetooth profiles, and the two halves of a gaming headset
-    r"hands[- ]?free(?: (?:ag|hf))?(?: audio)?",
-    r"freisprechen",
+    rf"(?:audio )?(?:{_HANDS_FREE})(?: (?:ag|hf))?(?: audio)?",
     r"hfp|hsp|a2dp|avrcp(?: transport)?|le audio",
     r"headset head unit(?: \(hsp/hfp\))?",
     r"high fidelity playback(?: \(a2dp sink\))?",
-    r"chat|game|bt|2\.4(?: ?ghz)?",
+    r"chat|game|voice|bt|2\.4(?: ?ghz)?",
     r"find my|wo ist\??|localiser",
     # PulseAudio and ALSA
     r"analog(?:es|ue|ique|ico)? (?:stereo|mono)(?: duplex)?",
@@ -261,7 +274,7 @@ TRAILING: Final = re.compile(
 )
 """Text that a driver or a Bluetooth profile appends to a name; removed repeatedly."""
 
-PROFILES: Final = re.compile(r"\bhands[- ]?free\b|\b(?:hfp|hsp|a2dp|avrcp|le audio)\b|\S stereo$")
+PROFILES: Final = re.compile(rf"\b(?:{_HANDS_FREE})\b|\b(?:hfp|hsp|a2dp|avrcp|le audio)\b|\S stereo$")
 """Bluetooth profiles: the device is a single one, whatever its endpoints are called."""
 
 ALIASES: Final = {"bw": "blackwire", "hs": "headset", "mkii": "mk2", "mkiii": "mk3", "mkiv": "mk4"}

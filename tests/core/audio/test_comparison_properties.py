@@ -294,9 +294,15 @@ def test_two_chips_of_one_computer_are_two_devices() -> None:
         verdict("Speakers 1 (Realtek HD Audio output with SST)", "Speakers (Realtek(R) Audio)")
         is not DIFFERENT
     )
-    assert (
-        verdict("Speakers (High Definition Audio Device)", "Microphone (Realtek(R) Audio)") is not DIFFERENT
-    )
+    for driver in (
+        "High Definition Audio Device",
+        "High Definition Audio-Gerät",
+        "Périphérique High Definition Audio",
+        "Устройство с поддержкой High Definition Audio",
+        "High Definition Audio 设备",
+    ):
+        assert verdict(f"Speakers ({driver})", "Microphone (Realtek(R) Audio)") is DIFFERENT
+        assert verdict(f"Speakers ({driver})", "Speakers (HD Audio Speaker)") is not DIFFERENT
 
 
 @EXAMPLES
@@ -415,3 +421,96 @@ def test_a_noun_that_was_cut_before_the_device_is_no_device() -> None:
         short = phrase[:WAVE_NAME_LENGTH]
         if read(short).sort is not Sort.ONBOARD:  # "built-in microphone" does say whose it is
             assert verdict(short, "Jabra SPEAK 510 USB") is UNSURE, phrase
+
+
+@EXAMPLES
+@given(
+    nouns,
+    models,
+    st.sampled_from(
+        ["MME", "Windows WASAPI", "Windows DirectSound", "WDM-KS", "Core Audio", "ALSA", "PulseAudio"]
+    ),
+    st.sampled_from([" ({})", " [{}]", ", {}"]),
+)
+def test_the_sound_system_that_a_program_appends_tells_no_model(
+    noun: str, model: str, system: str, form: str
+) -> None:
+    label = f"{noun.title()} ({model})"
+    assert verdict(label + form.format(system), label) is SAME
+    assert verdict(label + form.format(system), f"Headset ({model}9)") is DIFFERENT
+    assert verdict(model + form.format(system), label) is SAME
+
+
+HANDS_FREE = [
+    "Hands-Free AG Audio",
+    "Áudio Mãos-Livres AG",
+    "Manos libres",
+    "Mains libres",
+    "Mani libere",
+    "Vivavoce",
+    "Freisprecheinrichtung",
+    "Handenvrij",
+    "ハンズフリー",
+    "핸즈프리",
+    "免提",
+]
+
+
+@EXAMPLES
+@given(models, st.sampled_from(HANDS_FREE), st.sampled_from(HANDS_FREE), nouns)
+def test_the_profile_for_calls_tells_no_model_in_any_language(
+    model: str, one: str, other: str, noun: str
+) -> None:
+    assert verdict(f"{noun.title()} ({model} {one})", f"Headset ({model} {other})") is SAME
+    assert verdict(f"{noun.title()} ({model} {one})", f"Headphones ({model} Stereo)") is SAME
+    assert verdict(f"{model} (Hands-Free)", f"{noun.title()} ({model} {one})") is SAME
+
+
+@EXAMPLES
+@given(nouns, nouns, st.sampled_from(["Jabra", "JBL", "Plantronics", "Sennheiser", "JBL Hands-Free"]))
+def test_a_makers_name_alone_is_one_headset_in_one_list(one: str, other: str, maker: str) -> None:
+    assert verdict(f"{one.title()} ({maker})", f"{other.title()} ({maker})") is SAME
+    assert verdict(f"{one.title()} ({maker})", "Evolve2 65") is (UNSURE if maker == "Jabra" else DIFFERENT)
+
+
+@EXAMPLES
+@given(st.integers(1000, 9999), st.sampled_from("ABCDE"), st.sampled_from("ABCDE"))
+def test_letters_of_a_series_before_the_same_number_are_two_models(number: int, one: str, other: str) -> None:
+    wanted = SAME if one == other else DIFFERENT
+    assert verdict(f"Headphones (W{one}-{number}XM5)", f"Headset (W{other}-{number}XM5)") is wanted
+
+
+@EXAMPLES
+@given(nouns, models, st.integers(1, 3))
+def test_the_first_letters_of_a_cut_name_may_tell_it_from_another(
+    noun: str, model: str, letters: int
+) -> None:
+    short, other = f"Echo Cancelling Speakerphone ({'Quuxophone'[:letters]}", f"{noun} ({model})"
+    assert verdict(short, other) is DIFFERENT
+    assert verdict(f"Echo Cancelling Speakerphone ({model[:letters]}", other) is UNSURE
+    assert verdict("Headset Microphone (Plantronics", "Speakers (Realtek(R) Audio)") is DIFFERENT
+    assert verdict("Headset Microphone (Plantronics", "Headset (Poly Blackwire 3220)") is UNSURE
+
+
+def test_a_name_that_is_cut_behind_a_bracket_is_its_own() -> None:
+    for full in (
+        "Digital Audio (S/PDIF) (High Definition Audio Device)",
+        "Line (A+B) (Fnord X7 Studio Interface)",
+    ):
+        assert verdict(full[:WAVE_NAME_LENGTH], full) is SAME
+
+
+@pytest.mark.parametrize(
+    "model", ["C922 Pro Stream Webcam", "Logitech StreamCam", "Facecam Stream", "Brio Stream"]
+)
+def test_a_camera_passes_no_sound_on(model: str) -> None:
+    assert verdict(f"Microphone ({model})", "Speakers (Realtek(R) Audio)") is DIFFERENT
+
+
+@pytest.mark.parametrize("mix", NOUNS["stereo mix"])
+def test_a_mix_of_a_chip_is_no_virtual_device(mix: str) -> None:
+    assert verdict(f"{mix} (Realtek High Definition Audio)", "Microphone (2 - USB Audio Device)") is DIFFERENT
+    assert (
+        verdict(f"{mix} (Realtek High Definition Audio)", "Speakers (Realtek High Definition Audio)")
+        is UNSURE
+    )
