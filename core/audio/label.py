@@ -138,6 +138,11 @@ def fold(text: str) -> str:
     return words.fold(text, 2 * MAX_LENGTH)
 
 
+_AROUND: Final = " \t\u00a0\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+"""Blanks, and control characters for the direction of writing, which some systems put around a name."""
+_BRACKETS: Final = str.maketrans({"\uff08": "(", "\uff09": ")", "\uff0c": ","})
+
+
 def _cleaned(text: str) -> str:
     """Return the label without marks, Unicode-normalised, with at most `MAX_LENGTH` characters."""
     label = text[:MAX_LENGTH]
@@ -152,7 +157,10 @@ def _cleaned(text: str) -> str:
 @lru_cache(maxsize=CACHED)
 def read(text: str) -> Label:
     """Parse a label. Never raises; a label without information is `NAMELESS`."""
-    text = _INTERFACE_OF_SYSTEM.sub("", text[: 2 * MAX_LENGTH])
+    text = text[: 2 * MAX_LENGTH].strip(_AROUND)
+    if not text.isascii():
+        text = text.translate(_BRACKETS)
+    text = _INTERFACE_OF_SYSTEM.sub("", text)
     label = _cleaned(text).removesuffix("%0").strip()
     if technical := _technical(label):
         return technical
