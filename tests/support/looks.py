@@ -83,7 +83,16 @@ CONNECTION = View(
     ("dl", "section[aria-labelledby=history] svg", ".events", "#history ~ p"),
     (".events",),
 )
-VIEWS: Final = (SIGN_IN, OFFERS, STATE, SETTINGS, PHONE, AUDIO, LICENCES, CONNECTION)
+AUDIT = View(
+    "audit",
+    CLARA,
+    "pbx-audit table",
+    "audit",
+    ("pbx-audit table", "#audit-count", "#audit-since", "#audit-until"),
+    ("pbx-audit table",),
+)
+SECURITY = View("security", CLARA, "#save-trust", "security")
+VIEWS: Final = (SIGN_IN, OFFERS, STATE, SETTINGS, PHONE, AUDIO, LICENCES, CONNECTION, AUDIT, SECURITY)
 
 
 def name_of(view: View, locale: str, theme: str, width: int) -> str:
@@ -168,7 +177,7 @@ async def picture(tab: Tab, view: View) -> bytes:
     """Take a picture of the whole page; content that differs between runs is covered."""
     for selector in view.as_high:
         await tab.view.locator(selector).evaluate(
-            "one => Object.assign(one.style, {height: '6em', overflow: 'hidden'})"
+            "one => Object.assign(one.style, {display: 'block', height: '6em', overflow: 'hidden'})"
         )
     length = await tab.frame().evaluate("document.documentElement.scrollHeight")
     top = (await frame_box(tab.page))["y"]
@@ -177,7 +186,8 @@ async def picture(tab: Tab, view: View) -> bytes:
     await tab.page.set_viewport_size({"width": size["width"], "height": int(top + length + 1)})
     return await tab.page.screenshot(
         clip=await frame_box(tab.page) | {"height": length},
-        mask=[tab.view.locator(selector) for selector in view.covered],
+        # What is inside closed details has a box, too, which would cover what follows them.
+        mask=[tab.view.locator(selector).locator("visible=true") for selector in view.covered],
         mask_color="#888888",
         animations="disabled",
         caret="hide",
