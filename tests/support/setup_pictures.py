@@ -6,14 +6,20 @@ make screenshots
 import asyncio
 import sys
 import tempfile
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from playwright.async_api import Browser, Page, async_playwright, expect
 
+from connector.site.security import leave_ticket
+from simulator.people import TENANT_ID
 from tests.support.browser import launch
+from tests.support.module_page import module_page
 from tests.support.setup import Technician, is_at, open_page, running_setup
 from tests.support.starface import running_starface_with_tls
 from tests.support.world import World
+from wire.link import Method, PbxTrust, TrustedTenant
 
 OUT = Path(__file__).parents[2] / "docs" / "screenshots"
 WIDTH = 760
@@ -68,6 +74,33 @@ async def take_setup(
                 await page.context.close()
 
 
+async def take_module(browser: Browser, out: Path, *, scheme: str = "light", width: int = WIDTH) -> None:
+    """Take a picture of the module page of a linked connector, in both languages."""
+
+    async def trust(_params: dict[str, Any]) -> PbxTrust:
+        tenant = TrustedTenant(
+            tenant_id=TENANT_ID,
+            since=datetime(2026, 11, 2, 8, tzinfo=UTC),
+            entry="one-click",
+            is_primary=True,
+            is_approved=False,
+        )
+        return PbxTrust(tenants=[tenant], total=1, teams_app_id=TENANT_ID)
+
+    with tempfile.TemporaryDirectory() as directory:
+        async with module_page(Path(directory), {Method.TRUST: trust}) as place, place.visitor():
+            for locale in ("de-DE", "en-US"):
+                page = await open_page(
+                    browser,
+                    f"{place.base}/start/{leave_ticket(place.connector.state)}",
+                    locale=locale,
+                    color_scheme=scheme,
+                    viewport={"width": width, "height": 400},
+                )
+                await page.screenshot(path=out / f"module-{locale[:2]}.png", full_page=True)
+                await page.context.close()
+
+
 async def main(out: Path, scheme: str, width: int) -> None:
     out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as state:
@@ -77,6 +110,7 @@ async def main(out: Path, scheme: str, width: int) -> None:
             async with async_playwright() as playwright:
                 browser = await launch(playwright)
                 await take_setup(world, browser, out, scheme=scheme, width=width)
+                await take_module(browser, out, scheme=scheme, width=width)
                 await browser.close()
         finally:
             await world.stop()
