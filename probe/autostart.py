@@ -9,6 +9,7 @@ from typing import Final
 from probe.errors import ProbeError
 
 LABEL: Final = "pbx-audio-probe"
+_RUN: Final = r"Software\Microsoft\Windows\CurrentVersion\Run"
 MAC_LABEL: Final = "com.pbx-teams.audio-probe"
 
 
@@ -64,15 +65,34 @@ def switch_on(home: Path | None = None) -> str:
         raise ProbeError(f"the start with the session cannot be set up: {fault}") from fault
 
 
+def is_on(home: Path | None = None) -> bool:
+    """Return whether the probe starts at login."""
+    home = home or Path.home()
+    if sys.platform == "win32":
+        import winreg  # noqa: PLC0415 - only there
+
+        try:
+            with winreg.OpenKey(winreg.HKEY_CURRENT_USER, _RUN) as key:
+                winreg.QueryValueEx(key, LABEL)
+        except FileNotFoundError:
+            return False
+        return True
+    return any(path.exists() for path in _files(home))
+
+
+def _files(home: Path) -> tuple[Path, Path]:
+    return (
+        home / "Library/LaunchAgents" / f"{MAC_LABEL}.plist",
+        home / ".config/autostart" / f"{LABEL}.desktop",
+    )
+
+
 def switch_off(home: Path | None = None) -> None:
     """Remove the autostart, if there is one."""
     home = home or Path.home()
     if sys.platform == "win32":
         _windows(None)
-    for path in (
-        home / "Library/LaunchAgents" / f"{MAC_LABEL}.plist",
-        home / ".config/autostart" / f"{LABEL}.desktop",
-    ):
+    for path in _files(home):
         path.unlink(missing_ok=True)
 
 
@@ -87,8 +107,7 @@ def _windows(value: str | None) -> str:
         raise OSError("not Windows")
     import winreg  # noqa: PLC0415 - only there
 
-    name = r"Software\Microsoft\Windows\CurrentVersion\Run"
-    with winreg.OpenKey(winreg.HKEY_CURRENT_USER, name, 0, winreg.KEY_SET_VALUE) as key:
+    with winreg.OpenKey(winreg.HKEY_CURRENT_USER, _RUN, 0, winreg.KEY_SET_VALUE) as key:
         if value is not None:
             winreg.SetValueEx(key, LABEL, 0, winreg.REG_SZ, value)
         else:
@@ -96,4 +115,4 @@ def _windows(value: str | None) -> str:
                 winreg.DeleteValue(key, LABEL)
             except FileNotFoundError:
                 return ""
-    return rf"HKEY_CURRENT_USER\{name}"
+    return rf"HKEY_CURRENT_USER\{_RUN}"

@@ -43,7 +43,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--config", type=Path, metavar="FOLDER", help="where the pairing is kept")
     parser.add_argument("--verbose", action="store_true", help="say what happens")
     parser.add_argument("--version", action="version", version=__version__)
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    commands = parser.add_subparsers(metavar="COMMAND", help="without one, it asks for what it needs")
+    parser.set_defaults(run=_later("guide", "run_guide"))
     pairing = commands.add_parser("pair", help="pair this computer with the person whose tab shows the code")
     pairing.add_argument("service", metavar="SERVICE", help="the service's address, as the tab shows it")
     pairing.add_argument("code", nargs="?", metavar="CODE", help="asked for when not given")
@@ -63,12 +64,16 @@ def _parser() -> argparse.ArgumentParser:
         "unpair", help="forget the pairing, and do not start with the session any more"
     )
     unpair.set_defaults(run=_later("unpair"))
+    status = commands.add_parser("status", help="say whether this computer is paired and starts at login")
+    status.set_defaults(run=_later("status"))
+    uninstall = commands.add_parser("uninstall", help="delete the start at login, the token and the settings")
+    uninstall.set_defaults(run=_later("uninstall"))
     return parser
 
 
-def _later(module: str) -> Command:
+def _later(module: str, function: str = "run") -> Command:
     """Return a command of `probe.commands` that is imported when it runs."""
-    return partial(_import_and_run, f"probe.commands.{module}", "run")
+    return partial(_import_and_run, f"probe.commands.{module}", function)
 
 
 def _import_and_run(module: str, function: str, options: argparse.Namespace) -> int:

@@ -3,6 +3,7 @@
 import json
 import os
 import secrets
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -66,6 +67,17 @@ class PairingStore:
             content["allowHttp"] = True
         self._write(json.dumps(content))
         return in_keyring
+
+    @property
+    def is_paired(self) -> bool:
+        return self._file.exists()
+
+    def delete(self) -> None:
+        """Delete the pairing, its token, and all other settings."""
+        self.forget()
+        self.rules_file.unlink(missing_ok=True)
+        with suppress(OSError):  # somebody put other files there
+            self.directory.rmdir()
 
     def forget(self) -> None:
         """Delete the pairing and its token."""

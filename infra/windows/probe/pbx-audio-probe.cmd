@@ -1,1 +1,2 @@
 @"%~dp0program\python.exe" -m probe.cli %*
+@if "%~1"=="" pause
