@@ -49,6 +49,12 @@ class Command(StrEnum):
     """Shows missed calls."""
     DO_NOT_DISTURB = "do-not-disturb"
     REDIRECT = "redirect"
+    MOBILES = "mobiles"
+    """Shows the iFMC phones, or switches one on or off."""
+    PRIMARY_PHONE = "primary-phone"
+    VOICEMAIL = "voicemail"
+    VOICEMAIL_PLAY = "voicemail-play"
+    """Button: plays a message on the person's phone."""
 
 
 @dataclass(frozen=True, slots=True)

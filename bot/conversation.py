@@ -46,7 +46,14 @@ _ANSWERED_ONCE: Final = (ActivityTypes.message, ActivityTypes.installation_updat
 """Types that are answered once, however often the channel delivers them. An invoke gets an answer each time."""
 _ADD, _REMOVE = "add", "remove"
 _WITH_EFFECT: Final = frozenset(
-    (Command.SIGN_OUT, Command.CALL, Command.HANG_UP, Command.DO_NOT_DISTURB, Command.REDIRECT)
+    (
+        Command.SIGN_OUT,
+        Command.CALL,
+        Command.HANG_UP,
+        Command.DO_NOT_DISTURB,
+        Command.REDIRECT,
+        Command.MOBILES,
+    )
 )
 """Commands that change something when they arrive as a message. Buttons are invokes, which are answered each time."""
 _USER: Final = "user"

@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
 
 from bot.cards import phone as cards
+from bot.cards import phone_settings as settings
 from bot.cards.parts import Card, finding, text
 from bot.cards.phone import CallShown, CallStatus, Colleague
 from bot.commands import Command
@@ -22,12 +23,13 @@ from core.phone.colleagues import Colleagues
 from core.phone.telephone import Telephone
 from core.store.timestamps import now
 from wire.bounds import MAX_NAME
-from wire.phone import Access, CallState, HistoryFilter, PhoneCall, PhoneLine, RedirectTarget
+from wire.phone import Access, CallState, Feature, HistoryFilter, PhoneCall, PhoneLine, RedirectTarget
 
 ANSWER_SECONDS: Final = 8.0
 """Time-out of an answer. A button must be answered within about ten seconds."""
 MAX_NUMBER: Final = 100
 _GUID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_MESSAGE_ID: Final = re.compile(r"[!-~]{1,100}")
 _OF_MESSAGES: Final = uuid.UUID("6f0c52c5-2c0b-4a43-9c60-2f1c5f6a7d11")
 
 
@@ -48,6 +50,10 @@ class PhoneAnswers:
             Command.CALLS: self._calls,
             Command.DO_NOT_DISTURB: self._do_not_disturb,
             Command.REDIRECT: self._redirect,
+            Command.MOBILES: self._mobiles,
+            Command.PRIMARY_PHONE: self._primary_phone,
+            Command.VOICEMAIL: self._voicemail,
+            Command.VOICEMAIL_PLAY: self._play_voicemail,
         }
         self.commands = frozenset(self._handlers)
 
@@ -151,6 +157,43 @@ class PhoneAnswers:
         else:
             line = await self._telephone.line(request.user)
         return cards.switches_card(line, Command.DO_NOT_DISTURB, request.reader)
+
+    async def _mobiles(self, request: BotRequest) -> Card:
+        wanted, reader = request.get_text("argument", MAX_NUMBER), request.reader
+        line = await self._telephone.line(request.user)
+        if wanted not in (ON, OFF):
+            return settings.mobiles_card(line, reader)
+        ours = [one for one in line.mobiles or () if one.access is Access.CHANGE]
+        chosen = request.get_text("mobile", MAX_NUMBER)
+        found = [one for one in ours if one.mobile_id == chosen] if chosen else ours
+        if len(found) != 1:
+            return settings.mobiles_card(line, reader)
+        line = await self._telephone.set_mobile(request.user, found[0].mobile_id, is_on=wanted == ON)
+        return settings.mobiles_card(line, reader)
+
+    async def _primary_phone(self, request: BotRequest) -> Card:
+        line = await self._telephone.line(request.user)
+        chosen = request.get_text("phone", MAX_NUMBER)
+        can_change = line.features.get(Feature.PRIMARY_PHONE) is Access.CHANGE
+        if can_change and any(one.phone_id == chosen and not one.is_primary for one in line.phones):
+            line = await self._telephone.set_primary_phone(request.user, chosen)
+        return settings.primary_phone_card(line, request.reader)
+
+    async def _voicemail(self, request: BotRequest) -> Card:
+        line = await self._telephone.line(request.user)
+        if Feature.VOICEMAIL not in line.features:
+            return settings.not_offered_card(
+                Command.VOICEMAIL, "phone.voicemail-title", "phone.not-offered", request.reader
+            )
+        found = await self._telephone.voicemails(request.user)
+        return settings.voicemail_card(found.messages, line, request.reader)
+
+    async def _play_voicemail(self, request: BotRequest) -> Card:
+        message_id = request.get_text("message", MAX_NUMBER)
+        if not _MESSAGE_ID.fullmatch(message_id):
+            return await self._voicemail(request)
+        await self._telephone.play_voicemail(request.user, message_id)
+        return settings.playing_card(request.reader)
 
     async def _redirect(self, request: BotRequest) -> Card:
         wanted, reader = request.get_text("argument", MAX_NUMBER), request.reader

@@ -37,13 +37,25 @@ _VERBS: Final[dict[str, tuple[str, Language | None]]] = {
     "verpasst": ("calls", _DE),
     "verpasste anrufe": ("calls", _DE),
     "anrufliste": ("calls", _DE),
+    "ifmc": ("mobiles", None),
+    "mobile phone": ("mobiles", _EN),
+    "mobiltelefon": ("mobiles", _DE),
+    "primary phone": ("primary-phone", _EN),
+    "primäres telefon": ("primary-phone", _DE),
+    "haupttelefon": ("primary-phone", _DE),
+    "voicemail": ("voicemail", None),
+    "voicemails": ("voicemail", _EN),
+    "sprachnachrichten": ("voicemail", _DE),
+    "anrufbeantworter": ("voicemail", _DE),
 }
 """Maps words to a command's name (`bot.commands.Command`) and their language."""
 _LONGEST_FIRST: Final = sorted(_VERBS, key=len, reverse=True)
 _AT_THE_END: Final = " anrufen"
 """„0721 123 anrufen“."""
-_ALONE: Final = frozenset(("hang-up", "calls"))
+_ALONE: Final = frozenset(("hang-up", "calls", "primary-phone", "voicemail"))
 """Commands without an argument. With further words, the text is a sentence and no command."""
+_SWITCHED: Final = frozenset(("do-not-disturb", "mobiles"))
+"""Commands whose only argument is on or off."""
 _SWITCHES: Final = {
     "on": (ON, _EN),
     "an": (ON, _DE),
@@ -71,7 +83,7 @@ _NUMBER: Final = re.compile(r"[0-9+*#][0-9+*#()/.\s-]*")
 class PhoneWords:
     command: str
     argument: str
-    """For `call`: a name or number. For `do-not-disturb`: on, off or empty. For `redirect`: off, mobile, mailbox, a number
+    """For `call`: a name or number. For `do-not-disturb` and `mobiles`: on, off or empty. For `redirect`: off, mobile, mailbox, a number
     or empty."""
     language: Language | None
 
@@ -107,7 +119,7 @@ def _with_argument(command: str, rest: str, language: Language | None) -> PhoneW
     if command == "call" or not rest:
         return PhoneWords(command, rest[:MAX_ARGUMENT], language)
     switch, of_switch = _SWITCHES.get(rest.lower(), ("", None))
-    if command == "do-not-disturb":
+    if command in _SWITCHED:
         return PhoneWords(command, switch, language or of_switch) if switch else None
     if switch == OFF:
         return PhoneWords(command, OFF, language)

@@ -103,6 +103,7 @@ def help_card(state: UserState, reader: CardReader, *, welcome: bool = False) ->
     """Return the list of commands; with `welcome`, as the bot's first message."""
     commands = [
         *(Command.CALL, Command.HANG_UP, Command.CALLS, Command.DO_NOT_DISTURB, Command.REDIRECT),
+        *(Command.MOBILES, Command.PRIMARY_PHONE, Command.VOICEMAIL),
         *(Command.STATUS, Command.LICENCE, Command.AUDIO, Command.NOTICES),
         *((Command.LICENCES,) if _is_administrator(state) else ()),
         *(Command.SIGN_IN, Command.SIGN_OUT, Command.HELP),

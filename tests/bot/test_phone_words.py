@@ -35,9 +35,18 @@ EN, DE = Language.EN, Language.DE
         ("redirect to voicemail", Command.REDIRECT, "mailbox", EN),
         ("calls", Command.CALLS, "", EN),
         ("verpasste Anrufe", Command.CALLS, "", DE),
+        ("iFMC an", Command.MOBILES, "on", DE),
+        ("ifmc off", Command.MOBILES, "off", EN),
+        ("ifmc", Command.MOBILES, "", None),
+        ("primary phone", Command.PRIMARY_PHONE, "", EN),
+        ("primäres Telefon", Command.PRIMARY_PHONE, "", DE),
+        ("voicemail", Command.VOICEMAIL, "", None),
+        ("Sprachnachrichten", Command.VOICEMAIL, "", DE),
     ],
 )
-def test_commands_of_the_telephone(text: str, command: Command, argument: str, language: Language) -> None:
+def test_commands_of_the_telephone(
+    text: str, command: Command, argument: str, language: Language | None
+) -> None:
     said = understand(text)
     assert (said.command, said.argument, said.language) == (command, argument, language)
     assert said.is_exact
@@ -55,6 +64,8 @@ def test_commands_of_the_telephone(text: str, command: Command, argument: str, l
         "calling",
         "call " + "x" * 200,
         "callcenter",
+        "ifmc perhaps",
+        "voicemail to Ben",
     ],
 )
 def test_what_is_no_command_does_nothing(text: str) -> None:
