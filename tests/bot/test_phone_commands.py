@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from tests.support.chat import card_title
-from tests.support.telephone import DeskPhone, cards, words
+from tests.support.telephone import DeskPhone, ask, cards, press, words
 from tests.support.world import ANNA, BEN, World, eventually
 
 SECONDS = 25.0
@@ -16,31 +16,6 @@ async def phone(world: World) -> Any:
     phone = await DeskPhone(world, ANNA).begin()
     yield phone
     await phone.end_calls()
-
-
-async def ask(world: World, text: str, locale: str = "en-US", person: Any = ANNA) -> dict[str, Any]:
-    """Says something; gives the card that answers."""
-    before = len(await world.chat(person))
-    answer = await world.say(person, locale, type="message", text=text)
-    assert answer["status"] in (200, 201), answer
-    added = (await world.chat(person))[before + 1 :]
-    return next(one for one in added if one.get("attachments"))["attachments"][0]["content"]
-
-
-async def press(world: World, card: dict[str, Any], title: str, **typed: Any) -> dict[str, Any]:
-    """A button of a card; gives the card in its place."""
-    action = next(one for one in card["actions"] if one.get("title") == title)
-    value = {
-        "action": {
-            "type": "Action.Execute",
-            "verb": action["verb"],
-            "data": {**action["data"], **typed},
-        },
-        "trigger": "manual",
-    }
-    answer = await world.say(ANNA, type="invoke", name="adaptiveCard/action", value=value)
-    assert answer["status"] == 200, answer
-    return answer["body"]["value"]
 
 
 async def test_a_number_is_dialled_and_the_card_follows_the_call(world: World, phone: DeskPhone) -> None:

@@ -8,9 +8,8 @@ import pytest
 from bot.cards import phone_settings as settings
 from bot.cards.parts import CardReader
 from core.language import Language
-from tests.bot.test_phone_commands import ask, press
 from tests.support.chat import card_title
-from tests.support.telephone import DeskPhone, words
+from tests.support.telephone import DeskPhone, ask, press, words
 from tests.support.world import ANNA, World
 from wire.phone import Access, Feature, LineState, Mobile, PhoneDevice, PhoneLine, Voicemail
 

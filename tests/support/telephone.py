@@ -95,3 +95,28 @@ async def call_from_outside(world: World, called: str = ANNA.login, name: str = 
     """Call a user from outside; return the id of the call."""
     body = {"called": called, "callerNumber": OUTSIDE, "callerName": name}
     return (await world.pbx("POST", "incoming", body))["calls"][0]["id"]
+
+
+async def ask(world: World, text: str, locale: str = "en-US", person: Any = ANNA) -> dict[str, Any]:
+    """Says something; gives the card that answers."""
+    before = len(await world.chat(person))
+    answer = await world.say(person, locale, type="message", text=text)
+    assert answer["status"] in (200, 201), answer
+    added = (await world.chat(person))[before + 1 :]
+    return next(one for one in added if one.get("attachments"))["attachments"][0]["content"]
+
+
+async def press(world: World, card: dict[str, Any], title: str, **typed: Any) -> dict[str, Any]:
+    """A button of a card; gives the card in its place."""
+    action = next(one for one in card["actions"] if one.get("title") == title)
+    value = {
+        "action": {
+            "type": "Action.Execute",
+            "verb": action["verb"],
+            "data": {**action["data"], **typed},
+        },
+        "trigger": "manual",
+    }
+    answer = await world.say(ANNA, type="invoke", name="adaptiveCard/action", value=value)
+    assert answer["status"] == 200, answer
+    return answer["body"]["value"]
