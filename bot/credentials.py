@@ -136,7 +136,7 @@ class ChannelToken:
             fault = _fault_of(refusal)
             self.failures[fault] += 1
             if fault is not self.fault:
-                logger.error(  # noqa: TRY400 - the reason is in the line, and a traceback tells no more
+                logger.error(  # noqa: TRY400 - the message has the reason, and a traceback would add nothing
                     "Microsoft gives the bot no token, so it cannot write to anybody",
                     extra={"fault": fault, "cure": _CURES[fault], "answer": _code_of(refusal)},
                 )

@@ -264,7 +264,7 @@ class TeamsSection(_Section):
 
 class Config(_Section):
     active: bool = True
-    """False: the connector tells the service so, and then keeps no link."""
+    """False: the connector informs the service, and then closes the link."""
     state_directory: Path = STATE_DIRECTORY
     """Contains the identity and the PBX key. Keep it during updates and include it in the backup."""
     service: ServiceSection

@@ -7,7 +7,7 @@ from core.diagnosis.finding import Finding
 
 
 def refusal(code: Code, config: Config, state: ConnectorState) -> Finding:
-    """Return the finding of a refusal, with the PBX name and with the fingerprint that the installer tells the operator."""
+    """Return the finding of a refusal, with the PBX name and the fingerprint that the installer gives to the operator."""
     evidence = {"pbx_name": config.pbx.name, "identity": state.fingerprint}
     variant = None
     if code is Code.ENROLMENT_NEEDED and config.service.enrolment_code:

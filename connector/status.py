@@ -63,7 +63,7 @@ class ConnectorStatus(WireModel):
     active: bool
     """Whether the connector is switched on in its configuration."""
     uci: UciState
-    """The state of the connector's own UCI login now; `pbx.uci` is what the service was told last."""
+    """The state of the connector's own UCI login now; `pbx.uci` is what was last reported to the service."""
     uci_enabled: bool
     """Whether UCI is switched on in the configuration."""
     repairs_from_teams: bool

@@ -58,7 +58,7 @@ def new_changelog(changelog: str, version: str, day: str) -> str:
 
 
 def new_news(news: str, version: str, day: str) -> str:
-    """Return what the page tells as new, with the entries of "Unreleased" under the new version. Raises
+    """Return the content of the page "What is new", with the entries of "Unreleased" under the new version. Raises
     `ReleaseError` if there are none.
     """
     if news.count('"Unreleased":') != 1:

@@ -38,7 +38,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="pbx-audio-probe",
-        description="Tells PBX for Teams which audio devices Teams and the softphone use. " + WHAT_IS_SENT,
+        description="Reports to PBX for Teams which audio devices Teams and the softphone use. "
+        + WHAT_IS_SENT,
     )
     parser.add_argument("--config", type=Path, metavar="FOLDER", help="where the pairing is kept")
     parser.add_argument("--verbose", action="store_true", help="say what happens")

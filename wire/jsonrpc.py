@@ -147,11 +147,6 @@ class Endpoint:
         self.refused_frames = 0
         """The number of frames that `admits` refused."""
 
-    @property
-    def in_flight(self) -> int:
-        """The number of our calls that are not answered yet."""
-        return len(self._waiting)
-
     async def wait_until_idle(self) -> None:
         """Wait until no call is unanswered."""
         while self._waiting:

@@ -1,7 +1,7 @@
 """The PBX key and the key file. The connector makes them, people type the key or drop the file, the browser checks them.
 
 A key is 160 random bits in base32 (RFC 4648), followed by a checksum of four characters, in groups of four:
-`ABCD-EFGH-…`. With the checksum a typo can be told from a wrong key before anything is sent. The same code for the
+`ABCD-EFGH-…`. With the checksum a typo can be distinguished from a wrong key before anything is sent. The same code for the
 browser is in `tab/web/src/pbxkey.ts`; `tests/wire/test_twins.py` checks both against the same vectors.
 """
 

@@ -159,11 +159,6 @@ class Door:
         self._sessions.pop(session.space, None)
         logger.info("audit: somebody left the page")
 
-    def leave_all(self) -> None:
-        """End all sessions and tickets."""
-        self._sessions.clear()
-        self._tickets.clear()
-
     def _drop_old(self) -> None:
         now = self._clock()
         for one in list(self._sessions.values()):

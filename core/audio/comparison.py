@@ -394,10 +394,12 @@ def _cut_alike(short: Label, long: Label, rest: str) -> Comparison:
     missing = [token for token in re.findall(r"[^\W_]+", rest) if token not in words.FILLING]
     if missing or (rest.strip() and "+" in rest):
         return _unsure(Reason.CUT_TOO_SHORT)  # the part that was cut off may name the model
-    telling = [token for token in short.tokens if token not in words.BRANDS and token not in words.GENERIC]
+    distinctive = [
+        token for token in short.tokens if token not in words.BRANDS and token not in words.GENERIC
+    ]
     named = any(token in words.BRANDS for token in short.tokens)
-    too_short = sum(map(len, telling)) < (_LEAST_CUT - 1 if named else _LEAST_CUT)
-    numbered = any(character.isdigit() for token in telling for character in token)
+    too_short = sum(map(len, distinctive)) < (_LEAST_CUT - 1 if named else _LEAST_CUT)
+    numbered = any(character.isdigit() for token in distinctive for character in token)
     if not _same_socket(short, long) and (too_short or (long.cut and not numbered)):
         return _unsure(Reason.CUT_TOO_SHORT)
     if too_short and len(_joined(short.whole)) < _LEAST_CUT:

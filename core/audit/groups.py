@@ -47,7 +47,7 @@ _KINDS: Final[Mapping[AuditGroup, Sequence[AuditKind]]] = {
         AuditKind.POOL_CHANGED,
         AuditKind.POOL_WITHDRAWN,
         AuditKind.POLICY_CHANGED,
-        AuditKind.EXPIRY_TOLD,
+        AuditKind.EXPIRY_NOTIFIED,
         AuditKind.KEY_RELEASED,
         AuditKind.KEYS_REFUSED,
     ),

@@ -55,7 +55,7 @@ class AuditKind(StrEnum):
     POOL_CHANGED = "pool-changed"
     POOL_WITHDRAWN = "pool-withdrawn"
     POLICY_CHANGED = "policy-changed"
-    EXPIRY_TOLD = "expiry-told"
+    EXPIRY_NOTIFIED = "expiry-told"
     KEY_RELEASED = "key-released"
     KEYS_REFUSED = "keys-refused"
 

@@ -49,7 +49,7 @@ CATALOGUE: Final[Mapping[str, Behaviour]] = {
         " {failures: 5, seconds: 600}",
         _KNOWLEDGE_BASE,
     ),
-    "login-type": Behaviour("GET /login tells this loginType in place of its own; {type}", _IAHCTI),
+    "login-type": Behaviour("GET /login returns this loginType instead of its own; {type}", _IAHCTI),
     "login-status": Behaviour("POST /login answers this status; {status: 423, 429, 500}"),
     "login-without-token": Behaviour("POST /login answers 200 with an object that has no token"),
     "login-without-nonce": Behaviour("GET /login gives no nonce"),

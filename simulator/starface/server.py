@@ -213,7 +213,7 @@ class Control:
             is_outgoing=body.get("direction") == "out",
             group_id=body.get("group", ""),
         )
-        self._uci.tell_new(call)
+        self._uci.send_new(call)
         return web.json_response({"id": call.id}, status=201)
 
     async def arrive(self, request: web.Request) -> web.Response:

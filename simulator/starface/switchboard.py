@@ -64,7 +64,7 @@ RULES: Final[Mapping[str, Behaviour]] = {
     "redirect-group": Behaviour("Redirects of a group's number count for the group", "REST 6.7, groupNumber"),
     "voicemail": Behaviour("VOICEMAIL_LINKED, HANGUP, then a message in the box", f"{_TABLE}, inferred"),
     "rename": Behaviour(
-        "callChangesIdEvent tells that a call has a new id", 'docs/facts/starface.md, "Events"'
+        "callChangesIdEvent reports that a call has a new id", 'docs/facts/starface.md, "Events"'
     ),
     "rename-struct": Behaviour("Its struct holds oldId and newId"),
     "forward": Behaviour(
@@ -82,19 +82,19 @@ class Switchboard:
     def __init__(
         self,
         pbx: Starface,
-        tell: Callable[[Call], None],
-        tell_new: Callable[[Call], None],
-        tell_renamed: Callable[[Call, str], None],
-        tell_message: Callable[[Mailbox], None],
+        send_state: Callable[[Call], None],
+        send_new: Callable[[Call], None],
+        send_renamed: Callable[[Call, str], None],
+        send_message: Callable[[Mailbox], None],
     ) -> None:
-        """`tell` sends a call's state to its user, `tell_new` its first state, `tell_renamed` that it no longer has
-        the given id, `tell_message` that a box has a new message.
+        """`send_state` sends a call's state to its user, `send_new` its first state, `send_renamed` that it no longer has
+        the given id, `send_message` that a box has a new message.
         """
         self._pbx = pbx
-        self._tell = tell
-        self._tell_new = tell_new
-        self._tell_renamed = tell_renamed
-        self._tell_message = tell_message
+        self._send_state = send_state
+        self._send_new = send_new
+        self._send_renamed = send_renamed
+        self._send_message = send_message
         self.at: float | None = None
         """The time of the PBX's clock, if a test has set it."""
 
@@ -218,7 +218,7 @@ class Switchboard:
         for other in self._pbx.calls.values():
             if other.peer == before:
                 other.peer = call.id
-        self._tell_renamed(call, before)
+        self._send_renamed(call, before)
         return call.id
 
     def forward(self, call: Call, number: str) -> bool:
@@ -275,7 +275,7 @@ class Switchboard:
                 arrival=arrival,
             )
             self._pbx.calls[call.id] = call
-            self._tell_new(call)
+            self._send_new(call)
             self._put(call, CallState.RINGING)
             legs.append(call)
         if caller is not None:
@@ -327,7 +327,7 @@ class Switchboard:
             mailbox=box.id,
         )
         self._pbx.calls[call.id] = call
-        self._tell(call)
+        self._send_state(call)
         if caller is not None:
             caller.peer = call.id
             caller.answered_at = time.time()
@@ -357,7 +357,7 @@ class Switchboard:
 
     def _put(self, call: Call, state: CallState) -> None:
         call.state, call.timestamp = state, self.at or time.time()
-        self._tell(call)
+        self._send_state(call)
 
     def _end(self, call: Call) -> None:
         if self._pbx.calls.pop(call.id, None) is None:
@@ -381,7 +381,7 @@ class Switchboard:
                 at=call.started,
                 seconds=seconds,
             )
-            self._tell_message(telephony.mailboxes[call.mailbox])
+            self._send_message(telephony.mailboxes[call.mailbox])
         if user is None:
             return
         other = call.called_name if call.is_outgoing else call.caller_name

@@ -74,10 +74,10 @@ class Uci:
         self._sending: set[asyncio.Task[None]] = set()
         self.switchboard = Switchboard(
             pbx=pbx,
-            tell=self.tell,
-            tell_new=self.tell_new,
-            tell_renamed=self.tell_renamed,
-            tell_message=self.tell_message,
+            send_state=self.send_state,
+            send_new=self.send_new,
+            send_renamed=self.send_renamed,
+            send_message=self.send_message,
         )
         self._phone = UciPhone(pbx, self.switchboard, self.struct)
 
@@ -90,21 +90,21 @@ class Uci:
             task.cancel()
         await asyncio.gather(*self._sending, return_exceptions=True)
 
-    def tell(self, call: Call) -> None:
+    def send_state(self, call: Call) -> None:
         """Send the call's state to every login of its user."""
         self._send(call.login, "receiveCallState", lambda dialect: self.struct(call, dialect))
 
-    def tell_new(self, call: Call) -> None:
+    def send_new(self, call: Call) -> None:
         """Send the first event of a call, which may lack state and numbers."""
         if self._pbx.awkward.get("uci-first-event-without-state"):
             empty = {"state": "", "callerNumber": "", "callerName": "", "calledNumber": "", "calledName": ""}
             self._send(call.login, "receiveCallState", lambda dialect: self.struct(call, dialect) | empty)
-        self.tell(call)
+        self.send_state(call)
 
-    def tell_renamed(self, call: Call, before: str) -> None:
+    def send_renamed(self, call: Call, before: str) -> None:
         self._send(call.login, "callChangesIdEvent", lambda _dialect: {"oldId": before, "newId": call.id})
 
-    def tell_message(self, box: Mailbox) -> None:
+    def send_message(self, box: Mailbox) -> None:
         for user_id in box.users:
             user = self._pbx.users.get(user_id)
             if user is not None:

@@ -250,7 +250,7 @@ def _warn_of_expiry(pbx_id: str, pool: Pool, now: datetime) -> Transaction[None]
         )
     yield from audit(
         pbx_id=pbx_id,
-        kind=AuditKind.EXPIRY_TOLD,
+        kind=AuditKind.EXPIRY_NOTIFIED,
         actor=SYSTEM,
         subject=pool.serial,
         detail={"days": days, "told": len(administrators)},

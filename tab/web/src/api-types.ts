@@ -11,7 +11,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Who I am at the PBX, my licence, the connection */
+        /** Get my session, my licence and the state of the connection */
         get: operations["getState"];
         put?: never;
         post?: never;
@@ -30,7 +30,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Checks name and key, tells how to prove the PBX user */
+        /** Check PBX name and key, and get the login challenge */
         post: operations["prepareSignIn"];
         delete?: never;
         options?: never;
@@ -47,7 +47,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Proves the PBX user and takes a licence */
+        /** Sign in: prove the PBX user and take a licence */
         post: operations["signIn"];
         delete?: never;
         options?: never;
@@ -64,7 +64,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Signs in at a PBX that offers itself to my organisation, or switches to it */
+        /** Sign in without a PBX key at a PBX that is offered to my organisation, or switch to it */
         post: operations["signInWithoutKey"];
         delete?: never;
         options?: never;
@@ -81,7 +81,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Ends my session, frees my seat */
+        /** Sign out: end my session and free my seat */
         post: operations["signOut"];
         delete?: never;
         options?: never;
@@ -98,9 +98,9 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** After a refusal because all seats are taken: tells me when one is free */
+        /** Join the waiting list after a refusal because all seats were taken */
         post: operations["joinWaitingList"];
-        /** Gives up my place on the waiting list */
+        /** Leave the waiting list */
         delete: operations["leaveWaitingList"];
         options?: never;
         head?: never;
@@ -114,7 +114,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Holders and pools of my PBX (administrators) */
+        /** List the licence holders and pools of my PBX (administrators) */
         get: operations["getLicences"];
         put?: never;
         post?: never;
@@ -148,7 +148,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** How far the set-up of my PBX is (administrators) */
+        /** Get the progress of my PBX's set-up (administrators) */
         get: operations["getSetup"];
         put?: never;
         post?: never;
@@ -165,7 +165,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** All holders as CSV or for Excel (administrators) */
+        /** Export all licence holders as CSV or for Excel (administrators) */
         get: operations["exportHolders"];
         put?: never;
         post?: never;
@@ -182,7 +182,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Peak, average and denials over time (administrators) */
+        /** Get peak and average use and denials over time (administrators) */
         get: operations["getUsage"];
         put?: never;
         post?: never;
@@ -199,7 +199,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Which licences the history advises (administrators) */
+        /** Get the number of licences recommended by past use (administrators) */
         get: operations["getAdvice"];
         put?: never;
         post?: never;
@@ -216,7 +216,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** PBX users and groups, for a policy (administrators) */
+        /** Search PBX users and groups for the rules of a pool (administrators) */
         get: operations["getPeople"];
         put?: never;
         post?: never;
@@ -234,7 +234,7 @@ export interface paths {
             cookie?: never;
         };
         get?: never;
-        /** Decides about a pool: who may have a seat, which are reserved, when one is released (administrators) */
+        /** Set the rules of a pool: who may have a seat, reserved seats, idle release (administrators) */
         put: operations["setPolicy"];
         post?: never;
         delete?: never;
@@ -250,7 +250,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** A page of the audit in words, newest first (administrators) */
+        /** Get a page of the audit as text, newest first (administrators) */
         get: operations["getAudit"];
         put?: never;
         post?: never;
@@ -267,7 +267,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** The audit as CSV or for Excel, newest first (administrators) */
+        /** Export the audit as CSV or for Excel, newest first (administrators) */
         get: operations["exportAudit"];
         put?: never;
         post?: never;
@@ -286,7 +286,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Ends sessions and frees their seats (administrators) */
+        /** Revoke licences: end sessions and free their seats (administrators) */
         post: operations["revoke"];
         delete?: never;
         options?: never;
@@ -301,9 +301,9 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Every Microsoft tenant that my PBX trusts (administrators) */
+        /** List the Microsoft tenants that my PBX trusts (administrators) */
         get: operations["getTrust"];
-        /** Trusts my Microsoft tenant: sign-in by e-mail, with or without the PBX key (administrators) */
+        /** Trust my Microsoft tenant, so that its members may sign in by e-mail (administrators) */
         put: operations["setTrust"];
         post?: never;
         delete?: never;
@@ -321,7 +321,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Ends the trust in a Microsoft tenant, no matter who began it, and what the tenant proved (administrators) */
+        /** Withdraw trust in a Microsoft tenant, and end the sessions that rely on it (administrators) */
         post: operations["removeTrust"];
         delete?: never;
         options?: never;
@@ -336,11 +336,11 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** What is known of my audio devices, and what follows from it */
+        /** Get what is known about my audio devices, and the resulting advice */
         get: operations["getAudio"];
         put?: never;
         post?: never;
-        /** Deletes everything that is stored about my devices */
+        /** Delete everything that is stored about my devices */
         delete: operations["forgetAudio"];
         options?: never;
         head?: never;
@@ -355,7 +355,7 @@ export interface paths {
             cookie?: never;
         };
         get?: never;
-        /** The devices that my browser lists, so that the cure can name one that is there */
+        /** Report the devices that my browser lists, so that the advice can name one of them */
         put: operations["setDevices"];
         post?: never;
         delete?: never;
@@ -372,7 +372,7 @@ export interface paths {
             cookie?: never;
         };
         get?: never;
-        /** Which devices Teams and the softphone use, as I say */
+        /** Declare which devices Teams and the softphone use */
         put: operations["declareUses"];
         post?: never;
         delete?: never;
@@ -390,7 +390,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** A code for `pbx-audio-probe pair`, good once and for ten minutes */
+        /** Create a code for `pbx-audio-probe pair`; it is valid once, for ten minutes */
         post: operations["newPairingCode"];
         delete?: never;
         options?: never;
@@ -407,7 +407,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Unpairs a probe and deletes what it reported */
+        /** Unpair a probe and delete its reports */
         post: operations["removeProbe"];
         delete?: never;
         options?: never;
@@ -424,7 +424,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** What my browser needs to seal my UCI login to the connector */
+        /** Get what my browser needs to seal my UCI login to the connector */
         post: operations["prepareCalls"];
         delete?: never;
         options?: never;
@@ -440,10 +440,10 @@ export interface paths {
             cookie?: never;
         };
         get?: never;
-        /** My consent: the connector follows my calls and tells when one ends at once */
+        /** Consent to help with calls: the connector follows my calls and reports dropped ones */
         put: operations["followCalls"];
         post?: never;
-        /** Takes the consent back; the connector forgets my UCI login */
+        /** Withdraw my consent to help with calls; the connector deletes my UCI login */
         delete: operations["leaveCalls"];
         options?: never;
         head?: never;
@@ -458,7 +458,7 @@ export interface paths {
             cookie?: never;
         };
         get?: never;
-        /** Whether device names of my Teams calls may be read from Microsoft's call records */
+        /** Set whether device names of my Teams calls may be read from Microsoft's call records */
         put: operations["setRecords"];
         post?: never;
         delete?: never;
@@ -475,7 +475,7 @@ export interface paths {
             cookie?: never;
         };
         get?: never;
-        /** Whether administrators may see my name beside a conflict */
+        /** Set whether administrators may see my name next to a conflict */
         put: operations["setNamed"];
         post?: never;
         delete?: never;
@@ -491,7 +491,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** How many people of my PBX have a conflict, by device (administrators) */
+        /** Count the people of my PBX who have a conflict, by device (administrators) */
         get: operations["getConflicts"];
         put?: never;
         post?: never;
@@ -508,7 +508,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Every part of the way to my PBX, and what happened on it (administrators) */
+        /** Get the state of each part of the connection to my PBX, and its events (administrators) */
         get: operations["getConnection"];
         put?: never;
         post?: never;
@@ -527,7 +527,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Has the connector examine itself and its PBX (administrators) */
+        /** Run the connector's diagnostics (administrators) */
         post: operations["examineConnection"];
         delete?: never;
         options?: never;
@@ -544,7 +544,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Has the connector switch UCI off and on again (administrators) */
+        /** Switch the PBX's UCI connector off and on again (administrators) */
         post: operations["restartUci"];
         delete?: never;
         options?: never;
@@ -561,7 +561,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** What the browser needs to ask the connector for a new PBX key (administrators) */
+        /** Get what the browser needs to request a new PBX key from the connector (administrators) */
         post: operations["prepareNewKey"];
         delete?: never;
         options?: never;
@@ -578,7 +578,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Has the connector make a new PBX key, and answers with the key file sealed to this browser (administrators) */
+        /** Have the connector create a new PBX key; returns the key file, sealed to this browser (administrators) */
         post: operations["makeNewKey"];
         delete?: never;
         options?: never;
@@ -595,7 +595,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Binds the PBX's name to another installation that has tried it, and ends all sessions (administrators) */
+        /** Hand the PBX name over to an installation that has claimed it, and end all sessions (administrators) */
         post: operations["handOver"];
         delete?: never;
         options?: never;
@@ -610,7 +610,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** The packages that the service offers (administrators) */
+        /** List the packages that the service offers (administrators) */
         get: operations["getDownloads"];
         put?: never;
         post?: never;
@@ -627,7 +627,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** The packages of the audio helper */
+        /** List the packages of the audio helper */
         get: operations["getHelperDownloads"];
         put?: never;
         post?: never;
@@ -646,7 +646,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** A link to one package, good for an hour (the audio helper: everybody; else administrators) */
+        /** Create a link to a package, valid for one hour (audio helper: everyone; others: administrators) */
         post: operations["makeDownloadLink"];
         delete?: never;
         options?: never;
@@ -661,9 +661,9 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Which messages the bot writes to me first, and when it is night for me */
+        /** Get which notices the bot sends me, and my quiet hours */
         get: operations["getNotices"];
-        /** Decides that */
+        /** Set which notices the bot sends me, and my quiet hours */
         put: operations["putNotices"];
         post?: never;
         delete?: never;
@@ -679,12 +679,12 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** My telephone: phones, calls, switches */
+        /** Get the state of my telephone: phones, calls and settings */
         get: operations["getPhone"];
-        /** Lets the app use my telephone until I sign out or switch it off */
+        /** Switch my telephone on; it stays on until I sign out or switch it off */
         put: operations["switchPhoneOn"];
         post?: never;
-        /** The connector forgets my UCI login; calls go on */
+        /** Switch my telephone off; the connector deletes my UCI login, and calls continue */
         delete: operations["switchPhoneOff"];
         options?: never;
         head?: never;
@@ -700,7 +700,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** What my browser needs to seal my UCI login to the connector */
+        /** Get what my browser needs to seal my UCI login to the connector */
         post: operations["preparePhone"];
         delete?: never;
         options?: never;
@@ -717,7 +717,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Rings my phone and dials. After `outcome-unknown` the calls of my telephone show whether it was done */
+        /** Dial a number: my phone rings first. After `outcome-unknown`, look for the call on my telephone */
         post: operations["dial"];
         delete?: never;
         options?: never;
@@ -735,7 +735,7 @@ export interface paths {
         get?: never;
         put?: never;
         post?: never;
-        /** Ends a call of mine, or rejects it while it rings */
+        /** End one of my calls, or reject it while it rings */
         delete: operations["hangUp"];
         options?: never;
         head?: never;
@@ -749,7 +749,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** My call list at the PBX, newest first, a page at a time */
+        /** Get a page of my call list, newest first */
         get: operations["getHistory"];
         put?: never;
         post?: never;
@@ -766,7 +766,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Colleagues, contacts of the PBX and my calls, by a part of name or number */
+        /** Search colleagues, the PBX's contacts and my calls by part of a name or number */
         get: operations["searchNumbers"];
         put?: never;
         post?: never;
@@ -784,7 +784,7 @@ export interface paths {
             cookie?: never;
         };
         get?: never;
-        /** Switches do not disturb on or off */
+        /** Switch do not disturb on or off */
         put: operations["setDoNotDisturb"];
         post?: never;
         delete?: never;
@@ -800,9 +800,9 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Where my calls are redirected to */
+        /** List my call redirects */
         get: operations["getRedirects"];
-        /** Switches one redirect on or off, or leads it elsewhere */
+        /** Switch a redirect on or off, or change its destination */
         put: operations["setRedirect"];
         post?: never;
         delete?: never;
@@ -819,7 +819,7 @@ export interface paths {
             cookie?: never;
         };
         get?: never;
-        /** Chooses the phone that rings when I dial */
+        /** Set the phone that rings when I dial */
         put: operations["setPrimaryPhone"];
         post?: never;
         delete?: never;
@@ -836,7 +836,7 @@ export interface paths {
             cookie?: never;
         };
         get?: never;
-        /** Lets a phone elsewhere (iFMC) ring as well, or no longer */
+        /** Set whether a mobile phone (iFMC) rings too */
         put: operations["setMobile"];
         post?: never;
         delete?: never;
@@ -852,7 +852,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** My voicemail messages */
+        /** List my voicemail messages */
         get: operations["getVoicemails"];
         put?: never;
         post?: never;
@@ -871,7 +871,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Calls a phone of mine and plays a message there */
+        /** Call one of my phones and play a voicemail message there */
         post: operations["playVoicemail"];
         delete?: never;
         options?: never;
@@ -886,9 +886,9 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Which messages about my calls the bot sends to my chat */
+        /** Get which messages about my calls the bot sends to my chat */
         get: operations["getCallNotices"];
-        /** Chooses these messages */
+        /** Set which messages about my calls the bot sends to my chat */
         put: operations["putCallNotices"];
         post?: never;
         delete?: never;
@@ -1898,13 +1898,10 @@ export interface components {
             features: {
                 [key: string]: components["schemas"]["Access"];
             };
-            /**
-             * Capabilities
-             * @default null
-             */
-            capabilities: {
+            /** Capabilities */
+            capabilities?: {
                 [key: string]: components["schemas"]["Offer"];
-            } | null;
+            };
             /** Calls */
             calls: components["schemas"]["PhoneCall"][];
             /** Phones */
