@@ -37,7 +37,8 @@ class SoundServer:
         async def listed() -> bool:
             try:
                 with self.client() as pulse:
-                    return {"headset_in", "laptop_in"} <= {source.name for source in pulse.source_list()}
+                    devices = {device.name for device in (*pulse.source_list(), *pulse.sink_list())}
+                    return {"headset_in", "laptop_in", "headset_out", "laptop_out"} <= devices
             except pulsectl.PulseError:
                 return False
 
