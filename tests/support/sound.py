@@ -46,14 +46,34 @@ class SoundServer:
         return self
 
     def move(self, name: str, *, speaker: str, microphone: str) -> None:
-        """Move a running program to other devices, as its own settings would."""
+        """Move a running program to other devices, as its own settings would, and wait until it uses them.
+
+        WirePlumber ignores the move of a stream that it is still linking, so it is repeated.
+        """
+        ends = time.monotonic() + 15
         with self.client() as pulse:
-            for stream in pulse.sink_input_list():
-                if stream.proplist.get("application.name") == name:
-                    pulse.sink_input_move(stream.index, pulse.get_sink_by_name(speaker).index)
-            for stream in pulse.source_output_list():
-                if stream.proplist.get("application.name") == name:
-                    pulse.source_output_move(stream.index, pulse.get_source_by_name(microphone).index)
+            while not self._has_moved(pulse, name, speaker, microphone):
+                assert time.monotonic() < ends, f"{name} does not move"
+                time.sleep(0.05)
+
+    def _has_moved(self, pulse: pulsectl.Pulse, name: str, speaker: str, microphone: str) -> bool:
+        """Move those streams of the program that use other devices; return whether there were none."""
+        has_moved = True
+        for streams, member, device, move in (
+            (pulse.sink_input_list(), "sink", pulse.get_sink_by_name(speaker), pulse.sink_input_move),
+            (
+                pulse.source_output_list(),
+                "source",
+                pulse.get_source_by_name(microphone),
+                pulse.source_output_move,
+            ),
+        ):
+            for stream in streams:
+                is_own = stream.proplist.get("application.name") == name
+                if is_own and getattr(stream, member) != device.index:
+                    move(stream.index, device.index)
+                    has_moved = False
+        return has_moved
 
 
 @contextmanager
