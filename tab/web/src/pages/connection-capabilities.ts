@@ -18,6 +18,9 @@ const FEATURES = [
   "primary-phone",
 ] as const;
 
+/** Features with nothing to change: that they can be read is all that they offer. */
+const ONLY_READ = new Set<string>(["calls", "history", "search"]);
+
 export function renderCapabilities({ capabilities }: ConnectionReport) {
   return html`<section class="card" aria-labelledby="telephone">
     <h2 id="telephone">${t("connection.telephone")}</h2>
@@ -30,8 +33,9 @@ export function renderCapabilities({ capabilities }: ConnectionReport) {
               <dl id="capabilities">
                 ${FEATURES.map((feature) => {
                   const offer = capabilities[feature] ?? "unknown";
+                  const shown = offer === "read-only" && ONLY_READ.has(feature) ? "change" : offer;
                   return html`<dt>${t(`connection.feature.${feature}` as Word)}</dt>
-                    <dd data-feature=${feature} data-offer=${offer}>${t(`connection.offer.${offer}` as Word)}</dd>`;
+                    <dd data-feature=${feature} data-offer=${offer}>${t(`connection.offer.${shown}` as Word)}</dd>`;
                 })}
               </dl>
             </details>`
