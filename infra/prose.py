@@ -3,7 +3,7 @@
     make check
 
 codespell knows common misspellings. `PHRASES` lists phrases that were common in this repository and are not plain
-English, each with better wording. German language files are not checked.
+English, each with better wording; names such as `test_who_is_told` are checked as well. German language files are not.
 """
 
 import re
@@ -15,7 +15,10 @@ from pathlib import Path
 from typing import Final
 
 ROOT: Final = Path(__file__).parents[1]
-LOOKED_AT: Final = ("*.py", "*.ts", "*.md", "*.toml", "*.sh", "*.yaml", "*.js", "*.mjs", "*en.json")
+LOOKED_AT: Final = (
+    *("*.py", "*.ts", "*.js", "*.mjs", "*.html", "*.css", "*.sh", "*.ps1", "*.bicep", "*.service"),
+    *("*.md", "*.toml", "*.yaml", "*.yml", "*en.json", "Makefile", "*/Containerfile", ".ci/run"),
+)
 NOT_LOOKED_AT: Final = frozenset(
     {
         "infra/prose.py",  # names the phrases
@@ -79,6 +82,16 @@ PHRASES: Final = (
 )
 
 
+NAME_PHRASES: Final = (
+    _phrase("told(?: (?:apart|so|alike))?", "reported, informed, shown, distinguished"),
+    _phrase("says? so", "reports it"),
+    _phrase("by itself", "automatically"),
+)
+"""Phrases that are fine in a sentence, but not in the name of a test."""
+
+_TEST_NAME: Final = re.compile(r"\btest_\w+")
+
+
 @dataclass(frozen=True, slots=True)
 class Fault:
     line: int
@@ -88,12 +101,16 @@ class Fault:
 
 def faults_of(text: str) -> list[Fault]:
     """Return the phrases found in a text, with line numbers from 1."""
-    return [
-        Fault(number, found.group(), phrase.better)
-        for number, line in enumerate(text.splitlines(), 1)
-        for phrase in PHRASES
-        for found in phrase.pattern.finditer(line)
-    ]
+    faults = []
+    for number, line in enumerate(text.splitlines(), 1):
+        names = " | ".join(name.replace("_", " ") for name in _TEST_NAME.findall(line))
+        for phrases, looked_at in ((PHRASES, line.replace("_", " ")), (NAME_PHRASES, names)):
+            faults += [
+                Fault(number, found.group(), phrase.better)
+                for phrase in phrases
+                for found in phrase.pattern.finditer(looked_at)
+            ]
+    return faults
 
 
 def _files() -> list[str]:

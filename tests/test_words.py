@@ -78,7 +78,7 @@ def test_the_language_of_a_locale(tag: str | None, language: str) -> None:
     assert Language.of(tag) == language
 
 
-def test_what_is_new_is_told_in_both_languages_for_every_version_of_the_changelog() -> None:
+def test_news_are_described_in_both_languages_for_every_version_of_the_changelog() -> None:
     news = json.loads((ROOT / "tab" / "web" / "src" / "words" / "news.json").read_text())
     headings = re.findall(r"^## (.+)$", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
     assert list(news) == headings

@@ -28,7 +28,7 @@ def the_codes(rows: Sequence[Mapping[str, str]]) -> list[str]:
     return [row["Event code"] for row in rows]
 
 
-async def test_the_audit_is_told_in_words_with_ids(world: World) -> None:
+async def test_the_audit_is_reported_in_words_with_ids(world: World) -> None:
     clara = world.client(CLARA)
     await clara.sign_in(world.pbx_name, world.key)
     (newest, *_) = await exported(world)
@@ -109,7 +109,7 @@ async def test_exports_and_examinations_are_audited(world: World) -> None:
     ]
 
 
-async def test_an_act_that_is_refused_is_told_in_both_languages(world: World) -> None:
+async def test_an_act_that_is_refused_is_reported_in_both_languages(world: World) -> None:
     clara, anna = world.client(CLARA), world.client(ANNA)
     for client in (clara, anna):
         await client.sign_in(world.pbx_name, world.key)
@@ -163,7 +163,7 @@ async def test_what_was_tried_in_vain_is_there_and_nothing_for_names_of_nobody(w
     assert found == (0,)
 
 
-async def test_an_administrator_of_another_organisation_is_told_as_such(world: World) -> None:
+async def test_an_administrator_of_another_organisation_is_reported_as_such(world: World) -> None:
     """Clara's session becomes that of a Clara Vogt of a foreign tenant; the audit and the affected user see
     that."""
     clara, anna = world.client(CLARA), world.client(ANNA)

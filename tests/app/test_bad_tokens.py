@@ -80,7 +80,7 @@ async def kid_of(world: World) -> str:
 
 
 @pytest.mark.parametrize("language", ["en", "de"])
-async def test_a_tenant_that_is_not_let_in_is_told_so(the_world: World, language: str) -> None:
+async def test_a_tenant_that_is_not_let_in_is_informed(the_world: World, language: str) -> None:
     token = await the_world.sign(foreign_issuer(good(the_world)))
     headers = {"Authorization": f"Bearer {token}", "Accept-Language": language}
     for path in ("state", "events"):

@@ -79,7 +79,7 @@ def test_one_export_for_each_person_and_few_for_all() -> None:
         pass
 
 
-async def test_exports_at_once_are_told_to_wait(world: World) -> None:
+async def test_concurrent_exports_are_asked_to_wait(world: World) -> None:
     clara = world.client(CLARA)
     await clara.sign_in(world.pbx_name, world.key)
     token = await clara.token()

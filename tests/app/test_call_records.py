@@ -87,7 +87,7 @@ async def test_graph_that_is_overloaded_is_asked_later(world: World, anna) -> No
     await eventually(works, "it works after the time that Graph asked for")
 
 
-async def test_a_tenant_that_has_not_consented_is_told_what_to_do(world: World, anna) -> None:
+async def test_a_tenant_that_has_not_consented_is_informed_what_to_do(world: World, anna) -> None:
     await graph(world, record(1), consented=False)
     await world.forget_throttles()  # a new token, without the permission
     refused = await anna.call("PUT", "audio/records", {"wanted": True})

@@ -204,7 +204,7 @@ async def test_a_box_is_good_once_and_for_this_purpose_alone(world: World, anna)
     assert (await anna.call("PUT", "audio/calls", body)).code == "challenge-expired"
 
 
-async def test_where_uci_is_off_the_reason_is_told(world: World, anna) -> None:
+async def test_where_uci_is_off_the_reason_is_reported(world: World, anna) -> None:
     await world.pbx("PATCH", "settings", {"uci": False})
 
     async def refusal() -> Any:

@@ -340,7 +340,7 @@ async def test_a_pbx_that_answers_nonsense_is_no_internal_error(the_world: World
         assert (answer.status, answer.code) == (502, "protocol-error")
 
 
-async def test_a_link_that_breaks_before_its_answer_is_told_as_unknown(the_world: World) -> None:
+async def test_a_link_that_breaks_before_its_answer_is_reported_as_unknown(the_world: World) -> None:
     peer = await enrolled(the_world, "breaks.example.com")
     async with connected(the_world) as (socket, nonce):
         await say(socket, peer.hello(nonce))
@@ -360,7 +360,7 @@ async def test_plain_requests_and_foreign_subprotocols_are_turned_away(the_world
         await the_world.http.ws_connect(url, protocols=("other.v1",))
 
 
-async def test_a_busy_link_says_so_at_once(the_world: World) -> None:
+async def test_a_busy_link_reports_it_at_once(the_world: World) -> None:
     peer = await enrolled(the_world, "busy.example.com")
     async with connected(the_world) as (socket, nonce):
         await say(socket, peer.hello(nonce))

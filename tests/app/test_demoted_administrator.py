@@ -116,7 +116,7 @@ def test_every_door_of_administrators_is_asked() -> None:
     assert READ_RECHECK_SECONDS <= 30
 
 
-async def test_an_open_tab_is_told_nothing_more_of_others(world: World, clara: TabClient) -> None:
+async def test_an_open_tab_receives_nothing_more_about_others(world: World, clara: TabClient) -> None:
     async with open_tab(clara) as tab:
         assert (await world.client(ANNA).sign_out()).status == 200
         await tab.next("holders")

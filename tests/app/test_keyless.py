@@ -21,7 +21,7 @@ async def branch(world: World) -> AsyncIterator[Site]:
         yield site
 
 
-async def test_nothing_is_offered_until_an_administrator_says_so(world: World) -> None:
+async def test_nothing_is_offered_until_an_administrator_permits_it(world: World) -> None:
     anna = world.client(ANNA)
     assert (await anna.state())["offers"] == []
     await set_trust(world, trusted=True)
@@ -54,7 +54,7 @@ async def test_one_click_signs_in_with_a_licence_by_the_same_rules(world: World)
     assert (await world.client(BEN).state())["waiting"]["joined"] is False
 
 
-async def test_by_itself_only_where_the_administrator_wants_it_and_the_person_has_agreed(
+async def test_automatically_only_where_the_administrator_wants_it_and_the_person_has_agreed(
     world: World,
 ) -> None:
     await set_trust(world, **ONE_CLICK_PRIMARY)
@@ -75,7 +75,9 @@ async def test_by_itself_only_where_the_administrator_wants_it_and_the_person_ha
     assert (await sign_in_without_key(world, BEN)).status == 200
 
 
-async def test_who_was_signed_out_by_an_administrator_is_not_signed_in_again_by_itself(world: World) -> None:
+async def test_who_was_signed_out_by_an_administrator_is_not_signed_in_again_automatically(
+    world: World,
+) -> None:
     await set_trust(world, trusted=True, entry="automatic", primary=True)
     signed_in = await sign_in_without_key(world, ANNA)
     assert signed_in.status == 200
@@ -87,7 +89,7 @@ async def test_who_was_signed_out_by_an_administrator_is_not_signed_in_again_by_
     assert (await sign_in_without_key(world, ANNA, byItself=True)).code == "not-automatic"
 
 
-async def test_an_address_that_no_pbx_user_has_is_told(world: World) -> None:
+async def test_an_address_that_no_pbx_user_has_is_reported(world: World) -> None:
     await set_trust(world, **ONE_CLICK_PRIMARY)
     await world.pbx("PATCH", "users/1001", {"email": "somebody.else@example.com"})
     assert (await sign_in_without_key(world, ANNA)).code == "email-not-matched"
@@ -102,9 +104,7 @@ async def test_giving_trust_up_closes_the_door(world: World) -> None:
     assert again.body["entry"] == "with-key" and not again.body["isPrimary"], "nothing is remembered"
 
 
-async def test_a_tenant_has_one_main_pbx_and_whoever_speaks_for_it_says_which(
-    world: World, branch: Site
-) -> None:
+async def test_a_tenant_has_one_main_pbx_which_its_spokesperson_chooses(world: World, branch: Site) -> None:
     await set_trust(world, **ONE_CLICK_PRIMARY)
     taken = await set_trust(world, branch.pbx_name, world.demo.pbx_key(branch), **ONE_CLICK_PRIMARY)
     assert taken.body["isPrimary"] and taken.body["primaryName"] == branch.pbx_name
@@ -134,7 +134,7 @@ async def test_switching_to_another_pbx_and_back(world: World, branch: Site) -> 
     assert (await sign_in_without_key(world, ANNA)).body["connection"]["pbxName"] == world.pbx_name
 
 
-async def test_a_pbx_that_is_away_is_told_and_the_session_stays(world: World, branch: Site) -> None:
+async def test_a_pbx_that_is_away_is_reported_and_the_session_stays(world: World, branch: Site) -> None:
     await set_trust(world, branch.pbx_name, world.demo.pbx_key(branch), trusted=True, entry="one-click")
     await set_trust(world, world.pbx_name, world.key, **ONE_CLICK_PRIMARY)
     await sign_in_without_key(world, ANNA)

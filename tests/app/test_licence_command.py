@@ -98,7 +98,7 @@ def test_forged_and_foreign_keys(run, issue, vendors: str) -> None:
     assert "not-a-jws" in run("inspect", "nonsense", "--vendor-keys", vendors)[1]
 
 
-def test_every_reason_is_told_not_only_the_first(run, issue) -> None:
+def test_every_reason_is_reported_not_only_the_first(run, issue) -> None:
     expired = issue("--from", "2020-01-01", "--until", "2020-12-31")
     out = run("inspect", expired, "--vendor-keys", "{}")[1]
     assert "unknown-vendor-key" in out and "key-expired: was valid until 2020-12-31" in out
@@ -107,7 +107,7 @@ def test_every_reason_is_told_not_only_the_first(run, issue) -> None:
 @pytest.mark.parametrize(
     "payload", [b"[" * 3000, b'"x"', b"null", b'{"seats":' + b"9" * 5000 + b"}", b"\xff"]
 )
-def test_a_signed_text_that_is_no_licence_is_told_without_a_traceback(
+def test_a_signed_text_that_is_no_licence_is_reported_without_a_traceback(
     run, vendors: str, signing_key: Path, payload: bytes
 ) -> None:
     key = load_pem_private_key(signing_key.read_bytes(), None)
@@ -120,7 +120,7 @@ def test_a_signed_text_that_is_no_licence_is_told_without_a_traceback(
 
 
 @pytest.mark.parametrize("written", ["[]", "null", "{", '{"k1": 5}', '{"k1": ["x"]}', '"x"', "[" * 100_000])
-def test_vendor_keys_that_are_none_are_told_in_one_line(run, capsys, written: str) -> None:
+def test_vendor_keys_that_are_none_are_reported_in_one_line(run, capsys, written: str) -> None:
     with pytest.raises(SystemExit):
         run("inspect", "x", "--vendor-keys", written)
     assert "--vendor-keys" in capsys.readouterr().err
@@ -172,7 +172,7 @@ def test_the_signing_key_comes_from_a_vault(signing_key: Path) -> None:
         (200, {"value": "no pem", "id": "https://v.vault.azure.net/secrets/vendor/1"}, "not a private key"),
     ],
 )
-def test_what_a_vault_refuses_is_told(status: int, body: dict, message: str) -> None:
+def test_what_a_vault_refuses_is_reported(status: int, body: dict, message: str) -> None:
     with pytest.raises(NoSigningKeyError, match=message):
         key_vault.read("https://v.vault.azure.net", "vendor", **Vault(status, body).client_options())
 
@@ -207,7 +207,7 @@ def test_a_key_is_released_by_command(
         (("--signing-key", "/nowhere/key.pem"), "cannot read"),
     ],
 )
-def test_mistakes_are_told_in_one_line(
+def test_mistakes_are_reported_in_one_line(
     run, signing_key: Path, arguments: tuple[str, ...], message: str
 ) -> None:
     code, out, err = run(

@@ -273,7 +273,7 @@ async def p99(world: World, count: int = 150) -> float:
     return statistics.quantiles(took, n=100)[98]
 
 
-async def test_an_unknown_name_and_a_wrong_key_cannot_be_told_apart_by_time(world: World) -> None:
+async def test_an_unknown_name_and_a_wrong_key_are_indistinguishable_by_time(world: World) -> None:
     """Neither by status nor by text nor by the clock: the distributions of many tries of both lie on each other."""
     await world.forget_throttles()
     url = f"{world.demo.service_url}/api/v1/sign-in/challenge"

@@ -53,7 +53,7 @@ async def test_many_changes_are_few_numbers_and_the_last_one_is_right(world: Wor
         assert anna.names.count("seats") <= most
 
 
-async def test_a_lost_link_is_told_in_the_words_of_each_language(world: World) -> None:
+async def test_a_lost_link_is_reported_in_the_words_of_each_language(world: World) -> None:
     await come(world, ANNA, BEN)
     async with (
         open_tab(world.client(ANNA, "en")) as anna,
@@ -69,7 +69,7 @@ async def test_a_lost_link_is_told_in_the_words_of_each_language(world: World) -
         assert "state" not in [*anna.names[1:], *ben.names[1:]]
 
 
-async def test_only_administrators_are_told_of_holders(world: World) -> None:
+async def test_only_administrators_are_informed_of_holders(world: World) -> None:
     await come(world, CLARA, BEN)
     async with open_tab(world.client(CLARA)) as clara, open_tab(world.client(BEN)) as ben:
         await come(world, ANNA)
@@ -81,7 +81,7 @@ async def test_only_administrators_are_told_of_holders(world: World) -> None:
         assert set(ben.names) <= {"state", "seats", "connection"}
 
 
-async def test_who_is_no_administrator_any_more_is_told_nothing_of_holders(world: World) -> None:
+async def test_a_former_administrator_receives_nothing_about_holders(world: World) -> None:
     await come(world, CLARA)
     async with open_tab(world.client(CLARA)) as clara:
         await world.pbx("PATCH", f"users/{CLARA.login}", {"permissions": []})
@@ -97,7 +97,7 @@ async def test_who_is_no_administrator_any_more_is_told_nothing_of_holders(world
         assert "holders" not in clara.names[before:]
 
 
-async def test_who_was_signed_out_is_told_so_and_nothing_more_of_that_pbx(world: World) -> None:
+async def test_who_was_signed_out_is_informed_and_nothing_more_of_that_pbx(world: World) -> None:
     await come(world, ANNA, CLARA)
     async with open_tab(world.client(ANNA)) as anna, open_tab(world.client(CLARA)) as clara:
         await revoke_session(world, ANNA)
@@ -114,7 +114,7 @@ async def test_who_was_signed_out_is_told_so_and_nothing_more_of_that_pbx(world:
         assert anna.names[before:].count("state") == 1 and "connection" not in anna.names[before:-1]
 
 
-async def test_who_waits_is_told_their_place_and_the_seat_that_is_offered(world: World) -> None:
+async def test_who_waits_is_informed_of_their_place_and_the_seat_that_is_offered(world: World) -> None:
     await world.pbx("PATCH", f"users/{BEN.login}", {"permissions": []})
     await come(world, ANNA, CLARA)
     ben = world.client(BEN)

@@ -53,7 +53,7 @@ async def member(world: World, tenant: str, **claims: Any) -> TabClient:
     return client
 
 
-async def test_a_member_of_any_trusted_tenant_is_told_that_it_is_the_key(shared: World) -> None:
+async def test_a_member_of_any_trusted_tenant_is_informed_that_it_is_the_key(shared: World) -> None:
     """Of the first as of the second; not its guests, and of a name that is nobody's not even the members."""
     peer = await enrolled(shared, "shared.example.com")
 

@@ -87,7 +87,7 @@ async def test_a_number_that_is_not_simply_dialled(
     assert await list_pbx_calls(world) == []
 
 
-async def test_open_pages_are_told_of_a_call_as_it_happens(world: World, phone: TabClient) -> None:
+async def test_open_pages_are_informed_of_a_call_as_it_happens(world: World, phone: TabClient) -> None:
     async with (
         open_tab(phone, takes_phone=True) as one,
         open_tab(phone, takes_phone=True) as other,

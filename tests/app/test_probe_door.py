@@ -73,7 +73,7 @@ async def test_an_unknown_code_and_token_are_refused(world: World) -> None:
         assert refused["error"]["data"]["code"] == "probe-unpaired"
 
 
-async def test_a_probe_that_is_removed_is_told_and_its_token_is_worth_nothing(world: World, anna) -> None:
+async def test_a_probe_that_is_removed_is_reported_and_its_token_is_worth_nothing(world: World, anna) -> None:
     async with peer(world) as probe:
         token = (await probe.pair(await get_pairing_code(anna)))["result"]["token"]
         probe_id = (await finding(anna))["probes"][0]["probeId"]

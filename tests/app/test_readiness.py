@@ -27,7 +27,7 @@ async def is_ready(world: World) -> bool:
     return (await readiness(world))[0] == 200
 
 
-async def test_a_service_in_order_says_so_for_each_part(world: World) -> None:
+async def test_a_service_in_order_reports_it_for_each_part(world: World) -> None:
     await eventually(lambda: is_ready(world), "the service is ready")
     status, body = await readiness(world)
     assert status == 200

@@ -84,7 +84,7 @@ async def test_a_browser_with_another_key_gets_none(world: World, tmp_path: Path
     assert "Refused by the connector" in await audit_of(world)
 
 
-async def test_a_lost_answer_is_told_as_unknown_and_asking_again_brings_the_key(world: World) -> None:
+async def test_a_lost_answer_is_reported_as_unknown_and_asking_again_brings_the_key(world: World) -> None:
     clara, old = world.client(CLARA), world.key
     await clara.sign_in(world.pbx_name, old)
     await world.demo.stop_part("connector")

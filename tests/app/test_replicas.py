@@ -119,7 +119,7 @@ async def test_a_replica_that_is_killed_takes_nothing_with_it(fleet: Fleet) -> N
     await fleet.works_at(FIRST)
 
 
-async def test_a_replica_that_is_told_to_stop_hands_its_links_over(fleet: Fleet) -> None:
+async def test_a_replica_that_is_asked_to_stop_hands_its_links_over(fleet: Fleet) -> None:
     await fleet.link_to(FIRST)
     before = fleet.links(SECOND)
     stopping = asyncio.create_task(fleet.demo.stop_part(FIRST))
@@ -174,7 +174,7 @@ async def test_what_was_lost_while_nats_was_away_is_made_up_for(fleet: Fleet) ->
     await fleet.works_at(SECOND)
 
 
-async def test_the_numbers_and_the_link_are_told_at_every_replica(fleet: Fleet) -> None:
+async def test_the_numbers_and_the_link_are_reported_at_every_replica(fleet: Fleet) -> None:
     await fleet.link_to(FIRST)
     await fleet.at(FIRST).sign_in(fleet.name, fleet.key)
     async with open_tab(fleet.at(SECOND)) as tab:

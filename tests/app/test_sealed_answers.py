@@ -74,7 +74,7 @@ async def test_the_service_carries_what_it_cannot_read(world: World) -> None:
         assert f"{ANNA.login}:" not in world.log(name)
 
 
-async def test_a_connector_of_the_first_version_works_and_is_told_apart(world: World) -> None:
+async def test_a_connector_of_the_first_version_works_and_is_distinguished(world: World) -> None:
     anna, clara = world.client(ANNA), world.client(CLARA)
     async with first_version_connector(world):
         challenge = (await anna.prepare(world.pbx_name, world.key)).body
@@ -98,7 +98,7 @@ async def test_a_connector_of_the_first_version_works_and_is_told_apart(world: W
     assert (await anna.prepare(world.pbx_name, world.key)).body["method"] == "sealed-challenge"
 
 
-async def test_an_answer_that_was_under_way_while_the_connector_was_updated_is_asked_anew(
+async def test_an_answer_in_flight_during_an_update_of_the_connector_is_requested_again(
     world: World,
 ) -> None:
     client = world.client(ANNA)
@@ -169,7 +169,7 @@ async def test_a_service_of_the_first_version_is_spoken_to_in_its_own_words(worl
         await runner.cleanup()
 
 
-async def test_a_person_is_told_at_a_pbx_that_their_organisation_never_used(world: World) -> None:
+async def test_a_person_is_informed_at_a_pbx_that_their_organisation_never_used(world: World) -> None:
     anna, ben, clara = world.client(ANNA), world.client(BEN), world.client(CLARA)
 
     async def is_first() -> bool:

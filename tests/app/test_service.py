@@ -77,7 +77,7 @@ def test_a_setting_that_cannot_work_stops_the_service_by_its_name(
     assert "Traceback" not in error and "the-secret-of-the-app" not in error
 
 
-def test_a_port_that_is_taken_is_told(tmp_path: Path, the_world: World) -> None:
+def test_a_port_that_is_taken_is_reported(tmp_path: Path, the_world: World) -> None:
     code, error = serve(tmp_path, PBX_TEAMS_PORT=str(the_world.demo.service_port), PBX_TEAMS_HOST="127.0.0.1")
     assert code == 1 and "cannot listen on 127.0.0.1" in error and "Traceback" not in error
 
@@ -278,7 +278,7 @@ async def test_answers_are_as_the_document_says(world: World) -> None:
         ("POST", "sign-in", {"pbxName": "x" * 300_000}, 413, "too-large"),
     ],
 )
-async def test_bad_requests_are_told_with_a_stable_code(
+async def test_bad_requests_are_reported_with_a_stable_code(
     the_world: World, method: str, path: str, body: Any, status: int, code: str
 ) -> None:
     answer = await the_world.client().call(method, path, body)

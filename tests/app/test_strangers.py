@@ -117,7 +117,7 @@ async def test_an_address_makes_no_administrator_until_the_password_is_given(wor
     assert (await clara.call("GET", "licences")).status == 200
 
 
-async def test_whoever_administers_a_pbx_does_not_speak_for_the_tenant(world: World) -> None:
+async def test_an_administrator_of_a_pbx_does_not_speak_for_the_tenant(world: World) -> None:
     clara = world.client(CLARA)
     await clara.sign_in(world.pbx_name, world.key)
     plain = await token(world, oid=CLARA.object_id, wids=[])

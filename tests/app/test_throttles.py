@@ -115,7 +115,7 @@ async def _given(token: str) -> str:
     return token
 
 
-async def test_a_throttled_person_is_told_how_long(fresh: World) -> None:
+async def test_a_throttled_person_is_informed_how_long(fresh: World) -> None:
     stranger = await Stranger.of(fresh)
     await asyncio.gather(*(stranger.try_key() for _ in range(10)))
     body = {"pbxName": fresh.pbx_name, "keyDigest": digest(parse_key(grouped(new_key())))}

@@ -43,7 +43,7 @@ async def test_the_name_does_not_tell_case_and_the_key_is_forgiving(world: World
     assert answer.status == 200
 
 
-async def test_an_administrator_revokes_and_the_user_is_told(world: World) -> None:
+async def test_an_administrator_revokes_and_the_user_is_informed(world: World) -> None:
     anna, clara = world.client(ANNA), world.client(CLARA)
     await anna.sign_in(world.pbx_name, world.key)
     await clara.sign_in(world.pbx_name, world.key)
@@ -97,7 +97,7 @@ async def test_who_is_no_administrator_any_more_cannot_act(world: World) -> None
     assert not (await clara.state())["person"]["isAdministrator"]
 
 
-async def test_an_unknown_name_and_a_wrong_key_cannot_be_told_apart(world: World) -> None:
+async def test_an_unknown_name_and_a_wrong_key_are_indistinguishable(world: World) -> None:
     wrong = "AAAA-AAAA-AAAA-AAAA-AAAA-AAAA-AAAA-AAAA-XGPU"
     from wire.pbxkey import grouped, new_key
 
@@ -111,7 +111,7 @@ async def test_an_unknown_name_and_a_wrong_key_cannot_be_told_apart(world: World
     assert (unknown.status, unknown.code) == (403, "wrong-key")
 
 
-async def test_a_wrong_password_is_told_and_takes_no_seat(world: World) -> None:
+async def test_a_wrong_password_is_reported_and_takes_no_seat(world: World) -> None:
     answer = await world.client().sign_in(world.pbx_name, world.key, password="wrong")
     assert (answer.status, answer.code) == (403, "login-rejected")
     assert answer.body["cure"]
@@ -177,7 +177,7 @@ async def test_sign_in_by_email_only_in_a_trusted_tenant(world: World) -> None:
     assert (await anna.submit(world.pbx_name, world.key, by_email)).code == "email-not-matched"
 
 
-async def test_a_member_of_a_trusted_tenant_is_told_that_it_is_the_key(world: World) -> None:
+async def test_a_member_of_a_trusted_tenant_is_informed_that_it_is_the_key(world: World) -> None:
     from wire.pbxkey import grouped, new_key
 
     clara = world.client(CLARA)

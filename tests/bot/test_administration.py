@@ -89,7 +89,7 @@ async def test_nonsense_in_a_card_is_answered(everybody: World, data: dict[str, 
         assert (await press_button(everybody, CLARA, verb, **data))["type"] == "AdaptiveCard"
 
 
-async def test_two_people_of_one_name_are_told_apart(everybody: World) -> None:
+async def test_two_people_of_one_name_are_distinguished(everybody: World) -> None:
     world = everybody
     for person in (ANNA, BEN):
         await world.pbx("PATCH", f"users/{person.login}", {"firstName": "Peter", "familyName": "Müller"})

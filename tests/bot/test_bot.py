@@ -72,7 +72,7 @@ async def test_signing_in_opens_the_tabs_page_and_never_asks_for_the_key(world: 
     assert "You are not signed in" in words((await world.chat(ANNA))[-1]["attachments"][0]["content"])
 
 
-async def test_a_revoked_user_is_told_by_the_bot_in_their_language(world: World) -> None:
+async def test_a_revoked_user_is_informed_by_the_bot_in_their_language(world: World) -> None:
     await ask(world, ANNA, "status", "de-DE")
     await world.client(ANNA).sign_in(world.pbx_name, world.key)
     clara = world.client(CLARA)

@@ -93,7 +93,7 @@ async def test_one_card_follows_a_call_from_ringing_to_the_end(chat: Chat, phone
     assert "Call back" in [action["title"] for action in card["actions"]]
 
 
-async def test_without_the_choice_a_card_and_its_buttons_say_nothing_of_the_caller(
+async def test_without_the_choice_a_card_and_its_buttons_do_not_name_the_caller(
     chat: Chat, phone: DeskPhone
 ) -> None:
     await chat.wants("calls-in-chat", "missed-calls")
@@ -118,7 +118,7 @@ async def test_reject_ends_the_call_here(chat: Chat, phone: DeskPhone) -> None:
     assert await phone.calls() == []
 
 
-async def test_a_missed_call_is_told_once_and_rewritten_when_it_is_called_back(
+async def test_a_missed_call_is_reported_once_and_rewritten_when_it_is_called_back(
     chat: Chat, phone: DeskPhone
 ) -> None:
     await chat.wants("missed-calls", "numbers-in-chat")
@@ -185,7 +185,7 @@ async def test_a_card_is_written_four_times_at_most(chat: Chat, phone: DeskPhone
     assert await chat.writes() - before <= 4
 
 
-async def test_who_wants_nothing_is_told_nothing(chat: Chat, phone: DeskPhone) -> None:
+async def test_who_wants_no_messages_gets_none(chat: Chat, phone: DeskPhone) -> None:
     await chat.wants()
     call = await phone.ring()
     await phone.act(call, "hangup")

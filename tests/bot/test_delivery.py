@@ -148,7 +148,7 @@ async def test_the_tab_says_why_the_bot_cannot_write(
 
 
 @pytest.mark.parametrize("fault", [{"status": 403}, {"status": 404, "code": "Nothing"}, {"status": 401}])
-async def test_a_refusal_that_says_nothing_of_the_person_closes_nothing(world: World, fault: Any) -> None:
+async def test_a_refusal_that_does_not_concern_the_person_closes_nothing(world: World, fault: Any) -> None:
     await set_channel_faults(world, fault)
     await revoke_anna(world)
     await wait_until_settled(world)

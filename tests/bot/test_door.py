@@ -54,7 +54,9 @@ NOWHERE = {"id": ANNA.object_id, "conversationType": "personal"}
         {"channelData": {"tenant": "x"}, "conversation": NOWHERE},
     ],
 )
-async def test_whoever_cannot_be_identified_is_told_so(world: World, changes: dict[str, Any]) -> None:
+async def test_a_sender_who_cannot_be_identified_gets_an_explanation(
+    world: World, changes: dict[str, Any]
+) -> None:
     assert (await hears(world, activity(world, **changes))).startswith("I cannot tell who you are")
     german = await hears(world, activity(world, locale="de-DE", **changes))
     assert german.startswith("Ich kann nicht erkennen, wer Sie sind")

@@ -110,7 +110,7 @@ async def test_one_fetch_for_all_who_wait() -> None:
     assert source.asked == 1
 
 
-async def test_a_token_that_the_channel_does_not_take_is_fetched_anew() -> None:
+async def test_a_token_that_the_channel_rejects_is_requested_again() -> None:
     source = Source(AccessToken("a", LATER), AccessToken("b", LATER))
     token = ChannelToken(source, "https://api.botframework.com")
     token.forget(await token.get())

@@ -70,7 +70,7 @@ def expressions() -> dict[str, re.Pattern[str]]:
 
 @pytest.mark.parametrize("piece", HOSTILE_PIECES.values(), ids=HOSTILE_PIECES.keys())
 @pytest.mark.parametrize("expression", expressions().values(), ids=expressions().keys())
-def test_every_expression_is_linear_by_itself(expression: re.Pattern[str], piece: str) -> None:
+def test_every_expression_is_linear_on_its_own(expression: re.Pattern[str], piece: str) -> None:
     """Even if nobody had cut the text before."""
     short = piece * (4_000 // len(piece))
     for work in (lambda text: expression.sub("", text), expression.search, expression.fullmatch):

@@ -68,7 +68,7 @@ class Tenant:
             return (await answer.json())["activities"]
 
 
-async def test_many_people_are_told_once_each(the_world: World) -> None:
+async def test_many_people_are_informed_once_each(the_world: World) -> None:
     tenant = Tenant(the_world)
     people = tenant.add_people(150)
     tenant.tell(*people)
@@ -77,7 +77,7 @@ async def test_many_people_are_told_once_each(the_world: World) -> None:
         assert len(await tenant.said_to(person)) == 1
 
 
-async def test_what_one_person_is_told_comes_in_its_order(the_world: World) -> None:
+async def test_messages_for_one_person_arrive_in_order(the_world: World) -> None:
     tenant = Tenant(the_world)
     (person,) = tenant.add_people(1)
     for number in range(5):

@@ -111,7 +111,7 @@ async def test_without_a_number_one_can_be_typed_and_an_emergency_asks(
     assert [call["calledNumber"] for call in await phone.calls()] == ["112"]
 
 
-async def test_who_is_not_signed_in_is_told_so(world: World) -> None:
+async def test_who_is_not_signed_in_is_informed(world: World) -> None:
     found = await search(world, "Lindner", BEN)
     assert found["type"] == "message" and "not signed in" in found["text"]
 
@@ -124,7 +124,7 @@ async def test_the_chat_in_which_it_is_used_is_not_written_to(world: World, phon
     assert references and not any("19:meeting" in reference for reference in references)
 
 
-async def test_of_whom_the_channel_states_two_organisations_is_told_nothing(
+async def test_a_person_with_two_organisations_in_an_activity_gets_no_data(
     world: World, phone: DeskPhone
 ) -> None:
     other = "aaaaaaaa-3c1b-4d6e-9a51-2f7f0f6c1a01"

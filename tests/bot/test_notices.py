@@ -104,7 +104,7 @@ async def test_at_night_messages_wait_until_the_morning(world: World) -> None:
     assert len(await world.chat(ANNA)) == before
 
 
-async def test_a_seat_that_somebody_waits_for_is_told_in_the_middle_of_the_night(world: World) -> None:
+async def test_a_seat_that_somebody_waits_for_is_reported_in_the_middle_of_the_night(world: World) -> None:
     for person in (CLARA, BEN):
         await world.pbx("PATCH", f"users/{person.login}", {"permissions": ["Administrator"]})
 

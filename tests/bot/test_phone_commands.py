@@ -83,7 +83,9 @@ async def test_an_emergency_number_asks_first(world: World, phone: DeskPhone) ->
     assert call["calledNumber"] == "110"
 
 
-async def test_do_not_disturb_is_switched_and_told_as_the_pbx_says_it(world: World, phone: DeskPhone) -> None:
+async def test_do_not_disturb_is_switched_and_shown_as_the_pbx_reports_it(
+    world: World, phone: DeskPhone
+) -> None:
     card = await ask(world, "dnd on")
     assert (await phone.client.call("GET", "phone")).body["line"]["doNotDisturb"] is True
     assert "Do not disturb: off" in [action.get("title") for action in card["actions"]]
@@ -129,7 +131,7 @@ async def test_help_lists_the_telephone(world: World) -> None:
     assert "anrufen …" in card and "umleiten auf …" in card
 
 
-async def test_whose_telephone_is_off_is_told_what_to_do(world: World) -> None:
+async def test_a_person_whose_telephone_is_off_is_informed_what_to_do(world: World) -> None:
     assert "You are not signed in" in words(await ask(world, "call 1002", person=BEN))
     await world.client(BEN).sign_in(world.pbx_name, world.key)
     card = await ask(world, "call 1002", person=BEN)

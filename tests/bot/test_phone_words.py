@@ -75,5 +75,5 @@ def test_what_is_no_command_does_nothing(text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "number"), [("0721/123 (45)", True), ("*9", True), ("+", False), ("1a", False)]
 )
-def test_a_number_is_told_from_a_name(text: str, number: bool) -> None:
+def test_a_number_is_distinguished_from_a_name(text: str, number: bool) -> None:
     assert is_number(text) is number

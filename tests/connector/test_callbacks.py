@@ -34,7 +34,7 @@ def is_reached(host: str, port: int) -> bool:
 @pytest.mark.parametrize(
     "config", [UciSection(), UciSection(callback_host="localhost"), UciSection(callback_host="127.0.0.2")]
 )
-async def test_it_listens_where_the_pbx_was_told_and_nowhere_else(config: UciSection) -> None:
+async def test_it_listens_at_the_address_given_to_the_pbx_and_nowhere_else(config: UciSection) -> None:
     callbacks = Callbacks(config)
     await callbacks.start()
     try:
@@ -55,7 +55,7 @@ async def test_in_a_container_it_listens_where_the_configuration_says() -> None:
 
 
 @pytest.mark.parametrize("host", ["192.0.2.20", "no-such-host.invalid"])
-async def test_an_address_that_is_not_of_this_machine_is_told_with_its_cure(
+async def test_an_address_that_is_not_of_this_machine_is_reported_with_its_cure(
     host: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     config = UciSection(callback_host=host)
@@ -141,7 +141,7 @@ async def test_an_event_for_another_user_is_refused_and_never_logged(
     await callbacks.stop()
 
 
-async def test_a_certificate_that_is_none_is_told(tmp_path: Path) -> None:
+async def test_a_certificate_that_is_none_is_reported(tmp_path: Path) -> None:
     file = tmp_path / "file.pem"
     file.write_text("nonsense")
     with pytest.raises(ConnectorError, match="do not make a certificate"):

@@ -87,13 +87,13 @@ def test_a_host_may_be_a_name_or_an_address(write, host: str) -> None:
     assert config.uci.callback_host == host.strip()
 
 
-def test_a_path_that_no_system_takes_is_told(write) -> None:
+def test_a_path_that_no_system_takes_is_reported(write) -> None:
     config = load(write(GOOD.replace('password = "secret"', r'password_file = "a\u0000b"')))
     with pytest.raises(ConnectorError, match="cannot read password_file"):
         config.pbx.read_password()
 
 
-def test_a_missing_file_is_told_without_a_traceback(tmp_path: Path, capsys) -> None:
+def test_a_missing_file_is_reported_without_a_traceback(tmp_path: Path, capsys) -> None:
     assert cli.main(["--config", str(tmp_path / "none.toml"), "run"]) == 1
     assert "cannot read the configuration" in capsys.readouterr().err
 
@@ -153,7 +153,7 @@ def test_what_would_be_unsafe_is_refused(write, old: str, new: str, message: str
     assert "geheim" not in str(raised.value)
 
 
-def test_what_crosses_the_network_in_clear_is_told(write) -> None:
+def test_what_crosses_the_network_in_clear_is_reported(write) -> None:
     quiet = load(write(GOOD))
     assert quiet.in_clear() == []
     text = GOOD.replace("https://192.0.2.1", "http://192.0.2.1").replace(

@@ -192,7 +192,7 @@ async def test_a_proxy_that_is_not_there(clinic: Clinic, free_port: int) -> None
 @pytest.mark.parametrize(
     ("trusted", "expired", "variant"), [(False, False, "tls-foreign-ca"), (True, True, "tls-expired")]
 )
-async def test_a_foreign_authority_is_told_apart_from_an_expired_certificate(
+async def test_a_foreign_authority_is_distinguished_from_an_expired_certificate(
     clinic: Clinic, tmp_path: Path, trusted: bool, expired: bool, variant: str
 ) -> None:
     tls.make_certificates(

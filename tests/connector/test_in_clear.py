@@ -60,7 +60,7 @@ async def test_with_a_certificate_nothing_is_in_clear(tmp_path: Any) -> None:
     assert (await found(PbxCheck(here)._uci_events)).outcome == "ok"
 
 
-async def test_events_that_cannot_be_received_are_told_before_the_pbx_is_blamed() -> None:
+async def test_events_that_cannot_be_received_are_reported_before_the_pbx_is_blamed() -> None:
     check = PbxCheck(config("http://127.0.0.1:1", callback_host="192.0.2.20"))
     steps: list[DoctorStep] = []
     chain = Chain(steps, lambda _: None)

@@ -48,7 +48,7 @@ async def test_where_the_pbx_must_see_the_password_it_is_sealed(
             assert ANNA.password not in world.log(name)
 
 
-async def test_a_module_that_is_switched_off_says_so(world: World) -> None:
+async def test_a_module_that_is_switched_off_reports_it(world: World) -> None:
     file = ConfigFile(world.demo.connector_configuration)
     file.change({"active": False})
 
@@ -88,7 +88,7 @@ async def test_a_new_key_is_good_at_once_and_the_old_one_no_longer(world: World)
     await world.demo.write_key_file()
 
 
-async def test_a_name_that_belongs_to_another_installation_is_told_in_the_log(world: World) -> None:
+async def test_a_name_that_belongs_to_another_installation_is_reported_in_the_log(world: World) -> None:
     identity = world.demo.state / "connector" / "identity.pem"
     kept = identity.read_bytes()
     await world.demo.stop_part("connector")

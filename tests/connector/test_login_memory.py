@@ -172,7 +172,7 @@ def test_a_process_that_is_killed_between_question_and_answer_has_asked(tmp_path
     assert LoginMemory(ConnectorState(tmp_path), pbx()).wait() > 0
 
 
-def test_whoever_reads_while_another_writes_reads_all_or_the_one_before(tmp_path: Path) -> None:
+def test_a_reader_during_a_write_sees_the_old_or_the_new_content(tmp_path: Path) -> None:
     clock = Clock()
     one, stopped = memory(tmp_path, clock), threading.Event()
     one.begin()

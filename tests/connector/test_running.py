@@ -104,7 +104,7 @@ async def test_what_does_not_touch_link_and_lines_leaves_them_open(place: Place)
     assert (await place.hub.call("phone.dial", **dial))["number"] == "0043158858"
 
 
-async def test_licence_keys_are_told_to_the_service_while_lines_stay_open(place: Place) -> None:
+async def test_licence_keys_are_reported_to_the_service_while_lines_stay_open(place: Place) -> None:
     await place.open_phone()
     place.file.change({"licences.keys": ["eyJh.first.key"]})
     await place.status_with("the link is open again", linked=True, linksOpened=2)
@@ -113,7 +113,7 @@ async def test_licence_keys_are_told_to_the_service_while_lines_stay_open(place:
     assert await place.line_is_up() and "UCI connection lost" not in place.log()
 
 
-async def test_a_broken_file_is_told_and_the_configuration_before_it_kept(place: Place) -> None:
+async def test_a_broken_file_is_reported_and_the_configuration_before_it_kept(place: Place) -> None:
     good = place.file.path.read_text()
     for broken, words in (
         (good.replace("[pbx]", "[pbx"), "is not TOML"),

@@ -117,7 +117,7 @@ async def test_an_expired_token_is_renewed_without_anyone_noticing(system: Syste
     await rest.close()
 
 
-async def test_a_wrong_login_of_the_connector_is_told_apart_from_an_absent_pbx(system: System) -> None:
+async def test_a_wrong_login_of_the_connector_is_distinguished_from_an_absent_pbx(system: System) -> None:
     rest = system.rest(password="wrong")
     with pytest.raises(PbxLoginFailedError):
         await rest.check()
@@ -140,7 +140,7 @@ async def test_the_version_by_rest_or_by_uci(system: System) -> None:
     await rest.close()
 
 
-async def test_permissions_are_found_by_their_name_whatever_it_is(system: System) -> None:
+async def test_permissions_are_found_by_any_name(system: System) -> None:
     rest = system.rest(licence_permission="rufumleitungen", administrator_permission=LICENCE_PERMISSION)
     await system.control(
         "PATCH", "users/1001", {"permissions": ["Rufumleitungen", "API Zugriff mit OAuth Password Grant"]}
@@ -199,7 +199,7 @@ async def test_a_wrong_oauth_client_is_the_connectors_fault_not_the_users() -> N
 
 
 @pytest.mark.parametrize("system", ["6.7 Internal"], indirect=True)
-async def test_who_has_no_call_is_told_of_those_who_are_followed(system: System, tmp_path: Path) -> None:
+async def test_users_without_a_call_are_reported_among_those_followed(system: System, tmp_path: Path) -> None:
     rest, callbacks = system.rest(), Callbacks(UciSection())
     await callbacks.start()
     calls = Calls(Logins(rest, callbacks, ConnectorState(tmp_path)))

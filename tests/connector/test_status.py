@@ -50,7 +50,7 @@ async def test_the_status_of_a_running_connector(world: World) -> None:
         await world.connected()
 
 
-async def test_without_a_running_connector_the_command_says_so(world: World, tmp_path: Path) -> None:
+async def test_without_a_running_connector_the_command_reports_it(world: World, tmp_path: Path) -> None:
     file = tmp_path / "connector.toml"
     text = world.demo.connector_configuration.read_text()
     file.write_text(text.replace("port = 0", f"port = {free_ports(1)}"))
@@ -82,7 +82,7 @@ def test_the_unit_names_what_the_documentation_says() -> None:
 
 
 @pytest.mark.parametrize("port", ["-1", "70000", '"x"'])
-def test_a_port_that_is_none_is_told_with_its_line(tmp_path: Path, port: str) -> None:
+def test_a_port_that_is_none_is_reported_with_its_line(tmp_path: Path, port: str) -> None:
     file = tmp_path / "connector.toml"
     file.write_text(
         '[service]\nurl = "https://x"\n[pbx]\nname = "x"\nurl = "https://y"\nlogin = "1"\npassword = "p"\n'

@@ -174,7 +174,7 @@ def test_times_of_every_kind(
 @pytest.mark.parametrize(
     "event", [{}, {"id": 1}, {"id": "", "state": "INCOMING"}, {"id": "c"}, {"id": "c", "state": 7}]
 )
-def test_an_event_that_is_none_is_passed_over(event: dict) -> None:
+def test_a_malformed_event_is_ignored(event: dict) -> None:
     assert not Symptom().state(event, 0.0)
 
 

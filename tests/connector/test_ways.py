@@ -775,7 +775,7 @@ async def test_the_address_that_shows_a_wrong_certificate_is_named(site: Site, b
 
 
 @pytest.mark.parametrize("layer", ["tcp", "tls", "proxy", "tunnel"])
-async def test_silence_is_told_by_its_layer(site: Site, layer: str) -> None:
+async def test_silence_is_reported_by_its_layer(site: Site, layer: str) -> None:
     """aiohttp's fault of a silence does not say where it was met."""
     held: list[asyncio.StreamWriter] = []
 

@@ -14,7 +14,7 @@ from tests.support.world import ANNA, BEN, CLARA, World
         ("de-DE", "Sie sind nur zur Verwaltung angemeldet", "Lizenzen", "Neu anmelden"),
     ],
 )
-async def test_it_is_told_and_leads_to_a_licence(
+async def test_it_is_reported_and_leads_to_a_licence(
     world: World, open_tab: OpenTab, locale: str, title: str, licences: str, again: str
 ) -> None:
     await world.pbx("PATCH", f"users/{BEN.login}", {"permissions": []})

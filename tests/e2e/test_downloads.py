@@ -37,7 +37,7 @@ async def test_an_administrator_copies_the_commands(world: World, open_tab: Open
     ("language", "words"),
     [("en-US", "No packages have been built"), ("de-DE", "Für diesen Dienst sind noch keine Pakete gebaut")],
 )
-async def test_a_service_without_packages_says_so(
+async def test_a_service_without_packages_reports_it(
     world: World, open_tab: OpenTab, language: str, words: str
 ) -> None:
     await world.client(CLARA).sign_in(world.pbx_name, world.key)

@@ -36,7 +36,7 @@ async def test_the_menu_names_the_person_and_leads_to_the_settings(world: World,
     await expect(anna.view.get_by_role("heading", name="Settings", level=1)).to_be_visible()
 
 
-async def test_a_sign_out_that_fails_says_so_in_the_menu(world: World, open_tab: OpenTab) -> None:
+async def test_a_sign_out_that_fails_reports_it_in_the_menu(world: World, open_tab: OpenTab) -> None:
     await world.client(ANNA).sign_in(world.pbx_name, world.key)
     anna = await open_tab(ANNA)
     await anna.page.route("**/sign-out", lambda route: route.abort())

@@ -33,7 +33,7 @@ async def test_one_click_signs_in(world: World, open_tab: OpenTab) -> None:
     await tab.sees("User licence (UAL)")
 
 
-async def test_the_first_click_is_the_consent_and_the_next_opening_signs_in_by_itself(
+async def test_the_first_click_is_the_consent_and_the_next_opening_signs_in_automatically(
     world: World, open_tab: OpenTab
 ) -> None:
     await set_trust(world, trusted=True, entry="automatic", primary=True)
@@ -159,7 +159,9 @@ async def test_a_trusted_organisation_is_seen_and_removed_in_the_tab(world: Worl
     assert ben["sessionEnd"]["cause"] == "trust-withdrawn"
 
 
-async def test_an_administrator_by_email_is_told_how_to_administer(world: World, open_tab: OpenTab) -> None:
+async def test_an_administrator_by_email_is_informed_how_to_administer(
+    world: World, open_tab: OpenTab
+) -> None:
     await set_trust(world, **ONE_CLICK_PRIMARY)
     await world.client(CLARA).sign_out()
     await sign_in_without_key(world, CLARA)

@@ -22,7 +22,7 @@ async def abort(route: Route) -> None:
     await route.abort()
 
 
-async def test_a_part_that_fails_once_comes_by_itself(world: World, open_tab: OpenTab) -> None:
+async def test_a_part_that_fails_once_comes_automatically(world: World, open_tab: OpenTab) -> None:
     await world.client(CLARA).sign_in(world.pbx_name, world.key)
     clara = await open_tab(CLARA)
     await shows(clara, "Overview")
@@ -103,7 +103,7 @@ async def test_when_updates_come_back_from_an_update_of_the_service_the_page_off
     await shows(anna, "Overview")
 
 
-async def test_an_app_whose_files_are_gone_for_a_moment_starts_by_itself(
+async def test_an_app_whose_files_are_gone_for_a_moment_starts_automatically(
     world: World, open_tab: OpenTab
 ) -> None:
     anna = await open_tab(ANNA)
@@ -113,7 +113,7 @@ async def test_an_app_whose_files_are_gone_for_a_moment_starts_by_itself(
     await expect(anna.view.locator("#pbx-name")).to_be_visible()
 
 
-async def test_an_app_whose_files_stay_away_says_so(world: World, open_tab: OpenTab) -> None:
+async def test_an_app_whose_files_stay_away_reports_it(world: World, open_tab: OpenTab) -> None:
     anna = await open_tab(ANNA)
     await expect(anna.view.locator("#pbx-name")).to_be_visible()
     # Not the first, but one that it needs.

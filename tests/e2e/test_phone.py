@@ -338,7 +338,7 @@ async def test_what_the_pbx_refuses_is_shown_as_unchangeable_and_as_it_was(
 
 
 @pytest.mark.parametrize("locale", WORDS)
-async def test_who_says_so_at_sign_in_has_their_telephone_at_once(
+async def test_who_chooses_it_at_sign_in_has_their_telephone_at_once(
     world: World, open_tab: OpenTab, locale: str
 ) -> None:
     tab = await open_tab(ANNA, locale=locale, page="")

@@ -30,7 +30,7 @@ def older(world: World, column: str, by_ms: int) -> None:
         database.execute(f"UPDATE session SET {column} = {column} - ?", (by_ms,))
 
 
-async def test_the_person_is_warned_signs_in_again_and_is_told_of_the_end(
+async def test_the_person_is_warned_signs_in_again_and_is_informed_of_the_end(
     one_day: World, open_tab: OpenTab
 ) -> None:
     world = one_day

@@ -107,7 +107,7 @@ async def test_a_fault_is_explained_and_corrected(world: World, browser: Browser
     await page.context.close()
 
 
-async def test_what_failed_is_saved_only_when_the_technician_says_so(
+async def test_what_failed_is_saved_only_when_the_technician_confirms_it(
     world: World, browser: Browser, tmp_path: Path
 ) -> None:
     async with running_setup(tmp_path) as setup:

@@ -83,7 +83,7 @@ async def test_choosing_the_key_file(world: World, open_tab: OpenTab) -> None:
     await expect(tab.field("PBX key")).to_have_value(world.key)
 
 
-async def test_a_mistyped_key_is_told_before_anything_is_sent(world: World, open_tab: OpenTab) -> None:
+async def test_a_mistyped_key_is_reported_before_anything_is_sent(world: World, open_tab: OpenTab) -> None:
     tab = await open_tab(ANNA)
     calls = calls_of(tab)
     mistyped = ("B" if world.key[0] != "B" else "C") + world.key[1:]
@@ -95,7 +95,7 @@ async def test_a_mistyped_key_is_told_before_anything_is_sent(world: World, open
     assert calls == []
 
 
-async def test_empty_fields_are_told(world: World, open_tab: OpenTab) -> None:
+async def test_empty_fields_are_reported(world: World, open_tab: OpenTab) -> None:
     tab = await open_tab(ANNA)
     await tab.button("Continue").click()
     await tab.is_alerted("The PBX name is missing")
@@ -108,7 +108,9 @@ async def test_empty_fields_are_told(world: World, open_tab: OpenTab) -> None:
     await tab.is_alerted("Login and password are missing")
 
 
-async def test_a_pasted_address_is_understood_and_a_bad_name_is_told(world: World, open_tab: OpenTab) -> None:
+async def test_a_pasted_address_is_understood_and_a_bad_name_is_reported(
+    world: World, open_tab: OpenTab
+) -> None:
     tab = await open_tab(ANNA)
     await tab.enter_pbx("anna@example.com", world.key)
     await tab.is_alerted("This is not a PBX name")
@@ -118,7 +120,7 @@ async def test_a_pasted_address_is_understood_and_a_bad_name_is_told(world: Worl
 
 
 @pytest.mark.parametrize("name", ["pbx.example.com", "unknown.example.com"])
-async def test_a_wrong_key_and_an_unknown_name_are_told_alike(open_tab: OpenTab, name: str) -> None:
+async def test_a_wrong_key_and_an_unknown_name_get_the_same_answer(open_tab: OpenTab, name: str) -> None:
     tab = await open_tab(ANNA)
     await tab.enter_pbx(name, grouped(new_key()))
     await tab.is_alerted("PBX name or key is not right")
@@ -161,7 +163,7 @@ async def test_a_connector_that_did_not_make_the_key_file_gets_no_password(
     await expect(tab.field("PBX name")).to_have_value(world.pbx_name)
 
 
-async def test_a_key_file_says_nothing_of_what_is_typed_over_it(world: World, open_tab: OpenTab) -> None:
+async def test_an_edit_clears_the_message_about_a_key_file(world: World, open_tab: OpenTab) -> None:
     tab = await open_tab(ANNA)
     content = json.loads(world.demo.key_file.read_text())
     content |= {"pbxName": "other.example.com", "pbxKey": grouped(new_key()), "connectorIdentity": "A" * 43}
@@ -202,7 +204,7 @@ async def test_an_exhausted_pool_says_how_many_are_taken(world: World, open_tab:
     await tab.is_alerted("2 of 2 floating licences are taken")
 
 
-async def test_an_expired_token_of_teams_is_told(open_tab: OpenTab) -> None:
+async def test_an_expired_token_of_teams_is_reported(open_tab: OpenTab) -> None:
     tab = await open_tab(ANNA, tokenSeconds="-600")
     await tab.is_alerted("Your proof of identity was not accepted")
     await expect(tab.button("Try again")).to_be_visible()
@@ -340,7 +342,7 @@ async def test_a_pbx_that_refuses_the_connectors_own_login(
         await world.pbx("PATCH", "users/0001", {"password": "foobar"})
 
 
-async def test_outside_teams_the_page_says_so(world: World, browser) -> None:
+async def test_outside_teams_the_page_reports_it(world: World, browser) -> None:
     page = await browser.new_page()
     await page.goto(f"{world.demo.teams_url}/tab/")
     await expect(page.get_by_role("heading")).to_contain_text("Microsoft Teams", timeout=20_000)

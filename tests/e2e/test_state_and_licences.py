@@ -60,7 +60,7 @@ async def test_a_revocation_that_fails_keeps_the_dialog_and_the_reason(
     assert (await world.client(ANNA).state())["signedIn"]
 
 
-async def test_the_page_shows_what_it_is_told_and_asks_for_nothing(world: World, open_tab: OpenTab) -> None:
+async def test_the_page_shows_what_it_receives_and_asks_for_nothing(world: World, open_tab: OpenTab) -> None:
     await world.client(ANNA).sign_in(world.pbx_name, world.key)
     anna = await open_tab(ANNA)
     await expect(anna.view.locator("#seats")).to_have_text("1 of 2")
@@ -75,7 +75,7 @@ async def test_the_page_shows_what_it_is_told_and_asks_for_nothing(world: World,
     assert [url for url in asked if "/api/" in url] == []
 
 
-async def test_the_licence_view_follows_sign_ins_by_itself_and_can_be_searched(
+async def test_the_licence_view_follows_sign_ins_automatically_and_can_be_searched(
     world: World, open_tab: OpenTab
 ) -> None:
     clara = await open_tab(CLARA)
@@ -197,7 +197,7 @@ async def test_the_pages_by_keyboard(world: World, open_tab: OpenTab) -> None:
         ("de-DE", "Lizenz", "ist abgelaufen. Kein Gespräch wird abgebrochen"),
     ],
 )
-async def test_an_expired_key_is_told_while_the_tab_is_open(
+async def test_an_expired_key_is_reported_while_the_tab_is_open(
     world: World, open_tab: OpenTab, locale: str, word: str, told: str
 ) -> None:
     await world.client(ANNA).sign_in(world.pbx_name, world.key)

@@ -248,7 +248,7 @@ async def test_the_theme_changes_while_the_tab_is_open(signed_in: World, open_ta
     assert len(set(colours)) == 3
 
 
-async def test_whoever_wants_no_motion_gets_none(signed_in: World, open_tab: OpenTab) -> None:
+async def test_reduced_motion_is_respected(signed_in: World, open_tab: OpenTab) -> None:
     tab = await open_tab(CLARA, page="licences")  # opened with reduced motion
     await expect(tab.view.get_by_role("row")).to_have_count(4)
     moving = await tab.frame().evaluate(

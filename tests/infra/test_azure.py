@@ -228,7 +228,7 @@ def test_the_registration_lets_teams_sign_people_in(azure: Azure, tmp_path: Path
     assert cli.main(arguments) == 0
 
 
-def test_the_last_day_of_the_secret_is_told_and_kept(azure: Azure) -> None:
+def test_the_last_day_of_the_secret_is_reported_and_kept(azure: Azure) -> None:
     said = re.search(r"The client secret ends on (\d{4}-\d\d-\d\d)", azure.run(HOST))
     assert said is not None
     assert 360 < (date.fromisoformat(said[1]) - datetime.now(UTC).date()).days < 370
@@ -278,13 +278,13 @@ def test_what_can_be_chosen(azure: Azure) -> None:
         ((HOST, "--nonsense"), "unknown option --nonsense"),
     ],
 )
-def test_mistakes_are_told_before_anything_is_done(
+def test_mistakes_are_reported_before_anything_is_done(
     azure: Azure, arguments: tuple[str, ...], word: str
 ) -> None:
     assert word in azure.run(*arguments, expected=1)
     assert azure.state == {} and not azure.out.exists()
 
 
-def test_who_is_not_signed_in_is_told_how(azure: Azure) -> None:
+def test_who_is_not_signed_in_is_informed_how(azure: Azure) -> None:
     azure.state_file.write_text('{"signed_out": true}')
     assert "az login" in azure.run(HOST, expected=1)

@@ -13,6 +13,8 @@ from infra.prose import faults_of
         ("refused for want of a licence", "for want of"),
         ("The old key is good no longer", "good no longer"),
         ("Reckoned from the audit", "Reckoned"),
+        ("def test_whoever_asks_is_answered() -> None:", "whoever"),
+        ("def test_two_people_are_told_apart() -> None:", "told apart"),
     ],
 )
 def test_a_phrase_of_the_old_dialect_is_found_with_its_line(text: str, found: str) -> None:
@@ -22,4 +24,4 @@ def test_a_phrase_of_the_old_dialect_is_found_with_its_line(text: str, found: st
 
 
 def test_plain_words_pass() -> None:
-    assert faults_of("Read again. def whoever_it_is() has no word boundary; renewed, manewal.") == []
+    assert faults_of("Read again. The person is told by mail; renewed, manewal, test_renewed().") == []

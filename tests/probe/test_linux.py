@@ -129,7 +129,7 @@ async def test_a_server_that_goes_away_and_comes_back(
                     )
 
 
-def test_without_a_server_the_reason_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_server_the_reason_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PULSE_SERVER", f"unix:{tmp_path}/none")
     with pytest.raises(NoSoundSystemError, match="session of the person"):
         PulseReader().snapshot()

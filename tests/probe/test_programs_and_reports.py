@@ -88,7 +88,7 @@ def test_people_add_their_own_softphone(tmp_path: Path) -> None:
         '[[program]]\nkind="teams"\nname="("',
     ],
 )
-def test_a_list_that_cannot_be_read_is_told_with_its_place(tmp_path: Path, content: str) -> None:
+def test_a_list_that_cannot_be_read_is_reported_with_its_place(tmp_path: Path, content: str) -> None:
     path = tmp_path / "programs.toml"
     path.write_text(content)
     with pytest.raises(ProbeError, match="programs.toml"):

@@ -108,7 +108,7 @@ def test_windows_a_running_program_may_follow_the_default_for_calls() -> None:
     assert uses(snapshot) == [("teams", "output", "Headset Earphone (Jabra Evolve2 65)", False, True, False)]
 
 
-def test_windows_a_process_that_has_ended_meanwhile_is_passed_over() -> None:
+def test_windows_a_process_that_has_ended_meanwhile_is_ignored() -> None:
     assert uses(windows(win.WindowsEndpoint("e", "output", JABRA, (win.WindowsSession(77, ACTIVE),)))) == []
 
 
@@ -174,7 +174,7 @@ def test_macos_a_process_records_when_it_uses_a_device_for_input() -> None:
     assert mac.running_kinds({}, plays=False) == set()
 
 
-def test_macos_before_14_2_knows_the_defaults_only_and_says_so() -> None:
+def test_macos_before_14_2_knows_the_defaults_only_and_reports_it() -> None:
     snapshot = mac.to_snapshot(
         [HEADSET, BUILT_IN], None, {"output": 61, "input": 7}, lambda _pid: (), (("Microsoft Teams",),)
     )

@@ -146,7 +146,7 @@ def test_every_cell_is_quoted_and_keeps_its_text(rows: list[list[str]], language
         ),
     ],
 )
-def test_what_a_spreadsheet_would_write_anew_stays_text(text: str) -> None:
+def test_values_that_a_spreadsheet_would_convert_stay_text(text: str) -> None:
     assert cell(text) == "'" + clean_line(text, 400)
 
 

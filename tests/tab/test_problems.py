@@ -17,7 +17,7 @@ HOSTILE = (2**63, -(2**70), 10**30, "half \ud83d", "\udc00")
 
 @pytest.mark.parametrize("value", HOSTILE, ids=repr)
 @pytest.mark.parametrize("way", ["script", "small", "write", "read"])
-async def test_a_value_that_cannot_be_stored_is_told_as_such(book: Book, way: str, value: Any) -> None:
+async def test_a_value_that_cannot_be_stored_is_reported_as_such(book: Book, way: str, value: Any) -> None:
     column = "actor" if isinstance(value, str) else "at"
 
     async def handle(_request: web.Request) -> web.Response:

@@ -86,7 +86,7 @@ async def test_work_is_tried_again_when_the_database_does_not_answer() -> None:
     assert not faults
 
 
-async def test_the_telephone_is_not_told_while_it_is_unknown_who_may_see_it() -> None:
+async def test_the_telephone_is_not_sent_while_it_is_unknown_who_may_see_it() -> None:
     stream = a_stream()
     stream.is_suspended, stream.session_id = False, "session"
     stream.send_phone(b"before")
@@ -99,7 +99,7 @@ async def test_the_telephone_is_not_told_while_it_is_unknown_who_may_see_it() ->
     assert stream.due is Due.NOTHING and stream.phone == b""
 
 
-async def test_a_telephone_that_was_read_before_its_person_lost_the_session_is_not_told() -> None:
+async def test_a_telephone_that_was_read_before_its_person_lost_the_session_is_not_sent() -> None:
     stream = a_stream()
     stream.is_suspended, stream.is_phone_behind = False, False
     stream.send_phone(b"calls")

@@ -60,7 +60,7 @@ def test_no_member_can_be_exchanged(member: str) -> None:
         *("1969-12-31T23:59:59Z", "2026-11-01T12:00:00", 1e300, "NaN"),
     ],
 )
-def test_a_time_that_nobody_can_reckon_with_is_refused(until: Any) -> None:
+def test_a_time_outside_the_range_of_computation_is_refused(until: Any) -> None:
     with pytest.raises(ValidationError):
         Hello.model_validate({**params_of(FULL), "previousKeyUntil": until})
 

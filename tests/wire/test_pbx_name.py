@@ -84,7 +84,7 @@ def test_what_is_no_host_name(given: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["my_pbx", "pbx.example.com:443", "-pbx", "1.2.3"])
-def test_names_of_before_can_be_looked_up_and_not_claimed(name: str) -> None:
+def test_older_names_can_be_looked_up_and_not_claimed(name: str) -> None:
     assert TypeAdapter(KnownPbxName).validate_python(name.upper()) == name
     assert not is_host_name(name)
 

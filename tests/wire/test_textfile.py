@@ -57,7 +57,7 @@ def test_what_cannot_be_read_is_named(tmp_path: Path, content: bytes, words: str
 
 
 @given(st.binary(max_size=200))
-def test_any_bytes_are_text_or_told_to_be_none(
+def test_any_bytes_are_text_or_reported_as_none(
     tmp_path_factory: pytest.TempPathFactory, content: bytes
 ) -> None:
     file = tmp_path_factory.getbasetemp() / "any-bytes"

@@ -450,7 +450,7 @@ def test_what_the_pbx_tells_is_bounded() -> None:
         "connectedTimestamp",
     ],
 )
-def test_whatever_stands_in_an_event_is_taken_or_passed_over(member: str, value: Any) -> None:
+def test_any_value_in_an_event_is_used_or_ignored(member: str, value: Any) -> None:
     model = CallModel()
     model.apply_event({"id": "1", "state": "RINGING", "callerNumber": OTHER, member: value}, START)
     model.apply_poll(["1"], {"1": {"id": "1", "state": "CONNECTED", member: value}}, START + 1, START + 1)

@@ -163,7 +163,7 @@ async def test_the_record_of_a_person_follows_what_the_pbx_says(site: Site) -> N
     assert shown.capabilities[Feature.DO_NOT_DISTURB] is Offer.READ_ONLY, "REST still shows it"
 
 
-async def test_a_request_that_is_listed_and_refused_is_told_apart(site: Site) -> None:
+async def test_a_request_that_is_listed_and_refused_is_distinguished(site: Site) -> None:
     await site.control("PATCH", "users/1001", {"rights": ["callman_perm"]})
     await site.open(ANNA)
     line = site.lines.line(ANNA)

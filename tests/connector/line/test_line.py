@@ -92,7 +92,7 @@ async def test_one_call_id_is_dialled_once_however_often_it_is_asked(site: Site)
     assert await site.pbx_calls() == [], "what is over is not dialled again"
 
 
-async def test_a_connector_that_starts_anew_knows_what_it_has_dialled(site: Site) -> None:
+async def test_a_restarted_connector_knows_what_it_has_dialled(site: Site) -> None:
     line = await site.open(ANNA)
     wanted = wants("1002")
     await line.dial(wanted)
@@ -105,7 +105,7 @@ async def test_a_connector_that_starts_anew_knows_what_it_has_dialled(site: Site
     assert len(await site.pbx_calls()) == 1
 
 
-async def test_a_call_id_of_before_the_start_is_asked_for_before_it_is_dialled(
+async def test_a_call_id_from_before_the_start_is_looked_up_before_it_is_dialled(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     wanted = wants("1002")
@@ -165,7 +165,7 @@ async def test_phone_and_shown_number_can_be_chosen(site: Site) -> None:
     ).code == "phone-not-offered"
 
 
-async def test_who_has_no_line_is_told_so(site: Site) -> None:
+async def test_who_has_no_line_is_informed(site: Site) -> None:
     assert (await refused(site.line(BEN))).code == "phone-off"
     wrong = CallsCredentials(login="1002", uci_token="1002:00")
     with pytest.raises(LoginRejectedError):
@@ -203,7 +203,7 @@ async def _is_up(site: Site, user_id: int, use: Use) -> bool:
     return user_id in site.logins.holders(use)
 
 
-async def test_a_password_that_was_changed_switches_the_telephone_off_and_says_so(
+async def test_a_password_that_was_changed_switches_the_telephone_off_and_reports_it(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from connector import uci
@@ -237,7 +237,7 @@ async def test_a_wrong_password_for_a_telephone_that_is_on_changes_nothing(site:
     await site.call_that(CallState.ENDED)
 
 
-async def test_changes_are_told_by_the_ids_of_users_alone_and_once(site: Site) -> None:
+async def test_changes_are_reported_by_the_ids_of_users_alone_and_once(site: Site) -> None:
     await site.open(ANNA)
     await site.open(CLARA)
     await site.line(ANNA)

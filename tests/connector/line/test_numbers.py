@@ -89,7 +89,7 @@ def test_a_code_for_the_line_outside(typed: str, dialled: str) -> None:
 
 
 @pytest.mark.parametrize("typed", ["00493023125901", "025 1590685", "+493023125901", "4930231259", "0 12 34"])
-def test_what_the_pbx_told_is_dialled_as_it_told_it(typed: str) -> None:
+def test_what_the_pbx_reported_is_dialled_unchanged(typed: str) -> None:
     for exit_prefix in ("", "0"):
         assert plan(exit_prefix=exit_prefix).wanted(typed, is_raw=True).dial == typed.replace(" ", "")
 

@@ -251,7 +251,7 @@ async def test_kill_9_in_a_call_loses_nothing_and_dials_nothing_twice(whole: Who
     assert await pbx.pbx_calls() == []
 
 
-async def test_changes_of_many_lines_are_told_together_in_portions(tmp_path: Path) -> None:
+async def test_changes_of_many_lines_are_reported_together_in_portions(tmp_path: Path) -> None:
     rest = StarfaceRest(PbxSection(name="p", url="http://127.0.0.1:1", login="x", password="x"))
     lines = Lines(
         rest, Logins(rest, Callbacks(UciSection()), ConnectorState(tmp_path)), TelephoneSection(), str

@@ -247,7 +247,7 @@ async def test_a_voicemail_is_listed_counted_and_played_on_the_own_phone(site: S
     assert await refused(line.play_voicemail(again)) == "already-dialling"
 
 
-async def test_a_new_voicemail_is_told(site: Site) -> None:
+async def test_a_new_voicemail_is_reported(site: Site) -> None:
     await site.line()
     (leg,) = await site.arrive("1001")
     late = redirect_of(await site.line(), RedirectTrigger.NO_ANSWER)

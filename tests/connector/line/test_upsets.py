@@ -129,7 +129,7 @@ async def test_an_own_phone_that_is_not_picked_up_is_noticed_without_an_event(si
 
 
 @pytest.mark.parametrize("stage", ["ringing", "talk", "dialling", "held"])
-async def test_this_program_is_started_anew_in_a_call(site: Site, stage: str) -> None:
+async def test_the_connector_restarts_during_a_call(site: Site, stage: str) -> None:
     wanted = {
         "ringing": (CallState.RINGING, Direction.IN),
         "talk": (CallState.CONNECTED, Direction.UNKNOWN),
@@ -206,7 +206,7 @@ async def test_a_dial_that_was_lost_altogether_is_unknown_until_a_look_finds_it(
     assert len(await site.pbx_calls()) == 1
 
 
-async def test_whoever_asks_may_go_away_while_the_pbx_is_slow(site: Site) -> None:
+async def test_a_caller_may_go_away_while_the_pbx_is_slow(site: Site) -> None:
     await site.line()
     await site.awkward("slow", {"seconds": 0.5})
     wanted = Dial(user_id=ANNA, call_id=str(uuid.uuid4()), number="1002")
@@ -245,7 +245,9 @@ async def test_a_call_between_two_people_and_its_renaming(site: Site) -> None:
         await site.call_that(CallState.ENDED, person)
 
 
-async def test_a_login_file_of_before_the_telephone_is_for_help_alone(site: Site, tmp_path: Path) -> None:
+async def test_a_login_file_of_a_version_without_the_telephone_serves_help_with_calls_only(
+    site: Site, tmp_path: Path
+) -> None:
     await site.stop()
     state = ConnectorState(tmp_path)
     old = {str(BEN): credentials(BEN).model_dump(mode="json", by_alias=True)}

@@ -69,7 +69,7 @@ async def test_a_permission_at_the_pbx_makes_it_a_licence(book: Book) -> None:
     assert await book.overview.ual_count(PBX) == 1
 
 
-async def test_it_takes_no_seat_by_itself(book: Book) -> None:
+async def test_it_takes_no_seat_automatically(book: Book) -> None:
     """Anyone who only administers needs none."""
     await administer(book)
     await book.put(1)
@@ -77,7 +77,7 @@ async def test_it_takes_no_seat_by_itself(book: Book) -> None:
     assert await book.used() == (0, 1)
 
 
-async def test_whoever_is_no_administrator_any_more_is_signed_out(book: Book) -> None:
+async def test_a_former_administrator_is_signed_out(book: Book) -> None:
     await administer(book)
     await follow(book, person(1), ual=False)
     assert await book.session_of(1) is None

@@ -93,7 +93,7 @@ def test_a_device_that_may_be_the_same_is_not_advised() -> None:
     assert advice(ALL_ON_HEADSET, present).changes == ()
 
 
-def test_a_name_is_told_as_the_system_lists_it() -> None:
+def test_a_name_is_reported_as_the_system_lists_it() -> None:
     found = advice(
         ALL_ON_HEADSET, [(IN, "Default - Mikrofon (2- Yeti Nano) (046d:0abc)"), (OUT, "Yeti Nano")]
     )

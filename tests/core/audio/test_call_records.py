@@ -42,7 +42,7 @@ def test_the_time_is_that_of_the_call() -> None:
 
 
 @pytest.mark.parametrize("platform", ["iOS", "android", "ipPhone", "roomSystem"])
-def test_a_call_from_a_telephone_says_nothing_of_the_computer(platform: str) -> None:
+def test_a_call_from_a_telephone_is_no_evidence_about_the_computer(platform: str) -> None:
     assert seen(ANNA, lambda session: session["caller"]["userAgent"].update(platform=platform)) == []
 
 

@@ -204,7 +204,7 @@ def test_a_cut_name_of_any_language_is_never_another_device_than_its_own(
 
 @EXAMPLES
 @given(nouns, st.sampled_from(MAKERS), st.sampled_from(FAMILIES), st.integers(10, 99), st.integers(100, 999))
-def test_a_name_cut_before_its_number_is_not_told(
+def test_a_name_cut_before_its_number_is_not_reported(
     noun: str, maker: str, family: str, one: int, other: int
 ) -> None:
     full = f"{noun} ({maker} {family} {one})"

@@ -54,7 +54,7 @@ async def test_a_user_who_calls_themselves_the_system_is_a_person(book: Book) ->
     assert kinds == [(ActorKind.PERSON, "elsewhere")]
 
 
-async def test_whoever_ends_a_session_is_told_with_ids(book: Book) -> None:
+async def test_the_person_who_ends_a_session_is_recorded_with_ids(book: Book) -> None:
     opened = await book.take(1, ual=True)
     assert isinstance(opened, Opened)
     mallory = Actor.person("elsewhere", "o", 9, "Cl\u202eara\u200b \u0000Vogt\n(pbx-teams)")

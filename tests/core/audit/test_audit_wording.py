@@ -56,7 +56,9 @@ def test_every_kind_has_words(language: Language) -> None:
         (AuditKind.KEYS_REFUSED, {"reasons": ["key-invalid", "key-bound-elsewhere"]}),
     ],
 )
-def test_no_code_is_told_as_a_detail(kind: AuditKind, detail: Mapping[str, Any], language: Language) -> None:
+def test_no_code_is_reported_as_a_detail(
+    kind: AuditKind, detail: Mapping[str, Any], language: Language
+) -> None:
     told = describe_detail(entry(kind, detail), language)
     assert told and not re.search(r"[{}\[\]\"]", told)
     codes = {*LicenceReason, *EndCause, *Entry, *LicenceKind, *AdministratorAct, *FORBIDDEN}
@@ -68,13 +70,13 @@ def test_no_code_is_told_as_a_detail(kind: AuditKind, detail: Mapping[str, Any],
                 assert words[f"value.{name_of_one}.{one}"] in told
 
 
-def test_the_reason_that_an_administrator_gave_is_told() -> None:
+def test_the_reason_that_an_administrator_gave_is_reported() -> None:
     detail = {"cause": "revoked", "reason": "Holiday\n=1", "kind": "FL"}
     told = describe_detail(entry(AuditKind.ENDED, detail), Language.EN)
     assert told == "Revoked; floating licence; Reason: Holiday =1"
 
 
-def test_the_rules_of_a_pool_are_told() -> None:
+def test_the_rules_of_a_pool_are_reported() -> None:
     after = {
         "idle_hours": 12,
         "reservations": [{"id": "r", "name": "Sales", "seats": 3, "people": {"group_ids": [1]}}],
@@ -87,7 +89,7 @@ def test_the_rules_of_a_pool_are_told() -> None:
     )
 
 
-def test_what_a_newer_replica_wrote_is_told_by_its_code() -> None:
+def test_what_a_newer_replica_wrote_is_reported_by_its_code() -> None:
     assert describe_kind("something-new", Language.DE) == "something-new"
     assert describe_detail(entry("something-new", {"a": [1, {"b": None}]}), Language.DE) == ""
 
@@ -99,7 +101,7 @@ def test_odd_details_break_nothing(detail: Mapping[str, Any]) -> None:
             assert isinstance(describe_detail(entry(kind, detail), Language.DE), str)
 
 
-def test_a_person_of_another_organisation_is_told_as_such() -> None:
+def test_a_person_of_another_organisation_is_reported_as_such() -> None:
     assert describe_actor(CLARA, Language.EN, HOME) == "Clara Vogt"
     assert describe_actor(FOREIGN, Language.EN, HOME) == "Clara Vogt (other organisation)"
     assert (
@@ -184,7 +186,7 @@ async def test_a_filtered_audit_is_turned_page_by_page(book: Book) -> None:
     assert await found(AuditGroup.TRUST, "") == await found(None, "nobody") == []
 
 
-async def test_rows_of_before_the_ids_keep_their_text(book: Book) -> None:
+async def test_rows_from_before_the_ids_keep_their_text(book: Book) -> None:
     async with book.database.writing() as connection:
         await add_audit(connection, PBX, AuditKind.ENDED, CLARA, "s", NOW)
         await connection.exec_driver_sql("UPDATE audit SET actor_kind = NULL")

@@ -154,7 +154,7 @@ def test_every_code_has_words_in_both_languages() -> None:
 
 @pytest.mark.parametrize("version", ["0.1.0", "0.2.0", "9.9.9", None])
 @pytest.mark.parametrize("seals_answers", [True, False])
-def test_an_old_connector_is_told_by_what_it_can_do(version: str | None, seals_answers: bool) -> None:
+def test_an_old_connector_is_recognised_by_its_capabilities(version: str | None, seals_answers: bool) -> None:
     """Not by its version, which anybody can write, and which says nothing about a connector that was built again."""
     told = facts(connector_version=version, seals_answers=seals_answers)
     link = next(

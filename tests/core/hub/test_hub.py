@@ -217,7 +217,7 @@ async def test_a_hub_that_stops_answers_what_is_in_flight(place: Place) -> None:
     await asyncio.wait_for(draining, 5)
 
 
-async def test_past_the_bound_a_caller_is_told_at_once(place: Place) -> None:
+async def test_past_the_bound_a_caller_is_informed_at_once(place: Place) -> None:
     peer = Peer("busy.example.com")
     socket = await place.connect(peer)
     asking = [asyncio.create_task(ask(place, peer)) for _ in range(MAX_IN_FLIGHT)]

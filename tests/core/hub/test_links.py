@@ -288,7 +288,9 @@ async def test_two_connectors_with_one_code_get_one_name(records: Records) -> No
 
 
 @pytest.mark.parametrize("name", ["my_pbx", "pbx.example.com:443"])
-async def test_a_name_of_before_stays_and_no_other_like_it_is_made(records: Records, name: str) -> None:
+async def test_an_older_name_stays_valid_and_no_new_one_like_it_is_accepted(
+    records: Records, name: str
+) -> None:
     registry, peer = records.registry, Peer(NAME)
     claimed = await claim(registry, peer)
     async with records.database.writing() as connection:

@@ -203,7 +203,7 @@ async def test_a_refusal_that_the_old_installation_proved_leaves_no_place_on_the
     assert await count(book, "waiting") == 0
 
 
-async def test_what_an_old_link_says_of_users_and_keys_counts_no_longer(book: Book) -> None:
+async def test_reports_of_an_old_link_about_users_and_keys_are_ignored(book: Book) -> None:
     await book.put(1)
     await hand_over(book)  # raises the epoch from 1 to 2
     await book.put(1)
@@ -335,7 +335,7 @@ async def test_a_pin_that_was_set_since_the_check_refuses_the_sign_in(book: Book
     assert await pin_of(book, 1) == [(TENANT, "anna", "email")]
 
 
-async def test_whoever_gave_their_password_stays_proven_by_it(book: Book) -> None:
+async def test_a_person_proven_by_password_stays_proven(book: Book) -> None:
     await trust(book)
     await book.take(1, ual=True, renews_pin=True)
     again = await book.take(1, ual=True, **BY_EMAIL)
@@ -356,7 +356,7 @@ async def test_what_concerns_a_whole_tenant_needs_somebody_who_speaks_for_it(boo
     assert isinstance(await trust(book, entry=Entry.WITH_KEY, **not_hers), TrustChanged), "lowering is hers"
 
 
-async def test_a_squatters_main_pbx_gives_way_to_whoever_speaks_for_the_tenant(book: Book) -> None:
+async def test_a_squatters_main_pbx_is_overruled_by_the_tenants_spokesperson(book: Book) -> None:
     await book.add_pbx("squatter")
     tenants = TenantTrust(book.database)
     await book.ledger.approve_entry("squatter", TENANT, OPERATOR, NOW, over_others=False)

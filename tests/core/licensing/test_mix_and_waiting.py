@@ -94,7 +94,7 @@ async def test_a_user_who_is_gone_from_the_pbx_frees_their_seat(book: Book) -> N
 # --- the waiting list
 
 
-async def test_whoever_is_next_gets_the_seat_for_five_minutes_and_then_it_passes_on(book: Book) -> None:
+async def test_a_seat_is_offered_to_the_next_person_for_five_minutes_and_then_to_another(book: Book) -> None:
     await book.put(1)
     first = await book.take(1)
     assert isinstance(first, Opened)
@@ -300,7 +300,7 @@ async def test_the_idle_are_released_when_the_administrator_wants_it(book: Book)
 # --- expiry
 
 
-async def test_administrators_are_told_thirty_seven_and_one_day_ahead_once_each(book: Book) -> None:
+async def test_administrators_are_informed_thirty_seven_and_one_day_ahead_once_each(book: Book) -> None:
     await book.put(1, until=date(2026, 12, 31))
     await book.take(1, ual=True, person=BOSS)
     await book.take(2, ual=True)

@@ -135,7 +135,7 @@ def test_the_rule(holdings, constant, advised, lean) -> None:
     assert (advice.now, advice.advised, advice.lean) == (Mix(3, 5), advised, lean)
 
 
-def test_two_of_one_name_are_told_apart_by_their_logins() -> None:
+def test_two_of_one_name_are_distinguished_by_their_logins() -> None:
     holdings = [replace(one, name="Peter Müller") for user in (1, 2) for one in working_days(user, 20, 8)]
     holdings += [Holding(user, "Peter Müller", END - HOUR, None, f"200{user}") for user in (1, 2)]
     advice = advice_on(holdings, uals=0, seats=5, history_from=MONDAY - 100 * DAY, now=END)

@@ -19,7 +19,7 @@ async def sign_in(book: Book, number: int, name: str, tenant: str = "tenant") ->
     assert isinstance(opened, Opened)
 
 
-async def test_calls_are_told_only_to_people_who_asked_for_them(book: Book) -> None:
+async def test_calls_are_reported_only_to_people_who_asked_for_them(book: Book) -> None:
     store = PreferenceStore(book.database)
     before = await store.get(ANNA)
     assert not (before.calls_in_chat or before.missed_calls or before.numbers_in_chat)

@@ -190,7 +190,7 @@ def _moment(value: int | None) -> datetime | None:
     return datetime.fromtimestamp(value / 1000, UTC) if value is not None else None
 
 
-async def test_a_person_of_whom_nothing_is_stored(book: Book) -> None:
+async def test_a_person_without_stored_data(book: Book) -> None:
     stored = await book.states.read(TeamsUser("nobody", "nobody"))
     assert (stored.session, stored.pbx, stored.place, stored.ending) == (None, None, None, None)
     assert (stored.offers, stored.seats_total) == ([], 0)

@@ -99,7 +99,7 @@ async def test_a_code_is_taken_as_people_type_it(store: AudioStore, spelt) -> No
     assert await store.redeem(spelt(code), "m", "linux", "1", NOW) is not None
 
 
-async def test_an_old_code_and_one_that_was_replaced_are_good_no_longer(store: AudioStore) -> None:
+async def test_an_old_code_and_a_replaced_one_are_no_longer_valid(store: AudioStore) -> None:
     code, _ = await store.new_code(ANNA, NOW)
     assert await store.redeem(code, "m", "linux", "1", NOW + CODE_LIFETIME) is None
     first, _ = await store.new_code(ANNA, NOW)
@@ -159,7 +159,7 @@ async def test_forgetting_leaves_no_row_of_this_person_and_all_of_others(
             assert set(left) == {"ben"}, table.name
 
 
-async def test_what_is_kept_no_longer_goes(store: AudioStore) -> None:
+async def test_data_past_its_retention_is_deleted(store: AudioStore) -> None:
     at = NOW - timedelta(days=31)
     await store.report(ANNA, Source.PROBE, [use()], at, "p")
     await store.report(ANNA, Source.DECLARED, [use(Source.DECLARED)], at)
@@ -178,7 +178,7 @@ async def test_what_is_kept_no_longer_goes(store: AudioStore) -> None:
     assert len(stored.calls) == 1
 
 
-async def test_a_person_is_told_once_a_day_however_many_reports_come_at_once(
+async def test_a_person_is_informed_once_a_day_however_many_reports_come_at_once(
     store: AudioStore, database: Database
 ) -> None:
     day = timedelta(days=1)
@@ -193,7 +193,7 @@ async def test_a_person_is_told_once_a_day_however_many_reports_come_at_once(
         assert (await connection.execute(select(func.count()).select_from(tables.notice))).scalar_one() == 2
 
 
-async def test_who_wants_quiet_is_not_told(store: AudioStore) -> None:
+async def test_a_person_who_wants_quiet_gets_no_notice(store: AudioStore) -> None:
     await store.choose(ANNA, quiet_until=to_ms(NOW + timedelta(days=7)))
     assert not await store.add_notice(ANNA, "audio-conflict", {}, NOW + timedelta(days=6), timedelta(days=1))
     assert await store.add_notice(ANNA, "audio-conflict", {}, NOW + timedelta(days=7), timedelta(days=1))

@@ -79,7 +79,7 @@ async def test_closing_makes_no_conversation(conversations: Conversations) -> No
     assert await conversations.get(*ANNA) is None
 
 
-async def test_whoever_moves_is_written_to_where_they_are_now(conversations: Conversations) -> None:
+async def test_a_person_who_moves_is_written_to_at_the_new_address(conversations: Conversations) -> None:
     await conversations.open(*ANNA, CHAT, None, NOON)
     moved = Conversation('{"user": {"id": "29:elsewhere"}}', "en-US")
     await conversations.open(*ANNA, moved, None, NOON)

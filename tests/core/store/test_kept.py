@@ -149,7 +149,7 @@ async def test_only_so_many_are_kept(book: Book) -> None:
     assert len(kept._values) == 3
 
 
-async def test_a_connection_that_was_replaced_knows_nothing_of_before(book: Book) -> None:
+async def test_a_replaced_connection_keeps_nothing_of_the_earlier_one(book: Book) -> None:
     kept, reading = Kept[int | None](book.database), Reading(book.database)
     await book.ledger.writer.run(lambda: execute(MARK, 1))
     assert await kept.get("a", reading) == 1

@@ -81,12 +81,12 @@ def test_sessions_and_audit_of_the_first_schema_are_kept(tmp_path: Path) -> None
 @pytest.mark.parametrize(
     "url", ["nonsense", "mysql://x/y", "postgresql+psycopg2://x/y", "sqlite://", "sqlite:///:memory:"]
 )
-def test_an_address_that_cannot_be_used_is_told(url: str) -> None:
+def test_an_address_that_cannot_be_used_is_reported(url: str) -> None:
     with pytest.raises(UnusableDatabaseError, match="DATABASE_URL"):
         address_of(url)
 
 
-def test_a_database_that_is_not_there_is_told() -> None:
+def test_a_database_that_is_not_there_is_reported() -> None:
     with pytest.raises(UnusableDatabaseError, match="cannot be used"):
         upgrade("postgresql+asyncpg://nobody@127.0.0.1:9/none")
 
@@ -127,7 +127,7 @@ async def test_stored_names_stay_and_get_their_one_form(empty_database_url: str)
     assert tuple(claim) == ("2001:db8::/64", 7)
 
 
-async def test_pairing_codes_of_before_the_pepper_are_good_no_longer(empty_database_url: str) -> None:
+async def test_pairing_codes_from_before_the_pepper_are_no_longer_valid(empty_database_url: str) -> None:
     """And nothing else of a person goes: probes that are paired stay so."""
     code, at = "ABCDEFGH", datetime(2026, 11, 25, 8, 0, tzinfo=UTC)
     await asyncio.to_thread(upgrade, empty_database_url, to="0012")

@@ -23,7 +23,7 @@ LONG = (
 )
 
 
-async def test_whoever_has_written_reads_what_they_wrote(book: Book) -> None:
+async def test_a_writer_reads_its_own_writes(book: Book) -> None:
     """By the loop's connection and by the threads', whichever way the writer took."""
     writer = book.ledger.writer
     for number in range(200):

@@ -372,7 +372,7 @@ async def test_a_full_disk_fails_what_does_not_fit_and_the_writer_comes_back(tmp
         await book.close()
 
 
-async def test_who_waits_for_a_writer_that_is_stuck_is_told(
+async def test_who_waits_for_a_writer_that_is_stuck_is_informed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     book = await Book(f"sqlite:///{tmp_path / 'test.db'}").open()

@@ -52,7 +52,7 @@ async def take(book: Book, number: int = 1, **changes: Any) -> Opened:
     return opened
 
 
-async def test_a_session_is_told_of_its_end_and_ends(book: Book) -> None:
+async def test_the_end_of_a_session_is_announced_before_it_ends(book: Book) -> None:
     await book.put(1)
     assert isinstance(await book.take(1), Opened)
     await sweep(book, TOLD_AT - timedelta(milliseconds=1))
@@ -95,7 +95,7 @@ async def test_it_ends_after_the_call_at_the_latest_an_hour_later(book: Book) ->
     assert await book.session_of(1) is None
 
 
-async def test_nobody_is_ended_who_was_not_told(book: Book) -> None:
+async def test_no_session_ends_before_its_person_was_informed(book: Book) -> None:
     """The operator sets an age that all sessions exceed, or the clock was wrong when they began."""
     for number in (1, 2):
         await take(book, number, now=NOW - 1000 * DAY)
@@ -111,7 +111,7 @@ async def test_nobody_is_ended_who_was_not_told(book: Book) -> None:
 @pytest.mark.parametrize(
     ("days", "before"), [(1, timedelta(hours=6)), (8, 2 * DAY), (12, 3 * DAY), (3650, 3 * DAY)]
 )
-def test_a_short_life_is_told_a_quarter_of_it_before(days: int, before: timedelta) -> None:
+def test_a_short_life_is_reported_a_quarter_of_it_before(days: int, before: timedelta) -> None:
     assert SessionAge(days * DAY).warning_lead_time == before
 
 
@@ -142,14 +142,14 @@ async def test_an_address_renews_what_an_address_has_proven(book: Book, proof: P
     assert await ends_at(book) == (None if renewed else ENDS_AT)
 
 
-async def test_without_an_age_nothing_ends_and_nobody_is_told(book: Book) -> None:
+async def test_without_an_age_nothing_ends_and_nobody_is_informed(book: Book) -> None:
     await take(book, now=NOW - 5000 * DAY)
     assert await book.ledger.list_pbxs_to_sweep(NOW, None) == []
     await book.ledger.sweep(PBX, NOW, CallFacts([1], {}))
     assert await told(book) == [] and await book.session_of(1) is not None
 
 
-async def test_an_age_that_is_changed_takes_back_what_was_told(book: Book) -> None:
+async def test_an_age_that_is_changed_takes_back_what_was_reported(book: Book) -> None:
     for number, days in ((1, 0), (2, 60)):
         await take(book, number, now=NOW - days * DAY)
     at = TOLD_AT
