@@ -72,7 +72,7 @@ def test_killed_at_any_moment_it_leaves_all_or_nothing(directory: Path) -> None:
 
 
 @pytest.mark.parametrize("room", [0, 50, 130, 200, 240])
-def test_on_a_full_disk_it_says_so_and_leaves_all_or_nothing(directory: Path, room: int) -> None:
+def test_on_a_full_disk_it_reports_it_and_leaves_all_or_nothing(directory: Path, room: int) -> None:
     """`room`: the bytes that a file may have, which the kernel enforces as it does the end of a disk."""
     child = os.fork()
     if child == 0:

@@ -95,7 +95,7 @@ async def test_without_a_link_the_last_answer_is_shown_with_its_time(tmp_path: P
         assert "As of " in shown and TENANT.format(1) in shown
 
 
-async def test_a_service_of_before_is_asked_once_for_each_link(tmp_path: Path) -> None:
+async def test_a_service_of_an_earlier_version_is_asked_once_for_each_link(tmp_path: Path) -> None:
     async with linked(tmp_path, None) as (page, hub, _):
         for _ in range(25):  # more than the bad frames after which a hub closes a link
             assert "older than this connector" in await page.read()

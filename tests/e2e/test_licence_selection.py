@@ -5,10 +5,9 @@ from typing import Any
 
 from playwright.async_api import expect
 
-from tests.e2e.conftest import OpenTab
-from tests.e2e.test_forms import NO_RULES, pool
-from tests.support.browser import Tab, overflow
+from tests.support.browser import OpenTab, Tab, overflow
 from tests.support.crowd import crowd
+from tests.support.licences import NO_RULES, pool
 from tests.support.world import ANNA, CLARA, World
 
 PAGE = 50
@@ -158,7 +157,7 @@ async def test_who_revokes_everybody_goes_last(world: World, open_tab: OpenTab) 
         assert left == 0
 
 
-async def test_rules_are_told_what_is_wrong_at_once_and_can_be_undone(
+async def test_rules_are_informed_what_is_wrong_at_once_and_can_be_undone(
     world: World, open_tab: OpenTab
 ) -> None:
     clara = await opened(world, open_tab, width=360)

@@ -108,7 +108,7 @@ async def test_two_people_who_act_at_once_lose_nothing(place: Place) -> None:
         assert load(place.connector.configuration).licences.keys == ()
 
 
-async def test_on_a_full_disk_the_page_says_so_and_nothing_is_lost(place: Place) -> None:
+async def test_on_a_full_disk_the_page_reports_it_and_nothing_is_lost(place: Place) -> None:
     connector = place.connector
     before = connector.configuration.read_text(), connector.state.pbx_key()
     async with place.visitor() as visitor:

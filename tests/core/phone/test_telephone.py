@@ -375,7 +375,7 @@ async def test_what_a_connector_says_of_other_things_is_no_answer(site: Site) ->
         assert await code_of(site.telephone.hang_up(anna, "c")) is heard
 
 
-async def _signed_in_anew(site: Site, anna: TeamsUser, number: int) -> TeamsUser:
+async def _signed_in_again(site: Site, anna: TeamsUser, number: int) -> TeamsUser:
     """End Anna's session, and sign the same Teams user in as another PBX user."""
     session = await site.book.overview.session_of(anna)
     assert session is not None
@@ -415,7 +415,7 @@ async def test_a_read_in_flight_never_shows_the_line_of_the_session_before(site:
     anna = await site.switched_on(1)
     _named_lines(site)
     looking = await _in_flight(site, PhoneMethod.LINE, site.telephone.line(anna))
-    await _signed_in_anew(site, anna, 2)
+    await _signed_in_again(site, anna, 2)
     joining = asyncio.create_task(site.telephone.line(anna))
     assert await code_of(joining) is Code.PHONE_OFF, "the new session has not switched its telephone on"
     assert site.connector.slow is not None
@@ -427,7 +427,7 @@ async def test_a_read_that_spans_a_new_sign_in_shows_the_new_line(site: Site) ->
     anna = await site.switched_on(1)
     _named_lines(site)
     looking = await _in_flight(site, PhoneMethod.LINE, site.telephone.line(anna))
-    await _signed_in_anew(site, anna, 2)
+    await _signed_in_again(site, anna, 2)
     held, site.connector.slow = site.connector.slow, None
     assert held is not None
     opened = await site.telephone.open(anna, "n", BOX)
@@ -452,7 +452,7 @@ async def test_lists_of_the_session_before_are_shown_to_nobody(site: Site, metho
         PhoneMethod.VOICEMAILS: lambda: telephone.voicemails(anna),
     }
     reading = await _in_flight(site, method, asking[method]())
-    await _signed_in_anew(site, anna, 2)
+    await _signed_in_again(site, anna, 2)
     held, site.connector.slow = site.connector.slow, None
     assert held is not None
     await site.telephone.open(anna, "n", BOX)
