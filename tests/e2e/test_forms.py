@@ -1,19 +1,12 @@
 """What an administrator types on the licence page: nothing that is not understood is saved or counted."""
 
-from typing import Any
-
 import pytest
 from playwright.async_api import expect
 
 from tests.support import history
 from tests.support.browser import OpenTab
-from tests.support.licences import NO_RULES
+from tests.support.licences import NO_RULES, get_only_pool
 from tests.support.world import CLARA, World
-
-
-async def pool(world: World) -> Any:
-    (only,) = (await world.client(CLARA).call("GET", "licences")).body["pools"]
-    return only
 
 
 @pytest.mark.parametrize("typed", ["abc", "-5", "0", "0,5", "0.5", "1e3", "8761", "999999999", "12 h"])
@@ -31,12 +24,12 @@ async def test_rules_with_hours_that_are_none_are_not_saved(
     await expect(hours).to_have_attribute("aria-invalid", "true")
     await expect(dialog.get_by_text("Enter a whole number from 1 to 8,760, or nothing.")).to_be_visible()
     assert await clara.violations() == []
-    assert (await pool(world))["policy"] == NO_RULES
+    assert (await get_only_pool(world))["policy"] == NO_RULES
     await hours.fill("12")
     await expect(hours).not_to_have_attribute("aria-invalid", "true")
     await dialog.get_by_role("button", name="Save").click()
     await clara.sees("The rules are saved.")
-    one = await pool(world)
+    one = await get_only_pool(world)
     assert one["policy"] == NO_RULES | {"idleHours": 12}
     await world.client(CLARA).call("PUT", "licences/policy", {"poolId": one["poolId"], "policy": NO_RULES})
 
@@ -56,12 +49,12 @@ async def test_a_reservation_needs_a_name_and_a_number_of_seats(world: World, op
         await expect(field).to_have_attribute("aria-invalid", "true")
     await expect(dialog.get_by_text("Geben Sie eine ganze Zahl von 1 bis 1.000.000 ein.")).to_be_visible()
     await expect(seats).to_have_value("x")
-    assert (await pool(world))["policy"] == NO_RULES
+    assert (await get_only_pool(world))["policy"] == NO_RULES
     await name.fill("Vertrieb")
     await seats.fill("1")
     await dialog.locator("fluent-button[type=submit]").click()
     await expect(dialog).to_be_hidden()
-    one = await pool(world)
+    one = await get_only_pool(world)
     assert [(each["name"], each["seats"]) for each in one["policy"]["reservations"]] == [("Vertrieb", 1)]
     await world.client(CLARA).call("PUT", "licences/policy", {"poolId": one["poolId"], "policy": NO_RULES})
 

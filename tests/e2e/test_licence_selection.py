@@ -7,7 +7,7 @@ from playwright.async_api import expect
 
 from tests.support.browser import OpenTab, Tab, overflow
 from tests.support.crowd import crowd
-from tests.support.licences import NO_RULES, pool
+from tests.support.licences import NO_RULES, get_only_pool
 from tests.support.world import ANNA, CLARA, World
 
 PAGE = 50
@@ -157,7 +157,7 @@ async def test_who_revokes_everybody_goes_last(world: World, open_tab: OpenTab) 
         assert left == 0
 
 
-async def test_rules_are_informed_what_is_wrong_at_once_and_can_be_undone(
+async def test_mistakes_in_rules_are_shown_at_once_and_can_be_undone(
     world: World, open_tab: OpenTab
 ) -> None:
     clara = await opened(world, open_tab, width=360)
@@ -181,9 +181,9 @@ async def test_rules_are_informed_what_is_wrong_at_once_and_can_be_undone(
     await dialog.get_by_role("button", name="Save").press("Enter")
     await clara.sees("The rules are saved.")
     await expect(rules).to_be_focused()
-    assert (await pool(world))["policy"]["idleHours"] == 9
+    assert (await get_only_pool(world))["policy"]["idleHours"] == 9
     await clara.button("Undo").focus()
     await clara.page.keyboard.press("Enter")
     await clara.sees("The rules are as before.")
-    assert (await pool(world))["policy"] == NO_RULES
+    assert (await get_only_pool(world))["policy"] == NO_RULES
     assert await clara.view.locator("h1").evaluate("(one) => one.getRootNode().activeElement === one")

@@ -17,3 +17,9 @@ async def revoke_session(world: World, person: Any) -> None:
         if holder["login"] == person.login
     ]
     assert (await clara.call("POST", "licences/revoke", {"sessionIds": [session_id]})).status == 200
+
+
+async def get_only_pool(world: World) -> Any:
+    """Return the PBX's only pool, as its administrator sees it."""
+    (only,) = (await world.client(CLARA).call("GET", "licences")).body["pools"]
+    return only
