@@ -157,9 +157,7 @@ async def test_who_revokes_everybody_goes_last(world: World, open_tab: OpenTab) 
         assert left == 0
 
 
-async def test_mistakes_in_rules_are_shown_at_once_and_can_be_undone(
-    world: World, open_tab: OpenTab
-) -> None:
+async def test_mistakes_in_rules_are_shown_at_once_and_can_be_undone(world: World, open_tab: OpenTab) -> None:
     clara = await opened(world, open_tab, width=360)
     rules = clara.button("Rules for DEMO-1")
     await rules.click()
