@@ -6,6 +6,7 @@ from playwright.async_api import expect
 from tests.support.browser import OpenTab, overflow
 from tests.support.connector_peer import Peer, connected, say
 from tests.support.world import ANNA, BEN, CLARA, World
+from wire.doctor import STEPS
 from wire.pbxkey import grouped, new_key
 
 LANGUAGES = ("de-DE", "en-US")
@@ -55,7 +56,7 @@ async def test_pages(world: World, open_tab: OpenTab, locale: str, theme: str) -
     connection = await open_tab(CLARA, locale=locale, theme=theme, page="connection")
     await expect(connection.view.locator("#part-link")).to_be_visible()
     await connection.view.locator("#examine").click()
-    await expect(connection.view.locator("#findings li")).to_have_count(22)
+    await expect(connection.view.locator("#findings li")).to_have_count(len(STEPS))
     for summary in await connection.view.locator("summary").all():
         await summary.click()
     assert await connection.violations() == []
@@ -81,6 +82,6 @@ async def test_a_phones_width_needs_no_sideways_scrolling(
     assert await tab.violations() == []
     await tab.goes_to("Verbindung")
     await tab.view.locator("#examine").click()
-    await expect(tab.view.locator("#findings li")).to_have_count(22)
+    await expect(tab.view.locator("#findings li")).to_have_count(len(STEPS))
     assert await overflow(tab) <= 0
     assert await tab.violations() == []

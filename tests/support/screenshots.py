@@ -19,6 +19,7 @@ from tests.support.playground import playground
 from tests.support.setup_pictures import take_setup
 from tests.support.sound import HEADSET, sound_server
 from tests.support.world import ANNA, BEN, CLARA, World
+from wire.doctor import STEPS
 
 STRANGER = Peer(PBX_NAME)
 OUT = Path(__file__).parents[2] / "docs" / "screenshots"
@@ -112,7 +113,7 @@ async def examine(world: World, browser, locale: str, theme: str) -> None:
         browser, world, CLARA, locale=locale, theme=theme, width=1000, height=1900, page="connection"
     )
     await tab.view.locator("#examine").click()
-    await expect(tab.view.locator("#findings li")).to_have_count(20)
+    await expect(tab.view.locator("#findings li")).to_have_count(len(STEPS))
     await tab.page.screenshot(path=OUT / f"connection-{locale[:2]}-{theme}.png")
     await tab.close()
     await world.pbx("PATCH", "settings", {"uci": True})
