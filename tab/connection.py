@@ -6,7 +6,7 @@ from typing import Final
 from core.administration.connections import ConnectionReport
 from core.administration.repairs import find_refusal
 from core.diagnosis.codes import Code
-from core.diagnosis.finding import Finding
+from core.diagnosis.finding import Finding, Role
 from core.diagnosis.repairs import Repair, find_repair
 from core.diagnosis.steps import step_title
 from core.hub.registry import LinkEvent, Pbx
@@ -18,7 +18,7 @@ from tab.operation import Call, Operation
 from tab.problems import language_of
 from wire.doctor import DoctorReport, DoctorStep, StepOutcome
 from wire.link import fingerprint
-from wire.tab import MyState
+from wire.tab import MyState, ProblemWords
 from wire.tab_connection import (
     ConnectionPart,
     ConnectionReportState,
@@ -58,7 +58,7 @@ async def restart_uci(call: Call) -> UciRestartedState:
     restarted = await call.services.repairs.restart_uci(call.user)
     words = None
     if restarted.finding is not None:
-        words = present.words(restarted.finding, language_of(call.request), blocking=False)
+        words = _words(restarted.finding, language_of(call.request))
     return UciRestartedState(uci=restarted.uci, words=words)
 
 
@@ -98,7 +98,7 @@ def _repairs(pbx: Pbx, language: Language) -> RepairsState:
     refused = next((one for one in refusals.values() if one is not None), None)
     return RepairsState(
         offered=[_NAMES[repair] for repair, refusal in refusals.items() if refusal is None],
-        finding=present.words(refused, language, blocking=False) if refused is not None else None,
+        finding=_words(refused, language) if refused is not None else None,
     )
 
 
@@ -124,7 +124,7 @@ def _report(report: ConnectionReport, language: Language) -> ConnectionReportSta
             ConnectionPart(
                 part=one.part.value,
                 light=one.light.value,
-                finding=present.words(one.finding, language, blocking=one.light.value == "red")
+                finding=_words(one.finding, language, blocking=one.light.value == "red")
                 if one.finding is not None
                 else None,
                 repair=_repair(one.finding.code if one.finding is not None else None, repairs),
@@ -165,6 +165,10 @@ def _event(event: LinkEvent, language: Language) -> LinkEventState:
     )
 
 
+def _words(finding: Finding, language: Language, *, blocking: bool = False) -> ProblemWords:
+    return present.words(finding, language, Role.ADMINISTRATOR, blocking=blocking)
+
+
 def _findings(report: DoctorReport, language: Language) -> DoctorFindings:
     return DoctorFindings(at=report.at, steps=[_finding(step, language) for step in report.steps])
 
@@ -177,7 +181,7 @@ def _finding(step: DoctorStep, language: Language) -> DoctorFinding:
         title=step_title(step.step, language),
         outcome=step.outcome.value,
         code=code,
-        words=present.words(found, language, blocking=step.outcome is StepOutcome.FAILED)
+        words=_words(found, language, blocking=step.outcome is StepOutcome.FAILED)
         if found is not None
         else None,
         evidence=", ".join(step.evidence.values()) if step.outcome is StepOutcome.OK else "",

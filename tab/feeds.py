@@ -12,6 +12,7 @@ from typing import Final
 from pydantic import BaseModel
 
 from core.background import Background, Setbacks
+from core.diagnosis.finding import Role
 from core.language import Language
 from core.licensing.audience import Audience, Key
 from core.licensing.overview import Overview, Place
@@ -105,7 +106,7 @@ class Feed:
         self._seats: SeatsChange | None = None
         self._seats_bytes = b""
         self._connection: Connection | None = None
-        self._connection_bytes: dict[Language, bytes] = {}
+        self._connection_bytes: dict[tuple[Language, Role], bytes] = {}
         self._holders_bytes = b""
         self._holders_requested = False
         self._check_seats: set[Stream] = set()
@@ -150,7 +151,7 @@ class Feed:
         if _seats_of(state) != self._seats:
             self._check_seats.add(stream)
             self._read_numbers.request()
-        if self._connection_in(stream.language) != _encode_connection(state, stream.language):
+        if self._connection_for(stream) != _encode_connection(state, stream):
             self._check_connection.add(stream)
             self._read_connection.request()
 
@@ -174,7 +175,7 @@ class Feed:
         """Return the due events of this PBX for a stream, in their fixed order."""
         found = b""
         if Due.CONNECTION in due:
-            found += self._connection_in(stream.language)
+            found += self._connection_for(stream)
         if Due.SEATS in due:
             found += self._seats_bytes
         if Due.HOLDERS in due and stream.is_administrator:
@@ -185,12 +186,13 @@ class Feed:
             found += event("waiting", present.waiting_place(stream.place))
         return found
 
-    def _connection_in(self, language: Language) -> bytes:
+    def _connection_for(self, stream: Stream) -> bytes:
         if self._connection is None:
             return b""
-        encoded = self._connection_bytes.get(language)
+        whose = (stream.language, stream.role)
+        encoded = self._connection_bytes.get(whose)
         if encoded is None:
-            encoded = self._connection_bytes[language] = _connection_event(self._connection, language)
+            encoded = self._connection_bytes[whose] = _connection_event(self._connection, *whose)
         return encoded
 
     async def _load_numbers(self) -> None:
@@ -235,14 +237,16 @@ class Feed:
                 self._check_connection |= checking
                 raise
         old, self._connection, self._connection_bytes = self._connection, connection, {}
-        before = {language: _connection_event(old, language) for language in Language} if old else {}
+        before = (
+            {language: _connection_event(old, language, Role.USER) for language in Language} if old else {}
+        )
         # Administrators see more of the connection than the text that everybody sees.
         affected = [
             stream
             for stream in self._signed_in()
             if stream.is_administrator
             or stream in checking
-            or before.get(stream.language) != self._connection_in(stream.language)
+            or before.get(stream.language) != self._connection_for(stream)
         ]
         await _wake(affected, Due.CONNECTION)
 
@@ -274,12 +278,14 @@ def _seats_of(state: UserState) -> SeatsChange:
     return SeatsChange(seats_used=state.seats_used, seats_total=state.seats_total)
 
 
-def _encode_connection(state: UserState, language: Language) -> bytes:
-    return _connection_event(state.connection, language) if state.connection is not None else b""
+def _encode_connection(state: UserState, stream: Stream) -> bytes:
+    if state.connection is None:
+        return b""
+    return _connection_event(state.connection, stream.language, stream.role)
 
 
-def _connection_event(connection: Connection, language: Language) -> bytes:
-    return event("connection", present.connection_state(connection, language))
+def _connection_event(connection: Connection, language: Language, role: Role) -> bytes:
+    return event("connection", present.connection_state(connection, language, role))
 
 
 async def _wake(streams: Iterable[Stream], due: Due) -> None:

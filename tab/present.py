@@ -8,7 +8,7 @@ from core.administration.administration import MAX_AUDIT_COUNTED, AuditView, Lic
 from core.audio.finding import AudioVerdict
 from core.audit.reading import AuditEntry
 from core.audit.wording import describe_actor, describe_detail, describe_kind
-from core.diagnosis.finding import Finding, explain
+from core.diagnosis.finding import Finding, Role, explain
 from core.hub.keeping import PreparedConsent
 from core.identity.teams_user import TeamsUser
 from core.identity.tenant_trust import PLAIN, Entry, TrustedTenant
@@ -129,10 +129,15 @@ def my_state(state: UserState, language: Language) -> MyState:
             seats_total=state.seats_total,
             ends_by=state.ends_by,
         ),
-        connection=connection_state(state.connection, language),
+        connection=connection_state(state.connection, language, role_of(session)),
         offers=_offers(state),
         ends_at=state.session_ends,
     )
+
+
+def role_of(session: Session) -> Role:
+    """Return whose remedies the person of this session can apply."""
+    return Role.ADMINISTRATOR if session.may_administer else Role.USER
 
 
 def _offers(state: UserState) -> list[PbxOffer]:
@@ -147,7 +152,7 @@ def _offers(state: UserState) -> list[PbxOffer]:
     ]
 
 
-def connection_state(connection: Connection, language: Language) -> ConnectionState:
+def connection_state(connection: Connection, language: Language, role: Role) -> ConnectionState:
     pbx = connection.pbx
     connected = pbx.link_closed_at is None and connection.blocker is None
     found = ((connection.blocker, True), (connection.warning, False))
@@ -159,7 +164,9 @@ def connection_state(connection: Connection, language: Language) -> ConnectionSt
         pbx_version=pbx.status.pbx_version if pbx.status else None,
         has_telephone=pbx.has_telephone,
         findings=[
-            words(finding, language, blocking=blocks) for finding, blocks in found if finding is not None
+            words(finding, language, role, blocking=blocks)
+            for finding, blocks in found
+            if finding is not None
         ],
     )
 
@@ -192,7 +199,7 @@ def licences(view: LicenceView, user: TeamsUser, language: Language) -> Rendered
         waiting=view.waiting,
         user_licences=view.user_licences,
         pools=[pool_state(pool) for pool in view.pools],
-        connection=connection_state(view.connection, language),
+        connection=connection_state(view.connection, language, Role.ADMINISTRATOR),
         tenant_trusted=view.trust is not None,
         entry=(view.trust or PLAIN).entry.value,
         is_primary=(view.trust or PLAIN).is_primary,
@@ -346,8 +353,8 @@ def _session_end(pbx_name: str, ending: Ending, user: TeamsUser, language: Langu
     )
 
 
-def words(finding: Finding, language: Language, *, blocking: bool) -> ProblemWords:
-    explanation = explain(finding, language)
+def words(finding: Finding, language: Language, role: Role, *, blocking: bool) -> ProblemWords:
+    explanation = explain(finding, language, role)
     return ProblemWords(
         blocking=blocking,
         code=finding.code,

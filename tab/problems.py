@@ -1,6 +1,7 @@
 """Errors of the tab API: problem+json (RFC 9457) with a stable code, in the reader's language."""
 
 import logging
+import re
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
@@ -9,7 +10,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from core.diagnosis.codes import Code
-from core.diagnosis.finding import Finding, RefusedError, explain
+from core.diagnosis.finding import Finding, RefusedError, Role, explain
 from core.identity.signing_keys import KeysUnavailableError
 from core.identity.tokens import TokenFault, TokenRejectedError
 from core.language import Language
@@ -84,6 +85,8 @@ _NAME_FAULTS: Final = ("value_error", "string_too_long")
 """Pydantic's error types for an invalid PBX name. A user may have typed it, so it has its own message."""
 _UNAVAILABLE: Final = 503
 """Status for every problem at the PBX or on the connection to it."""
+_FOR_ADMINISTRATORS: Final = re.compile(r"/api/v1/(?:licences|setup|audit|trust|connection)(?:/|$)")
+"""Operations of which administrators read the problems. Everybody else learns that they are none."""
 RETRIED_STATUSES: Final = (429, _UNAVAILABLE)
 """Answers that say by `Retry-After` when to ask again."""
 _RETRY_SECONDS: Final = {429: 60, _UNAVAILABLE: 10}
@@ -100,7 +103,8 @@ def status_of(code: Code) -> int:
 
 def problem(request: web.Request, finding: Finding) -> web.Response:
     """Build the problem+json response for a finding, in the language of the request."""
-    explanation = explain(finding, language_of(request))
+    role = Role.ADMINISTRATOR if _FOR_ADMINISTRATORS.match(request.path) else Role.USER
+    explanation = explain(finding, language_of(request), role)
     status = status_of(finding.code)
     reason = finding.evidence.get("reason")  # evidence of a connector may have any type here
     body = Problem(

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from enum import IntFlag
 from typing import Final
 
+from core.diagnosis.finding import Role
 from core.identity.teams_user import TeamsUser
 from core.language import Language
 from core.licensing.overview import Place
@@ -113,6 +114,11 @@ class Stream:
         self.sending_since: float | None = None
         self.transport: asyncio.Transport | None = None
         self._waiter: asyncio.Future[None] | None = None
+
+    @property
+    def role(self) -> Role:
+        """The role for which findings are explained."""
+        return Role.ADMINISTRATOR if self.is_administrator else Role.USER
 
     def cut(self) -> None:
         """Abort the connection."""

@@ -115,7 +115,7 @@ def refused_card(refusal: Finding, reader: CardReader) -> Card:
     return card(
         reader=reader,
         title=reader.title("licences.title"),
-        body=[finding(reader, refusal)],
+        body=[finding(reader, refusal, is_administrator=True)],
         actions=actions,
         refresh=Command.LICENCES,
     )

@@ -14,7 +14,7 @@ from botbuilder.schema import Activity, ActivityTypes
 
 from bot.cards.plain import Plain, Title, plain
 from bot.commands import Command
-from core.diagnosis.finding import Finding, explain
+from core.diagnosis.finding import Finding, Role, explain
 from core.language import Language, Words
 
 WORDS: Final = Words("bot")
@@ -124,8 +124,9 @@ def warning(*items: Card) -> Card:
     return {"type": "Container", "style": "warning", "items": list(items)}
 
 
-def finding(reader: CardReader, found: Finding) -> Card:
-    explanation = explain(found, reader.language)
+def finding(reader: CardReader, found: Finding, *, is_administrator: bool = False) -> Card:
+    role = Role.ADMINISTRATOR if is_administrator else Role.USER
+    explanation = explain(found, reader.language, role)
     return warning(
         text(plain(explanation.title), weight="bolder"),
         text(plain(explanation.detail)),

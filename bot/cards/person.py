@@ -36,7 +36,7 @@ def status_card(state: UserState, reader: CardReader) -> Card:
     body = [
         *facts(given),
         *_ends_by(state, reader),
-        *(finding(reader, one) for one in found),
+        *(finding(reader, one, is_administrator=session.may_administer) for one in found),
     ]
     actions = [
         execute(reader, Command.STATUS, reader.title("action.refresh")),

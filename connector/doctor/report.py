@@ -5,7 +5,7 @@ import textwrap
 from typing import Final
 
 from core.diagnosis.codes import Code
-from core.diagnosis.finding import Finding, explain
+from core.diagnosis.finding import Finding, Role, explain
 from core.diagnosis.steps import step_title
 from core.language import Language
 from wire.doctor import DoctorReport, DoctorStep, StepOutcome
@@ -35,7 +35,8 @@ class Printer:
         print(f"{line}  {self._coloured(evidence, '90')}" if evidence else line)
         code = Code.named(step.code or "")
         if code is not None:
-            explanation = explain(Finding(code, dict(step.evidence), step.variant), self._language)
+            finding = Finding(code, dict(step.evidence), step.variant)
+            explanation = explain(finding, self._language, Role.ADMINISTRATOR)
             for text in (f"{explanation.title} ({code})", explanation.detail, f"→ {explanation.cure}"):
                 print(_folded(text))
             error = step.evidence.get("error")

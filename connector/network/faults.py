@@ -12,7 +12,7 @@ from multidict import CIMultiDict, CIMultiDictProxy
 
 from connector.network.proxy import Proxy, ProxySettingError, schemes_of
 from connector.network.target import Target
-from core.diagnosis.finding import Finding, explain
+from core.diagnosis.finding import Finding, Role, explain
 from core.language import Language
 from wire import outbound
 from wire.bounds import clean_line
@@ -37,7 +37,7 @@ class UnreachedError(Exception):
 
 def words_of(finding: Finding, *, with_cure: bool = False) -> str:
     """Return the text that the doctor prints about a finding, for log and status page."""
-    explanation = explain(finding, Language.EN)
+    explanation = explain(finding, Language.EN, Role.ADMINISTRATOR)
     said = f"{explanation.title}. {explanation.detail}"
     return f"{said} {explanation.cure}" if with_cure else said
 

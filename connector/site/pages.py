@@ -10,7 +10,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from connector.site.security import NONCE, Session
 from core.diagnosis.codes import Code
-from core.diagnosis.finding import Explanation, Finding, explain
+from core.diagnosis.finding import Explanation, Finding, Role, explain
 from core.diagnosis.steps import step_title
 from core.language import Language, Words
 from wire.doctor import DoctorStep, StepOutcome
@@ -109,4 +109,4 @@ def explanation_of(step: DoctorStep, language: Language) -> Explanation | None:
     if code is None:
         return None
     evidence = {name: one_line(value) for name, value in step.evidence.items()}
-    return explain(Finding(code, evidence, step.variant), language)
+    return explain(Finding(code, evidence, step.variant), language, Role.ADMINISTRATOR)

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from datetime import datetime
+from enum import StrEnum
 from math import ceil
 from typing import Any
 
@@ -37,6 +38,14 @@ def create_throttled_finding(seconds: float, variant: str | None = None) -> Find
     return Finding(Code.THROTTLED, {"seconds": max(2, ceil(seconds))}, variant)
 
 
+class Role(StrEnum):
+    """The role of the person who reads an explanation. The remedy depends on it."""
+
+    USER = "user"
+    ADMINISTRATOR = "administrator"
+    """An administrator of the PBX, or the technician at the connector."""
+
+
 @dataclass(frozen=True, slots=True)
 class Explanation:
     title: str
@@ -44,18 +53,24 @@ class Explanation:
     cure: str
 
 
-def explain(finding: Finding, language: Language) -> Explanation:
-    """Return the texts for a finding. A variant without a text of its own gets the code's general text."""
+def explain(finding: Finding, language: Language, role: Role = Role.USER) -> Explanation:
+    """Return the texts for a finding. A variant without a text of its own gets the code's general text.
+
+    An administrator gets the remedy for administrators if there is one, otherwise that for everybody.
+    """
     values = {
         name: format_time(language, value) if isinstance(value, datetime) else value
         for name, value in finding.evidence.items()
     }
 
-    def words(part: str) -> str:
-        if finding.variant is not None:
-            special = f"{finding.code}.{finding.variant}.{part}"
-            if _WORDS.has(language, special):
-                return _WORDS.text(language, special, **values)
-        return _WORDS.text(language, f"{finding.code}.{part}", **values)
+    topics = [str(finding.code)]
+    if finding.variant is not None:
+        topics.insert(0, f"{finding.code}.{finding.variant}")
 
-    return Explanation(words("title"), words("detail"), words("cure"))
+    def words(*parts: str) -> str:
+        keys = [f"{topic}.{part}" for topic in topics for part in parts]
+        key = next((key for key in keys if _WORDS.has(language, key)), keys[-1])
+        return _WORDS.text(language, key, **values)
+
+    cures = ("cure-administrator", "cure") if role is Role.ADMINISTRATOR else ("cure",)
+    return Explanation(words("title"), words("detail"), words(*cures))
