@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from playwright.async_api import expect
 
-from tests.support.browser import OpenTab
-from tests.support.downloads import CONNECTOR_FILE, CONTENT, write_packages
-from tests.support.world import CLARA, World
+from tests.support.browser import OpenTab, overflow
+from tests.support.downloads import CONNECTOR_FILE, CONTENT, HELPER_FILE, write_packages
+from tests.support.world import ANNA, CLARA, World
 
 
 async def test_an_administrator_copies_the_commands(world: World, open_tab: OpenTab, tmp_path: Path) -> None:
@@ -43,3 +43,30 @@ async def test_a_service_without_packages_reports_it(
     await world.client(CLARA).sign_in(world.pbx_name, world.key)
     clara = await open_tab(CLARA, locale=language, page="connection")
     await clara.sees(words)
+
+
+@pytest.mark.parametrize(
+    ("language", "words", "button"),
+    [
+        ("en-US", "double-click pbx-audio-probe.cmd", "Make a link"),
+        ("de-DE", "doppelklicken Sie darin auf pbx-audio-probe.cmd", "Link erstellen"),
+    ],
+)
+async def test_everybody_gets_the_audio_helper_on_the_audio_page(
+    world: World, open_tab: OpenTab, language: str, words: str, button: str
+) -> None:
+    folder = world.demo.state / "downloads"
+    write_packages(folder)
+    try:
+        await world.client(ANNA).sign_in(world.pbx_name, world.key)
+        anna = await open_tab(ANNA, locale=language, width=360, page="audio")
+        await anna.sees(words)
+        section = anna.view.locator("pbx-downloads")
+        await expect(section.get_by_role("button")).to_have_count(1)  # not the connector
+        await section.get_by_role("button", name=f"{button}: {HELPER_FILE}").press("Enter")
+        link = await section.get_by_role("link").get_attribute("href")
+        assert link is not None and link.endswith(f"/{HELPER_FILE}")
+        assert await anna.violations() == []
+        assert await overflow(anna) <= 0
+    finally:
+        shutil.rmtree(folder)

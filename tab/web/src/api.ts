@@ -197,6 +197,7 @@ export const api = {
   playVoicemail: (messageId: string, phoneId: string) =>
     call<Schemas["Done"]>("POST", "phone/voicemails/play", { messageId, phoneId }),
   downloads: () => call<Downloads>("GET", "downloads"),
+  helperDownloads: () => call<Downloads>("GET", "downloads/helper"),
   downloadLink: (file: string) => call<DownloadLink>("POST", "downloads/link", { file }),
   conflicts: () => call<AudioConflicts>("GET", "audio/conflicts"),
 };

@@ -7,6 +7,7 @@ import { button } from "../button.js";
 import { listStyles, sectionStyles } from "../page-styles.js";
 import { shared } from "../styles.js";
 import { dateTime, t, time } from "../words.js";
+import "./downloads.js";
 
 @customElement("pbx-audio-probes")
 export class AudioProbes extends LitElement {
@@ -60,6 +61,7 @@ export class AudioProbes extends LitElement {
             </ul>`
           : nothing
       }
+      <pbx-downloads helper></pbx-downloads>
       <div aria-live="polite">${this.code ? this.renderCode(this.code) : nothing}</div>
       ${button({
         label: t(this.code ? "audio.pair-again" : "audio.pair"),

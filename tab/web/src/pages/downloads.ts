@@ -1,6 +1,7 @@
-// For administrators: the packages that the service offers, with a link and the commands for the machine.
+// The packages that the service offers, with a link and the commands for the machine: all of them to administrators,
+// the audio helper to everybody.
 import { LitElement, css, html, nothing } from "lit";
-import { customElement, state } from "lit/decorators.js";
+import { customElement, property, state } from "lit/decorators.js";
 import { api, type DownloadLink, type Downloads } from "../api.js";
 import { BusyController } from "../busy.js";
 import { button } from "../button.js";
@@ -63,21 +64,32 @@ export class DownloadsSection extends LitElement {
     `,
   ];
 
+  /** Whether to offer the audio helper alone, inside its card on *Audio devices*. */
+  @property({ type: Boolean }) helper = false;
   @state() private offered: Downloads | null = null;
   @state() private links: Readonly<Record<string, DownloadLink>> = {};
   private readonly task = new BusyController(this);
 
   override connectedCallback() {
     super.connectedCallback();
-    void this.task.load(api.downloads(), (offered) => (this.offered = offered));
+    const offers = this.helper ? api.helperDownloads() : api.downloads();
+    void this.task.load(offers, (offered) => (this.offered = offered));
   }
 
   override render() {
+    if (this.helper) return this.renderHelper();
     return html`<section class="card" aria-labelledby="downloads">
       <h2 id="downloads">${t("downloads.title")}</h2>
       <pbx-message .trouble=${this.task.trouble}></pbx-message>
       ${this.offered === null ? nothing : this.renderOffered(this.offered)}
     </section>`;
+  }
+
+  private renderHelper() {
+    const packages = this.offered?.packages.filter((one) => one.kind in COMMANDS) ?? [];
+    return html`<pbx-message .trouble=${this.task.trouble}></pbx-message>
+      ${packages.length > 0 ? html`<p>${t("downloads.helper-text")}</p>` : nothing}
+      ${packages.map((one) => this.renderPackage(one))}`;
   }
 
   private renderOffered({ configured, packages }: Downloads) {
