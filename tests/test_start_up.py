@@ -73,7 +73,7 @@ def test_a_command_says_its_version(program: str) -> None:
     assert run.stdout.strip() == version("pbx-teams")
 
 
-@pytest.mark.parametrize(("program", "count"), [("app", 18), ("connector", 7), ("probe", 4)])
+@pytest.mark.parametrize(("program", "count"), [("app", 18), ("connector", 8), ("probe", 7)])
 def test_every_command_is_there(program: str, count: int) -> None:
     parser = importlib.import_module(f"{program}.cli")._parser()
     found = list(commands(parser))

@@ -178,7 +178,7 @@ async def test_an_emergency_number_is_dialled_after_a_yes_alone(
 
 async def test_a_link_fills_the_number_in_and_dials_nothing(world: World, open_tab: OpenTab) -> None:
     await signed_in(world)
-    tab = await open_tab(ANNA, page="dial:0721%20151042")
+    tab = await open_tab(ANNA, page="dial:0721 151042")
     await expect(tab.view.locator("#number")).to_have_value("0721 151042")
     await expect(tab.view.locator("#from-link")).to_contain_text("Nothing is dialled until")
     assert await list_pbx_calls(world) == []

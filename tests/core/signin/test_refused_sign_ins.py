@@ -26,7 +26,7 @@ from tests.support.book import Book
 from tests.support.linked_connector import LinkedConnector
 from tests.support.refusals import outcome_of, refusal_of
 from tests.support.world import free_ports
-from wire.link import Capability, Method, SealedProof
+from wire.link import Capability, Method, PbxTrust, SealedProof
 from wire.pbxkey import digest, new_key
 from wire.sealing import SealedBox
 
@@ -51,7 +51,16 @@ class Entrance:
         plane = NoPlane()
         self.bus = Bus(plane)
         self.refusals = Refusals(book.ledger.writer)
-        self.hub = Hub(registry, plane, self.bus, self._no_keys, self._unheard, self._unheard, self._unheard)
+        self.hub = Hub(
+            registry,
+            plane,
+            self.bus,
+            self._no_keys,
+            self._unheard,
+            self._unheard,
+            self._unheard,
+            self._no_trust,
+        )
         self.sign_in = SignIn(
             registry=registry,
             hub=self.hub,
@@ -68,6 +77,9 @@ class Entrance:
 
     async def _no_keys(self, _pbx_id: str, _keys: list[str], _epoch: int) -> list[Any]:
         return []
+
+    async def _no_trust(self, _pbx_id: str) -> PbxTrust:
+        return PbxTrust(tenants=[], total=0, teams_app_id="00000000-0000-4000-8000-000000000000")
 
     async def _unheard(self, _pbx_id: str, *_changed: object) -> None:
         return None
