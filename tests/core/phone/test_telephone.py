@@ -1,7 +1,7 @@
 """The telephone with a real hub and WebSocket, on both databases: the consent, requests, and notifications."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from typing import Any
 
 import aiohttp
@@ -286,16 +286,31 @@ async def test_a_change_concerns_only_those_whose_telephone_is_on(site: Site) ->
             await woken.wait()
 
 
+def _count_readers(site: Site) -> Callable[[], int]:
+    """Count those who have come so far that they ask for the line or join somebody who asks."""
+    looks, joined = site.telephone._looks, 0
+    ask = looks.ask
+
+    async def counted(*arguments: Any) -> PhoneLine:
+        nonlocal joined
+        joined += 1
+        return await ask(*arguments)
+
+    looks.ask = counted  # type: ignore[method-assign]
+    return lambda: joined
+
+
 async def test_those_who_look_at_once_share_one_question(site: Site) -> None:
     anna = await site.switched_on(1)
     before = site.connector.times(PhoneMethod.LINE)
+    readers = _count_readers(site)
     site.connector.slow = asyncio.Event()
     looking = [asyncio.create_task(site.telephone.line(anna)) for _ in range(6)]
 
     async def asked() -> bool:
-        return site.connector.times(PhoneMethod.LINE) > before
+        return site.connector.times(PhoneMethod.LINE) > before and readers() == 6
 
-    await eventually(asked, "the connector was asked")
+    await eventually(asked, "the connector was asked, and all wait")
     looking[0].cancel()
     await site.connector.changed(1)
 
@@ -304,7 +319,11 @@ async def test_those_who_look_at_once_share_one_question(site: Site) -> None:
 
     await eventually(changed_is_heard, "the answer under way may be older than the change")
     looking += [asyncio.create_task(site.telephone.line(anna)) for _ in range(6)]
-    await asyncio.sleep(0)
+
+    async def all_wait() -> bool:
+        return readers() == 12
+
+    await eventually(all_wait, "all wait")
     site.connector.slow.set()
     assert all(isinstance(line, PhoneLine) for line in await asyncio.gather(*looking[1:]))
     assert site.connector.times(PhoneMethod.LINE) == before + 2
@@ -356,10 +375,11 @@ async def test_one_refusal_answers_all_who_look_at_the_line_together(site: Site)
     site.connector.answers[PhoneMethod.LINE] = lambda _params: "pbx-busy"
     site.connector.slow = asyncio.Event()
     before = site.connector.times(PhoneMethod.LINE)
+    readers = _count_readers(site)
     looking = [asyncio.create_task(site.telephone.line(anna)) for _ in range(6)]
 
     async def asked() -> bool:
-        return site.connector.times(PhoneMethod.LINE) > before
+        return site.connector.times(PhoneMethod.LINE) > before and readers() == 6
 
     await eventually(asked, "the connector was asked")
     await cancel_and_wait(looking.pop())
@@ -457,7 +477,8 @@ async def test_lists_of_the_session_before_are_shown_to_nobody(site: Site, metho
     assert held is not None
     await site.telephone.open(anna, "n", BOX)
     held.set()
-    assert await code_of(reading) is Code.NOT_SIGNED_IN
+    # On a very slow machine the request times out meanwhile, which shows the list to nobody either.
+    assert await code_of(reading) in (Code.NOT_SIGNED_IN, Code.OUTCOME_UNKNOWN)
 
 
 async def test_signing_out_while_dialling_leaves_the_call_and_tells_its_outcome(site: Site) -> None:
