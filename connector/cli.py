@@ -87,7 +87,7 @@ def _parser() -> argparse.ArgumentParser:
         type=Path,
         default=Path("pbx-connector-support.zip"),
         metavar="FILE",
-        help="where to (pbx-connector-support.zip)",
+        help="where to write it (pbx-connector-support.zip)",
     )
     support.add_argument("--json", action="store_true", help="print what was written as JSON")
     support.set_defaults(run=_later("support_file", "write"))

@@ -129,13 +129,13 @@ def my_state(state: UserState, language: Language) -> MyState:
             seats_total=state.seats_total,
             ends_by=state.ends_by,
         ),
-        connection=connection_state(state.connection, language, role_of(session)),
+        connection=connection_state(state.connection, language, _role_of(session)),
         offers=_offers(state),
         ends_at=state.session_ends,
     )
 
 
-def role_of(session: Session) -> Role:
+def _role_of(session: Session) -> Role:
     """Return whose remedies the person of this session can apply."""
     return Role.ADMINISTRATOR if session.may_administer else Role.USER
 

@@ -7,6 +7,7 @@ from datetime import timedelta
 from connector.state import ConnectorState
 from tests.support.connector_peer import Peer, connected, say
 from tests.support.operator import run_operator_command
+from tests.support.tab_client import TabClient
 from tests.support.world import ANNA, CLARA, World, eventually
 from wire.link import fingerprint
 from wire.pbxkey import grouped
@@ -62,6 +63,28 @@ async def test_a_part_that_fails_is_red_with_its_cure(world: World) -> None:
     rest = next(part for part in report["parts"] if part["part"] == "rest")
     assert rest["finding"]["code"] == "pbx-unreachable" and rest["finding"]["cure"]
     await world.pbx("PATCH", "settings", {"uci": True, "reachable": True})
+
+
+async def test_the_remedy_depends_on_the_role(world: World) -> None:
+    anna, clara = world.client(ANNA), world.client(CLARA)
+    for client in (anna, clara):
+        await client.sign_in(world.pbx_name, world.key)
+    await world.pbx("PATCH", "settings", {"reachable": False})
+
+    async def findings(client: TabClient, path: str) -> dict[str, str]:
+        state = (await client.call("GET", path)).body["connection"]
+        return {finding["code"]: finding["cure"] for finding in state["findings"]}
+
+    async def is_found() -> bool:
+        return "pbx-unreachable" in await findings(anna, "state")
+
+    await eventually(is_found, "the PBX is not reached", seconds=60)
+    assert (await findings(anna, "state"))["pbx-unreachable"].startswith("Ask your administrator")
+    for path in ("state", "licences"):
+        assert (await findings(clara, path))["pbx-unreachable"].startswith("Check that the PBX is running")
+    refused = await clara.call("POST", "connection/uci-restart")
+    assert "your administrator" not in str(refused.body)
+    await world.pbx("PATCH", "settings", {"reachable": True})
 
 
 async def test_the_doctor_is_called_from_the_tab(world: World) -> None:

@@ -4,6 +4,7 @@ import { customElement, property, query, state } from "lit/decorators.js";
 import { api, save, type AuditEntry, type AuditFilter, type AuditPage, type FileFormat } from "../api.js";
 import { BusyController } from "../busy.js";
 import { button } from "../button.js";
+import { emptyStyles, renderEmpty } from "../empty.js";
 import { choice, field, fieldStyles } from "../field.js";
 import { sectionStyles, tableStyles } from "../page-styles.js";
 import { person } from "../person.js";
@@ -28,6 +29,7 @@ export class Audit extends LitElement {
     fieldStyles,
     sectionStyles,
     tableStyles,
+    emptyStyles,
     css`
       .filters {
         display: grid;
@@ -78,13 +80,6 @@ export class Audit extends LitElement {
       }
       .pages {
         margin-top: 12px;
-      }
-      .empty {
-        padding: 24px 0;
-        text-align: center;
-      }
-      .empty .actions {
-        justify-content: center;
       }
       @media (max-width: 720px) {
         table,
@@ -207,7 +202,7 @@ export class Audit extends LitElement {
       </div>
       ${
         entries.length === 0
-          ? this.renderEmpty()
+          ? this.renderNothing()
           : html`<table role="table" aria-describedby="audit-count" aria-label=${t("audit.title")}>
               <thead role="rowgroup">
                 <tr role="row">
@@ -250,15 +245,9 @@ export class Audit extends LitElement {
     </tr>`;
   }
 
-  private renderEmpty() {
-    return html`<div class="empty">
-      <p>${t(this.isFiltered ? "audit.none-found" : "audit.none")}</p>
-      ${
-        this.isFiltered
-          ? html`<div class="actions">${button({ label: t("audit.clear"), onClick: () => this.clear() })}</div>`
-          : nothing
-      }
-    </div>`;
+  private renderNothing() {
+    const clear = { label: t("audit.clear"), onClick: () => this.clear() };
+    return this.isFiltered ? renderEmpty(t("audit.none-found"), clear) : renderEmpty(t("audit.none"), null);
   }
 
   private renderExport(format: FileFormat) {

@@ -20,6 +20,7 @@ import { Paced } from "../paced.js";
 import { button } from "../button.js";
 import { focusFirst } from "../focus.js";
 import { AddressParameters } from "../address.js";
+import { emptyStyles, renderEmpty } from "../empty.js";
 import { choice, field, fieldStyles } from "../field.js";
 import { sectionStyles, tableStyles, tickStyles } from "../page-styles.js";
 import { person } from "../person.js";
@@ -55,6 +56,7 @@ export class LicencesPage extends LitElement {
     fieldStyles,
     sectionStyles,
     tableStyles,
+    emptyStyles,
     tickStyles,
     css`
       .scroll {
@@ -108,13 +110,6 @@ export class LicencesPage extends LitElement {
       .commands span {
         font-weight: 600;
         margin-inline-end: auto;
-      }
-      .empty {
-        padding: 24px 0;
-        text-align: center;
-      }
-      .empty .actions {
-        justify-content: center;
       }
       .badge,
       .kind {
@@ -386,7 +381,7 @@ export class LicencesPage extends LitElement {
       </div>
       <pbx-message .trouble=${this.selecting.trouble}></pbx-message>
       ${this.selected.size > 0 ? this.renderCommands(view) : nothing}
-      ${view.found === 0 ? this.renderEmpty() : this.renderTable(view)}
+      ${view.found === 0 ? this.renderNobody() : this.renderTable(view)}
       ${
         view.found > PAGE || offset > 0
           ? html`<nav class="pages" aria-label=${t("licences.pages")}>
@@ -458,15 +453,9 @@ export class LicencesPage extends LitElement {
     </div>`;
   }
 
-  private renderEmpty() {
-    return html`<div class="empty">
-      <p>${t(this.isFiltered ? "licences.none-found" : "licences.none")}</p>
-      ${
-        this.isFiltered
-          ? html`<div class="actions">${button({ label: t("licences.clear"), onClick: () => this.clear() })}</div>`
-          : nothing
-      }
-    </div>`;
+  private renderNobody() {
+    const clear = { label: t("licences.clear"), onClick: () => this.clear() };
+    return this.isFiltered ? renderEmpty(t("licences.none-found"), clear) : renderEmpty(t("licences.none"), null);
   }
 
   private renderTable(view: Licences) {

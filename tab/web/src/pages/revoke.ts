@@ -153,12 +153,12 @@ export class Revoke extends LitElement {
     });
     if (outcome === "ignored") return;
     const { ended, gone } = this.result;
-    if (outcome === "done") await this.tell(ended, gone);
+    if (outcome === "done") await this.showOutcome(ended, gone);
     this.dispatchEvent(new CustomEvent("revoked", { detail: outcome === "done" }));
   }
 
   /** One person gets a short confirmation; of several, it says what happened to each. */
-  private async tell(ended: readonly SelectedHolder[], gone: readonly SelectedHolder[]) {
+  private async showOutcome(ended: readonly SelectedHolder[], gone: readonly SelectedHolder[]) {
     const [only] = ended;
     if (ended.length + gone.length === 1) {
       this.dialog.close();
