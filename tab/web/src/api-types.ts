@@ -131,7 +131,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Everybody that a filter lets through, on all pages (administrators) */
+        /** Select everybody whom a filter finds, on all pages (administrators) */
         get: operations["selectHolders"];
         put?: never;
         post?: never;
