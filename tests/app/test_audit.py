@@ -44,6 +44,8 @@ async def test_the_audit_is_reported_in_words_with_ids(world: World) -> None:
     for row in rows:
         words = {name: text for name, text in row.items() if name != "Ereigniscode"}
         assert not set(words.values()) & set(AuditKind)
+        if row["Ereigniscode"] == "audit-exported" and row is not own:
+            continue  # it names what another test has searched for, which may be anything
         assert not any(character in text for text in words.values() for character in "{}[]")
 
 
