@@ -41,7 +41,7 @@ from core.phone.colleagues import Colleagues
 from core.phone.telephone import Telephone
 from core.signin.preferences import Preferences, PreferenceStore
 from core.store.conversations import Conversations
-from core.store.timestamps import now
+from core.store.timestamps import now, to_ms
 from wire.phone import Direction, HistoryFilter, LineState, PhoneCall, PhoneLine
 
 logger = logging.getLogger(__name__)
@@ -409,9 +409,14 @@ class CallCards:
             self._remember_missed(known, written)
 
     async def _mark_called_back(self, person: Person, known: _Person, call: PhoneCall) -> None:
-        """Mark cards of missed calls as settled after the two parties have talked."""
+        """Mark cards of missed calls as settled after the two parties have talked. A talk from before is still on the line
+        for a while; it settles nothing.
+        """
         known.missed = [one for one in known.missed if one.missed_at > time.monotonic() - MISSED_SECONDS]
+        began = to_ms(call.began_at)
         for written in [one for one in known.missed if call.number and one.number == call.number]:
+            if began <= written.shown.at:
+                continue
             known.missed.remove(written)
             shown = written.shown.model_copy(update={"status": CallStatus.CALLED_BACK})
             await self._write(person, written, shown)
